@@ -1,0 +1,1 @@
+"""fusewire: a tensor compiler and JIT in pure Python."""

@@ -1,0 +1,43 @@
+"""Every exception that fusewire raises on its own account. Never imports anything of fusewire."""
+
+from __future__ import annotations
+
+
+class FusewireError(Exception):
+    """Base of all errors that are fusewire's own."""
+
+
+class ShapeError(FusewireError, RuntimeError):
+    """Operand shapes do not fit the op. The message names every operand's shape."""
+
+
+class DTypeError(FusewireError, TypeError):
+    """Operand dtypes do not fit the op. The message names every operand's dtype."""
+
+
+class DeviceError(FusewireError, RuntimeError):
+    """Operands lie on different devices, or the device is not there."""
+
+
+class AutogradError(FusewireError, RuntimeError):
+    """The tape cannot be walked: no graph, freed graph, or a saved tensor that was changed in place."""
+
+
+class VerifyError(FusewireError):
+    """An IR breaks one of its invariants. Always a defect of fusewire, never of the user's program."""
+
+
+class ParseError(FusewireError, ValueError):
+    """Text that is not a graph, kernel or size in the printed form."""
+
+
+class CompileError(FusewireError):
+    """A back end could not build code for a graph; the graph's interpreter serves instead."""
+
+
+class LoadError(FusewireError):
+    """A blob of machine code is damaged, foreign to this processor, or may not be mapped."""
+
+
+class GraphBreakError(FusewireError):
+    """Raised under ``fullgraph=True`` in place of a graph break; carries the break's record."""

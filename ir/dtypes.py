@@ -1,0 +1,109 @@
+"""Element types and the promotion lattice. NumPy is used for the storage form only; never for promotion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import ml_dtypes
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DType:
+    """One element type. Interned: compare with ``is``.
+
+    ``np`` is the stored form, ``compute`` the NumPy dtype in which arithmetic is done (half types compute in float32
+    and round once), ``kind`` one of ``b`` bool, ``u`` unsigned, ``i`` signed, ``f`` floating.
+    """
+
+    name: str
+    short: str
+    kind: str
+    itemsize: int
+    np: np.dtype = field(repr=False)
+    compute: np.dtype = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"fusewire.{self.name}"
+
+    def __reduce__(self) -> str | tuple:
+        return lookup, (self.name,)
+
+    @property
+    def is_floating_point(self) -> bool:
+        return self.kind == "f"
+
+    @property
+    def is_half(self) -> bool:
+        return self.compute is not self.np
+
+
+def lookup(name: str) -> DType:
+    """The dtype called `name`, long ("float32") or short ("f32")."""
+    return BY_NAME[name]
+
+
+def _make(name: str, short: str, kind: str, np_name: object, compute: object = None) -> DType:
+    stored = np.dtype(np_name)
+    return DType(name, short, kind, stored.itemsize, stored, stored if compute is None else np.dtype(compute))
+
+
+bool_ = _make("bool", "bool", "b", np.bool_)
+uint8 = _make("uint8", "u8", "u", np.uint8)
+int8 = _make("int8", "i8", "i", np.int8)
+int16 = _make("int16", "i16", "i", np.int16)
+int32 = _make("int32", "i32", "i", np.int32)
+int64 = _make("int64", "i64", "i", np.int64)
+float16 = _make("float16", "f16", "f", np.float16, np.float32)
+bfloat16 = _make("bfloat16", "bf16", "f", ml_dtypes.bfloat16, np.float32)
+float32 = _make("float32", "f32", "f", np.float32)
+float64 = _make("float64", "f64", "f", np.float64)
+
+ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)
+FLOATING = (float16, bfloat16, float32, float64)
+INTEGRAL = (uint8, int8, int16, int32, int64)
+BY_NAME: dict[str, DType] = {d.name: d for d in ALL} | {d.short: d for d in ALL}
+BY_NUMPY: dict[np.dtype, DType] = {d.np: d for d in ALL}
+
+_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
+
+
+def from_numpy(dtype: object) -> DType:
+    """The dtype stored as NumPy's `dtype`; TypeError where there is none (complex, strings, objects)."""
+    try:
+        return BY_NUMPY[np.dtype(dtype).newbyteorder("=")]
+    except KeyError:
+        raise TypeError(f"no fusewire dtype stores NumPy's {np.dtype(dtype)}") from None
+
+
+def promote_types(a: DType, b: DType) -> DType:
+    """The smallest dtype both convert to (PyTorch's lattice: f16 with bf16 is f32, u8 with a signed int is the next wider)."""
+    if a is b:
+        return a
+    if _RANK[a.kind] != _RANK[b.kind]:
+        return a if _RANK[a.kind] > _RANK[b.kind] else b
+    if a.kind == "f":
+        if a.itemsize == b.itemsize:
+            return float32
+        return a if a.itemsize > b.itemsize else b
+    if a.kind == b.kind:
+        return a if a.itemsize > b.itemsize else b
+    signed = a if a.kind == "i" else b
+    return int16 if signed is int8 else signed
+
+
+def result_type(tensors: tuple[DType, ...], zero_dim: tuple[DType, ...], scalars: tuple[type, ...], default: DType = float32) -> DType:
+    """PyTorch's three-tier promotion: tensors with dimensions, then 0-d tensors, then Python scalars; a lower tier counts
+    only where its kind (bool < int < float) is above that of the tiers over it."""
+    weak = {bool: bool_, int: int64, float: default}
+    out: DType | None = None
+    for tier in (tensors, zero_dim, tuple(weak[t] for t in scalars)):
+        if not tier:
+            continue
+        joined = tier[0]
+        for d in tier[1:]:
+            joined = promote_types(joined, d)
+        if out is None or _RANK[joined.kind] > _RANK[out.kind]:
+            out = joined
+    assert out is not None
+    return out

@@ -1,0 +1,196 @@
+"""The graph IR: SSA over tensors and weak scalars, functional, every node with the user's file and line.
+
+Graphs are immutable; a `Builder` makes them. Text, parser, verifier and interpreter are in files of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from .op import Op
+from .sizes import Size
+from .types import ScalarType, TensorType, Type
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A place in the user's program."""
+
+    file: str
+    line: int
+    function: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file.rsplit('/', 1)[-1]}:{self.line}"
+
+
+@dataclass(slots=True, eq=False)
+class Value:
+    """One SSA value: an input or a result of a node. Identity is its meaning; the name only serves the text."""
+
+    type: Type
+    name: str
+    builder: "Builder | None" = field(default=None, repr=False)
+
+    @property
+    def shape(self) -> tuple[Size, ...]:
+        return self.tensor_type.shape
+
+    @property
+    def dtype(self) -> Any:
+        return self.tensor_type.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def tensor_type(self) -> TensorType:
+        if not isinstance(self.type, TensorType):
+            raise TypeError(f"%{self.name} is a {self.type}, not a tensor")
+        return self.type
+
+    def __apply_op__(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        builders = [x.builder for x in operands if isinstance(x, Value) and x.builder is not None]
+        if not builders:
+            raise TypeError(f"{op.name}: %{self.name} belongs to a finished graph; use a Builder")
+        return builders[0].emit(op, operands, attrs)
+
+    def __str__(self) -> str:
+        return f"%{self.name}"
+
+
+Arg = Union[Value, bool, int, float, None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One application of an op. `attrs` are static: numbers, strings, dtypes, Sizes, tuples of these."""
+
+    op: Op
+    args: tuple[Arg, ...]
+    attrs: dict[str, Any]
+    results: tuple[Value, ...]
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A window on a tensor's storage, in elements."""
+
+    offset: Size
+    shape: tuple[Size, ...]
+    strides: tuple[Size, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the caller gets. `value` alone: a fresh tensor. `source`: that input itself, or seen through `view`."""
+
+    value: Value
+    source: Value | None = None
+    view: View | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBack:
+    """After the call the storage of input `target`, seen through `view` (None: the input's own shape), holds `value`.
+    `position`: number of nodes that stood before the write in program order."""
+
+    target: Value
+    value: Value
+    position: int
+    view: View | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """`symbols` are the names of free sizes, each first seen in an input's shape or strides, or as an int input."""
+
+    name: str
+    inputs: tuple[Value, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[Output, ...]
+    writes: tuple[WriteBack, ...] = ()
+    symbols: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        from .text import print_graph
+
+        return print_graph(self)
+
+
+class Builder:
+    """Makes one Graph. Every emitted node is typed by its op's own `infer` after promotion."""
+
+    def __init__(self, name: str = "graph") -> None:
+        self.name = name
+        self.inputs: list[Value] = []
+        self.nodes: list[Node] = []
+        self.where: Where | None = None
+        self.count = 0
+
+    def input(self, type: Type, name: str | None = None) -> Value:
+        value = Value(type, name or f"in{len(self.inputs)}", self)
+        self.inputs.append(value)
+        return value
+
+    def emit(self, op: Op, operands: Sequence[Any], attrs: dict[str, Any], where: Where | None = None) -> Any:
+        """Append a node (and the casts that promotion asks for); its Value, or a tuple where the op has several results."""
+        from .promote import promoted
+
+        args = promoted(op, tuple(operands))
+        types = op.infer(*[a.type if isinstance(a, Value) else a for a in args], **attrs)
+        results = tuple(self._fresh(t) for t in types)
+        self.nodes.append(Node(op, args, dict(attrs), results, where or self.where))
+        return results[0] if len(results) == 1 else results
+
+    def _fresh(self, type: Type) -> Value:
+        self.count += 1
+        return Value(type, str(self.count - 1), self)
+
+    def finish(
+        self, outputs: Iterable[Output | Value], writes: Iterable[WriteBack] = (), symbols: Sequence[str] | None = None
+    ) -> Graph:
+        outs = tuple(o if isinstance(o, Output) else Output(o) for o in outputs)
+        names = free_symbols(self.inputs) if symbols is None else tuple(symbols)
+        return Graph(self.name, tuple(self.inputs), tuple(self.nodes), outs, tuple(writes), names)
+
+
+def free_symbols(inputs: Iterable[Value]) -> tuple[str, ...]:
+    """Names of the symbols in the inputs' types, in order of first appearance."""
+    from .sizes import symbols_of
+
+    seen: dict[str, None] = {}
+    for value in inputs:
+        if isinstance(value.type, TensorType):
+            for size in (*value.type.shape, *value.type.strides):
+                seen.update(dict.fromkeys(symbols_of(size)))
+    return tuple(seen)
+
+
+def rewrite(graph: Graph, visit: Callable[[Node, Builder, tuple[Any, ...]], Any]) -> Graph:
+    """Copy `graph` node by node. ``visit(node, builder, args)`` gets the new arguments and returns the replacement of the
+    node's result(s): Values of the builder, Python scalars, or None to copy the node as it is."""
+    builder = Builder(graph.name)
+    new: dict[Value, Any] = {v: builder.input(v.type, v.name) for v in graph.inputs}
+    moved = {0: 0}
+    for position, node in enumerate(graph.nodes):
+        args = tuple(new[a] if isinstance(a, Value) else a for a in node.args)
+        builder.where = node.where
+        made = visit(node, builder, args)
+        if made is None:
+            made = builder.emit(node.op, args, node.attrs, node.where)
+        made = made if isinstance(made, tuple) else (made,)
+        new.update(zip(node.results, made, strict=True))
+        moved[position + 1] = len(builder.nodes)
+    outputs = [Output(new[o.value], o.source and new[o.source], o.view) for o in graph.outputs]
+    writes = [WriteBack(new[w.target], new[w.value], moved[w.position], w.view) for w in graph.writes]
+    return builder.finish(outputs, writes, graph.symbols)
+
+
+def scalar_type(value: Any) -> ScalarType:
+    """The weak type of a Python number."""
+    return ScalarType("bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "float")

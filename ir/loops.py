@@ -1,0 +1,202 @@
+"""The kernel IR: loops over axes, loads and stores with index expressions, a scalar body, reductions. Device neutral.
+
+A kernel is run once per point of `grid` (in parallel, in any order); statements define names that are visible below them
+in the same block and in nested blocks. Text, verifier and NumPy reference live beside this file and in `backends.reference`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Union
+
+from .dtypes import DType
+from .graph import Where
+from .sizes import Size
+
+#: name -> number of operands. Each back end implements exactly these; ops are expressions over them. Comparisons and
+#: logic give bool; `cast` converts to the statement's dtype; `select(c, a, b)`; integer `div` and `mod` truncate toward
+#: minus infinity and need a Check for a zero divisor; float `mod` is Python's; `round` is half to even; `minimum` and
+#: `maximum` hand NaN on; `philox(key, counter, word)` is one 64-bit word (word 0..3) of Philox4x64-10 as i64 bits.
+PRIMITIVES: dict[str, int] = {
+    "add": 2, "sub": 2, "mul": 2, "div": 2, "mod": 2, "fma": 3, "neg": 1, "abs": 1, "minimum": 2, "maximum": 2,
+    "sqrt": 1, "exp": 1, "expm1": 1, "log": 1, "log1p": 1, "sin": 1, "cos": 1, "tanh": 1, "erf": 1, "pow": 2,
+    "floor": 1, "ceil": 1, "trunc": 1, "round": 1,
+    "eq": 2, "lt": 2, "le": 2, "and": 2, "or": 2, "xor": 2, "not": 1, "shl": 2, "shr": 2,
+    "select": 3, "cast": 1, "philox": 3,
+}  # fmt: skip
+
+#: combine -> the value that changes nothing, as a function of the dtype is in `backends`; these are the legal names.
+COMBINES = ("add", "mul", "maximum", "minimum", "and", "or")
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One loop: `name` is a symbol of index expressions, running from 0 to `extent` - 1."""
+
+    name: str
+    extent: Size
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """One pointer argument. `size`: number of elements that may be reached from it. `access`: "r", "w" or "rw"."""
+
+    name: str
+    dtype: DType
+    size: Size
+    access: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """Memory private to one grid point (a row kept between two loops of the same kernel); `size` in elements."""
+
+    name: str
+    dtype: DType
+    size: Size
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarParam:
+    """One weak scalar argument, passed as 8 bytes: f64 for "float", i64 for "int" and "bool"."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """``dest = buffer[index]`` (buffer or scratch); with `mask`, zero where that bool name is false (nothing is read)."""
+
+    dest: str
+    buffer: str
+    index: Size
+    mask: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadAt:
+    """``dest = buffer[index + at * stride]`` with `at` an i64 name that a Check has bounded."""
+
+    dest: str
+    buffer: str
+    index: Size
+    at: str
+    stride: Size
+    mask: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """``dest = value`` as i64: an index or size expression used as data."""
+
+    dest: str
+    value: Size
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A literal of the given dtype."""
+
+    dest: str
+    value: bool | int | float
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """The value of a scalar parameter, converted to `dtype`."""
+
+    dest: str
+    param: str
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """``dest = prim(args)`` in `dtype` (f16 and bf16 appear only as operand or result of `cast`). For comparisons the
+    operands share one dtype and `dtype` is bool."""
+
+    dest: str
+    prim: str
+    args: tuple[str, ...]
+    dtype: DType
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """``buffer[index] = value`` (buffer or scratch; dtypes equal)."""
+
+    buffer: str
+    index: Size
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Where the bool name `ok` is false the kernel returns status `error` + 1 (index into Kernel.errors)."""
+
+    ok: str
+    error: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """``for axis: body``; iterations are independent."""
+
+    axis: Axis
+    body: "tuple[Stmt, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Acc:
+    """After a Reduce, `dest` is the `combine` of `value` over all iterations (the neutral element where there are none)."""
+
+    dest: str
+    combine: str
+    value: str
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """Loop over `axes` (the last innermost), accumulating. Names of the body are not visible after it; `accs` are."""
+
+    axes: tuple[Axis, ...]
+    body: "tuple[Stmt, ...]"
+    accs: tuple[Acc, ...]
+
+
+Stmt = Union[Load, LoadAt, Index, Const, Param, Compute, Store, Check, Loop, Reduce]
+
+
+@dataclass(frozen=True, slots=True)
+class KernelError:
+    """What a nonzero status stands for: raised as `kind` with `message`, unless replaying the graph eagerly raises first."""
+
+    op: str
+    kind: type[BaseException]
+    message: str
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """ABI: ``i32 kernel(ptr args, ptr sizes, ptr scalars, ptr scratch, i64 thread, i64 threads)``: `args` points to one
+    pointer per buffer, `sizes` to one i64 per symbol, `scalars` to 8 bytes per parameter, `scratch` to one thread's scratch
+    (all Scratch areas in order, each at a multiple of 64 bytes). Zero: done; n: errors[n - 1]."""
+
+    name: str
+    buffers: tuple[Buffer, ...]
+    sizes: tuple[str, ...]
+    scalars: tuple[ScalarParam, ...]
+    grid: tuple[Axis, ...]
+    body: tuple[Stmt, ...]
+    errors: tuple[KernelError, ...] = ()
+    scratch: tuple[Scratch, ...] = ()
+
+    def __str__(self) -> str:
+        from .loops_text import print_kernel
+
+        return print_kernel(self)

@@ -1,0 +1,179 @@
+"""The op record: everything the system knows about one op, declared once, in one file of `ir/ops`.
+
+From a record come the public function, the Tensor method, the graph node, the verifier's check, the kernels, the
+gradient, the generated tests and the fuzzer's inputs. Nothing elsewhere may be keyed by an op's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from .types import ScalarType, Type
+
+Infer = Callable[..., tuple[Type, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """Pointwise lowering. ``fn(s, *xs, **attrs)`` builds the result with `s`, a builder of scalar primitives
+    (`ir.loops.PRIMITIVES`); `xs` are the operands at one index, broadcast, already of one dtype (`op.promote`).
+    Several results: a tuple. ``s.index(d)`` is the output's index along dimension `d`."""
+
+    fn: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """Lowering of a reduction over attr ``dim`` (a tuple of dimensions; kept as size 1 when attr ``keepdim``).
+
+    `combine` is one of "add", "mul", "maximum", "minimum", "and", "or"; accumulation is in the result's compute dtype.
+    """
+
+    combine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Lowering of pure data movement. ``fn(index, shapes, **attrs)`` takes the output index (one Size per output
+    dimension) and the operands' shapes; returns pieces ``(condition, operand number, operand index)``, where a condition
+    is None (always) or ``(lo, size, hi)`` meaning lo <= size < hi. Exactly one piece holds for every output index."""
+
+    fn: Callable[..., tuple[tuple[tuple[Any, Any, Any] | None, int, tuple[Any, ...]], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Lowering of an indexed read: result[i] = operand0[i with i[dim] replaced by operand1[i]], bounds checked."""
+
+    dim_attr: str = "dim"
+
+
+@dataclass(frozen=True, slots=True)
+class Gemm:
+    """Lowering of batched matrix multiplication: a template claims it (BLAS on the CPU)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decompose:
+    """``fn(*ins, **attrs)`` rewrites the call in other ops; used where no back end claims the whole node."""
+
+    fn: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Extern:
+    """The NumPy kernel itself runs as a step of a compiled plan; `reason` says why there is no lowering."""
+
+    reason: str
+
+
+Lowering = Union[Scalar, Reduce, Move, Gather, Gemm, Decompose, Extern]
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """Which operands are cast to one dtype before anything else sees the call, and to which: "same" (the common type
+    of tensors and weak scalars) or "float" (that, or the default float where it is integral)."""
+
+    to: str = "same"
+    operands: tuple[int, ...] | None = None  # None: all
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """`aliases`: the operand whose storage the result is a view of. `draws`: number of Philox blocks (256 bits) taken,
+    as a function of the result type. `raises`: what an eager run may raise because of values, not shapes."""
+
+    aliases: int | None = None
+    draws: Callable[..., Any] | None = None
+    raises: tuple[type[BaseException], ...] = ()
+
+
+PURE = Effects()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One call for the generated tests: operands (arrays or Python scalars), attrs, and the error expected, if any."""
+
+    operands: tuple[Any, ...]
+    attrs: dict[str, Any] = field(default_factory=dict)
+    raises: type[BaseException] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Op:
+    """One op.
+
+    name       unique; the graph's spelling of the node
+    signature  PyTorch's argument lists, one overload a line (grammar: `eager/signature.py`); () where users cannot call it
+    infer      ``(*types, **attrs) -> (type, ...)``; operands arrive as TensorType, ScalarType, Python number or None;
+               raises ShapeError or DTypeError naming all operands
+    eager      ``(*arrays, **attrs) -> array or tuple``: the NumPy kernel, the meaning of the op
+    grad       ``(g, need, out, *ins, **attrs) -> tuple``, one entry per operand, None where not wanted or not
+               differentiable; written in ops; may ignore broadcasting and promotion (the engine undoes both)
+    lowering   exactly one of the classes above
+    batch      ``(dims, *ins, **attrs) -> result`` with the batch dimension first; derived for Scalar and Reduce
+    autocast   "low", "f32", "promote" or "" (indifferent)
+    tolerance  dtype short name -> (rtol, atol), compiled against eager
+    sample     ``(rng) -> iterator of Sample``
+    upcast     half operands reach `eager` in float32 and the result is rounded once
+    constant   why there is no gradient, for ops without `grad`
+    """
+
+    name: str
+    signature: tuple[str, ...]
+    infer: Infer
+    eager: Callable[..., Any]
+    grad: Callable[..., tuple[Any, ...]] | None
+    lowering: Lowering
+    sample: Callable[..., Iterator[Sample]]
+    promote: Promote | None = None
+    batch: Callable[..., Any] | None = None
+    effects: Effects = PURE
+    autocast: str = ""
+    tolerance: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    upcast: bool = True
+    constant: str = ""
+
+    def __call__(self, *operands: Any, **attrs: Any) -> Any:
+        """Apply to Tensors (eager or traced) or to graph Values: the first operand that knows how decides."""
+        for x in operands:
+            apply = getattr(type(x), "__apply_op__", None)
+            if apply is not None:
+                return apply(x, self, operands, attrs)
+        raise TypeError(f"{self.name}: no tensor among operands of type {[type(x).__name__ for x in operands]}")
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return lookup, (self.name,)
+
+
+OPS: dict[str, Op] = {}
+
+
+def register(op: Op) -> Op:
+    """Enter a record; a second one of the same name is refused."""
+    if op.name in OPS:
+        raise ValueError(f"op {op.name!r} is declared twice")
+    if op.grad is None and not op.constant:
+        raise ValueError(f"op {op.name!r} has neither a gradient nor a reason for having none")
+    OPS[op.name] = op
+    return op
+
+
+def lookup(name: str) -> Op:
+    """The record called `name`; KeyError if there is none. Imports the records on first use."""
+    from . import ops  # noqa: F401  (registers them)
+
+    return OPS[name]
+
+
+def is_scalar(x: Any) -> bool:
+    """Whether an operand is weak: a Python number or a graph scalar."""
+    return isinstance(x, (bool, int, float, ScalarType))

@@ -1,0 +1,145 @@
+"""The plan: what a compiled graph does, as flat data. The hand-over from schedule and memory to executables and entry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Union
+
+from .dtypes import DType
+from .loops import Kernel
+from .op import Op
+from .sizes import Size
+from .types import TensorType, Type
+
+
+@dataclass(frozen=True, slots=True)
+class FromInput:
+    """The storage of graph input `index`, from that tensor's own first element on."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class FromOutput:
+    """Memory of fresh output number `index`, allocated at each call."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class FromArena:
+    """`offset` bytes (a multiple of 64) into the arena of the call."""
+
+    offset: Size
+
+
+Place = Union[FromInput, FromOutput, FromArena]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanBuffer:
+    """A run of memory of `size` elements."""
+
+    name: str
+    dtype: DType
+    size: Size
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class BufferView:
+    """A tensor lying in buffer number `buffer`, `offset` elements in, laid out as `type` says."""
+
+    buffer: int
+    type: TensorType
+    offset: Size = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarInput:
+    """The value of scalar graph input number `index`."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class KernelStep:
+    """Run `kernel`; `buffers` are the numbers of its pointer arguments, `scalars` what its parameters get."""
+
+    kernel: Kernel
+    buffers: tuple[int, ...]
+    scalars: tuple[ScalarInput, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GemmStep:
+    """``out = a @ b`` over the last two dimensions, batched over the others (a batch stride of 0 repeats an operand)."""
+
+    a: BufferView
+    b: BufferView
+    out: BufferView
+
+
+@dataclass(frozen=True, slots=True)
+class ExternStep:
+    """Run the op's NumPy kernel on views of the buffers and copy its results into `results`."""
+
+    op: Op
+    args: tuple[Union[BufferView, ScalarInput, bool, int, float, None], ...]
+    attrs: dict[str, Any]
+    results: tuple[BufferView, ...]
+
+
+Step = Union[KernelStep, GemmStep, ExternStep]
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolSource:
+    """Where the value of a symbol is read at entry: `what` is "shape" or "stride" of input `index` at `dim`, or "value"."""
+
+    name: str
+    index: int
+    what: str
+    dim: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOutput:
+    """Output number n. `source` None: fresh memory of type `type` (contiguous or densely strided); else input number
+    `source` itself where `offset` is None, or a view of it at `offset` elements with the shape and strides of `type`."""
+
+    type: Type
+    source: int | None = None
+    offset: Size | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanWrite:
+    """The steps have changed the storage of input number `target`: its version counter moves once."""
+
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the kernel of node `consumer` was not fused with the one that makes `producer`."""
+
+    producer: str
+    consumer: str
+    reason: str
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`arena`: bytes of temporary memory one call needs, as a polynomial in the symbols."""
+
+    name: str
+    inputs: tuple[Type, ...]
+    symbols: tuple[SymbolSource, ...]
+    buffers: tuple[PlanBuffer, ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[PlanOutput, ...]
+    writes: tuple[PlanWrite, ...] = ()
+    arena: Size = 0
+    refusals: tuple[Refusal, ...] = ()

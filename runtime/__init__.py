@@ -1,0 +1,1 @@
+"""Run time: devices, memory, code loading, executables. Generates no code."""

@@ -1,0 +1,59 @@
+"""Interned descriptions of tensors: equal ones are one object, so that a guard is one pointer compare."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from ..ir import dtypes
+from ..ir.dtypes import DType
+from ..ir.types import TensorType
+
+
+class Meta:
+    """Shape, strides (elements), dtype, requires_grad, device of a tensor. Made by `Meta.of` only.
+
+    `raw` is the bytes of dims, then strides, as int64: what machine code reads. `type` is the graph type.
+    """
+
+    __slots__ = ("__weakref__", "device", "dtype", "raw", "requires_grad", "shape", "strides", "type")
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: DType
+    requires_grad: bool
+    device: str
+    raw: bytes
+    type: TensorType
+
+    @staticmethod
+    def of(shape: tuple[int, ...], strides: tuple[int, ...], dtype: DType, requires_grad: bool = False, device: str = "cpu") -> Meta:
+        """The one Meta with these properties."""
+        key = shape, strides, dtype, requires_grad, device
+        meta = _TABLE.get(key)
+        if meta is None:
+            meta = Meta()
+            meta.shape, meta.strides, meta.dtype, meta.requires_grad, meta.device = key
+            meta.raw = np.array(shape + strides, np.int64).tobytes()
+            meta.type = TensorType(shape, dtype, strides)
+            meta = _TABLE.setdefault(key, meta)
+        return meta
+
+    @staticmethod
+    def of_array(array: np.ndarray[Any, Any], requires_grad: bool = False) -> Meta:
+        """The Meta of a CPU tensor that lies in `array`."""
+        size = array.itemsize
+        strides = tuple([s // size for s in array.strides])
+        return Meta.of(array.shape, strides, dtypes.BY_NUMPY[array.dtype], requires_grad)
+
+    def with_grad(self, requires_grad: bool) -> Meta:
+        """The same but for `requires_grad`."""
+        return Meta.of(self.shape, self.strides, self.dtype, requires_grad, self.device)
+
+    def __repr__(self) -> str:
+        return f"{self.type} on {self.device}{', requires grad' if self.requires_grad else ''}"
+
+
+_TABLE: weakref.WeakValueDictionary[tuple[Any, ...], Meta] = weakref.WeakValueDictionary()

@@ -1,0 +1,100 @@
+"""Where a value of a captured function comes from. Nothing else reloads a value or names one in a guard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Union
+
+
+@dataclass(frozen=True, slots=True)
+class Arg:
+    """Parameter number `index` of the compiled function after binding (``*args`` is a tuple, ``**kwargs`` a dict)."""
+
+    index: int
+    name: str
+
+    def load(self, args: Sequence[Any]) -> Any:
+        return args[self.index]
+
+    def expr(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Const:
+    """An object that the capture keeps alive: a function, module, globals dict, cell. `name` is how a reader knows it."""
+
+    value: Any
+    name: str
+
+    def load(self, args: Sequence[Any]) -> Any:
+        return self.value
+
+    def expr(self) -> str:
+        return self.name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Const) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceDict:
+    """``vars(base)`` of a plain object."""
+
+    base: Source
+
+    def load(self, args: Sequence[Any]) -> Any:
+        return self.base.load(args).__dict__
+
+    def expr(self) -> str:
+        return f"vars({self.base.expr()})"
+
+
+@dataclass(frozen=True, slots=True)
+class Attr:
+    """``getattr(base, name)`` where that finds an entry of the instance's own dict or a slot; never runs user code."""
+
+    base: Source
+    name: str
+
+    def load(self, args: Sequence[Any]) -> Any:
+        return getattr(self.base.load(args), self.name)
+
+    def expr(self) -> str:
+        return f"{self.base.expr()}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """``base[key]`` of an exact list, tuple or dict (or a subclass with the built-in storage), with a constant key."""
+
+    base: Source
+    key: Any
+
+    def load(self, args: Sequence[Any]) -> Any:
+        base = self.base.load(args)
+        plain = next(t for t in (dict, list, tuple) if isinstance(base, t))
+        return plain.__getitem__(base, self.key)
+
+    def expr(self) -> str:
+        return f"{self.base.expr()}[{self.key!r}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """``cell.cell_contents``."""
+
+    base: Source
+
+    def load(self, args: Sequence[Any]) -> Any:
+        return self.base.load(args).cell_contents
+
+    def expr(self) -> str:
+        return self.base.expr()
+
+
+Source = Union[Arg, Const, InstanceDict, Attr, Item, Cell]
