@@ -178,7 +178,7 @@ def _split(a: Size, b: Size) -> tuple[Size, Size]:
         for atom, p in mono_b:
             powers[atom] = powers.get(atom, 0) - p
         if k % k_b == 0 and all(p >= 0 for p in powers.values()):
-            q[tuple((x, p) for x, p in mono if (p := powers[x]))] = k // k_b
+            q[tuple((atom, powers[atom]) for atom, _ in mono if powers[atom])] = k // k_b
         else:
             r[mono] = k
     if isinstance(b, int):  # constants: take the largest multiple out of the constant term as well
