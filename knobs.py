@@ -1,0 +1,100 @@
+"""Every switch of fusewire: type, default, one-line doc. No other module reads the environment.
+
+A knob `name` is set by the environment variable ``FUSEWIRE_NAME`` (the short forms ``VERIFY``, ``DEBUG`` and ``PASS_LIMIT`` serve
+as well), by ``knobs.name = value`` or for a while by ``with knobs.override(name=value):``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """One switch. `read` turns the environment's text into a value."""
+
+    default: Any
+    read: Callable[[str], Any]
+    doc: str
+    short: bool = False
+
+
+def _flag(text: str) -> bool:
+    return text.strip().lower() not in ("", "0", "false", "no", "off")
+
+
+KNOBS: dict[str, Knob] = {
+    "verify": Knob(False, _flag, "check every IR after every pass (always on under pytest)", short=True),
+    "debug": Knob(0, int, "1 graph breaks, 2 recompiles, 3 graphs, 4 kernels, 5 LLVM text, 6 machine code, to stderr", short=True),
+    "pass_limit": Knob(-1, int, "run only the first n pass applications of each graph (-1: all), to bisect", short=True),
+    "native_entry": Knob(True, _flag, "install compiled functions behind the machine-code entry (off: a Python wrapper)"),
+    "cache_dir": Knob("", str, "folder of the disk cache; empty: fusewire in the user's cache folder"),
+    "disk_cache": Knob(True, _flag, "keep machine code on disk"),
+    "variant_limit": Knob(64, int, "compiled variants of one function before eager takes over"),
+    "inline_limit": Knob(64, int, "depth of inlined calls at which the graph breaks"),
+}
+
+
+def _initial(name: str, knob: Knob) -> Any:
+    for key in (f"FUSEWIRE_{name.upper()}", name.upper() if knob.short else ""):
+        text = os.environ.get(key)
+        if text is not None:
+            try:
+                return knob.read(text)
+            except ValueError:
+                raise ValueError(f"{key}={text!r}: expected a value like {knob.default!r} ({knob.doc})") from None
+    return knob.default
+
+
+def cache_folder() -> str:
+    """The folder of the disk cache (it may not exist yet)."""
+    if _values["cache_dir"]:
+        return str(_values["cache_dir"])
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "fusewire")
+
+
+_values: dict[str, Any] = {name: _initial(name, knob) for name, knob in KNOBS.items()}
+
+
+class _Knobs(ModuleType):
+    """The module's own type, so that an unknown knob or a misspelt assignment is an error."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return _values[name]
+        except KeyError:
+            raise AttributeError(f"no knob {name!r}; there are {', '.join(sorted(KNOBS))}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in KNOBS:
+            if type(value) is not type(KNOBS[name].default):
+                raise TypeError(f"knob {name} takes a {type(KNOBS[name].default).__name__}, not {value!r}")
+            _values[name] = value
+        elif name.startswith("__"):
+            super().__setattr__(name, value)
+        else:
+            raise AttributeError(f"no knob {name!r}; there are {', '.join(sorted(KNOBS))}")
+
+
+@contextmanager
+def override(**values: Any) -> Iterator[None]:
+    """Set knobs for the length of a ``with`` block."""
+    module = sys.modules[__name__]
+    before = {name: getattr(module, name) for name in values}
+    try:
+        for name, value in values.items():
+            setattr(module, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(module, name, value)
+
+
+sys.modules[__name__].__class__ = _Knobs

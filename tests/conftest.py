@@ -1,0 +1,37 @@
+"""Fixtures for all tests: golden text, and every IR verified after every pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fusewire import knobs
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the text at hand as the new golden text")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """``golden(name, text)``: `text` must equal the file tests/golden/`name`."""
+
+    def compare(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text.rstrip("\n") + "\n")
+        assert path.exists(), f"no golden text {name}; run pytest --update-golden and read the diff"
+        assert text.rstrip("\n") + "\n" == path.read_text()
+
+    return compare
+
+
+@pytest.fixture(autouse=True)
+def verify_everything() -> object:
+    with knobs.override(verify=True):
+        yield

@@ -1,0 +1,56 @@
+"""Who may import whom: a lower layer never imports a higher one, anywhere in a file."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LAYERS = [
+    ("errors", "knobs"), ("ir",), ("runtime",), ("backends",), ("pipeline",), ("eager",), ("nn", "optim", "utils", "vision"),
+    ("tracer",), ("compiler",), ("bench", "cli"),
+]  # fmt: skip
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+FILES = sorted(p for p in ROOT.rglob("*.py") if p.relative_to(ROOT).parts[0].removesuffix(".py") in LEVEL)
+
+
+def imports(path: Path) -> list[tuple[int, str, bool]]:
+    """(line, top-level part inside the package, whether inside a function) for each import of the package."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    package = parts[:-1]
+    tree = ast.parse(path.read_text())
+    inner = {id(n) for f in ast.walk(tree) if isinstance(f, (ast.FunctionDef, ast.Lambda)) for n in ast.walk(f)}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            target = (*base, *(node.module or "").split(".")) if node.module else base
+            names = [target[0]] if target else [alias.name for alias in node.names]
+            found += [(node.lineno, name, id(node) in inner) for name in names]
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            assert not any(n.split(".")[0] == "fusewire" for n in names), f"{path}:{node.lineno}: absolute import of the package"
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_down(path: Path) -> None:
+    here = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    for line, name, inside in imports(path):
+        if name not in LEVEL:
+            continue
+        if here == "eager" and name == "pipeline" and not inside:
+            pytest.fail(f"{path}:{line}: eager imports pipeline inside functions only")
+        assert LEVEL[name] <= LEVEL[here], f"{path}:{line}: {here} must not import {name}"
+
+
+def test_tracer_knows_no_back_end() -> None:
+    for path in (ROOT / "tracer").glob("*.py"):
+        assert not [line for line, name, _ in imports(path) if name == "backends"], path
+
+
+def test_only_knobs_reads_the_environment() -> None:
+    readers = [p for p in FILES if "os.environ" in p.read_text() or "getenv" in p.read_text()]
+    assert [p.name for p in readers] == ["knobs.py"]
