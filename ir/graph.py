@@ -5,6 +5,7 @@ Graphs are immutable; a `Builder` makes them. Text, parser, verifier and interpr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Union
@@ -12,6 +13,9 @@ from typing import Any, Union
 from .op import Op
 from .sizes import Size
 from .types import ScalarType, TensorType, Type
+
+
+_NO_WORD = re.compile(r"[^\w.]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,8 @@ class WriteBack:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """`symbols` are the names of free sizes, each first seen in an input's shape or strides, or as an int input."""
+    """`symbols` are the names of free sizes. Each is settled by the inputs' shapes and strides (`sizes.solve`), or is the
+    value of the int input of the same name."""
 
     name: str
     inputs: tuple[Value, ...]
@@ -131,9 +136,17 @@ class Builder:
         self.nodes: list[Node] = []
         self.where: Where | None = None
         self.count = 0
+        self.names: set[str] = set()
 
     def input(self, type: Type, name: str | None = None) -> Value:
-        value = Value(type, name or f"in{len(self.inputs)}", self)
+        """A new input; `name` is made a word (letters, digits, dots, not starting with a digit) that no other input has."""
+        word = _NO_WORD.sub("_", name or f"in{len(self.inputs)}")
+        word = f"in{word}" if word[:1].isdigit() or not word else word
+        unique, n = word, 1
+        while unique in self.names:
+            unique, n = f"{word}_{n}", n + 1
+        self.names.add(unique)
+        value = Value(type, unique, self)
         self.inputs.append(value)
         return value
 
@@ -160,7 +173,8 @@ class Builder:
 
 
 def free_symbols(inputs: Iterable[Value]) -> tuple[str, ...]:
-    """Names of the symbols in the inputs' types, in order of first appearance."""
+    """Names of the symbols in the inputs' types, in order of first appearance. (A symbol that is an int input's value and
+    occurs in no input's type must be listed by the caller of `Builder.finish`.)"""
     from .sizes import symbols_of
 
     seen: dict[str, None] = {}

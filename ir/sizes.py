@@ -7,7 +7,7 @@ Index expressions of kernels are sizes too, with loop axes as symbols. Never ask
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Union
 
@@ -342,15 +342,69 @@ def _substitute_atom(atom: Atom, values: Mapping[str, Size]) -> Size:
     return {"floordiv": floordiv, "mod": mod, "min": minimum, "max": maximum}[atom.fn](a, b)
 
 
-def symbols_of(size: Size) -> Iterator[str]:
-    """Names of the symbols in `size`, in order of appearance, repeats included."""
+def atoms_of(size: Size) -> Iterator[Symbol]:
+    """The symbols in `size`, those inside calls too, in order of appearance, repeats included."""
     for mono, _ in _terms(size):
         for atom, _p in mono:
             if isinstance(atom, Symbol):
-                yield atom.name
+                yield atom
             else:
-                yield from symbols_of(atom.a)
-                yield from symbols_of(atom.b)
+                yield from atoms_of(atom.a)
+                yield from atoms_of(atom.b)
+
+
+def symbols_of(size: Size) -> Iterator[str]:
+    """Names of the symbols in `size`, in order of appearance, repeats included."""
+    return (atom.name for atom in atoms_of(size))
+
+
+def solve(pairs: Iterable[tuple[Size, int]], known: Mapping[str, int]) -> dict[str, int]:
+    """`known` and every symbol that the equations ``size == number`` settle one at a time, each linear in its last
+    unknown. Symbols that stay unsettled are absent; equations that contradict each other are not noticed."""
+    values, open_ = dict(known), [(size, n) for size, n in pairs if isinstance(size, Expr)]
+    while True:
+        left = []
+        for size, number in open_:
+            unknown = {name for name in symbols_of(size) if name not in values}
+            if len(unknown) == 1:
+                slope = _slope(substitute(size, values))
+                if slope is not None and (number - slope[1]) % slope[0] == 0:
+                    values[unknown.pop()] = (number - slope[1]) // slope[0]
+                    continue
+            if unknown:
+                left.append((size, number))
+        if len(left) == len(open_):
+            return values
+        open_ = left
+
+
+def solvable(found: Iterable[Size], known: Iterable[str]) -> set[str]:
+    """Names that `solve` settles when it gets a number for each size in `found`, beside `known`."""
+    names, open_ = set(known), [size for size in found if isinstance(size, Expr)]
+    while True:
+        before = len(names)
+        for size in open_:
+            unknown = {name for name in symbols_of(size) if name not in names}
+            if len(unknown) == 1 and _linear(size, *unknown):
+                names |= unknown
+        if len(names) == before:
+            return names
+
+
+def _linear(size: Expr, name: str) -> bool:
+    """Whether `size` is linear in the symbol `name`, at least one coefficient being not zero whatever the others are."""
+    powers = [(mono, p) for mono, _ in size.terms for atom, p in mono if name in symbols_of(_atom(atom))]
+    return len(powers) == 1 and powers[0][1] == 1 and all(isinstance(a, Symbol) and (a.name == name or a.lo > 0) for a, _ in powers[0][0])
+
+
+def _slope(size: Size) -> tuple[int, int] | None:
+    """(k, c) where `size` is ``k * symbol + c``."""
+    terms = dict(_terms(size))
+    constant = terms.pop((), 0)
+    if len(terms) != 1:
+        return None
+    (mono, k), = terms.items()
+    return (k, constant) if len(mono) == 1 and mono[0][1] == 1 and isinstance(mono[0][0], Symbol) else None
 
 
 _TOKEN = re.compile(r"\s*(//|[-+*%(),]|\d+|[A-Za-z_]\w*)")
@@ -413,4 +467,4 @@ class _Parser:
             b = self.sum()
             self.take(")")
             return minimum(a, b) if token == "min" else maximum(a, b)
-        return self.symbols.get(token) or symbol(token)
+        return self.symbols[token] if token in self.symbols else symbol(token)

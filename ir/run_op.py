@@ -1,0 +1,44 @@
+"""One op on NumPy arrays, through its record's `eager`, with the rounding of half types. Knows no Tensor and no graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .op import Op
+from .types import TensorType
+
+_HALF = frozenset(d.np for d in dtypes.ALL if d.is_half)
+_F32 = np.dtype(np.float32)
+
+
+def run_op(op: Op, args: Sequence[Any], attrs: Mapping[str, Any], result_dtypes: Sequence[Any] | None = None) -> tuple[Any, ...]:
+    """Results of `op` as arrays. `args` are arrays, Python numbers or None, already promoted; sizes in `attrs` are ints.
+
+    Half operands compute in float32 and each floating result is rounded once, to `result_dtypes` (default: what `infer`
+    says). The caller sets np.errstate.
+    """
+    half = op.upcast and any(isinstance(a, np.ndarray) and a.dtype in _HALF for a in args)
+    if not half:
+        out = op.eager(*args, **attrs)
+        return tuple(map(np.asarray, out)) if isinstance(out, tuple) else (np.asarray(out),)
+    if result_dtypes is None:
+        result_dtypes = [t.dtype for t in op.infer(*map(type_of_array, args), **attrs)]
+    wide = [a.astype(_F32) if isinstance(a, np.ndarray) and a.dtype in _HALF else a for a in args]
+    out = op.eager(*wide, **attrs)
+    out = out if isinstance(out, tuple) else (out,)
+    return tuple(_rounded(np.asarray(r), d) for r, d in zip(out, result_dtypes, strict=True))
+
+
+def _rounded(array: Any, dtype: dtypes.DType) -> Any:
+    return array.astype(dtype.np) if dtype.is_half and array.dtype != dtype.np else array
+
+
+def type_of_array(x: Any) -> Any:
+    """The graph type of an array; numbers and None stand for themselves."""
+    if not isinstance(x, np.ndarray):
+        return x
+    return TensorType(x.shape, dtypes.from_numpy(x.dtype), tuple(s // x.itemsize for s in x.strides))
