@@ -25,7 +25,8 @@ _OBJECT = b"FWOBJ001"  # what `build` gives where blobs cannot be mapped: this, 
 _FLAGS = '\n!llvm.module.flags = !{!99999}\n!99999 = !{i32 7, !"RtLibUseGOT", i32 1}\n'
 _lock = threading.Lock()
 _machines: dict[int, Any] = {}
-_managers: dict[tuple[int, tuple[str, ...] | None], tuple[Any, Any]] = {}
+_managers: dict[tuple[int, tuple[str, ...] | None], tuple[Any, Any, Any]] = {}
+_RENEW = 64
 _serial = itertools.count()
 
 
@@ -76,28 +77,25 @@ def optimise(text: str, level: int = 2, passes: Sequence[str] | None = PASSES, c
     except RuntimeError as e:
         raise CompileError(f"LLVM does not accept the generated text: {e}") from e
     manager, builder = _manager(level, None if passes is None else tuple(passes), tm)
-    if passes is None:
+    if passes is None or passes:
         manager.run(module, builder)
-    elif passes:
-        for function in module.functions:
-            if not function.is_declaration:
-                manager.run(function, builder)
     return module
 
 
 def _manager(level: int, passes: tuple[str, ...] | None, tm: Any) -> tuple[Any, Any]:
-    """(pass manager, pass builder); shared, since llvmlite does not give back all memory of one that is dropped."""
+    """(pass manager, pass builder). Shared, since llvmlite does not give back all memory of a dropped one (5 kB), and
+    renewed after 64 modules, since each run registers its callbacks in it once more and makes the next one slower."""
     found = _managers.get((level, passes))
-    if found is not None:
-        return found
+    if found is not None and next(found[2]) < _RENEW:
+        return found[:2]
     llvm = _llvm()
     options = llvm.create_pipeline_tuning_options(speed_level=level)
     options.loop_vectorization = options.slp_vectorization = False
     builder = llvm.create_pass_builder(tm, options)
-    manager = builder.getModulePassManager() if passes is None else llvm.create_new_function_pass_manager()
+    manager = builder.getModulePassManager() if passes is None else llvm.create_new_module_pass_manager()
     for name in passes or ():
         getattr(manager, f"add_{name}_pass")()
-    _managers[level, passes] = manager, builder
+    _managers[level, passes] = manager, builder, itertools.count(1)
     return manager, builder
 
 
