@@ -1,7 +1,7 @@
-"""What is known about CPython bytecode of 3.11, 3.12 and 3.13: decoding, normalising, stack flow, assembling.
+"""What is known about CPython bytecode of 3.11, 3.12 and 3.13: decoding and normalising.
 
 All differences between the versions lie in this file. `decode` gives the real instructions, `normalised` gives a small
-instruction set that is the same for all versions (`OPCODES`), `assemble` turns real instructions into a code object.
+instruction set that is the same for all versions (`OPCODES`). `flow` and `assemble` are built on them.
 Never runs user code and never looks at values.
 
 The normalised instruction set
@@ -94,6 +94,66 @@ of instructions that cannot be parted; an interpreter keeps the frame as it was 
 
 from __future__ import annotations
 
+import dis
+import opcode
+import operator
+import sys
+import weakref
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any, NamedTuple, TypeVar
+
+VERSION = sys.version_info[:2]
+EXTENDED_ARG = dis.opmap["EXTENDED_ARG"]
+Position = tuple[int | None, int | None, int | None, int | None]
+NO_POSITION: Position = (None, None, None, None)
+T = TypeVar("T")
+
+
+class Null:
+    """The type of `NULL`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "NULL"
+
+
+NULL = Null()
+"""Stands for CPython's NULL: an unbound slot, or the empty place beside a callable on the stack."""
+
+UNARY: dict[str, Callable[[Any], Any]] = {"-": operator.neg, "+": operator.pos, "~": operator.invert}
+COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt, "<=": operator.le, "==": operator.eq, "!=": operator.ne, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+BINARY: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add, "&": operator.and_, "//": operator.floordiv, "<<": operator.lshift, "@": operator.matmul,
+    "*": operator.mul, "%": operator.mod, "|": operator.or_, "**": operator.pow, ">>": operator.rshift,
+    "-": operator.sub, "/": operator.truediv, "^": operator.xor, "+=": operator.iadd, "&=": operator.iand,
+    "//=": operator.ifloordiv, "<<=": operator.ilshift, "@=": operator.imatmul, "*=": operator.imul,
+    "%=": operator.imod, "|=": operator.ior, "**=": operator.ipow, ">>=": operator.irshift, "-=": operator.isub,
+    "/=": operator.itruediv, "^=": operator.ixor,
+}  # fmt: skip
+
+GENERATORS = "generators that delegate, coroutines and asynchronous code run under CPython"
+CLASS_BODY = "class bodies run under CPython"
+NEVER_IN_CODE = "never stands in a function's fresh code"
+NOT_MODELLED: dict[str, str] = {
+    **dict.fromkeys(
+        ["GET_AITER", "GET_ANEXT", "BEFORE_ASYNC_WITH", "END_ASYNC_FOR", "GET_AWAITABLE", "ASYNC_GEN_WRAP", "CLEANUP_THROW"], GENERATORS
+    ),
+    **dict.fromkeys(
+        ["LOAD_NAME", "STORE_NAME", "DELETE_NAME", "LOAD_LOCALS", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_GLOBALS",
+         "LOAD_FROM_DICT_OR_DEREF", "SETUP_ANNOTATIONS", "PRINT_EXPR", "IMPORT_STAR"], CLASS_BODY
+    ),
+    **dict.fromkeys(["CHECK_EG_MATCH", "PREP_RERAISE_STAR"], "except* runs under CPython"),
+    "CALL_INTRINSIC_2": "except* and type parameters run under CPython",
+    **dict.fromkeys(["CACHE", "EXTENDED_ARG", "INTERPRETER_EXIT", "RESERVED", "ENTER_EXECUTOR", "EXIT_INIT_CHECK"], NEVER_IN_CODE),
+}  # fmt: skip
+"""Real instructions that become UNKNOWN, with the reason. Pseudo and instrumented instructions never stand in `co_code` either."""
+
 OPCODES: tuple[str, ...] = tuple(
     """NOP POP_TOP PUSH_NULL COPY SWAP LOAD_CONST LOAD_FAST LOAD_FAST_AND_CLEAR STORE_FAST DELETE_FAST MAKE_CELL COPY_FREE_VARS
     LOAD_DEREF STORE_DEREF DELETE_DEREF LOAD_GLOBAL STORE_GLOBAL DELETE_GLOBAL LOAD_ATTR STORE_ATTR DELETE_ATTR LOAD_SUPER_ATTR
@@ -105,3 +165,349 @@ OPCODES: tuple[str, ...] = tuple(
     POP_JUMP_IF_NOT_NONE RETURN_VALUE RAISE_VARARGS RERAISE PUSH_EXC_INFO POP_EXCEPT CHECK_EXC_MATCH BEFORE_WITH
     WITH_EXCEPT_START RETURN_GENERATOR YIELD_VALUE GET_YIELD_FROM_ITER SEND STOPITERATION_ERROR UNKNOWN""".split()
 )
+
+
+class Handler(NamedTuple):
+    """Where an exception goes: the stack is cut to `depth`, then come the instruction's unit if `lasti`, and the exception."""
+
+    target: Instruction
+    depth: int
+    lasti: bool
+
+
+@dataclass(eq=False, slots=True)
+class Instruction:
+    """A real instruction with its EXTENDED_ARGs. `offset` is where it begins (bytes), `unit` where its opcode lies (code units)."""
+
+    op: str
+    arg: int = 0
+    target: Instruction | None = None
+    handler: Handler | None = None
+    position: Position = NO_POSITION
+    offset: int = -1
+    unit: int = -1
+
+    @property
+    def line(self) -> int | None:
+        """The line in the user's file, None for code that the compiler added."""
+        return self.position[0]
+
+
+@dataclass(frozen=True, slots=True)
+class CallShape:
+    """How many positional arguments a CALL has, and the names of the keyword arguments behind them."""
+
+    positional: int
+    names: tuple[str, ...] = ()
+
+
+@dataclass(eq=False, slots=True)
+class Step:
+    """A normalised instruction (`OPCODES`). `target` is an index into `Program.steps`; `begins`: a graph break may stand before it."""
+
+    op: str
+    arg: Any
+    instr: Instruction
+    begins: bool = False
+    target: int = -1
+    backward: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Program:
+    """The normalised form of a code object; `at` maps the offset of a real instruction to its first step."""
+
+    code: CodeType
+    steps: list[Step] = field(default_factory=list)
+    at: dict[int, int] = field(default_factory=dict)
+
+    def handler(self, step: Step) -> tuple[int, int, bool] | None:
+        """(index of the handler's first step, stack depth to cut to, whether a lasti is pushed) for an exception in `step`."""
+        found = step.instr.handler
+        return None if found is None else (self.at[found.target.offset], found.depth, found.lasti)
+
+
+def by_code(make: Callable[[CodeType], T]) -> Callable[[CodeType], T]:
+    """Cache by the identity of the code object, for as long as it lives."""
+    cache: dict[int, tuple[weakref.ref[CodeType], T]] = {}
+
+    def cached(code: CodeType) -> T:
+        entry = cache.get(id(code))
+        if entry is not None and entry[0]() is code:
+            return entry[1]
+        key, made = id(code), make(code)
+        cache[key] = weakref.ref(code, lambda _: cache.pop(key, None)), made
+        return made
+
+    cached.__doc__ = make.__doc__
+    return cached
+
+
+# --- encodings ---------------------------------------------------------------------------------------------------------
+
+_CACHES: Any = opcode._inline_cache_entries  # type: ignore[attr-defined]  # a dict by name from 3.13 on, before it a list
+CACHES: dict[str, int] = dict(_CACHES) if isinstance(_CACHES, dict) else {op: _CACHES[n] for op, n in dis.opmap.items() if n < 256}
+JUMPS = {op for op in dis.opmap if "JUMP" in op or op in ("FOR_ITER", "SEND")}
+TERMINAL = {"RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS", "RERAISE"}
+ALWAYS_JUMP = {"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT"}
+AFTER_LOOP: tuple[str, ...] = {(3, 11): (), (3, 12): ("END_FOR",)}.get(VERSION, ("END_FOR", "POP_TOP"))
+"""What an exhausted FOR_ITER does by itself: these instructions stand at its target and are skipped."""
+PAIRS = {
+    "LOAD_FAST_LOAD_FAST": ("LOAD_FAST", "LOAD_FAST"),
+    "STORE_FAST_STORE_FAST": ("STORE_FAST", "STORE_FAST"),
+    "STORE_FAST_LOAD_FAST": ("STORE_FAST", "LOAD_FAST"),
+}
+SLOT_OPS = {op for op in dis.opmap if op.startswith(("LOAD_FAST", "STORE_FAST", "DELETE_FAST", "MAKE_CELL"))}
+SLOT_OPS |= {dis.opname[n] for n in dis.hasfree} | {"LOAD_CLOSURE"}
+CALLS = {"CALL", "CALL_KW", "CALL_FUNCTION_EX"}
+GLUED = {"KW_NAMES", "PRECALL"}  # they keep state outside the value stack for the CALL behind them
+
+
+def slot_names(code: CodeType) -> tuple[str, ...]:
+    """Names of a frame's slots: locals, cells that are no locals, free variables."""
+    cells = tuple(name for name in code.co_cellvars if name not in code.co_varnames)
+    return code.co_varnames + cells + code.co_freevars
+
+
+def slot_count(code: CodeType) -> int:
+    """How many slots a frame of `code` has."""
+    return len(slot_names(code))
+
+
+def parse(code: CodeType) -> list[Instruction]:
+    """The real instructions of `code`, a fresh list that may be edited and assembled."""
+    raw, positions = code.co_code, list(code.co_positions())
+    out: list[Instruction] = []
+    jumps: list[tuple[Instruction, int]] = []
+    at, start, high = 0, 0, 0
+    while at < len(raw):
+        op, arg = dis.opname[raw[at]], raw[at + 1] | high
+        at += 2
+        if op == "EXTENDED_ARG":
+            high = arg << 8
+            continue
+        instr = Instruction(op, arg, None, None, positions[at // 2 - 1], start, at // 2 - 1)
+        at += 2 * CACHES.get(op, 0)
+        if op in JUMPS:
+            jumps.append((instr, at - 2 * arg if "BACKWARD" in op else at + 2 * arg))
+        out.append(instr)
+        start, high = at, 0
+    found = {instr.offset: instr for instr in out}
+    for instr, to in jumps:
+        instr.target = found[to]
+    starts = [instr.offset for instr in out]
+    for entry in dis._parse_exception_table(code):  # type: ignore[attr-defined]
+        handler = Handler(found[entry.target], entry.depth, entry.lasti)
+        for instr in out[bisect_left(starts, entry.start) : bisect_left(starts, entry.end)]:
+            instr.handler = handler
+    return out
+
+
+@by_code
+def decode(code: CodeType) -> list[Instruction]:
+    """The real instructions of `code`, shared: never edit them."""
+    return parse(code)
+
+
+# --- normalising -------------------------------------------------------------------------------------------------------
+
+Part = tuple[str, Any]
+PLAIN = set(
+    """NOP POP_TOP PUSH_NULL LOAD_ASSERTION_ERROR LOAD_BUILD_CLASS UNARY_NOT TO_BOOL BINARY_SUBSCR STORE_SUBSCR DELETE_SUBSCR
+    LIST_TO_TUPLE GET_ITER FOR_ITER GET_LEN MATCH_MAPPING MATCH_SEQUENCE MATCH_KEYS RETURN_VALUE PUSH_EXC_INFO POP_EXCEPT
+    CHECK_EXC_MATCH BEFORE_WITH WITH_EXCEPT_START RETURN_GENERATOR YIELD_VALUE GET_YIELD_FROM_ITER SEND""".split()
+)
+COUNTED = set(
+    """COPY SWAP LOAD_FAST LOAD_FAST_AND_CLEAR STORE_FAST DELETE_FAST MAKE_CELL COPY_FREE_VARS LOAD_DEREF STORE_DEREF
+    DELETE_DEREF IS_OP CONTAINS_OP BUILD_TUPLE BUILD_LIST BUILD_SET BUILD_STRING BUILD_MAP BUILD_CONST_KEY_MAP BUILD_SLICE
+    LIST_APPEND SET_ADD MAP_ADD LIST_EXTEND SET_UPDATE DICT_UPDATE DICT_MERGE UNPACK_SEQUENCE MATCH_CLASS RAISE_VARARGS
+    RERAISE""".split()
+)
+NAMED = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME", "IMPORT_FROM"}
+FIXED: dict[str, list[Part]] = {
+    "RESUME": [("NOP", None)],
+    "PRECALL": [("NOP", None)],
+    "KW_NAMES": [("NOP", None)],
+    "UNARY_NEGATIVE": [("UNARY_OP", "-")],
+    "UNARY_POSITIVE": [("UNARY_OP", "+")],
+    "UNARY_INVERT": [("UNARY_OP", "~")],
+    "BINARY_SLICE": [("BUILD_SLICE", 2), ("BINARY_SUBSCR", None)],
+    "STORE_SLICE": [("BUILD_SLICE", 2), ("STORE_SUBSCR", None)],
+    "FORMAT_SIMPLE": [("FORMAT", False)],
+    "FORMAT_WITH_SPEC": [("FORMAT", True)],
+    "END_FOR": [("POP_TOP", None)] * (2 if VERSION == (3, 12) else 1),
+    "END_SEND": [("SWAP", 2), ("POP_TOP", None)],
+    "JUMP_FORWARD": [("JUMP", None)],
+    "JUMP_BACKWARD": [("JUMP", None)],
+    "JUMP_BACKWARD_NO_INTERRUPT": [("JUMP", None)],
+    "JUMP_IF_FALSE_OR_POP": [("COPY", 1), ("TO_BOOL", None), ("POP_JUMP_IF_FALSE", None), ("POP_TOP", None)],
+    "JUMP_IF_TRUE_OR_POP": [("COPY", 1), ("TO_BOOL", None), ("POP_JUMP_IF_TRUE", None), ("POP_TOP", None)],
+}
+if VERSION < (3, 13):  # from 3.13 on these take a bool, and a TO_BOOL stands before them
+    FIXED["UNARY_NOT"] = [("TO_BOOL", None), ("UNARY_NOT", None)]
+    for _way in ("FALSE", "TRUE"):
+        for _prefix in ("POP_JUMP_IF_", "POP_JUMP_FORWARD_IF_", "POP_JUMP_BACKWARD_IF_"):
+            FIXED[_prefix + _way] = [("TO_BOOL", None), ("POP_JUMP_IF_" + _way, None)]
+for _way in ("FALSE", "TRUE", "NONE", "NOT_NONE"):
+    for _prefix in ("POP_JUMP_IF_", "POP_JUMP_FORWARD_IF_", "POP_JUMP_BACKWARD_IF_"):
+        FIXED.setdefault(_prefix + _way, [("POP_JUMP_IF_" + _way, None)])
+BINARY_SYMBOLS = tuple(BINARY)  # in the order of CPython's own table; the test compares them
+INTRINSICS: dict[int, list[Part]] = {
+    3: [("STOPITERATION_ERROR", None)], 5: [("UNARY_OP", "+")], 6: [("LIST_TO_TUPLE", None)],
+}  # fmt: skip
+ATTRIBUTES = {1: "defaults", 2: "kwdefaults", 4: "annotations", 8: "closure"}
+CONVERSIONS = {1: "s", 2: "r", 3: "a"}
+METHOD_PAIR: list[Part] = [("PUSH_NULL", None)] + [("SWAP", 2)] * (VERSION < (3, 13))
+"""Behind an attribute that is about to be called: the NULL goes below the callable up to 3.12, above it from 3.13 on."""
+
+
+def _load_global(code: CodeType, arg: int) -> list[Part]:
+    load: Part = ("LOAD_GLOBAL", code.co_names[arg >> 1])
+    if not arg & 1:
+        return [load]
+    return [load, ("PUSH_NULL", None)] if VERSION >= (3, 13) else [("PUSH_NULL", None), load]
+
+
+def _load_attr(code: CodeType, arg: int) -> list[Part]:
+    if VERSION == (3, 11):
+        return [("LOAD_ATTR", code.co_names[arg])]
+    return [("LOAD_ATTR", code.co_names[arg >> 1]), *(METHOD_PAIR if arg & 1 else [])]
+
+
+def _compare(code: CodeType, arg: int) -> list[Part]:
+    shift = {(3, 11): 0, (3, 12): 4}.get(VERSION, 5)
+    truth = VERSION >= (3, 13) and bool(arg & 16)
+    return [("COMPARE_OP", dis.cmp_op[arg >> shift]), *([("TO_BOOL", None)] if truth else [])]
+
+
+def _make_function(code: CodeType, arg: int) -> list[Part]:
+    flags = () if VERSION >= (3, 13) else (8, 4, 2, 1)
+    return [("MAKE_FUNCTION", None)] + [("SET_FUNCTION_ATTRIBUTE", ATTRIBUTES[bit]) for bit in flags if arg & bit]
+
+
+def _format_value(code: CodeType, arg: int) -> list[Part]:
+    spec = bool(arg & 4)
+    turn: list[Part] = [("SWAP", 2)] * spec
+    convert: list[Part] = [*turn, ("CONVERT_VALUE", CONVERSIONS[arg & 3]), *turn] if arg & 3 else []
+    return [*convert, ("FORMAT", spec)]
+
+
+def _load_super(code: CodeType, arg: int) -> list[Part]:
+    return [("LOAD_SUPER_ATTR", code.co_names[arg >> 2]), *(METHOD_PAIR if arg & 1 else [])]
+
+
+def _intrinsic(code: CodeType, arg: int) -> list[Part]:
+    return INTRINSICS.get(arg, [("UNKNOWN", f"CALL_INTRINSIC_1 {arg}")])
+
+
+WITH_ARG: dict[str, Callable[[CodeType, int], list[Part]]] = {
+    "LOAD_CONST": lambda code, arg: [("LOAD_CONST", code.co_consts[arg])],
+    "RETURN_CONST": lambda code, arg: [("LOAD_CONST", code.co_consts[arg]), ("RETURN_VALUE", None)],
+    "LOAD_FAST_CHECK": lambda code, arg: [("LOAD_FAST", arg)],
+    "LOAD_CLOSURE": lambda code, arg: [("LOAD_FAST", arg)],
+    "LOAD_GLOBAL": _load_global,
+    "LOAD_ATTR": _load_attr,
+    "LOAD_METHOD": lambda code, arg: [("LOAD_ATTR", code.co_names[arg]), *METHOD_PAIR],
+    "LOAD_SUPER_ATTR": _load_super,
+    "BINARY_OP": lambda code, arg: [("BINARY_OP", BINARY_SYMBOLS[arg])],
+    "COMPARE_OP": _compare,
+    "UNPACK_EX": lambda code, arg: [("UNPACK_EX", (arg & 255, arg >> 8))],
+    "CONVERT_VALUE": lambda code, arg: [("CONVERT_VALUE", CONVERSIONS[arg])],
+    "FORMAT_VALUE": _format_value,
+    "MAKE_FUNCTION": _make_function,
+    "SET_FUNCTION_ATTRIBUTE": lambda code, arg: [("SET_FUNCTION_ATTRIBUTE", ATTRIBUTES[arg])],
+    "CALL_FUNCTION_EX": lambda code, arg: [("CALL_EX", bool(arg & 1))],
+    "CALL_INTRINSIC_1": _intrinsic,
+}
+
+
+def _parts(code: CodeType, instr: Instruction) -> list[Part]:
+    op, arg = instr.op, instr.arg
+    if op in FIXED:
+        return FIXED[op]
+    if op in PLAIN:
+        return [(op, None)]
+    if op in COUNTED:
+        return [(op, arg)]
+    if op in NAMED:
+        return [(op, code.co_names[arg])]
+    if op in PAIRS:
+        first, second = PAIRS[op]
+        return [(first, arg >> 4), (second, arg & 15)]
+    make = WITH_ARG.get(op)
+    return [("UNKNOWN", op)] if make is None else make(code, arg)
+
+
+def _call_parts(code: CodeType, instrs: list[Instruction], k: int) -> list[Part]:
+    """CALL and CALL_KW with the names of the keywords, which an earlier instruction gives."""
+    arg, names = instrs[k].arg, ()
+    if VERSION < (3, 13):
+        named = next((i for i in unit_of(instrs, k) if i.op == "KW_NAMES"), None)
+        names = code.co_consts[named.arg] if named else ()
+    elif instrs[k].op == "CALL_KW":
+        if instrs[k - 1].op != "LOAD_CONST":
+            return [("UNKNOWN", "CALL_KW")]
+        names = code.co_consts[instrs[k - 1].arg]
+    return [("CALL", CallShape(arg - len(names), names))]
+
+
+def unit_of(instrs: list[Instruction], k: int) -> list[Instruction]:
+    """The instructions that instruction number `k` cannot be parted from, itself included."""
+    first = last = k
+    while first > 0 and instrs[first - 1].op in GLUED:
+        first -= 1
+    while instrs[last].op in GLUED:
+        last += 1
+    return instrs[first : last + 1]
+
+
+def landing(instrs: list[Instruction], index: dict[Instruction, int], instr: Instruction) -> Instruction:
+    """Where the jump of `instr` goes on, past what the instruction itself does at its target."""
+    assert instr.target is not None
+    skip = len(AFTER_LOOP) if instr.op == "FOR_ITER" else int(instr.op == "SEND" and VERSION >= (3, 12))
+    return instrs[index[instr.target] + skip]
+
+
+@by_code
+def normalised(code: CodeType) -> Program:
+    """The steps of `code`. Shared: never edit them."""
+    instrs = decode(code)
+    index = {instr: k for k, instr in enumerate(instrs)}
+    program = Program(code)
+    jumps: list[tuple[Step, Instruction]] = []
+    started = False
+    for k, instr in enumerate(instrs):
+        program.at[instr.offset] = len(program.steps)
+        begins = started and not (k > 0 and instrs[k - 1].op in GLUED)
+        started |= instr.op == "RESUME"
+        parts = _call_parts(code, instrs, k) if instr.op in ("CALL", "CALL_KW") else _parts(code, instr)
+        for op, arg in parts:
+            step = Step(op, arg, instr, begins)
+            begins = False
+            program.steps.append(step)
+            if instr.target is not None and (op == "JUMP" or op.startswith("POP_JUMP") or op in ("FOR_ITER", "SEND")):
+                jumps.append((step, landing(instrs, index, instr)))
+    for step, to in jumps:
+        step.target, step.backward = program.at[to.offset], to.offset <= step.instr.offset
+    return program
+
+
+def call_operands(stack: list[Any], shape: CallShape) -> tuple[Any, list[Any]]:
+    """Pop a CALL's operands: (callable, arguments, a method's self first). `NULL` must lie on the stack as itself."""
+    if VERSION >= (3, 13) and shape.names:
+        stack.pop()
+    first = len(stack) - shape.positional - len(shape.names)
+    low, high = stack[first - 2 : first]
+    args = stack[first:]
+    del stack[first - 2 :]
+    if VERSION >= (3, 13):
+        return (low, args) if high is NULL else (low, [high, *args])
+    return (high, args) if low is NULL else (low, [high, *args])
+
+
+def call_ex_operands(stack: list[Any], has_kwargs: bool) -> tuple[Any, Any, Any]:
+    """Pop a CALL_EX's operands: (callable, the tuple of arguments, the dict of keywords or None)."""
+    kwargs = stack.pop() if has_kwargs else None
+    args = stack.pop()
+    high, low = stack.pop(), stack.pop()
+    return (low if VERSION >= (3, 13) else high), args, kwargs
