@@ -1,0 +1,7 @@
+"""All op records. Importing this registers them; nothing else is keyed by an op's name."""
+
+from __future__ import annotations
+
+from . import casts, compare, linalg, pointwise, reductions, shape
+
+__all__ = ["casts", "compare", "linalg", "pointwise", "reductions", "shape"]

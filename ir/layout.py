@@ -1,0 +1,270 @@
+"""Shapes and strides of results: broadcasting, the stride order of elementwise results, and which reshapes are views.
+
+The rules are NumPy's own (its iterator's 'K' order, its copy-free reshape), so that an eager kernel's fresh array has
+the strides `infer` says without a copy. One law is ours: an empty tensor has row-major strides. Never looks at data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from . import dtypes, sizes
+from .dtypes import DType
+from .sizes import Size
+from .types import ScalarType, TensorType, contiguous_strides, numel
+
+
+def describe(*types: Any) -> str:
+    """Operands as an error message names them: ``f32[2,3] and f32[4]``."""
+    return " and ".join(_describe(t) for t in types)
+
+
+def _describe(t: Any) -> str:
+    if isinstance(t, TensorType):
+        return f"{t.dtype.short}[{','.join(map(str, t.shape))}]"
+    return str(t) if isinstance(t, ScalarType) else repr(t)
+
+
+def strides_of(array: np.ndarray) -> tuple[int, ...]:
+    """Strides of an ndarray in elements; row-major where it is empty."""
+    if array.size == 0:
+        return contiguous_strides(array.shape)  # type: ignore[return-value]
+    step = array.itemsize
+    return tuple(s // step for s in array.strides)
+
+
+def type_of_array(array: np.ndarray) -> TensorType:
+    """The graph type of an ndarray; TypeError where no fusewire dtype stores its elements."""
+    return TensorType(array.shape, dtypes.from_numpy(array.dtype), strides_of(array))
+
+
+def is_zero(n: Size) -> bool:
+    """Whether a size is certainly 0."""
+    return isinstance(n, int) and n == 0
+
+
+def is_one(n: Size) -> bool:
+    """Whether a size is certainly 1."""
+    return isinstance(n, int) and n == 1
+
+
+def same(a: Size, b: Size) -> bool:
+    """Whether two sizes are certainly equal."""
+    return a is b or sizes.equal(a, b) is True
+
+
+def same_shape(a: Sequence[Size], b: Sequence[Size]) -> bool:
+    """Whether two shapes are certainly equal."""
+    return len(a) == len(b) and all(same(m, n) for m, n in zip(a, b, strict=True))
+
+
+def broadcast_shapes(op: str, shapes: Sequence[Sequence[Size]], types: Sequence[Any]) -> tuple[Size, ...]:
+    """The shape all `shapes` broadcast to; ShapeError naming `types` where there is none or it cannot be told."""
+    first = tuple(shapes[0])
+    if all(tuple(s) == first for s in shapes[1:]):
+        return first
+    out: list[Size] = [1] * max(len(s) for s in shapes)
+    for shape in shapes:
+        lead = len(out) - len(shape)
+        for d, n in enumerate(shape, lead):
+            if is_one(out[d]):
+                out[d] = n
+            elif not is_one(n) and not same(out[d], n):
+                why = f"dimension {d} is {out[d]} in one and {n} in another"
+                raise ShapeError(f"{op}: cannot broadcast {describe(*types)}: {why}")
+    return tuple(out)
+
+
+def at_most(a: Size, b: Size) -> bool:
+    """Whether a <= b is certain where no symbol is zero (the only case in which strides matter)."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a <= b
+    diff = b - a
+    positive = {name: sizes.symbol(name) + 1 for name in sizes.symbols_of(diff)}
+    low, _ = sizes.bounds(sizes.substitute(diff, positive))
+    return low is not None and low >= 0
+
+
+def is_row_major(t: TensorType) -> bool:
+    """Whether the elements lie in index order without gaps; dimensions of size 1 do not count."""
+    return _dense(reversed(t.shape), reversed(t.strides))
+
+
+def is_column_major(t: TensorType) -> bool:
+    """Whether the elements lie without gaps with the first dimension fastest."""
+    return _dense(iter(t.shape), iter(t.strides))
+
+
+def _dense(shape: Iterator[Size], strides: Iterator[Size]) -> bool:
+    step: Size = 1
+    ok = True
+    for n, s in zip(shape, strides, strict=True):
+        if is_zero(n):
+            return True
+        if not is_one(n):
+            ok = ok and same(s, step)
+            step = step * n
+    return ok
+
+
+def elementwise(op: str, dtype: DType, *types: Any) -> TensorType:
+    """Type of an elementwise result of the tensors among `types`: broadcast shape, dense in their common stride order."""
+    tensors = [t for t in types if isinstance(t, TensorType)]
+    shape = broadcast_shapes(op, [t.shape for t in tensors], types)
+    return TensorType(shape, dtype, dense_strides(shape, tensors))
+
+
+def dense_strides(shape: tuple[Size, ...], tensors: Sequence[TensorType]) -> tuple[Size, ...]:
+    """Strides of a fresh elementwise result: dense, in the operands' stride order; where operands disagree, row-major."""
+    big = [t for t in tensors if t.shape]
+    if any(is_zero(n) for n in shape) or all(t.shape == shape and t.is_contiguous for t in big):
+        return contiguous_strides(shape)
+    whole = all(len(t.shape) == len(shape) and same_shape(t.shape, shape) for t in big)
+    if whole and all(is_row_major(t) for t in big):
+        return contiguous_strides(shape)
+    if whole and all(is_column_major(t) for t in big):
+        return tuple(reversed(contiguous_strides(tuple(reversed(shape)))))
+    return _in_order(shape, _stride_order(len(shape), [_broadcast_strides(t, len(shape)) for t in big]))
+
+
+def _broadcast_strides(t: TensorType, ndim: int) -> tuple[Size, ...]:
+    own = tuple(0 if is_one(n) else s for n, s in zip(t.shape, t.strides, strict=True))
+    return (0,) * (ndim - len(own)) + own
+
+
+def _stride_order(ndim: int, strides: Sequence[tuple[Size, ...]]) -> list[int]:
+    """Dimensions from fastest to slowest: an insertion sort that starts from row-major (NumPy's iterator)."""
+    order: list[int] = []
+    for placed, outer in enumerate(reversed(range(ndim))):
+        at = placed
+        for i in range(placed - 1, -1, -1):
+            swap = _goes_inside(outer, order[i], strides)
+            if swap is False:
+                break
+            if swap:
+                at = i
+        order.insert(at, outer)
+    return order
+
+
+def _goes_inside(outer: int, inner: int, strides: Sequence[tuple[Size, ...]]) -> bool | None:
+    """Whether `outer` has the smaller stride: None where every operand is broadcast along one of the two."""
+    found = [at_most(s[inner], s[outer]) for s in strides if not is_zero(s[outer]) and not is_zero(s[inner])]
+    return None if not found else not any(found)
+
+
+def _in_order(shape: tuple[Size, ...], order: Sequence[int]) -> tuple[Size, ...]:
+    out: list[Size] = [0] * len(shape)
+    step: Size = 1
+    for d in order:
+        out[d] = step
+        step = step * shape[d]
+    return tuple(out)
+
+
+def empty_like(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """An uninitialised array with the strides of an elementwise result of `x` (``np.empty_like`` sorts strides of 0 otherwise)."""
+    if x.flags.c_contiguous:
+        return np.empty(x.shape, dtype)
+    strides = dense_strides(x.shape, [TensorType(x.shape, dtypes.bool_, strides_of(x))])
+    memory = np.empty(x.size * dtype.itemsize, np.uint8)
+    return np.ndarray(x.shape, dtype, memory.data, 0, tuple(int(s) * dtype.itemsize for s in strides))  # type: ignore[call-overload]
+
+
+def resolve_shape(op: str, shape: Sequence[Size], t: TensorType) -> tuple[Size, ...]:
+    """`shape` with its -1 (one at most) replaced so that it holds as many elements as `t`; ShapeError where it cannot."""
+    total = numel(t.shape)
+    unknown = [d for d, n in enumerate(shape) if isinstance(n, int) and n < 0]
+    message = f"{op}: cannot see {describe(t)} ({total} elements) as shape [{','.join(map(str, shape))}]"
+    if len(unknown) > 1 or any(shape[d] != -1 for d in unknown):
+        raise ShapeError(message + ": only one size may be -1")
+    known = numel([n for n in shape if not (isinstance(n, int) and n == -1)])
+    if not unknown:
+        if not same(known, total):
+            raise ShapeError(message)
+        return tuple(shape)
+    if is_zero(known):
+        raise ShapeError(message + ": -1 is ambiguous beside a size of 0")
+    if not same(sizes.mod(total, known), 0):
+        raise ShapeError(message)
+    return tuple(sizes.floordiv(total, known) if d in unknown else n for d, n in enumerate(shape))
+
+
+def view_strides(t: TensorType, shape: tuple[Size, ...]) -> tuple[Size, ...] | None:
+    """Strides that show `t` as `shape` (as many elements) without a copy, or None. NumPy's rule, sizes of 1 included."""
+    if is_row_major(t):
+        return contiguous_strides(shape)
+    old = [(n, s) for n, s in zip(t.shape, t.strides, strict=True) if not is_one(n)]
+    out: list[Size] = []
+    ni = oi = 0
+    while ni < len(shape) and oi < len(old):
+        group = _matching_group(shape, old, ni, oi)
+        if group is None:
+            return None
+        nj, oj = group
+        if any(not same(old[k][1], old[k + 1][0] * old[k + 1][1]) for k in range(oi, oj - 1)):
+            return None
+        out += [numel(shape[k + 1 : nj]) * old[oj - 1][1] for k in range(ni, nj)]
+        ni, oi = nj, oj
+    last = out[-1] if out else 1
+    return tuple(out + [last] * (len(shape) - len(out)))
+
+
+def _matching_group(shape: tuple[Size, ...], old: list[tuple[Size, Size]], ni: int, oi: int) -> tuple[int, int] | None:
+    """Ends of the shortest runs of new and old dimensions from `ni` and `oi` that hold equally many elements."""
+    new_count, old_count, nj, oj = shape[ni], old[oi][0], ni + 1, oi + 1
+    while not same(new_count, old_count):
+        if at_most(new_count, old_count):
+            if nj == len(shape):
+                return None
+            new_count, nj = new_count * shape[nj], nj + 1
+        elif at_most(old_count, new_count):
+            if oj == len(old):
+                return None
+            old_count, oj = old_count * old[oj][0], oj + 1
+        else:
+            return None
+    return nj, oj
+
+
+def unravel(flat: Size, shape: Sequence[Size]) -> tuple[Size, ...]:
+    """The index in `shape` of element number `flat` in row-major order."""
+    out: list[Size] = []
+    for d in range(len(shape)):
+        inside = numel(shape[d + 1 :])
+        i = sizes.floordiv(flat, inside) if not is_zero(inside) else 0
+        out.append(i if d == 0 else sizes.mod(i, shape[d]) if not is_zero(shape[d]) else 0)
+    return tuple(out)
+
+
+def ravel(index: Sequence[Size], shape: Sequence[Size]) -> Size:
+    """The row-major number of element `index`."""
+    flat: Size = 0
+    for i, n in zip(index, shape, strict=True):
+        flat = flat * n + i
+    return flat
+
+
+def regroup(index: Sequence[Size], new: Sequence[Size], old: Sequence[Size]) -> tuple[Size, ...]:
+    """The index in shape `old` of the element at `index` in shape `new`, both row-major with equally many elements.
+
+    Dimensions are matched in the shortest groups, so that a size shared by both shapes needs no division."""
+    out: list[Size] = []
+    ni = oi = 0
+    while oi < len(old):
+        if is_one(old[oi]):
+            out.append(0)
+            oi += 1
+        elif ni < len(new) and is_one(new[ni]):
+            ni += 1
+        else:
+            run = [(n, 0) for n in old]
+            found = _matching_group(tuple(new), run, ni, oi) if ni < len(new) else None
+            nj, oj = found or (len(new), len(old))
+            out += unravel(ravel(index[ni:nj], new[ni:nj]), old[oi:oj])
+            ni, oi = nj, oj
+    return tuple(out)

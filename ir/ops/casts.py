@@ -1,0 +1,89 @@
+"""Ops that change no value: conversion of dtype, copy, and the identities of autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes, layout
+from ..dtypes import DType
+from ..op import Effects, Move, Op, Sample, Scalar, register
+from ..types import TensorType, tensor
+from .declare import floats, unary_samples
+
+
+def _cast_infer(x: TensorType, *, dtype: DType) -> tuple[TensorType]:
+    return (layout.elementwise("cast", dtype, x),)
+
+
+def _cast_eager(x: Any, *, dtype: DType) -> Any:
+    if x.flags.c_contiguous:
+        return x.astype(dtype.np)
+    out = layout.empty_like(x, dtype.np)
+    out[...] = x.astype(dtype.np)  # two steps: NumPy assigns between ml_dtypes and other dtypes only through astype
+    return out
+
+
+def _cast_grad(g: Any, need: Any, out: Any, x: Any, *, dtype: DType) -> tuple[Any, ...]:
+    return (cast(g, dtype=x.dtype) if g.dtype is not x.dtype else g,)
+
+
+def _cast_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for source in dtypes.ALL:
+        x = floats(rng, (2, 5), source, (0, 5))
+        for target in dtypes.ALL:
+            if target is not source:
+                yield Sample((x,), {"dtype": target})
+    half = {"dtype": dtypes.bfloat16}
+    yield Sample((np.array([1.00390625, 1.01171875, 3e38, np.inf, np.nan, -0.0], np.float32),), half, note="ties, overflow")
+    for sample in unary_samples("f")(rng):
+        yield Sample(sample.operands, {"dtype": dtypes.float32 if sample.operands[0].dtype != np.float32 else dtypes.int32})
+
+
+#: Conversion to attr `dtype`; a floating value becomes integral by truncation. Always a fresh tensor. Public: ``Tensor.to``.
+cast = register(Op(
+    "cast", (), _cast_infer, _cast_eager, _cast_grad, Scalar(lambda s, x, *, dtype: s.cast(x, dtype)),
+    _cast_samples, upcast=False, autocast="",
+))  # fmt: skip
+
+
+def _contiguous_infer(x: TensorType) -> tuple[TensorType]:
+    return (tensor(x.shape, x.dtype),)
+
+
+def _same_index(index: Any, shapes: Any) -> Any:
+    return ((None, 0, tuple(index)),)
+
+
+#: A fresh row-major copy. Public: ``Tensor.contiguous`` (which returns self where it is row-major already).
+contiguous = register(Op(
+    "contiguous", (), _contiguous_infer, lambda x: np.array(x, order="C", copy=True),
+    lambda g, need, out, x: (g,), Move(_same_index), unary_samples("buif"), upcast=False,
+    batch=lambda dims, x: contiguous(front(x, dims[0])),
+))  # fmt: skip
+
+
+def _clone_eager(x: Any) -> Any:
+    if x.flags.c_contiguous:
+        return x.copy()
+    out = layout.empty_like(x, x.dtype)
+    out[...] = x
+    return out
+
+
+#: A fresh copy, dense in the stride order of its operand.
+clone = register(Op(
+    "clone", ("clone(Tensor input)",), lambda x: (layout.elementwise("clone", x.dtype, x),), _clone_eager,
+    lambda g, need, out, x: (g,), Scalar(lambda s, x: x), unary_samples("buif"), upcast=False,
+))  # fmt: skip
+
+#: The same values on the same storage, cut off from the tape.
+detach = register(Op(
+    "detach", ("detach(Tensor input)",), lambda x: (x,), lambda x: x, None, Move(_same_index), unary_samples("buif"),
+    effects=Effects(aliases=0), upcast=False, constant="cutting the tape is its meaning",
+    batch=lambda dims, x: detach(front(x, dims[0])),
+))  # fmt: skip
+
+from .shape import front  # noqa: E402  (shape's records know nothing of casts)
