@@ -172,6 +172,22 @@ class SameStorage:
 
 
 @dataclass(frozen=True, slots=True)
+class SameObject:
+    """Whether several sources hold one object: sources of one inner tuple do, sources of different ones do not."""
+
+    classes: tuple[tuple[Source, ...], ...]
+
+    def check(self, args: Sequence[Any]) -> bool:
+        found = [[s.load(args) for s in group] for group in self.classes]
+        if any(x is not group[0] for group in found for x in group):
+            return False
+        return len({id(group[0]) for group in found}) == len(found)
+
+    def expr(self) -> str:
+        return " is not ".join(" is ".join(s.expr() for s in group) for group in self.classes)
+
+
+@dataclass(frozen=True, slots=True)
 class GradMode:
     """Whether gradients are recorded on this thread. `read` is eager's own getter (runtime knows no autograd)."""
 
@@ -185,7 +201,7 @@ class GradMode:
         return f"is_grad_enabled() is {self.enabled}"
 
 
-Guard = Union[TensorIs, TypeIs, Is, Equals, FitsInt64, LengthIs, KeysAre, Lacks, ClassAttrIs, SameStorage, GradMode]
+Guard = Union[TensorIs, TypeIs, Is, Equals, FitsInt64, LengthIs, KeysAre, Lacks, ClassAttrIs, SameStorage, SameObject, GradMode]
 
 
 def holds(guard: Guard, args: Sequence[Any]) -> bool:

@@ -81,6 +81,8 @@ class Item:
         return plain.__getitem__(base, self.key)
 
     def expr(self) -> str:
+        if isinstance(self.base, InstanceDict) and isinstance(self.key, str):
+            return f"{self.base.base.expr()}.{self.key}"
         return f"{self.base.expr()}[{self.key!r}]"
 
 

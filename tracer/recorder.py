@@ -1,0 +1,302 @@
+"""Traced Tensors: real Tensors whose Storage has no memory and records every op into a graph.
+
+A storage keeps the graph value of all its memory (`base`). A view remembers how it was made from there; after a write its value is
+taken from the new base again. In-place writes thus are pure ops, and the last base of an input is written back after the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ..eager import Tensor
+from ..ir.graph import Builder, Graph, Output, Value, View, Where, WriteBack
+from ..ir.op import Op
+from ..ir.types import ScalarType, TensorType, contiguous_strides
+from ..runtime import gradmode
+from ..runtime.meta import Meta
+from ..runtime.source import Source
+from ..runtime.storage import Storage
+from .breaks import Break, ValueNeeded
+from .values import SYMBOLIC, Leaf, concrete
+
+Chain = tuple[tuple[Op, dict[str, Any]], ...]
+
+
+class TracedStorage(Storage):
+    """Memory that a graph value stands for."""
+
+    __slots__ = ("cover", "recorder", "value", "written")
+
+    def __init__(self, recorder: Recorder, value: Value, cover: Meta) -> None:
+        self.base, self.version, self._address = None, 0, None  # type: ignore[assignment]
+        self.recorder, self.value, self.cover = recorder, value, cover
+        self.written: Value | None = None  # the input whose memory this is, once it was written to
+
+    def read(self, tensor: Any) -> NoReturn:
+        raise ValueNeeded(f"the values of a tensor {tensor.meta!r}")
+
+    def write(self, tensor: Any, source: Any) -> None:
+        self.recorder.write(tensor, source)
+
+    @property
+    def address(self) -> int:
+        raise ValueNeeded("the address of a tensor")
+
+    @property
+    def flat(self) -> NoReturn:
+        raise ValueNeeded("the memory of a tensor")
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the recorder knows about a traced Tensor: its value as of storage version `version`, and its way from the base."""
+
+    tensor: Any
+    value: Value
+    version: int
+    chain: Chain = ()
+
+
+@dataclass(slots=True)
+class InputTensor:
+    """A Tensor from outside: the real one, the traced one, its graph value and where it is found."""
+
+    real: Any
+    traced: Any
+    value: Value
+    source: Source
+
+
+@dataclass
+class Recorder:
+    """The executor of traced Tensors (see `eager.executor`): `apply` and `write` emit into one Builder."""
+
+    name: str
+    where: Callable[[], Where]
+    builder: Builder = field(init=False)
+    inputs: list[InputTensor] = field(default_factory=list)
+    scalars: dict[Source, Value] = field(default_factory=dict)
+    sources: list[Source] = field(default_factory=list)
+    writes: list[WriteBack] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.builder = Builder(self.name)
+        self.seen: dict[int, Seen] = {}
+        self.of_storage: dict[int, InputTensor] = {}
+
+    # -- inputs ----------------------------------------------------------------------------------------------------
+
+    def admit(self, real: Any, source: Source) -> Any:
+        """The traced twin of a Tensor from outside, a new graph input."""
+        value = self.builder.input(real.meta.type, _input_name(source, self.builder))
+        self.sources.append(source)
+        traced = self.wrap(value, real.meta, type(real))
+        self.inputs.append(InputTensor(real, traced, value, source))
+        self.of_storage[id(traced._storage)] = self.inputs[-1]
+        return traced
+
+    def wrap(self, value: Value, meta: Meta, cls: type = Tensor) -> Any:
+        """A traced Tensor in a storage of its own."""
+        return self._tensor(cls, meta, TracedStorage(self, value, meta), 0, value, ())
+
+    def _tensor(self, cls: type, meta: Meta, storage: TracedStorage, offset: int, value: Value, chain: Chain) -> Any:
+        t = object.__new__(cls)
+        t.meta, t._array, t._storage, t._offset, t.grad, t._node = meta, None, storage, offset or None, None, None
+        self.seen[id(t)] = Seen(t, value, storage.version, chain)
+        return t
+
+    def input_of(self, traced: Any) -> InputTensor | None:
+        """The input that `traced` is (not a view of it)."""
+        found = self.of_storage.get(id(traced._storage))
+        return found if found is not None and found.traced is traced else None
+
+    def scalar(self, x: Any) -> Any:
+        """A number from outside as a graph operand: an input where it is one, else a constant."""
+        if not isinstance(x, SYMBOLIC):
+            return x
+        if x.sym.pinned or not isinstance(x.sym.expr, Leaf):
+            return concrete(x)
+        source = x.sym.expr.source
+        if source not in self.scalars:
+            kind = "int" if x.plain is int else "float"
+            self.scalars[source] = self.builder.input(ScalarType(kind), _input_name(source, self.builder))
+            self.sources.append(source)
+        return self.scalars[source]
+
+    # -- values ----------------------------------------------------------------------------------------------------
+
+    def value_of(self, tensor: Any) -> Value:
+        """The graph value that a traced Tensor has now."""
+        storage = tensor._storage
+        seen = self.seen.get(id(tensor))
+        if seen is None or seen.tensor is not tensor:  # made by `factory.alias`: another Tensor on the same memory
+            seen = self.seen[id(tensor)] = self._adopt_alias(tensor)
+        if seen.version != storage.version:
+            value = storage.value
+            for op, attrs in seen.chain:
+                value = self._emit(op, (value,), attrs)
+            seen.value, seen.version = value, storage.version
+        return seen.value
+
+    def _adopt_alias(self, tensor: Any) -> Seen:
+        for seen in reversed(self.seen.values()):
+            x = seen.tensor
+            if x._storage is tensor._storage and x._offset == tensor._offset and x.meta.type == tensor.meta.type:
+                value = self.value_of(x)
+                if x.meta.requires_grad and not tensor.meta.requires_grad:
+                    value = self._emit(_detach(), (value,), {})
+                return Seen(tensor, value, tensor._storage.version, seen.chain)
+        raise Break("unknown-op", "a tensor that was laid over the memory of a traced one")
+
+    def _emit(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        return self.builder.emit(op, operands, attrs, self.where())
+
+    # -- the executor's protocol -------------------------------------------------------------------------------------
+
+    def apply(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """Record one op call; its result Tensor, or a tuple of them."""
+        if not hasattr(op, "lowering"):
+            raise Break("unknown-op", f"the operation {op!r}")
+        tensors = [x for x in operands if isinstance(x, Tensor)]
+        tracked = any(x.meta.requires_grad for x in tensors)
+        detached = tracked and not gradmode.get()
+        args = tuple(self._operand(x, detached) for x in operands)
+        out = self._emit(op, args, {k: _static(v) for k, v in attrs.items()})
+        differentiable = tracked and not detached and op.grad is not None
+        if op.effects.aliases is not None and not isinstance(out, tuple):
+            return self._view(op, operands[op.effects.aliases], attrs, out, differentiable)
+        results = tuple(self.wrap(v, _meta(v.tensor_type, differentiable)) for v in (out if isinstance(out, tuple) else (out,)))
+        return results if isinstance(out, tuple) else results[0]
+
+    def _operand(self, x: Any, detached: bool) -> Any:
+        if not isinstance(x, Tensor):
+            return self.scalar(x)
+        storage = x._storage
+        if storage is None or storage.recorder is not self:
+            raise Break("object", "a tensor that is held by Python code which the tracer did not follow")
+        value = self.value_of(x)
+        return self._emit(_detach(), (value,), {}) if detached and x.meta.requires_grad else value
+
+    def _view(self, op: Op, base: Any, attrs: dict[str, Any], value: Value, differentiable: bool) -> Any:
+        storage: TracedStorage = base._storage
+        offset = _view_offset(op, base.meta, attrs)
+        if offset is None:  # this call copies
+            return self.wrap(value, _meta(value.tensor_type, differentiable))
+        chain = (*self.seen[id(base)].chain, (op, dict(attrs)))
+        return self._tensor(Tensor, _meta(value.tensor_type, differentiable), storage, (base._offset or 0) + offset, value, chain)
+
+    def write(self, target: Any, source: Any) -> None:
+        """Store `source` (a Tensor or number that broadcasts) into the memory of `target`."""
+        storage = target._storage
+        if not isinstance(storage, TracedStorage):
+            raise Break("object", "an in-place write to a tensor that is held by Python code which the tracer did not follow")
+        owner = self.of_storage.get(id(storage))
+        if owner is not None and self._shared(owner):
+            raise Break("object", "an in-place write to a tensor that shares its memory with another input")
+        value = self._fitted(self._operand(source, not gradmode.get()), target)
+        if source is not None and isinstance(source, Tensor) and source.meta.requires_grad and gradmode.get():
+            target.meta = target.meta.with_grad(True)
+        if target.meta.type != storage.cover.type:
+            value = self._scatter(storage, target, value)
+        storage.value = value
+        storage.version += 1
+        if not self.seen[id(target)].chain:
+            self.seen[id(target)].value, self.seen[id(target)].version = value, storage.version
+        if owner is not None:
+            storage.written = owner.value
+            self.writes.append(WriteBack(owner.value, value, len(self.builder.nodes)))
+
+    def _shared(self, owner: InputTensor) -> bool:
+        mine = owner.real._storage
+        return mine is not None and any(i is not owner and i.real._storage is mine for i in self.inputs)
+
+    def _fitted(self, value: Any, target: Any) -> Value:
+        """`value` in the shape, dtype and strides of `target`."""
+        from ..ir.ops.casts import cast
+        from ..ir.ops.shape import expand
+
+        old = self.value_of(target)
+        self.builder.where = self.where()
+        if not isinstance(value, Value):
+            from ..ir.ops.pointwise import where
+            from ..ir.ops.create import full
+
+            value = self._emit(full, (value,), {"shape": old.shape, "dtype": old.dtype}) if full is not None else where
+        if value.dtype is not old.dtype:
+            value = cast(value, dtype=old.dtype)
+        if value.shape != old.shape:
+            value = expand(value, shape=old.shape)
+        if value.tensor_type.strides != old.tensor_type.strides:
+            value = self._laid_out(value, old.tensor_type)
+        return value
+
+    def _laid_out(self, value: Value, type: TensorType) -> Value:
+        from ..ir.ops.casts import contiguous
+
+        if type.strides != contiguous_strides(type.shape):
+            raise Break("object", "an in-place write to a tensor that is not contiguous")
+        return contiguous(value)  # type: ignore[no-any-return]
+
+    def _scatter(self, storage: TracedStorage, target: Any, value: Value) -> Value:
+        raise Break("object", "an in-place write through a view")
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def output(self, tensor: Any) -> Output:
+        """What the caller gets for a traced Tensor."""
+        value = self.value_of(tensor)
+        owner = self.of_storage.get(id(tensor._storage))
+        if owner is None:
+            return Output(value)
+        if owner.traced is tensor:
+            return Output(value, owner.value)
+        type = tensor.meta.type
+        return Output(value, owner.value, View(tensor._offset or 0, type.shape, type.strides))
+
+    def finish(self, outputs: list[Output]) -> Graph:
+        return self.builder.finish(outputs, self.writes)
+
+
+def _detach() -> Op:
+    from ..ir.ops.casts import detach
+
+    return detach
+
+
+def _static(x: Any) -> Any:
+    """An op's attribute: numbers from outside become constants."""
+    if isinstance(x, SYMBOLIC):
+        return concrete(x)
+    return tuple(map(_static, x)) if type(x) is tuple else x
+
+
+def _meta(type: TensorType, requires_grad: bool) -> Meta:
+    return Meta.of(type.shape, type.strides, type.dtype, requires_grad and type.dtype.is_floating_point)  # type: ignore[arg-type]
+
+
+def _view_offset(op: Op, meta: Meta, attrs: dict[str, Any]) -> int | None:
+    """Elements between the first element of the operand and that of the view; None where the op copies.
+
+    The op's own NumPy kernel runs on memory that is never touched, which is how strides decide in eager too."""
+    if not meta.shape:
+        extent = 1
+    elif 0 in meta.shape:
+        return 0
+    else:
+        extent = 1 + sum((n - 1) * s for n, s in zip(meta.shape, meta.strides, strict=True))
+    base = np.lib.stride_tricks.as_strided(np.zeros(extent, np.uint8), meta.shape, meta.strides)
+    out = op.eager(base, **{k: _static(v) for k, v in attrs.items()})
+    if not np.may_share_memory(out, base):
+        return None
+    return int(out.__array_interface__["data"][0] - base.__array_interface__["data"][0])
+
+
+def _input_name(source: Source, builder: Builder) -> str | None:
+    """A name for the graph's text: the source's own where it is a plain word that no other input has."""
+    name = source.expr().replace(".", "_")
+    taken = {v.name for v in builder.inputs}
+    return name if name.isidentifier() and name not in taken else None
