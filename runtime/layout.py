@@ -1,0 +1,180 @@
+"""Facts about the running CPython and NumPy that machine code relies on: found and checked here, never taken on trust.
+
+Every function raises LayoutError where the interpreter does not look as expected; callers then stay in Python.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from types import CellType, FunctionType
+from typing import Any
+
+import numpy as np
+
+from ..errors import LoadError
+
+_api = ctypes.PyDLL(None)
+
+#: offsets in a PyObject, and in list, tuple, bytes, float, dict and set objects
+TYPE, SIZE, LIST_ITEMS, TUPLE_ITEMS, BYTES, FLOAT, SET_USED, CELL = 8, 16, 24, 24, 32, 16, 24, 16
+#: offsets in a PyTypeObject
+TP_VECTORCALL_OFFSET, TP_FLAGS, TP_VERSION = 56, 168, 384
+#: bits of tp_flags
+LIST, TUPLE, DICT = 1 << 25, 1 << 26, 1 << 29
+#: offsets in a PyArrayObject
+DATA, NDIM, DIMS, STRIDES, BASE, DESCR, FLAGS = 16, 24, 32, 40, 48, 56, 64
+#: numbers in NumPy's C API table
+NPY_NDARRAY, NPY_NEW_FROM_DESCR, NPY_SET_BASE = 2, 94, 282
+
+
+class LayoutError(LoadError):
+    """This interpreter's objects are not laid out as machine code expects."""
+
+
+def word(address: int) -> int:
+    """The 8 bytes at `address`."""
+    return ctypes.c_size_t.from_address(address).value
+
+
+def half(address: int) -> int:
+    """The 4 bytes at `address`."""
+    return ctypes.c_uint32.from_address(address).value
+
+
+def need(holds: bool, what: str) -> None:
+    """LayoutError(`what`) unless it holds."""
+    if not holds:
+        raise LayoutError(f"this Python ({sys.version.split()[0]}) differs in: {what}; the native entry is not used")
+
+
+def capi(name: str) -> int:
+    """Address of a function of CPython's C API."""
+    return int(ctypes.cast(getattr(_api, name), ctypes.c_void_p).value or 0)
+
+
+def slot_offsets(cls: type) -> dict[str, int]:
+    """Byte offset of every ``__slots__`` member of `cls` and its bases, found by planting marks in two instances."""
+    names = [n for c in cls.__mro__ for n in c.__dict__.get("__slots__", ()) if n not in ("__weakref__", "__dict__")]
+
+    def look() -> dict[str, int]:
+        instance, marks = cls.__new__(cls), {n: object() for n in names}
+        for n, mark in marks.items():
+            object.__setattr__(instance, n, mark)
+        span = range(16, cls.__basicsize__, 8)
+        found = {n: [o for o in span if word(id(instance) + o) == id(mark)] for n, mark in marks.items()}
+        need(all(len(at) == 1 for at in found.values()), f"slots of {cls.__name__}")
+        return {n: at[0] for n, at in found.items()}
+
+    first = look()
+    need(first == look(), f"slots of {cls.__name__}")
+    return first
+
+
+@lru_cache(maxsize=1)
+def numpy_api() -> Any:
+    """NumPy's C API as an array of addresses."""
+    get = _api.PyCapsule_GetPointer
+    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    core = getattr(np, "_core", None)
+    need(core is not None, "the place of NumPy's C API")
+    table = ctypes.cast(get(core._multiarray_umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))
+    need(table[NPY_NDARRAY] == id(np.ndarray), "NumPy's C API table")
+    return table
+
+
+@lru_cache(maxsize=1)
+def function_offsets() -> dict[str, int]:
+    """Offsets in a function object of vectorcall, __code__, __defaults__ and __kwdefaults__."""
+
+    def probe(a: int = 1, *, b: int = 2) -> None: ...
+
+    def other(c: int = 3, *, d: int = 4) -> None: ...
+
+    out = {}
+    for name in ("__code__", "__defaults__", "__kwdefaults__"):
+        found = [[o for o in range(16, FunctionType.__basicsize__, 8) if word(id(f) + o) == id(getattr(f, name))] for f in (probe, other)]
+        need(found[0] == found[1] and len(found[0]) == 1, f"function objects ({name})")
+        out[name] = found[0][0]
+    out["vectorcall"] = word(id(FunctionType) + TP_VECTORCALL_OFFSET)
+    need(16 < out["vectorcall"] < FunctionType.__basicsize__, "function objects (vectorcall)")
+    need(word(id(probe) + out["vectorcall"]) == word(id(other) + out["vectorcall"]) != 0, "function objects (vectorcall)")
+    return out
+
+
+def _array_is_known() -> bool:
+    a = np.zeros((3, 5, 7), "f4").transpose(2, 0, 1)
+    at = id(a)
+    dims, strides = word(at + DIMS), word(at + STRIDES)
+    return (
+        (word(at + DATA), half(at + NDIM)) == (a.ctypes.data, 3)
+        and tuple(word(dims + 8 * i) for i in range(3)) == a.shape
+        and tuple(word(strides + 8 * i) for i in range(3)) == a.strides
+        and (word(at + BASE), word(at + DESCR), half(at + FLAGS)) == (id(a.base), id(a.dtype), a.flags.num)
+    )
+
+
+def _containers_are_known() -> bool:
+    mark = object()
+    cell, a_list, a_tuple, a_dict, a_set = CellType(mark), [mark, 1, 2], (mark, 1, 2), {1: 1, 2: 2, 3: 3}, {1, 2, 3}
+    text, number = b"abcdefgh", 1.5
+    return (
+        word(word(id(a_list) + LIST_ITEMS)) == word(id(a_tuple) + TUPLE_ITEMS) == word(id(cell) + CELL) == id(mark)
+        and word(id(a_list) + SIZE) == word(id(a_tuple) + SIZE) == word(id(a_dict) + SIZE) == word(id(a_set) + SET_USED) == 3
+        and ctypes.string_at(id(text) + BYTES, 8) == text
+        and ctypes.c_double.from_address(id(number) + FLOAT).value == number
+    )
+
+
+def _flags_are_known() -> bool:
+    bits = LIST | TUPLE | DICT
+    cases: list[tuple[type, int]] = [(list, LIST), (tuple, TUPLE), (dict, DICT), (int, 0), (object, 0), (type("D", (dict,), {}), DICT)]
+    return all(word(id(t) + TP_FLAGS) == t.__flags__ and t.__flags__ & bits == bit for t, bit in cases)
+
+
+_KINDS: tuple[Any, ...] = (object(), 1.5, [], sys)
+
+
+@lru_cache(maxsize=1)
+def check() -> None:
+    """Check everything above against live objects; LayoutError where something is not as expected."""
+    need(sys.implementation.name == "cpython" and (3, 11) <= sys.version_info[:2] <= (3, 13), "version")
+    need(sys.maxsize > 2**32 and sys.byteorder == "little", "word size")
+    need(not hasattr(sys, "_is_gil_enabled") or sys._is_gil_enabled(), "the interpreter lock")
+    need(all(word(id(x) + TYPE) == id(type(x)) for x in _KINDS), "object headers")
+    need(_refcounts_are_known(), "reference counts")
+    need(_containers_are_known(), "built-in containers")
+    need(_flags_are_known(), "type flags")
+    need(_array_is_known(), "NumPy arrays")
+    numpy_api()
+    function_offsets()
+
+
+def _refcounts_are_known() -> bool:
+    x = object()
+    before = half(id(x))
+    also = [x, x]
+    return half(id(x)) == before + 2 and len(also) == 2
+
+
+@lru_cache(maxsize=1)
+def type_versions() -> bool:
+    """Whether `TP_VERSION` holds a number that is never 0 after a look-up and changes with every change of the class."""
+
+    class Base:
+        mark = 1
+
+    class Child(Base):
+        pass
+
+    def look(change: Callable[[], None]) -> bool:
+        Child().mark  # noqa: B018  (the look-up assigns a version)
+        before = half(id(Child) + TP_VERSION)
+        change()
+        after = half(id(Child) + TP_VERSION)
+        return before != 0 and after != before
+
+    changes = (lambda: setattr(Base, "mark", 2), lambda: setattr(Child, "mark", 3), lambda: setattr(Child, "other", 4))
+    return all(look(c) for c in changes) and not look(lambda: None)
