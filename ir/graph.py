@@ -57,7 +57,7 @@ class Value:
         return self.type
 
     def __apply_op__(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
-        builders = [x.builder for x in operands if isinstance(x, Value) and x.builder is not None]
+        builders = [x.builder for x in (self, *operands) if isinstance(x, Value) and x.builder is not None]
         if not builders:
             raise TypeError(f"{op.name}: %{self.name} belongs to a finished graph; use a Builder")
         return builders[0].emit(op, operands, attrs)
