@@ -1,0 +1,1 @@
+"""The CPU back end: kernel IR -> LLVM text with explicit vectors -> machine code."""

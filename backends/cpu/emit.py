@@ -1,0 +1,459 @@
+"""Kernel IR -> the text of one LLVM function: loops, addresses, loads, stores, reductions.
+
+One value is uniform (one scalar for all lanes) or varying (one vector per copy of the unrolled body). Relies on the law of
+kernels that a buffer not marked "rw" overlaps no buffer that is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ...errors import CompileError
+from ...ir import dtypes, sizes
+from ...ir.dtypes import DType
+from ...ir.loops import (
+    Acc,
+    Axis,
+    Check,
+    Compute,
+    Const,
+    Index,
+    Kernel,
+    Load,
+    LoadAt,
+    Loop,
+    Param,
+    Reduce,
+    Stmt,
+    Store,
+)
+from ...ir.sizes import Call, Expr, Size, Symbol
+from . import memory, nest, scalar
+from .lanes import ELEMENT, Lanes
+from .writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the text is written for: width of a vector register, and whether masked memory access is an instruction."""
+
+    vector_bytes: int
+    masked: bool
+
+
+@dataclass(slots=True)
+class Value:
+    """A name of the kernel: one text where uniform, else one per copy."""
+
+    dtype: DType
+    texts: list[str]
+    varying: bool
+
+
+@dataclass(slots=True)
+class Vector:
+    """The vector axis that is open: first index of each copy, lanes, and the mask of the lanes in range (None: all)."""
+
+    axis: str
+    bases: list[str]
+    lanes: Lanes
+    mask: str | None
+
+
+@dataclass(slots=True)
+class Emitter:
+    """Writes one kernel."""
+
+    kernel: Kernel
+    target: Target
+    w: Writer = field(init=False)
+    one: Lanes = field(init=False)
+    names: dict[str, Value] = field(default_factory=dict)
+    symbols: dict[str, str] = field(default_factory=dict)
+    pointers: dict[str, str] = field(default_factory=dict)
+    vector: Vector | None = None
+    floor: int = 0
+    said: object = None
+
+    def __post_init__(self) -> None:
+        arguments = ("%args", "%sizes", "%scalars", "%scratch", "%thread", "%threads")
+        head = f"define i32 @{self.kernel.name}(ptr %args, ptr %sizes, ptr %scalars, ptr %scratch, i64 %thread, i64 %threads)"
+        self.w = Writer(head, arguments)
+        self.one = Lanes(self.w, 1)
+
+    # ---- the whole function ---------------------------------------------------------------------------------------
+    def text(self) -> str:
+        """The function's text."""
+        self._arguments()
+        grid, body = nest.collapse(self.kernel)
+        if grid:
+            n = self.size(grid[0].extent)
+            lo, hi = self._share(n, "%thread"), self._share(n, self.w.let("add i64 %thread, 1"))
+            self.nest(grid, body, (), bounds=(lo, hi))
+        else:
+            self._first_thread_only()
+            self.block(body)
+        self.w.do("ret i32 0")
+        return self.w.text()
+
+    def _arguments(self) -> None:
+        for i, b in enumerate(self.kernel.buffers):
+            self.pointers[b.name] = self.w.let(f"load ptr, ptr {self._at('%args', 8 * i)}, !invariant.load !0")
+        for i, name in enumerate(self.kernel.sizes):
+            self.symbols[name] = self.w.let(f"load i64, ptr {self._at('%sizes', 8 * i)}, !invariant.load !0")
+        offset: Size = 0
+        for s in self.kernel.scratch:
+            self.pointers[s.name] = self.w.let(f"getelementptr i8, ptr %scratch, i64 {self.size(offset)}")
+            offset = sizes.floordiv(offset + s.size * s.dtype.itemsize + 63, 64) * 64
+
+    def _at(self, base: str, offset: int) -> str:
+        return self.w.let(f"getelementptr i8, ptr {base}, i64 {offset}") if offset else base
+
+    def _share(self, n: str, part: str) -> str:
+        return self.w.let(f"udiv i64 {self.mul(n, part)}, %threads")
+
+    def _first_thread_only(self) -> None:
+        other, go = self.w.fresh("other"), self.w.fresh("go")
+        self.w.do(f"br i1 {self.w.let('icmp ne i64 %thread, 0')}, label %{other}, label %{go}")
+        self.w.tail += [f"{other}:", "  ret i32 0"]
+        self.w.label(go)
+
+    # ---- sizes ----------------------------------------------------------------------------------------------------
+    def add(self, a: str, b: str) -> str:
+        """a + b on i64, literals folded."""
+        if _literal(a) and _literal(b):
+            return str(int(a) + int(b))
+        return b if a == "0" else a if b == "0" else self.w.let(f"add i64 {a}, {b}")
+
+    def mul(self, a: str, b: str) -> str:
+        """a * b on i64, literals folded."""
+        if _literal(a) and _literal(b):
+            return str(int(a) * int(b))
+        if "0" in (a, b):
+            return "0"
+        return b if a == "1" else a if b == "1" else self.w.let(f"mul i64 {a}, {b}")
+
+    def size(self, size: Size) -> str:
+        """A size as i64; the vector axis stands for its first lane. Sums start with what changes least."""
+        if not isinstance(size, Expr):
+            return str(size)
+        terms = [self._term(mono, k) for mono, k in size.terms]
+        terms.sort(key=lambda t: self.w.level_of.get(t, -1))
+        total = "0"
+        for t in terms:
+            total = self.add(total, t)
+        return total
+
+    def _term(self, mono: "sizes.Monomial", k: int) -> str:
+        factors = [self._atom(atom) for atom, p in mono for _ in range(p)]
+        factors.sort(key=lambda t: self.w.level_of.get(t, -1))
+        out = str(k)
+        for f in factors:
+            out = self.mul(out, f)
+        return out
+
+    def _atom(self, atom: "Symbol | Call") -> str:
+        if isinstance(atom, Symbol):
+            return self.symbols[atom.name]
+        a, b = self.size(atom.a), self.size(atom.b)
+        return self._call(self.one, atom, a, b)
+
+    def _call(self, lanes: Lanes, atom: Call, a: str, b: str) -> str:
+        if atom.fn in ("min", "max"):
+            return lanes.call(f"llvm.s{atom.fn}", "i64", a, b)
+        low, _ = sizes.bounds(atom.a)
+        return memory.quotient(lanes, atom, a, b, nonnegative=low is not None and low >= 0)
+
+    def lane_size(self, size: Size, copy: int) -> str:
+        """A size that depends on the vector axis, as a vector of i64."""
+        v = self._open()
+        parts = nest.linear(size, v.axis)
+        if parts is not None:
+            first = self.add(self.size(parts[1]), self.mul(self.size(parts[0]), v.bases[copy]))
+            steps = v.lanes.op("mul", "i64", v.lanes.iota(), v.lanes.splat(self.size(parts[0]), "i64"))
+            return v.lanes.op("add", "i64", v.lanes.splat(first, "i64"), steps)
+        total = v.lanes.const(0, "i64")
+        assert isinstance(size, Expr)
+        for mono, k in size.terms:
+            term = v.lanes.const(k, "i64")
+            for atom, p in mono:
+                for _ in range(p):
+                    term = v.lanes.op("mul", "i64", term, self._lane_atom(atom, copy))
+            total = v.lanes.op("add", "i64", total, term)
+        return total
+
+    def _lane_atom(self, atom: "Symbol | Call", copy: int) -> str:
+        v = self._open()
+        whole = Expr(((((atom, 1),), 1),))
+        if v.axis not in sizes.symbols_of(whole):
+            return v.lanes.splat(self.size(whole), "i64")
+        if isinstance(atom, Symbol):
+            return self.lane_size(whole, copy)
+        return self._call(v.lanes, atom, self.lane_size(atom.a, copy), self.lane_size(atom.b, copy))
+
+    def _open(self) -> Vector:
+        if self.vector is None:
+            raise CompileError(f"kernel {self.kernel.name}: a varying value outside a vector loop")
+        return self.vector
+
+    # ---- loops ----------------------------------------------------------------------------------------------------
+    def nest(self, axes: Sequence[Axis], body: Sequence[Stmt], accs: Sequence[Acc], bounds: tuple[str, str] | None = None) -> None:
+        """Loops over `axes` around `body`; `bounds` replace those of the first axis. `accs` are defined afterwards."""
+        shape = None
+        if self.vector is None:
+            shape = nest.choose(axes, body, self.kernel, self.target.vector_bytes, not accs)
+        ranges = {a.name: ("0", self.size(a.extent)) for a in axes}
+        if bounds is not None:
+            ranges[axes[0].name] = bounds
+        outer = [a for a in axes if shape is None or a is not shape.axis]
+        lanes = Lanes(self.w, shape.lanes) if shape else self._open().lanes if self.vector else self.one
+        copies = shape.copies if shape else len(self.vector.bases) if self.vector else 1
+        kinds = [(lanes.type(ELEMENT[a.dtype]), lanes.const(scalar.neutral(a.combine, a.dtype), ELEMENT[a.dtype])) for a in accs]
+        carried = [kind for kind in kinds for _ in range(copies)]
+
+        def leaf(values: list[str]) -> list[str]:
+            if shape is None:
+                return self._round(body, accs, values, lanes, copies)
+            return self._vector_loop(shape, ranges[shape.axis.name], body, accs, values)
+
+        totals = self._loops(outer, ranges, carried, [v for _, v in carried], leaf)
+        for k, acc in enumerate(accs):
+            texts = totals[k * copies : (k + 1) * copies]
+            if shape is not None:
+                self.names[acc.dest] = Value(acc.dtype, [self._across(lanes, acc, texts)], False)
+            else:
+                self.names[acc.dest] = Value(acc.dtype, texts, self.vector is not None)
+
+    def _loops(
+        self,
+        axes: Sequence[Axis],
+        ranges: dict[str, tuple[str, str]],
+        carried: list[tuple[str, str]],
+        values: list[str],
+        leaf: Callable[[list[str]], list[str]],
+    ) -> list[str]:
+        if not axes:
+            return leaf(values)
+        axis, (lo, hi) = axes[0], ranges[axes[0].name]
+        types = [t for t, _ in carried]
+        return self._loop(axis, lo, hi, 1, list(zip(types, values, strict=True)), lambda v: self._loops(axes[1:], ranges, carried, v, leaf))
+
+    def _loop(
+        self, axis: Axis, lo: str, hi: str, step: int, carried: list[tuple[str, str]], body: Callable[[list[str]], list[str]]
+    ) -> list[str]:
+        """One loop with `axis` as its counter; keeps track of how far loads may move outward."""
+        low, _ = sizes.bounds(axis.extent)
+        loop = self.w.open_loop(lo, hi, step, carried)
+        saved = self.floor
+        if not loop.once and not (low is not None and low >= 1):
+            self.floor = self.w.depth - 1
+        self.symbols[axis.name] = loop.index
+        following = body(loop.carried if not loop.once else loop.init)
+        self.floor = saved
+        return self.w.close_loop(loop, following)
+
+    def _vector_loop(
+        self, shape: nest.Shape, bounds: tuple[str, str], body: Sequence[Stmt], accs: Sequence[Acc], values: list[str]
+    ) -> list[str]:
+        """The loop over the vector axis: whole groups of `copies` vectors, then what is left under a mask (or one by one)."""
+        lo, hi = bounds
+        n, group = shape.lanes, shape.lanes * shape.copies
+        heavy = self.target.masked and nest.weight(body) > 16 and shape.copies == 1
+        middle = self._whole(lo, hi, group)
+        lanes = Lanes(self.w, n)
+        types = [lanes.type(ELEMENT[a.dtype]) for a in accs for _ in range(shape.copies)]
+        if heavy and middle != hi:
+            return self._part(shape.axis, lanes, 1, (lo, hi), True, body, accs, list(zip(types, values, strict=True)))
+        if middle != lo:
+            values = self._part(shape.axis, lanes, shape.copies, (lo, middle), False, body, accs, list(zip(types, values, strict=True)))
+        if middle == hi:
+            return values
+        firsts = list(zip(types, values, strict=True))[:: shape.copies]
+        if self.target.masked:
+            rest = self._part(shape.axis, lanes, 1, (middle, hi), True, body, accs, firsts)
+        else:
+            ones = [(ELEMENT[a.dtype], self.w.let(f"extractelement {t} {v}, i64 0")) for a, (t, v) in zip(accs, firsts, strict=True)]
+            rest = self._part(shape.axis, self.one, 1, (middle, hi), False, body, accs, ones)
+            into = zip(firsts, ones, rest, strict=True)
+            rest = [self.w.let(f"insertelement {t} {v}, {e} {new}, i64 0") for (t, v), (e, _), new in into]
+        return [rest[i // shape.copies] if i % shape.copies == 0 else v for i, v in enumerate(values)]
+
+    def _whole(self, lo: str, hi: str, group: int) -> str:
+        """The end of the part of [lo, hi) that whole groups fill."""
+        span = self.add(hi, self.mul(lo, "-1"))
+        if _literal(span):
+            return self.add(lo, str(int(span) // group * group))
+        return self.add(lo, self.w.let(f"and i64 {span}, {-group}"))
+
+    def _part(
+        self,
+        axis: Axis,
+        lanes: Lanes,
+        copies: int,
+        bounds: tuple[str, str],
+        masked: bool,
+        body: Sequence[Stmt],
+        accs: Sequence[Acc],
+        carried: list[tuple[str, str]],
+    ) -> list[str]:
+        lo, hi = bounds
+
+        def run(values: list[str]) -> list[str]:
+            first = self.symbols[axis.name]
+            bases = [self.add(first, str(k * lanes.n)) for k in range(copies)]
+            mask = memory.in_range(lanes, first, hi, self.add) if masked else None
+            self.vector = Vector(axis.name, bases, lanes, mask)
+            out = self._round(body, accs, values, lanes, copies)
+            self.vector = None
+            return out
+
+        return self._loop(axis, lo, hi, lanes.n * copies, carried, run)
+
+    def _round(self, body: Sequence[Stmt], accs: Sequence[Acc], values: list[str], lanes: Lanes, copies: int) -> list[str]:
+        """One round of a loop body; the running values after it."""
+        self.block(body)
+        out = list(values)
+        mask = self.vector.mask if self.vector else None
+        for k, acc in enumerate(accs):
+            for c in range(copies):
+                old = values[k * copies + c]
+                new = scalar.combine(lanes, acc.combine, acc.dtype, self.lane(acc.value, c, lanes), old)
+                out[k * copies + c] = lanes.select(mask, ELEMENT[acc.dtype], new, old) if mask else new
+        return out
+
+    def _across(self, lanes: Lanes, acc: Acc, texts: list[str]) -> str:
+        """One scalar from all copies and lanes, by halves."""
+        while len(texts) > 1:
+            half = len(texts) // 2
+            texts = [scalar.combine(lanes, acc.combine, acc.dtype, texts[i], texts[i + half]) for i in range(half)]
+        total, element = texts[0], ELEMENT[acc.dtype]
+        while lanes.n > 1:
+            whole, lanes = lanes, Lanes(self.w, lanes.n // 2)
+            low, high = memory.halves(whole, element, total)
+            total = scalar.combine(lanes, acc.combine, acc.dtype, low, high)
+        return total
+
+    # ---- statements -----------------------------------------------------------------------------------------------
+    def block(self, body: Sequence[Stmt]) -> None:
+        """All statements in order."""
+        for s in body:
+            if isinstance(s, Compute):
+                self._compute(s)
+            elif isinstance(s, (Load, LoadAt)):
+                self._load(s)
+            elif isinstance(s, Store):
+                self._store(s)
+            elif isinstance(s, (Loop, Reduce)):
+                self.nest(nest.axes_of(s), s.body, s.accs if isinstance(s, Reduce) else ())
+            elif isinstance(s, Check):
+                self._check(s)
+            else:
+                self._leaf(s)
+
+    def _leaf(self, s: "Index | Const | Param") -> None:
+        if isinstance(s, Const):
+            self.names[s.dest] = Value(s.dtype, [_literal_of(self.one, s)], False)
+        elif isinstance(s, Param):
+            at = next(i for i, p in enumerate(self.kernel.scalars) if p.name == s.param)
+            source = dtypes.float64 if self.kernel.scalars[at].kind == "float" else dtypes.int64
+            raw = self.w.let(f"load {ELEMENT[source]}, ptr {self._at('%scalars', 8 * at)}, !invariant.load !0")
+            self.names[s.dest] = Value(s.dtype, [scalar.cast(self.one, source, s.dtype, raw)], False)
+        elif self.vector is not None and self.vector.axis in sizes.symbols_of(s.value):
+            copies = range(len(self.vector.bases))
+            self.names[s.dest] = Value(dtypes.int64, [self.lane_size(s.value, c) for c in copies], True)
+        else:
+            self.names[s.dest] = Value(dtypes.int64, [self.size(s.value)], False)
+
+    def lane(self, name: str, copy: int, lanes: Lanes) -> str:
+        """The value of `name` in copy number `copy`, as wide as `lanes`."""
+        value = self.names[name]
+        return value.texts[copy] if value.varying else lanes.splat(value.texts[0], ELEMENT[value.dtype])
+
+    def _compute(self, s: Compute) -> None:
+        if s.where is not None and s.where != self.said:
+            self.said = s.where
+            self.w.do(f"; {s.where}")
+        operand = self.names[s.args[-1]].dtype
+        if self.vector is None or not any(self.names[a].varying for a in s.args):
+            texts = [scalar.compute(self.one, s.prim, s.dtype, operand, tuple(self.names[a].texts[0] for a in s.args))]
+            self.names[s.dest] = Value(s.dtype, texts, False)
+            return
+        lanes = self.vector.lanes
+        copies = range(len(self.vector.bases))
+        texts = [scalar.compute(lanes, s.prim, s.dtype, operand, tuple(self.lane(a, c, lanes) for a in s.args)) for c in copies]
+        self.names[s.dest] = Value(s.dtype, texts, True)
+
+    def _check(self, s: Check) -> None:
+        value = self.names[s.ok]
+        if not value.varying:
+            self.w.return_if(self.one.op("xor", "i1", value.texts[0], "true"), s.error + 1)
+            return
+        v = self._open()
+        for text in value.texts:
+            bad = v.lanes.op("xor", "i1", text, v.lanes.const(True, "i1"))
+            bad = v.lanes.op("and", "i1", bad, v.mask) if v.mask else bad
+            self.w.return_if(memory.any_lane(v.lanes, bad), s.error + 1)
+
+    # ---- memory ---------------------------------------------------------------------------------------------------
+    def _buffer(self, name: str) -> tuple[DType, bool]:
+        """(dtype, whether it only is read) of a buffer or scratch area."""
+        for b in self.kernel.buffers:
+            if b.name == name:
+                return b.dtype, b.access == "r"
+        return next(s.dtype for s in self.kernel.scratch if s.name == name), False
+
+    def _load(self, s: "Load | LoadAt") -> None:
+        dtype, pure = self._buffer(s.buffer)
+        at = self.names[s.at] if isinstance(s, LoadAt) else None
+        mask = self.names[s.mask] if s.mask else None
+        access = memory.Access(self.w, dtype, self.pointers[s.buffer], pure and at is None, self.floor)
+        v = self.vector
+        varying = v is not None and (v.axis in sizes.symbols_of(s.index) or any(x is not None and x.varying for x in (at, mask)))
+        if not varying or v is None:
+            index = self.size(s.index)
+            if at is not None and isinstance(s, LoadAt):
+                index = self.add(index, self.mul(at.texts[0], self.size(s.stride)))
+            self.names[s.dest] = Value(dtype, [access.load_one(index, mask.texts[0] if mask else None)], False)
+            return
+        texts = []
+        for c in range(len(v.bases)):
+            wanted = self.lane(s.mask, c, v.lanes) if s.mask else None
+            active = v.lanes.op("and", "i1", v.mask, wanted) if v.mask and wanted else v.mask or wanted
+            texts.append(access.load(v.lanes, self._place(s, v, c), active))
+        self.names[s.dest] = Value(dtype, texts, True)
+
+    def _place(self, s: "Load | LoadAt | Store", v: Vector, copy: int) -> memory.Place:
+        """Where copy number `copy` reads or writes: a run of memory, or one index per lane."""
+        if not isinstance(s, LoadAt):
+            parts = nest.linear(s.index, v.axis)
+            if parts is not None and parts[0] in (1, -1):
+                sign = int(str(parts[0]))
+                first = self.add(self.size(parts[1]), self.mul(str(sign), v.bases[0]))
+                return memory.Place(first, sign * copy * v.lanes.n, sign)
+            return memory.Place(self.lane_size(s.index, copy), 0, 0)
+        index = self.lane_size(s.index, copy)
+        at = self.lane(s.at, copy, v.lanes)
+        return memory.Place(v.lanes.op("add", "i64", index, v.lanes.op("mul", "i64", at, v.lanes.splat(self.size(s.stride), "i64"))), 0, 0)
+
+    def _store(self, s: Store) -> None:
+        dtype, _ = self._buffer(s.buffer)
+        access = memory.Access(self.w, dtype, self.pointers[s.buffer], False, self.floor)
+        v = self.vector
+        if v is None:
+            access.store_one(self.size(s.index), self.names[s.value].texts[0])
+            return
+        if v.axis not in sizes.symbols_of(s.index):
+            raise CompileError(f"kernel {self.kernel.name}: all rounds of axis {v.axis} store to {s.buffer}[{s.index}]")
+        for c in range(len(v.bases)):
+            access.store(v.lanes, self._place(s, v, c), self.lane(s.value, c, v.lanes), v.mask)
+
+
+def _literal(text: str) -> bool:
+    return text.lstrip("-").isdigit()
+
+
+def _literal_of(one: Lanes, s: Const) -> str:
+    if s.dtype is dtypes.bfloat16:
+        return scalar.literal_bits(s.value)
+    return one.const(s.value, ELEMENT[s.dtype])

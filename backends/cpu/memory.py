@@ -1,0 +1,177 @@
+"""Loads, stores, masks and lane shuffles as LLVM text. Knows addresses, not kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...ir.dtypes import DType
+from ...ir.sizes import Call
+from . import intmath
+from .lanes import ELEMENT, Lanes, memory_element, suffix
+from .writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`step` 1 or -1: lanes lie side by side, lane 0 at element `index` + `offset`; 0: `index` is a vector of elements."""
+
+    index: str
+    offset: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One buffer. `pure`: reads may move outward, down to level `floor`."""
+
+    w: Writer
+    dtype: DType
+    pointer: str
+    pure: bool
+    floor: int
+
+    def _read(self, text: str) -> str:
+        return self.w.let(text, self.floor) if self.pure else self.w.here(text)
+
+    def _element(self, index: str) -> str:
+        return self.w.let(f"getelementptr {memory_element(self.dtype)}, ptr {self.pointer}, i64 {index}") if index != "0" else self.pointer
+
+    # ---- one element ----------------------------------------------------------------------------------------------
+    def load_one(self, index: str, mask: str | None) -> str:
+        """One element as a scalar; zero where the i1 `mask` is false."""
+        stored, one = memory_element(self.dtype), Lanes(self.w, 1)
+        if mask is None:
+            return self._from_memory(one, self._read(f"load {stored}, ptr {self._element(index)}, align {self.dtype.itemsize}"))
+        lane = f"<1 x {stored}>"
+        bits = self.w.let(f"insertelement <1 x i1> poison, i1 {mask}, i64 0")
+        raw = self._masked_load(lane, self._element(index), f"<1 x i1> {bits}")
+        return self._from_memory(one, self.w.let(f"extractelement {lane} {raw}, i64 0"))
+
+    def store_one(self, index: str, value: str) -> None:
+        """Stores a scalar."""
+        raw = self._to_memory(Lanes(self.w, 1), value)
+        self.w.do(f"store {memory_element(self.dtype)} {raw}, ptr {self._element(index)}, align {self.dtype.itemsize}")
+
+    # ---- vectors --------------------------------------------------------------------------------------------------
+    def load(self, lanes: Lanes, place: Place, mask: str | None) -> str:
+        """A vector; lanes outside `mask` are zero and are not read."""
+        if lanes.n == 1:
+            return self.load_one(place.index, mask)
+        stored = lanes.type(memory_element(self.dtype))
+        bits = f"{lanes.type('i1')} "
+        if place.step == 0:
+            active = bits + (mask or lanes.const(True, "i1"))
+            raw = self._gather(lanes, stored, place.index, active)
+        else:
+            address = self._first(lanes, place)
+            mask = reverse(lanes, "i1", mask) if mask and place.step < 0 else mask
+            if mask is None:
+                raw = self._read(f"load {stored}, ptr {address}, align {self.dtype.itemsize}")
+            else:
+                raw = self._masked_load(stored, address, bits + mask)
+            raw = reverse(lanes, memory_element(self.dtype), raw) if place.step < 0 else raw
+        return self._from_memory(lanes, raw)
+
+    def store(self, lanes: Lanes, place: Place, value: str, mask: str | None) -> None:
+        """Stores the lanes inside `mask` (None: all)."""
+        if lanes.n == 1:
+            self.store_one(place.index, value)
+            return
+        element = memory_element(self.dtype)
+        stored, raw, bits = lanes.type(element), self._to_memory(lanes, value), f"{lanes.type('i1')} "
+        if place.step == 0:
+            addresses = self._addresses(lanes, place.index)
+            many = lanes.type("ptr")
+            active = bits + (mask or lanes.const(True, "i1"))
+            self._run(f"llvm.masked.scatter.{suffix(stored)}.v{lanes.n}p0", f"{stored} {raw}", f"{many} {addresses}", active)
+            return
+        address = self._first(lanes, place)
+        if place.step < 0:
+            raw, mask = reverse(lanes, element, raw), reverse(lanes, "i1", mask) if mask else None
+        if mask is None:
+            self.w.do(f"store {stored} {raw}, ptr {address}, align {self.dtype.itemsize}")
+        else:
+            self._run(f"llvm.masked.store.{suffix(stored)}.p0", f"{stored} {raw}", f"ptr {address}", bits + mask)
+
+    def _first(self, lanes: Lanes, place: Place) -> str:
+        """Address of the lowest element that a run of lanes touches."""
+        base = self._element(place.index)
+        offset = place.offset - (lanes.n - 1 if place.step < 0 else 0)
+        return self.w.let(f"getelementptr {memory_element(self.dtype)}, ptr {base}, i64 {offset}") if offset else base
+
+    def _addresses(self, lanes: Lanes, index: str) -> str:
+        return self.w.let(f"getelementptr {memory_element(self.dtype)}, ptr {self.pointer}, {lanes.type('i64')} {index}")
+
+    def _masked_load(self, stored: str, address: str, mask: str) -> str:
+        name = f"llvm.masked.load.{suffix(stored)}.p0"
+        arguments = (f"ptr {address}", f"i32 {self.dtype.itemsize}", mask, f"{stored} zeroinitializer")
+        self.w.declare(stored, name, *arguments)
+        return self._read(f"call {stored} @{name}({', '.join(arguments)})")
+
+    def _gather(self, lanes: Lanes, stored: str, index: str, mask: str) -> str:
+        many = lanes.type("ptr")
+        name = f"llvm.masked.gather.{suffix(stored)}.v{lanes.n}p0"
+        arguments = (f"{many} {self._addresses(lanes, index)}", f"i32 {self.dtype.itemsize}", mask, f"{stored} zeroinitializer")
+        self.w.declare(stored, name, *arguments)
+        return self._read(f"call {stored} @{name}({', '.join(arguments)})")
+
+    def _run(self, name: str, value: str, address: str, mask: str) -> None:
+        arguments = (value, address, f"i32 {self.dtype.itemsize}", mask)
+        self.w.declare("void", name, *arguments)
+        self.w.do(f"call void @{name}({', '.join(arguments)})")
+
+    # ---- stored form and register form (they differ for bool only) ----------------------------------------------------
+    def _from_memory(self, lanes: Lanes, raw: str) -> str:
+        return lanes.op("icmp ne", "i8", raw, lanes.const(0, "i8")) if self.dtype.kind == "b" else raw
+
+    def _to_memory(self, lanes: Lanes, value: str) -> str:
+        return lanes.convert("zext", "i1", "i8", value) if self.dtype.kind == "b" else value
+
+
+def reverse(lanes: Lanes, element: str, value: str) -> str:
+    """The lanes in opposite order."""
+    order = ", ".join(f"i32 {k}" for k in reversed(range(lanes.n)))
+    t = lanes.type(element)
+    return lanes.w.let(f"shufflevector {t} {value}, {t} poison, <{lanes.n} x i32> <{order}>")
+
+
+def halves(lanes: Lanes, element: str, value: str) -> tuple[str, str]:
+    """The lower and the upper half of the lanes; scalars where there are two."""
+    t, half = lanes.type(element), lanes.n // 2
+    if half == 1:
+        return lanes.w.let(f"extractelement {t} {value}, i64 0"), lanes.w.let(f"extractelement {t} {value}, i64 1")
+    orders = [", ".join(f"i32 {k}" for k in range(start, start + half)) for start in (0, half)]
+    low, high = (lanes.w.let(f"shufflevector {t} {value}, {t} poison, <{half} x i32> <{order}>") for order in orders)
+    return low, high
+
+
+def any_lane(lanes: Lanes, value: str) -> str:
+    """Whether an i1 is true in any lane."""
+    if lanes.n == 1:
+        return value
+    t = lanes.type("i1")
+    return lanes.w.call("i1", f"llvm.vector.reduce.or.{suffix(t)}", f"{t} {value}")
+
+
+def in_range(lanes: Lanes, first: str, end: str, add: Callable[[str, str], str]) -> str:
+    """Which lanes hold an index below `end` when lane 0 holds `first`."""
+    if not first.startswith("%") and not end.startswith("%"):
+        return "<" + ", ".join(f"i1 {'true' if int(first) + k < int(end) else 'false'}" for k in range(lanes.n)) + ">"
+    w = lanes.w
+    left = w.let(f"sub i64 {end}, {first}")
+    left = w.call("i64", "llvm.smin.i64", f"i64 {left}", f"i64 {lanes.n}")
+    count = lanes.splat(w.let(f"trunc i64 {left} to i32"), "i32")
+    return lanes.op("icmp ult", "i32", lanes.iota("i32"), count)
+
+
+def quotient(lanes: Lanes, atom: Call, a: str, b: str, nonnegative: bool) -> str:
+    """``a // b`` or ``a % b`` of an index, `b` positive; shifts and masks where `b` is a power of two."""
+    divide = atom.fn == "floordiv"
+    if isinstance(atom.b, int) and atom.b > 0 and atom.b & (atom.b - 1) == 0:
+        if divide:
+            return lanes.op("ashr", "i64", a, lanes.const(atom.b.bit_length() - 1, "i64"))
+        return lanes.op("and", "i64", a, lanes.const(atom.b - 1, "i64"))
+    return (intmath.divide if divide else intmath.modulo)(lanes, "i64", not nonnegative, a, b)
+
+

@@ -1,0 +1,65 @@
+"""Kernels -> one LLVM module -> machine code. Equal kernels (but for their names) are written once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ...ir.loops import Kernel
+from .. import build
+from .emit import Emitter, Target
+
+
+@lru_cache(maxsize=1)
+def host_target() -> Target:
+    """What this processor offers, by its features."""
+    features = set(build.host_features().split(","))
+    if {"+avx512f", "+avx512bw", "+avx512dq", "+avx512vl"} <= features:
+        return Target(64, True)
+    return Target(32 if "+avx2" in features else 16, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Machine code of kernels: ``code[name]`` is the address of kernel `name`, valid while this object lives."""
+
+    names: dict[str, str]
+    text: str
+    loaded: build.Loaded
+
+    def __getitem__(self, name: str) -> int:
+        return self.loaded[self.names[name]]
+
+
+def unique(kernels: Sequence[Kernel]) -> dict[str, Kernel]:
+    """Kernel name -> the first kernel with the same content."""
+    first: dict[tuple[object, ...], Kernel] = {}
+    out = {}
+    for k in kernels:
+        key = (k.buffers, k.sizes, k.scalars, k.grid, k.body, len(k.errors), k.scratch)
+        out[k.name] = first.setdefault(key, k)
+    return out
+
+
+def llvm_text(kernels: Sequence[Kernel], target: Target | None = None) -> str:
+    """The LLVM module of `kernels`."""
+    parts: list[str] = []
+    declared: dict[str, str] = {}
+    for kernel in dict.fromkeys(k.name for k in unique(kernels).values()):
+        emitter = Emitter(next(k for k in kernels if k.name == kernel), target or host_target())
+        parts.append(emitter.text())
+        declared.update(emitter.w.declared)
+    return "\n".join([*sorted(declared.values()), "", "\n\n".join(parts), "", "!0 = !{}", ""])
+
+
+def asm_text(kernels: Sequence[Kernel]) -> str:
+    """The assembly of `kernels` on this machine."""
+    return build.assembly(llvm_text(kernels), passes=())
+
+
+def compile_kernels(kernels: Sequence[Kernel]) -> Code:
+    """Machine code of `kernels`, in this process."""
+    text = llvm_text(kernels)
+    loaded = build.load(build.build(text, passes=()))
+    return Code({name: k.name for name, k in unique(kernels).items()}, text, loaded)

@@ -1,0 +1,184 @@
+"""What a loop nest looks like from outside: which axis becomes the vector, how wide, how often unrolled. Writes no text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ...ir import sizes
+from ...ir.dtypes import DType
+from ...ir.loops import Axis, Compute, Index, Kernel, Load, LoadAt, Loop, Param, Reduce, Stmt, Store
+from ...ir.sizes import Expr, Size, Symbol
+
+#: rough cost of a primitive in vector instructions, where it is not 1
+COST = {"exp": 16, "expm1": 20, "log": 22, "log1p": 26, "sin": 24, "cos": 24, "tanh": 26, "erf": 40, "pow": 60, "philox": 300, "mod": 12}
+_UNIT, _REVERSED, _GATHERED = 1.0, 0.7, 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the loop over `axis` is written: `lanes` wide, `copies` vectors at a time."""
+
+    axis: Axis
+    lanes: int
+    copies: int
+
+
+def linear(index: Size, axis: str) -> tuple[Size, Size] | None:
+    """``(coefficient, rest)`` with index == coefficient * axis + rest and both free of `axis`; None if there are none."""
+    coefficient: Size = 0
+    rest: Size = 0
+    if not isinstance(index, Expr):
+        return 0, index
+    for mono, k in index.terms:
+        if axis not in set(sizes.symbols_of(Expr(((mono, 1),)))):
+            rest = rest + Expr(((mono, k),)) if mono else rest + k
+            continue
+        powers = {a: p for a, p in mono}
+        own = Symbol(axis)
+        if powers.pop(own, 0) != 1:
+            return None
+        left: Size = k
+        for atom, p in powers.items():
+            factor = Expr(((((atom, p),), 1),))
+            if axis in set(sizes.symbols_of(factor)):
+                return None
+            left = left * factor
+        coefficient = coefficient + left
+    return coefficient, rest
+
+
+def accesses(body: Sequence[Stmt]) -> Iterator[Load | LoadAt | Store]:
+    """Every load and store, nested loops included."""
+    for s in body:
+        if isinstance(s, (Load, LoadAt, Store)):
+            yield s
+        elif isinstance(s, (Loop, Reduce)):
+            yield from accesses(s.body)
+
+
+def inner(body: Sequence[Stmt]) -> Iterator[Loop | Reduce]:
+    """The loops that stand directly in `body`."""
+    return (s for s in body if isinstance(s, (Loop, Reduce)))
+
+
+def axes_of(s: Loop | Reduce) -> tuple[Axis, ...]:
+    """The axes of a loop statement, outermost first."""
+    return (s.axis,) if isinstance(s, Loop) else s.axes
+
+
+def gain(body: Sequence[Stmt], axis: Axis) -> float:
+    """What vectorising over `axis` gives: the accesses that become plain vectors, weighed by how full the vectors are."""
+    total = 0.0
+    for s in accesses(body):
+        parts = linear(s.index, axis.name)
+        step = parts[0] if parts else None
+        total += _UNIT if step in (0, 1) and not isinstance(s, LoadAt) else _REVERSED if step == -1 else _GATHERED
+    full = min(1.0, axis.extent / 16) if isinstance(axis.extent, int) else 1.0
+    return total * full
+
+
+def best_inside(body: Sequence[Stmt]) -> float:
+    """The gain of leaving the vectors to the loops inside."""
+    return sum(max(max(gain(s.body, a) for a in axes_of(s)), best_inside(s.body)) for s in inner(body))
+
+
+def choose(axes: Sequence[Axis], body: Sequence[Stmt], kernel: Kernel, vector_bytes: int, outermost: bool) -> Shape | None:
+    """The vector loop of a nest, or None where the loops inside should have the vectors."""
+    if not axes:
+        return None
+    gains = [gain(body, a) for a in axes]
+    at = max(range(len(axes)), key=lambda i: (gains[i], i))
+    nested = any(True for _ in inner(body))
+    if nested and (kernel.scratch or gains[at] <= best_inside(body)):
+        return None
+    types = varying_types(body, axes[at].name, {b.name: b.dtype for b in (*kernel.buffers, *kernel.scratch)})
+    lanes = max(1, vector_bytes // max((t.itemsize for t in types), default=8))
+    lanes = max(2, min(lanes, 32))
+    return Shape(axes[at], lanes, _copies(body, nested, not outermost))
+
+
+def _copies(body: Sequence[Stmt], nested: bool, reducing: bool) -> int:
+    cost = weight(body)
+    if nested:
+        return 4 if cost <= 24 else 1
+    if reducing:
+        return 4 if cost <= 10 else 2 if cost <= 24 else 1
+    return 2 if cost <= 12 else 1
+
+
+def weight(body: Sequence[Stmt]) -> int:
+    """Rough number of vector instructions of one round."""
+    total = 0
+    for s in body:
+        if isinstance(s, (Loop, Reduce)):
+            total += weight(s.body)
+        elif isinstance(s, Compute):
+            total += COST.get(s.prim, 1)
+        else:
+            total += 1
+    return total
+
+
+def varying_types(body: Sequence[Stmt], axis: str, memory: Mapping[str, DType]) -> set[DType]:
+    """Dtypes of the values that differ from lane to lane when `axis` is the vector (bool takes no width)."""
+    found: set[DType] = set()
+    _vary(body, axis, memory, set(), found)
+    return {t for t in found if t.kind != "b"}
+
+
+def _vary(body: Sequence[Stmt], axis: str, memory: Mapping[str, DType], names: set[str], found: set[DType]) -> None:
+    for s in body:
+        if isinstance(s, (Loop, Reduce)):
+            _vary(s.body, axis, memory, names, found)
+            if isinstance(s, Reduce):
+                changing = [a for a in s.accs if a.value in names]
+                names.update(a.dest for a in changing)
+                found.update(a.dtype for a in changing)
+        elif isinstance(s, Store):
+            found.add(memory[s.buffer])
+        elif isinstance(s, (Load, LoadAt)):
+            if axis in sizes.symbols_of(s.index) or s.mask in names or (isinstance(s, LoadAt) and s.at in names):
+                names.add(s.dest)
+                found.add(memory[s.buffer])
+        elif isinstance(s, Index):
+            if axis in sizes.symbols_of(s.value):
+                names.add(s.dest)
+        elif isinstance(s, Compute) and names.intersection(s.args):
+            names.add(s.dest)
+            found.add(s.dtype)
+
+
+# ---- collapsing adjacent axes -----------------------------------------------------------------------------------------
+def collapse(kernel: Kernel) -> tuple[tuple[Axis, ...], tuple[Stmt, ...]]:
+    """The grid and body of `kernel` with neighbouring grid axes made one where every index goes through both in one stride."""
+    grid, body = list(kernel.grid), kernel.body
+    if any(isinstance(s, (Loop, Reduce)) for s in body) or any(isinstance(s, Param) and False for s in body):
+        return kernel.grid, body
+    at = len(grid) - 1
+    while at > 0:
+        outer, low = grid[at - 1], grid[at]
+        indices = [s.index if isinstance(s, (Load, LoadAt, Store)) else s.value for s in body if isinstance(s, (Load, LoadAt, Store, Index))]
+        if all(_mergeable(index, outer.name, low) for index in indices):
+            grid[at - 1 : at + 1] = [Axis(low.name, outer.extent * low.extent)]
+            body = tuple(_without(s, outer.name) for s in body)
+        at -= 1
+    return tuple(grid), body
+
+
+def _mergeable(index: Size, outer: str, low: Axis) -> bool:
+    a, b = linear(index, outer), linear(index, low.name)
+    return a is not None and b is not None and a[0] == b[0] * low.extent
+
+
+def _without(s: Stmt, axis: str) -> Stmt:
+    gone: dict[str, Size] = {axis: 0}
+    if isinstance(s, Load):
+        return Load(s.dest, s.buffer, sizes.substitute(s.index, gone), s.mask)
+    if isinstance(s, LoadAt):
+        return LoadAt(s.dest, s.buffer, sizes.substitute(s.index, gone), s.at, s.stride, s.mask)
+    if isinstance(s, Store):
+        return Store(s.buffer, sizes.substitute(s.index, gone), s.value)
+    if isinstance(s, Index):
+        return Index(s.dest, sizes.substitute(s.value, gone))
+    return s
