@@ -217,7 +217,6 @@ class Step:
 class Program:
     """The normalised form of a code object; `at` maps the offset of a real instruction to its first step."""
 
-    code: CodeType
     steps: list[Step] = field(default_factory=list)
     at: dict[int, int] = field(default_factory=dict)
 
@@ -473,7 +472,7 @@ def normalised(code: CodeType) -> Program:
     """The steps of `code`. Shared: never edit them."""
     instrs = decode(code)
     index = {instr: k for k, instr in enumerate(instrs)}
-    program = Program(code)
+    program = Program()
     jumps: list[tuple[Step, Instruction]] = []
     started = False
     for k, instr in enumerate(instrs):
