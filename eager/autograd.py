@@ -1,0 +1,284 @@
+"""Walks the tape backwards. Iterative; rules run under the gradient mode that `create_graph` asks for."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import AutogradError
+from ..ir.ops.casts import clone, detach
+from ..ir.ops.pointwise import add
+from ..runtime import gradmode
+from . import executor
+from .factory import make
+from .tape import Edge, Node, Pick, edge_of
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+Hook = Callable[["Tensor"], "Tensor | None"]
+
+
+class _LeafHooks:
+    """Hooks of leaf tensors, which have no node to keep them; forgotten with the tensor."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[int, tuple[weakref.ref[Any], dict[int, Hook]]] = {}
+
+    def of(self, x: Tensor) -> dict[int, Hook] | None:
+        entry = self._by_id.get(id(x))
+        return entry[1] if entry is not None and entry[0]() is x else None
+
+    def make(self, x: Tensor) -> dict[int, Hook]:
+        key = id(x)
+        hooks = self.of(x)
+        if hooks is None:
+            hooks = {}
+            self._by_id[key] = weakref.ref(x, lambda _: self._by_id.pop(key, None)), hooks
+        return hooks
+
+
+_leaf_hooks = _LeafHooks()
+_handles = itertools.count()
+
+
+class RemovableHandle:
+    """What registering a hook returns; `remove` takes it away again."""
+
+    def __init__(self, hooks: dict[int, Any]) -> None:
+        self.hooks = hooks
+        self.id = next(_handles)
+
+    def remove(self) -> None:
+        """Take the hook away; a second call does nothing."""
+        self.hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()
+
+
+def register_hook(x: Tensor, hook: Hook) -> RemovableHandle:
+    """See Tensor.register_hook."""
+    if not x.meta.requires_grad:
+        raise AutogradError("cannot register a hook on a tensor that doesn't require gradient")
+    if x._node is None:
+        hooks: dict[int, Hook] = _leaf_hooks.make(x)
+    else:
+        if x._node.hooks is None:
+            x._node.hooks = {}
+        hooks = x._node.hooks
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    return handle
+
+
+def retain_grad(x: Tensor) -> None:
+    """See Tensor.retain_grad."""
+    if not x.meta.requires_grad:
+        raise AutogradError("can't retain_grad on Tensor that has requires_grad=False")
+    if x._node is not None:
+        x._node.retained = [*(x._node.retained or ()), weakref.ref(x)]
+
+
+def backward(
+    tensors: Sequence[Tensor] | Tensor,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Accumulate the gradients of `tensors` into the `grad` of the leaves they came from (or of `inputs` alone)."""
+    outputs = _several(tensors)
+    roots = _roots(outputs, grad_tensors)
+    targets = None if inputs is None else _several(inputs)
+    found = _walk(roots, targets, retain_graph, create_graph, accumulate=True)
+    taken: set[int] = set()
+    for x in targets or ():
+        if id(x) in found:
+            _accumulate(x, found[id(x)], create_graph, taken)
+
+
+def grad(
+    outputs: Sequence[Tensor] | Tensor,
+    inputs: Sequence[Tensor] | Tensor,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """Gradients of `outputs` (summed) with respect to each of `inputs`; touches no `grad`."""
+    outs, ins = _several(outputs), _several(inputs)
+    for x in ins:
+        if not x.meta.requires_grad:
+            raise AutogradError("One of the differentiated Tensors does not require grad")
+    found = _walk(_roots(outs, grad_outputs), ins, retain_graph, create_graph, accumulate=False)
+    result = []
+    for x in ins:
+        g = found.get(id(x))
+        if g is None and materialize_grads:
+            g = make(np.zeros(x.meta.shape, x.meta.dtype.np))
+        if g is None and not allow_unused:
+            raise AutogradError(
+                "One of the differentiated Tensors appears to not have been used in the graph. "
+                "Set allow_unused=True if this is the desired behavior."
+            )
+        result.append(g)
+    return tuple(result)
+
+
+def _several(x: Any) -> tuple[Any, ...]:
+    return tuple(x) if isinstance(x, (tuple, list)) else (x,)
+
+
+def _roots(outputs: tuple[Tensor, ...], grads: Any) -> list[tuple[Edge, Tensor]]:
+    given = (None,) * len(outputs) if grads is None else _several(grads)
+    if len(given) != len(outputs):
+        raise AutogradError(f"got {len(outputs)} tensors and {len(given)} gradients")
+    roots: list[tuple[Edge, Tensor]] = []
+    for out, g in zip(outputs, given, strict=True):
+        edge = edge_of(out)
+        if edge is None:
+            raise AutogradError("element 0 of tensors does not require grad and does not have a grad_fn")
+        if g is None:
+            if out.numel() != 1:
+                raise AutogradError(f"grad can be implicitly created only for scalar outputs, not for shape {list(out.shape)}")
+            g = make(np.ones(out.meta.shape, out.meta.dtype.np))
+        elif g.meta.shape != out.meta.shape:
+            raise AutogradError(f"Mismatch in shape: the gradient has shape {list(g.shape)} and the output {list(out.shape)}")
+        roots.append((edge, g))
+    return roots
+
+
+class _Pass:
+    """One backward pass: gradients that wait at nodes, by node and output, and nodes in the order to visit."""
+
+    def __init__(self, wanted: set[int] | None) -> None:
+        self.wanted = wanted
+        self.waiting: dict[int, list[Tensor | None]] = {}
+        self.queue: list[tuple[int, Node]] = []
+        self.leaves: dict[int, Tensor] = {}
+
+    def send(self, target: Edge, g: Tensor, index: int = 0) -> None:
+        """Add `g` to what waits at output `index` of a node, or at a leaf."""
+        if target is None or (self.wanted is not None and id(target) not in self.wanted):
+            return
+        slots = self.waiting.get(id(target))
+        if slots is None:
+            if isinstance(target, Node):
+                heapq.heappush(self.queue, (-target.order, target))
+                slots = [None] * max(1, len(target.results))
+            else:
+                self.leaves[id(target)] = target
+                slots = [None]
+            self.waiting[id(target)] = slots
+        have = slots[index]
+        slots[index] = g if have is None else executor.apply(add, (have, g), {})
+
+
+def _walk(
+    roots: list[tuple[Edge, Tensor]], targets: tuple[Any, ...] | None, retain: bool | None, create: bool, accumulate: bool
+) -> dict[int, Tensor]:
+    """Run the pass. Returns the gradients of `targets` by id; without targets every leaf's `grad` is added to."""
+    edges = {id(edge_of(x)): x for x in targets or ()}
+    state = _Pass(None if targets is None else _leading_to([r for r, _ in roots], set(edges)))
+    given = {id(g) for _, g in roots}
+    found: dict[int, Tensor] = {}
+    keep = create if retain is None else retain
+    before = gradmode.get()
+    gradmode.set(create)
+    try:
+        for target, g in roots:
+            state.send(target, g)
+        while state.queue:
+            _, node = heapq.heappop(state.queue)
+            grads = state.waiting.pop(id(node))
+            if node.hooks is not None or node.retained is not None:
+                grads[0] = _hooked(node, grads[0], given)
+            if id(node) in edges and grads[0] is not None:
+                found[id(node)] = grads[0]
+            _visit(node, tuple(grads), state, keep)
+        for leaf_id, leaf in state.leaves.items():
+            g = _run_hooks(_leaf_hooks.of(leaf), state.waiting.pop(leaf_id)[0], given)
+            if targets is None and accumulate:
+                _accumulate(leaf, g, create, given)
+            found[leaf_id] = g
+    finally:
+        gradmode.set(before)
+    return {id(x): found[id(edge_of(x))] for x in targets or () if id(edge_of(x)) in found}
+
+
+def _visit(node: Node, grads: tuple[Tensor | None, ...], state: _Pass, keep: bool) -> None:
+    if isinstance(node, Pick):
+        if grads[0] is not None:
+            state.send(node.parent, grads[0], node.index)
+        return
+    made = node.apply(grads)
+    if not keep:
+        node.release()
+    for target, g in zip(node.edges, made, strict=True):
+        if g is not None:
+            state.send(target, g)
+
+
+def _leading_to(roots: list[Edge], targets: set[int]) -> set[int]:
+    """Ids of the nodes and leaves from which one of `targets` can be reached, themselves included."""
+    seen: dict[int, Edge] = {}
+    stack = list(roots)
+    while stack:
+        at = stack.pop()
+        if at is not None and id(at) not in seen:
+            seen[id(at)] = at
+            if isinstance(at, Node):
+                stack.extend(at.edges)
+    wanted = {i for i in seen if i in targets}
+    for node in sorted((n for n in seen.values() if isinstance(n, Node)), key=lambda n: n.order):
+        if any(id(e) in wanted for e in node.edges):
+            wanted.add(id(node))
+    return wanted
+
+
+def _run_hooks(hooks: dict[int, Hook] | None, g: Any, given: set[int]) -> Any:
+    for hook in tuple(hooks.values()) if hooks else ():
+        changed = hook(g)
+        g = g if changed is None else changed
+        given.add(id(g))
+    return g
+
+
+def _hooked(node: Node, g: Tensor | None, given: set[int]) -> Tensor | None:
+    if g is None:
+        return None
+    g = _run_hooks(node.hooks, g, given)
+    for ref in node.retained or ():
+        x = ref()
+        if x is not None:
+            x.grad = g
+            given.add(id(g))
+    return g
+
+
+def _accumulate(leaf: Any, g: Any, create: bool, given: set[int]) -> None:
+    """Add `g` to the leaf's gradient; the first one is taken over where nothing else can hold its memory."""
+    old = leaf.grad
+    if old is not None:
+        if create:
+            leaf.grad = executor.apply(add, (old, g), {})
+        else:
+            old.add_(g)
+        return
+    if create:
+        leaf.grad = executor.apply(clone, (g,), {}) if id(g) in given else g
+    else:
+        shared = id(g) in given or g._storage is not None or g.meta.requires_grad
+        leaf.grad = executor.apply(clone, (executor.apply(detach, (g,), {}),), {}) if shared else g
+    given.add(id(leaf.grad))
+    given.add(id(g))

@@ -1,0 +1,170 @@
+"""Runs one op on Tensors: promotion, the NumPy kernel, wrapping, tape. Knows no op by name.
+
+A traced operand (no array, a storage with a recorder) sends the call to that recorder instead.
+"""
+
+from __future__ import annotations
+
+from contextvars import Token
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+
+from ..ir.op import Op
+from ..ir.promote import promoted, type_of
+from ..ir.run_op import run_op
+from ..runtime import gradmode
+from . import tape
+from .factory import make, make_view, storage_of
+
+try:  # entering np.errstate costs more than a small add; this is the same switch without the wrapper
+    from numpy._core.umath import _extobj_contextvar as _errors, _make_extobj  # type: ignore[attr-defined]
+
+    _IGNORE: Any = _make_extobj(all="ignore")
+except ImportError:  # pragma: no cover  (a NumPy that keeps it elsewhere)
+    _errors = None
+
+
+class Executor(Protocol):
+    """What may run an op: the eager one below, or a tracer's recorder."""
+
+    def apply(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """The op's result (a Tensor), or a tuple where it has several."""
+
+
+class NotOperand(TypeError):
+    """An operand that no op takes; an operator method answers NotImplemented to it."""
+
+
+_WEAK = frozenset((bool, int, float, type(None)))
+_ndarray = np.ndarray
+
+
+def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+    """Run `op` on Tensors, Python numbers and None; ShapeError, DTypeError or TypeError where they do not fit."""
+    arrays: list[Any] = []
+    dtype = None
+    uniform, weak, track, half = True, False, False, False
+    for x in operands:
+        if type(x) in _WEAK:
+            weak = weak or x is not None
+            arrays.append(x)
+            continue
+        try:
+            array = x._array
+        except AttributeError:
+            return apply(op, tuple(map(_native, operands)), attrs)
+        if array is None:
+            if x._storage.recorder is not None:
+                return x._storage.recorder.apply(op, operands, attrs)
+            array = x._storage.read(x)
+        meta = x.meta
+        if meta.dtype is not dtype:
+            uniform = dtype is None
+            dtype = meta.dtype
+            half = half or dtype.compute is not dtype.np
+        if meta.requires_grad:
+            track = True
+        arrays.append(array)
+    rule = op.promote
+    if rule is not None and not (uniform and dtype is not None and (dtype.kind == "f" or (not weak and rule.to == "same"))):
+        operands = promoted(op, operands)
+        arrays = [x if type(x) in _WEAK else x._array for x in operands]
+    if not uniform:
+        op.infer(*[type_of(x) for x in operands], **attrs)  # NumPy would mix dtypes where the record refuses them
+    out = _run(op, operands, arrays, attrs, half)
+    if track and op.grad is not None and gradmode.get():
+        return _wrap_tracked(op, operands, arrays, attrs, out)
+    if type(out) is tuple:
+        return tuple([_wrap(op, operands, arrays, r) for r in out])
+    return _wrap(op, operands, arrays, out)
+
+
+class Eager:
+    """The eager executor as an object, for code that takes an `Executor`."""
+
+    @staticmethod
+    def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """As the module's `apply`."""
+        return apply(op, operands, attrs)
+
+
+EAGER = Eager()
+
+
+def _run(op: Op, operands: tuple[Any, ...], arrays: list[Any], attrs: dict[str, Any], half: bool) -> Any:
+    """The kernel's result with floating-point warnings off: NaN and infinity are values, as in PyTorch."""
+    token = _errors.set(_IGNORE) if _errors is not None else None
+    try:
+        if half and op.upcast:
+            results = run_op(op, arrays, attrs)
+            return results if len(results) > 1 else results[0]
+        return op.eager(*arrays, **attrs)
+    except (ArithmeticError, ValueError, TypeError, IndexError, RuntimeError) as e:
+        _explain(op, operands, attrs, e)
+    finally:
+        _restore(token)
+
+
+def _restore(token: Token[Any] | None) -> None:
+    if token is not None:
+        _errors.reset(token)
+
+
+def _explain(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], error: BaseException) -> NoReturn:
+    """Raise what `infer` says about the operands' types; where it finds nothing wrong, the kernel's own error."""
+    types = [type_of(x) for x in operands]
+    try:
+        op.infer(*types, **attrs)
+    except Exception as designed:
+        raise designed from None
+    raise error
+
+
+def _native(x: Any) -> Any:
+    """A NumPy scalar or a subclass of a Python number as the plain number; TypeError for what no op takes."""
+    if type(x) in _WEAK or hasattr(x, "_array"):
+        return x
+    if isinstance(x, np.generic):
+        return x.item()
+    for plain in (bool, int, float):
+        if isinstance(x, plain):
+            return plain(x)
+    if isinstance(x, np.ndarray):
+        return make(x)
+    raise NotOperand(f"expected a Tensor or a number, not {type(x).__name__}")
+
+
+def _wrap(op: Op, operands: tuple[Any, ...], arrays: list[Any], out: Any, track: bool = False) -> Any:
+    if type(out) is not _ndarray:
+        out = np.asarray(out)
+    source = op.effects.aliases
+    if source is not None:
+        if out is arrays[source] or np.may_share_memory(out, arrays[source]):
+            return make_view(out, operands[source], track)
+    elif out.base is not None or any([out is a for a in arrays]):
+        for a in arrays:
+            if type(a) is _ndarray and np.may_share_memory(out, a):
+                out = out.copy()  # a pure op's result never shares memory with an operand
+                break
+    return make(out, track)
+
+
+def _wrap_tracked(op: Op, operands: tuple[Any, ...], arrays: list[Any], attrs: dict[str, Any], out: Any) -> Any:
+    outs = out if type(out) is tuple else (out,)
+    results = tuple([_wrap(op, operands, arrays, r, np.asarray(r).dtype.kind not in "biu") for r in outs])
+    tape.record(op, operands, attrs, results)
+    return results if type(out) is tuple else results[0]
+
+
+def write(target: Any, source: Any) -> None:
+    """Store `source`, a Tensor or number that broadcasts, into the memory of the Tensor `target` and count it; no tape."""
+    storage = storage_of(target)
+    if storage.recorder is not None or type(source) in _WEAK:
+        storage.write(target, source)
+    else:
+        source_storage = source._storage
+        if source_storage is not None and source_storage.recorder is not None:
+            source_storage.recorder.write(target, source)
+        else:
+            storage.write(target, source._array)

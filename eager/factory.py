@@ -1,0 +1,92 @@
+"""Makes Tensors from arrays without their constructor: the one place that fills the slots. Checks and records nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..ir import dtypes, layout
+from ..runtime.meta import Meta
+from ..runtime.storage import Storage, address_of
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+Array = np.ndarray[Any, Any]
+
+_new = object.__new__
+_class: Any = None
+_LIMIT = 8192
+_metas: dict[tuple[Any, ...], Meta] = {}
+
+
+def bind(tensor_class: type) -> type:
+    """Decorator of the Tensor class: what the functions below make."""
+    global _class
+    _class = tensor_class
+    return tensor_class
+
+
+def meta_of(array: Array, requires_grad: bool = False) -> Meta:
+    """The interned Meta of a CPU array, through a small table keyed by what NumPy hands out for free."""
+    key = array.shape, array.strides, array.dtype, requires_grad
+    meta = _metas.get(key)
+    if meta is None:
+        if len(_metas) > _LIMIT:
+            _metas.clear()
+        meta = _metas[key] = _fresh_meta(array, requires_grad)
+    return meta
+
+
+def _fresh_meta(array: Array, requires_grad: bool) -> Meta:
+    dtype = dtypes.from_numpy(array.dtype)
+    return Meta.of(array.shape, layout.strides_of(array), dtype, requires_grad)
+
+
+def make(array: Array, requires_grad: bool = False) -> Tensor:
+    """A Tensor that owns `array` (an ndarray of a supported dtype in native byte order)."""
+    t: Tensor = _new(_class)
+    t.meta = meta_of(array, requires_grad)
+    t._array = array
+    t._storage = None
+    t._offset = None
+    t.grad = None
+    t._node = None
+    return t
+
+
+def make_view(array: Array, base: Tensor, requires_grad: bool = False) -> Tensor:
+    """A Tensor on `array`, a window on the memory of `base`: both share one Storage."""
+    t = make(array, requires_grad)
+    storage = storage_of(base)
+    t._storage = storage
+    offset = (address_of(array) - storage.address) // array.itemsize
+    t._offset = offset or None
+    return t
+
+
+def alias(x: Tensor, requires_grad: bool = False) -> Tensor:
+    """Another Tensor object on exactly the memory of `x`, outside its history."""
+    t: Tensor = _new(_class)
+    t.meta = x.meta if x.meta.requires_grad is requires_grad else x.meta.with_grad(requires_grad)
+    t._array = x._array
+    t._storage = storage_of(x)
+    t._offset = x._offset
+    t.grad = None
+    t._node = None
+    return t
+
+
+def storage_of(x: Tensor) -> Storage:
+    """The Storage of `x`, made at first need."""
+    storage = x._storage
+    if storage is None:
+        storage = x._storage = Storage(x._array)
+    return storage
+
+
+def version_of(x: Tensor) -> int:
+    """Number of writes to the memory of `x`; a tensor that never needed a Storage was never written to."""
+    storage = x._storage
+    return 0 if storage is None else storage.version

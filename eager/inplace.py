@@ -1,0 +1,156 @@
+"""Writing into a Tensor: the checks PyTorch makes, the write through the Storage, and the tensor's new history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import AutogradError, ShapeError
+from ..ir.op import Op
+from ..runtime import gradmode
+from . import executor, tape
+from .factory import make, storage_of
+
+_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
+
+
+def inplace(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+    """Apply `op`, whose first operand is the target, and store the result in the target, which is returned."""
+    target = operands[0]
+    tracked = gradmode.get() and _is_eager(target)
+    if tracked:
+        check_writable(target)
+        if any([getattr(x, "requires_grad", False) for x in operands]):
+            operands = (_before(target), *operands[1:])
+    out = executor.apply(op, operands, attrs)
+    return store(target, out)
+
+
+def store(target: Any, out: Any) -> Any:
+    """Let `target` hold the values (and, while gradients are recorded, the history) of `out`; returns `target`."""
+    if out.shape != target.shape:
+        raise ShapeError(f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(out.shape)}")
+    wanted = target.dtype
+    if out.dtype is not wanted:
+        if _RANK[out.dtype.kind] > _RANK[wanted.kind]:
+            raise RuntimeError(f"result type {out.dtype.name} can't be cast to the desired output type {wanted.name}")
+        from ..ir.ops.casts import cast
+
+        out = cast(out, dtype=wanted)
+    executor.write(target, out)
+    if _is_eager(target) and gradmode.get() and (out.requires_grad or target.requires_grad):
+        _rebase(target, out)
+    return target
+
+
+def into(out: Any, result: Any) -> Any:
+    """The ``out=`` argument: store `result` in `out`, which takes its shape; returns `out`."""
+    if out.meta.requires_grad or (result.meta.requires_grad and gradmode.get()):
+        raise AutogradError("functions with out=... arguments don't support automatic differentiation")
+    if out.shape != result.shape:
+        if out.numel():
+            raise ShapeError(f"out has shape {list(out.shape)}, the result {list(result.shape)}")
+        out.data = make(np.empty(result.shape, out.dtype.np))
+    return store(out, result)
+
+
+def check_writable(target: Any) -> None:
+    """RuntimeError where an in-place write would lose a gradient: a leaf that requires grad, or a view of one."""
+    if not target.meta.requires_grad:
+        return
+    if target._node is None:
+        raise AutogradError(
+            "a leaf Variable that requires grad is being used in an in-place operation. Write under no_grad(), or to a clone."
+        )
+    root = view_root(target)
+    if root is not target and root._node is None and root.meta.requires_grad:
+        raise AutogradError(
+            "a view of a leaf Variable that requires grad is being used in an in-place operation. "
+            "Write under no_grad(), or to a view of a clone."
+        )
+
+
+def view_root(x: Any) -> Any:
+    """The tensor that `x` is a recorded view of, through any number of views; `x` itself where it is none."""
+    while isinstance(x._node, tape.OpNode) and x._node.base is not None:
+        x = x._node.base
+    return x
+
+
+def _is_eager(x: Any) -> bool:
+    return x._array is not None or x._storage.recorder is None
+
+
+def _before(target: Any) -> Any:
+    """The target's present values with its history, in memory of its own: what a gradient rule may read after the write."""
+    old = make(target._array.copy(), target.meta.requires_grad)
+    old._node = target._node
+    return old
+
+
+def _rebase(target: Any, out: Any) -> None:
+    root = view_root(target)
+    if root is not target:
+        _rebase_view(target, root, out)
+        return
+    if out.meta.requires_grad and storage_of(target).base is not target._array:
+        raise AutogradError(
+            "an in-place write of a value that requires grad through a view of a tensor that does not: the gradient would be "
+            "lost. Index the tensor itself (x[...] = value), or write out of place."
+        )
+    target.meta = target.meta.with_grad(out.meta.requires_grad)
+    target._node = out._node
+
+
+def _rebase_view(view: Any, root: Any, out: Any) -> None:
+    """The root's history becomes "root with this window replaced"; the view's, that window of the new root."""
+    chain = []
+    x = view
+    while x is not root:
+        chain.append(x._node)
+        x = x._node.base
+    chain.reverse()
+    node = WindowWrite(chain, root)
+    old = make(root._array, root.meta.requires_grad)
+    old._node = root._node
+    node.edges = (tape.edge_of(old), tape.edge_of(out))
+    node.results = (root.meta.type,)
+    root.meta = root.meta.with_grad(True)
+    root._node = node
+    refresh_view(view)
+
+
+def refresh_view(x: Any) -> None:
+    """Record a view again whose memory was written to since: its history is a window of what the base is now."""
+    node = x._node
+    base = node.base
+    if isinstance(base._node, tape.OpNode) and base._node.base is not None and base._node.version != storage_of(base).version:
+        refresh_view(base)
+    again = executor.apply(node.op, (base,), node.attrs)
+    x._node = again._node
+    x.meta = x.meta.with_grad(again.meta.requires_grad)
+
+
+class WindowWrite(tape.Node):
+    """History of a tensor part of which was overwritten through views: `apply` sends each part of the gradient home."""
+
+    __slots__ = ("chain", "mask")
+
+    def __init__(self, chain: list[tape.OpNode], root: Any) -> None:
+        super().__init__()
+        self.chain = chain
+        self.mask = make(np.ones_like(root._array, np.bool_, subok=False))
+        executor.write(self._window(self.mask), False)
+
+    def _window(self, x: Any) -> Any:
+        for node in self.chain:
+            x = executor.apply(node.op, (x,), node.attrs)
+        return x
+
+    def apply(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
+        from ..ir.ops.compare import where
+
+        (g,) = grads
+        kept = where(self.mask, g, 0.0) if self.edges[0] is not None else None
+        return kept, self._window(g) if self.edges[1] is not None else None

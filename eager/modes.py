@@ -1,0 +1,86 @@
+"""Switches of the gradient mode: each a context manager and a decorator. The flag itself is in `runtime.gradmode`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ..runtime import gradmode
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Mode:
+    """Sets the mode on entry, gives the former one back on exit; nests and may be entered again."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
+        self.before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self.before.append(gradmode.get())
+        gradmode.set(self.mode)
+
+    def __exit__(self, *exc: object) -> None:
+        gradmode.set(self.before.pop())
+
+    def __call__(self, fn: F) -> F:
+        mode = self.mode
+
+        @functools.wraps(fn)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            before = gradmode.get()
+            gradmode.set(mode)
+            try:
+                return fn(*args, **kwargs)
+            finally:
+                gradmode.set(before)
+
+        return wrapped  # type: ignore[return-value]
+
+
+class no_grad(_Mode):  # noqa: N801  (PyTorch's name)
+    """Nothing is recorded inside. ``with no_grad():``, ``@no_grad()`` or ``@no_grad``."""
+
+    def __new__(cls, fn: Any = None) -> Any:
+        made = super().__new__(cls)
+        if fn is None:
+            return made
+        _Mode.__init__(made, False)
+        return made(fn)
+
+    def __init__(self) -> None:
+        super().__init__(False)
+
+
+class enable_grad(_Mode):  # noqa: N801
+    """Operations are recorded inside, also within `no_grad`."""
+
+    def __init__(self) -> None:
+        super().__init__(True)
+
+
+class inference_mode(_Mode):  # noqa: N801
+    """As `no_grad`; results made inside may be used outside like any other."""
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__(not mode)
+
+
+class set_grad_enabled(_Mode):  # noqa: N801
+    """Sets the mode at once; as a context manager it is undone at the end of the block."""
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__(bool(mode))
+        self._former = gradmode.get()
+        gradmode.set(self.mode)
+
+    def __enter__(self) -> None:
+        self.before.append(self._former)
+        gradmode.set(self.mode)
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations on this thread are recorded."""
+    return gradmode.get()

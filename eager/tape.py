@@ -1,0 +1,251 @@
+"""What is recorded while gradients are on: one Node per op call, with the few values its gradient rule reads.
+
+The walk over these nodes is in `autograd.py`; nothing here computes a gradient at recording time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Union
+
+from ..errors import AutogradError
+from ..ir.graph import Builder, Value
+from ..ir.op import Op
+from ..ir.types import TensorType
+from ..runtime import gradmode
+from .factory import alias, make, storage_of, version_of
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+_sequence = itertools.count(1)
+
+Edge = Union["Node", "Tensor", None]
+
+
+class Node:
+    """One step of a tape. A subclass gives `apply`; `attach` ties it between the tensors it read and those it made.
+
+    `edges`: where the gradient of each input goes: the node that made it, the leaf Tensor itself, or None.
+    `results`: (shape, dtype) of each output. Nodes are walked from the latest `order` to the earliest.
+    """
+
+    __slots__ = ("__weakref__", "edges", "hooks", "order", "results", "retained")
+
+    edges: tuple[Edge, ...]
+    results: tuple[TensorType, ...]
+
+    def __init__(self) -> None:
+        self.order = next(_sequence)
+        self.edges = ()
+        self.results = ()
+        self.hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None
+        self.retained: list[weakref.ref[Tensor]] | None = None
+
+    def apply(self, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+        """Gradients of the inputs from those of the outputs (None: no gradient arrived, or none is to be sent)."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Forget saved values; called after a backward pass that does not retain the graph."""
+
+    def name(self) -> str:
+        """What error messages and ``repr(tensor)`` call this step."""
+        return type(self).__name__
+
+    def attach(self, outputs: Sequence[Tensor], inputs: Sequence[Any]) -> None:
+        """Make this node the origin of `outputs` (fresh Tensors) as functions of `inputs` (others than Tensors: ignored)."""
+        self.edges = tuple([edge_of(x) for x in inputs])
+        self.results = tuple([t.meta.type for t in outputs])
+        for i, out in enumerate(outputs):
+            if not out.meta.requires_grad and out.meta.dtype.is_floating_point:
+                out.meta = out.meta.with_grad(True)
+            if out.meta.requires_grad:
+                out._node = self if len(outputs) == 1 else Pick(self, i)
+
+    @property
+    def next_functions(self) -> tuple[Any, ...]:
+        """PyTorch's view of `edges`: pairs of a node (or leaf) and an output number."""
+        return tuple((e, 0) for e in self.edges)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+
+class Pick(Node):
+    """Output number `index` of a node with several outputs."""
+
+    __slots__ = ("index", "parent")
+
+    def __init__(self, parent: Node, index: int) -> None:
+        super().__init__()
+        self.parent, self.index = parent, index
+        self.edges = (parent,)
+        self.results = (parent.results[index],)
+
+    def name(self) -> str:
+        return self.parent.name()
+
+
+class Saved:
+    """A value kept for the backward pass, with the version it had."""
+
+    __slots__ = ("array", "tensor", "version")
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+        self.array = tensor._array
+        self.version = version_of(tensor)
+
+    def unpack(self, owner: Node) -> Tensor:
+        """The value as it was; AutogradError if it was written to since."""
+        x = self.tensor
+        now = version_of(x)
+        if x._array is not self.array:  # .data was replaced: the memory that was read is still the old one
+            old = make(self.array, x.meta.requires_grad)
+            old._node = x._node
+            return old
+        if now != self.version:
+            raise AutogradError(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"[{x.meta.dtype!r} {list(x.meta.shape)}], saved by {owner.name()}, is at version {now}; expected version "
+                f"{self.version} instead. Clone the tensor before the in-place write, or write out of place."
+            )
+        return x
+
+
+class Unsaved:
+    """Stands for an operand whose gradient rule reads only its shape and dtype."""
+
+    __slots__ = ("type",)
+
+    def __init__(self, type: TensorType) -> None:
+        self.type = type
+
+    shape = property(lambda self: self.type.shape)
+    dtype = property(lambda self: self.type.dtype)
+    ndim = property(lambda self: len(self.type.shape))
+    tensor_type = property(lambda self: self.type)
+
+
+class OpNode(Node):
+    """The tape's record of one op call. `saved`: Saved, Unsaved, or the plain number; operands first, then results."""
+
+    __slots__ = ("attrs", "base", "count", "op", "saved", "types", "version")
+
+    def __init__(self, op: Op, attrs: dict[str, Any], count: int) -> None:
+        super().__init__()
+        self.op, self.attrs, self.count = op, attrs, count
+        self.saved: tuple[Any, ...] | None = None
+        self.types: tuple[Any, ...] = ()
+        self.base: Tensor | None = None  # of a view: what it is a view of
+        self.version = 0
+
+    def name(self) -> str:
+        return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward"
+
+    def release(self) -> None:
+        if self.saved is not None and any(type(s) is Saved for s in self.saved):
+            self.saved = None
+
+    def apply(self, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+        if self.saved is None:
+            raise AutogradError(
+                "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
+                "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
+                f"Specify retain_graph=True if you need to backward through the graph a second time. ({self.name()})"
+            )
+        values = [s.unpack(self) if type(s) is Saved else s for s in self.saved]
+        outs = values[self.count :]
+        if gradmode.get():
+            outs = [self._as_result(x, i) if not isinstance(x, Unsaved) else x for i, x in enumerate(outs)]
+        need = tuple([e is not None for e in self.edges])
+        single = len(outs) == 1
+        made = self.op.grad(grads[0] if single else grads, need, outs[0] if single else tuple(outs),
+                            *values[: self.count], **self.attrs)  # type: ignore[misc]
+        return tuple([fitted(g, t) if g is not None and n else None for g, t, n in zip(made, self.types, need, strict=True)])
+
+    def _as_result(self, saved: Tensor, index: int) -> Tensor:
+        """The saved result tied to this node again, so that its own gradient can be taken (it is saved without history,
+        because a node that holds its result holds itself)."""
+        out = alias(saved, True)
+        out._node = self if len(self.results) == 1 else Pick(self, index)
+        return out
+
+
+def fitted(g: Tensor, wanted: TensorType) -> Tensor:
+    """Undo broadcasting and rounding: `g` summed down to the wanted shape and cast to the wanted dtype."""
+    from ..ir.ops.casts import cast
+    from ..ir.ops.reductions import sum_to
+
+    if g.meta.shape != wanted.shape:
+        g = sum_to(g, shape=wanted.shape)
+    return g if g.meta.dtype is wanted.dtype else cast(g, dtype=wanted.dtype)
+
+
+def edge_of(x: Any) -> Edge:
+    """Where a gradient for `x` goes."""
+    meta = getattr(x, "meta", None)
+    if meta is None or not meta.requires_grad:
+        return None
+    return x._node if x._node is not None else x
+
+
+def record(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], results: tuple[Tensor, ...]) -> None:
+    """Put a call whose `results` are fresh Tensors that require grad on the tape."""
+    node = OpNode(op, attrs, len(operands))
+    node.edges = tuple([edge_of(x) for x in operands])
+    node.types = tuple([x.meta.type if hasattr(x, "meta") else None for x in operands])
+    node.results = tuple([r.meta.type for r in results])
+    read = _read_by_rule(op, attrs, operands, node)
+    saved: list[Any] = []
+    for i, x in enumerate(operands):
+        saved.append(x if node.types[i] is None else Saved(x) if i in read else Unsaved(node.types[i]))
+    for i, r in enumerate(results, len(operands)):
+        saved.append(Saved(alias(r)) if i in read else Unsaved(r.meta.type))
+    node.saved = tuple(saved)
+    for i, r in enumerate(results):
+        if r.meta.requires_grad:
+            r._node = node if len(results) == 1 else Pick(node, i)
+    if op.effects.aliases is not None and results[0]._storage is not None:
+        node.base = operands[op.effects.aliases]
+        node.version = storage_of(node.base).version
+
+
+_READ: dict[Any, frozenset[int]] = {}
+_LIMIT = 4096
+
+
+def _read_by_rule(op: Op, attrs: dict[str, Any], operands: tuple[Any, ...], node: OpNode) -> frozenset[int]:
+    """Numbers of the operands, then results, that the gradient rule reads by value."""
+    need = tuple([e is not None for e in node.edges])
+    kinds = tuple([len(t.shape) if t is not None else type(x) for t, x in zip(node.types, operands, strict=True)])
+    try:
+        key = op, need, kinds, tuple(attrs.items())
+        found = _READ.get(key)
+    except TypeError:  # an attribute that does not hash
+        return _find_reads(op, attrs, operands, node, need)
+    if found is None:
+        if len(_READ) > _LIMIT:
+            _READ.clear()
+        found = _READ[key] = _find_reads(op, attrs, operands, node, need)
+    return found
+
+
+def _find_reads(
+    op: Op, attrs: dict[str, Any], operands: tuple[Any, ...], node: OpNode, need: tuple[bool, ...]
+) -> frozenset[int]:
+    """Run the rule on graph Values and see which of them its results depend on."""
+    builder = Builder("rule")
+    grads = tuple(builder.input(t) for t in node.results)
+    ins = [builder.input(t) if t is not None else x for t, x in zip(node.types, operands, strict=True)]
+    outs = [builder.input(t) for t in node.results]
+    single = len(outs) == 1
+    made = op.grad(grads[0] if single else grads, need, outs[0] if single else tuple(outs), *ins, **attrs)  # type: ignore[misc]
+    live = {v for v in made if isinstance(v, Value)}
+    for step in reversed(builder.nodes):
+        if any(r in live for r in step.results):
+            live.update(a for a in step.args if isinstance(a, Value))
+    return frozenset(i for i, v in enumerate([*ins, *outs]) if isinstance(v, Value) and v in live)

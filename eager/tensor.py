@@ -1,0 +1,328 @@
+"""The Tensor: a meta, an array, a Storage shared with its views, a gradient and a place on the tape.
+
+Arithmetic lives in the generated mixin and in `functional.py`; here is what needs the slots. A traced Tensor is the same
+class with no array and a Storage that records, so no code here tells the two apart but through `storage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn, SupportsIndex
+
+import numpy as np
+
+from ..errors import AutogradError
+
+from ..ir.dtypes import DType
+from ..ir.types import TensorType
+from .device import Device
+from ..runtime.meta import Meta
+from ..runtime.storage import Storage
+from . import executor, factory, functional, indexing
+from .generated import TensorOps
+
+Array = np.ndarray[Any, Any]
+
+
+@factory.bind
+class Tensor(TensorOps):
+    """A dense array of one dtype whose gradients can be recorded."""
+
+    __slots__ = ("__weakref__", "_array", "_node", "_offset", "_storage", "grad", "meta")
+
+    meta: Meta
+    _array: Array | None
+    _storage: Storage | None
+    _offset: int | None
+    grad: Tensor | None
+    _node: Any
+
+    def __new__(cls, *data: Any, requires_grad: bool = False) -> Any:
+        """``Tensor(2, 3)`` is an uninitialised float tensor, ``Tensor([1, 2])`` one with these values as float32."""
+        if len(data) == 1 and not isinstance(data[0], (int, np.integer)):
+            array = np.array(data[0].numpy() if isinstance(data[0], Tensor) else data[0], np.float32)
+        else:
+            array = np.empty(data if data else (0,), np.float32)
+        t = factory.make(array, requires_grad)
+        if cls is not Tensor:
+            t.__class__ = cls  # type: ignore[assignment]
+        return t
+
+    @staticmethod
+    def _from_array(array: Array, requires_grad: bool = False) -> Tensor:
+        """A Tensor on `array` itself, which it owns from now on."""
+        return factory.make(array, requires_grad)
+
+    def __apply_op__(self, op: Any, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        return executor.apply(op, operands, attrs)
+
+    # -- description -----------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the dimensions."""
+        return self.meta.shape
+
+    @property
+    def dtype(self) -> DType:
+        """Element type."""
+        return self.meta.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.meta.shape)
+
+    @property
+    def type(self) -> TensorType:
+        """The graph type."""
+        return self.meta.type
+
+    @property
+    def device(self) -> Device:
+        """Where the memory lies."""
+        return Device(self.meta.device)
+
+    @property
+    def storage(self) -> Storage:
+        """The owner of the memory, shared with all views."""
+        return factory.storage_of(self)
+
+    @property
+    def array(self) -> Array:
+        """The values as an array that shares the memory. A fresh view: its shape may be changed without harm."""
+        return factory.storage_of(self).read(self).view()
+
+    @property
+    def _version(self) -> int:
+        return factory.version_of(self)
+
+    def dim(self) -> int:
+        """Number of dimensions."""
+        return len(self.meta.shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one dimension."""
+        return self.meta.shape if dim is None else self.meta.shape[functional.wrap_dim(dim, len(self.meta.shape))]
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Strides in elements, or that of one dimension."""
+        return self.meta.strides if dim is None else self.meta.strides[functional.wrap_dim(dim, len(self.meta.shape))]
+
+    def storage_offset(self) -> int:
+        """Elements between the start of the storage and this tensor's first."""
+        return self._offset or 0
+
+    def numel(self) -> int:
+        """Number of elements."""
+        n = 1
+        for size in self.meta.shape:
+            n *= size
+        return n
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return self.meta.dtype.itemsize
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in row-major order without gaps."""
+        expected = 1
+        for n, s in zip(reversed(self.meta.shape), reversed(self.meta.strides), strict=True):
+            if n == 0:
+                return True
+            if n != 1 and s != expected:
+                return False
+            expected *= n
+        return True
+
+    def is_floating_point(self) -> bool:
+        """Whether the dtype is a floating one."""
+        return self.meta.dtype.is_floating_point
+
+    def data_ptr(self) -> int:
+        """Address of the first element."""
+        return factory.address_of(self.array)
+
+    is_cuda = property(lambda self: self.meta.device.startswith("cuda"), doc="Whether the tensor lies on a GPU.")
+
+    # -- gradients -------------------------------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on this tensor are recorded."""
+        return self.meta.requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value and not self.meta.dtype.is_floating_point:
+            raise RuntimeError(f"only Tensors of floating point dtype can require gradients, not {self.meta.dtype.name}")
+        if not value and self._node is not None:
+            raise AutogradError("you can only change requires_grad flags of leaf variables; use detach()")
+        if value is not self.meta.requires_grad:
+            self.meta = self.meta.with_grad(bool(value))
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set `requires_grad`; returns self."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def grad_fn(self) -> Any:
+        """The tape node that made this tensor; None for a leaf."""
+        return self._node
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made this tensor."""
+        return self._node is None
+
+    def backward(
+        self, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+    ) -> None:
+        """Accumulate gradients of this tensor (a scalar, or with `gradient` of its shape) into the leaves' `grad`."""
+        from .autograd import backward
+
+        backward((self,), (gradient,), retain_graph, create_graph, inputs)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Any:
+        """Call `hook` with this tensor's gradient in each backward pass; its result, if any, replaces the gradient."""
+        from .autograd import register_hook
+
+        return register_hook(self, hook)
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this non-leaf tensor in `grad`."""
+        from .autograd import retain_grad
+
+        retain_grad(self)
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory outside the tape."""
+        return factory.alias(self)
+
+    @data.setter
+    def data(self, other: Tensor) -> None:
+        self.meta = other.meta.with_grad(self.meta.requires_grad)
+        self._array, self._storage, self._offset = other._array, factory.storage_of(other), other._offset
+
+    def detach_(self) -> Tensor:
+        """Cut this tensor off its history; returns self."""
+        self._node = None
+        self.meta = self.meta.with_grad(False)
+        return self
+
+    # -- values ----------------------------------------------------------------------------------------------------
+
+    def item(self) -> Any:
+        """The value of a one-element tensor as a Python number."""
+        array = factory.storage_of(self).read(self)
+        if array.size != 1:
+            raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar (shape {list(self.shape)})")
+        return array.reshape(()).astype(np.float32).item() if array.dtype.kind == "V" else array.item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        array = factory.storage_of(self).read(self)
+        return array.astype(np.float32).tolist() if array.dtype.kind == "V" else array.tolist()
+
+    def numpy(self, *, force: bool = False) -> Array:
+        """The values as an ndarray that shares the memory."""
+        if self.meta.requires_grad and not force:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        return factory.storage_of(self).read(self).view()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        array = self.numpy()
+        return np.array(array, dtype, copy=copy) if dtype is not None or copy else array
+
+    def __bool__(self) -> bool:
+        if self.numel() != 1:
+            raise RuntimeError(f"Boolean value of Tensor with more than one value is ambiguous (shape {list(self.shape)})")
+        return bool(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __index__(self) -> int:
+        if self.meta.dtype.kind == "f":
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self.meta.shape:
+            raise TypeError("len() of a 0-d tensor")
+        return self.meta.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.meta.shape:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter([self[i] for i in range(self.meta.shape[0])])
+
+    def __contains__(self, x: Any) -> bool:
+        return bool((self.array == (x.array if isinstance(x, Tensor) else x)).any())
+
+    def __repr__(self) -> str:
+        from .display import text
+
+        return text(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and not self.meta.shape else str(self)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    # -- copies ----------------------------------------------------------------------------------------------------
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self._node is not None:
+            raise RuntimeError("Only Tensors created explicitly by the user support the deepcopy protocol at the moment")
+        out = factory.make(self.array.copy(order="K"), self.meta.requires_grad)
+        out.__class__ = self.__class__
+        memo[id(self)] = out
+        if self.grad is not None:
+            out.grad = self.grad.__deepcopy__(memo)
+        return out
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        array = np.ascontiguousarray(self.array).reshape(self.shape)
+        return _rebuild, (type(self), array.tobytes(), self.shape, self.dtype, self.meta.requires_grad)
+
+    # -- functions that are more than one record -------------------------------------------------------------------
+
+    add, add_, sub, sub_, div, div_ = functional.add, functional.add_, functional.sub, functional.sub_, functional.div, functional.div_
+    contiguous, to, view, reshape, permute = (
+        functional.contiguous, functional.to, functional.view, functional.reshape, functional.permute
+    )  # fmt: skip
+    transpose, t, expand, squeeze, unsqueeze = (
+        functional.transpose, functional.t, functional.expand, functional.squeeze, functional.unsqueeze
+    )  # fmt: skip
+    flatten, matmul, __matmul__ = functional.flatten, functional.matmul, functional.matmul
+    T = property(functional.t)
+
+    # -- indexing --------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return indexing.get(self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        indexing.put(self, index, value)
+
+    def __delitem__(self, index: Any) -> NoReturn:
+        raise TypeError("Tensor does not support deleting items")
+
+
+def _rebuild(cls: type[Tensor], raw: bytes, shape: tuple[int, ...], dtype: DType, requires_grad: bool) -> Tensor:
+    """What a pickle of a Tensor calls."""
+    array = np.frombuffer(raw, dtype.np).reshape(shape).copy()
+    out = factory.make(array, requires_grad)
+    out.__class__ = cls
+    return out
+
+

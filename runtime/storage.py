@@ -1,0 +1,72 @@
+"""Who owns a tensor's memory. One Storage is shared by a tensor and all its views; a write through any of them counts.
+
+Storage knows arrays and Tensors by their slots only; it records nothing and computes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+class Held(Protocol):
+    """What a Storage may read of the tensors that lie in it."""
+
+    _array: Any
+
+
+class Storage:
+    """Memory on the CPU. `version` is the number of in-place writes through any view so far.
+
+    A tracer's subclass sets `recorder` (an `eager.executor.Executor`) and overrides `read` and `write`; ``recorder is
+    None`` is what every eager storage answers.
+    """
+
+    __slots__ = ("_address", "base", "version")
+
+    recorder: Any = None
+
+    def __init__(self, base: Array) -> None:
+        self.base = base
+        self.version = 0
+        self._address: int | None = None
+
+    @property
+    def address(self) -> int:
+        """Address of element 0 of the tensor that the storage was made for."""
+        if self._address is None:
+            self._address = address_of(self.base)
+        return self._address
+
+    @property
+    def flat(self) -> Array:
+        """All memory reached by the first tensor as one dimension, sharing it."""
+        base = self.base
+        if base.flags.c_contiguous:
+            return base.reshape(-1)
+        extent = 1 + sum((n - 1) * (s // base.itemsize) for n, s in zip(base.shape, base.strides, strict=True)) if base.size else 0
+        return np.lib.stride_tricks.as_strided(base, (extent,), (base.itemsize,))
+
+    def read(self, tensor: Held) -> Array:
+        """The values of `tensor`, which lies in this storage, as an array that shares the memory."""
+        array: Array = tensor._array
+        return array
+
+    def write(self, tensor: Held, source: Any) -> None:
+        """Store `source` (an array or number that broadcasts to it) into `tensor` and count the write."""
+        array: Array = tensor._array
+        if not array.flags.writeable:
+            raise RuntimeError(
+                f"cannot write in place to a tensor of shape {list(array.shape)}: more than one of its elements refers to a "
+                "single memory location (an expanded view), or its memory is read-only; clone() it first"
+            )
+        np.copyto(array, source, casting="unsafe")
+        self.version += 1
+
+
+def address_of(array: Array) -> int:
+    """Address of an array's first element."""
+    return int(array.__array_interface__["data"][0])
