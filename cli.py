@@ -1,0 +1,157 @@
+"""The ``fusewire`` command. Parses, finds the user's function, prints; all work is done elsewhere.
+
+A wrong file, function, argument or stage is one line on stderr and exit status 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+_TYPE = re.compile(r"^([a-z]+\d*)\[([\d, ]*)\]$")
+
+
+class UsageError(Exception):
+    """What the user typed cannot be served; the message is one line."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    try:
+        return int(options.run(options))
+    except UsageError as error:
+        print(f"fusewire: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fusewire", description="A tensor compiler and JIT in pure Python.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    demo = commands.add_parser("demo", help="train an MLP on handwritten digits, eagerly and compiled")
+    demo.set_defaults(run=_demo)
+    dump = commands.add_parser("dump", help="print one stage of the compilation of a function")
+    explain = commands.add_parser("explain", help="say what a function compiles to: graphs, kernels, breaks, what was not fused and why")
+    for command in (dump, explain):
+        command.add_argument("target", metavar="FILE:FUNC", help="a Python file and a function, Module or attribute path in it")
+        command.add_argument("--args", metavar="EXPR", help="arguments, e.g. 'randn(4, 8), 2.0'; default: from annotations such as \"f32[4,8]\"")
+    dump.add_argument("--stage", required=True, help="one of: " + ", ".join(_stages()))
+    dump.set_defaults(run=_dump)
+    explain.set_defaults(run=_explain)
+    return parser
+
+
+def _stages() -> tuple[str, ...]:
+    from .compiler import STAGES
+
+    return tuple(STAGES)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from .bench import demo
+
+    return demo.main()
+
+
+def _dump(options: argparse.Namespace) -> int:
+    if options.stage not in _stages():
+        raise UsageError(f"no stage {options.stage!r}; there are {', '.join(_stages())}")
+    function, args = _target(options)
+    print(stage_texts(function, args, (options.stage,))[options.stage])
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from .compiler import explain
+
+    function, args = _target(options)
+    print(explain(function)(*args))
+    return 0
+
+
+def stage_texts(function: Callable[..., Any], args: Sequence[Any], stages: Sequence[str] | None = None) -> dict[str, str]:
+    """The text of each stage of compiling ``function(*args)``."""
+    from .compiler import stage_texts as texts
+
+    return texts(function, tuple(args), tuple(stages or _stages()))
+
+
+def _target(options: argparse.Namespace) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    file, colon, name = options.target.rpartition(":")
+    if not colon or not file or not name:
+        raise UsageError(f"{options.target!r} is not FILE:FUNC")
+    scope = _load(Path(file))
+    found: Any = scope
+    for part in name.split("."):
+        if not hasattr(found, part):
+            names = ", ".join(sorted(n for n, v in vars(scope).items() if callable(v) and not n.startswith("_")))
+            raise UsageError(f"{file} has no {name!r}; there are {names or 'no functions'}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise UsageError(f"{name} in {file} is a {type(found).__name__}, not a function")
+    return found, _arguments(found, options.args, scope, name)
+
+
+def _load(path: Path) -> Any:
+    """The module in `path`, run once; its own errors come out as one line."""
+    if not path.is_file():
+        raise UsageError(f"no file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"{path} does not run: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _arguments(function: Callable[..., Any], text: str | None, scope: Any, name: str) -> tuple[Any, ...]:
+    from . import nn
+
+    if text is not None:
+        try:
+            value = eval(f"({text},)" if text.strip() else "()", {**_names(), **vars(scope)})
+        except Exception as error:
+            raise UsageError(f"--args {text!r}: {type(error).__name__}: {error}") from error
+        return tuple(value)
+    target = function.forward if isinstance(function, nn.Module) else function
+    made = []
+    for parameter in inspect.signature(target).parameters.values():
+        if parameter.default is not parameter.empty or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            break
+        made.append(_example(parameter, name))
+    return tuple(made)
+
+
+def _names() -> dict[str, Any]:
+    """The public names of fusewire."""
+    return vars(sys.modules[__package__ or "fusewire"])
+
+
+def _example(parameter: inspect.Parameter, name: str) -> Any:
+    """A tensor for an annotation like "f32[4,8]": normal numbers, or zeros for integers and bools."""
+    match = _TYPE.match(parameter.annotation) if isinstance(parameter.annotation, str) else None
+    if match is None:
+        raise UsageError(f"{name} needs an argument {parameter.name!r}: give --args, or annotate it like {parameter.name}: \"f32[4,8]\"")
+    from .ir import dtypes
+
+    if match[1] not in dtypes.BY_NAME:
+        raise UsageError(f"{name}: no dtype {match[1]!r} in the annotation of {parameter.name!r}")
+    dtype, shape = dtypes.BY_NAME[match[1]], tuple(int(n) for n in match[2].split(",") if n.strip())
+    made = _names()
+    return made["randn"](shape).to(dtype) if dtype.is_floating_point else made["zeros"](shape, dtype=dtype)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
