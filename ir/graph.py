@@ -111,7 +111,7 @@ class WriteBack:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """`symbols` are the names of free sizes. Each is settled by the inputs' shapes and strides (`sizes.solve`), or is the
+    """`symbols` are the names of free sizes. Each is settled by the inputs' shapes and strides (`solve.solve`), or is the
     value of the int input of the same name."""
 
     name: str

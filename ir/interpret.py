@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import VerifyError
-from . import sizes
+from . import sizes, solve
 from .graph import Graph, Value
 from .run_op import run_op
 from .types import TensorType
@@ -41,7 +41,7 @@ def bind_symbols(graph: Graph, inputs: Sequence[Any]) -> dict[str, int]:
             pairs += zip(value.type.strides, [s // x.itemsize for s in x.strides], strict=True) if x.size else []
         elif value.name in graph.symbols:
             bound[value.name] = x
-    return sizes.solve(pairs, bound)
+    return solve.solve(pairs, bound)
 
 
 def concrete(x: Any, bound: dict[str, int]) -> Any:

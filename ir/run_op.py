@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from .layout import type_of_array
 from .op import Op
-from .types import TensorType
 
 _HALF = frozenset(d.np for d in dtypes.ALL if d.is_half)
 _F32 = np.dtype(np.float32)
@@ -26,7 +26,7 @@ def run_op(op: Op, args: Sequence[Any], attrs: Mapping[str, Any], result_dtypes:
         out = op.eager(*args, **attrs)
         return tuple(map(np.asarray, out)) if isinstance(out, tuple) else (np.asarray(out),)
     if result_dtypes is None:
-        result_dtypes = [t.dtype for t in op.infer(*map(type_of_array, args), **attrs)]
+        result_dtypes = [t.dtype for t in op.infer(*map(_type, args), **attrs)]
     wide = [a.astype(_F32) if isinstance(a, np.ndarray) and a.dtype in _HALF else a for a in args]
     out = op.eager(*wide, **attrs)
     out = out if isinstance(out, tuple) else (out,)
@@ -37,8 +37,5 @@ def _rounded(array: Any, dtype: dtypes.DType) -> Any:
     return array.astype(dtype.np) if dtype.is_half and array.dtype != dtype.np else array
 
 
-def type_of_array(x: Any) -> Any:
-    """The graph type of an array; numbers and None stand for themselves."""
-    if not isinstance(x, np.ndarray):
-        return x
-    return TensorType(x.shape, dtypes.from_numpy(x.dtype), tuple(s // x.itemsize for s in x.strides))
+def _type(x: Any) -> Any:
+    return type_of_array(x) if isinstance(x, np.ndarray) else x

@@ -7,8 +7,9 @@ Index expressions of kernels are sizes too, with loop axes as symbols. Never ask
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Union
 
 from ..errors import ParseError
@@ -135,10 +136,17 @@ def _terms(size: Size) -> tuple[tuple[Monomial, int], ...]:
 
 
 def _times(a: Monomial, b: Monomial) -> Monomial:
+    if not a or not b:
+        return a or b
     powers = dict(a)
     for atom, p in b:
         powers[atom] = powers.get(atom, 0) + p
-    return tuple(sorted(powers.items(), key=lambda item: str(item[0])))
+    return tuple(sorted(powers.items(), key=lambda item: _atom_text(item[0])))
+
+
+@lru_cache(maxsize=1 << 14)
+def _atom_text(atom: Atom) -> str:
+    return str(atom)
 
 
 def _normal(terms: dict[Monomial, int]) -> Size:
@@ -152,7 +160,7 @@ def _normal(terms: dict[Monomial, int]) -> Size:
 
 
 def _mono_text(mono: Monomial) -> str:
-    return "*".join(str(atom) for atom, p in mono for _ in range(p))
+    return "*".join(_atom_text(atom) for atom, p in mono for _ in range(p))
 
 
 def _signed(mono: Monomial, k: int, first: bool) -> str:
@@ -168,11 +176,37 @@ def _wrapped(size: Size) -> str:
 
 
 def _split(a: Size, b: Size) -> tuple[Size, Size]:
-    """(q, r) with a == q * b + r, taking into q every term that b divides exactly."""
-    divisor = _terms(b)
-    if len(divisor) != 1:
-        return 0, a
-    (mono_b, k_b), q, r = divisor[0], {}, {}
+    """(q, r) with a == q * b + r: every term that the leading term of `b` divides goes into q, and of a constant term its
+    largest multiple where `b` is a constant. A sum `b` divides only where that leaves fewer terms."""
+    if isinstance(b, int):
+        return _split_constant(a, b)
+    if len(b.terms) == 1:
+        return _split_monomial(a, b.terms[0])
+    q, r, lead = 0, a, max(b.terms, key=_order(a, b))  # type: ignore[var-annotated]
+    for _ in range(8):
+        part, _rest = _split_monomial(r, lead)
+        if part == 0:
+            break
+        q, r = q + part, r - part * b
+        if r == 0 or len(_terms(r)) > 16:
+            break
+    return (q, r) if len(_terms(r)) < len(_terms(a)) else (0, a)
+
+
+def _split_constant(a: Size, b: int) -> tuple[Size, Size]:
+    q, r = {}, {}
+    for mono, k in _terms(a):
+        if k % b == 0:
+            q[mono] = k // b
+        elif mono:
+            r[mono] = k
+        else:  # k // b of a constant, so that what remains is at least 0 and below b
+            q[mono], r[mono] = k // b, k % b
+    return _normal(q), _normal(r)
+
+
+def _split_monomial(a: Size, divisor: tuple[Monomial, int]) -> tuple[Size, Size]:
+    (mono_b, k_b), q, r = divisor, {}, {}
     for mono, k in _terms(a):
         powers = dict(mono)
         for atom, p in mono_b:
@@ -181,12 +215,13 @@ def _split(a: Size, b: Size) -> tuple[Size, Size]:
             q[tuple((atom, powers[atom]) for atom, _ in mono if powers[atom])] = k // k_b
         else:
             r[mono] = k
-    if isinstance(b, int):  # constants: take the largest multiple out of the constant term as well
-        rest = r.pop((), 0)
-        if rest:
-            q[()] = q.get((), 0) + rest // b
-            r[()] = rest % b
     return _normal(q), _normal(r)
+
+
+def _order(*sizes: Size) -> Callable[[tuple[Monomial, int]], Any]:
+    """Graded lexical order of terms, the same for products as for their factors: division by the greatest term ends."""
+    atoms = sorted({atom for size in sizes for mono, _ in _terms(size) for atom, _ in mono}, key=_atom_text)
+    return lambda term: (sum(p for _, p in term[0]), tuple(dict(term[0]).get(atom, 0) for atom in atoms))
 
 
 def _below(r: Size, b: Size) -> bool:
@@ -194,46 +229,87 @@ def _below(r: Size, b: Size) -> bool:
     lo, _ = bounds(r)
     if lo is None or lo < 0:
         return False
-    top = _upper(r)
-    gap, _ = bounds(b - top) if top is not None else (None, None)
+    gap, _ = bounds(b - _upper(r))
     return gap is not None and gap > 0
 
 
-def _upper(r: Size) -> Size | None:
-    """`r` with each symbol that occurs with positive coefficients only replaced by its upper bound, where it has one."""
+def _upper(r: Size) -> Size:
+    """A size that is never below `r`: in terms with positive coefficient and no negative atom, atoms that have an upper
+    bound are replaced by it; in terms with negative coefficient, by their lower bound."""
     total: Size = 0
     for mono, k in _terms(r):
         term: Size = k
+        certain = all(_never_negative(atom) for atom, _ in mono)
         for atom, p in mono:
-            hi = atom.hi if isinstance(atom, Symbol) else None
-            if isinstance(atom, Call) and atom.fn == "mod":
-                hi = atom.b - 1
+            bound = _bound_size(atom, k > 0) if certain else None
             for _ in range(p):
-                term = term * (hi if hi is not None and k > 0 else _atom(atom))
+                term = term * (_atom(atom) if bound is None else bound)
         total = total + term
     return total
 
 
+def _never_negative(atom: Atom) -> bool:
+    lo, _ = _atom_bounds(atom)
+    return lo is not None and lo >= 0
+
+
+def _bound_size(atom: Atom, upper: bool) -> Size | None:
+    if isinstance(atom, Symbol):
+        return atom.hi if upper else atom.lo or None
+    return atom.b - 1 if upper and atom.fn == "mod" else None
+
+
+def _leads_negative(b: Size) -> bool:
+    return b < 0 if isinstance(b, int) else b.terms[0][1] < 0
+
+
 def floordiv(a: Size, b: Size) -> Size:
-    """``a // b`` for a positive `b`."""
+    """``a // b``, toward minus infinity, wherever `b` is not 0; ZeroDivisionError where it is the constant 0.
+
+    Simplifications that need a sign take a divisor to be positive if its first printed term is: sizes divide by sizes.
+    """
     if isinstance(a, int) and isinstance(b, int):
         return a // b
+    if b == 0:
+        raise ZeroDivisionError(f"the size {a} is divided by 0")
+    if _leads_negative(b):
+        return floordiv(a * -1, b * -1)
     if b == 1:
         return a
     q, r = _split(a, b)
     if r == 0 or _below(r, b):
         return q
+    inner = _only_call(r)
+    if inner is not None and inner.fn == "floordiv" and isinstance(b, int) and isinstance(inner.b, int):
+        return q + floordiv(inner.a, inner.b * b)  # (x // c) // b == x // (c * b) for positive c and b
     return q + _atom(Call("floordiv", r, b))
 
 
 def mod(a: Size, b: Size) -> Size:
-    """``a % b`` for a positive `b`."""
+    """``a % b``, with the sign of `b`; as `floordiv` otherwise."""
     if isinstance(a, int) and isinstance(b, int):
         return a % b
+    if b == 0:
+        raise ZeroDivisionError(f"the size {a} is divided by 0")
+    if _leads_negative(b):
+        return mod(a * -1, b * -1) * -1
     _, r = _split(a, b)
     if b == 1 or r == 0:
         return 0
-    return r if _below(r, b) else _atom(Call("mod", r, b))
+    if _below(r, b):
+        return r
+    inner = _only_call(r)
+    if inner is not None and inner.fn == "mod" and _split(inner.b, b)[1] == 0:
+        return mod(inner.a, b)  # (x % (c * b)) % b == x % b
+    return _atom(Call("mod", r, b))
+
+
+def _only_call(size: Size) -> Call | None:
+    """The call that `size` is, if it is one and nothing else."""
+    if not isinstance(size, Expr) or len(size.terms) != 1:
+        return None
+    (mono, k), = size.terms
+    return mono[0][0] if k == 1 and len(mono) == 1 and mono[0][1] == 1 and isinstance(mono[0][0], Call) else None
 
 
 def minimum(a: Size, b: Size) -> Size:
@@ -256,50 +332,104 @@ def _choice(fn: str, a: Size, b: Size) -> Size:
     return _atom(Call(fn, a, b))
 
 
-def bounds(size: Size) -> tuple[int | None, int | None]:
+def simplify(size: Size) -> Size:
+    """`size` with ``b * (a // b) + a % b`` put together to ``a`` wherever the two occur with fitting factors."""
+    for mono, k in _terms(size):
+        for atom, p in mono:
+            if p == 1 and isinstance(atom, Call) and atom.fn == "mod":
+                rest = _normal({tuple(item for item in mono if item[0] is not atom): k})
+                both = rest * _atom(atom) + rest * atom.b * _atom(Call("floordiv", atom.a, atom.b))
+                left = size - both
+                if len(_terms(left)) == len(_terms(size)) - len(_terms(both)):
+                    return simplify(left + rest * atom.a)
+    return size
+
+
+Interval = tuple[int | None, int | None]
+
+
+def bounds(size: Size) -> Interval:
     """Interval that holds `size`; None where an end is unknown."""
     if isinstance(size, int):
         return size, size
     lo: int | None = 0
     hi: int | None = 0
     for mono, k in size.terms:
-        low, high = 1, 1
+        t_lo: int | None = k
+        t_hi: int | None = k
         for atom, p in mono:
-            a_lo, a_hi = _atom_bounds(atom)
-            if a_lo is None or a_lo < 0:
-                return None, None
-            low *= a_lo**p
-            high = None if high is None or a_hi is None else high * a_hi**p  # type: ignore[assignment]
-        t_lo, t_hi = (low * k, None if high is None else high * k) if k > 0 else (None if high is None else high * k, low * k)
+            interval = _atom_bounds(atom)
+            for _ in range(p):
+                t_lo, t_hi = _product((t_lo, t_hi), interval)
         lo = None if lo is None or t_lo is None else lo + t_lo
         hi = None if hi is None or t_hi is None else hi + t_hi
     return lo, hi
 
 
-def _atom_bounds(atom: Atom) -> tuple[int | None, int | None]:
+def _product(x: Interval, y: Interval) -> Interval:
+    ends = [a * b if a and b else 0 for a in _ends(x) for b in _ends(y)]
+    lo, hi = min(ends), max(ends)
+    return None if lo == -_INFINITE else int(lo), None if hi == _INFINITE else int(hi)
+
+
+def _ends(x: Interval) -> tuple[float, float]:
+    return -_INFINITE if x[0] is None else x[0], _INFINITE if x[1] is None else x[1]
+
+
+_INFINITE = float("inf")
+
+
+def _atom_bounds(atom: Atom) -> Interval:
     if isinstance(atom, Symbol):
         return atom.lo, None if atom.hi is None else bounds(atom.hi)[1]
     (a_lo, a_hi), (b_lo, b_hi) = bounds(atom.a), bounds(atom.b)
-    if atom.fn == "mod":
-        return 0, None if b_hi is None else b_hi - 1
-    if atom.fn == "floordiv":
-        ok = a_lo is not None and a_lo >= 0
-        low = a_lo // b_hi if ok and b_hi else (0 if ok else None)  # type: ignore[operator]
-        return low, a_hi // b_lo if ok and a_hi is not None and b_lo else a_hi if ok else None
-    pick: Callable[..., int] = min if atom.fn == "min" else max
-    both_lo, both_hi = [x for x in (a_lo, b_lo) if x is not None], [x for x in (a_hi, b_hi) if x is not None]
-    low_known = len(both_lo) == 2 or (atom.fn == "max" and both_lo)
-    high_known = len(both_hi) == 2 or (atom.fn == "min" and both_hi)
-    return pick(both_lo) if low_known else None, pick(both_hi) if high_known else None
+    if atom.fn in ("mod", "floordiv"):
+        b_lo = 1 if b_lo is None else max(b_lo, 1)
+        return _mod_bounds(a_lo, a_hi, b_hi) if atom.fn == "mod" else _floordiv_bounds(a_lo, a_hi, b_lo, b_hi)
+    if atom.fn == "min":
+        highs = [x for x in (a_hi, b_hi) if x is not None]
+        return None if a_lo is None or b_lo is None else min(a_lo, b_lo), min(highs) if highs else None
+    lows = [x for x in (a_lo, b_lo) if x is not None]
+    return max(lows) if lows else None, None if a_hi is None or b_hi is None else max(a_hi, b_hi)
+
+
+def _mod_bounds(a_lo: int | None, a_hi: int | None, b_hi: int | None) -> Interval:
+    tops = [x for x in (None if b_hi is None else b_hi - 1, a_hi if a_lo is not None and a_lo >= 0 else None) if x is not None]
+    return 0, min(tops) if tops else None
+
+
+def _floordiv_bounds(a_lo: int | None, a_hi: int | None, b_lo: int, b_hi: int | None) -> Interval:
+    def end(a: int | None) -> list[int | None]:
+        if a is None:
+            return [None]
+        return [a // b_lo, (0 if a >= 0 else -1) if b_hi is None else a // b_hi]
+
+    lows, highs = end(a_lo), end(a_hi)
+    return (None if None in lows else min(lows)), (None if None in highs else max(highs))  # type: ignore[type-var]
 
 
 def equal(a: Size, b: Size) -> bool | None:
     """True or False where that is certain for all values of the symbols, None where it depends."""
+    if a == b:
+        return True
     diff = a - b
-    if isinstance(diff, int):
-        return diff == 0
     lo, hi = bounds(diff)
+    if lo == hi == 0 or _without_mod(diff) == 0:
+        return True
     return False if (lo is not None and lo > 0) or (hi is not None and hi < 0) else None
+
+
+def _without_mod(size: Size) -> Size:
+    """`size` with ``a % b`` written as ``a - b * (a // b)``: equal polynomials in quotients are then one form."""
+    total: Size = 0
+    for mono, k in _terms(size):
+        term: Size = k
+        for atom, p in mono:
+            plain = atom.a - atom.b * _atom(Call("floordiv", atom.a, atom.b)) if isinstance(atom, Call) and atom.fn == "mod" else None
+            for _ in range(p):
+                term = term * (_atom(atom) if plain is None else plain)
+        total = total + term
+    return total
 
 
 def evaluate(size: Size, values: Mapping[str, int]) -> int:
@@ -356,55 +486,6 @@ def atoms_of(size: Size) -> Iterator[Symbol]:
 def symbols_of(size: Size) -> Iterator[str]:
     """Names of the symbols in `size`, in order of appearance, repeats included."""
     return (atom.name for atom in atoms_of(size))
-
-
-def solve(pairs: Iterable[tuple[Size, int]], known: Mapping[str, int]) -> dict[str, int]:
-    """`known` and every symbol that the equations ``size == number`` settle one at a time, each linear in its last
-    unknown. Symbols that stay unsettled are absent; equations that contradict each other are not noticed."""
-    values, open_ = dict(known), [(size, n) for size, n in pairs if isinstance(size, Expr)]
-    while True:
-        left = []
-        for size, number in open_:
-            unknown = {name for name in symbols_of(size) if name not in values}
-            if len(unknown) == 1:
-                slope = _slope(substitute(size, values))
-                if slope is not None and (number - slope[1]) % slope[0] == 0:
-                    values[unknown.pop()] = (number - slope[1]) // slope[0]
-                    continue
-            if unknown:
-                left.append((size, number))
-        if len(left) == len(open_):
-            return values
-        open_ = left
-
-
-def solvable(found: Iterable[Size], known: Iterable[str]) -> set[str]:
-    """Names that `solve` settles when it gets a number for each size in `found`, beside `known`."""
-    names, open_ = set(known), [size for size in found if isinstance(size, Expr)]
-    while True:
-        before = len(names)
-        for size in open_:
-            unknown = {name for name in symbols_of(size) if name not in names}
-            if len(unknown) == 1 and _linear(size, *unknown):
-                names |= unknown
-        if len(names) == before:
-            return names
-
-
-def _linear(size: Expr, name: str) -> bool:
-    """Whether `size` is linear in the symbol `name`, at least one coefficient being not zero whatever the others are."""
-    powers = [(mono, p) for mono, _ in size.terms for atom, p in mono if name in symbols_of(_atom(atom))]
-    return len(powers) == 1 and powers[0][1] == 1 and all(isinstance(a, Symbol) and (a.name == name or a.lo > 0) for a, _ in powers[0][0])
-
-
-def _slope(size: Size) -> tuple[int, int] | None:
-    """(k, c) where `size` is ``k * symbol + c``."""
-    terms = dict(_terms(size))
-    constant = terms.pop((), 0)
-    if len(terms) != 1:
-        return None
-    (mono, k), = terms.items()
-    return (k, constant) if len(mono) == 1 and mono[0][1] == 1 and isinstance(mono[0][0], Symbol) else None
 
 
 _TOKEN = re.compile(r"\s*(//|[-+*%(),]|\d+|[A-Za-z_]\w*)")

@@ -63,7 +63,7 @@ def _print(graph: Graph, name: str, names: Names, where: bool) -> str:
     for w in graph.writes:
         target = f"%{names[w.target]}" if w.view is None else _view(names[w.target], w.view)
         lines.append(f"  write {target} = %{names[w.value]} at {w.position}")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def declared(graph: Graph) -> list[sizes.Symbol]:

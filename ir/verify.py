@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..errors import FusewireError, VerifyError
-from . import sizes
+from . import sizes, solve
 from .dtypes import DType
 from .graph import Graph, Node, Value, View
 from .promote import target_dtype
@@ -58,7 +58,7 @@ class _Verifier:
         for value in graph.inputs:
             self.define(value, 0)
         given: dict[str, int] = {v.name: 0 for v in graph.inputs if isinstance(v.type, ScalarType) and v.type.kind == "int"}
-        known = sizes.solvable((s for v in graph.inputs for s in _sizes_of(v.type)), given)
+        known = solve.solvable((s for v in graph.inputs for s in _sizes_of(v.type)), given)
         for name in graph.symbols:
             self.require(name in known, f"no input defines the symbol {name}")
 

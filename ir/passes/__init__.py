@@ -1,0 +1,64 @@
+"""The passes in their order, and the runner that gives dump, timing, verification and a limit to all of them.
+
+A pass is a function ``Graph -> Graph`` in the file of its name. Rules for rules: `README.md` beside this file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ... import knobs
+from ..graph import Graph
+from ..verify import verify as check
+from .canonicalise import canonicalise
+from .cse import cse
+from .dce import dce
+from .fold import fold
+from .functionalise import functionalise
+
+Pass = Callable[[Graph], Graph]
+
+#: functionalise first: a write that is not needed keeps nothing alive. canonicalise before cse: equal calls then read alike.
+#: fold before cse: folded calls become equal constants. dce last: it sweeps what the others left without a reader.
+DEFAULT: tuple[Pass, ...] = (functionalise, canonicalise, fold, cse, dce)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One application of a pass, as `run` reports it: seconds taken, nodes before and after."""
+
+    name: str
+    seconds: float
+    before: int
+    after: int
+
+
+def run(
+    graph: Graph,
+    passes: Sequence[Pass] = DEFAULT,
+    dump: Callable[[str, Graph], None] | None = None,
+    limit: int | None = None,
+    verify: bool | None = None,
+    steps: list[Step] | None = None,
+) -> Graph:
+    """`graph` after `passes`. ``dump(name, graph)`` sees the graph before the first and after each pass; only the first
+    `limit` passes run (default: knob pass_limit, negative is all); every result is verified where `verify` (default: the
+    knob) says so; `steps` collects one Step per pass."""
+    most = knobs.pass_limit if limit is None else limit
+    checked = knobs.verify if verify is None else verify
+    if checked:
+        check(graph)
+    if dump:
+        dump("input", graph)
+    for step in passes if most < 0 else passes[:most]:
+        start, before = time.perf_counter(), len(graph.nodes)
+        graph = step(graph)
+        if steps is not None:
+            steps.append(Step(step.__name__, time.perf_counter() - start, before, len(graph.nodes)))
+        if checked:
+            check(graph)
+        if dump:
+            dump(step.__name__, graph)
+    return graph

@@ -1,0 +1,58 @@
+"""From numbers back to symbols: the values of a graph's symbols given the sizes of its inputs. Guesses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from .sizes import Expr, Size, Symbol, substitute, symbols_of
+
+
+def solve(pairs: Iterable[tuple[Size, int]], known: Mapping[str, int]) -> dict[str, int]:
+    """`known` and every symbol that the equations ``size == number`` settle one at a time, each linear in its last
+    unknown. Symbols that stay unsettled are absent; equations that contradict each other are not noticed."""
+    values, open_ = dict(known), [(size, n) for size, n in pairs if isinstance(size, Expr)]
+    while True:
+        left = []
+        for size, number in open_:
+            unknown = {name for name in symbols_of(size) if name not in values}
+            if len(unknown) == 1:
+                slope = _slope(substitute(size, values))
+                if slope is not None and (number - slope[1]) % slope[0] == 0:
+                    values[unknown.pop()] = (number - slope[1]) // slope[0]
+                    continue
+            if unknown:
+                left.append((size, number))
+        if len(left) == len(open_):
+            return values
+        open_ = left
+
+
+def solvable(found: Iterable[Size], known: Iterable[str]) -> set[str]:
+    """Names that `solve` settles when it gets a number for each size in `found`, beside `known`."""
+    names, open_ = set(known), [size for size in found if isinstance(size, Expr)]
+    while True:
+        before = len(names)
+        for size in open_:
+            unknown = {name for name in symbols_of(size) if name not in names}
+            if len(unknown) == 1 and _linear(size, *unknown):
+                names |= unknown
+        if len(names) == before:
+            return names
+
+
+def _linear(size: Expr, name: str) -> bool:
+    """Whether `size` is linear in the symbol `name`, at least one coefficient being not zero whatever the others are."""
+    monos = [mono for mono, _ in size.terms if name in symbols_of(Expr(((mono, 1),)))]
+    if len(monos) != 1:
+        return False
+    return all(isinstance(a, Symbol) and (p == 1 if a.name == name else a.lo > 0) for a, p in monos[0])
+
+
+def _slope(size: Size) -> tuple[int, int] | None:
+    """(k, c) where `size` is ``k * symbol + c``."""
+    terms = dict(size.terms) if isinstance(size, Expr) else {(): size}
+    constant = terms.pop((), 0)
+    if len(terms) != 1:
+        return None
+    (mono, k), = terms.items()
+    return (k, constant) if len(mono) == 1 and mono[0][1] == 1 and isinstance(mono[0][0], Symbol) else None
