@@ -92,7 +92,7 @@ class _Reverse:
         return self.builder.emit(lookup(name), operands, attrs)
 
     def zeros(self, type: TensorType) -> Value:
-        made: Value = self.emit("full", shape=type.shape, value=0.0, dtype=type.dtype)
+        made: Value = self.emit("full", 0.0, shape=type.shape, dtype=type.dtype)
         return made
 
     def of(self, value: Value) -> Value:

@@ -26,7 +26,7 @@ def fold(graph: Graph) -> Graph:
         number = _folded(node, args, fills)
         if number is not None:
             type = node.results[0].tensor_type
-            made = builder.emit(lookup("full"), (), {"shape": type.shape, "value": number, "dtype": type.dtype}, node.where)
+            made = builder.emit(lookup("full"), (number,), {"shape": type.shape, "dtype": type.dtype}, node.where)
             changed = True
         elif node.op.name == "full":
             made, number = builder.emit(node.op, args, node.attrs, node.where), _value(node)
@@ -41,8 +41,8 @@ def fold(graph: Graph) -> Graph:
 
 
 def _value(node: Node) -> Any:
-    """The Python number that a call of `full` fills with, as its dtype holds it."""
-    return np.asarray(node.attrs["value"]).astype(node.results[0].dtype.np).item()
+    """The Python number that a call of `full` fills with, as its dtype holds it; None where it is a graph scalar."""
+    return None if isinstance(node.args[0], Value) else run_op(node.op, node.args, node.attrs | {"shape": ()})[0].item()
 
 
 def _folded(node: Node, args: tuple[Any, ...], fills: dict[Value, Any]) -> Any:
