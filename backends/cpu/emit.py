@@ -79,7 +79,7 @@ class Emitter:
     def __post_init__(self) -> None:
         arguments = ("%args", "%sizes", "%scalars", "%scratch", "%thread", "%threads")
         head = f"define i32 @{self.kernel.name}(ptr %args, ptr %sizes, ptr %scalars, ptr %scratch, i64 %thread, i64 %threads)"
-        self.w = Writer(head, arguments)
+        self.w = Writer(head, arguments, self.target.masked)
         self.one = Lanes(self.w, 1)
 
     # ---- the whole function ---------------------------------------------------------------------------------------

@@ -46,11 +46,13 @@ def llvm_text(kernels: Sequence[Kernel], target: Target | None = None) -> str:
     """The LLVM module of `kernels`."""
     parts: list[str] = []
     declared: dict[str, str] = {}
+    helpers: dict[str, str] = {}
     for kernel in dict.fromkeys(k.name for k in unique(kernels).values()):
         emitter = Emitter(next(k for k in kernels if k.name == kernel), target or host_target())
         parts.append(emitter.text())
         declared.update(emitter.w.declared)
-    return "\n".join([*sorted(declared.values()), "", "\n\n".join(parts), "", "!0 = !{}", ""])
+        helpers.update(emitter.w.helpers)
+    return "\n".join([*sorted(declared.values()), "", "\n\n".join([*helpers.values(), *parts]), "", "!0 = !{}", ""])
 
 
 def asm_text(kernels: Sequence[Kernel]) -> str:

@@ -39,10 +39,12 @@ class Loop:
 
 
 class Writer:
-    """One function. Values are texts: ``%v7`` or a literal. `head` is its ``define`` line without the brace."""
+    """One function. Values are texts: ``%v7`` or a literal. `head` is its ``define`` line without the brace. `scalef`: scaling
+    vectors by powers of two is an instruction. `helpers`: texts of further functions that this one calls, by name."""
 
-    def __init__(self, head: str, arguments: Sequence[str]) -> None:
-        self.head = head
+    def __init__(self, head: str, arguments: Sequence[str], scalef: bool = False) -> None:
+        self.head, self.scalef = head, scalef
+        self.helpers: dict[str, str] = {}
         self.levels = [_Level("entry", "entry")]
         self.level_of: dict[str, int] = dict.fromkeys(arguments, 0)
         self.known: dict[str, str] = {}
