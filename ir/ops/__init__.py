@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import casts, compare, linalg, pointwise, reductions, shape
+from . import casts, compare, creation, linalg, pointwise, reductions, shape
 
-__all__ = ["casts", "compare", "linalg", "pointwise", "reductions", "shape"]
+__all__ = ["casts", "compare", "creation", "linalg", "pointwise", "reductions", "shape"]

@@ -3,17 +3,19 @@ executor of `eager` and by the graph interpreter: infinities and NaN are results
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-
-from .. import dtypes, layout
-from ..op import Effects, Infer
+from ...errors import DTypeError
+from .. import dtypes, layout, numpy_math
+from ..op import Effects, Op, Sample
 from ..types import TensorType
-
-from .declare import CLOSE, binary_samples, check_kind, dtype_of, floats, pointwise, unary_samples
-from .shape import reshape
+from .compare import eq, ge, gt, le, logical_and, logical_or, lt, where
+from .creation import filled, zeros_like
+from .declare import CLOSE, binary_samples, check_kind, floats, pointwise, unary_samples
 
 _BOOL_HINT = "use logical_not or logical_xor"
 
@@ -98,4 +100,335 @@ minimum = pointwise(
     lambda g, need, out, x, y: _extremum_grad(g, need, x, y, lt), binary_samples("buif"),
 )  # fmt: skip
 
-from .compare import eq, gt, logical_or, lt, where  # noqa: E402  (compare's records use none of these)
+
+# -- integral division
+
+
+def _refuse_zero(op: str, y: Any) -> None:
+    if not np.all(y):
+        raise ZeroDivisionError(f"{op}: integer division by zero")
+
+
+def _integral_div(op: str, ufunc: Any) -> Any:
+    def eager(x: Any, y: Any) -> Any:
+        whole = (x if isinstance(x, np.ndarray) else y).dtype.kind in "iu"
+        if whole:
+            _refuse_zero(op, y)
+        return ufunc(x, y)
+
+    return eager
+
+
+def _fmod(s: Any, x: Any, y: Any) -> Any:
+    """The remainder of truncating division, which has the sign of `x`."""
+    m = s.mod(s.abs(x), s.abs(y))
+    return s.select(s.lt(x, s.const(0)), s.neg(m), m)
+
+
+def _floor_divide_scalar(s: Any, x: Any, y: Any) -> Any:
+    """By the exact remainder, so that a quotient just below a whole number is not rounded up to it."""
+    if s.dtype_of(x).kind != "f":
+        return s.div(x, y)
+    zero, one = s.const(0), s.const(1)
+    rest = _fmod(s, x, y)
+    q = s.div(s.sub(x, rest), y)
+    opposite = s.xor(s.lt(rest, zero), s.lt(y, zero))
+    q = s.select(s.and_(s.not_(s.eq(rest, zero)), opposite), s.sub(q, one), q)
+    down = s.floor(q)
+    near = s.select(s.lt(s.const(0.5), s.sub(q, down)), s.add(down, one), down)
+    plain = s.div(x, y)
+    near = s.select(s.eq(q, zero), s.mul(zero, plain), near)
+    return s.select(s.eq(y, zero), plain, near)
+
+
+_DIVISION = Effects(raises=(ZeroDivisionError,))
+
+#: The quotient rounded down; ZeroDivisionError for an integral divisor of zero. Public (with rounding_mode): eager/functional.py.
+floor_divide = pointwise(
+    "floor_divide", ("floor_divide(Tensor input, Tensor|Scalar other)",), _integral_div("floor_divide", np.floor_divide),
+    _floor_divide_scalar, lambda g, need, out, x, y: (zeros_like(g) if need[0] else None, zeros_like(g) if need[1] else None),
+    binary_samples("uif", right=(1, 4)), kinds="uif", effects=_DIVISION,
+)  # fmt: skip
+
+
+def _remainder_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
+    return g if need[0] else None, neg(mul(g, floor_divide(x, y))) if need[1] else None
+
+
+#: x - floor(x / y) * y: has the sign of y; ZeroDivisionError for an integral divisor of zero.
+remainder = pointwise(
+    "remainder", ("remainder(Tensor|Scalar input, Tensor|Scalar other)",), _integral_div("remainder", np.remainder),
+    lambda s, x, y: s.mod(x, y), _remainder_grad, binary_samples("uif", right=(1, 4)), kinds="uif", effects=_DIVISION,
+    tolerance=CLOSE,
+)  # fmt: skip
+
+# -- powers
+
+
+def _pow_eager(x: Any, y: Any) -> Any:
+    kind = (x if isinstance(x, np.ndarray) else y).dtype.kind
+    if kind == "f":
+        simple = _SIMPLE_POWERS.get(y) if isinstance(y, (int, float)) else None
+        return simple(x) if simple else np.power(x, y)
+    if isinstance(y, int) and y < 0:
+        raise ValueError("pow: an integral tensor cannot be raised to a negative integer; make it floating first")
+    raised = np.power(x, np.maximum(y, 0))
+    negative = np.less(y, 0)
+    if not negative.any():
+        return raised
+    odd = np.bitwise_and(y, 1).astype(np.bool_)
+    unit = np.where(np.equal(x, 1) | (np.equal(x, -1) & ~odd), 1, np.where(np.equal(x, -1), -1, 0))
+    return np.where(negative, unit, raised).astype(raised.dtype)
+
+
+_SIMPLE_POWERS = {2: np.square, 0.5: np.sqrt, 1: np.positive, -1: np.reciprocal}
+
+
+def _pow_scalar(s: Any, x: Any, y: Any) -> Any:
+    """Integral powers by repeated squaring, in wrapping arithmetic as eager has them."""
+    dtype = s.dtype_of(x)
+    if dtype.kind == "f":
+        return s.pow(x, y)
+    zero, one = s.const(0), s.const(1)
+    out, square = one, x
+    for bit in range(8 * dtype.itemsize - (dtype.kind == "i")):
+        on = s.not_(s.eq(s.and_(y, s.const(1 << bit)), zero))
+        out = s.select(on, s.mul(out, square), out)
+        square = s.mul(square, square)
+    if dtype.kind == "u":
+        return out
+    odd = s.eq(s.and_(y, one), one)
+    minus = s.select(s.eq(x, s.const(-1)), s.select(odd, s.const(-1), one), zero)
+    return s.select(s.lt(y, zero), s.select(s.eq(x, one), one, minus), out)
+
+
+def _pow_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
+    gx = gy = None
+    if need[0]:
+        if isinstance(y, (int, float)):
+            gx = zeros_like(g) if y == 0 else mul(g, mul(pow(x, y - 1), y))
+        else:
+            gx = where(eq(y, 0), 0.0, mul(g, mul(y, pow(x, sub(y, 1)))))
+    if need[1]:
+        flat = logical_and(eq(x, 0), ge(y, 0)) if not isinstance(x, (int, float)) else ge(y, 0) if x == 0 else lt(y, y)
+        base = log(filled(y, y.shape, x)) if isinstance(x, (int, float)) else log(x)
+        gy = where(flat, 0.0, mul(g, mul(out, base)))
+    return gx, gy
+
+
+def _pow_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for sample in binary_samples("uif", (1, 3), (0, 3))(rng):
+        yield sample
+    x = floats(rng, (3, 4), dtypes.float64)
+    for exponent in (2, 3, 0.5, -1, 0, 1, -2.0):
+        yield Sample((np.abs(x) + 0.1, exponent))
+    yield Sample((x, 2.0), note="negative base")
+    yield Sample((np.array([3, -2, 7, 1, -1, 0]), np.array([50, 70, 0, -5, -3, -1])), note="wraps; negative exponents")
+    yield Sample((np.array([3, 2]), -1), raises=ValueError)
+
+
+#: x to the power of y.
+pow = pointwise(
+    "pow", ("pow(Tensor|Scalar input, Tensor|Scalar exponent)",), _pow_eager, _pow_scalar, _pow_grad, _pow_samples, kinds="uif",
+    tolerance=CLOSE, autocast="f32", effects=Effects(raises=(ValueError,)),
+)  # fmt: skip
+
+# -- functions of one operand, floating for every dtype
+
+
+def _math(name: str, eager: Any, scalar: Any, grad: Any, span: tuple[float, float] = (-3, 3), *, autocast: str = "") -> Op:
+    return pointwise(name, (f"{name}(Tensor input)",), eager, scalar, grad, unary_samples("buif", span), to="float",
+                     tolerance=CLOSE, autocast=autocast)  # fmt: skip
+
+
+#: exp(x) - 1, accurate near 0.
+expm1 = _math("expm1", np.expm1, lambda s, x: s.expm1(x), lambda g, need, out, x: (mul(g, add(out, 1)),), autocast="f32")
+#: Natural logarithm.
+log = _math("log", np.log, lambda s, x: s.log(x), lambda g, need, out, x: (div(g, x),), (0.1, 5), autocast="f32")
+#: log(1 + x), accurate near 0.
+log1p = _math("log1p", np.log1p, lambda s, x: s.log1p(x), lambda g, need, out, x: (div(g, add(x, 1)),), (-0.9, 5), autocast="f32")
+#: Square root; NaN below 0.
+sqrt = _math("sqrt", np.sqrt, lambda s, x: s.sqrt(x), lambda g, need, out, x: (div(g, mul(out, 2)),), (0.1, 5))
+#: 1 / sqrt(x).
+rsqrt = _math(
+    "rsqrt", lambda x: 1 / np.sqrt(x), lambda s, x: s.div(s.const(1), s.sqrt(x)),
+    lambda g, need, out, x: (mul(mul(g, -0.5), mul(out, mul(out, out))),), (0.1, 5), autocast="f32",
+)  # fmt: skip
+#: Sine of radians.
+sin = _math("sin", np.sin, lambda s, x: s.sin(x), lambda g, need, out, x: (mul(g, cos(x)),))
+#: Cosine of radians.
+cos = _math("cos", np.cos, lambda s, x: s.cos(x), lambda g, need, out, x: (neg(mul(g, sin(x))),))
+#: Hyperbolic tangent.
+tanh = _math("tanh", np.tanh, lambda s, x: s.tanh(x), lambda g, need, out, x: (mul(g, sub(1, mul(out, out))),))
+#: Error function.
+erf = _math(
+    "erf", numpy_math.erf, lambda s, x: s.erf(x),
+    lambda g, need, out, x: (mul(g, mul(exp(neg(mul(x, x))), 2 / math.sqrt(math.pi))),),
+)  # fmt: skip
+#: 1 / (1 + exp(-x)); exp overflows to infinity only where the result is 0.
+sigmoid = _math(
+    "sigmoid", lambda x: 1 / (1 + np.exp(np.negative(x))), lambda s, x: s.div(s.const(1), s.add(s.const(1), s.exp(s.neg(x)))),
+    lambda g, need, out, x: (mul(g, mul(out, sub(1, out))),), (-6, 6),
+)  # fmt: skip
+#: x * sigmoid(x).
+silu = _math(
+    "silu", lambda x: x / (1 + np.exp(np.negative(x))), lambda s, x: s.div(x, s.add(s.const(1), s.exp(s.neg(x)))),
+    lambda g, need, out, x: (mul(g, add(sigmoid(x), mul(out, sub(1, sigmoid(x))))),), (-6, 6),
+)  # fmt: skip
+#: 1 / x.
+reciprocal = _math(
+    "reciprocal", lambda x: 1 / x, lambda s, x: s.div(s.const(1), x), lambda g, need, out, x: (neg(mul(g, mul(out, out))),),
+    (0.5, 3), autocast="f32",
+)  # fmt: skip
+
+_GELU_CUBE = 0.044715
+_GELU_SCALE = math.sqrt(2 / math.pi)
+
+
+def _gelu_infer(x: TensorType, *, approximate: str = "none") -> tuple[TensorType]:
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+    check_kind("gelu", "f", x)
+    return (layout.elementwise("gelu", x.dtype, x),)
+
+
+def _gelu_eager(x: Any, *, approximate: str = "none") -> Any:
+    if approximate == "none":
+        return 0.5 * x * (1 + numpy_math.erf(x * math.sqrt(0.5)))
+    if approximate == "tanh":
+        return 0.5 * x * (1 + np.tanh(_GELU_SCALE * (x + _GELU_CUBE * x * x * x)))
+    raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+
+
+def _gelu_scalar(s: Any, x: Any, *, approximate: str = "none") -> Any:
+    if approximate == "none":
+        bend = s.erf(s.mul(x, s.const(math.sqrt(0.5))))
+    else:
+        cube = s.mul(s.mul(s.mul(s.const(_GELU_CUBE), x), x), x)
+        bend = s.tanh(s.mul(s.const(_GELU_SCALE), s.add(x, cube)))
+    return s.mul(s.mul(s.const(0.5), x), s.add(s.const(1), bend))
+
+
+def _gelu_grad(g: Any, need: Any, out: Any, x: Any, *, approximate: str = "none") -> tuple[Any, ...]:
+    square = mul(x, x)
+    if approximate == "none":
+        share = mul(add(erf(mul(x, math.sqrt(0.5))), 1), 0.5)
+        slope = mul(mul(x, exp(mul(square, -0.5))), 1 / math.sqrt(2 * math.pi))
+    else:
+        bend = tanh(mul(mul(x, add(mul(square, _GELU_CUBE), 1)), _GELU_SCALE))
+        share = mul(add(bend, 1), 0.5)
+        inner = mul(add(mul(square, 3 * _GELU_CUBE), 1), 0.5 * _GELU_SCALE)
+        slope = mul(mul(x, sub(1, mul(bend, bend))), inner)
+    return (mul(g, add(share, slope)),)
+
+
+def _gelu_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield from unary_samples("f")(rng)
+    yield from unary_samples("f", (-6, 6), approximate="tanh")(rng)
+    yield Sample((floats(rng, (3,)),), {"approximate": "erf"}, raises=ValueError)
+    yield Sample((floats(rng, (3,), dtypes.int64),), raises=DTypeError)
+
+
+#: x times the normal distribution function at x, or its tanh approximation.
+gelu = pointwise(
+    "gelu", ("gelu(Tensor input, *, str approximate=\"none\")",), _gelu_eager, _gelu_scalar, _gelu_grad, _gelu_samples,
+    infer=_gelu_infer, tolerance=CLOSE,
+)  # fmt: skip
+
+# -- piecewise linear and constant functions
+
+
+def _abs_scalar(s: Any, x: Any) -> Any:
+    return x if s.dtype_of(x).kind == "u" else s.abs(x)
+
+
+#: Magnitude; not for bool.
+abs = pointwise(
+    "abs", ("abs(Tensor input)",), np.absolute, _abs_scalar, lambda g, need, out, x: (mul(g, sign(x)),), unary_samples("uif"),
+    kinds="uif",
+)  # fmt: skip
+
+#: max(x, 0); NaN stays NaN.
+relu = pointwise(
+    "relu", ("relu(Tensor input)",), lambda x: np.maximum(x, 0), lambda s, x: s.maximum(x, s.const(0)),
+    lambda g, need, out, x: (where(gt(out, 0), g, 0.0),), unary_samples("uif"), kinds="uif",
+)  # fmt: skip
+
+
+def _sign_eager(x: Any) -> Any:
+    if x.dtype.kind in "bu":
+        return (x > 0).astype(x.dtype)
+    return np.where(np.isnan(x), 0, np.sign(x)) if x.dtype.kind == "f" else np.sign(x)
+
+
+def _sign_scalar(s: Any, x: Any) -> Any:
+    kind = s.dtype_of(x).kind
+    if kind == "b":
+        return x
+    zero, one = s.const(0), s.const(1)
+    low = zero if kind == "u" else s.select(s.lt(x, zero), s.const(-1), zero)
+    return s.select(s.lt(zero, x), one, low)
+
+
+def _flat_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
+    return (zeros_like(g),)
+
+
+#: -1, 0 or 1; 0 for NaN.
+sign = pointwise("sign", ("sign(Tensor input)",), _sign_eager, _sign_scalar, _flat_grad, unary_samples("buif"))
+
+
+def _rounding(name: str, ufunc: Any) -> Op:
+    return pointwise(
+        name, (f"{name}(Tensor input)",), lambda x: ufunc(x) if x.dtype.kind == "f" else np.positive(x),
+        lambda s, x: getattr(s, name)(x) if s.dtype_of(x).kind == "f" else x, _flat_grad, unary_samples("uif"), kinds="uif",
+    )  # fmt: skip
+
+
+#: The largest whole number not above x.
+floor = _rounding("floor", np.floor)
+#: The smallest whole number not below x.
+ceil = _rounding("ceil", np.ceil)
+#: The nearest whole number, ties to even.
+round = _rounding("round", np.rint)
+#: The whole part.
+trunc = _rounding("trunc", np.trunc)
+
+
+def _clamp_infer(x: TensorType, *, min: float | None = None, max: float | None = None) -> tuple[TensorType]:
+    if min is None and max is None:
+        raise ValueError("clamp: at least one of min and max must be given")
+    check_kind("clamp", "uif", x)
+    if x.dtype.kind in "ui" and any(isinstance(v, float) for v in (min, max)):
+        raise DTypeError(f"clamp: float bounds for {layout.describe(x)}; cast it to a floating dtype first")
+    return (layout.elementwise("clamp", x.dtype, x),)
+
+
+def _clamp_eager(x: Any, *, min: float | None = None, max: float | None = None) -> Any:
+    low = x if min is None else np.maximum(x, min)
+    return low if max is None else np.minimum(low, max)
+
+
+def _clamp_scalar(s: Any, x: Any, *, min: float | None = None, max: float | None = None) -> Any:
+    low = x if min is None else s.maximum(x, s.const(min))
+    return low if max is None else s.minimum(low, s.const(max))
+
+
+def _clamp_grad(g: Any, need: Any, out: Any, x: Any, *, min: Any = None, max: Any = None) -> tuple[Any, ...]:
+    inside = le(x, max) if min is None else ge(x, min) if max is None else logical_and(ge(x, min), le(x, max))
+    return (where(inside, g, 0.0),)
+
+
+def _clamp_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield from unary_samples("uif", min=1, max=2)(rng)
+    x = floats(rng, (3, 4), dtypes.float64)
+    yield Sample((x,), {"min": -0.5})
+    yield Sample((x,), {"max": 0.5})
+    yield Sample((x,), {"min": 2.0, "max": -2.0})
+    yield Sample((x,), raises=ValueError)
+
+
+#: Between attrs `min` and `max` (numbers or None). Public (tensor bounds, promotion by them): eager/functional.py.
+clamp = pointwise(
+    "clamp", (), _clamp_eager, _clamp_scalar, _clamp_grad, _clamp_samples, infer=_clamp_infer, effects=Effects(raises=(ValueError,)),
+)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,9 +14,13 @@ from .. import dtypes, layout
 from ..dtypes import DType
 from ..op import Decompose, Extern, Infer, Op, Reduce, Sample, register
 from ..sizes import Size
-from ..types import TensorType, tensor
+from ..types import TensorType, numel, tensor
+from .casts import cast
+from .compare import eq, logical_and, where
+from .creation import count, number
 from .declare import CLOSE, check_kind, floats
-from .shape import aligned, expand, front, reshape
+from .pointwise import div, maximum, mul, sub
+from .shape import expand, front, reshape
 
 Dims = tuple[int, ...]
 
@@ -147,3 +152,258 @@ sum_to = register(Op(
     "sum_to", (), _sum_to_infer, _sum_to_eager, lambda g, need, out, x, *, shape: (expand(g, shape=tuple(x.shape)),),
     Decompose(_sum_to_decompose), _sum_to_samples, tolerance=CLOSE, batch=_sum_to_batch,
 ))  # fmt: skip
+
+
+def _needs_elements(op: str, x: TensorType, dim: Dims) -> None:
+    if builtins.any(layout.is_zero(x.shape[d]) for d in dim):
+        raise ShapeError(f"{op}: {layout.describe(x)} has no elements along dim {list(dim)}, and {op} of nothing is not defined")
+
+
+def _extremum_infer(op: str) -> Infer:
+    def infer(x: TensorType, *, dim: Dims, keepdim: bool = False) -> tuple[TensorType]:
+        _check_dims(op, x, dim)
+        _needs_elements(op, x, dim)
+        return (tensor(reduced_shape(x.shape, dim, keepdim), x.dtype),)
+
+    return infer
+
+
+def _extremum_grad(g: Any, need: Any, out: Any, x: Any, *, dim: Dims, keepdim: bool = False) -> tuple[Any, ...]:
+    """Shared equally among the elements that are the extremum."""
+    hit = eq(x, restored(out, x, dim, keepdim))
+    share = div(restored(g, x, dim, keepdim), sum(cast(hit, dtype=g.dtype), dim=dim, keepdim=True))
+    return (where(hit, share, 0.0),)
+
+
+def _extremum_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield from reduction_samples("buif")(rng)
+    yield Sample((np.array([[1.0, np.nan, 3.0], [1.0, 1.0, 0.0]]),), {"dim": (1,), "keepdim": False}, note="NaN, ties")
+    yield Sample((floats(rng, (0, 3)),), {"dim": (0,), "keepdim": False}, raises=ShapeError)
+
+
+def _extremum(name: str, combine: str, ufunc: Any) -> Op:
+    return register(Op(
+        name, (f"{name}(Tensor input, dims dim=None, bool keepdim=False)",), _extremum_infer(name),
+        lambda x, *, dim, keepdim=False: row_major(ufunc.reduce(x, dim, None, None, keepdim)), _extremum_grad, Reduce(combine),
+        _extremum_samples,
+    ))  # fmt: skip
+
+
+#: The largest element; NaN if there is one; ShapeError where there are none. Public: amax, max.
+amax = _extremum("amax", "maximum", np.maximum)
+#: The smallest element; NaN if there is one; ShapeError where there are none. Public: amin, min.
+amin = _extremum("amin", "minimum", np.minimum)
+
+
+def _prod_eager(x: Any, *, dim: Dims, keepdim: bool = False, dtype: DType | None = None) -> Any:
+    to = dtype.compute if dtype is not None else np.int64 if x.dtype.kind in "bui" else None
+    return row_major(np.multiply.reduce(x, dim, to, None, keepdim))
+
+
+def _prod_grad(g: Any, need: Any, out: Any, x: Any, *, dim: Dims, keepdim: bool = False, dtype: Any = None) -> tuple[Any, ...]:
+    """The product of the other elements: that of the nonzero ones over x, or where there is one zero, that product at the zero."""
+    zero = eq(x, 0)
+    filled_in = where(zero, 1.0, x)
+    others = prod(filled_in, dim=dim, keepdim=True)
+    zeros = sum(zero, dim=dim, keepdim=True)
+    at_zero = where(logical_and(zero, eq(zeros, 1)), others, 0.0)
+    return (mul(restored(g, x, dim, keepdim), where(eq(zeros, 0), div(others, filled_in), at_zero)),)
+
+
+def _prod_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield from reduction_samples("buif")(rng)
+    yield Sample((np.array([[1.0, 0.0, 3.0], [0.0, 2.0, 0.0], [1.5, 2.0, -1.0]]),), {"dim": (1,), "keepdim": False}, note="zeros")
+    yield Sample((floats(rng, (3,)),), {"dim": (0,), "keepdim": False, "dtype": dtypes.float64})
+
+
+#: Product; of bool and integral operands in int64.
+prod = register(Op(
+    "prod", ("prod(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)",), _sum_infer("prod"), _prod_eager,
+    _prod_grad, Reduce("mul"), _prod_samples, autocast="f32", tolerance=CLOSE,
+))  # fmt: skip
+
+
+def _truth_infer(op: str) -> Infer:
+    def infer(x: TensorType, *, dim: Dims, keepdim: bool = False) -> tuple[TensorType]:
+        _check_dims(op, x, dim)
+        return (tensor(reduced_shape(x.shape, dim, keepdim), dtypes.bool_),)
+
+    return infer
+
+
+def _truth(name: str, combine: str, ufunc: Any) -> Op:
+    return register(Op(
+        name, (f"{name}(Tensor input, dims dim=None, bool keepdim=False)",), _truth_infer(name),
+        lambda x, *, dim, keepdim=False: row_major(ufunc.reduce(x, dim, np.bool_, None, keepdim)), None, Reduce(combine),
+        reduction_samples("buif"), constant="piecewise constant",
+    ))  # fmt: skip
+
+
+#: Whether one element is not zero. Always bool (PyTorch gives uint8 for uint8).
+any = _truth("any", "or", np.logical_or)
+#: Whether every element is not zero. Always bool.
+all = _truth("all", "and", np.logical_and)
+
+
+def _mean_infer(op: str) -> Infer:
+    def infer(x: TensorType, *, dim: Dims, keepdim: bool = False, dtype: DType | None = None, **_: Any) -> tuple[TensorType]:
+        _check_dims(op, x, dim)
+        to = dtype or x.dtype
+        if not to.is_floating_point:
+            raise DTypeError(f"{op}: needs a floating dtype, got {layout.describe(x)}; cast it or pass dtype=")
+        return (tensor(reduced_shape(x.shape, dim, keepdim), to),)
+
+    return infer
+
+
+def _mean_eager(x: Any, *, dim: Dims, keepdim: bool = False, dtype: DType | None = None) -> Any:
+    to = dtype.compute if dtype is not None else x.dtype
+    if to.kind != "f":
+        raise TypeError("mean of an integral array")
+    n = math.prod(x.shape[d] for d in dim)
+    total = row_major(np.add.reduce(x, dim, to, None, keepdim))
+    return np.asarray(total / to.type(n))
+
+
+def wide(dtype: DType) -> DType:
+    """The dtype in which a composite computes: float32 for half types."""
+    return dtypes.float32 if dtype.is_half else dtype
+
+
+def _mean_decompose(x: Any, *, dim: Dims, keepdim: bool = False, dtype: DType | None = None) -> Any:
+    to = dtype or x.dtype
+    total = sum(x, dim=dim, keepdim=keepdim, dtype=wide(to))
+    return converted(div(total, _number(x, dim, total)), to)
+
+
+def converted(x: Any, dtype: DType) -> Any:
+    """`x` cast to `dtype` unless it has it."""
+    return x if x.dtype is dtype else cast(x, dtype=dtype)
+
+
+def _number(x: Any, dim: Dims, like: Any) -> Any:
+    """How many elements `x` has along `dim`, as an operand beside `like`."""
+    n = number(like, count(x, dim))
+    return n if isinstance(n, int) else cast(n, dtype=like.dtype)
+
+
+def _mean_grad(g: Any, need: Any, out: Any, x: Any, *, dim: Dims, keepdim: bool = False, dtype: Any = None) -> tuple[Any, ...]:
+    return (expand(restored(div(g, _number(x, dim, g)), x, dim, keepdim), shape=tuple(x.shape)),)
+
+
+def _mean_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield from reduction_samples("f")(rng)
+    yield Sample((floats(rng, (3, 4), dtypes.int64),), {"dim": (1,), "keepdim": False, "dtype": dtypes.float32})
+    yield Sample((floats(rng, (3, 0)),), {"dim": (1,), "keepdim": False}, note="mean of nothing")
+    yield Sample((floats(rng, (3, 4), dtypes.int64),), {"dim": (1,), "keepdim": False}, raises=DTypeError)
+
+
+#: Arithmetic mean; DTypeError for integral operands.
+mean = register(Op(
+    "mean", ("mean(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)",), _mean_infer("mean"), _mean_eager,
+    _mean_grad, Decompose(_mean_decompose), _mean_samples, autocast="f32", tolerance=CLOSE,
+    batch=lambda dims, x, *, dim, **attrs: mean(front(x, dims[0]), dim=shifted(dim), **attrs),
+))  # fmt: skip
+
+
+def shifted(dim: Dims) -> Dims:
+    """`dim` behind a new first dimension."""
+    return tuple(d + 1 for d in dim)
+
+
+def _var_eager(x: Any, *, dim: Dims, keepdim: bool = False, correction: int | float = 1) -> Any:
+    if x.dtype.kind != "f":
+        raise TypeError("var of an integral array")
+    n = math.prod(x.shape[d] for d in dim)
+    middle = np.add.reduce(x, dim, None, None, True) / x.dtype.type(n)
+    away = x - middle
+    total = row_major(np.add.reduce(away * away, dim, None, None, keepdim))
+    return np.asarray(total / x.dtype.type(max(n - correction, 0)))
+
+
+def _var_decompose(x: Any, *, dim: Dims, keepdim: bool = False, correction: int | float = 1) -> Any:
+    to = x.dtype
+    x = converted(x, wide(to))
+    away = sub(x, mean(x, dim=dim, keepdim=True))
+    total = sum(mul(away, away), dim=dim, keepdim=keepdim)
+    return converted(div(total, _degrees(x, dim, correction, total)), to)
+
+
+def _degrees(x: Any, dim: Dims, correction: int | float, like: Any) -> Any:
+    """The divisor max(n - correction, 0) of a variance."""
+    n = _number(x, dim, like)
+    return max(n - correction, 0) if isinstance(n, int) else maximum(sub(n, correction), 0)
+
+
+def _var_grad(g: Any, need: Any, out: Any, x: Any, *, dim: Dims, keepdim: bool = False, correction: Any = 1) -> tuple[Any, ...]:
+    g = restored(g, x, dim, keepdim)
+    away = sub(x, mean(x, dim=dim, keepdim=True))
+    return (mul(div(mul(g, 2), _degrees(x, dim, correction, g)), away),)
+
+
+def _var_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield from reduction_samples("f", correction=1)(rng)
+    x = floats(rng, (3, 4), dtypes.float64)
+    for correction in (0, 2, 4, 0.5):
+        yield Sample((x,), {"dim": (1,), "keepdim": True, "correction": correction})
+    yield Sample((x.astype(np.int64),), {"dim": (1,), "keepdim": False, "correction": 1}, raises=DTypeError)
+
+
+#: Mean squared distance from the mean, over n - correction. Public (with unbiased; std): eager/functional.py.
+var = register(Op(
+    "var", (), _mean_infer("var"), _var_eager, _var_grad, Decompose(_var_decompose), _var_samples, autocast="f32",
+    tolerance=CLOSE, batch=lambda dims, x, *, dim, **attrs: var(front(x, dims[0]), dim=shifted(dim), **attrs),
+))  # fmt: skip
+
+
+def _arg_infer(op: str) -> Infer:
+    def infer(x: TensorType, *, dim: int | None = None, keepdim: bool = False) -> tuple[TensorType]:
+        dims = tuple(range(x.ndim)) if dim is None or x.ndim == 0 else (dim,)
+        _check_dims(op, x, dims)
+        _needs_elements(op, x, dims)
+        check_kind(op, "uif", x)
+        return (tensor(reduced_shape(x.shape, dims, keepdim), dtypes.int64),)
+
+    return infer
+
+
+def _arg_eager(fn: Any) -> Any:
+    def eager(x: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
+        out = fn(x, None if x.ndim == 0 else dim, keepdims=keepdim)
+        return row_major(out).astype(np.int64, copy=False)
+
+    return eager
+
+
+def _arg_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    x = floats(rng, (2, 3, 4), dtypes.float64)
+    for dim in (None, 0, 1, 2):
+        yield Sample((x,), {"dim": dim, "keepdim": dim == 1})
+    yield Sample((x.transpose(2, 0, 1),), {"dim": 1, "keepdim": False})
+    yield Sample((floats(rng, ()),), {"dim": None, "keepdim": False})
+    yield Sample((floats(rng, (5,), dtypes.bfloat16),), {"dim": 0, "keepdim": False})
+    yield Sample((np.array([3, 1, 3, 2], np.uint8),), {"dim": 0, "keepdim": False}, note="the first of equals")
+    yield Sample((np.array([1.0, np.nan, 5.0]),), {"dim": 0, "keepdim": False}, note="NaN wins")
+    yield Sample((floats(rng, (0, 3)),), {"dim": 0, "keepdim": False}, raises=ShapeError)
+
+
+def _arg_batch(op: Any, dims: Any, x: Any, dim: int | None, keepdim: bool) -> Any:
+    x = front(x, dims[0])
+    if dim is not None:
+        return op(x, dim=dim + 1, keepdim=keepdim)
+    out = op(reshape(x, (x.shape[0], numel(x.shape[1:]))), dim=1, keepdim=False)
+    return reshape(out, (x.shape[0], *(1,) * (x.ndim - 1))) if keepdim else out
+
+
+def _arg(name: str, fn: Any) -> Op:
+    return register(Op(
+        name, (f"{name}(Tensor input, dim? dim=None, bool keepdim=False)",), _arg_infer(name), _arg_eager(fn), None,
+        Extern("kernel IR has no reduction that carries an index along"), _arg_samples, constant="positions",
+        batch=lambda dims, x, *, dim=None, keepdim=False: _arg_batch(argmax if fn is np.argmax else argmin, dims, x, dim, keepdim),
+    ))  # fmt: skip
+
+
+#: Position of the first largest element along `dim` (None: in the row-major whole).
+argmax = _arg("argmax", np.argmax)
+#: Position of the first smallest element along `dim` (None: in the row-major whole).
+argmin = _arg("argmin", np.argmin)

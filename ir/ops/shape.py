@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ShapeError
-from .. import layout, sizes
-from ..op import Effects, Move, Op, Sample, register
+from ...errors import AutogradError, ShapeError
+from .. import dtypes, layout, sizes
+from ..op import Effects, Extern, Move, Op, Promote, Sample, register
 from ..sizes import Size
-from ..types import TensorType
+from ..types import TensorType, tensor
+from .creation import filled, zeros_like
 from .declare import floats
 
 ALIAS = Effects(aliases=0)
@@ -185,4 +186,234 @@ def _expand_samples(rng: np.random.Generator) -> Iterator[Sample]:
 expand = register(Op(
     "expand", (), _expand_infer, _expand_eager, lambda g, need, out, x, *, shape: (g,), Move(_expand_index),
     _expand_samples, effects=ALIAS, upcast=False, batch=_expand_batch,
+))  # fmt: skip
+
+
+def _slice_infer(x: TensorType, *, dim: int, start: Size, stop: Size, step: int = 1) -> tuple[TensorType]:
+    if not 0 <= dim < x.ndim or step < 1:
+        raise ShapeError(f"slice: dim {dim} step {step} does not fit {layout.describe(x)}")
+    length = sizes.floordiv(stop - start + step - 1, step)
+    low, _ = sizes.bounds(length)
+    room, _ = sizes.bounds(x.shape[dim] - stop)
+    if (low is not None and low < 0) or (isinstance(stop, int) and isinstance(x.shape[dim], int) and room < 0):
+        raise ShapeError(f"slice: [{start}:{stop}:{step}] lies outside dimension {dim} of {layout.describe(x)}")
+    shape, strides = list(x.shape), list(x.strides)
+    shape[dim], strides[dim] = length, strides[dim] * step
+    return (view_type(x, tuple(shape), tuple(strides)),)
+
+
+def _slice_eager(x: Any, *, dim: int, start: int, stop: int, step: int = 1) -> Any:
+    return x[(slice(None),) * dim + (slice(start, stop, step),)]
+
+
+def _slice_index(index: Any, shapes: Any, *, dim: int, start: Size, stop: Size, step: int = 1) -> Any:
+    return ((None, 0, (*index[:dim], index[dim] * step + start, *index[dim + 1 :])),)
+
+
+def _slice_grad(g: Any, need: Any, out: Any, x: Any, *, dim: int, start: Size, stop: Size, step: int = 1) -> tuple[Any, ...]:
+    n, shape = x.shape[dim], g.shape
+    reached = start + shape[dim] * step
+    if step > 1:  # each element followed by step - 1 zeros, of which the last may lie beyond the end
+        gaps = filled(g, (*shape[: dim + 1], step - 1, *shape[dim + 1 :]), 0)
+        spread = cat(reshape(g, (*shape[: dim + 1], 1, *shape[dim + 1 :])), gaps, dim=dim + 1)
+        spread = reshape(spread, (*shape[:dim], shape[dim] * step, *shape[dim + 1 :]))
+        inside = sizes.minimum(reached, n)
+        g = slice_(spread, dim=dim, start=0, stop=inside - start, step=1)
+        reached = inside
+    parts = [filled(g, (*shape[:dim], start, *shape[dim + 1 :]), 0), g, filled(g, (*shape[:dim], n - reached, *shape[dim + 1 :]), 0)]
+    kept = [p for p in parts if p is g or not layout.is_zero(p.shape[dim])]
+    return (cat(*kept, dim=dim) if len(kept) > 1 else g,)
+
+
+def _slice_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    x = floats(rng, (4, 5))
+    for dim, start, stop, step in ((0, 1, 3, 1), (1, 0, 5, 2), (1, 1, 5, 3), (0, 2, 2, 1), (1, 0, 5, 1), (0, 3, 4, 2)):
+        yield Sample((x,), {"dim": dim, "start": start, "stop": stop, "step": step})
+    yield Sample((x.T[::2].astype(np.int16),), {"dim": 1, "start": 1, "stop": 4, "step": 2})
+    yield Sample((floats(rng, (0, 2)),), {"dim": 0, "start": 0, "stop": 0, "step": 1})
+    yield Sample((x,), {"dim": 2, "start": 0, "stop": 1, "step": 1}, raises=ShapeError)
+    yield Sample((x,), {"dim": 0, "start": 0, "stop": 9, "step": 1}, raises=ShapeError)
+
+
+#: Every `step`-th element from `start` to `stop` (0 <= start <= stop <= size) along `dim`. Public: indexing, select, narrow.
+slice_ = register(Op(
+    "slice", (), _slice_infer, _slice_eager, _slice_grad, Move(_slice_index), _slice_samples, effects=ALIAS, upcast=False,
+    batch=lambda dims, x, *, dim, **where: slice_(front(x, dims[0]), dim=dim + 1, **where),
+))  # fmt: skip
+
+
+def _cat_parts(shapes: Sequence[Any]) -> list[bool]:
+    """Which operands count: PyTorch ignores 1-D empty ones among others."""
+    empty = [len(s) == 1 and layout.is_zero(s[0]) for s in shapes]
+    return [True] * len(shapes) if all(empty) else [not e for e in empty]
+
+
+def _cat_infer(*xs: TensorType, dim: int) -> tuple[TensorType]:
+    if not xs:
+        raise ShapeError("cat: needs at least one tensor")
+    parts = [x for x, used in zip(xs, _cat_parts([x.shape for x in xs]), strict=True) if used]
+    first = parts[0]
+    if not 0 <= dim < first.ndim:
+        raise ShapeError(f"cat: dim {dim} does not fit {layout.describe(*xs)}")
+    total: Size = 0
+    for x in parts:
+        rest, own = (*first.shape[:dim], *first.shape[dim + 1 :]), (*x.shape[:dim], *x.shape[dim + 1 :])
+        if x.ndim != first.ndim or not layout.same_shape(rest, own):
+            raise ShapeError(f"cat: {layout.describe(*xs)} differ in a dimension other than {dim}")
+        total = total + x.shape[dim]
+    return (tensor((*first.shape[:dim], total, *first.shape[dim + 1 :]), first.dtype),)
+
+
+def _cat_eager(*xs: Any, dim: int) -> Any:
+    parts = [x for x, used in zip(xs, _cat_parts([x.shape for x in xs]), strict=True) if used]
+    shape = list(parts[0].shape)
+    shape[dim] = sum(x.shape[dim] for x in parts)
+    return np.concatenate(parts, dim, np.empty(shape, parts[0].dtype))
+
+
+def _cat_index(index: Any, shapes: Any, *, dim: int) -> Any:
+    pieces = []
+    start: Size = 0
+    for k, (shape, used) in enumerate(zip(shapes, _cat_parts(shapes), strict=True)):
+        if used:
+            stop = start + shape[dim]
+            pieces.append(((start, index[dim], stop), k, (*index[:dim], index[dim] - start, *index[dim + 1 :])))
+            start = stop
+    return tuple(pieces)
+
+
+def _cat_grad(g: Any, need: Any, out: Any, *xs: Any, dim: int) -> tuple[Any, ...]:
+    grads: list[Any] = []
+    start: Size = 0
+    for x, wanted, used in zip(xs, need, _cat_parts([x.shape for x in xs]), strict=True):
+        n = x.shape[dim] if used else 0
+        piece = slice_(g, dim=dim, start=start, stop=start + n, step=1) if wanted and used else None
+        grads.append(zeros_like(x) if wanted and not used else piece)
+        start = start + n
+    return tuple(grads)
+
+
+def _cat_batch(dims: Any, *xs: Any, dim: int) -> Any:
+    batched = [front(x, d) for x, d in zip(xs, dims, strict=True) if d is not None]
+    n = batched[0].shape[0]
+    full = (front(x, d) if d is not None else expand(x, shape=(n, *x.shape)) for x, d in zip(xs, dims, strict=True))
+    return cat(*full, dim=dim + 1)
+
+
+def _cat_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    x = floats(rng, (2, 3))
+    yield Sample((x, floats(rng, (2, 1)), x), {"dim": 1})
+    yield Sample((x.T, x.T), {"dim": 0}, note="transposed")
+    yield Sample((x, floats(rng, (0, 3))), {"dim": 0})
+    yield Sample((floats(rng, (0,)), x), {"dim": 0}, note="a 1-D empty tensor is ignored")
+    yield Sample((x,), {"dim": 0})
+    yield Sample((x.astype(np.int32), x), {"dim": 0}, note="mixed dtypes")
+    yield Sample((x.astype(np.float16), x.astype(np.float16)), {"dim": 1})
+    yield Sample((floats(rng, (0,)), floats(rng, (0,))), {"dim": 0})
+    yield Sample((x, floats(rng, (3, 2))), {"dim": 0}, raises=ShapeError)
+    yield Sample((x, x), {"dim": 2}, raises=ShapeError)
+
+
+#: Tensors joined along `dim`. Public: cat, concat, stack.
+cat = register(Op(
+    "cat", ("cat(Tensor[] tensors, dim dim=0)",), _cat_infer, _cat_eager, _cat_grad, Move(_cat_index), _cat_samples,
+    promote=Promote(), upcast=False, batch=_cat_batch, autocast="promote",
+))  # fmt: skip
+
+
+def _window_fits(op: str, x: TensorType, shape: Any, strides: Any, offset: Size) -> None:
+    if not layout.is_row_major(x):
+        raise ShapeError(f"{op}: the operand must be row-major, got {layout.describe(x)} with strides {list(x.strides)}")
+    last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    gap, _ = sizes.bounds(layout.numel(x.shape) - 1 - last)
+    if isinstance(last, int) and all(shape) and gap is not None and gap < 0:
+        raise ShapeError(f"{op}: window {list(shape)} with strides {list(strides)} from {offset} leaves {layout.describe(x)}")
+
+
+def _as_strided_infer(x: TensorType, *, shape: Any, strides: Any, offset: Size = 0) -> tuple[TensorType]:
+    _window_fits("as_strided", x, shape, strides, offset)
+    return (view_type(x, tuple(shape), tuple(strides)),)
+
+
+def _as_strided_eager(x: Any, *, shape: Any, strides: Any, offset: int = 0) -> Any:
+    step = x.itemsize
+    return np.lib.stride_tricks.as_strided(x.reshape(-1)[offset:], shape, [s * step for s in strides])
+
+
+def _as_strided_index(index: Any, shapes: Any, *, shape: Any, strides: Any, offset: Size = 0) -> Any:
+    flat = offset + sum(i * s for i, s in zip(index, strides, strict=True))
+    return ((None, 0, layout.unravel(flat, shapes[0])),)
+
+
+def _as_strided_grad(g: Any, need: Any, out: Any, x: Any, **window: Any) -> tuple[Any, ...]:
+    if any(layout.is_zero(s) and not layout.is_one(n) for n, s in zip(window["shape"], window["strides"], strict=True)):
+        raise AutogradError("as_strided: no gradient where elements of the window overlap; use expand")
+    return (as_strided_scatter(zeros_like(x), g, **window),)
+
+
+def _window_samples(rng: np.random.Generator) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
+    x = floats(rng, (4, 6), dtypes.float64)
+    windows = (((2, 3), (6, 1), 1), ((3,), (7,), 0), ((6, 4), (1, 6), 0), ((), (), 5), ((2, 2, 2), (12, 3, 1), 2), ((0, 2), (1, 1), 0))
+    for shape, strides, offset in windows:
+        yield x, floats(rng, shape, dtypes.float64), {"shape": shape, "strides": strides, "offset": offset}
+
+
+def _as_strided_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for x, _, window in _window_samples(rng):
+        yield Sample((x,), window)
+    yield Sample((floats(rng, (4,)),), {"shape": (3,), "strides": (2,), "offset": 0}, raises=ShapeError)
+
+
+#: A window on a row-major operand: element i of the result is element offset + sum(i * strides) of the operand.
+as_strided = register(Op(
+    "as_strided", (), _as_strided_infer, _as_strided_eager, _as_strided_grad, Move(_as_strided_index), _as_strided_samples,
+    effects=ALIAS, upcast=False, batch=lambda dims, x, **window: _as_strided_batch(front(x, dims[0]), **window),
+))  # fmt: skip
+
+
+def _as_strided_batch(x: Any, *, shape: Any, strides: Any, offset: Size = 0) -> Any:
+    x = reshape(x, (x.shape[0], layout.numel(x.shape[1:])))
+    return as_strided(x, shape=(x.shape[0], *shape), strides=(x.shape[1], *strides), offset=offset)
+
+
+def _scatter_infer(x: TensorType, y: TensorType, *, shape: Any, strides: Any, offset: Size = 0) -> tuple[TensorType]:
+    _window_fits("as_strided_scatter", x, shape, strides, offset)
+    if x.dtype is not y.dtype or not layout.same_shape(y.shape, tuple(shape)):
+        raise ShapeError(f"as_strided_scatter: a window of shape {list(shape)} does not take {layout.describe(x, y)}")
+    return (tensor(x.shape, x.dtype),)
+
+
+def _scatter_eager(x: Any, y: Any, **window: Any) -> Any:
+    out = np.array(x, order="C", copy=True)
+    _as_strided_eager(out, **window)[...] = y
+    return out
+
+
+def _scatter_grad(g: Any, need: Any, out: Any, x: Any, y: Any, **window: Any) -> tuple[Any, ...]:
+    from .casts import contiguous
+
+    hole = as_strided_scatter(g, zeros_like(y), **window) if need[0] else None
+    return hole, as_strided(contiguous(g), **window) if need[1] else None
+
+
+def _scatter_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for x, y, window in _window_samples(rng):
+        yield Sample((x, y), window)
+    yield Sample((floats(rng, (4,)), floats(rng, (3,))), {"shape": (2,), "strides": (2,), "offset": 0}, raises=ShapeError)
+
+
+def _scatter_batch(dims: Any, x: Any, y: Any, *, shape: Any, strides: Any, offset: Size = 0) -> Any:
+    from .casts import contiguous
+
+    n = next(v.shape[d] for v, d in zip((x, y), dims, strict=True) if d is not None)
+    x, y = (front(v, d) if d is not None else expand(v, shape=(n, *v.shape)) for v, d in zip((x, y), dims, strict=True))
+    each = layout.numel(x.shape[1:])
+    return as_strided_scatter(contiguous(x), y, shape=(n, *shape), strides=(each, *strides), offset=offset)
+
+
+#: A copy of a row-major operand in which the window of `as_strided` holds the second operand: a write through a view.
+as_strided_scatter = register(Op(
+    "as_strided_scatter", (), _scatter_infer, _scatter_eager, _scatter_grad,
+    Extern("a window need not be a box of the operand, so no finite set of index pieces describes the copy"), _scatter_samples,
+    upcast=False, batch=_scatter_batch,
 ))  # fmt: skip
