@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import casts, compare, creation, linalg, pointwise, reductions, shape
+from . import casts, compare, composites, creation, indexing, linalg, pointwise, random, reductions, shape
 
-__all__ = ["casts", "compare", "creation", "linalg", "pointwise", "reductions", "shape"]
+__all__ = ["casts", "compare", "composites", "creation", "indexing", "linalg", "pointwise", "random", "reductions", "shape"]

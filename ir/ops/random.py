@@ -1,0 +1,228 @@
+"""Random draws as pure functions of a generator state: i64[2] = (key, counter of 256-bit blocks) of Philox4x64-10.
+
+Element i of `rand` is word i % 4 of block counter + i // 4 (equal to numpy.random.Philox at that key and counter); element
+i of `randn` takes words 2i and 2i + 1. Whoever draws advances the state by `effects.draws(result type)` blocks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ...errors import DTypeError, ShapeError
+from .. import dtypes, layout, numpy_math, sizes
+from ..dtypes import DType
+from ..op import Decompose, Effects, Op, Sample, Scalar, register
+from ..sizes import Expr, Size
+from ..types import TensorType, contiguous_strides, numel, tensor
+from .casts import cast
+from .compare import ge, where
+from .declare import CLOSE, floats
+from .pointwise import mul
+from .reductions import converted, wide
+from .shape import slice_, view
+
+#: dtype -> bits of a uniform number: its mantissa with the leading one, so that every value is exact and below 1.
+_BITS = {"f16": 11, "bf16": 8, "f32": 24, "f64": 53}
+
+
+def _check(op: str, state: TensorType, dtype: DType) -> None:
+    if state.dtype is not dtypes.int64 or not layout.same_shape(state.shape, (2,)):
+        raise ShapeError(f"{op}: the generator state must be i64[2], got {layout.describe(state)}")
+    if not dtype.is_floating_point:
+        raise DTypeError(f"{op}: draws floating numbers, not {dtype.name}")
+
+
+def _draw_infer(op: str) -> Any:
+    def infer(state: TensorType, *, shape: tuple[Size, ...], dtype: DType) -> tuple[TensorType]:
+        _check(op, state, dtype)
+        return (tensor(shape, dtype),)
+
+    return infer
+
+
+def _uniforms(state: Any, n: int, dtype: DType) -> Any:
+    bits = _BITS[dtype.short]
+    words = numpy_math.philox_words(int(state[0]), int(state[1]), n)
+    words >>= np.uint64(64 - bits)
+    return words.astype(dtype.compute) * dtype.compute.type(2.0**-bits)
+
+
+def _rand_eager(state: Any, *, shape: tuple[int, ...], dtype: DType) -> Any:
+    return _uniforms(state, math.prod(shape), dtype).astype(dtype.np, copy=False).reshape(shape)
+
+
+def _randn_eager(state: Any, *, shape: tuple[int, ...], dtype: DType) -> Any:
+    pairs = _uniforms(state, 2 * math.prod(shape), dtypes.float64).reshape(-1, 2)
+    out = np.sqrt(-2 * np.log1p(-pairs[:, 0])) * np.cos(2 * math.pi * pairs[:, 1])
+    return out.astype(dtype.np).reshape(shape)
+
+
+def halves(state: Any) -> tuple[Any, Any]:
+    """The key and the counter of a state as two 0-d tensors."""
+    key, counter = (view(slice_(state, dim=0, start=i, stop=i + 1, step=1), shape=()) for i in (0, 1))
+    return key, counter
+
+
+def _point_infer(op: str) -> Any:
+    def infer(key: TensorType, counter: TensorType, *, shape: tuple[Size, ...], dtype: DType) -> tuple[TensorType]:
+        if key.dtype is not dtypes.int64 or counter.dtype is not dtypes.int64 or key.shape or counter.shape:
+            raise ShapeError(f"{op}: key and counter must be i64[], got {layout.describe(key, counter)}")
+        return (tensor(shape, dtype),)
+
+    return infer
+
+
+def _number(s: Any, shape: tuple[Size, ...]) -> Any:
+    """The row-major number of the element, as i64."""
+    flat = s.const_as(0, dtypes.int64)
+    for d, stride in enumerate(contiguous_strides(shape)):
+        step = s.size(stride) if isinstance(stride, Expr) else s.const_as(stride, dtypes.int64)
+        flat = s.add(flat, s.mul(s.index(d), step))
+    return flat
+
+
+def _uniform(s: Any, key: Any, counter: Any, number: Any, dtype: DType) -> Any:
+    """Uniform number `number` of the stream, in the compute dtype of `dtype`."""
+    bits = _BITS[dtype.short]
+    kind = dtypes.float32 if dtype.is_half else dtype
+    block = s.add(counter, s.shr(number, s.const_as(2, dtypes.int64)))
+    word = s.philox(key, block, s.and_(number, s.const_as(3, dtypes.int64)))
+    top = s.and_(s.shr(word, s.const_as(64 - bits, dtypes.int64)), s.const_as((1 << bits) - 1, dtypes.int64))
+    return s.mul(s.cast(top, kind), s.const_as(2.0**-bits, kind))
+
+
+def _uniform_scalar(s: Any, key: Any, counter: Any, *, shape: tuple[Size, ...], dtype: DType) -> Any:
+    return _uniform(s, key, counter, _number(s, shape), dtype)
+
+
+def _normal_scalar(s: Any, key: Any, counter: Any, *, shape: tuple[Size, ...], dtype: DType) -> Any:
+    """Box and Muller's method in float64: two uniforms make one normal number (the sine is not used)."""
+    f64 = dtypes.float64
+    twice = s.mul(_number(s, shape), s.const_as(2, dtypes.int64))
+    u1 = _uniform(s, key, counter, twice, f64)
+    u2 = _uniform(s, key, counter, s.add(twice, s.const_as(1, dtypes.int64)), f64)
+    radius = s.sqrt(s.mul(s.const_as(-2.0, f64), s.log1p(s.neg(u1))))
+    out = s.mul(radius, s.cos(s.mul(s.const_as(2 * math.pi, f64), u2)))
+    return out if dtype is f64 else s.cast(out, dtype)
+
+
+def _point_eager(draw: Any) -> Any:
+    return lambda key, counter, *, shape, dtype: draw(np.array([key, counter], np.int64), shape=shape, dtype=dtype)
+
+
+def _draw_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    state = np.array([1234, 5], np.int64)
+    for dtype in dtypes.FLOATING:
+        yield Sample((state,), {"shape": (3, 5), "dtype": dtype})
+    yield Sample((np.array([-7, 2**40], np.int64),), {"shape": (2, 3, 4), "dtype": dtypes.float64})
+    yield Sample((state,), {"shape": (), "dtype": dtypes.float32})
+    yield Sample((state,), {"shape": (0, 3), "dtype": dtypes.float32})
+    yield Sample((state,), {"shape": (3,), "dtype": dtypes.int64}, raises=DTypeError)
+    yield Sample((state[:1],), {"shape": (3,), "dtype": dtypes.float32}, raises=ShapeError)
+
+
+def _point_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for sample in _draw_samples(rng):
+        if sample.raises is None:
+            state = sample.operands[0]
+            yield Sample((np.asarray(state[0]), np.asarray(state[1])), sample.attrs)
+
+
+def blocks_of(elements_per_block: int) -> Any:
+    """`effects.draws`: blocks taken by a result that gets `elements_per_block` elements out of each."""
+    return lambda t: sizes.floordiv(numel(t.shape) + elements_per_block - 1, elements_per_block)
+
+
+_STREAM = "a fixed stream of numbers"
+
+
+def _draw(name: str, eager: Any, scalar: Any, per_block: int) -> tuple[Op, Op]:
+    """The op on a state, and the pointwise op on key and counter it decomposes into."""
+    point = register(Op(
+        f"philox_{name}", (), _point_infer(f"philox_{name}"), _point_eager(eager), None, Scalar(scalar), _point_samples,
+        upcast=False, tolerance=CLOSE, constant=_STREAM, batch=None,
+    ))  # fmt: skip
+    draw = register(Op(
+        name, (), _draw_infer(name), eager, None, Decompose(lambda state, **attrs: point(*halves(state), **attrs)), _draw_samples,
+        effects=Effects(draws=blocks_of(per_block)), upcast=False, tolerance=CLOSE, constant=_STREAM,
+    ))  # fmt: skip
+    return draw, point
+
+
+#: Uniform numbers in [0, 1). Public (from a generator): eager/functional.py.
+rand, philox_rand = _draw("rand", _rand_eager, _uniform_scalar, 4)
+#: Normal numbers. Public (from a generator): eager/functional.py.
+randn, philox_randn = _draw("randn", _randn_eager, _normal_scalar, 2)
+
+
+def _advance_infer(state: TensorType, *, blocks: Size) -> tuple[TensorType]:
+    _check("rng_advance", state, dtypes.float32)
+    return (tensor((2,), dtypes.int64),)
+
+
+def _advance_scalar(s: Any, state: Any, *, blocks: Size) -> Any:
+    step = s.size(blocks) if isinstance(blocks, Expr) else s.const_as(blocks, dtypes.int64)
+    return s.add(state, s.mul(s.index(0), step))
+
+
+#: The state `blocks` further on.
+rng_advance = register(Op(
+    "rng_advance", (), _advance_infer, lambda state, *, blocks: state + np.array([0, blocks]), None, Scalar(_advance_scalar),
+    lambda rng: iter((Sample((np.array([3, 9], np.int64),), {"blocks": 7}),)), upcast=False, constant=_STREAM,
+))  # fmt: skip
+
+
+def _dropout_infer(x: TensorType, state: TensorType, *, p: float) -> tuple[TensorType]:
+    _check("dropout", state, x.dtype)
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout: the probability must be between 0 and 1, got {p}")
+    return (layout.elementwise("dropout", x.dtype, x),)
+
+
+def _dropout_eager(x: Any, state: Any, *, p: float) -> Any:
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout: the probability must be between 0 and 1, got {p}")
+    keep = _rand_eager(state, shape=x.shape, dtype=dtypes.float32) >= np.float32(p)
+    out = layout.empty_like(x, x.dtype)
+    np.multiply(x, _scale(p), out=out)
+    out[~keep] = 0
+    return out
+
+
+def _scale(p: float) -> float:
+    return 0.0 if p == 1 else 1 / (1 - p)
+
+
+def _dropout_decompose(x: Any, state: Any, *, p: float) -> Any:
+    keep = ge(rand(state, shape=tuple(x.shape), dtype=dtypes.float32), p)
+    scaled = mul(cast(x, dtype=wide(x.dtype)) if x.dtype.is_half else x, _scale(p))
+    return converted(where(keep, scaled, 0.0), x.dtype)
+
+
+def _dropout_grad(g: Any, need: Any, out: Any, x: Any, state: Any, *, p: float) -> tuple[Any, ...]:
+    return dropout(g, state, p=p) if need[0] else None, None
+
+
+def _dropout_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    state = np.array([77, 3], np.int64)
+    for dtype in dtypes.FLOATING:
+        yield Sample((floats(rng, (4, 5), dtype), state), {"p": 0.3})
+    x = floats(rng, (4, 6), dtypes.float64)
+    for p in (0.0, 1.0, 0.5):
+        yield Sample((x.T, state), {"p": p})
+    yield Sample((floats(rng, ()), state), {"p": 0.5})
+    yield Sample((floats(rng, (0, 2)), state), {"p": 0.5})
+    yield Sample((x, state), {"p": 1.5}, raises=ValueError)
+    yield Sample((x.astype(np.int64), state), {"p": 0.5}, raises=DTypeError)
+
+
+#: Zero with probability p, else x / (1 - p); element i is dropped where uniform number i (f32) is below p. Called only in
+#: training: eager/functional.py takes the snapshot of the state and advances the generator.
+dropout = register(Op(
+    "dropout", (), _dropout_infer, _dropout_eager, _dropout_grad, Decompose(_dropout_decompose), _dropout_samples,
+    effects=Effects(draws=blocks_of(4), raises=(ValueError,)), tolerance=CLOSE,
+))  # fmt: skip
