@@ -172,6 +172,8 @@ def _pow_eager(x: Any, y: Any) -> Any:
         return simple(x) if simple else np.power(x, y)
     if isinstance(y, int) and y < 0:
         raise ValueError("pow: an integral tensor cannot be raised to a negative integer; make it floating first")
+    if isinstance(y, int):
+        return np.power(x, y)
     raised = np.power(x, np.maximum(y, 0))
     negative = np.less(y, 0)
     if not negative.any():
