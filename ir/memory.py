@@ -1,0 +1,88 @@
+"""Lifetimes of temporaries -> places in one arena with reuse. Inputs and outputs are not in the arena. Compiles nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from . import sizes
+from .plan import BufferView, ExternStep, FromArena, GemmStep, KernelStep, Plan, PlanBuffer, Step
+from .schedule import UNPLACED, Schedule
+from .sizes import Size
+from .types import Type
+
+ALIGN = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """Buffer number `buffer` holds `nbytes` bytes from step `first` to step `last`, both inclusive."""
+
+    buffer: int
+    nbytes: Size
+    first: int
+    last: int
+
+
+def plan(schedule: Schedule) -> Plan:
+    """The plan with every temporary placed: first fit by offset among those alive at once; symbolic sizes are stacked."""
+    fixed, symbolic = [], []
+    for life in lifetimes(schedule):
+        (fixed if isinstance(life.nbytes, int) else symbolic).append(life)
+    offsets, arena = first_fit(fixed)
+    total: Size = arena
+    for life in symbolic:
+        offsets[life.buffer] = total
+        total = total + aligned(life.nbytes)
+    buffers = tuple(_placed(b, i, offsets) for i, b in enumerate(schedule.buffers))
+    inputs: tuple[Type, ...] = tuple(v.type for v in schedule.graph.inputs)
+    return Plan(schedule.graph.name, inputs, schedule.symbols, buffers, schedule.steps, schedule.outputs, schedule.writes,
+                total, schedule.refusals)  # fmt: skip
+
+
+def _placed(buffer: PlanBuffer, number: int, offsets: dict[int, Size]) -> PlanBuffer:
+    return replace(buffer, place=FromArena(offsets.get(number, 0))) if buffer.place == UNPLACED else buffer
+
+
+def lifetimes(schedule: Schedule) -> list[Lifetime]:
+    """First and last step that touches each temporary, in order of the first."""
+    seen: dict[int, tuple[int, int]] = {}
+    for number, step in enumerate(schedule.steps):
+        for buffer in touched(step):
+            if schedule.buffers[buffer].place == UNPLACED:
+                seen[buffer] = seen.get(buffer, (number, 0))[0], number
+    return [Lifetime(b, schedule.buffers[b].size * schedule.buffers[b].dtype.itemsize, *span) for b, span in seen.items()]
+
+
+def touched(step: Step) -> tuple[int, ...]:
+    """Numbers of the buffers that a step reads or writes."""
+    if isinstance(step, KernelStep):
+        return step.buffers
+    if isinstance(step, GemmStep):
+        return step.a.buffer, step.b.buffer, step.out.buffer
+    assert isinstance(step, ExternStep)
+    return tuple(x.buffer for x in (*step.args, *step.results) if isinstance(x, BufferView))
+
+
+def aligned(nbytes: Size) -> Size:
+    """The next multiple of 64."""
+    return sizes.floordiv(nbytes + ALIGN - 1, ALIGN) * ALIGN
+
+
+def first_fit(lives: list[Lifetime]) -> tuple[dict[int, Size], int]:
+    """(offset of each buffer, bytes in all), larger buffers placed first, each at the lowest offset free over its lifetime."""
+    placed: list[tuple[int, int, Lifetime]] = []
+    arena = 0
+    for life in sorted(lives, key=lambda x: (-int(x.nbytes), x.first, x.buffer)):  # type: ignore[arg-type]
+        size = int(aligned(life.nbytes))  # type: ignore[arg-type]
+        at = 0
+        for start, end, other in sorted((p for p in placed if _overlap(p[2], life)), key=lambda p: p[:2]):
+            if at + size <= start:
+                break
+            at = max(at, end)
+        placed.append((at, at + size, life))
+        arena = max(arena, at + size)
+    return {life.buffer: at for at, _, life in placed}, arena
+
+
+def _overlap(a: Lifetime, b: Lifetime) -> bool:
+    return a.first <= b.last and b.first <= a.last

@@ -1,0 +1,350 @@
+"""Graph -> Schedule: the steps of a compiled graph in order, the memory they use, and why neighbours were not fused.
+
+Ops that no back end claims are decomposed, `schedule_fuse` groups nodes, `schedule_emit` writes each group's kernel. Knows
+no back end; offsets in the arena are given by `ir.memory`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from . import sizes
+from .graph import Builder, Graph, Node, Value, WriteBack, rewrite
+from .loops import Kernel, Load, LoadAt, Store
+from .op import Decompose, Gemm
+from .plan import (
+    BufferView, ExternStep, FromArena, FromInput, FromOutput, GemmStep, KernelStep, Place, PlanBuffer, PlanOutput, PlanWrite,
+    Refusal, ScalarInput, Step, SymbolSource,
+)  # fmt: skip
+from .schedule_collapse import collapse
+from .schedule_emit import Emitter, Target, size_of, walk
+from .schedule_fuse import Fusion, Group, Unit, fuse, operand_view
+from .schedule_index import layout
+from .sizes import Size
+from .types import ScalarType, TensorType
+
+#: Offset of a temporary that `ir.memory` has not placed yet.
+UNPLACED = FromArena(-1)
+#: Largest row (elements) kept between two loops of one kernel.
+MAX_ROW = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What a plan holds, before temporaries have a place in the arena. Temporaries are the buffers at `UNPLACED`."""
+
+    graph: Graph
+    symbols: tuple[SymbolSource, ...]
+    buffers: tuple[PlanBuffer, ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[PlanOutput, ...]
+    writes: tuple[PlanWrite, ...]
+    refusals: tuple[Refusal, ...]
+
+    def __str__(self) -> str:
+        lines = [_step_text(step) for step in self.steps]
+        lines += [f"# {r.producer} -> {r.consumer}: {r.reason}" + (f"  # {r.where}" if r.where else "") for r in self.refusals]
+        return "\n".join(lines)
+
+
+def schedule(graph: Graph) -> Schedule:
+    """The steps that compute `graph`, in an order that respects every value and every write-back."""
+    return _Scheduler(graph, fuse(decomposed(graph))).run()
+
+
+def decomposed(graph: Graph) -> Graph:
+    """`graph` with every Decompose op replaced by what it stands for, until none is left."""
+
+    def visit(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
+        return node.op.lowering.fn(*args, **node.attrs) if isinstance(node.op.lowering, Decompose) else None
+
+    while any(isinstance(n.op.lowering, Decompose) for n in graph.nodes):
+        graph = rewrite(graph, visit)
+    return graph
+
+
+def _step_text(step: Step) -> str:
+    if isinstance(step, KernelStep):
+        return str(step.kernel)
+    if isinstance(step, GemmStep):
+        return f"gemm {step.a.type} @ {step.b.type} -> {step.out.type}\n"
+    return f"extern {step.op.name} -> {', '.join(str(r.type) for r in step.results)}\n"
+
+
+@dataclass(slots=True)
+class _Scheduler:
+    original: Graph
+    fusion: Fusion
+    buffers: list[PlanBuffer] = field(default_factory=list)
+    number: dict[str, int] = field(default_factory=dict)
+    input_names: dict[Value, str] = field(default_factory=dict)
+    homes: dict[Value, Target] = field(default_factory=dict)
+    extra: dict[Value, list[Target]] = field(default_factory=dict)
+    direct: set[WriteBack] = field(default_factory=set)
+    kernels: int = 0
+
+    @property
+    def graph(self) -> Graph:
+        return self.fusion.graph
+
+    def run(self) -> Schedule:
+        self._place_inputs()
+        self._place_outputs()
+        self._place_writes()
+        steps = [step for unit in self._ordered() for step in self._steps(unit)]
+        steps += [self._copy(w.value, self._write_target(w)) for w in self.graph.writes if w not in self.direct]
+        return Schedule(
+            self.original, symbol_sources(self.graph), tuple(self.buffers), tuple(steps), self._outputs(),
+            tuple(PlanWrite(self.graph.inputs.index(w.target)) for w in self.graph.writes), tuple(self.fusion.refusals),
+        )  # fmt: skip
+
+    def _buffer(self, name: str, kind: TensorType, place: Place, offset: Size = 0) -> Target:
+        name = re.sub(r"\W", "_", name)
+        while name in self.number:
+            name += "_"
+        self.number[name] = len(self.buffers)
+        size = size_of(kind, offset)
+        self.buffers.append(PlanBuffer(name, kind.dtype, size, place))
+        return Target(name, kind, 0, size)
+
+    def _place_inputs(self) -> None:
+        for i, value in enumerate(self.graph.inputs):
+            if isinstance(value.type, TensorType):
+                self.homes[value] = self._buffer(value.name, value.type, FromInput(i))
+
+    def _place_outputs(self) -> None:
+        fresh = 0
+        for new, old in zip(self.graph.outputs, self.original.outputs, strict=True):
+            if new.source is not None or isinstance(new.value.type, ScalarType):
+                continue
+            target = self._buffer(f"out{fresh}", old.value.tensor_type, FromOutput(fresh))
+            fresh += 1
+            if new.value in self.homes:
+                self.extra.setdefault(new.value, []).append(target)
+            else:
+                self.homes[new.value] = target
+
+    def _outputs(self) -> tuple[PlanOutput, ...]:
+        out = []
+        for o in self.original.outputs:
+            if o.source is None and not isinstance(o.value.type, ScalarType):
+                out.append(PlanOutput(o.value.type))
+                continue
+            source = self.original.inputs.index(o.source or o.value)
+            if o.view is None:
+                out.append(PlanOutput(o.value.type, source))
+            else:
+                kind = TensorType(o.view.shape, o.value.dtype, o.view.strides)
+                out.append(PlanOutput(kind, source, o.view.offset))
+        return tuple(out)
+
+    def _place_writes(self) -> None:
+        """Let a kernel write straight into an input where nothing can read the old contents afterwards."""
+        for write in self.graph.writes:
+            unit = self.fusion.host.get(write.value) or self._copy_unit(write.value)
+            alone = sum(w.target is write.target for w in self.graph.writes) == 1
+            readers = {r.unit for r in self.fusion.reads.get(write.target, [])} - {unit}
+            if not alone or not isinstance(unit, Group) or self._reaches(unit, readers):
+                continue
+            target = self._write_target(write)
+            trial = self._emit(unit, {write.value: target})
+            if not reads_after_write(trial, target.buffer):
+                self.direct.add(write)
+                for reader in readers:
+                    self.fusion.after.setdefault(reader, set()).add(unit)
+                if write.value in self.homes or self._others_read(write.value, unit):
+                    self.extra.setdefault(write.value, []).append(target)
+                else:
+                    self.homes[write.value] = target
+
+    def _others_read(self, value: Value, unit: Unit) -> bool:
+        return any(r.unit is not unit for r in self.fusion.reads.get(value, []))
+
+    def _copy_unit(self, value: Value) -> Unit | None:
+        """The kernel that copies an input to where it is wanted."""
+        return next((u for u in self.fusion.units if isinstance(u, Group) and value in u.stores), None)
+
+    def _reaches(self, unit: Unit, goals: set[Unit]) -> bool:
+        seen, stack = set[Unit](), [unit]
+        while stack:
+            for follower in self.fusion.after.get(stack.pop(), ()):
+                if follower in goals:
+                    return True
+                if follower not in seen:
+                    seen.add(follower)
+                    stack.append(follower)
+        return False
+
+    def _write_target(self, write: WriteBack) -> Target:
+        base = self.homes[write.target]
+        if write.view is None:
+            return base
+        kind = TensorType(write.view.shape, write.value.dtype, write.view.strides)
+        return Target(base.buffer, kind, write.view.offset, base.size)
+
+    def _ordered(self) -> list[Unit]:
+        """Units after all those they depend on; the one that stands first in the program first."""
+        waiting = {u: 0 for u in self.fusion.units}
+        for followers in self.fusion.after.values():
+            for unit in followers:
+                waiting[unit] += 1
+        ready = [(-u.number, u.number) for u, n in waiting.items() if n == 0]
+        heapq.heapify(ready)
+        out: list[Unit] = []
+        while ready:
+            unit = self.fusion.units[heapq.heappop(ready)[1]]
+            out.append(unit)
+            for follower in sorted(self.fusion.after.get(unit, ()), key=lambda u: u.number):
+                waiting[follower] -= 1
+                if waiting[follower] == 0:
+                    heapq.heappush(ready, (-follower.number, follower.number))
+        return out
+
+    def home(self, value: Value) -> Target:
+        """Where a stored value or input is read."""
+        if value not in self.homes:
+            self.homes[value] = self._buffer(f"t{value.name}", layout(value, True), UNPLACED)
+        return self.homes[value]
+
+    def _steps(self, unit: Unit) -> list[Step]:
+        if isinstance(unit, Group):
+            return [self._kernel_step(self._emit(unit, {}))]
+        node = unit.node
+        step = self._gemm(node) if isinstance(node.op.lowering, Gemm) else self._extern(node)
+        return [step, *(self._copy(r, target) for r in node.results for target in self.extra.get(r, []))]
+
+    def _targets(self, value: Value) -> list[Target]:
+        own = [] if value in self.graph.inputs else [self.home(value)]
+        return own + self.extra.get(value, [])
+
+    def _emit(self, group: Group, trial: dict[Value, Target]) -> Kernel:
+        """The group's kernel: emitted once to see what two loops share, again to see which of that pays, then for good."""
+        targets = {v: [trial[v]] if v in trial else [layout_only(v)] if trial else self._targets(v) for v in group.stores}
+        home = self.home if not trial else lambda v: self.homes.get(v) or layout_only(v)
+        name = f"k{self.kernels}_" + "_".join(dict.fromkeys(n.op.name for n in reversed(group.nodes[:3]))) if group.nodes else "copy"
+        keep: frozenset[Any] = frozenset()
+        for turn in range(2):
+            emitter = Emitter(group, self.fusion.producers, home, targets, keep)
+            emitter.kernel(name)
+            keep = frozenset(k for k, twice in emitter.again.items() if twice and (turn == 0 or k in keep) and row_fits(group, k))
+            if not keep:
+                break
+        letter = "i" if not any(re.fullmatch(r"i\d+", s) for s in self.graph.symbols) else "axis"
+        return collapse(Emitter(group, self.fusion.producers, home, targets, keep).kernel(name), letter)
+
+    def _kernel_step(self, kernel: Kernel) -> KernelStep:
+        self.kernels += 1
+        index = {v.name: i for i, v in enumerate(self.graph.inputs)}
+        scalars = tuple(ScalarInput(index[p.name]) for p in kernel.scalars)
+        return KernelStep(kernel, tuple(self.number[b.name] for b in kernel.buffers), scalars)
+
+    def _copy(self, value: Value, target: Target) -> KernelStep:
+        """A kernel that copies a stored value to a second place."""
+        group = Group(-1, self.graph.symbols, self.fusion.producers)
+        shape = value.shape
+        group.levels = [[group.new_axis(n) for n in shape]]
+        at = tuple(0 if n == 1 else group.axis(a) for a, n in zip(group.levels[0], shape, strict=True))
+        group.levels = [[a for a, n in zip(group.levels[0], shape, strict=True) if n != 1]]
+        group.stores[value] = at
+        kernel = Emitter(group, {}, self.home, {value: [target]}).kernel(f"k{self.kernels}_copy")
+        return self._kernel_step(collapse(kernel))
+
+    def _view(self, node: Node, value: Value) -> BufferView:
+        base, offset, strides = operand_view(self.fusion, node, value)
+        target = self.home(base)
+        if base is value:
+            return BufferView(self.number[target.buffer], target.type, target.offset)
+        kind = TensorType(value.shape, value.dtype, strides)
+        return BufferView(self.number[target.buffer], kind, target.offset + offset)
+
+    def _result(self, value: Value) -> BufferView:
+        target = self.home(value)
+        return BufferView(self.number[target.buffer], target.type, target.offset)
+
+    def _gemm(self, node: Node) -> GemmStep:
+        a, b = (self._view(node, x) for x in node.args[:2] if isinstance(x, Value))
+        out = self._result(node.results[0])
+        column = b.type.ndim == 1
+        row = a.type.ndim == 1
+        if row:
+            a, out = inserted(a, 0), inserted(out, out.type.ndim - (0 if column else 1))
+        if column:
+            b, out = inserted(b, 1), inserted(out, out.type.ndim)
+        batch = out.type.shape[:-2]
+        return GemmStep(expanded(a, batch), expanded(b, batch), out)
+
+    def _extern(self, node: Node) -> ExternStep:
+        index = {v: i for i, v in enumerate(self.graph.inputs)}
+        args: list[Any] = []
+        for a in node.args:
+            if isinstance(a, Value):
+                args.append(ScalarInput(index[a]) if isinstance(a.type, ScalarType) else self._view(node, a))
+            else:
+                args.append(a)
+        return ExternStep(node.op, tuple(args), node.attrs, tuple(self._result(r) for r in node.results))
+
+
+def layout_only(value: Value) -> Target:
+    """A stand-in for a place that is not decided yet."""
+    kind = layout(value, True)
+    return Target(f"t{value.name}", kind, 0, size_of(kind))
+
+
+def row_fits(group: Group, key: Any) -> bool:
+    """Whether a value of this kernel is small enough to be kept between two loops."""
+    inner: Size = 1
+    for a in group.axes(key[1]) - set(group.levels[0]):
+        inner = inner * group.extents[a]
+    high = sizes.bounds(inner)[1]
+    return high is None or high <= MAX_ROW
+
+
+def reads_after_write(kernel: Kernel, buffer: str) -> bool:
+    """Whether the kernel may read elements of `buffer` after it, or another grid point, has overwritten them."""
+    body = walk(kernel.body)
+    stores = [i for i, st in enumerate(body) if isinstance(st, Store) and st.buffer == buffer]
+    places = {body[i].index for i in stores}  # type: ignore[union-attr]
+    for i, st in enumerate(body):
+        if isinstance(st, LoadAt) and st.buffer == buffer:
+            return True
+        if isinstance(st, Load) and st.buffer == buffer and (i > stores[0] or {st.index} != places):
+            return True
+    return False
+
+
+def inserted(view: BufferView, dim: int) -> BufferView:
+    """The view with a dimension of size 1 at `dim`."""
+    kind = view.type
+    strides = (*kind.strides[:dim], 1, *kind.strides[dim:])
+    return replace(view, type=TensorType((*kind.shape[:dim], 1, *kind.shape[dim:]), kind.dtype, strides))
+
+
+def expanded(view: BufferView, batch: tuple[Size, ...]) -> BufferView:
+    """A matrix operand with the result's batch dimensions, stride 0 where it is repeated."""
+    kind = view.type
+    own, steps = kind.shape[:-2], kind.strides[:-2]
+    lead = len(batch) - len(own)
+    strides = [0] * lead + [0 if n == 1 else s for n, s in zip(own, steps, strict=True)]
+    return replace(view, type=TensorType((*batch, *kind.shape[-2:]), kind.dtype, (*strides, *kind.strides[-2:])))
+
+
+def symbol_sources(graph: Graph) -> tuple[SymbolSource, ...]:
+    """Where each symbol's value is read: a shape or stride that is that symbol, or an int input of its name."""
+    out = []
+    for name in graph.symbols:
+        source = next((s for i, v in enumerate(graph.inputs) for s in _sources(name, i, v)), None)
+        if source is None:
+            raise ValueError(f"no input of graph {graph.name} shows the value of symbol {name}")
+        out.append(source)
+    return tuple(out)
+
+
+def _sources(name: str, index: int, value: Value) -> list[SymbolSource]:
+    if isinstance(value.type, ScalarType):
+        return [SymbolSource(name, index, "value")] if value.name == name else []
+    plain = sizes.symbol(name)
+    out = [SymbolSource(name, index, "shape", d) for d, n in enumerate(value.shape) if n == plain]
+    return out + [SymbolSource(name, index, "stride", d) for d, s in enumerate(value.tensor_type.strides) if s == plain]

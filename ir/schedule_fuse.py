@@ -1,0 +1,501 @@
+"""Which nodes share a kernel: one greedy walk from the last node to the first, each joining the kernel of its readers.
+
+A value is wanted at an index in terms of a reader's loop axes; a node may join where its loops fit those of the reader
+(`Group.fit`), where no work is repeated, and where no cycle arises. What does not fit is stored, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Union
+
+from . import sizes
+from .graph import Graph, Node, Value
+from .op import Extern, Gather, Gemm, Move, Op, Scalar
+from .op import Reduce as ReduceLowering
+from .plan import Refusal
+from .schedule_index import Index, axes_of, broadcast, covers, layout, pieces, view_of
+from .schedule_scalars import SLOW, primitives_of
+from .sizes import Size
+from .types import TensorType, numel
+
+Levels = list[list[str]]
+
+#: Times a cheap value may be computed at different indices of one kernel before it is stored instead.
+MAX_COPIES = 4
+#: A reduction of a whole tensor joins a pointwise reader below this many elements; above, both keep their parallel loops.
+MAX_SERIAL = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A data-dependent index: the axes on which it depends."""
+
+    axes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a node joins a kernel: the loop levels then, the axes of its reduction, and those of them that are new."""
+
+    levels: Levels
+    axes: tuple[str, ...] | None = None
+    fresh: Mapping[str, Size] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """The nodes of one kernel. `extents`: all loop axes; `levels`: level 0 is the grid, deeper levels are nested loops;
+    `stores`: the values it writes, each with its index; `members`: the values it computes."""
+
+    number: int
+    symbols: tuple[str, ...]
+    producers: Mapping[Value, Node]
+    extents: dict[str, Size] = field(default_factory=dict)
+    levels: Levels = field(default_factory=lambda: [[]])
+    stores: dict[Value, Index] = field(default_factory=dict)
+    members: set[Value] = field(default_factory=set)
+    touched: set[Value] = field(default_factory=set)
+    nodes: list[Node] = field(default_factory=list)
+    domain: tuple[Size, ...] = ()
+    positions: dict[str, Position] = field(default_factory=dict)
+    _positions: dict[tuple[Value, Index], Size] = field(default_factory=dict)
+    _reduced: dict[tuple[Value, Index], tuple[str, ...]] = field(default_factory=dict)
+
+    def new_axis(self, extent: Size) -> str:
+        """The name of a fresh loop axis."""
+        name = f"{_axis_letter(self.symbols)}{len(self.extents)}"
+        self.extents[name] = extent
+        return name
+
+    def axis(self, name: str) -> Size:
+        """The axis as an index expression, bounded by its extent."""
+        return sizes.symbol(name, 0, self.extents[name] - 1)
+
+    def computes(self, value: Value) -> bool:
+        """Whether this kernel computes `value` itself (Moves are always looked through)."""
+        return value in self.members or isinstance(self.producers[value].op.lowering, Move)
+
+    def axes(self, index: Index) -> set[str]:
+        """Loop axes an index depends on, also through data-dependent positions."""
+        out: set[str] = set()
+        for name in axes_of(index):
+            out |= self.positions[name].axes if name in self.positions else {name} & set(self.extents)
+        return out
+
+    def position(self, node: Node, index: Index) -> tuple[Size, Position]:
+        """The symbol that stands for the position which Gather `node` loads at `index`."""
+        key = (node.results[0], index)
+        if key not in self._positions:
+            name = f"at{len(self._positions)}"
+            table = node.args[0]
+            assert isinstance(table, Value) and isinstance(node.op.lowering, Gather)
+            extent = table.shape[node.attrs[node.op.lowering.dim_attr]]
+            self._positions[key] = sizes.symbol(name, 0, extent - 1)
+            self.positions[name] = Position(frozenset(self.axes(index)))
+        symbol = self._positions[key]
+        return symbol, self.positions[next(iter(sizes.symbols_of(symbol)))]
+
+    def reduce_axes(self, node: Node, index: Index, opened: frozenset[str]) -> tuple[str, ...]:
+        """The loop axes over which Reduce `node` runs when read at `index`; fresh ones where those are open already."""
+        key = (node.results[0], index)
+        if key not in self._reduced or set(self._reduced[key]) & opened:
+            operand = node.args[0]
+            assert isinstance(operand, Value)
+            self._reduced[key] = tuple(self.new_axis(operand.shape[d]) for d in node.attrs["dim"])
+        return self._reduced[key]
+
+    def reduced_index(self, node: Node, index: Index, axes: tuple[str, ...] | list[str]) -> Index:
+        """The operand's index inside the loops of Reduce `node`."""
+        operand, dims = node.args[0], node.attrs["dim"]
+        assert isinstance(operand, Value)
+        kept = iter([i for d, i in enumerate(index) if d not in dims] if node.attrs.get("keepdim") else index)
+        loop = dict(zip(dims, axes, strict=True))
+        out = (self.axis(loop[d]) if d in loop else next(kept) for d in range(len(operand.shape)))
+        return tuple(0 if n == 1 else i for i, n in zip(out, operand.shape, strict=True))
+
+    def fit(self, node: Node, index: Index) -> Fit | str:
+        """How `node` can be computed at `index` in this kernel, or the reason why it cannot. Changes nothing."""
+        own = self.axes(index)
+        if isinstance(node.op.lowering, ReduceLowering):
+            return self._fit_reduce(node, own)
+        if not is_slow(node):
+            return Fit(self.levels)
+        work = numel([self.extents[a] for a in own])
+        if not _at_most(work, numel(node.results[0].shape)):
+            return "its elements would be computed several times"
+        return self._fit_slow(own)
+
+    def _level_of(self, own: set[str]) -> tuple[int, set[str]]:
+        """(k, axes of the levels before k): k is the outermost level inside which all of `own` is known."""
+        level, before = 0, set[str]()
+        while not own <= before | set(self.levels[level]):
+            before |= set(self.levels[level])
+            level += 1
+        return level, before
+
+    def _fit_slow(self, own: set[str]) -> Fit | str:
+        k, before = self._level_of(own)
+        level = self.levels[k]
+        head, rest = [a for a in level if a in own], [a for a in level if a not in own]
+        if not before <= own or (rest and level[: len(head)] != head):
+            return "its elements would be computed again for every row of the reader"
+        return Fit([*self.levels[:k], head, rest, *self.levels[k + 1 :]] if rest else self.levels)
+
+    def _fit_reduce(self, node: Node, own: set[str]) -> Fit | str:
+        operand = node.args[0]
+        assert isinstance(operand, Value)
+        if not _at_most(numel([self.extents[a] for a in own]), numel(node.results[0].shape)):
+            return "it would be reduced several times"
+        k, before = self._level_of(own)
+        if not before <= own:
+            return "it keeps dimensions that are inner loops of the reader"
+        level = self.levels[k]
+        kept, rest = [a for a in level if a in own], [a for a in level if a not in own]
+        if rest and kept and level[-1] in own:
+            return "its rows lie across the innermost loop of the reader"
+        total = numel([self.extents[a] for a in level])
+        if rest and not kept and k == 0 and isinstance(total, int) and total > MAX_SERIAL:
+            return "a reduction of the whole tensor must end before a large parallel loop begins"
+        levels = [*self.levels[:k], kept, *([rest] if rest else []), *self.levels[k + 1 :]]
+        return self._with_loops(levels, k + 1, [operand.shape[d] for d in node.attrs["dim"]])
+
+    def _with_loops(self, levels: Levels, k: int, wanted: list[Size]) -> Fit:
+        """Name the loops of a reduction: axes of level `k` with equal extents, else fresh ones in it."""
+        levels = [list(level) for level in levels] + ([[]] if k == len(levels) else [])
+        free, axes, fresh = list(levels[k]), [], dict[str, Size]()
+        for extent in wanted:
+            same = next((a for a in free if self.extents[a] == extent), None)
+            if same is None:
+                same = f"{_axis_letter(self.symbols)}{len(self.extents) + len(fresh)}"
+                fresh[same] = extent
+                levels[k].append(same)
+            else:
+                free.remove(same)
+            axes.append(same)
+        return Fit(levels, tuple(axes), fresh)
+
+    def commit(self, node: Node, index: Index, fit: Fit) -> None:
+        """Take `node` in at `index`."""
+        self.levels = fit.levels
+        self.extents.update(fit.fresh)
+        if fit.axes is not None:
+            self._reduced[(node.results[0], index)] = fit.axes
+        if not self.nodes or self.nodes[-1] is not node:
+            self.nodes.append(node)
+        self.members.update(node.results)
+
+
+@dataclass(slots=True, eq=False)
+class Barrier:
+    """A node that runs as a step of its own: a matrix product or an extern op."""
+
+    number: int
+    node: Node
+
+
+Unit = Union[Group, Barrier]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """`unit` wants a value at `index` (None: all of it, in memory), for `consumer`; `masked`: only for some indices."""
+
+    unit: Unit
+    index: Index | None
+    masked: bool
+    consumer: Node | None
+
+
+@dataclass(slots=True)
+class Fusion:
+    """The result of the walk: units in no particular order, which unit stores which value, who must run after whom."""
+
+    graph: Graph
+    producers: dict[Value, Node]
+    wanted: set[Value]
+    units: list[Unit] = field(default_factory=list)
+    host: dict[Value, Unit] = field(default_factory=dict)
+    after: dict[Unit, set[Unit]] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+    reads: dict[Value, list[Read]] = field(default_factory=dict)
+
+
+def fuse(graph: Graph) -> Fusion:
+    """Group the nodes of `graph` (no Decompose left in it)."""
+    producers = {r: n for n in graph.nodes for r in n.results}
+    wanted = {o.value for o in graph.outputs if o.source is None} | {w.value for w in graph.writes}
+    fusion = Fusion(graph, producers, {v for v in wanted if isinstance(v.type, TensorType)})
+    for value in [v for v in fusion.wanted if v not in producers]:
+        _root(fusion, value)
+    for node in reversed(graph.nodes):
+        if not any(fusion.reads.get(r) or r in fusion.wanted for r in node.results):
+            continue
+        if isinstance(node.op.lowering, (Gemm, Extern)):
+            _barrier(fusion, node)
+        elif isinstance(node.op.lowering, Move):
+            _move(fusion, node)
+        else:
+            _place(fusion, node)
+    fusion.refusals.reverse()
+    return fusion
+
+
+def _barrier(fusion: Fusion, node: Node) -> None:
+    unit = Barrier(len(fusion.units), node)
+    fusion.units.append(unit)
+    for result in node.results:
+        _stored_by(fusion, result, unit)
+        _refuse_all(fusion, result, f"{node.op.name} runs as a step of its own", fusion.reads.get(result, []))
+    for value in dict.fromkeys(a for a in node.args if isinstance(a, Value) and isinstance(a.type, TensorType)):
+        base = operand_view(fusion, node, value)[0]
+        fusion.reads.setdefault(base, []).append(Read(unit, None, False, node))
+        if base in fusion.producers:
+            fusion.wanted.add(base)
+
+
+def operand_view(fusion: Fusion, node: Node, value: Value) -> tuple[Value, Size, tuple[Size, ...]]:
+    """(stored value, offset, strides) that a barrier reads for operand `value`."""
+    found = view_of(value, fusion.producers, fusion.wanted if value in fusion.wanted else set())
+    if found is not None and (not isinstance(node.op.lowering, Gemm) or _gemm_takes(value, found[2])):
+        return found
+    return value, 0, layout(value, value in fusion.producers).strides
+
+
+def _gemm_takes(value: Value, strides: tuple[Size, ...]) -> bool:
+    """Whether a matrix product can read this layout: unit stride in one of the last two dimensions."""
+    last = list(zip(value.shape, strides, strict=True))[-2:]
+    return any(s == 1 for _, s in last) or all(n == 1 for n, _ in last)
+
+
+def _move(fusion: Fusion, node: Node) -> None:
+    (result,) = node.results
+    if result in fusion.wanted:
+        unit = _root(fusion, result)
+        _stored_by(fusion, result, unit)
+    for read in fusion.reads.get(result, []):
+        if read.index is not None and isinstance(read.unit, Group):
+            _read_pieces(fusion, node, read.unit, read.index, read.masked)
+
+
+def _read_pieces(fusion: Fusion, node: Node, group: Group, index: Index, masked: bool) -> None:
+    for piece in pieces(node, index):
+        if isinstance(piece.operand, Value):
+            _read(fusion, piece.operand, Read(group, piece.index, masked or piece.condition is not None, node))
+
+
+def _read(fusion: Fusion, value: Value, read: Read) -> None:
+    if not isinstance(value.type, TensorType):
+        return
+    reads = fusion.reads.setdefault(value, [])
+    if not any(r.unit is read.unit and r.index == read.index and r.masked == read.masked for r in reads):
+        reads.append(read)
+    if isinstance(read.unit, Group):
+        read.unit.touched.add(value)
+
+
+def _read_operands(fusion: Fusion, node: Node, group: Group, index: Index, masked: bool) -> None:
+    lowering = node.op.lowering
+    if isinstance(lowering, ReduceLowering):
+        axes = group.reduce_axes(node, index, frozenset())
+        _read(fusion, node.args[0], Read(group, group.reduced_index(node, index, axes), masked, node))  # type: ignore[arg-type]
+    elif isinstance(lowering, Gather):
+        symbol, _ = group.position(node, index)
+        dim = node.attrs[lowering.dim_attr]
+        _read(fusion, node.args[1], Read(group, index, masked, node))  # type: ignore[arg-type]
+        _read(fusion, node.args[0], Read(group, (*index[:dim], symbol, *index[dim + 1 :]), masked, node))  # type: ignore[arg-type]
+    else:
+        for a in node.args:
+            if isinstance(a, Value) and isinstance(a.type, TensorType):
+                _read(fusion, a, Read(group, broadcast(index, a.shape), masked, node))
+
+
+def _place(fusion: Fusion, node: Node) -> None:
+    """Put a Scalar, Reduce or Gather node into its readers' kernels, or into one that stores it."""
+    reads = [r for v in node.results for r in fusion.reads.get(v, [])]
+    stored = any(v in fusion.wanted for v in node.results)
+    units = list(dict.fromkeys(r.unit for r in reads))
+    if not stored and (len(units) == 1 or is_free(node)) and _join_all(fusion, node, reads):
+        return
+    needed = [v for v in node.results if v in fusion.wanted or fusion.reads.get(v)]
+    group = _host(fusion, node, needed[0], reads, units) or _root(fusion, needed[0])
+    for value in needed:
+        group.stores.setdefault(value, group.stores[needed[0]])
+        _stored_by(fusion, value, group)
+
+
+def _join_all(fusion: Fusion, node: Node, reads: list[Read]) -> bool:
+    """Compute `node` inside every reader, at every index it is read at; False (and nothing done) where one does not fit."""
+    for read in reads:
+        why = _why_not(node, read, reads)
+        if why is not None:
+            _refuse(fusion, node, read.consumer, why)
+            return False
+    for read in reads:
+        assert isinstance(read.unit, Group) and read.index is not None
+        fitted = read.unit.fit(node, read.index)
+        if isinstance(fitted, str):
+            _refuse(fusion, node, read.consumer, fitted)
+            return False
+        read.unit.commit(node, read.index, fitted)
+        _read_operands(fusion, node, read.unit, read.index, read.masked)
+    return True
+
+
+def _why_not(node: Node, read: Read, reads: list[Read]) -> str | None:
+    """The reason why `node` cannot be computed for this read inside its reader; None where it can."""
+    if read.index is None or not isinstance(read.unit, Group):
+        return f"{read.consumer.op.name if read.consumer else 'the reader'} runs as a step of its own"
+    here = [r for r in reads if r.unit is read.unit]
+    heavy = is_slow(node) or isinstance(node.op.lowering, ReduceLowering)
+    if read.masked and heavy:
+        return "only a part of the reader's elements needs it"
+    if len({r.index for r in here}) > (1 if heavy else MAX_COPIES):
+        return "it is read at several places"
+    fitted = read.unit.fit(node, read.index)
+    return fitted if isinstance(fitted, str) else None
+
+
+def _host(fusion: Fusion, node: Node, value: Value, reads: list[Read], units: list[Unit]) -> Group | None:
+    """The first reader that can compute and store `node` on its way; other readers then load it."""
+    for unit in units:
+        if not isinstance(unit, Group):
+            continue
+        here = [r for r in reads if r.unit is unit]
+        at = next((r for r in here if not r.masked and r.index and covers(r.index, value.shape, unit.extents)), None)
+        if value.shape == () and not here[0].masked:
+            at = here[0]
+        others = [u for u in units if u is not unit]
+        if at is None or at.index is None or len(here) > 1 or _why_not(node, at, here) is not None or _follows(fusion, others, unit):
+            continue
+        fitted = unit.fit(node, at.index)
+        if isinstance(fitted, str):
+            continue
+        unit.commit(node, at.index, fitted)
+        unit.stores[value] = at.index
+        _read_operands(fusion, node, unit, at.index, False)
+        rest = [r for r in reads if r.unit is not unit]
+        _refuse_all(fusion, value, "it is stored once for several readers", rest)
+        return unit
+    return None
+
+
+def _follows(fusion: Fusion, starts: list[Unit], goal: Unit) -> bool:
+    """Whether `goal` runs after (or is) one of `starts`."""
+    seen: set[Unit] = set()
+    stack = list(starts)
+    while stack:
+        unit = stack.pop()
+        if unit is goal:
+            return True
+        if unit not in seen:
+            seen.add(unit)
+            stack += fusion.after.get(unit, ())
+    return False
+
+
+def _root(fusion: Fusion, value: Value) -> Group:
+    """A kernel that stores `value`: one with the same loops and a common operand, else a new one."""
+    node = fusion.producers.get(value)
+    kind = value.tensor_type
+    shape = tuple(1 if s == 0 else n for n, s in zip(kind.shape, kind.strides, strict=True))
+    order = _storage_order(kind)
+    domain = tuple(shape[d] for d in order if shape[d] != 1)
+    group = _beside(fusion, node, value, domain) if node else None
+    if group is None:
+        group = Group(len(fusion.units), fusion.graph.symbols, fusion.producers, domain=domain)
+        fusion.units.append(group)
+        group.levels = [[group.new_axis(n) for n in domain]]
+    index: list[Size] = [0] * len(shape)
+    for axis, d in zip(group.extents, [d for d in order if shape[d] != 1], strict=False):
+        index[d] = group.axis(axis)
+    at = tuple(index)
+    group.stores[value] = at
+    if node is None:
+        group.touched.add(value)
+        fusion.reads.setdefault(value, []).append(Read(group, at, False, None))
+    elif isinstance(node.op.lowering, Move):
+        _read_pieces(fusion, node, group, at, False)
+    else:
+        fitted = group.fit(node, at)
+        assert not isinstance(fitted, str), fitted
+        group.commit(node, at, fitted)
+        _read_operands(fusion, node, group, at, False)
+    return group
+
+
+def _beside(fusion: Fusion, node: Node, value: Value, domain: tuple[Size, ...]) -> Group | None:
+    """A kernel over the same loops that reads an operand of `node` too and does not run after a reader of it."""
+    readers = [r.unit for v in node.results for r in fusion.reads.get(v, [])]
+    operands = {a for a in node.args if isinstance(a, Value) and isinstance(a.type, TensorType)}
+    for unit in reversed(fusion.units[-16:]):
+        if not isinstance(unit, Group) or unit.domain != domain or not operands & unit.touched or not domain:
+            continue
+        if set(list(unit.extents)[: len(domain)]) != set(unit.levels[0]) or _follows(fusion, readers, unit):
+            continue
+        index = tuple(unit.axis(a) for a in list(unit.extents)[: len(domain)])
+        if not isinstance(node.op.lowering, ReduceLowering) or not isinstance(unit.fit(node, index), str):
+            return unit
+    return None
+
+
+def _storage_order(kind: TensorType) -> list[int]:
+    """Dimensions from the largest stride to the smallest, where that is certain; else as they are."""
+    dims = list(range(kind.ndim))
+    if all(isinstance(s, int) for s in kind.strides):
+        dims.sort(key=lambda d: -kind.strides[d])  # type: ignore[operator]
+    return dims
+
+
+def _stored_by(fusion: Fusion, value: Value, unit: Unit) -> None:
+    fusion.host[value] = unit
+    later = {r.unit for r in fusion.reads.get(value, []) if r.unit is not unit}
+    fusion.after.setdefault(unit, set()).update(later)
+
+
+def _refuse_all(fusion: Fusion, value: Value, reason: str, reads: list[Read]) -> None:
+    for read in reads:
+        _refuse(fusion, fusion.producers[value], read.consumer, reason)
+
+
+def _refuse(fusion: Fusion, producer: Node, consumer: Node | None, reason: str) -> None:
+    where = str(producer.where) if producer.where else ""
+    refusal = Refusal(_label(producer), _label(consumer) if consumer else "output", reason, where)
+    if refusal not in fusion.refusals[-8:]:
+        fusion.refusals.append(refusal)
+
+
+def _label(node: Node) -> str:
+    return f"%{node.results[0].name} {node.op.name}"
+
+
+def is_slow(node: Node) -> bool:
+    """Whether the node's expression holds a primitive far dearer than a load."""
+    if not isinstance(node.op.lowering, Scalar):
+        return False
+    if node.op not in _SLOW:
+        _SLOW[node.op] = bool(SLOW & primitives_of(node))
+    return _SLOW[node.op]
+
+
+_SLOW: dict[Op, bool] = {}
+
+
+def is_free(node: Node) -> bool:
+    """Whether computing the node again costs no more memory traffic than loading its result."""
+    if is_slow(node) or not isinstance(node.op.lowering, Scalar):
+        return False
+    big = [a for a in node.args if isinstance(a, Value) and isinstance(a.type, TensorType) and a.shape == node.results[0].shape]
+    size = node.results[0].dtype.itemsize
+    return len(big) == 0 or (len(big) == 1 and len(node.args) <= 2 and big[0].dtype.itemsize <= size)
+
+
+def _at_most(a: Size, b: Size) -> bool:
+    low = sizes.bounds(b - a)[0]
+    return low is not None and low >= 0
+
+
+def _axis_letter(symbols: tuple[str, ...]) -> str:
+    return "i" if not any(s.startswith("i") and s[1:].isdigit() for s in symbols) else "axis"
+

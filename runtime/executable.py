@@ -1,0 +1,196 @@
+"""Runs a Plan in Python: binds symbols, allocates, calls kernels by address, hands out the results.
+
+The oracle of the native entry, which runs the same Plan from flat tables. Compiles nothing; knows no Tensor.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from ..errors import ShapeError
+from ..ir import sizes
+from ..ir.graph import Graph
+from ..ir.interpret import concrete, interpret
+from ..ir.loops import Kernel
+from ..ir.plan import (
+    BufferView, ExternStep, FromArena, FromInput, FromOutput, GemmStep, KernelStep, Plan, PlanBuffer, PlanOutput, Refusal, ScalarInput,
+)  # fmt: skip
+from ..ir.run_op import run_op
+from ..ir.types import TensorType
+
+Array = np.ndarray[Any, Any]
+#: ``(kernel, flat arrays, values of its sizes, scalar arguments) -> status``
+RunKernel = Callable[[Kernel, Sequence[Array], Mapping[str, int], Sequence[Any]], int]
+
+_ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 4, ctypes.c_int64, ctypes.c_int64)
+_SCALAR = {"float": np.float64, "int": np.int64, "bool": np.int64}
+ALIGN = 64
+
+
+@dataclass(slots=True)
+class _Call:
+    """The memory of one call: a flat array per buffer."""
+
+    inputs: Sequence[Any]
+    values: dict[str, int]
+    arena: Array
+    outputs: dict[int, Array] = field(default_factory=dict)
+    flat: list[Array] = field(default_factory=list)
+
+
+class Executable:
+    """A compiled graph. `code` maps a kernel's name to its address, or is a function that runs a kernel (reference);
+    `owner` keeps the code alive."""
+
+    def __init__(self, plan: Plan, code: Mapping[str, int] | RunKernel, graph: Graph, owner: Any = None) -> None:
+        self.plan, self.graph, self.code, self.owner = plan, graph, code, owner
+        self.run_kernel: RunKernel = code if callable(code) else _by_address(code)
+
+    @property
+    def kernel_count(self) -> int:
+        """Number of kernels a call runs (matrix products and extern steps not counted)."""
+        return sum(isinstance(s, KernelStep) for s in self.plan.steps)
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Why neighbouring kernels were not fused."""
+        return self.plan.refusals
+
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
+        """The outputs for arrays and Python numbers as inputs; write-backs change the input arrays. Raises what an eager
+        run of the graph raises, and ShapeError where an input is not of its type."""
+        values = self._bind(inputs)
+        arena = aligned_bytes(sizes.evaluate(self.plan.arena, values))
+        call = _Call(inputs, values, arena)
+        for buffer in self.plan.buffers:
+            call.flat.append(self._memory(buffer, call))
+        for step in self.plan.steps:
+            if isinstance(step, KernelStep):
+                self._kernel(step, call)
+            elif isinstance(step, GemmStep):
+                _gemm(step, call)
+            else:
+                _extern(step, call)
+        fresh = iter(range(len(self.plan.outputs)))
+        return [self._output(o, call, fresh) for o in self.plan.outputs]
+
+    def _bind(self, inputs: Sequence[Any]) -> dict[str, int]:
+        if len(inputs) != len(self.plan.inputs):
+            raise TypeError(f"graph {self.plan.name} takes {len(self.plan.inputs)} inputs, not {len(inputs)}")
+        values = {}
+        for s in self.plan.symbols:
+            x = inputs[s.index]
+            values[s.name] = int(x if s.what == "value" else x.shape[s.dim] if s.what == "shape" else x.strides[s.dim] // x.itemsize)
+        for number, (x, kind) in enumerate(zip(inputs, self.plan.inputs, strict=True)):
+            if isinstance(kind, TensorType):
+                _check_input(number, x, kind, values)
+        return values
+
+    def _memory(self, buffer: PlanBuffer, call: _Call) -> Array:
+        place, dtype = buffer.place, buffer.dtype.np
+        count = sizes.evaluate(buffer.size, call.values)
+        if isinstance(place, FromInput):
+            return window(call.inputs[place.index], 0, (count,), (1,))
+        if isinstance(place, FromOutput):
+            call.outputs[place.index] = aligned_bytes(count * dtype.itemsize).view(dtype)
+            return call.outputs[place.index]
+        assert isinstance(place, FromArena)
+        start = sizes.evaluate(place.offset, call.values)
+        return call.arena[start : start + count * dtype.itemsize].view(dtype)
+
+    def _kernel(self, step: KernelStep, call: _Call) -> None:
+        kernel = step.kernel
+        scalars = [call.inputs[s.index] for s in step.scalars]
+        status = self.run_kernel(kernel, [call.flat[b] for b in step.buffers], call.values, scalars)
+        if status:
+            interpret(self.graph, call.inputs)  # raises what eager raises
+            error = kernel.errors[status - 1]
+            raise error.kind(error.message + (f" (at {error.where})" if error.where else ""))
+
+    def _output(self, output: PlanOutput, call: _Call, fresh: Any) -> Any:
+        if output.source is None:
+            assert isinstance(output.type, TensorType)
+            return _shaped(call.outputs[next(fresh)], output.type, 0, call.values)
+        source = call.inputs[output.source]
+        if output.offset is None:
+            return source
+        assert isinstance(output.type, TensorType)
+        shape, strides = concrete(output.type.shape, call.values), concrete(output.type.strides, call.values)
+        return window(source, sizes.evaluate(output.offset, call.values), shape, strides)
+
+
+def _check_input(number: int, x: Any, kind: TensorType, values: Mapping[str, int]) -> None:
+    shape = tuple(sizes.evaluate(n, values) for n in kind.shape)
+    strides = tuple(sizes.evaluate(s, values) for s in kind.strides)
+    same = x.shape == shape and x.dtype == kind.dtype.np
+    if not same or any(n > 1 and have != s * x.itemsize for n, s, have in zip(shape, strides, x.strides, strict=True) if x.size):
+        have = f"{x.dtype}{list(x.shape)} with strides {[s // x.itemsize for s in x.strides]}"
+        raise ShapeError(f"input {number} is {have}, but the graph was compiled for {kind}")
+
+
+def aligned_bytes(count: int) -> Array:
+    """`count` uninitialised bytes from an address that is a multiple of 64 on."""
+    raw = np.empty(count + ALIGN, np.uint8)
+    start = -raw.ctypes.data % ALIGN
+    return raw[start : start + count]
+
+
+def window(x: Array, offset: int, shape: Sequence[int], strides: Sequence[int]) -> Array:
+    """The memory of `x` from its first element on, seen through a window in elements."""
+    step = x.itemsize
+    moved = as_strided(x, (offset + 1,), (step,))[offset:] if offset else x
+    return as_strided(moved, tuple(shape), tuple(s * step for s in strides))
+
+
+def _shaped(flat: Array, kind: TensorType, offset: int, values: dict[str, int]) -> Array:
+    shape, strides = concrete(kind.shape, values), concrete(kind.strides, values)
+    return window(flat[offset:], 0, shape, strides) if flat.size else np.empty(shape, flat.dtype)
+
+
+def _view(view: BufferView, call: _Call) -> Array:
+    return _shaped(call.flat[view.buffer], view.type, sizes.evaluate(view.offset, call.values), call.values)
+
+
+def _gemm(step: GemmStep, call: _Call) -> None:
+    a, b, out = _view(step.a, call), _view(step.b, call), _view(step.out, call)
+    if step.out.type.dtype.is_half:
+        out[...] = np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(out.dtype)
+    else:
+        np.matmul(a, b, out=out)
+
+
+def _extern(step: ExternStep, call: _Call) -> None:
+    def argument(a: Any) -> Any:
+        return _view(a, call) if isinstance(a, BufferView) else call.inputs[a.index] if isinstance(a, ScalarInput) else a
+
+    attrs = {k: concrete(v, call.values) for k, v in step.attrs.items()}
+    with np.errstate(all="ignore"):
+        made = run_op(step.op, [argument(a) for a in step.args], attrs, [r.type.dtype for r in step.results])
+    for view, array in zip(step.results, made, strict=True):
+        _view(view, call)[...] = array
+
+
+def _by_address(code: Mapping[str, int]) -> RunKernel:
+    """A function that calls machine code through the kernel ABI, on one thread."""
+    entries = {name: _ENTRY(address) for name, address in code.items()}
+
+    def run(kernel: Kernel, buffers: Sequence[Array], values: Mapping[str, int], scalars: Sequence[Any]) -> int:
+        args = np.array([b.ctypes.data for b in buffers], np.uint64)
+        counts = np.array([values[s] for s in kernel.sizes], np.int64)
+        words = np.array([_SCALAR[p.kind](x).view(np.int64) for p, x in zip(kernel.scalars, scalars, strict=True)], np.int64)
+        scratch = aligned_bytes(scratch_bytes(kernel, values))
+        pointers = [x.ctypes.data for x in (args, counts, words, scratch)]
+        return int(entries[kernel.name](*pointers, 0, 1))
+
+    return run
+
+
+def scratch_bytes(kernel: Kernel, values: Mapping[str, int]) -> int:
+    """Bytes of scratch one thread needs: every area at a multiple of 64."""
+    return sum(-(-sizes.evaluate(s.size, values) * s.dtype.itemsize // ALIGN) * ALIGN for s in kernel.scratch)
