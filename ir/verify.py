@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from ..errors import FusewireError, VerifyError
 from . import sizes, solve
 from .dtypes import DType
 from .graph import Graph, Node, Value, View
+from .op import Op
 from .promote import target_dtype
 from .text import attr_text, node_text
 from .types import ScalarType, TensorType
@@ -101,6 +106,8 @@ class _Verifier:
             self.define(value, before + 1)
 
     def types(self, node: Node) -> None:
+        count = _operand_count(node.op)
+        self.require(count in (None, len(node.args)), f"{node.op.name} takes {count} operands, not {len(node.args)}")
         types = tuple(a.type if isinstance(a, Value) else a for a in node.args)
         target = target_dtype(node.op, types)
         chosen = range(len(types)) if node.op.promote is None or node.op.promote.operands is None else node.op.promote.operands
@@ -157,6 +164,20 @@ class _Verifier:
         outside = sizes.bounds(view.offset + last - high)[0], sizes.bounds(low - view.offset - first)[0]
         empty = any(n == 0 for n in view.shape)
         self.require(empty or not any(x is not None and x > 0 for x in outside), f"{place} leaves the storage of %{source.name}")
+
+
+@lru_cache(maxsize=None)
+def _operand_count(op: Op) -> int | None:
+    """How many operands the record's kernel takes; None where that varies."""
+    if isinstance(op.eager, np.ufunc):
+        return op.eager.nin
+    try:
+        kinds = [(p.kind, p.default) for p in inspect.signature(op.eager).parameters.values()]
+    except (TypeError, ValueError):
+        return None
+    plain = [default for kind, default in kinds if kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)]
+    varies = any(kind is inspect.Parameter.VAR_POSITIONAL for kind, _ in kinds)
+    return None if varies or any(d is not inspect.Parameter.empty for d in plain) else len(plain)
 
 
 def _reach(shape: tuple[sizes.Size, ...], strides: tuple[sizes.Size, ...]) -> tuple[sizes.Size, sizes.Size]:

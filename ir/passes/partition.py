@@ -133,9 +133,11 @@ class _Cut:
     def take(self, value: Value) -> None:
         """Compute `value` in the backward graph, from what is at hand."""
         node = self.made_by.get(value)
+        if value in self.saved:
+            return
         if node is None:
             self.inputs.add(value)
-        elif value not in self.saved and node not in self.again:
+        elif node not in self.again:
             self.again.add(node)
             for a in node.args:
                 if isinstance(a, Value):
