@@ -182,6 +182,7 @@ def _power(f: Real, x: str, y: str, precise: bool) -> str:
     a = f.abs(x)
     high, low = _log2_exact(f, a) if precise else _log2_short(f, a)
     high = f.select(f.is_("oeq", a, f.c(0.0)), f.c(-_INF), f.select(f.is_("oeq", a, f.c(_INF)), f.c(_INF), high))
+    high = f.select(f.is_("uno", a, a), a, high)
     e = f.mul(y, high)
     rest = f.fma(y, high, f.neg(e))
     rest = f.fma(y, low, rest) if low else rest
@@ -245,23 +246,41 @@ def _log2_exact(f: Real, a: str) -> tuple[str, str]:
 
 # ---- remainder ----------------------------------------------------------------------------------------------------------
 def python_mod(f: Real, a: str, b: str) -> str:
-    """``a % b`` as Python has it, exact: sign of `b`, NaN for a zero divisor or an infinite dividend."""
+    """``a % b`` as Python has it, exact: sign of `b`, NaN for a zero divisor or an infinite dividend. f32 goes through f64."""
+    if f.single:
+        wide = Real(f.lanes, "double")
+        x, y = (f.lanes.convert("fpext", "float", "double", v) for v in (a, b))
+        return f.lanes.convert("fptrunc", "double", "float", _python_mod(wide, x, y, 8))
+    return _python_mod(f, a, b, 48)
+
+
+def _python_mod(f: Real, a: str, b: str, most: int) -> str:
     lanes, d = f.lanes, f.abs(b)
     bad = lanes.op("or", "i1", f.is_("oeq", d, f.c(0.0)), f.is_("oeq", f.abs(a), f.c(_INF)))
     r = f.select(bad, f.c(_NAN), f.abs(a))
-    many = f.is_("oge", f.mul(r, f.c(2.0 ** -(f.mantissa - 2))), d)
-    rounds = lanes.w.let(f"select i1 {_any(lanes, many)}, i64 {16 if f.single else 48}, i64 1")
+    many = f.is_("oge", f.mul(r, f.c(2.0**-48)), d)
+    rounds = lanes.w.let(f"select i1 {_any(lanes, many)}, i64 {most}, i64 1")
     loop = lanes.w.open_loop("0", rounds, 1, [(lanes.type(f.e), r)], nonempty=True)
-    q = lanes.call("llvm.trunc", f.e, f.clamp(f.div(loop.carried[0], d), 0.0, 2.0 ** (100 if f.single else 900)))
-    left = f.fma(f.neg(q), d, loop.carried[0])
-    left = f.select(f.is_("olt", left, f.c(0.0)), f.add(left, d), left)
-    r = lanes.w.close_loop(loop, [left])[0]
-    r = f.select(f.is_("oge", r, d), f.sub(r, d), r)
+    r = lanes.w.close_loop(loop, [_remainder_step(f, loop.carried[0], d)])[0]
+    r = f.select(f.is_("olt", r, f.c(0.0)), f.add(r, d), r)
     r = f.select(f.is_("oeq", d, f.c(_INF)), f.select(bad, f.c(_NAN), f.abs(a)), r)
     r = f.copysign(r, a)
     crossed = f.both(f.is_("one", r, f.c(0.0)), f.is_("olt", f.mul(f.copysign(f.c(1.0), r), b), f.c(0.0)))
     r = f.select(crossed, f.add(r, b), r)
     return f.select(f.is_("oeq", r, f.c(0.0)), f.copysign(f.c(0.0), b), r)
+
+
+def _remainder_step(f: Real, r: str, d: str) -> str:
+    """`r` less a multiple of `d` that leaves at most d / 2, or 2 ** -49 of `r`. The quotient keeps 49 bits: so the product is exact."""
+    far = f.mul(d, f.c(2.0**700))
+    farther = f.mul(far, f.c(2.0**700))
+    size = f.abs(r)
+    d = f.select(f.is_("oge", size, farther), farther, f.select(f.is_("oge", size, far), far, d))
+    q = f.div(r, d)
+    short = f.from_bits(f.iop("and", f.iop("add", f.as_bits(q), f.ic(8)), f.ic(-16)))
+    near = f.lanes.call("llvm.roundeven", f.e, q)
+    q = f.select(f.is_("olt", f.abs(q), f.c(2.0**48)), near, short)
+    return f.fma(f.neg(q), d, r)
 
 
 def _any(lanes: Lanes, value: str) -> str:
