@@ -43,7 +43,6 @@ def compile_graph(graph: Graph, *, backend: str = "cpu") -> Executable:
         from .backends.reference import run_kernel
 
         return Executable(made.plan, run_kernel, made.optimised)
-    from .backends.cpu.compile import compile_kernels
+    from .backends.cpu.module import compile_kernels
 
-    code = compile_kernels(made.kernels)
-    return Executable(made.plan, code.addresses, made.optimised, code)
+    return Executable(made.plan, compile_kernels(made.kernels), made.optimised)

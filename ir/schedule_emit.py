@@ -85,6 +85,8 @@ class Emitter:
         for axes in inner:
             blocks.append(Block(blocks[-1], blocks[-1].axes | set(axes)))
         for v in together:
+            self._hoist(v, self.group.stores[v], blocks[-1], set())
+        for v in together:
             at = self.group.stores[v]
             name = self.value(v, at, None, blocks[-1])
             if v not in self.stored:
@@ -113,6 +115,20 @@ class Emitter:
         while block.parent is not None and axes <= block.parent.axes:
             block = block.parent
         return block
+
+    def _hoist(self, v: Value, index: At, block: Block, seen: set[Any]) -> None:
+        """Emit every reduction that `v` at `index` needs outside of `block`, before the loop of `block` begins."""
+        node = self.producers.get(v)
+        if node is None or (v, index) in seen or not self.group.computes(v) or block.find(("kept", (v, index))):
+            return
+        seen.add((v, index))
+        if isinstance(node.op.lowering, ReduceLowering):
+            if self._place(block, self._axes(index)) is not block:
+                self.value(v, index, None, block)
+            return
+        for operand, at, masked in self.group.reads(node, index):
+            if not masked:
+                self._hoist(operand, at, block, seen)
 
     def value(self, v: Value, index: At, mask: Mask | None, block: Block) -> str:
         """The name of `v` at `index`; statements go to the outermost block that knows the index."""
@@ -361,11 +377,15 @@ class Emitter:
         axes = list(self.group.reduce_axes(node, index, block.axes))
         operand = node.args[0]
         assert isinstance(operand, Value)
-        inside = Block(block, block.axes | set(axes))
-        inner = self.value(operand, self.group.reduced_index(node, index, axes), mask, inside)
+        inside = Block(block, block.axes | set(axes)) if axes else block
+        at = self.group.reduced_index(node, index, axes)
+        self._hoist(operand, at, inside, set())
+        inner = self.value(operand, at, mask, inside)
         s = self._builder(node, result.dtype, index, mask, inside)
         acc = compute_dtype(result.dtype)
         value = s.cast(s.cast(inner, compute_dtype(operand.dtype)), acc)
+        if not axes:
+            return s.cast(value, result.dtype)
         name = self.names.fresh(acc)
         order = tuple(Axis(a, self.group.extents[a]) for a in axes)
         block.out.append(Reduce(order, tuple(inside.out), (Acc(name, lowering.combine, value, acc),)))

@@ -115,6 +115,20 @@ class Group:
         out = (self.axis(loop[d]) if d in loop else next(kept) for d in range(len(operand.shape)))
         return tuple(0 if n == 1 else i for i, n in zip(out, operand.shape, strict=True))
 
+    def reads(self, node: Node, index: Index) -> list[tuple[Value, Index, bool]]:
+        """The tensors that `node` reads when computed at `index`: (value, index, whether only under a condition)."""
+        lowering = node.op.lowering
+        args = [a if isinstance(a, Value) and isinstance(a.type, TensorType) else None for a in node.args]
+        if isinstance(lowering, Move):
+            found = [(p.operand, p.index, p.condition is not None) for p in pieces(node, index)]
+            return [r for r in found if r[0] in args]
+        if isinstance(lowering, ReduceLowering) and args[0] is not None:
+            return [(args[0], self.reduced_index(node, index, self.reduce_axes(node, index, frozenset())), False)]
+        if isinstance(lowering, Gather) and args[0] is not None and args[1] is not None:
+            dim, (symbol, _) = node.attrs[lowering.dim_attr], self.position(node, index)
+            return [(args[1], index, False), (args[0], (*index[:dim], symbol, *index[dim + 1 :]), False)]
+        return [(a, broadcast(index, a.shape), False) for a in args if a is not None]
+
     def fit(self, node: Node, index: Index) -> Fit | str:
         """How `node` can be computed at `index` in this kernel, or the reason why it cannot. Changes nothing."""
         own = self.axes(index)
@@ -276,13 +290,7 @@ def _move(fusion: Fusion, node: Node) -> None:
         _stored_by(fusion, result, unit)
     for read in fusion.reads.get(result, []):
         if read.index is not None and isinstance(read.unit, Group):
-            _read_pieces(fusion, node, read.unit, read.index, read.masked)
-
-
-def _read_pieces(fusion: Fusion, node: Node, group: Group, index: Index, masked: bool) -> None:
-    for piece in pieces(node, index):
-        if isinstance(piece.operand, Value):
-            _read(fusion, piece.operand, Read(group, piece.index, masked or piece.condition is not None, node))
+            _read_operands(fusion, node, read.unit, read.index, read.masked)
 
 
 def _read(fusion: Fusion, value: Value, read: Read) -> None:
@@ -296,19 +304,8 @@ def _read(fusion: Fusion, value: Value, read: Read) -> None:
 
 
 def _read_operands(fusion: Fusion, node: Node, group: Group, index: Index, masked: bool) -> None:
-    lowering = node.op.lowering
-    if isinstance(lowering, ReduceLowering):
-        axes = group.reduce_axes(node, index, frozenset())
-        _read(fusion, node.args[0], Read(group, group.reduced_index(node, index, axes), masked, node))  # type: ignore[arg-type]
-    elif isinstance(lowering, Gather):
-        symbol, _ = group.position(node, index)
-        dim = node.attrs[lowering.dim_attr]
-        _read(fusion, node.args[1], Read(group, index, masked, node))  # type: ignore[arg-type]
-        _read(fusion, node.args[0], Read(group, (*index[:dim], symbol, *index[dim + 1 :]), masked, node))  # type: ignore[arg-type]
-    else:
-        for a in node.args:
-            if isinstance(a, Value) and isinstance(a.type, TensorType):
-                _read(fusion, a, Read(group, broadcast(index, a.shape), masked, node))
+    for value, at, part in group.reads(node, index):
+        _read(fusion, value, Read(group, at, masked or part, node))
 
 
 def _place(fusion: Fusion, node: Node) -> None:
@@ -415,12 +412,11 @@ def _root(fusion: Fusion, value: Value) -> Group:
     if node is None:
         group.touched.add(value)
         fusion.reads.setdefault(value, []).append(Read(group, at, False, None))
-    elif isinstance(node.op.lowering, Move):
-        _read_pieces(fusion, node, group, at, False)
     else:
-        fitted = group.fit(node, at)
-        assert not isinstance(fitted, str), fitted
-        group.commit(node, at, fitted)
+        if not isinstance(node.op.lowering, Move):
+            fitted = group.fit(node, at)
+            assert not isinstance(fitted, str), fitted
+            group.commit(node, at, fitted)
         _read_operands(fusion, node, group, at, False)
     return group
 

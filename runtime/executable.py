@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -28,6 +28,12 @@ Array = np.ndarray[Any, Any]
 #: ``(kernel, flat arrays, values of its sizes, scalar arguments) -> status``
 RunKernel = Callable[[Kernel, Sequence[Array], Mapping[str, int], Sequence[Any]], int]
 
+class Code(Protocol):
+    """Machine code of kernels: the address of each by name."""
+
+    def __getitem__(self, name: str) -> int: ...
+
+
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 4, ctypes.c_int64, ctypes.c_int64)
 _SCALAR = {"float": np.float64, "int": np.int64, "bool": np.int64}
 ALIGN = 64
@@ -45,11 +51,10 @@ class _Call:
 
 
 class Executable:
-    """A compiled graph. `code` maps a kernel's name to its address, or is a function that runs a kernel (reference);
-    `owner` keeps the code alive."""
+    """A compiled graph. `code` gives a kernel's address for its name, or is a function that runs a kernel (reference)."""
 
-    def __init__(self, plan: Plan, code: Mapping[str, int] | RunKernel, graph: Graph, owner: Any = None) -> None:
-        self.plan, self.graph, self.code, self.owner = plan, graph, code, owner
+    def __init__(self, plan: Plan, code: Code | RunKernel, graph: Graph) -> None:
+        self.plan, self.graph, self.code = plan, graph, code
         self.run_kernel: RunKernel = code if callable(code) else _by_address(code)
 
     @property
@@ -176,9 +181,8 @@ def _extern(step: ExternStep, call: _Call) -> None:
         _view(view, call)[...] = array
 
 
-def _by_address(code: Mapping[str, int]) -> RunKernel:
+def _by_address(code: Code) -> RunKernel:
     """A function that calls machine code through the kernel ABI, on one thread."""
-    entries = {name: _ENTRY(address) for name, address in code.items()}
 
     def run(kernel: Kernel, buffers: Sequence[Array], values: Mapping[str, int], scalars: Sequence[Any]) -> int:
         args = np.array([b.ctypes.data for b in buffers], np.uint64)
@@ -186,7 +190,7 @@ def _by_address(code: Mapping[str, int]) -> RunKernel:
         words = np.array([_SCALAR[p.kind](x).view(np.int64) for p, x in zip(kernel.scalars, scalars, strict=True)], np.int64)
         scratch = aligned_bytes(scratch_bytes(kernel, values))
         pointers = [x.ctypes.data for x in (args, counts, words, scratch)]
-        return int(entries[kernel.name](*pointers, 0, 1))
+        return int(_ENTRY(code[kernel.name])(*pointers, 0, 1))
 
     return run
 
