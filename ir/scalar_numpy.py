@@ -103,8 +103,8 @@ def compute_dtype(op: Op, types: Sequence[Any], results: Sequence[TensorType]) -
     """The dtype in which a pointwise op's constants and weak operands live: that of its promoted operands, else of its
     first tensor operand, else of its result."""
     target = target_dtype(op, tuple(types))
-    if target is not None:
-        return target
+    if target is not None or op.promote is not None:
+        return target or results[0].dtype
     return next((t.dtype for t in types if isinstance(t, TensorType)), results[0].dtype)
 
 
