@@ -94,16 +94,16 @@ def twice_is_once(m: Match) -> Right:
     return m[0] if m.inner(0, m.op.name) is not None else None
 
 
-# |-x| -> |x|
+# |-x| -> |x|    (not unsigned: -1 is 255 there)
 @rule(RULES, "abs")
 def absolute_of_negative(m: Match) -> Right:
     inner = m.inner(0, "neg")
-    return None if inner is None else Call("abs", inner.args, {})
+    return None if inner is None or inner.results[0].dtype.kind == "u" else Call("abs", inner.args, {})
 
 
-# f(x) -> x where the result has the type of x: such calls move nothing and round nothing. (For reshaping by reordering
-# dimensions the type is not enough: see identity_permute.)
-@rule(RULES, "cast", "contiguous", "view", "expand", "sum_to")
+# f(x) -> x where the result has the type of x: such calls move nothing and round nothing. (For reordered dimensions the
+# type is not enough: see identity_permute. A sum over nothing still turns -0.0 into 0.0.)
+@rule(RULES, "cast", "contiguous", "view", "expand")
 def same_type(m: Match) -> Right:
     return m[0]
 

@@ -36,7 +36,8 @@ def fold(graph: Graph) -> Graph:
             fills[made] = number
         return made
 
-    made = rewrite(graph, visit)
+    with np.errstate(all="ignore"):
+        made = rewrite(graph, visit)
     return made if changed else graph
 
 
@@ -58,8 +59,7 @@ def _folded(node: Node, args: tuple[Any, ...], fills: dict[Value, Any]) -> Any:
     if not isinstance(node.op.lowering, Scalar) or _has_sizes(tuple(node.attrs.values())) or _reads_position(node, len(args)):
         return None
     arrays = [np.asarray(fills[a]).astype(a.dtype.np) if isinstance(a, Value) else a for a in args]
-    with np.errstate(all="ignore"):
-        return run_op(node.op, arrays, node.attrs, (type.dtype,))[0].item()
+    return run_op(node.op, arrays, node.attrs, (type.dtype,))[0].item()
 
 
 def _has_sizes(attr: Any) -> bool:
