@@ -53,7 +53,7 @@ def _polynomial(coefficients: tuple[float, ...], x: Any) -> Any:
 def erf(x: Any) -> np.ndarray:
     """The error function, computed in float64 (within 1 ulp), returned in the floating dtype of `x`."""
     x = np.asarray(x)
-    wide = np.abs(x.astype(np.float64, order="K"))
+    wide = np.asarray(np.abs(x)).astype(np.float64)
     out = np.where(np.isnan(wide), np.nan, 1.0)
     part = wide < 0.84375
     t = wide[part]

@@ -80,6 +80,8 @@ def _python(x: Any) -> type:
 
 
 def _where_eager(c: Any, x: Any, y: Any) -> Any:
+    if c.dtype.kind != "b":
+        raise TypeError("bool condition expected")
     if not isinstance(x, np.ndarray) and not isinstance(y, np.ndarray):
         x = dtypes.result_type((), (), (type(x), type(y))).np.type(x)
     return np.where(c, x, y)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import DTypeError
 from .. import dtypes, layout, numpy_math
-from ..op import Effects, Op, Sample
+from ..op import Effects, Op, Sample, is_scalar
 from ..types import TensorType
 from .compare import eq, ge, gt, le, logical_and, logical_or, lt, where
 from .creation import filled, zeros_like
@@ -204,17 +204,22 @@ def _pow_scalar(s: Any, x: Any, y: Any) -> Any:
     return s.select(s.lt(y, zero), s.select(s.eq(x, one), one, minus), out)
 
 
+def _is_weak(x: Any) -> bool:
+    """Whether a gradient rule sees a Python number or a graph scalar."""
+    return is_scalar(getattr(x, "type", x))
+
+
 def _pow_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
     gx = gy = None
     if need[0]:
         if isinstance(y, (int, float)):
             gx = zeros_like(g) if y == 0 else mul(g, mul(pow(x, y - 1), y))
         else:
+            y = filled(g, (), y) if _is_weak(y) else y
             gx = where(eq(y, 0), 0.0, mul(g, mul(y, pow(x, sub(y, 1)))))
-    if need[1]:
-        flat = logical_and(eq(x, 0), ge(y, 0)) if not isinstance(x, (int, float)) else ge(y, 0) if x == 0 else lt(y, y)
-        base = log(filled(y, y.shape, x)) if isinstance(x, (int, float)) else log(x)
-        gy = where(flat, 0.0, mul(g, mul(out, base)))
+    if need[1]:  # 0 to a power that is not negative is flat
+        x = filled(g, (), x) if _is_weak(x) else x
+        gy = where(logical_and(eq(x, 0), ge(y, 0)), 0.0, mul(g, mul(out, log(x))))
     return gx, gy
 
 
@@ -295,6 +300,8 @@ def _gelu_infer(x: TensorType, *, approximate: str = "none") -> tuple[TensorType
 
 
 def _gelu_eager(x: Any, *, approximate: str = "none") -> Any:
+    if x.dtype.kind != "f":
+        raise TypeError("floating array expected")
     if approximate == "none":
         return 0.5 * x * (1 + numpy_math.erf(x * math.sqrt(0.5)))
     if approximate == "tanh":
@@ -408,6 +415,8 @@ def _clamp_infer(x: TensorType, *, min: float | None = None, max: float | None =
 
 def _clamp_eager(x: Any, *, min: float | None = None, max: float | None = None) -> Any:
     low = x if min is None else np.maximum(x, min)
+    if min is None and max is None:
+        raise ValueError("clamp: at least one of min and max must be given")
     return low if max is None else np.minimum(low, max)
 
 

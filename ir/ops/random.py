@@ -33,7 +33,7 @@ def _check(op: str, state: TensorType, dtype: DType) -> None:
     if state.dtype is not dtypes.int64 or not layout.same_shape(state.shape, (2,)):
         raise ShapeError(f"{op}: the generator state must be i64[2], got {layout.describe(state)}")
     if not dtype.is_floating_point:
-        raise DTypeError(f"{op}: draws floating numbers, not {dtype.name}")
+        raise DTypeError(f"{op}: draws floating numbers, not {dtype.name} (state {layout.describe(state)})")
 
 
 def _draw_infer(op: str) -> Any:
@@ -56,6 +56,8 @@ def _rand_eager(state: Any, *, shape: tuple[int, ...], dtype: DType) -> Any:
 
 
 def _randn_eager(state: Any, *, shape: tuple[int, ...], dtype: DType) -> Any:
+    if not dtype.is_floating_point:
+        raise TypeError("floating dtype expected")
     pairs = _uniforms(state, 2 * math.prod(shape), dtypes.float64).reshape(-1, 2)
     out = np.sqrt(-2 * np.log1p(-pairs[:, 0])) * np.cos(2 * math.pi * pairs[:, 1])
     return out.astype(dtype.np).reshape(shape)
@@ -177,7 +179,9 @@ rng_advance = register(Op(
 
 
 def _dropout_infer(x: TensorType, state: TensorType, *, p: float) -> tuple[TensorType]:
-    _check("dropout", state, x.dtype)
+    _check("dropout", state, dtypes.float32)
+    if not x.dtype.is_floating_point:
+        raise DTypeError(f"dropout: not defined for {x.dtype.name} (got {layout.describe(x, state)})")
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: the probability must be between 0 and 1, got {p}")
     return (layout.elementwise("dropout", x.dtype, x),)

@@ -55,7 +55,7 @@ def reduction_samples(kinds: str, **attrs: Any) -> Any:
             yield Sample((x,), {"dim": dim, "keepdim": len(dim) == 2, **attrs})
         yield Sample((x.transpose(2, 0, 1),), {"dim": (0,), "keepdim": False, **attrs}, note="transposed")
         yield Sample((x[:, ::2],), {"dim": (1, 2), "keepdim": True, **attrs}, note="strided")
-        yield Sample((x[0, 0, 0],), {"dim": (), "keepdim": False, **attrs}, note="0-d")
+        yield Sample((x[0, 0, 0, ...],), {"dim": (), "keepdim": False, **attrs}, note="0-d")
         yield Sample((x[:, :0],), {"dim": (0,), "keepdim": False, **attrs}, note="empty result")
         for dtype in dtypes.ALL:
             if dtype.kind in kinds:

@@ -30,7 +30,7 @@ def _view_infer(x: TensorType, *, shape: tuple[Size, ...]) -> tuple[TensorType]:
 
 
 def _view_eager(x: Any, *, shape: tuple[int, ...]) -> Any:
-    return x.reshape(shape)  # never a copy: infer has refused what strides do not allow
+    return x.reshape(shape, copy=False)
 
 
 def _view_index(index: Any, shapes: Any, *, shape: tuple[Size, ...]) -> Any:
@@ -139,7 +139,7 @@ def _expand_infer(x: TensorType, *, shape: tuple[Size, ...]) -> tuple[TensorType
         keep = isinstance(n, int) and n == -1 and d >= lead
         if keep or layout.same(own, n):
             out.append(own)
-            strides.append(x.strides[d - lead] if d >= lead else 0)
+            strides.append(x.strides[d - lead] if d >= lead and not layout.is_one(own) else 0)
         elif layout.is_one(own) and not (isinstance(n, int) and n < 0):
             out.append(n)
             strides.append(0)
@@ -201,6 +201,8 @@ def _slice_infer(x: TensorType, *, dim: int, start: Size, stop: Size, step: int 
 
 
 def _slice_eager(x: Any, *, dim: int, start: int, stop: int, step: int = 1) -> Any:
+    if not 0 <= start <= stop <= x.shape[dim]:
+        raise ValueError("slice outside of the dimension")
     return x[(slice(None),) * dim + (slice(start, stop, step),)]
 
 
@@ -335,6 +337,8 @@ def _as_strided_infer(x: TensorType, *, shape: Any, strides: Any, offset: Size =
 
 def _as_strided_eager(x: Any, *, shape: Any, strides: Any, offset: int = 0) -> Any:
     step = x.itemsize
+    if offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) >= x.size and 0 not in shape:
+        raise ValueError("window outside of the array")
     return np.lib.stride_tricks.as_strided(x.reshape(-1)[offset:], shape, [s * step for s in strides])
 
 
