@@ -95,7 +95,8 @@ def _manager(level: int, passes: tuple[str, ...] | None, tm: Any) -> tuple[Any, 
     manager = builder.getModulePassManager() if passes is None else llvm.create_new_module_pass_manager()
     for name in passes or ():
         getattr(manager, f"add_{name}_pass")()
-    _managers[level, passes] = manager, builder, itertools.count(1)
+    if passes is not None:  # LLVM's own pipeline runs once only
+        _managers[level, passes] = manager, builder, itertools.count(1)
     return manager, builder
 
 

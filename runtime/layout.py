@@ -178,3 +178,8 @@ def type_versions() -> bool:
 
     changes = (lambda: setattr(Base, "mark", 2), lambda: setattr(Child, "mark", 3), lambda: setattr(Child, "other", 4))
     return all(look(c) for c in changes) and not look(lambda: None)
+
+
+def decref(address: int) -> None:
+    """Give up a reference that machine code owned."""
+    _api.Py_DecRef(ctypes.c_void_p(address))

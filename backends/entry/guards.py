@@ -1,0 +1,310 @@
+"""Guards and Sources -> rows. Everything is native but what has to call Python: those rows come first.
+
+In Python: SameStorage when a storage has changed since it last held; ClassAttrIs when a class on its MRO has changed since;
+a GradMode whose getter is not the runtime's; an Attr of an object whose type no guard names, or that the type's own
+attributes would hide; Equals and KeysAre over keys and values that are not of built-in types.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Callable, Sequence
+from types import CellType, MemberDescriptorType
+from typing import Any
+
+from ...errors import CompileError
+from ...runtime import gradmode, guard as g, layout, source as s
+from .frame import Frame
+
+_PLAIN = (bool, int, float, str, bytes, type(None))
+_MISSING = object()
+
+
+class GuardRows:
+    """Writes the rows of one variant's guards and loads. Needs the classes that `TensorIs` and `TypeIs` name to know slots."""
+
+    def __init__(self, frame: Frame, guards: Sequence[g.Guard]) -> None:
+        self.frame, self.guards = frame, guards
+        self.types: dict[s.Source, type] = {}
+        self.tensors: dict[s.Source, g.TensorIs] = {}
+        for x in guards:
+            if isinstance(x, g.TensorIs):
+                self.types[x.source], self.tensors[x.source] = x.cls, x
+            elif isinstance(x, g.TypeIs):
+                self.types[x.source] = x.cls
+        self._at: dict[s.Source, int] = {}
+        self._done: set[g.Guard] = set()
+        self._arrays: dict[s.Source, int] = {}
+        self._pinned: dict[s.Source, int] = {}
+
+    def emit(self, sources: Sequence[s.Source]) -> None:
+        """Rows of all guards: those that may run Python, then, with everything loaded anew, the others."""
+        versions: dict[type, list[g.ClassAttrIs]] = {}
+        for src in (*sources, *(x.source for x in self.guards if hasattr(x, "source"))):
+            self._pin(src)
+        for x in self.guards:
+            if isinstance(x, g.ClassAttrIs):
+                versions.setdefault(x.cls, []).append(x)
+            elif not self._native(x):
+                self._callback(x)
+        for cls, found in versions.items():
+            self._version(cls, found)
+        for x in self.guards:
+            if isinstance(x, g.SameStorage):
+                self._storage(x)
+        self._forget()
+        for x in self.guards:
+            if self._native(x) and not isinstance(x, (g.ClassAttrIs, g.SameStorage)):
+                self._guard(x)
+
+    def _forget(self) -> None:
+        self._at = dict(self._pinned)
+        self._done.clear()
+        self._arrays.clear()
+
+    # ---- sources ----
+    def word(self, source: s.Source) -> int:
+        """The frame word that holds the object found at `source` (borrowed)."""
+        at = self._at.get(source)
+        if at is None:
+            at = self._at[source] = self._load(source)
+        return at
+
+    def tensor(self, source: s.Source) -> int:
+        """The word with the array of the tensor at `source`, its data address in the word after it."""
+        at = self._arrays.get(source)
+        if at is not None:
+            return at
+        at = self._arrays[source] = self.frame.words(2)
+        known = self.tensors.get(source)
+        if known is not None:
+            self._done.add(known)
+            self.frame.row("tensor", at, self.word(source), self.frame.object(known.cls), self.frame.object(known.meta))
+        elif source in self.types:
+            self._need_type(source)
+            self.frame.row("array", at, self.word(source))
+        else:
+            raise CompileError(f"no guard says that {source.expr()} is a Tensor")
+        return at
+
+    def _load(self, source: s.Source) -> int:
+        frame = self.frame
+        if isinstance(source, s.Arg):
+            return source.index
+        if isinstance(source, s.Const):
+            return frame.const(frame.object(source.value))
+        base = self.word(source.base)
+        dest = frame.words()
+        if isinstance(source, s.InstanceDict):
+            frame.row("instance_dict", dest, base)
+        elif isinstance(source, s.Item):
+            self._item(source, dest, base)
+        elif isinstance(source, s.Cell):
+            frame.row("type", 0, base, frame.object(CellType))
+            frame.row("load", dest, base, layout.CELL)
+        else:
+            self._attr(source, dest, base)
+        return dest
+
+    def _item(self, source: s.Item, dest: int, base: int) -> None:
+        if type(source.key) is int and -(2**62) < source.key < 2**62:
+            self.frame.row("item", dest, base, self.frame.object(source.key), source.key)
+        else:
+            self.frame.row("dict_get", dest, base, self.frame.object(source.key))
+
+    def _attr(self, source: s.Attr, dest: int, base: int) -> None:
+        cls = self.types[source.base]
+        found = _class_attr(cls, source.name)
+        self._need_type(source.base)
+        if isinstance(found, MemberDescriptorType):
+            self.frame.row("load", dest, base, _slot(found))
+        else:
+            where = self.word(s.InstanceDict(source.base))
+            self.frame.row("dict_get", dest, where, self.frame.object(source.name))
+
+    def _need_type(self, source: s.Source) -> None:
+        check = self.tensors.get(source) or g.TypeIs(source, self.types[source])
+        if check not in self._done:
+            self._done.add(check)
+            self.frame.row("type", 0, self.word(source), self.frame.object(self.types[source]))
+            if isinstance(check, g.TensorIs):
+                self._done.discard(check)  # its meta is still to be looked at
+
+    def _pin(self, source: s.Source) -> None:
+        """Have Python load what rows cannot; the call owns such an object until it ends."""
+        if isinstance(source, (s.Arg, s.Const)) or source in self._pinned:
+            return
+        self._pin(source.base)
+        odd_attr = isinstance(source, s.Attr) and not self._attr_is_native(source)
+        if odd_attr or (isinstance(source, s.Item) and not _plain(source.key)):
+            at = self._pinned[source] = self.frame.owned()
+            self.frame.row("call", at, self.frame.object(_Loader(source)), 0, self.frame.nparams)
+
+    def _attr_is_native(self, source: s.Attr) -> bool:
+        cls = self.types.get(source.base)
+        if cls is None or cls.__getattribute__ is not object.__getattribute__:
+            return False
+        found = _class_attr(cls, source.name)
+        if isinstance(found, MemberDescriptorType):
+            return _slot(found) > 0
+        return not hasattr(type(found), "__set__") and cls.__dictoffset__ != 0
+
+    # ---- guards ----
+    def _native(self, x: g.Guard) -> bool:
+        if isinstance(x, g.ClassAttrIs):
+            return layout.type_versions()
+        if isinstance(x, g.GradMode):
+            return x.read is gradmode.get or getattr(x.read, "__wrapped__", None) is gradmode.get or x.read in NATIVE_GETTERS
+        if isinstance(x, g.SameStorage):
+            return all(src in self.tensors for group in x.classes for src in group)
+        if isinstance(x, g.Equals):
+            return type(x.value) in _PLAIN
+        if isinstance(x, g.KeysAre):
+            return all(map(_plain, x.keys))
+        return True
+
+    def _guard(self, x: g.Guard) -> None:
+        if x not in self._done:
+            self._done.add(x)
+            _ROWS[type(x)](self, x)
+
+    def _callback(self, x: g.Guard) -> None:
+        def ask(*args: Any) -> bool:
+            return g.holds(x, args)
+
+        self.frame.row("callback", 0, 0, self.frame.object(ask))
+
+    def _version(self, cls: type, found: list[g.ClassAttrIs]) -> None:
+        frame, row = self.frame, len(self.frame.rows)
+        if not layout.type_versions():
+            for x in found:
+                self._callback(x)
+            return
+        cached: list[Any] = []  # the word of the row that holds the version
+
+        def ask(*args: Any) -> bool:
+            _assign_version(cls)
+            now = layout.half(id(cls) + layout.TP_VERSION)
+            holds = all(x.check(args) for x in found)
+            if holds and cached:
+                cached[0][0] = now or -1
+            return holds
+
+        frame.row("version", 0, frame.object(cls), frame.object(ask), -1)
+        frame.patches.append((cached.append, row))
+
+    def _storage(self, x: g.SameStorage) -> None:
+        if not self._native(x):
+            return  # a callback row has been written
+        self._forget()
+        sources = [src for group in x.classes for src in group]
+        words = []
+        for src in sources:
+            self.tensor(src)
+            words.append(self.word(src))
+        frame = self.frame
+        seen = (ctypes.c_int64 * max(1, len(words)))()
+        frame.keep.append(seen)
+
+        def ask(*args: Any) -> bool:
+            holds = g.holds(x, args)
+            if holds:
+                seen[:] = [id(src.load(args).storage) for src in sources]
+            return holds
+
+        indices = frame.array([len(words), *words])
+        frame.row("storage", 0, indices, ctypes.addressof(seen), frame.object(ask))
+        self._forget()
+
+    # one method per native guard
+    def _tensor_is(self, x: g.TensorIs) -> None:
+        self.tensor(x.source)
+
+    def _type_is(self, x: g.TypeIs) -> None:
+        self.frame.row("type", 0, self.word(x.source), self.frame.object(x.cls))
+
+    def _is(self, x: g.Is) -> None:
+        if not (isinstance(x.source, s.Const) and x.source.value is x.value):
+            self.frame.row("is", 0, self.word(x.source), self.frame.object(x.value))
+
+    def _equals(self, x: g.Equals) -> None:
+        frame, at, value = self.frame, self.word(x.source), x.value
+        if value is None or isinstance(value, bool):
+            frame.row("is", 0, at, frame.object(value))
+        elif isinstance(value, float):
+            bits = struct.unpack("<q", struct.pack("<d", value))[0]
+            frame.row("float_nan" if value != value else "float_is", 0, at, bits)
+        elif isinstance(value, int) and -(2**63) <= value < 2**63:
+            frame.row("int_is", 0, at, value)
+        else:
+            frame.row("equal", 0, at, frame.object(value))
+
+    def _fits(self, x: g.FitsInt64) -> None:
+        self.integer(x.source)
+
+    def integer(self, source: s.Source) -> int:
+        """The word with the 64-bit value of the exact int at `source`."""
+        at = self.frame.words()
+        self.frame.row("int", at, self.word(source))
+        return at
+
+    def _length(self, x: g.LengthIs) -> None:
+        self.frame.row("length", 0, self.word(x.source), x.length)
+
+    def _keys(self, x: g.KeysAre) -> None:
+        self.frame.row("keys", 0, self.word(x.source), self.frame.object(tuple(x.keys)))
+
+    def _lacks(self, x: g.Lacks) -> None:
+        self.frame.row("lacks", 0, self.word(x.source), self.frame.object(x.key))
+
+    def _grad(self, x: g.GradMode) -> None:
+        self.frame.row("grad", 0, 0, int(x.enabled))
+
+
+#: other functions that answer what gradmode.get answers; their owner adds them
+NATIVE_GETTERS: set[Any] = set()
+
+_ROWS: dict[type, Callable[[GuardRows, Any], None]] = {
+    g.TensorIs: GuardRows._tensor_is, g.TypeIs: GuardRows._type_is, g.Is: GuardRows._is, g.Equals: GuardRows._equals,
+    g.FitsInt64: GuardRows._fits, g.LengthIs: GuardRows._length, g.KeysAre: GuardRows._keys, g.Lacks: GuardRows._lacks,
+    g.GradMode: GuardRows._grad,
+}  # fmt: skip
+
+
+class _Loader:
+    """Loads a source in Python; where nothing is found the result is this class, which no guard accepts."""
+
+    def __init__(self, source: s.Source) -> None:
+        self.source = source
+
+    def __call__(self, *args: Any) -> Any:
+        try:
+            return self.source.load(args)
+        except (KeyError, IndexError, AttributeError, ValueError, StopIteration):
+            return _Loader
+
+
+def _assign_version(cls: type) -> None:
+    """A look-up gives a changed class its new version number; this one finds nothing and so runs nobody's code."""
+    try:
+        type.__getattribute__(cls, "_fusewire_version")
+    except AttributeError:
+        pass
+
+
+def _plain(key: Any) -> bool:
+    return type(key) in _PLAIN
+
+
+def _class_attr(cls: type, name: str) -> Any:
+    return next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), _MISSING)
+
+
+def _slot(member: MemberDescriptorType) -> int:
+    """Byte offset of a ``__slots__`` member; -1 where that is no plain object slot."""
+    owner = member.__objclass__
+    try:
+        return layout.slot_offsets(owner).get(member.__name__, -1)
+    except (layout.LayoutError, TypeError, AttributeError):
+        return -1

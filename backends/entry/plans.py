@@ -1,0 +1,398 @@
+"""Plan -> rows of what happens on a hit: sizes, memory, steps, results. Knows NumPy and BLAS by address, no Tensor class.
+
+A matrix product goes to NumPy's own OpenBLAS where both operands are rows or columns in unit stride and f32 or f64; else,
+like every ExternStep, it is a Python call on arrays that the entry lays over the buffers.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ...errors import CompileError
+from ...ir import dtypes, plan as p, sizes as z
+from ...ir.loops import Kernel
+from ...ir.run_op import run_op
+from ...ir.types import ScalarType, TensorType
+from ...runtime.meta import Meta
+from ...runtime.source import Source
+from .frame import Frame
+from .guards import GuardRows
+
+#: elements touched (or multiplications / 8) from which the interpreter lock is let go: about 100 us
+LONG_STEP = 1 << 18
+
+
+class PlanRows:
+    """Writes the rows of one plan. `inputs` are the sources of the graph's inputs; guards have been written."""
+
+    def __init__(self, frame: Frame, guards: GuardRows, plan: p.Plan, code: Mapping[str, int], inputs: Sequence[Source]) -> None:
+        self.frame, self.guards, self.plan, self.code, self.sources = frame, guards, plan, code, inputs
+        self.known: dict[str, int] = {}  # symbols whose value the guards fix
+        self.symbols: dict[str, int] = {}  # word of each symbol
+        self.scalars: dict[int, int] = {}
+        self.objects: dict[int, int] = {}  # word of each input's object
+        self.arrays: dict[int, int] = {}  # word of each input's array
+        self._sizes: dict[z.Size, int] = {}
+        self.fresh: dict[int, int] = {}  # word of each fresh output's array
+        self.arena: int | None = None
+        self.python_runs = any(not self._is_native(s) for s in plan.steps)
+
+    # ---- before the hit ----
+    def load_inputs(self) -> None:
+        """Rows that bring inputs and symbols into the frame; they may still miss."""
+        for i, (type_, source) in enumerate(zip(self.plan.inputs, self.sources, strict=True)):
+            self.objects[i] = self.guards.word(source)
+            if isinstance(type_, ScalarType):
+                at = self.scalars[i] = self.frame.words()
+                self.frame.row(type_.kind, at, self.objects[i])
+            else:
+                self.arrays[i] = self.guards.tensor(source)
+        for s in self.plan.symbols:
+            self._symbol(s)
+
+    def _symbol(self, s: p.SymbolSource) -> None:
+        if s.what == "value":
+            self.symbols[s.name] = self.scalars[s.index]
+            return
+        known = self.guards.tensors.get(self.sources[s.index])
+        if known is None:
+            raise CompileError(f"no guard fixes the {s.what} of input {s.index} that gives the size {s.name}")
+        self.known[s.name] = (known.meta.shape if s.what == "shape" else known.meta.strides)[s.dim]
+        self.symbols[s.name] = self.frame.const(self.known[s.name])
+
+    # ---- sizes ----
+    def size(self, value: z.Size) -> int:
+        """The word with the value of a size."""
+        value = z.substitute(value, self.known)
+        if isinstance(value, int):
+            return self.frame.const(value)
+        at = self._sizes.get(value)
+        if at is None:
+            at = self._sizes[value] = self._polynomial(value)
+        return at
+
+    def _polynomial(self, value: z.Expr) -> int:
+        total: int | None = None
+        for mono, k in value.terms:
+            word: int | None = None if k == 1 and mono else self.frame.const(k)
+            for atom, power in mono:
+                factor = self._atom(atom)
+                for _ in range(power):
+                    word = factor if word is None else self._op("mul", word, factor)
+            total = word if total is None else self._op("add", total, word or self.frame.const(0))
+        return total if total is not None else self.frame.const(0)
+
+    def _atom(self, atom: z.Atom) -> int:
+        if isinstance(atom, z.Symbol):
+            try:
+                return self.symbols[atom.name]
+            except KeyError:
+                raise CompileError(f"the plan {self.plan.name} does not say where the size {atom.name} comes from") from None
+        return self._op(atom.fn, self.size(atom.a), self.size(atom.b))
+
+    def _op(self, op: str, a: int, b: int) -> int:
+        at = self.frame.words()
+        self.frame.row(op, at, a, b)
+        return at
+
+    def run(self, values: Sequence[z.Size]) -> int:
+        """The first of consecutive words that hold these sizes."""
+        values = [z.substitute(v, self.known) for v in values]
+        if all(isinstance(v, int) for v in values):
+            return self.frame.const_run([int(v) for v in values])  # type: ignore[arg-type]
+        zero, words = self.frame.const(0), [self.size(v) for v in values]
+        at = self.frame.words(len(words))
+        for i, word in enumerate(words):
+            self.frame.row("add", at + i, word, zero)
+        return at
+
+    # ---- memory ----
+    def allocate(self) -> None:
+        """Rows that make the fresh outputs and the arena."""
+        for n, out in enumerate(self.plan.outputs):
+            if out.source is None:
+                self.fresh[n] = self._new_array(out.type)
+        scratch = [scratch_bytes(s.kernel) for s in self.plan.steps if isinstance(s, p.KernelStep)]
+        total, self._scratch = self.plan.arena, self.frame.const(0)
+        most: z.Size = 0
+        for bytes_ in scratch:
+            most = z.maximum(most, bytes_)
+        if isinstance(total, int) and total == 0 and isinstance(most, int) and most == 0:
+            return
+        aligned = z.floordiv(total + 63, 64) * 64
+        self.frame.arena_at = self.frame.owned()
+        data = self.frame.words()
+        if data != self.frame.arena_at + 1:
+            raise CompileError("frame words of the arena do not follow each other")
+        self.arena = data
+        self.frame.row("arena", self.frame.arena_at, self.size(aligned + most))
+        self._scratch = self._op("add", data, self.size(aligned))
+
+    def _new_array(self, type_: Any) -> int:
+        if not isinstance(type_, TensorType):
+            raise CompileError(f"a fresh output of type {type_} has no memory form")
+        at = self.frame.owned()
+        self.frame.words()  # its data address
+        strides = 0 if type_.is_contiguous else self.run([s * type_.dtype.itemsize for s in type_.strides])
+        rank = len(type_.shape) | strides << 8
+        self.frame.row("alloc", at, self.frame.object(type_.dtype.np), rank, self.run(type_.shape))
+        return at
+
+    def address(self, buffer: int, offset: z.Size = 0) -> int:
+        """The word with the address of element `offset` of a buffer."""
+        b = self.plan.buffers[buffer]
+        if isinstance(b.place, p.FromInput):
+            base = self.arrays[b.place.index] + 1
+        elif isinstance(b.place, p.FromOutput):
+            base = self.fresh[b.place.index] + 1
+        else:
+            base = self._arena_address(b.place.offset)
+        if isinstance(offset, int) and offset == 0:
+            return base
+        return self._op("add", base, self.size(offset * b.dtype.itemsize))
+
+    def _arena_address(self, offset: z.Size) -> int:
+        if self.arena is None:
+            raise CompileError(f"the plan {self.plan.name} has buffers in an arena of no size")
+        key: Any = ("arena", offset)
+        if key not in self._sizes:
+            self._sizes[key] = self._op("add", self.arena, self.size(offset))
+        return self._sizes[key]
+
+    def owner(self, buffer: int) -> int:
+        """The word with the object that holds a buffer's memory."""
+        place = self.plan.buffers[buffer].place
+        if isinstance(place, p.FromInput):
+            return self.arrays[place.index]
+        if isinstance(place, p.FromOutput):
+            return self.fresh[place.index]
+        return self.frame.arena_at or 0
+
+    # ---- steps ----
+    def hold_inputs(self) -> None:
+        """Own what Python code, or another thread, could drop while the steps run."""
+        for i, word in list(self.arrays.items()):
+            at = self.frame.owned()
+            self.frame.row("hold", at, word)
+            self.arrays[i] = at
+            self.frame.words()
+            self.frame.row("add", at + 1, word + 1, self.frame.const(0))
+        for i, word in list(self.objects.items()):
+            at = self.objects[i] = self.frame.owned()
+            self.frame.row("hold", at, word)
+
+    def steps(self) -> None:
+        """Rows of all steps; runs of long native ones let the interpreter lock go."""
+        released = False
+        for number, step in enumerate(self.plan.steps):
+            emit = self._prepare(number, step)
+            wants = self._is_native(step) and self.releases(step)
+            if released and not self._is_native(step):
+                self.frame.row("restore")
+                released = False
+            if wants and not released:
+                self.frame.row("save")
+                released = True
+            emit()
+        if released:
+            self.frame.row("restore")
+
+    def releases(self, step: p.Step) -> bool:
+        """Whether a step is long enough to let other threads run."""
+        if isinstance(step, p.GemmStep):
+            shape = (*step.out.type.shape, step.a.type.shape[-1])
+            return (self._known(shape) or 0) >= LONG_STEP * 8
+        if isinstance(step, p.KernelStep):
+            return max((self._known((self.plan.buffers[b].size,)) or 0 for b in step.buffers), default=0) >= LONG_STEP
+        return False
+
+    def _known(self, sizes: Sequence[z.Size]) -> int | None:
+        total = 1
+        for s in sizes:
+            s = z.substitute(s, self.known)
+            if not isinstance(s, int):
+                return None
+            total *= s
+        return total
+
+    def _is_native(self, step: p.Step) -> bool:
+        return isinstance(step, p.KernelStep) or (isinstance(step, p.GemmStep) and _blas_operands(step) is not None)
+
+    def _prepare(self, number: int, step: p.Step) -> Callable[[], object]:
+        if isinstance(step, p.KernelStep):
+            return self._kernel(number, step)
+        if isinstance(step, p.GemmStep):
+            operands = _blas_operands(step)
+            return self._gemm(step, operands) if operands else self._python(_matmul, (step.a, step.b), (step.out,))
+        return self._python(_extern(step, _numbers(step.attrs, self.known)), step.args, step.results)
+
+    def _kernel(self, number: int, step: p.KernelStep) -> Callable[[], object]:
+        kernel = step.kernel
+        words = [self.address(b) for b in step.buffers]
+        words += [self.size(z.symbol(name)) for name in kernel.sizes]
+        words += [self.scalars[x.index] for x in step.scalars]
+        desc = self.frame.array([number, len(step.buffers), len(kernel.sizes), len(words), self._scratch, *words])
+        gather = self.frame.words(max(1, len(words)))
+        return lambda: self.frame.row("kernel", gather, self.code[kernel.name], desc)
+
+    def _gemm(self, step: p.GemmStep, operands: tuple[Any, ...]) -> Callable[[], object]:
+        function, (ta, lda), (tb, ldb), ldc = operands
+        a, b, out = step.a, step.b, step.out
+        m, n, k = a.type.shape[-2], b.type.shape[-1], a.type.shape[-1]
+        places = [self.address(x.buffer, x.offset) for x in (a, b, out)]
+        batch = list(zip(out.type.shape[:-2], *(_batch_strides(x.type, len(out.type.shape) - 2) for x in (a, b, out)), strict=True))
+        item = out.type.dtype.itemsize
+        count: z.Size = 1
+        for row in batch:
+            count = count * row[0]
+        rows = [self.size(v if i == 0 else v * item) for row in reversed(batch) for i, v in enumerate(row)]
+        words = [self.size(v) for v in (m, n, k, lda, ldb, ldc)]
+        is_f64 = int(out.type.dtype is dtypes.float64)
+        desc = self.frame.array([function, is_f64, ta, tb, *words, *places, len(batch), self.size(count), *rows])
+        return lambda: self.frame.row("gemm", 0, 0, desc)
+
+    def _python(self, function: Any, args: Sequence[Any], results: Sequence[p.BufferView]) -> Callable[[], object]:
+        operands = [*results, *args]
+        at = self.frame.owned(max(1, len(operands)))
+        views: list[tuple[int, int, int, int]] = []
+        for i, x in enumerate(operands):
+            if isinstance(x, p.BufferView):
+                dims, strides = self.run(x.type.shape), self.run([s * x.type.dtype.itemsize for s in x.type.strides])
+                writable = 0x400 if i < len(results) else 0
+                desc = self.frame.array([self.frame.object(x.type.dtype.np), len(x.type.shape), writable, dims, strides])
+                views.append((at + i, desc, self.address(x.buffer, x.offset), self.owner(x.buffer)))
+
+        def emit() -> None:
+            for view in views:
+                self.frame.row("view", *view)
+            for i, x in enumerate(operands):
+                if isinstance(x, p.ScalarInput):
+                    self.frame.row("hold", at + i, self.objects[x.index])
+                elif not isinstance(x, p.BufferView):
+                    self.frame.row("hold", at + i, self.frame.const(self.frame.object(x)))
+            self.frame.row("python", 0, self.frame.object(function), at, len(operands))
+
+        return emit
+
+    # ---- results ----
+    def results(self, metas: Sequence[Meta | None], grads: Sequence[bool], view_of: Callable[[int], Any]) -> tuple[int, int]:
+        """Rows that build the output objects: (first word, count). `view_of(n)` is a function of the viewed input."""
+        count = len(self.plan.outputs)
+        at = self.frame.owned(max(1, count))
+        order = sorted(range(count), key=lambda n: self.plan.outputs[n].source is None)  # borrowed ones before any allocation
+        for n in order:
+            out = self.plan.outputs[n]
+            if out.source is not None and out.offset is None:
+                self.frame.row("hold", at + n, self.objects[out.source])
+        for write in self.plan.writes:
+            self.frame.row("bump", 0, self.objects[write.target])
+        for n in order:
+            out = self.plan.outputs[n]
+            if out.source is None:
+                meta = metas[n]
+                self.frame.row(
+                    "make", at + n, self.fresh[n], 0 if meta is None else self.frame.object(meta), self.frame.object(bool(grads[n]))
+                )
+            elif out.offset is not None:
+                self.frame.row("call", at + n, self.frame.object(view_of(n)), self.objects[out.source], 1)
+        return at, count
+
+
+def scratch_bytes(kernel: Kernel) -> z.Size:
+    """Bytes of one thread's scratch: all areas in order, each at a multiple of 64 bytes."""
+    total: z.Size = 0
+    for s in kernel.scratch:
+        total = total + z.floordiv(s.size * s.dtype.itemsize + 63, 64) * 64
+    return total
+
+
+# ---- matrix products -----------------------------------------------------------------------------------------------
+@lru_cache(maxsize=1)
+def blas() -> dict[Any, int]:
+    """dtype -> address of cblas_?gemm with 64-bit sizes in the OpenBLAS of NumPy's wheel; empty where there is none."""
+    from numpy._core import _multiarray_umath as umath
+
+    library, found = ctypes.CDLL(umath.__file__), {}
+    for dtype, letter in ((dtypes.float32, "s"), (dtypes.float64, "d")):
+        for name in (f"scipy_cblas_{letter}gemm64_", f"cblas_{letter}gemm64_"):
+            if hasattr(library, name):
+                found[dtype] = int(ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0)
+                break
+    return found
+
+
+def _orient(t: TensorType) -> tuple[int, z.Size] | None:
+    """(CblasNoTrans or CblasTrans, leading dimension) of the last two dimensions; None where neither has unit stride."""
+    (rows, cols), (row, col) = t.shape[-2:], t.strides[-2:]
+    if _is(col, 1) or _is(cols, 1):
+        return 111, _leading(row, cols, rows)
+    if _is(row, 1) or _is(rows, 1):
+        return 112, _leading(col, rows, cols)
+    return None
+
+
+def _is(size: z.Size, value: int) -> bool:
+    return isinstance(size, int) and size == value
+
+
+def _leading(stride: z.Size, length: z.Size, count: z.Size) -> z.Size:
+    """BLAS wants at least the length of a row, also where there is only one row and its stride means nothing."""
+    return z.maximum(z.maximum(length, 1) if _is(count, 1) else z.maximum(stride, length), 1)
+
+
+def _blas_operands(step: p.GemmStep) -> tuple[Any, ...] | None:
+    """(function, (trans, ld) of a, of b, ld of out), or None where BLAS cannot take the operands as they lie."""
+    types = step.a.type, step.b.type, step.out.type
+    function = blas().get(types[2].dtype)
+    if function is None or any(t.dtype is not types[2].dtype or len(t.shape) < 2 for t in types):
+        return None
+    a, b, out = (_orient(t) for t in types)
+    if a is None or b is None or out is None or out[0] != 111 or not all(_dense(t) for t in types):
+        return None
+    return function, a, b, out[1]
+
+
+def _dense(t: TensorType) -> bool:
+    """Whether no row overlaps the next: an expanded matrix (stride 0 over several rows) is not for BLAS."""
+    return all(not (_is(s, 0) and not _is(n, 1)) for n, s in zip(t.shape[-2:], t.strides[-2:], strict=True))
+
+
+def _batch_strides(t: TensorType, rank: int) -> list[z.Size]:
+    own = [0 if _is(n, 1) else s for n, s in zip(t.shape[:-2], t.strides[:-2], strict=True)]
+    return [0] * (rank - len(own)) + own
+
+
+def _matmul(out: Any, a: Any, b: Any) -> None:
+    if out.dtype.kind == "V" or out.dtype in (np.dtype(np.float16), dtypes.bfloat16.np):
+        out[...] = np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(out.dtype)
+    else:
+        np.matmul(a, b, out=out)
+
+
+def _extern(step: p.ExternStep, attrs: Mapping[str, Any]) -> Callable[..., None]:
+    op, count = step.op, len(step.results)
+
+    def run(*operands: Any) -> None:
+        with np.errstate(all="ignore"):
+            found = run_op(op, operands[count:], attrs)
+            for place, value in zip(operands[:count], found, strict=True):
+                np.copyto(place, value, casting="unsafe")
+
+    return run
+
+
+def _numbers(value: Any, known: Mapping[str, int]) -> Any:
+    """Attributes with every size as a number; CompileError where one is known only at the call."""
+    if isinstance(value, z.Expr):
+        number = z.substitute(value, known)
+        if not isinstance(number, int):
+            raise CompileError(f"an op that runs in NumPy takes the size {value}, which is known at the call only")
+        return number
+    if isinstance(value, (tuple, list)):
+        return type(value)(_numbers(x, known) for x in value)
+    return {k: _numbers(x, known) for k, x in value.items()} if isinstance(value, dict) else value

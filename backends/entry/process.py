@@ -1,0 +1,164 @@
+"""The entry in this process: its code (compiled once, kept on disk), the table of C API addresses, the classes it builds.
+
+`configure` is called once with the Tensor class; `code` gives mapped entry code, from the disk cache where there is one. The
+first process ever compiles it without optimisation (about 10 ms); `warm` stores the optimised form (about 60 ms).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.util import source_hash
+from typing import Any
+
+import numpy as np
+
+from ... import knobs
+from ...errors import CompileError, LoadError
+from ...runtime import gradmode, layout, loader
+from . import words as w
+
+#: passes of the optimised form
+PASSES = ("sroa", "instruction_combine", "simplify_cfg")
+
+_FUNCTIONS = {
+    w.A_VECTORCALL: "PyObject_Vectorcall", w.A_DECREF: "Py_DecRef", w.A_DICT_GET: "PyDict_GetItemWithError",
+    w.A_DICT_HAS: "PyDict_Contains", w.A_DICT_NEXT: "PyDict_Next", w.A_SET_SIZE: "PySet_Size",
+    w.A_GET_DICT: "PyObject_GenericGetDict", w.A_ERR_CLEAR: "PyErr_Clear", w.A_EQUAL: "PyObject_RichCompareBool",
+    w.A_LONG_AS: "PyLong_AsLongLongAndOverflow", w.A_LONG_FROM: "PyLong_FromLongLong", w.A_TUPLE_NEW: "PyTuple_New",
+    w.A_TSS_GET: "PyThread_tss_get", w.A_SAVE: "PyEval_SaveThread", w.A_RESTORE: "PyEval_RestoreThread",
+    w.A_TP_ALLOC: "PyType_GenericAlloc",
+}  # fmt: skip
+
+_api = np.zeros(w.A_WORDS, np.int64)
+_keep: list[Any] = []
+_lock = threading.Lock()
+
+
+class Classes:
+    """What `configure` was told. `view`: ``(input tensor, meta, offset in elements) -> tensor`` sharing its storage."""
+
+    tensor: type | None = None
+    view: Callable[..., Any] | None = None
+
+
+def configure(tensor_cls: type, storage_cls: type, *, make_view: Callable[..., Any], make_meta: Callable[[Any, bool], Any]) -> None:
+    """Tell the entry which classes it builds, once, before the first `Variant`.
+
+    `tensor_cls` has the slots meta, _array, _storage, _offset, grad, _node; `storage_cls` the slot version.
+    `make_view(tensor, meta, offset)` and `make_meta(array, requires_grad)` are called where a result is a view, or has a
+    shape that no guard fixes. LayoutError where this interpreter is unknown.
+    """
+    layout.check()
+    need = layout.need
+    slots, storage = layout.slot_offsets(tensor_cls), layout.slot_offsets(storage_cls)
+    need({"meta", "_array", "_storage", "_offset", "grad", "_node"} <= slots.keys(), f"slots of {tensor_cls.__name__}")
+    npy = layout.numpy_api()
+    values = {which: layout.capi(name) for which, name in _FUNCTIONS.items()}
+    values |= {w.A_NONE: id(None), w.A_TRUE: id(True), w.A_FALSE: id(False), w.A_FLOAT: id(float), w.A_INT: id(int)}
+    values |= {w.A_NDARRAY: npy[layout.NPY_NDARRAY], w.A_NEW_ARRAY: npy[layout.NPY_NEW_FROM_DESCR]}
+    values |= {w.A_SET_BASE: npy[layout.NPY_SET_BASE], w.A_U8: id(np.dtype(np.uint8)), w.A_GRAD_KEY: gradmode.KEY}
+    values |= {w.A_TENSOR: id(tensor_cls), w.A_NEW_META: id(make_meta)}
+    values |= {w.A_S_META: slots["meta"], w.A_S_ARRAY: slots["_array"], w.A_S_STORAGE: slots["_storage"]}
+    values |= {w.A_S_OFFSET: slots["_offset"], w.A_S_GRAD: slots["grad"], w.A_S_NODE: slots["_node"]}
+    values[w.A_S_VERSION] = storage["version"]
+    for which, value in values.items():
+        _api[which] = value
+    _keep[:] = [tensor_cls, storage_cls, make_view, make_meta, np.dtype(np.uint8)]
+    Classes.tensor, Classes.view = tensor_cls, make_view
+
+
+def api_table() -> int:
+    """Address of the process table; CompileError before `configure`."""
+    if Classes.tensor is None:
+        raise CompileError("the native entry is not configured with a Tensor class")
+    return int(_api.ctypes.data)
+
+
+# ---- code ----------------------------------------------------------------------------------------------------------
+@lru_cache(maxsize=1)
+def _key() -> str:
+    """Names the entry's code: our sources, the Python in use, the processor."""
+    folder = os.path.dirname(__file__)
+    digest = b""
+    for name in ("words.py", "writer.py", "text.py", "text_guards.py", "text_steps.py"):
+        with open(os.path.join(folder, name), "rb") as f:
+            digest += source_hash(f.read())
+    tag = str(sys.implementation.cache_tag)
+    return source_hash(digest + tag.encode() + loader.cpu_key()).hex()
+
+
+def _path(level: int) -> str:
+    return os.path.join(knobs.cache_folder(), f"entry-{_key()}-{level}.blob")
+
+
+def _read(level: int) -> bytes | None:
+    if not knobs.disk_cache:
+        return None
+    try:
+        with open(_path(level), "rb") as f:
+            return f.read()
+    except OSError:
+        return None
+
+
+def _write(level: int, blob: bytes) -> None:
+    """Whole or not at all; a folder that cannot be written is no error."""
+    if not knobs.disk_cache:
+        return
+    try:
+        folder = knobs.cache_folder()
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=folder)
+        with os.fdopen(handle, "wb") as f:
+            f.write(blob)
+        os.replace(temporary, _path(level))
+    except OSError:
+        pass
+
+
+def build_blob(level: int) -> bytes:
+    """Compile the entry: level 0 takes some 10 ms, level 2 some 60 ms and saves about 20 ns a call."""
+    from .. import build
+    from .text import module_text
+
+    return build.build(module_text(), level=level, passes=PASSES if level else ())
+
+
+def warm() -> None:
+    """Put the optimised entry into the disk cache, for the processes to come."""
+    if _read(2) is None:
+        _write(2, build_blob(2))
+
+
+_blob: list[bytes] = []
+
+
+def map_code() -> Any:
+    """A fresh mapping of the entry's code (its own thunk slots)."""
+    from .. import build
+
+    with _lock:
+        if not _blob:
+            _blob.append(_find_blob())
+        return build.load(_blob[0])
+
+
+def _find_blob() -> bytes:
+    from .. import build
+
+    for level in (2, 0):
+        blob = _read(level)
+        if blob is not None:
+            try:
+                build.load(blob)
+                return blob
+            except LoadError:
+                continue  # damaged or another processor's: build it again
+    blob = build_blob(0)
+    _write(0, blob)
+    return blob

@@ -1,0 +1,250 @@
+"""Variants and entries: the tables that the native routine walks, and their owners. What callers of this package use.
+
+An `Entry` stands for one installed function; a `Variant` is one plan under one set of guards. The newest variant is tried
+first. A call that no variant takes goes to the dispatcher with its arguments as they came.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...errors import CompileError
+from ...ir.plan import Plan
+from ...runtime import guard as g, install, layout
+from ...runtime.meta import Meta
+from ...runtime.source import Source
+from . import process
+from . import words as w
+from .frame import Frame
+from .guards import GuardRows
+from .plans import PlanRows
+
+OnError = Callable[["Variant", tuple[Any, ...], int, int], Any]
+
+
+def parameters(function: types.FunctionType) -> tuple[str, ...]:
+    """Names in the order in which `runtime.source.Arg` numbers them: positional, keyword-only, ``*args``, ``**kwargs``."""
+    code = function.__code__
+    count = code.co_argcount + code.co_kwonlyargcount
+    count += bool(code.co_flags & inspect.CO_VARARGS) + bool(code.co_flags & inspect.CO_VARKEYWORDS)
+    return code.co_varnames[:count]
+
+
+class Variant:
+    """One compiled plan with its guards. `address` is its table, `hits` how many calls it has taken.
+
+    plan          what to run; `code` gives the address of each kernel by name, and is kept alive with `keep`
+    guards        all must hold; `sources[i]` is where graph input i comes from (numbers: Python float, int, bool)
+    function      the user's function: the variant is valid while its __code__, __defaults__ and __kwdefaults__ stay
+    tail          None: the call returns the one output, or a tuple of them; else ``tail(args, outputs)`` of two tuples
+    single        whether one output is returned bare (True) or in a tuple
+    output_metas  the Meta of each fresh output, None where its shape is known at the call only
+    on_error      ``(variant, args, status, step) -> result`` when a kernel returns nonzero; it should raise
+
+    CompileError where the plan cannot be run natively.
+    """
+
+    def __init__(
+        self, plan: Plan, code: Any, guards: Sequence[g.Guard], sources: Sequence[Source], function: types.FunctionType,
+        *, output_metas: Sequence[Meta | None], output_grads: Sequence[bool] = (), tail: Callable[..., Any] | None = None,
+        single: bool = True, on_error: OnError | None = None, keep: Any = None,
+    ) -> None:  # fmt: skip
+        self.plan, self.guards, self.function_code = plan, tuple(guards), function.__code__
+        self.nparams = len(parameters(function))
+        self._next: Variant | None = None
+        frame = Frame(self.nparams)
+        self._callee(frame, function)
+        grads = output_grads or [m is not None and m.requires_grad for m in output_metas]
+        self._program(frame, plan, code, sources, output_metas, grads, tail is not None, single)
+        self._finish(frame)
+        self._alive = (frame.keep, code, keep, tail, on_error, output_metas)
+        self._words[w.T_OWNER] = id(self)
+        self._words[w.T_ON_ERROR] = id(on_error or _no_handler)
+        self._words[w.T_TAIL] = id(tail) if tail else 0
+
+    def _callee(self, frame: Frame, function: types.FunctionType) -> None:
+        for name in ("__code__", "__defaults__", "__kwdefaults__"):
+            value = getattr(function, name)
+            if name == "__kwdefaults__" and value is not None:
+                continue  # a dict: its own values are read at every call
+            frame.row("callee", 0, layout.function_offsets()[name], frame.object(value) if value is not None else 0)
+
+    def _program(
+        self, frame: Frame, plan: Plan, code: Mapping[str, int], sources: Sequence[Source], metas: Sequence[Meta | None],
+        grads: Sequence[bool], has_tail: bool, single: bool,
+    ) -> None:  # fmt: skip
+        guards = GuardRows(frame, self.guards)
+        guards.emit(sources)
+        rows = PlanRows(frame, guards, plan, code, sources)
+        rows.load_inputs()
+        frame.row("begin")
+        if rows.python_runs or any(o.offset is not None for o in plan.outputs) or any(map(rows.releases, plan.steps)):
+            rows.hold_inputs()
+        rows.allocate()
+        rows.steps()
+        at, count = rows.results(metas, grads, lambda n: self._view(plan, n, metas[n]))
+        if single and count == 1 and not has_tail:
+            frame.row("ret", 0, at)
+            return
+        result = frame.owned()
+        frame.row("tuple", result, at, count)
+        frame.row("tail" if has_tail else "ret", 0, result)
+
+    def _view(self, plan: Plan, number: int, meta: Meta | None) -> Callable[[Any], Any]:
+        view, offset = process.Classes.view, plan.outputs[number].offset
+        if view is None or meta is None or not isinstance(offset, int):
+            raise CompileError(f"output {number} is a view of an input with sizes known at the call only")
+        return lambda tensor: view(tensor, meta, offset)
+
+    def _finish(self, frame: Frame) -> None:
+        rows = np.array(frame.rows, np.int64)
+        for accept, row in frame.patches:
+            accept(rows[row, 3:4])
+        arena_at = frame.arena_at if frame.arena_at is not None else frame.const(0)
+        consts = frame.constants()
+        table = np.zeros(w.T_WORDS, np.int64)
+        table[w.T_CONST_AT] = frame.array([at for at, _ in consts])
+        table[w.T_CONSTS] = frame.array([value for _, value in consts])
+        table[w.T_NCONSTS] = len(consts)
+        table[w.T_OWNED], table[w.T_NOWNED] = frame.array(frame.owned_words), len(frame.owned_words)
+        table[w.T_PROGRAM], table[w.T_ARENA_AT] = rows.ctypes.data, arena_at
+        self._words, self._rows, self.frame_words = table, rows, frame.size
+
+    @property
+    def address(self) -> int:
+        return int(self._words.ctypes.data)
+
+    @property
+    def hits(self) -> int:
+        """Calls that passed all guards."""
+        return int(self._words[w.T_HITS])
+
+    @property
+    def guard_text(self) -> str:
+        """All guards as one Python expression."""
+        return " and ".join(x.expr() for x in self.guards) or "True"
+
+    def failed_guard(self, args: Sequence[Any]) -> g.Guard | None:
+        """The first guard that does not hold for these bound arguments, by the Python oracle."""
+        number = g.first_failure(self.guards, args)
+        return None if number is None else self.guards[number]
+
+    def _follow(self, following: "Variant | None") -> None:
+        self._words[w.T_NEXT] = following.address if following else 0
+        self._next = following  # after the word: the old one may die here
+
+    def __del__(self) -> None:
+        arena = int(self._words[w.T_ARENA]) if hasattr(self, "_words") else 0
+        if arena:
+            self._words[w.T_ARENA] = 0
+            layout.decref(arena)
+
+
+def _no_handler(variant: Variant, args: tuple[Any, ...], status: int, step: int) -> Any:
+    error = variant.plan.steps[step].kernel.errors[status - 1]  # type: ignore[union-attr]
+    raise error.kind(error.message)
+
+
+class Entry:
+    """The native side of one compiled function.
+
+    `function` is a copy of the user's function whose calls run the variants; a call that none takes is
+    ``dispatcher(*args, **kwargs)``, and its result is the call's. Arguments that do not bind go to the dispatcher too (or,
+    for functions with ``*args`` or ``**kwargs``, raise the TypeError of a function of that signature).
+    """
+
+    def __init__(self, function: types.FunctionType, dispatcher: Callable[..., Any]) -> None:
+        self.variants: list[Variant] = []
+        self._original, self._dispatcher = function, dispatcher
+        names = parameters(function)
+        code = function.__code__
+        bare = not code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+        self._binder = None if bare else make_binder(function)
+        self._names = np.array([0 if i < code.co_posonlyargcount else id(n) for i, n in enumerate(names)] or [0], np.int64)
+        self._defaults = np.zeros(max(1, len(names)), np.int64)
+        table = self._words = np.zeros(w.E_WORDS, np.int64)
+        table[w.E_MISS], table[w.E_API] = id(dispatcher), process.api_table()
+        table[w.E_NPOS], table[w.E_NPARAMS] = code.co_argcount, len(names)
+        table[w.E_NAMES], table[w.E_DEFAULTS] = self._names.ctypes.data, self._defaults.ctypes.data
+        table[w.E_BIND] = id(self._binder) if self._binder else 0
+        table[w.E_NFRAME] = max(1, len(names))
+        self._read_defaults(function)
+        self.function: Any = _thunks().install(function, self.address, self)
+
+    def _read_defaults(self, function: types.FunctionType) -> None:
+        code, found = function.__code__, list(function.__defaults__ or ())
+        values = dict(zip(range(code.co_argcount - len(found), code.co_argcount), found, strict=True))
+        names = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+        for i, name in enumerate(names, code.co_argcount):
+            if name in (function.__kwdefaults__ or {}):
+                values[i] = function.__kwdefaults__[name]
+        self._defaults[:] = 0
+        for i, value in values.items():
+            self._defaults[i] = id(value)
+        self._held, self._read_from = values, _binding_of(function)
+        if self._binder is not None:
+            self._binder.__defaults__, self._binder.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
+
+    @property
+    def address(self) -> int:
+        return int(self._words.ctypes.data)
+
+    def add(self, variant: Variant) -> None:
+        """Put a variant in front of the others. ValueError where it was made for other parameters."""
+        if variant.nparams != int(self._words[w.E_NPARAMS]):
+            raise ValueError(f"a variant for {variant.nparams} parameters cannot serve a function of {self._words[w.E_NPARAMS]}")
+        if self._read_from != _binding_of(self.function):
+            self.clear()  # defaults or code were assigned meanwhile: the other variants belong to the old ones
+            self._read_defaults(self.function)
+        self._words[w.E_NFRAME] = max(int(self._words[w.E_NFRAME]), variant.frame_words)
+        variant._follow(self.variants[0] if self.variants else None)
+        self.variants.insert(0, variant)
+        self._words[w.E_FIRST] = variant.address
+
+    def clear(self) -> None:
+        """Forget all variants; running calls finish."""
+        self._words[w.E_FIRST] = 0
+        dropped, self.variants = self.variants, []
+        del dropped
+
+
+def _binding_of(function: types.FunctionType) -> tuple[Any, ...]:
+    return id(function.__code__), id(function.__defaults__), tuple(map(id, (function.__kwdefaults__ or {}).values()))
+
+
+def make_binder(function: types.FunctionType) -> Callable[..., tuple[Any, ...]]:
+    """A function of the same signature that returns its bound arguments as a tuple; its TypeErrors read as `function`'s."""
+    code = function.__code__
+    names = parameters(function)
+    count, only = code.co_argcount, code.co_kwonlyargcount
+    parts = list(names[:count])
+    if code.co_posonlyargcount:
+        parts.insert(code.co_posonlyargcount, "/")
+    rest = list(names[count + only :])
+    if code.co_flags & inspect.CO_VARARGS:
+        parts.append("*" + rest.pop(0))
+    elif only:
+        parts.append("*")
+    parts += names[count : count + only]
+    if rest:
+        parts.append("**" + rest[0])
+    scope: dict[str, Any] = {}
+    exec(f"def bind({', '.join(parts)}): return ({''.join(n + ', ' for n in names)})", scope)  # noqa: S102
+    bind = scope["bind"]
+    bind.__defaults__, bind.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
+    bind.__name__, bind.__qualname__ = function.__name__, function.__qualname__
+    return bind  # type: ignore[no-any-return]
+
+
+_made: list[install.Thunks] = []
+
+
+def _thunks() -> install.Thunks:
+    if not _made:
+        _made.append(install.Thunks(process.map_code, w.THUNKS))
+    return _made[0]

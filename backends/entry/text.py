@@ -1,0 +1,267 @@
+"""The entry routine as LLVM text: binds arguments, then runs the rows of a variant. Compiled once for all functions.
+
+No address and no layout of a Tensor is written into the code; both come from tables (`words`). Instruction bodies are in
+`text_guards` (what may miss) and `text_steps` (what happens on a hit). An exit through `fail` has an exception set.
+"""
+
+from __future__ import annotations
+
+from . import words as w
+from .writer import Writer
+
+_MASK = str((1 << 63) - 1)
+
+
+class EntryWriter(Writer):
+    """The routine under construction. `E` function table, `T` variant table, `V` frame, `api` process table."""
+
+    def __init__(self) -> None:
+        super().__init__("define internal i64 @entry(i64 %E, i64 %callee, i64 %args, i64 %nargsf, i64 %kw) #0")
+        self.T = self.V = self.api = self.nparams = self.here = self.dest = self.a = self.b = self.c = ""
+        self.held, self.tvar, self.pc, self.ts = self.var("0"), self.var("0"), self.var("0"), self.var("0")
+        self.result, self.status, self.step = self.var("0"), self.var("0"), self.var("0")
+        self.gather = self.gather_words()
+
+    def gather_words(self) -> str:
+        self.slots.append("  %gather = alloca [4 x i64]")
+        return self.let("ptrtoint ptr %gather to i64")
+
+    def v(self, index: str) -> str:
+        return self.get(self.V, index)
+
+    def set(self, index: str, value: str) -> None:
+        self.put(self.V, index, value)
+
+    def fn(self, which: int, *args: str, ret: str = "i64") -> str:
+        return self.call(self.get(self.api, which), *args, ret=ret)
+
+    def incref(self, obj: str) -> None:
+        self.do(f"call void @incref(i64 {obj}, i32 1)")
+
+    def decref(self, obj: str) -> None:
+        self.fn(w.A_DECREF, obj, ret="void")
+
+    def vectorcall(self, function: str, args: str, count: str, kw: str = "0") -> str:
+        return self.fn(w.A_VECTORCALL, function, args, count, kw)
+
+    def args_tuple(self, failed: str) -> str:
+        """A new tuple of the bound arguments; to block `failed` where there is no memory."""
+        made = self.fn(w.A_TUPLE_NEW, self.nparams)
+        self.need(self.ne(made, "0"), failed)
+        for i in self.loop(self.nparams):
+            arg = self.v(i)
+            self.incref(arg)
+            self.put(self.add(made, "24"), i, arg)
+        return made
+
+    def after(self, slot: str) -> str:
+        """Number of the frame word behind `slot`."""
+        return self.add(slot, "1")
+
+
+_INCREF = """
+define internal void @incref(i64 %o, i32 %n) #0 {
+  %p = inttoptr i64 %o to ptr
+  %r = load i32, ptr %p
+  %immortal = icmp slt i32 %r, 0
+  br i1 %immortal, label %done, label %count
+count:
+  %s = add i32 %r, %n
+  store i32 %s, ptr %p
+  br label %done
+done:
+  ret void
+}
+"""
+
+
+def module_text() -> str:
+    """The whole module: `entry`, and `thunk0` ... which hand the table in ``slots[i]`` to it."""
+    thunks = "\n".join(
+        f"define i64 @thunk{i}(i64 %callee, i64 %args, i64 %nargsf, i64 %kw) #0 {{\n"
+        f"  %E = load i64, ptr getelementptr ([{w.THUNKS} x i64], ptr @slots, i64 0, i64 {i})\n"
+        "  %r = tail call i64 @entry(i64 %E, i64 %callee, i64 %args, i64 %nargsf, i64 %kw)\n  ret i64 %r\n}"
+        for i in range(w.THUNKS)
+    )
+    slots = f"@slots = hidden global [{w.THUNKS} x i64] zeroinitializer"  # internal ones would be folded to 0
+    tail = 'attributes #0 = { nounwind "no-builtins" }\n!0 = !{!"branch_weights", i32 2000, i32 1}'
+    return "\n".join([slots, _INCREF, _entry(), thunks, tail])
+
+
+def _entry() -> str:
+    from . import text_guards, text_steps
+
+    b = EntryWriter()
+    _bind(b)
+    _variants(b)
+    bodies = {**text_guards.BODIES, **text_steps.BODIES}
+    table = " ".join(f"i64 {i}, label %op.{name}" for i, name in enumerate(w.OPS))
+    b.do(f"switch i64 {_fetch(b)}, label %miss [{table}]")
+    for name in w.OPS:
+        b.block(f"op.{name}")
+        bodies[name](b)
+        if not b.lines[-1].lstrip().startswith("br "):
+            b.goto("next")
+    _exits(b)
+    return b.text()
+
+
+def _bind(b: EntryWriter) -> None:
+    """Arguments into V[0..nparams); anything that is not simply right goes to the Python miss handler."""
+    nargs = b.binary("and", "%nargsf", _MASK)
+    npos, b.nparams = b.get("%E", w.E_NPOS), b.get("%E", w.E_NPARAMS)
+    b.api = b.get("%E", w.E_API)
+    frame = b.let(f"alloca i64, i64 {b.get('%E', w.E_NFRAME)}, align 16")
+    b.V = b.let(f"ptrtoint ptr {frame} to i64")
+    no_kw = b.eq("%kw", "0")
+    python = b.get("%E", w.E_BIND)
+    b.branch(b.ne(python, "0"), "bind.python", "bind.native")
+    b.block("bind.native")
+    b.branch(b.let(f"and i1 {no_kw}, {b.eq(nargs, b.nparams)}"), "bind.plain", "bind.mixed")
+    b.block("bind.plain")
+    for i in b.loop(nargs):
+        b.set(i, b.get("%args", i))
+    b.goto("bound")
+    b.block("bind.mixed")
+    b.need(b.compare("sle", nargs, npos), "misscall")
+    for i in b.loop(b.nparams):
+        b.set(i, "0")
+    for i in b.loop(nargs):
+        b.set(i, b.get("%args", i))
+    b.branch(no_kw, "bind.defaults", "bind.keywords")
+    b.block("bind.keywords")
+    _keywords(b, nargs)
+    b.block("bind.defaults")
+    defaults = b.get("%E", w.E_DEFAULTS)
+    for i in b.loop(b.nparams):
+        for _ in b.when(b.eq(b.v(i), "0")):
+            default = b.get(defaults, i)
+            b.need(b.ne(default, "0"), "misscall")
+            b.set(i, default)
+    b.goto("bound")
+    b.block("bind.python")
+    bound = b.vectorcall(python, "%args", "%nargsf", "%kw")
+    b.write(b.held, bound)
+    b.need(b.ne(bound, "0"), "leave")
+    for i in b.loop(b.nparams):
+        b.set(i, b.get(b.add(bound, "24"), i))
+    b.goto("bound")
+
+
+def _keywords(b: EntryWriter, nargs: str) -> None:
+    names = b.get("%E", w.E_NAMES)
+    for k in b.loop(b.load("%kw", 16)):
+        name, found = b.get(b.add("%kw", "24"), k), b.var("-1")
+        for j in b.loop(b.nparams):
+            b.write(found, b.select(b.eq(b.get(names, j), name), j, b.read(found)))
+        j = b.read(found)
+        b.need(b.compare("sge", j, "0"), "misscall")  # unknown, or a name that is not interned
+        b.need(b.eq(b.v(j), "0"), "misscall")  # given twice: Python says it properly
+        b.set(j, b.get("%args", b.add(nargs, k)))
+    b.goto("bind.defaults")
+
+
+def _variants(b: EntryWriter) -> None:
+    """The chain of variants. The running one is held, so that Python code may exchange the chain meanwhile."""
+    b.block("bound")
+    first = b.get("%E", w.E_FIRST)
+    b.write(b.tvar, first)
+    b.need(b.ne(first, "0"), "misscall")
+    b.incref(b.get(first, w.T_OWNER))
+    b.goto("variant")
+    b.block("variant")
+    b.T = b.read(b.tvar)
+    consts, at = b.get(b.T, w.T_CONSTS), b.get(b.T, w.T_CONST_AT)
+    for i in b.loop(b.get(b.T, w.T_NCONSTS)):
+        b.set(b.get(at, i), b.get(consts, i))
+    owned = b.get(b.T, w.T_OWNED)
+    for i in b.loop(b.get(b.T, w.T_NOWNED)):
+        b.set(b.get(owned, i), "0")
+    b.write(b.pc, b.get(b.T, w.T_PROGRAM))
+    b.goto("next")
+    b.block("next")
+
+
+def _fetch(b: EntryWriter) -> str:
+    b.here = b.read(b.pc)
+    b.write(b.pc, b.add(b.here, "32"))
+    head = b.load(b.here)
+    b.dest = b.binary("lshr", head, "8")
+    b.a, b.b, b.c = b.load(b.here, 8), b.load(b.here, 16), b.load(b.here, 24)
+    return b.binary("and", head, "255")
+
+
+def _exits(b: EntryWriter) -> None:
+    b.block("clear")  # a load that set an exception is a miss as well
+    b.fn(w.A_ERR_CLEAR, ret="void")
+    b.goto("miss")
+    b.block("miss")
+    _release(b)
+    owner, following = b.get(b.T, w.T_OWNER), b.get(b.T, w.T_NEXT)
+    b.branch(b.eq(following, "0"), "miss.last", "miss.next")
+    b.block("miss.next")  # this variant keeps the next one alive until the call holds it
+    b.write(b.tvar, following)
+    b.incref(b.get(following, w.T_OWNER))
+    b.decref(owner)
+    b.goto("variant")
+    b.block("miss.last")
+    b.decref(owner)
+    b.goto("misscall")
+    b.block("misscall")
+    b.write(b.result, b.vectorcall(b.get("%E", w.E_MISS), "%args", "%nargsf", "%kw"))
+    b.goto("leave")
+    b.block("fail")
+    _restore(b)
+    b.write(b.result, "0")
+    b.goto("release")
+    b.block("status")
+    _restore(b)
+    _call_on_error(b)
+    b.block("release")
+    _release(b)
+    b.decref(b.get(b.T, w.T_OWNER))
+    b.goto("leave")
+    b.block("leave")
+    held = b.read(b.held)
+    for _ in b.when(b.ne(held, "0")):
+        b.decref(held)
+    b.do(f"ret i64 {b.read(b.result)}")
+
+
+def _restore(b: EntryWriter) -> None:
+    """Take the interpreter lock back where a step had let it go."""
+    state = b.read(b.ts)
+    for _ in b.when(b.ne(state, "0")):
+        b.fn(w.A_RESTORE, state, ret="void")
+        b.write(b.ts, "0")
+
+
+def _call_on_error(b: EntryWriter) -> None:
+    """A kernel returned nonzero: the result of the call is ``on_error(variant, arguments, status, step)``."""
+    b.write(b.result, "0")
+    args = b.args_tuple("release")
+    status, step = b.fn(w.A_LONG_FROM, b.read(b.status)), b.fn(w.A_LONG_FROM, b.read(b.step))
+    for i, word in enumerate((b.get(b.T, w.T_OWNER), args, status, step)):
+        b.put(b.gather, i, word)
+    handler = b.get(b.T, w.T_ON_ERROR)
+    for _ in b.when(b.let(f"and i1 {b.ne(status, '0')}, {b.ne(step, '0')}")):
+        b.write(b.result, b.vectorcall(handler, b.gather, "4"))
+    for obj in (args, status, step):
+        for _ in b.when(b.ne(obj, "0")):
+            b.decref(obj)
+    b.goto("release")
+
+
+def _release(b: EntryWriter) -> None:
+    """Drop what the call owns; an arena that nobody else holds goes back to the variant."""
+    at, owned = b.get(b.T, w.T_ARENA_AT), b.get(b.T, w.T_OWNED)
+    arena = b.v(at)
+    keep = b.let(f"and i1 {b.ne(arena, '0')}, {b.eq(b.get(b.T, w.T_ARENA), '0')}")
+    for _ in b.when(keep):
+        for _ in b.when(b.eq(b.load(arena, 0, "i32"), "1")):
+            b.put(b.T, w.T_ARENA, arena)
+            b.set(at, "0")
+    for i in b.loop(b.get(b.T, w.T_NOWNED)):
+        obj = b.v(b.get(owned, i))
+        for _ in b.when(b.ne(obj, "0")):
+            b.decref(obj)

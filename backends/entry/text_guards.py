@@ -1,0 +1,235 @@
+"""Bodies of the instructions that come before a hit: loads, guards and weak scalars. A failed one goes to `miss`.
+
+References are borrowed; the rows that may run Python (`callback`, `version`, `storage`) come first in every program, and
+nothing loaded before them is used after them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...runtime import layout as at
+from . import words as w
+from .text import EntryWriter
+
+
+def _type(b: EntryWriter, obj: str) -> str:
+    return b.load(obj, at.TYPE)
+
+
+def _need_flag(b: EntryWriter, obj: str, bit: int) -> None:
+    flags = b.load(_type(b, obj), at.TP_FLAGS)
+    b.need(b.ne(b.binary("and", flags, str(bit)), "0"), "miss")
+
+
+def load(b: EntryWriter) -> None:
+    value = b.load(b.v(b.a), b.b)
+    b.need(b.ne(value, "0"), "miss")
+    b.set(b.dest, value)
+
+
+def instance_dict(b: EntryWriter) -> None:
+    found = b.fn(w.A_GET_DICT, b.v(b.a), "0")
+    b.need(b.ne(found, "0"), "clear")
+    b.decref(found)  # the instance holds it
+    b.set(b.dest, found)
+
+
+def _dict_get(b: EntryWriter, obj: str) -> None:
+    found = b.fn(w.A_DICT_GET, obj, b.b)
+    b.need(b.ne(found, "0"), "clear")
+    b.set(b.dest, found)
+
+
+def dict_get(b: EntryWriter) -> None:
+    obj = b.v(b.a)
+    _need_flag(b, obj, at.DICT)
+    _dict_get(b, obj)
+
+
+def item(b: EntryWriter) -> None:
+    obj = b.v(b.a)
+    flags = b.load(_type(b, obj), at.TP_FLAGS)
+    as_dict, no_dict, as_list, no_list, as_tuple = (b.label(n) for n in ("dict", "nodict", "list", "nolist", "tuple"))
+    b.branch(b.ne(b.binary("and", flags, str(at.DICT)), "0"), as_dict, no_dict)
+    b.block(no_dict)
+    sequence = b.ne(b.binary("and", flags, str(at.LIST | at.TUPLE)), "0")
+    b.need(sequence, "miss")
+    size = b.load(obj, at.SIZE)
+    index = b.select(b.compare("slt", b.c, "0"), b.add(b.c, size), b.c)
+    b.need(b.compare("ult", index, size), "miss")
+    b.branch(b.ne(b.binary("and", flags, str(at.LIST)), "0"), as_list, as_tuple)
+    b.block(as_list)
+    b.set(b.dest, b.get(b.load(obj, at.LIST_ITEMS), index))
+    b.goto("next")
+    b.block(as_tuple)
+    b.set(b.dest, b.get(b.add(obj, str(at.TUPLE_ITEMS)), index))
+    b.goto("next")
+    b.block(as_dict)
+    _dict_get(b, obj)
+
+
+def _array(b: EntryWriter, obj: str) -> None:
+    array = b.load(obj, b.get(b.api, w.A_S_ARRAY))
+    b.need(b.eq(_type(b, array), b.get(b.api, w.A_NDARRAY)), "miss")
+    b.set(b.dest, array)
+    b.set(b.after(b.dest), b.load(array, at.DATA))
+
+
+def tensor(b: EntryWriter) -> None:
+    obj = b.v(b.a)
+    b.need(b.eq(_type(b, obj), b.b), "miss")
+    b.need(b.eq(b.load(obj, b.get(b.api, w.A_S_META)), b.c), "miss")
+    _array(b, obj)
+
+
+def array(b: EntryWriter) -> None:
+    _array(b, b.v(b.a))
+
+
+def type_(b: EntryWriter) -> None:
+    b.need(b.eq(_type(b, b.v(b.a)), b.b), "miss")
+
+
+def is_(b: EntryWriter) -> None:
+    b.need(b.eq(b.v(b.a), b.b), "miss")
+
+
+def _exact(b: EntryWriter, which: int) -> str:
+    obj = b.v(b.a)
+    b.need(b.eq(_type(b, obj), b.get(b.api, which)), "miss")
+    return obj
+
+
+def float_is(b: EntryWriter) -> None:
+    b.need(b.eq(b.load(_exact(b, w.A_FLOAT), at.FLOAT), b.b), "miss")
+
+
+def float_nan(b: EntryWriter) -> None:
+    bits = b.binary("and", b.load(_exact(b, w.A_FLOAT), at.FLOAT), str((1 << 63) - 1))
+    b.need(b.compare("ugt", bits, str(0x7FF << 52)), "miss")
+
+
+def _int(b: EntryWriter) -> str:
+    obj = _exact(b, w.A_INT)
+    b.put(b.gather, 0, "0")
+    value = b.fn(w.A_LONG_AS, obj, b.gather)
+    b.need(b.eq(b.get(b.gather, 0), "0"), "miss")  # the overflow flag
+    return value
+
+
+def int_is(b: EntryWriter) -> None:
+    b.need(b.eq(_int(b), b.b), "miss")
+
+
+def equal(b: EntryWriter) -> None:
+    """Exact type and ``==`` with object b, which is of a built-in type: no Python code runs."""
+    obj = b.v(b.a)
+    differs = b.label("differs")
+    b.branch(b.eq(obj, b.b), "next", differs)
+    b.block(differs)
+    b.need(b.eq(_type(b, obj), _type(b, b.b)), "miss")
+    b.need(b.eq(b.fn(w.A_EQUAL, obj, b.b, "i32 2", ret="i32"), "1"), "clear")
+
+
+def length(b: EntryWriter) -> None:
+    obj = b.v(b.a)
+    flags = b.load(_type(b, obj), at.TP_FLAGS)
+    sized, sets = b.label("sized"), b.label("sets")
+    b.branch(b.ne(b.binary("and", flags, str(at.DICT | at.LIST | at.TUPLE)), "0"), sized, sets)
+    b.block(sized)
+    b.need(b.eq(b.load(obj, at.SIZE), b.b), "miss")
+    b.goto("next")
+    b.block(sets)
+    b.need(b.eq(b.fn(w.A_SET_SIZE, obj), b.b), "clear")
+
+
+def keys(b: EntryWriter) -> None:
+    """The keys of dict V[a] are those of tuple b, all of built-in types, in order."""
+    obj = b.v(b.a)
+    _need_flag(b, obj, at.DICT)
+    b.need(b.eq(b.load(obj, at.SIZE), b.load(b.b, at.SIZE)), "miss")
+    b.put(b.gather, 0, "0")
+    key_at = b.add(b.gather, "8")
+    for i in b.loop(b.load(b.b, at.SIZE)):
+        b.fn(w.A_DICT_NEXT, obj, b.gather, key_at, "0", ret="i32")
+        key, expected = b.get(b.gather, 1), b.get(b.add(b.b, str(at.TUPLE_ITEMS)), i)
+        for _ in b.when(b.ne(key, expected)):
+            b.need(b.eq(_type(b, key), _type(b, expected)), "miss")
+            b.need(b.eq(b.fn(w.A_EQUAL, key, expected, "i32 2", ret="i32"), "1"), "clear")
+
+
+def lacks(b: EntryWriter) -> None:
+    obj = b.v(b.a)
+    _need_flag(b, obj, at.DICT)
+    b.need(b.eq(b.fn(w.A_DICT_HAS, obj, b.b, ret="i32"), "0"), "clear")
+
+
+def grad(b: EntryWriter) -> None:
+    off = b.ne(b.fn(w.A_TSS_GET, b.get(b.api, w.A_GRAD_KEY)), "0")
+    b.need(b.ne(b.let(f"zext i1 {off} to i64"), b.b), "miss")
+
+
+def callee(b: EntryWriter) -> None:
+    b.need(b.eq(b.load("%callee", b.a), b.b), "miss")
+
+
+def _ask(b: EntryWriter, function: str) -> None:
+    """Go on where ``function(*arguments)`` is True; an exception of it is the call's."""
+    answer = b.vectorcall(function, b.V, b.nparams)
+    b.need(b.ne(answer, "0"), "fail")
+    b.decref(answer)  # True and False outlive this
+    b.need(b.eq(answer, b.get(b.api, w.A_TRUE)), "miss")
+
+
+def version(b: EntryWriter) -> None:
+    """Class a still has version c; else b decides, and writes the new version into this row."""
+    changed = b.label("changed")
+    b.branch(b.eq(b.load(b.a, at.TP_VERSION, "i32"), b.c), "next", changed)
+    b.block(changed)
+    _ask(b, b.b)
+
+
+def callback(b: EntryWriter) -> None:
+    _ask(b, b.b)
+
+
+def storage(b: EntryWriter) -> None:
+    """The storages of the tensors in list a are those for which c agreed the last time and wrote down at b; a tensor
+    that has none yet stands for itself."""
+    count, ask = b.get(b.a, 0), b.label("ask")
+    for i in b.loop(count):
+        b.need(b.eq(_key(b, i), b.get(b.b, i)), ask)
+    b.goto("next")
+    b.block(ask)
+    _ask(b, b.c)
+
+
+def _key(b: EntryWriter, i: str) -> str:
+    tensor = b.v(b.get(b.add(b.a, "8"), i))
+    owner = b.load(tensor, b.get(b.api, w.A_S_STORAGE))
+    none = b.let(f"or i1 {b.eq(owner, '0')}, {b.eq(owner, b.get(b.api, w.A_NONE))}")
+    return b.select(none, tensor, owner)
+
+
+def float_(b: EntryWriter) -> None:
+    b.set(b.dest, b.load(_exact(b, w.A_FLOAT), at.FLOAT))
+
+
+def int_(b: EntryWriter) -> None:
+    b.set(b.dest, _int(b))
+
+
+def bool_(b: EntryWriter) -> None:
+    obj = b.v(b.a)
+    yes, no = b.eq(obj, b.get(b.api, w.A_TRUE)), b.eq(obj, b.get(b.api, w.A_FALSE))
+    b.need(b.let(f"or i1 {yes}, {no}"), "miss")
+    b.set(b.dest, b.let(f"zext i1 {yes} to i64"))
+
+
+BODIES: dict[str, Callable[[EntryWriter], None]] = {
+    "load": load, "instance_dict": instance_dict, "dict_get": dict_get, "item": item, "tensor": tensor, "array": array,
+    "type": type_, "is": is_, "float_is": float_is, "float_nan": float_nan, "int_is": int_is, "equal": equal,
+    "length": length, "keys": keys, "lacks": lacks, "grad": grad, "callee": callee, "version": version,
+    "callback": callback, "storage": storage, "float": float_, "int": int_, "bool": bool_,
+}  # fmt: skip

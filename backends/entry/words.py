@@ -1,0 +1,42 @@
+"""Numbers shared by the entry's machine code and the tables it walks. Every table is an array of 64-bit words."""
+
+from __future__ import annotations
+
+#: table of one installed function: what a thunk's slot points to
+(E_MISS, E_FIRST, E_API, E_NPOS, E_NPARAMS, E_NAMES, E_DEFAULTS, E_BIND, E_NFRAME) = range(9)
+E_WORDS = 9
+
+#: table of one variant
+(T_OWNER, T_NEXT, T_CONSTS, T_NCONSTS, T_CONST_AT, T_PROGRAM, T_OWNED, T_NOWNED, T_HITS, T_ARENA, T_ARENA_BYTES, T_ARENA_AT,
+ T_ON_ERROR, T_TAIL) = range(14)  # fmt: skip
+T_WORDS = 14
+
+#: table of the process
+(A_VECTORCALL, A_DECREF, A_NONE, A_TRUE, A_FALSE, A_FLOAT, A_INT, A_NDARRAY, A_TENSOR, A_TP_ALLOC, A_NEW_ARRAY, A_SET_BASE,
+ A_DICT_GET, A_DICT_HAS, A_DICT_NEXT, A_SET_SIZE, A_GET_DICT, A_ERR_CLEAR, A_EQUAL, A_LONG_AS, A_LONG_FROM, A_TUPLE_NEW,
+ A_TSS_GET, A_GRAD_KEY, A_SAVE, A_RESTORE, A_U8, A_S_META, A_S_ARRAY, A_S_STORAGE, A_S_OFFSET, A_S_GRAD, A_S_NODE, A_S_VERSION,
+ A_NEW_META, A_DIMS) = range(36)  # fmt: skip
+A_WORDS = 36
+
+#: instructions: rows of four words (op | dest << 8, a, b, c); V is the frame, V[0..parameters) the bound arguments
+OPS: tuple[str, ...] = (
+    # loads; a failed one is a miss
+    "load",  # V[dest] = word at V[a] + b, which is not null
+    "instance_dict",  # V[dest] = the dict of instance V[a]
+    "dict_get",  # V[dest] = V[a][object b], V[a] a dict
+    "item",  # V[dest] = V[a][object b], c the same as a number: dict, list or tuple
+    "tensor",  # V[a] is of type b with meta c; V[dest] = its array, V[dest + 1] = address of its data
+    "array",  # V[dest] = array of tensor V[a], V[dest + 1] = address of its data
+    # guards
+    "type", "is", "float_is", "float_nan", "int_is", "equal", "length", "keys", "lacks", "grad", "callee",
+    # guards that may run Python
+    "version", "callback", "storage",
+    # weak scalars: V[dest] = bits of V[a]
+    "float", "int", "bool",
+    # a hit
+    "begin", "hold", "add", "mul", "floordiv", "mod", "min", "max",
+    "alloc", "arena", "view", "kernel", "gemm", "python", "save", "restore", "bump", "make", "call", "tuple", "tail", "ret",
+)  # fmt: skip
+OP: dict[str, int] = {name: i for i, name in enumerate(OPS)}
+
+THUNKS = 64
