@@ -47,8 +47,8 @@ def llvm_text(kernels: Sequence[Kernel], target: Target | None = None) -> str:
     parts: list[str] = []
     declared: dict[str, str] = {}
     helpers: dict[str, str] = {}
-    for kernel in dict.fromkeys(k.name for k in unique(kernels).values()):
-        emitter = Emitter(next(k for k in kernels if k.name == kernel), target or host_target())
+    for kernel in {k.name: k for k in unique(kernels).values()}.values():
+        emitter = Emitter(kernel, target or host_target())
         parts.append(emitter.text())
         declared.update(emitter.w.declared)
         helpers.update(emitter.w.helpers)
@@ -60,8 +60,8 @@ def asm_text(kernels: Sequence[Kernel]) -> str:
     return build.assembly(llvm_text(kernels), passes=())
 
 
-def compile_kernels(kernels: Sequence[Kernel]) -> Code:
-    """Machine code of `kernels`, in this process."""
-    text = llvm_text(kernels)
+def compile_kernels(kernels: Sequence[Kernel], target: Target | None = None) -> Code:
+    """Machine code of `kernels`, in this process; for `target` in place of the host where that is given."""
+    text = llvm_text(kernels, target)
     loaded = build.load(build.build(text, passes=()))
     return Code({name: k.name for name, k in unique(kernels).items()}, text, loaded)
