@@ -60,7 +60,7 @@ def slot_offsets(cls: type) -> dict[str, int]:
     names = [n for c in cls.__mro__ for n in c.__dict__.get("__slots__", ()) if n not in ("__weakref__", "__dict__")]
 
     def look() -> dict[str, int]:
-        instance, marks = cls.__new__(cls), {n: object() for n in names}
+        instance, marks = object.__new__(cls), {n: object() for n in names}
         for n, mark in marks.items():
             object.__setattr__(instance, n, mark)
         span = range(16, cls.__basicsize__, 8)

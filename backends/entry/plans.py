@@ -38,7 +38,7 @@ class PlanRows:
         self.objects: dict[int, int] = {}  # word of each input's object
         self.arrays: dict[int, int] = {}  # word of each input's array
         self._sizes: dict[z.Size, int] = {}
-        self.fresh: dict[int, int] = {}  # word of each fresh output's array
+        self.fresh: dict[int, int] = {}  # word of the array of fresh output number k (only fresh ones count)
         self.arena: int | None = None
         self.python_runs = any(not self._is_native(s) for s in plan.steps)
 
@@ -114,9 +114,9 @@ class PlanRows:
     # ---- memory ----
     def allocate(self) -> None:
         """Rows that make the fresh outputs and the arena."""
-        for n, out in enumerate(self.plan.outputs):
+        for out in self.plan.outputs:
             if out.source is None:
-                self.fresh[n] = self._new_array(out.type)
+                self.fresh[len(self.fresh)] = self._new_array(out.type)
         scratch = [scratch_bytes(s.kernel) for s in self.plan.steps if isinstance(s, p.KernelStep)]
         total, self._scratch = self.plan.arena, self.frame.const(0)
         most: z.Size = 0
@@ -291,13 +291,12 @@ class PlanRows:
                 self.frame.row("hold", at + n, self.objects[out.source])
         for write in self.plan.writes:
             self.frame.row("bump", 0, self.objects[write.target])
+        fresh = iter(self.fresh.values())
         for n in order:
             out = self.plan.outputs[n]
             if out.source is None:
-                meta = metas[n]
-                self.frame.row(
-                    "make", at + n, self.fresh[n], 0 if meta is None else self.frame.object(meta), self.frame.object(bool(grads[n]))
-                )
+                meta = 0 if metas[n] is None else self.frame.object(metas[n])
+                self.frame.row("make", at + n, next(fresh), meta, self.frame.object(bool(grads[n])))
             elif out.offset is not None:
                 self.frame.row("call", at + n, self.frame.object(view_of(n)), self.objects[out.source], 1)
         return at, count
@@ -368,7 +367,7 @@ def _batch_strides(t: TensorType, rank: int) -> list[z.Size]:
 
 
 def _matmul(out: Any, a: Any, b: Any) -> None:
-    if out.dtype.kind == "V" or out.dtype in (np.dtype(np.float16), dtypes.bfloat16.np):
+    if dtypes.BY_NUMPY[out.dtype].is_half:
         out[...] = np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(out.dtype)
     else:
         np.matmul(a, b, out=out)
@@ -376,12 +375,13 @@ def _matmul(out: Any, a: Any, b: Any) -> None:
 
 def _extern(step: p.ExternStep, attrs: Mapping[str, Any]) -> Callable[..., None]:
     op, count = step.op, len(step.results)
+    result_dtypes = [r.type.dtype for r in step.results]
 
     def run(*operands: Any) -> None:
         with np.errstate(all="ignore"):
-            found = run_op(op, operands[count:], attrs)
+            found = run_op(op, operands[count:], attrs, result_dtypes)
             for place, value in zip(operands[:count], found, strict=True):
-                np.copyto(place, value, casting="unsafe")
+                place[...] = value if value.dtype == place.dtype else value.astype(place.dtype)
 
     return run
 
