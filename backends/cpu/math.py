@@ -23,6 +23,11 @@ _LOG64_FROM_FIFTH = (
     0.3999999999999998, 0.28571428571445134, 0.22222222217531615, 0.18181818870826458, 0.15384556840364433, 0.13336318469074157,
     0.11674799281368368, 0.11989159038429181,
 )  # fmt: skip
+_TANH32 = (-0.33333318002736767, 0.13332600450829404, -0.0538537426184625, 0.021077324411934696, -0.006281903265642036)
+_TANH64 = (
+    -0.333333333333333, 0.1333333333332681, -0.053968253963867105, 0.02186948838880712, -0.008863232648332893, 0.0035920924906071936,
+    -0.0014555457298048153, 0.0005884560558878679, -0.0002334103142957316, 8.33567470792307e-05, -1.9519050568714727e-05,
+)  # fmt: skip
 _ERF_LOW32 = (
     0.12837916591288967, -0.37612627129721615, 0.11283600103048284, -0.026854441456432846, 0.005189529274183148,
     -0.000802078723640951, 7.88893902717454e-05,
@@ -84,10 +89,16 @@ def expm1(f: Real, x: str) -> str:
 
 def tanh(f: Real, x: str) -> str:
     """Hyperbolic tangent: 2 / 2 ulp."""
-    twice = f.add(f.abs(x), f.abs(x))
-    top = f.c(20.0 if f.single else 44.0)
-    e = _expm1(f, f.select(f.is_("olt", top, twice), top, twice))
-    return f.copysign(f.div(e, f.add(e, f.c(2.0))), x)
+    a = f.abs(x)
+    z = f.mul(a, a)
+    low = f.fma(f.mul(z, a), f.poly(z, *(_TANH32 if f.single else _TANH64)), a)
+    top = f.c(10.0 if f.single else 22.0)
+    a_cut = f.select(f.is_("olt", top, a), top, a)
+    r, n = _reduce(f, f.add(a_cut, a_cut))
+    scale = f.power_of_two(n)
+    e = f.fma(scale, _expm1_core(f, r), f.add(scale, f.c(1.0)))
+    high = f.sub(f.c(1.0), f.div(f.c(2.0), e))
+    return f.copysign(f.select(f.is_("olt", a, f.c(0.55)), low, high), x)
 
 
 def erf(f: Real, x: str) -> str:

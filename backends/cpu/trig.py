@@ -46,7 +46,8 @@ def wave(f: Real, x: str, ahead: int) -> str:
     c = f.fma(f.mul(z, z), f.poly(z, *_COS[f.single]), f.fma(z, f.c(-0.5), f.c(1.0)))
     odd = f.lanes.op("icmp ne", f.i, f.iop("and", quadrant, f.ic(1)), f.ic(0))
     sign = f.iop("shl", f.iop("and", quadrant, f.ic(2)), f.ic(f.bits - 2))
-    return f.from_bits(f.iop("xor", f.as_bits(f.select(odd, c, s)), sign))
+    y = f.from_bits(f.iop("xor", f.as_bits(f.select(odd, c, s)), sign))
+    return y if ahead else f.select(f.is_("oeq", x, f.c(0.0)), x, y)
 
 
 def _reduce(f: Real, x: str) -> tuple[str, str]:
