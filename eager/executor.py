@@ -5,6 +5,9 @@ A traced operand (no array, a storage with a recorder) sends the call to that re
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import Token
 from typing import Any, NoReturn, Protocol
 
@@ -36,12 +39,35 @@ class NotOperand(TypeError):
     """An operand that no op takes; an operator method answers NotImplemented to it."""
 
 
+class _Recording(threading.local):
+    recorder: Executor | None = None
+
+
 _WEAK = frozenset((bool, int, float, type(None)))
 _ndarray = np.ndarray
+_recording = _Recording()
+_recorders = 0  # how many threads record now; spares all other calls the look at the thread's own
+
+
+@contextmanager
+def recording(recorder: Executor) -> Iterator[None]:
+    """Send every op of this thread to `recorder`, those without a traced operand (creation, numbers) included."""
+    global _recorders
+    former = _recording.recorder
+    _recording.recorder = recorder
+    _recorders += 1
+    try:
+        yield
+    finally:
+        _recording.recorder = former
+        _recorders -= 1
+_MISSING = object()
 
 
 def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     """Run `op` on Tensors, Python numbers and None; ShapeError, DTypeError or TypeError where they do not fit."""
+    if _recorders and _recording.recorder is not None:
+        return _recording.recorder.apply(op, operands, attrs)
     arrays: list[Any] = []
     dtype = None
     uniform, weak, track, half = True, False, False, False
@@ -53,7 +79,9 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         try:
             array = x._array
         except AttributeError:
-            return apply(op, tuple(map(_native, operands)), attrs)
+            array = _MISSING
+        if array is _MISSING:
+            return apply(op, tuple([_native(x) for x in operands]), attrs)
         if array is None:
             if x._storage.recorder is not None:
                 return x._storage.recorder.apply(op, operands, attrs)
