@@ -38,7 +38,7 @@ def _line_varint(value: int) -> bytes:
 
 
 def locations(units: int, position: Position, line: int) -> tuple[bytes, int]:
-    """Line-table bytes for `units` code units at `position` where `line` is the running line, and the running line behind them."""
+    """Line-table bytes for `units` code units at `position`, where `line` is the running line; and the running line after."""
     first, last, column, end = position
     out = bytearray()
     for length in [8] * (units // 8) + [units % 8] * bool(units % 8):
@@ -57,7 +57,7 @@ def locations(units: int, position: Position, line: int) -> tuple[bytes, int]:
 
 
 def handler_table(ranges: list[tuple[int, int, int, int, bool]]) -> bytes:
-    """Exception table from (start, end, target, depth, lasti) in code units. Groups of six bits, high first; bit 7 opens an entry."""
+    """Exception table from (start, end, target, depth, lasti) in code units: groups of six bits, high first, bit 7 opens."""
     out = bytearray()
     for start, end, target, depth, lasti in ranges:
         opens = 0x80
@@ -91,7 +91,7 @@ def _layout(instrs: list[Instruction]) -> tuple[list[int], list[int], dict[Instr
 
 
 def assemble(code: CodeType, instrs: list[Instruction], **replace: Any) -> CodeType:
-    """`code` with other instructions: jumps, EXTENDED_ARGs, line and exception tables follow from them. `replace`: as `code.replace`."""
+    """`code` with other instructions; jumps, EXTENDED_ARGs and tables follow from them. `replace`: as for `code.replace`."""
     args, units, where = _layout(instrs)
     body, table, line = bytearray(), bytearray(), code.co_firstlineno
     ranges: list[tuple[int, int, int, int, bool]] = []

@@ -112,6 +112,10 @@ NO_POSITION: Position = (None, None, None, None)
 T = TypeVar("T")
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 class Null:
     """The type of `NULL`."""
 
@@ -137,24 +141,20 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "/=": operator.itruediv, "^=": operator.ixor,
 }  # fmt: skip
 
-GENERATORS = "generators that delegate, coroutines and asynchronous code run under CPython"
+ASYNC = "generators that delegate, coroutines and asynchronous code run under CPython"
 CLASS_BODY = "class bodies run under CPython"
 NEVER_IN_CODE = "never stands in a function's fresh code"
 NOT_MODELLED: dict[str, str] = {
-    **dict.fromkeys(
-        ["GET_AITER", "GET_ANEXT", "BEFORE_ASYNC_WITH", "END_ASYNC_FOR", "GET_AWAITABLE", "ASYNC_GEN_WRAP", "CLEANUP_THROW"], GENERATORS
-    ),
-    **dict.fromkeys(
-        ["LOAD_NAME", "STORE_NAME", "DELETE_NAME", "LOAD_LOCALS", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_GLOBALS",
-         "LOAD_FROM_DICT_OR_DEREF", "SETUP_ANNOTATIONS", "PRINT_EXPR", "IMPORT_STAR"], CLASS_BODY
-    ),
-    **dict.fromkeys(["CHECK_EG_MATCH", "PREP_RERAISE_STAR"], "except* runs under CPython"),
-    "CALL_INTRINSIC_2": "except* and type parameters run under CPython",
-    **dict.fromkeys(["CACHE", "EXTENDED_ARG", "INTERPRETER_EXIT", "RESERVED", "ENTER_EXECUTOR", "EXIT_INIT_CHECK"], NEVER_IN_CODE),
-}  # fmt: skip
-"""Real instructions that become UNKNOWN, with the reason. Pseudo and instrumented instructions never stand in `co_code` either."""
+    **dict.fromkeys(_words("GET_AITER GET_ANEXT BEFORE_ASYNC_WITH END_ASYNC_FOR GET_AWAITABLE ASYNC_GEN_WRAP"), ASYNC),
+    "CLEANUP_THROW": ASYNC,
+    **dict.fromkeys(_words("LOAD_NAME STORE_NAME DELETE_NAME LOAD_LOCALS LOAD_CLASSDEREF LOAD_FROM_DICT_OR_GLOBALS"), CLASS_BODY),
+    **dict.fromkeys(_words("LOAD_FROM_DICT_OR_DEREF SETUP_ANNOTATIONS PRINT_EXPR IMPORT_STAR"), CLASS_BODY),
+    **dict.fromkeys(_words("CHECK_EG_MATCH PREP_RERAISE_STAR CALL_INTRINSIC_2"), "except* and type parameters run under CPython"),
+    **dict.fromkeys(_words("CACHE EXTENDED_ARG INTERPRETER_EXIT RESERVED ENTER_EXECUTOR EXIT_INIT_CHECK"), NEVER_IN_CODE),
+}
+"""Real instructions that become UNKNOWN, with the reason. Pseudo and instrumented ones never stand in `co_code` either."""
 
-OPCODES: tuple[str, ...] = tuple(
+OPCODES: tuple[str, ...] = _words(
     """NOP POP_TOP PUSH_NULL COPY SWAP LOAD_CONST LOAD_FAST LOAD_FAST_AND_CLEAR STORE_FAST DELETE_FAST MAKE_CELL COPY_FREE_VARS
     LOAD_DEREF STORE_DEREF DELETE_DEREF LOAD_GLOBAL STORE_GLOBAL DELETE_GLOBAL LOAD_ATTR STORE_ATTR DELETE_ATTR LOAD_SUPER_ATTR
     LOAD_ASSERTION_ERROR LOAD_BUILD_CLASS IMPORT_NAME IMPORT_FROM UNARY_OP UNARY_NOT TO_BOOL BINARY_OP BINARY_SUBSCR
@@ -163,7 +163,7 @@ OPCODES: tuple[str, ...] = tuple(
     UNPACK_SEQUENCE UNPACK_EX CONVERT_VALUE FORMAT MAKE_FUNCTION SET_FUNCTION_ATTRIBUTE CALL CALL_EX GET_ITER FOR_ITER GET_LEN
     MATCH_MAPPING MATCH_SEQUENCE MATCH_KEYS MATCH_CLASS JUMP POP_JUMP_IF_FALSE POP_JUMP_IF_TRUE POP_JUMP_IF_NONE
     POP_JUMP_IF_NOT_NONE RETURN_VALUE RAISE_VARARGS RERAISE PUSH_EXC_INFO POP_EXCEPT CHECK_EXC_MATCH BEFORE_WITH
-    WITH_EXCEPT_START RETURN_GENERATOR YIELD_VALUE GET_YIELD_FROM_ITER SEND STOPITERATION_ERROR UNKNOWN""".split()
+    WITH_EXCEPT_START RETURN_GENERATOR YIELD_VALUE GET_YIELD_FROM_ITER SEND STOPITERATION_ERROR UNKNOWN"""
 )
 
 
@@ -177,7 +177,7 @@ class Handler(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Instruction:
-    """A real instruction with its EXTENDED_ARGs. `offset` is where it begins (bytes), `unit` where its opcode lies (code units)."""
+    """A real instruction with its EXTENDED_ARGs. It begins at byte `offset`; `unit` is the code unit of its opcode."""
 
     op: str
     arg: int = 0
@@ -203,7 +203,7 @@ class CallShape:
 
 @dataclass(eq=False, slots=True)
 class Step:
-    """A normalised instruction (`OPCODES`). `target` is an index into `Program.steps`; `begins`: a graph break may stand before it."""
+    """A normalised instruction (`OPCODES`). `target` indexes `Program.steps`; `begins`: a graph break may stand before it."""
 
     op: str
     arg: Any
@@ -245,7 +245,7 @@ def by_code(make: Callable[[CodeType], T]) -> Callable[[CodeType], T]:
 # --- encodings ---------------------------------------------------------------------------------------------------------
 
 _CACHES: Any = opcode._inline_cache_entries  # type: ignore[attr-defined]  # a dict by name from 3.13 on, before it a list
-CACHES: dict[str, int] = dict(_CACHES) if isinstance(_CACHES, dict) else {op: _CACHES[n] for op, n in dis.opmap.items() if n < 256}
+CACHES: dict[str, int] = dict(_CACHES) if isinstance(_CACHES, dict) else dict(zip(dis.opname, _CACHES, strict=False))
 JUMPS = {op for op in dis.opmap if "JUMP" in op or op in ("FOR_ITER", "SEND")}
 TERMINAL = {"RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS", "RERAISE"}
 ALWAYS_JUMP = {"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT"}
@@ -311,16 +311,16 @@ def decode(code: CodeType) -> list[Instruction]:
 # --- normalising -------------------------------------------------------------------------------------------------------
 
 Part = tuple[str, Any]
-PLAIN = set(
+PLAIN = _words(
     """NOP POP_TOP PUSH_NULL LOAD_ASSERTION_ERROR LOAD_BUILD_CLASS UNARY_NOT TO_BOOL BINARY_SUBSCR STORE_SUBSCR DELETE_SUBSCR
     LIST_TO_TUPLE GET_ITER FOR_ITER GET_LEN MATCH_MAPPING MATCH_SEQUENCE MATCH_KEYS RETURN_VALUE PUSH_EXC_INFO POP_EXCEPT
-    CHECK_EXC_MATCH BEFORE_WITH WITH_EXCEPT_START RETURN_GENERATOR YIELD_VALUE GET_YIELD_FROM_ITER SEND""".split()
+    CHECK_EXC_MATCH BEFORE_WITH WITH_EXCEPT_START RETURN_GENERATOR YIELD_VALUE GET_YIELD_FROM_ITER SEND"""
 )
-COUNTED = set(
+COUNTED = _words(
     """COPY SWAP LOAD_FAST LOAD_FAST_AND_CLEAR STORE_FAST DELETE_FAST MAKE_CELL COPY_FREE_VARS LOAD_DEREF STORE_DEREF
     DELETE_DEREF IS_OP CONTAINS_OP BUILD_TUPLE BUILD_LIST BUILD_SET BUILD_STRING BUILD_MAP BUILD_CONST_KEY_MAP BUILD_SLICE
     LIST_APPEND SET_ADD MAP_ADD LIST_EXTEND SET_UPDATE DICT_UPDATE DICT_MERGE UNPACK_SEQUENCE MATCH_CLASS RAISE_VARARGS
-    RERAISE""".split()
+    RERAISE"""
 )
 NAMED = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME", "IMPORT_FROM"}
 FIXED: dict[str, list[Part]] = {

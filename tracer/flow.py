@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from .bytecode import ALWAYS_JUMP, TERMINAL, VERSION, Instruction, by_code, decode, landing, unit_of
 
+
 class State(NamedTuple):
     """The stack before an instruction: how many values, and which of them hold an instruction's unit for RERAISE."""
 
@@ -27,7 +28,7 @@ class Way(NamedTuple):
 def effect(instr: Instruction, jump: bool) -> int:
     """Change of the stack depth by `instr`."""
     number = dis.opmap[instr.op]
-    has_arg = number in dis.hasarg if VERSION >= (3, 12) else number >= dis.HAVE_ARGUMENT  # type: ignore[attr-defined]
+    has_arg = number in dis.hasarg if VERSION >= (3, 12) else number >= dis.HAVE_ARGUMENT
     return dis.stack_effect(number, instr.arg if has_arg else None, jump=jump)
 
 

@@ -20,8 +20,20 @@ from typing import Any, NamedTuple
 
 from .assemble import assemble, encode, handler_table, locations
 from .bytecode import (
-    AFTER_LOOP, ALWAYS_JUMP, CALLS, METHOD_PAIR, NO_POSITION, NULL, PAIRS, SLOT_OPS, VERSION, Handler, Instruction,
-    decode, normalised, slot_count,
+    AFTER_LOOP,
+    ALWAYS_JUMP,
+    CALLS,
+    METHOD_PAIR,
+    NO_POSITION,
+    NULL,
+    PAIRS,
+    SLOT_OPS,
+    VERSION,
+    Handler,
+    Instruction,
+    decode,
+    normalised,
+    slot_count,
 )  # fmt: skip
 from .flow import Way, flow
 
@@ -31,13 +43,13 @@ NO_POLL = 2  # RESUME with this argument lets no signal strike before the frame'
 
 
 class FrameState:
-    """A frame's values: `slots` in order (raw cells for cells and free variables), `stack` from the bottom up, `NULL` where empty.
+    """A frame's values: `slots` in order (raw cells for cells and free variables), `stack` from the bottom up; `NULL` is empty.
 
     `handling` is the exception whose handler the frame is in, if that handler was entered symbolically and the thread does
     not know of it yet. Lists handed in are emptied when the frame goes on, so that values die when the user's code drops them.
     """
 
-    __slots__ = ("slots", "stack", "handling")
+    __slots__ = ("handling", "slots", "stack")
 
     def __init__(self, slots: list[Any], stack: list[Any], handling: BaseException | None = None) -> None:
         self.slots, self.stack, self.handling = slots, stack, handling
@@ -46,8 +58,8 @@ class FrameState:
 class Frame(NamedTuple):
     """`fn`'s frame before the instruction at byte `offset` of its code.
 
-    For an outer frame, whose call was inlined, `offset` is the call's and the stack lies without the call's operands;
-    `result` replaces what the callee returns (the new object, where `__init__` was inlined).
+    For an outer frame, whose call was inlined, `offset` is the call's and the stack lies without the call's operands.
+    `result` is what the caller gets in place of this frame's own result (the new object, where this is an `__init__`).
     """
 
     fn: FunctionType
@@ -75,7 +87,7 @@ class Origin:
 class Jump:
     """What a captured resume function returns at its own graph break: the driver that called it goes on with these frames."""
 
-    __slots__ = ("frames", "continuations")
+    __slots__ = ("continuations", "frames")
 
     def __init__(self, frames: list[Frame], continuations: Continuations) -> None:
         self.frames, self.continuations = frames, continuations
@@ -338,7 +350,7 @@ def site_code(code: CodeType, shape: Shape, handling: bool) -> CodeType:
         parts += METHOD_PAIR
         nulls |= {build.slots + below + (1 if VERSION >= (3, 13) else 0)}
     elif wanted != below + 1:
-        raise ValueError(f"{last.op} at {shape.offset} of {code.co_qualname} leaves {wanted} values, the frame has {below} below it")
+        raise ValueError(f"{last.op} at {shape.offset} of {code.co_qualname} leaves {wanted} values over {below} below the call")
     build.main = [Instruction(op, arg or 0, position=last.position) for op, arg in parts]
     for way in graph.ways(last):
         if way.kind == "handler":
@@ -427,27 +439,28 @@ def _enter(frames: list[Frame], continuations: Continuations) -> tuple[Place, Fu
     return place, step, [pack(state)]
 
 
-def _left(out: Any) -> tuple[Shape, tuple[Any, ...]] | None:
-    """(shape, packed frame) behind the unit if a step function returned these, None if it returned the user's own result."""
+def _left(out: Any, values: list[Any]) -> Shape | None:
+    """The shape of the frame behind the unit, which is put into `values`; None if the step returned the user's own result."""
     if type(out) is tuple and len(out) == 2 and type(out[1]) is Shape:
-        stack, shape = out
-        return shape, stack[-1] + stack[-2::-1]
+        stack: tuple[Any, ...] = out[0]
+        shape: Shape = out[1]
+        values.append(stack[-1] + stack[-2::-1])
+        return shape
     return None
 
 
 def drive(frames: list[Frame], continuations: Continuations) -> Any:
     """Run the frames to the end of the outermost one, breaks of its continuations included, and return its result."""
     replaced = frames[0].result
+    call: Callable[[tuple[Any, ...]], Any]
     try:
         while True:
             place, call, values = _enter(frames, continuations)
-            out = call(values.pop())  # the argument is the callee's alone: values die when the user's code drops them
-            left = _left(out)
-            if left is None:
+            out = call(values.pop())  # no reference is kept here: values die when the user's code drops them
+            shape = _left(out, values)
+            if shape is None:
                 break
-            out = None
-            shape, packed = left
-            call, left, values, packed = continuations.resume(place, shape), None, [packed], None
+            out, call = None, continuations.resume(place, shape)
             out = call(values.pop())
             if type(out) is not Jump:
                 break
@@ -491,7 +504,7 @@ def _check(frame: Frame, breaks: bool) -> None:
         raise ValueError(f"{here.op} at byte {frame.offset} of {code.co_qualname} cannot be parted from what stands before it")
     depth = flow(code).stack[here].depth
     if breaks and len(state.stack) != depth:
-        raise ValueError(f"{here.op} at byte {frame.offset} of {code.co_qualname} has {depth} values below it, not {len(state.stack)}")
+        raise ValueError(f"{here.op} at byte {frame.offset} of {code.co_qualname} has a stack of {depth}, not {len(state.stack)}")
 
 
 class Exit(NamedTuple):

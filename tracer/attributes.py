@@ -1,0 +1,379 @@
+"""Attribute access as CPython does it: descriptors, instance dict, the class's MRO, ``__getattr__``; user code is followed as bytecode.
+
+Reads of objects from outside are admitted with their guards; stores to them go through `effects`.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import TYPE_CHECKING, Any
+
+from ..eager import Tensor
+from ..runtime.guard import ClassAttrIs, Lacks
+from ..runtime.source import Attr, Const, InstanceDict, Item, Source
+from .breaks import Break, UserRaise, describe
+from .bytecode import NULL
+from .guards import of_library
+from .values import SYMBOLIC, concrete
+
+if TYPE_CHECKING:
+    from .session import Session
+
+_HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE: a class that Python code made
+_OPAQUE_TENSOR = {
+    "_array", "_storage", "_node", "_offset", "storage", "array", "data", "grad_fn", "is_leaf", "data_ptr", "storage_offset",
+    "_version", "register_hook", "retain_grad", "backward", "requires_grad_", "detach_", "__dict__", "__class__",
+}  # fmt: skip
+_NATIVE_BINDERS = (
+    types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType, types.GetSetDescriptorType,
+    types.MemberDescriptorType, types.BuiltinFunctionType,
+)  # fmt: skip
+
+
+def find(cls: type, name: str) -> Any:
+    """What the MRO of `cls` holds under `name`, unbound; NULL where nothing."""
+    for base in cls.__mro__:
+        if name in base.__dict__:
+            return base.__dict__[name]
+    return NULL
+
+
+class Attributes:
+    """getattr, setattr and delattr on what the interpreter holds."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def load(self, obj: Any, name: str) -> Any:
+        """``obj.name``; raises `UserRaise` with AttributeError."""
+        if isinstance(obj, Tensor):
+            return self._of_tensor(obj, name)
+        if isinstance(obj, SYMBOLIC):
+            obj = concrete(obj)
+        cls = type(obj)
+        if cls is types.ModuleType or isinstance(obj, types.ModuleType):
+            return self._of_module(obj, name)
+        if isinstance(obj, type):
+            return self._of_class(obj, name)
+        if cls is super:
+            return self._of_super(obj, name)
+        if not cls.__flags__ & _HEAP:
+            return self._of_builtin(obj, cls, name)
+        return self.of_instance(obj, cls, name)
+
+    def has(self, obj: Any, name: str) -> bool:
+        """``hasattr``."""
+        return self.load_or(obj, name, NULL) is not NULL
+
+    def load_or(self, obj: Any, name: str, default: Any) -> Any:
+        """``getattr(obj, name, default)``."""
+        with self.session.catches():
+            try:
+                return self.load(obj, name)
+            except UserRaise as raised:
+                if isinstance(raised.exc, AttributeError):
+                    return default
+                raise
+
+    def of_class(self, obj: Any, name: str) -> Any:
+        """What the type of `obj` holds under `name`, guarded, unbound; NULL where nothing. For special methods."""
+        return self.find(type(obj), name)
+
+    def find(self, cls: type, name: str) -> Any:
+        """`find`, guarded where the class can change."""
+        value = find(cls, name)
+        if cls.__flags__ & _HEAP and not (of_library(cls.__module__) and not name.startswith("forward")):
+            missing = value is NULL
+            self.session.outside.guard(ClassAttrIs(cls, name, None if missing else value, missing))
+        return value
+
+    def of_instance(self, obj: Any, cls: type, name: str) -> Any:
+        """Generic lookup on an instance of a class made by Python code."""
+        getter = find(cls, "__getattribute__")
+        if getter is not object.__getattribute__:
+            if isinstance(getter, types.FunctionType):
+                return self.session.call(getter, (obj, name))
+            if not isinstance(obj, (BaseException, tuple, list, dict, set, frozenset, str, int, float)):
+                raise Break("object", f"an attribute of {describe(cls)}, which looks attributes up in its own way")
+        return self.plain(obj, cls, name)
+
+    def plain(self, obj: Any, cls: type, name: str, hook: bool = True) -> Any:
+        """``object.__getattribute__(obj, name)``, then ``__getattr__`` if `hook`."""
+        raw = self.find(cls, name)
+        if raw is not NULL and _is_data(raw):
+            return self._bind(raw, obj, cls, name)
+        value = self._in_instance(obj, name)
+        if value is not NULL:
+            return value
+        if raw is not NULL:
+            return self._bind(raw, obj, cls, name)
+        fallback = self.find(cls, "__getattr__") if hook else NULL
+        if fallback is not NULL:
+            return self.session.call(fallback, (obj, name))
+        error = AttributeError(f"'{cls.__name__}' object has no attribute '{name}'", name=name, obj=obj)
+        self.session.throw(error)
+
+    def _in_instance(self, obj: Any, name: str) -> Any:
+        """The entry of the instance's own dict; NULL where there is none."""
+        own = _dict_of(obj)
+        if own is None:
+            return NULL
+        outside = self.session.outside
+        changed = self.session.effects.attr_of(obj, name)
+        if changed is not None:
+            return changed[0]
+        source = outside.source_of(obj)
+        if source is None:
+            return own.get(name, NULL)
+        if name in own:
+            return outside.admit(own[name], Item(InstanceDict(source), name))
+        outside.guard(Lacks(InstanceDict(source), name))
+        return NULL
+
+    def _bind(self, raw: Any, obj: Any, cls: type, name: str) -> Any:
+        """``raw.__get__(obj, cls)``."""
+        kind = type(raw)
+        if kind is types.FunctionType:
+            return types.MethodType(self.session.outside.constant(raw, f"{cls.__name__}.{name}"), obj)
+        if kind is property:
+            if raw.fget is None:
+                self.session.throw(AttributeError(f"property '{name}' of '{cls.__name__}' object has no getter"))
+            return self.session.call(raw.fget, (obj,))
+        if kind is classmethod:
+            return types.MethodType(raw.__func__, cls)
+        if kind is staticmethod:
+            return self.session.outside.constant(raw.__func__, f"{cls.__name__}.{name}")
+        if kind is types.MemberDescriptorType or kind is types.GetSetDescriptorType:
+            return self._slot(raw, obj, name)
+        if isinstance(raw, _NATIVE_BINDERS):
+            return self.session.native(raw.__get__, obj, cls)
+        getter = find(kind, "__get__")
+        if getter is NULL:
+            return self._class_value(raw, cls, name)
+        if isinstance(getter, types.FunctionType):
+            return self.session.call(getter, (self.session.outside.constant(raw, f"{cls.__name__}.{name}"), obj, cls))
+        raise Break("object", f"the descriptor {cls.__name__}.{name} of type {kind.__name__}")
+
+    def _slot(self, raw: Any, obj: Any, name: str) -> Any:
+        if name == "__class__":
+            return type(obj)
+        if name == "__dict__":
+            return self.namespace(obj)
+        changed = self.session.effects.attr_of(obj, name)
+        if changed is not None and changed[0] is not NULL:
+            return changed[0]
+        source = self.session.outside.source_of(obj)
+        value = self.session.native(raw.__get__, obj, type(obj))
+        return value if source is None else self.session.outside.admit(value, Attr(source, name))
+
+    def _class_value(self, raw: Any, cls: type, name: str) -> Any:
+        return self.session.outside.constant(raw, f"{cls.__name__}.{name}")
+
+    def namespace(self, obj: Any) -> Any:
+        """``vars(obj)``: the dict itself for an object made inside, a `Namespace` for one from outside."""
+        if isinstance(obj, types.ModuleType) or self.session.outside.source_of(obj) is not None:
+            return Namespace(obj)
+        if isinstance(obj, type):
+            raise Break("object", f"vars({obj.__name__})")
+        return self.session.native(vars, obj)
+
+    def _of_builtin(self, obj: Any, cls: type, name: str) -> Any:
+        source = self.session.outside.source_of(obj)
+        if cls in (types.FunctionType, types.MethodType, types.BuiltinFunctionType) and source is not None:
+            return self._of_callable(obj, name, source)
+        if cls is types.FunctionType and name == "__closure__":
+            raise Break("object", "the closure of a function")
+        if cls is types.CellType or name in ("__traceback__", "tb_frame", "gi_frame", "f_locals"):
+            raise Break("object", f"{name} of an object of type {cls.__name__}")
+        return self.session.native(getattr, obj, name)
+
+    def _of_callable(self, obj: Any, name: str, source: Source) -> Any:
+        own = getattr(obj, "__dict__", {})
+        if isinstance(obj, types.FunctionType) and name in own:
+            return self.session.outside.admit(own[name], Item(InstanceDict(source), name))
+        if isinstance(obj, types.FunctionType) and not name.startswith("__"):
+            self.session.outside.guard(Lacks(InstanceDict(source), name))
+        if name in ("__dict__", "__closure__", "__globals__"):
+            raise Break("object", f"{name} of a function")
+        if name in ("__defaults__", "__kwdefaults__", "__self__", "__func__", "__name__", "__qualname__", "__doc__", "__module__"):
+            value = self.session.native(getattr, obj, name)
+            return value if isinstance(obj, types.MethodType) else self.session.outside.admit(value, Attr(source, name))
+        return self.session.native(getattr, obj, name)
+
+    def _of_module(self, module: Any, name: str) -> Any:
+        changed = self.session.effects.globals.get((id(vars(module)), name))
+        if changed is not None and changed is not NULL:
+            return changed
+        outside = self.session.outside
+        own = vars(module)
+        if name in own and changed is None:
+            value = own[name]
+            if of_library(module.__name__) and isinstance(value, (types.FunctionType, type, types.ModuleType)):
+                return outside.constant(value, f"{module.__name__}.{name}")
+            return outside.admit(value, Item(Const(own, f"vars({module.__name__})"), name))
+        value = self.session.native(getattr, module, name)  # the module's own __getattr__, or an AttributeError
+        if not of_library(module.__name__):
+            outside.guard(Lacks(Const(own, f"vars({module.__name__})"), name))
+        return outside.constant(value, f"{module.__name__}.{name}")
+
+    def _of_class(self, cls: type, name: str) -> Any:
+        meta = type(cls)
+        raw_meta = find(meta, name)
+        if raw_meta is not NULL and _is_data(raw_meta):
+            if meta.__flags__ & _HEAP and not isinstance(raw_meta, _NATIVE_BINDERS):
+                raise Break("object", f"the attribute {name} of the metaclass {meta.__name__}")
+            if name == "__dict__":
+                raise Break("object", f"vars({cls.__name__})")
+            return self.session.native(getattr, cls, name)
+        changed = self.session.effects.attr_of(cls, name)
+        if changed is not None and changed[0] is not NULL:
+            return changed[0]
+        raw = self.find(cls, name)
+        if raw is NULL:
+            if raw_meta is NULL and find(meta, "__getattr__") is NULL or meta is type:
+                return self.session.native(getattr, cls, name)
+            raise Break("object", f"the attribute {name} of the metaclass {meta.__name__}")
+        return self._class_bind(raw, cls, name)
+
+    def _class_bind(self, raw: Any, cls: type, name: str) -> Any:
+        kind = type(raw)
+        if kind is classmethod:
+            return types.MethodType(raw.__func__, cls)
+        if kind is staticmethod:
+            return self.session.outside.constant(raw.__func__, f"{cls.__name__}.{name}")
+        if kind is types.FunctionType or kind is property:
+            return self.session.outside.constant(raw, f"{cls.__name__}.{name}")
+        if isinstance(raw, _NATIVE_BINDERS):
+            return self.session.native(raw.__get__, None, cls) if hasattr(raw, "__get__") else raw
+        if find(kind, "__get__") is NULL or not kind.__flags__ & _HEAP:
+            return self._class_value(raw, cls, name)
+        raise Break("object", f"the descriptor {cls.__name__}.{name} of type {kind.__name__}")
+
+    def _of_super(self, obj: Any, name: str) -> Any:
+        start, target, cls = obj.__thisclass__, obj.__self__, obj.__self_class__
+        mro = cls.__mro__
+        for base in mro[mro.index(start) + 1 :]:
+            if name in base.__dict__:
+                raw = base.__dict__[name]
+                if base.__flags__ & _HEAP:
+                    self.session.outside.guard(ClassAttrIs(base, name, raw))
+                return self._class_bind(raw, cls, name) if target is cls else self._bind(raw, target, cls, name)
+        self.session.throw(AttributeError(f"'super' object has no attribute '{name}'", name=name, obj=obj))
+
+    # -- tensors -------------------------------------------------------------------------------------------------------
+
+    def _of_tensor(self, tensor: Any, name: str) -> Any:
+        if name == "grad":
+            return self._grad(tensor)
+        if name == "__class__":
+            return type(tensor)
+        if name in _OPAQUE_TENSOR:
+            raise Break("tensor-method", f"Tensor.{name}")
+        raw = find(type(tensor), name)
+        if raw is NULL:
+            return self.session.native(getattr, tensor, name)
+        if isinstance(raw, types.FunctionType):
+            return types.MethodType(raw, tensor)
+        return self.session.native(getattr, tensor, name)
+
+    def _grad(self, tensor: Any) -> Any:
+        changed = self.session.effects.attr_of(tensor, "grad")
+        if changed is not None:
+            return changed[0]
+        source = self.session.outside.source_of(tensor)
+        found = self.session.recorder.input_of(tensor)
+        if source is None or found is None:
+            return tensor.grad
+        return self.session.outside.admit(found.real.grad, Attr(source, "grad"))
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    def store(self, obj: Any, name: str, value: Any) -> None:
+        """``obj.name = value``; NULL deletes."""
+        if isinstance(obj, Tensor):
+            self._store_tensor(obj, name, value)
+            return
+        if isinstance(obj, types.ModuleType):
+            self.session.effects.set_global(vars(obj), name, value)
+            return
+        if isinstance(obj, type):
+            raise Break("object", f"a change of the class {describe(obj)}")
+        cls = type(obj)
+        special = "__delattr__" if value is NULL else "__setattr__"
+        setter = self.find(cls, special)
+        if isinstance(setter, types.FunctionType):
+            self.session.call(setter, (obj, name) if value is NULL else (obj, name, value))
+            return
+        if setter is not getattr(object, special):
+            raise Break("object", f"an attribute of {describe(cls)}, which stores attributes in its own way")
+        self.store_plain(obj, name, value)
+
+    def store_plain(self, obj: Any, name: str, value: Any) -> None:
+        """``object.__setattr__(obj, name, value)``."""
+        cls = type(obj)
+        raw = self.find(cls, name)
+        source = self.session.outside.source_of(obj)
+        if raw is not NULL and _is_data(raw):
+            self._store_data(raw, obj, name, value)
+            return
+        if _dict_of(obj) is None:
+            self.session.throw(AttributeError(f"'{cls.__name__}' object has no attribute '{name}'", name=name, obj=obj))
+        if value is NULL and self._in_instance(obj, name) is NULL:
+            self.session.throw(AttributeError(f"'{cls.__name__}' object has no attribute '{name}'", name=name, obj=obj))
+        if source is not None:
+            self.session.effects.set_attr(obj, name, value)
+        elif value is NULL:
+            del _dict_of(obj)[name]
+        else:
+            _dict_of(obj)[name] = value
+
+    def _store_data(self, raw: Any, obj: Any, name: str, value: Any) -> None:
+        if isinstance(raw, property):
+            hook = raw.fdel if value is NULL else raw.fset
+            if hook is None:
+                what = "deleter" if value is NULL else "setter"
+                self.session.throw(AttributeError(f"property '{name}' of '{type(obj).__name__}' object has no {what}"))
+            self.session.call(hook, (obj,) if value is NULL else (obj, value))
+            return
+        hook = find(type(raw), "__delete__" if value is NULL else "__set__")
+        if isinstance(hook, types.FunctionType):
+            self.session.call(hook, (raw, obj) if value is NULL else (raw, obj, value))
+            return
+        slot = isinstance(raw, types.MemberDescriptorType)
+        if self.session.outside.source_of(obj) is not None and slot:
+            self.session.effects.set_attr(obj, name, value)
+            return
+        if self.session.outside.source_of(obj) is not None or not (slot or isinstance(obj, BaseException)):
+            raise Break("object", f"a store to {type(obj).__name__}.{name}")
+        self.session.native(raw.__delete__ if value is NULL else raw.__set__, *((obj,) if value is NULL else (obj, value)))
+
+    def _store_tensor(self, tensor: Any, name: str, value: Any) -> None:
+        if name != "grad" or not (value is None or isinstance(value, Tensor)):
+            raise Break("tensor-method", f"a store to Tensor.{name}")
+        if self.session.outside.source_of(tensor) is not None:
+            self.session.effects.set_attr(tensor, name, value)
+        else:
+            raise Break("tensor-method", "a store to the gradient of a tensor that the region made")
+
+
+class Namespace:
+    """``vars(obj)`` of an object or module from outside: reads and stores go through the object."""
+
+    __slots__ = ("owner",)
+
+    def __init__(self, owner: Any) -> None:
+        self.owner = owner
+
+
+def _dict_of(obj: Any) -> Any:
+    try:
+        return object.__getattribute__(obj, "__dict__")
+    except AttributeError:
+        return None
+
+
+def _is_data(raw: Any) -> bool:
+    kind = type(raw)
+    return hasattr(kind, "__set__") or hasattr(kind, "__delete__")

@@ -1,0 +1,293 @@
+"""Who is called: Python functions are followed, trusted native code runs, classes are made, and everything else breaks the graph."""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import TYPE_CHECKING, Any
+
+from ..eager import Tensor
+from ..eager.pure import is_pure
+from . import natives
+from .attributes import find
+from .breaks import Break, describe
+from .bytecode import NULL
+from .generators import Generator
+from .guards import of_library
+from .operators import CONTAINERS, ITERATORS, VIEWS
+from .values import SYMBOLIC, concrete
+
+if TYPE_CHECKING:
+    from .session import Session
+
+_HEAP = 1 << 9
+_BOUND = (types.BuiltinFunctionType, types.MethodWrapperType)
+_UNBOUND = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType)
+_CHANGING = {
+    list: {"append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "__iadd__", "__imul__", "__setitem__", "__delitem__"},
+    dict: {"pop", "popitem", "clear", "update", "setdefault", "__setitem__", "__delitem__", "__ior__"},
+    set: {"add", "discard", "remove", "pop", "clear", "update", "difference_update", "intersection_update", "symmetric_difference_update"},
+}  # fmt: skip
+_ITERABLE_ARGS = {"extend", "update", "join", "union", "difference", "intersection", "fromkeys", "__iadd__", "isdisjoint", "issubset"}
+
+
+class Calls:
+    """Calls of anything the interpreter holds."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def resolve(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> tuple[Any, list[Any], dict[str, Any]]:
+        """Unwrap bound methods and partials."""
+        while True:
+            if type(fn) is types.MethodType:
+                fn, args = fn.__func__, [fn.__self__, *args]
+            elif type(fn) is functools.partial:
+                fn, args, kwargs = fn.func, [*fn.args, *args], {**fn.keywords, **kwargs}
+            else:
+                return fn, args, kwargs
+
+    def follows(self, fn: Any) -> bool:
+        """Whether a call of `fn` (resolved) is nothing but following its bytecode."""
+        return type(fn) is types.FunctionType and not is_pure(fn) and fn not in natives.SPECIAL and not _is_disabled(fn)
+
+    def call(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """The result of the call."""
+        fn, args, kwargs = self.resolve(fn, args, kwargs)
+        special = natives.SPECIAL.get(fn) if _hashes(fn) else None
+        if special is not None:
+            return special(self.session, *args, **kwargs)
+        if isinstance(fn, types.FunctionType):
+            return self._function(fn, args, kwargs)
+        if isinstance(fn, type):
+            return self._class(fn, args, kwargs)
+        if isinstance(fn, _BOUND):
+            return self._builtin(fn, args, kwargs)
+        if isinstance(fn, _UNBOUND):
+            return self._unbound(fn, args, kwargs)
+        if type(fn).__flags__ & _HEAP:
+            return self._object(fn, args, kwargs)
+        raise Break("opaque-call", f"a call of {describe(fn)}")
+
+    # -- functions -----------------------------------------------------------------------------------------------------
+
+    def _function(self, fn: types.FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if _is_disabled(fn):
+            raise Break("disabled", f"a call of {describe(fn)}")
+        original = getattr(fn, "__fusewire_original__", None)
+        if original is not None:
+            return self.session.inline(original, args, kwargs)
+        if is_pure(fn) or args and isinstance(args[0], Tensor) and of_library(fn.__module__) and getattr(Tensor, fn.__name__, None) is fn:
+            return self._library(fn, args, kwargs)
+        return self.session.inline(fn, args, kwargs)
+
+    def _library(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Run the library's own code on traced Tensors."""
+        if fn.__name__ in natives.TENSOR_STATE:
+            raise Break("tensor-method", f"Tensor.{fn.__name__}")
+        for x in (*args, *kwargs.values()):
+            if not self.session.operators.is_inert(x):
+                raise Break("object", f"{describe(x)} handed to {describe(fn)}")
+        result = self.session.native(fn, *args, **kwargs)
+        self._traced(result, fn)
+        return result
+
+    def _traced(self, result: Any, fn: Any) -> None:
+        """A Tensor made without an op holds values that the graph does not know."""
+        for x in result if type(result) in (tuple, list) else (result,):
+            if isinstance(x, Tensor) and x._array is not None:
+                raise Break("opaque-call", f"{describe(fn)}, which makes a tensor from Python values")
+
+    # -- objects -------------------------------------------------------------------------------------------------------
+
+    def _object(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """``type(fn).__call__(fn, ...)``."""
+        raw = self.session.attributes.of_class(fn, "__call__")
+        if isinstance(raw, staticmethod):
+            return self.call(raw.__func__, args, kwargs)
+        if isinstance(raw, (types.FunctionType, types.MethodType)):
+            return self.call(raw, [fn, *args], kwargs)
+        if raw is NULL:
+            self.session.throw(TypeError(f"'{type(fn).__name__}' object is not callable"))
+        raise Break("opaque-call", f"a call of {describe(fn)}")
+
+    def _class(self, cls: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Make an instance: ``__new__`` and ``__init__``, each native for built-in types and followed otherwise."""
+        meta_call = find(type(cls), "__call__")
+        if meta_call is not type.__call__:
+            if hasattr(cls, "__members__") and all(map(self.session.operators.is_inert, args)):
+                return self.session.native(cls, *map(concrete, args), **kwargs)
+            raise Break("opaque-call", f"a call of {describe(cls)}")
+        if not cls.__flags__ & _HEAP:
+            return self._builtin_class(cls, args, kwargs)
+        if issubclass(cls, Tensor):
+            raise Break("opaque-call", f"a call of {describe(cls)}")
+        self.session.outside.constant(cls, cls.__qualname__)
+        made = self._new(cls, args, kwargs)
+        if not isinstance(made, cls):
+            return made
+        init = self.session.attributes.find(type(made), "__init__")
+        if isinstance(init, types.FunctionType):
+            if self.call(init, [made, *args], kwargs) is not None:
+                self.session.throw(TypeError("__init__() should return None"))
+        elif init is not object.__init__:
+            self._native_init(init, made, args, kwargs)
+        return made
+
+    def _new(self, cls: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        new = self.session.attributes.find(cls, "__new__")
+        new = new.__func__ if isinstance(new, staticmethod) else new
+        if isinstance(new, types.FunctionType):
+            return self.call(new, [cls, *args], kwargs)
+        if new is object.__new__:
+            init = find(cls, "__init__")
+            if init is object.__init__ and (args or kwargs):
+                self.session.throw(TypeError(f"{cls.__name__}() takes no arguments"))
+            return self.session.native(object.__new__, cls)
+        if issubclass(cls, (BaseException, list, dict, tuple, set)) and not getattr(cls, "__abstractmethods__", None):
+            settled = [list(self.session.operators.items(x)) for x in args] if issubclass(cls, tuple) else args
+            return self.session.native(new, cls, *settled, **(kwargs if issubclass(cls, BaseException) else {}))
+        raise Break("opaque-call", f"a call of {describe(cls)}")
+
+    def _native_init(self, init: Any, made: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
+        if isinstance(made, BaseException):
+            self.session.native(init, made, *args, **kwargs)
+        elif isinstance(made, (list, set, dict)) and len(args) <= 1:
+            self.session.native(init, made, *map(self.mapping_or_items, args), **kwargs)
+        elif not isinstance(made, tuple):
+            raise Break("opaque-call", f"a call of {describe(type(made))}")
+
+    def mapping_or_items(self, x: Any) -> Any:
+        """An argument of dict() or update(): a mapping as it is, else the items."""
+        return x if isinstance(x, dict) else list(self.session.operators.items(x))
+
+    def _builtin_class(self, cls: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if issubclass(cls, BaseException) or cls is object:
+            return self.session.native(cls, *args, **kwargs)
+        make = natives.CLASSES.get(cls)
+        if make is not None:
+            return make(self.session, cls, *args, **kwargs)
+        raise Break("opaque-call", f"a call of {describe(cls)}")
+
+    # -- native code -----------------------------------------------------------------------------------------------------
+
+    def _builtin(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        owner = getattr(fn, "__self__", None)
+        if owner is None or isinstance(owner, types.ModuleType):
+            return self._module_function(fn, args, kwargs)
+        if isinstance(owner, type):
+            return self._class_method(fn, owner, args, kwargs)
+        return self.method(owner, fn.__name__, fn, args, kwargs)
+
+    def _module_function(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if getattr(fn, "__module__", None) not in natives.PURE_MODULES and fn not in natives.PURE:
+            raise Break("opaque-call", f"a call of {describe(fn)}")
+        args = [self.session.operators.settle(x) for x in args]
+        kwargs = {k: self.session.operators.settle(v) for k, v in kwargs.items()}
+        for x in (*args, *kwargs.values()):
+            if not self.session.operators.is_inert(x) and not isinstance(x, ITERATORS + VIEWS):
+                raise Break("opaque-call", f"{describe(fn)} of {describe(x)}")
+        return self.session.native(fn, *args, **kwargs)
+
+    def _class_method(self, fn: Any, owner: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if fn.__name__ == "__new__" and args and isinstance(args[0], type):
+            return self._new_of(owner, args[0], args[1:], kwargs)
+        if owner in (dict, int, float, bytes, str) and all(map(self.session.operators.is_inert, args)):
+            return self.session.native(fn, *map(self.session.operators.settle, args), **kwargs)
+        raise Break("opaque-call", f"a call of {describe(fn)}")
+
+    def _new_of(self, owner: type, cls: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if owner is object:
+            return self.session.native(object.__new__, cls)
+        if owner is tuple:
+            return self.session.native(tuple.__new__, cls, *[list(self.session.operators.items(x)) for x in args])
+        if issubclass(owner, (BaseException, list, dict, set)):
+            return self.session.native(owner.__new__, cls, *args, **kwargs)
+        raise Break("opaque-call", f"{owner.__name__}.__new__")
+
+    def _unbound(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if not args:
+            self.session.native(fn)
+        owner = args[0]
+        if isinstance(fn, types.ClassMethodDescriptorType):
+            return self._class_method(fn, fn.__objclass__, args, kwargs)
+        if not isinstance(owner, fn.__objclass__):
+            self.session.native(fn, *args, **kwargs)
+        return self.method(owner, fn.__name__, fn.__get__(owner), args[1:], kwargs)
+
+    def method(self, owner: Any, name: str, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A built-in type's own method `fn`, bound to `owner`."""
+        session = self.session
+        if name in natives.OBJECT_METHODS and getattr(fn, "__objclass__", object) is object or name in natives.ATTRIBUTE_METHODS:
+            return natives.OBJECT_METHODS[name](session, owner, *args)
+        if isinstance(owner, Tensor):
+            return self._library(fn, args, kwargs)
+        if isinstance(owner, BaseException):
+            if name in ("with_traceback", "add_note", "__init__", "__str__", "__repr__"):
+                return session.native(fn, *args, **kwargs)
+            raise Break("opaque-call", f"a call of {describe(fn)}")
+        if isinstance(owner, (Generator, *ITERATORS)):
+            return self._iterator_method(owner, name)
+        if isinstance(owner, CONTAINERS):
+            return self._container(owner, name, fn, args, kwargs)
+        if isinstance(owner, (str, bytes, int, float, complex, range, slice, *VIEWS, type(None))):
+            if name == "join" and args:
+                args = [list(session.operators.items(args[0]))]
+            args = [session.operators.settle(x) for x in args]
+            kwargs = {k: session.operators.settle(v) for k, v in kwargs.items()}
+            if name == "format" and not all(map(session.operators._printable, (*args, *kwargs.values()))):
+                raise Break("opaque-call", "text made of objects with code of their own")
+            if all(map(session.operators.is_inert, args)) or name == "join":
+                return session.native(fn, *args, **kwargs)
+        raise Break("opaque-call", f"a call of {describe(fn)}")
+
+    def _iterator_method(self, owner: Any, name: str) -> Any:
+        if name == "__iter__":
+            return owner
+        if name == "__next__":
+            value = self.session.operators.advance(owner)
+            if value is NULL:
+                self.session.throw(StopIteration())
+            return value
+        raise Break("opaque-call", f"{name} of an iterator")
+
+    def _container(self, owner: Any, name: str, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A method of a list, dict, set, ...: on the shadow or fresh object, noted where it changes one from outside."""
+        session = self.session
+        base = next((t for t in (list, dict, set) if isinstance(owner, t)), None)
+        if name == "__init__" and base is not None and session.outside.source_of(owner) is None:
+            return self._native_init(fn.__objclass__.__init__ if hasattr(fn, "__objclass__") else base.__init__, owner, args, kwargs)
+        if name == "sort":
+            return natives.sort(session, owner, *args, **kwargs)
+        if name in _ITERABLE_ARGS:
+            args = [self.mapping_or_items(x) for x in args]
+        if name in ("get", "pop", "setdefault", "__getitem__", "__contains__", "add", "discard", "remove", "index", "count", "insert", "__setitem__", "__delitem__"):  # fmt: skip
+            args = [session.operators.settle(args[0]), *args[1:]] if args else args
+            if args and not session.operators.is_inert(args[0]):
+                raise Break("opaque-call", f"{name} with an object that compares in its own way")
+        if name in ("remove", "index", "count", "__contains__", "__eq__", "copy") and name != "copy" and not session.operators.is_inert(owner):
+            raise Break("opaque-call", f"{name} among objects that compare in their own way")
+        changes = name in _CHANGING.get(base, ()) or isinstance(owner, CONTAINERS[5:]) and name not in ("items", "values", "keys", "get")  # type: ignore[arg-type]
+        result = session.native(fn, *args, **kwargs)
+        if changes and session.outside.source_of(owner) is not None:
+            if kwargs:
+                raise Break("opaque-call", f"{name} with keywords on a container from outside")
+            session.effects.container(owner, name, tuple(args))
+        if name in ("__iter__",):
+            session.made_from.setdefault(id(result), (result, owner))
+        return result
+
+    def iterable(self, x: Any) -> Any:
+        """An iterable as something native code may run over."""
+        return x if type(x) in CONTAINERS or isinstance(x, (str, bytes, range, *VIEWS)) else list(self.session.operators.items(x))
+
+
+def _hashes(fn: Any) -> bool:
+    return isinstance(fn, (types.FunctionType, types.BuiltinFunctionType, type, types.MethodDescriptorType, types.WrapperDescriptorType))
+
+
+def _is_disabled(fn: Any) -> bool:
+    return getattr(fn, "__fusewire_disabled__", False) is True
+
+
+__all__ = ["SYMBOLIC", "Calls"]

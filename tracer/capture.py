@@ -1,0 +1,194 @@
+"""Capture of one call: run the bytecode symbolically, and hand over graph, sources, guards and tail.
+
+Nothing of the user's program has really happened when a capture ends, however it ends: that is what lets a break inside of an
+operator, a handler or a generator start over with an earlier break.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..eager import Tensor, executor
+from ..ir.graph import Graph, Where
+from ..runtime import gradmode
+from ..runtime.guard import Guard
+from ..runtime.meta import Meta
+from ..runtime.source import Arg, Source
+from . import ops_data, ops_flow, ops_stack  # noqa: F401  (they register the handlers)
+from .breaks import Break, BreakRecord, Restart, UserRaise
+from .bytecode import NULL, slot_names
+from .effects import GradModeSet
+from .frame import Frame
+from .resume import Continuations, origin, refusal
+from .session import Session
+from .tail import Tail, TailWriter, write
+from .values import Lazy
+
+_ATTEMPTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What one call of a function became. `sources`: one per graph input. `metas`: one per graph output, `requires_grad` included.
+
+    `tail` is None where the graph's outputs are the result as they are: one Tensor, or (`flat`) a tuple of Tensors.
+    `break_` is the graph break that ends the capture, None where the function returns.
+    """
+
+    graph: Graph
+    sources: tuple[Source, ...]
+    guards: tuple[Guard, ...]
+    metas: tuple[Meta, ...]
+    tail: Tail | None
+    flat: bool
+    break_: BreakRecord | None
+
+
+class Uncapturable(Exception):
+    """The function cannot be captured at all; `record` says why. It runs under CPython."""
+
+    def __init__(self, record: BreakRecord) -> None:
+        super().__init__(str(record))
+        self.record = record
+
+
+def parameters(code: types.CodeType) -> tuple[str, ...]:
+    """Names of the parameters in the order of the bound arguments, ``*args`` and ``**kwargs`` last."""
+    count = code.co_argcount + code.co_kwonlyargcount
+    count += bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
+    return code.co_varnames[:count]
+
+
+def capture(function: types.FunctionType, args: Sequence[Any], continuations: Continuations) -> Capture:
+    """Capture the call of `function` with bound arguments `args` (one per name of `parameters`). Raises Uncapturable."""
+    code = function.__code__
+    name = code.co_name if code.co_name.isidentifier() else "graph"
+    why = refusal(code)
+    if why is not None:
+        raise Uncapturable(BreakRecord("instruction", why, Where(code.co_filename, code.co_firstlineno, code.co_name)))
+    forced: dict[int, tuple[str, str]] = {}
+    mode = gradmode.get()
+    for _ in range(_ATTEMPTS):
+        session = Session(name, forced)
+        try:
+            with executor.recording(session.recorder):
+                return _attempt(session, function, args, continuations)
+        except Restart as again:
+            if again.step in forced or again.step < 1:
+                raise Uncapturable(_record(session, Break(again.code, again.what))) from None
+            forced[again.step] = again.code, again.what
+        finally:
+            gradmode.set(mode)
+    raise Uncapturable(_record(session, Break("state", "a function that breaks at too many places")))
+
+
+def _attempt(session: Session, function: types.FunctionType, args: Sequence[Any], continuations: Continuations) -> Capture:
+    session.constant_function(function)
+    names = parameters(function.__code__)
+    slots: list[Any] = [Lazy(value, Arg(i, name)) for i, (value, name) in enumerate(zip(args, names, strict=True))]
+    frame = Frame(session, function, slots, session.closure_of(function))
+    try:
+        result = session.run(frame)
+    except Break as broken:
+        return _broken(session, broken, continuations)
+    except UserRaise as raised:
+        raise AssertionError(f"an exception left the frame without a break: {raised.exc!r}") from raised.exc
+    return _returned(session, result)
+
+
+# -- a function that returns -----------------------------------------------------------------------------------------------
+
+
+def _effects(session: Session) -> list[Any]:
+    """The journal, with the gradient mode set once at most."""
+    journal = session.effects.journal
+    modes = [e for e in journal if isinstance(e, GradModeSet)]
+    kept = [e for e in journal if not isinstance(e, GradModeSet)]
+    first = session.outside.mode
+    return kept + (modes[-1:] if modes and modes[-1].enabled is not first else [])
+
+
+def _returned(session: Session, result: Any) -> Capture:
+    effects = _effects(session)
+    flat = type(result) is tuple and session.outside.source_of(result) is None
+    items = result if flat else (result,)
+    if not effects and all(isinstance(x, Tensor) for x in items) and len({id(x) for x in items}) == len(items) and items:
+        outputs = [session.recorder.output(x) for x in items]
+        return _captured(session, outputs, [x.meta for x in items], None, flat, None)
+
+    def make(writer: TailWriter) -> tuple[str, list[str], str]:
+        text = writer.text(result)
+        return "tail", [writer.effect(e) for e in effects], text
+
+    tail, outputs, tensors = write(session, make)
+    return _captured(session, outputs, [t.meta for t in tensors], tail, False, None)
+
+
+def _captured(
+    session: Session, outputs: list[Any], metas: list[Meta], tail: Tail | None, flat: bool, record: BreakRecord | None
+) -> Capture:
+    graph = session.recorder.finish(outputs)
+    guards = session.outside.finish()
+    return Capture(graph, tuple(session.recorder.sources), guards, tuple(metas), tail, flat, record)
+
+
+# -- a function that breaks ------------------------------------------------------------------------------------------------
+
+
+def _record(session: Session, broken: Break) -> BreakRecord:
+    """What the user is told, at his own innermost line."""
+    users = [f for f in session.frames if not f.library] or session.frames
+    if not users:
+        return BreakRecord(broken.code, broken.what, Where("?", 0))
+    return BreakRecord(broken.code, broken.what, users[-1].where(), users[-1].columns(), tuple(f.where() for f in users))
+
+
+def _earlier(session: Session, broken: Break) -> None:
+    """Raise Restart where the frames cannot be handed over as they stand."""
+    last = len(session.frames) - 1
+    for i, frame in enumerate(session.frames):
+        if frame.raised:
+            raise Restart(frame.raised[0], broken.code, broken.what)
+        if i < last and (not frame.plain or refusal(session.frames[i + 1].code)):
+            raise Restart(frame.unit_number, broken.code, broken.what)
+
+
+def _broken(session: Session, broken: Break, continuations: Continuations) -> Capture:
+    frames, record = session.frames, _record(session, broken)
+    _earlier(session, broken)
+    if frames[0].head or frames[-1].unit_number == 0:
+        raise Uncapturable(record)
+    effects = _effects(session)
+    innermost = frames[-1]
+    at, innermost.slots, innermost.stack = innermost.begun
+    offsets = [f.program.steps[f.begun[0]].instr.offset for f in frames]
+
+    def make(writer: TailWriter) -> tuple[str, list[str], str]:
+        texts = []
+        for frame, offset in zip(frames, offsets, strict=True):
+            slots = [writer.text(x) for x in frame.slots]
+            stack = [writer.text(x) for x in frame.stack]
+            state = f"FrameState([{', '.join(slots)}], [{', '.join(stack)}])"
+            texts.append(f"Frame({writer.const(_place(frame), frame.code.co_name)}, {offset}, {state})")
+        done = [writer.effect(e) for e in effects]
+        return "tail", done, f"continue_frames([{', '.join(texts)}], {writer.const(continuations, 'continuations')})"
+
+    tail, outputs, tensors = write(session, make)
+    return _captured(session, outputs, [t.meta for t in tensors], tail, False, record)
+
+
+def _place(frame: Frame) -> types.FunctionType:
+    """The function whose code and globals the frame runs."""
+    return frame.function
+
+
+def describe_slots(frame: Frame) -> str:
+    """Names and values of a frame's bound slots, for error messages."""
+    pairs = zip(slot_names(frame.code), frame.slots, strict=True)
+    return ", ".join(f"{name}={value!r}" for name, value in pairs if value is not NULL)
+
+
+__all__ = ["Capture", "Uncapturable", "capture", "origin", "parameters"]

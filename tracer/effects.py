@@ -1,0 +1,107 @@
+"""What the region does to objects from outside: performed on shadows during capture, repeated in order by the tail.
+
+An effect is a record that the tail prints as one line of Python. Objects that the region made are changed directly: nobody else has
+seen them yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from .bytecode import NULL
+from .guards import Outside
+
+
+@dataclass(frozen=True, slots=True)
+class SetAttr:
+    """``target.name = value`` in the object's own dict or slot; no user code runs. NULL deletes."""
+
+    target: Any
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class SetItem:
+    """``target[key] = value`` on a built-in container or a namespace; NULL deletes."""
+
+    target: Any
+    key: Any
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class SetCell:
+    """A store to a closure's cell; NULL empties it."""
+
+    target: Any
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A call of a built-in container's own method, for what it changes."""
+
+    target: Any
+    name: str
+    args: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GradModeSet:
+    """Gradient recording on this thread is switched."""
+
+    enabled: bool
+
+
+Effect = Union[SetAttr, SetItem, SetCell, Method, GradModeSet]
+
+
+@dataclass
+class Effects:
+    """The journal, and what reads of changed attributes, cells and namespaces find now."""
+
+    outside: Outside
+    journal: list[Effect] = field(default_factory=list)
+    attrs: dict[tuple[int, str], Any] = field(default_factory=dict)
+    cells: dict[int, Any] = field(default_factory=dict)
+    globals: dict[tuple[int, str], Any] = field(default_factory=dict)
+
+    def _note(self, effect: Effect, target: Any) -> None:
+        self.journal.append(effect)
+        if not any(x is target for x in self.outside.changed):
+            self.outside.changed.append(target)
+
+    def set_attr(self, target: Any, name: str, value: Any) -> None:
+        """An attribute store (NULL: delete) on an object from outside."""
+        self.attrs[id(target), name] = value
+        self._note(SetAttr(target, name, value), target)
+
+    def set_cell(self, cell: Any, value: Any) -> None:
+        """A store into a cell from outside."""
+        self.cells[id(cell)] = value
+        self.journal.append(SetCell(cell, value))
+
+    def set_global(self, namespace: dict[str, Any], name: str, value: Any) -> None:
+        """A store into a module's namespace."""
+        self.globals[id(namespace), name] = value
+        self.journal.append(SetItem(namespace, name, value))
+
+    def container(self, target: Any, name: str, args: tuple[Any, ...]) -> None:
+        """A changing method of a built-in container, which the caller runs on the shadow or fresh object itself."""
+        if self.outside.source_of(target) is not None:
+            self._note(Method(target, name, args), target)
+
+    def item(self, target: Any, key: Any, value: Any) -> None:
+        """A store or delete by key, which the caller also does on the shadow or fresh object itself."""
+        if self.outside.source_of(target) is not None:
+            self._note(SetItem(target, key, value), target)
+
+    def attr_of(self, target: Any, name: str) -> Any:
+        """What an earlier store left in the attribute (NULL: deleted); None where there was none. Wrapped in a tuple."""
+        key = id(target), name
+        return (self.attrs[key],) if key in self.attrs else None
+
+    def is_deleted(self, value: Any) -> bool:
+        return value is NULL

@@ -1,0 +1,151 @@
+"""One symbolic frame: slots, stack, position, exception handling. The handlers of instructions lie in `ops_*.py`.
+
+A frame runs until it returns, yields or breaks. Exceptions of the user's program travel as `UserRaise`; whatever else a handler
+raises is the tracer's own business and never reaches the user's handlers.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .. import knobs
+from ..ir.graph import Where
+from .breaks import Break, Restart, UserRaise, ValueNeeded
+from .bytecode import NULL, Program, Step, normalised, slot_count
+from .resume import origin
+from .values import Lazy
+
+if TYPE_CHECKING:
+    from .session import Session
+
+Handle = Callable[["Frame", Step], "int | None"]
+HANDLERS: dict[str, Handle] = {}
+LEAVE = -1
+
+
+def handles(*ops: str) -> Callable[[Handle], Handle]:
+    """Decorator: this function does the instruction(s); it returns the step to go to, None for the next, LEAVE to leave the frame."""
+
+    def enter(fn: Handle) -> Handle:
+        for op in ops:
+            if op in HANDLERS:
+                raise ValueError(f"two handlers for {op}")
+            HANDLERS[op] = fn
+        return fn
+
+    return enter
+
+
+class Frame:
+    """The state of one function call. `begun`: (step, slots, stack) where the present unit of instructions began."""
+
+    __slots__ = (
+        "at", "begun", "builtins", "closure", "code", "entered", "function", "globals", "head", "library", "plain", "program", "raised",
+        "result", "session", "slots", "stack", "started", "step", "unit_number", "yielded",
+    )  # fmt: skip
+
+    def __init__(self, session: Session, function: types.FunctionType, slots: list[Any], closure: tuple[Any, ...]) -> None:
+        code = function.__code__
+        self.session, self.function, self.code, self.closure = session, function, code, closure
+        self.program: Program = normalised(code)
+        self.globals, self.builtins = function.__globals__, function.__builtins__
+        self.library = session.is_library(function.__globals__)
+        self.slots = slots + [NULL] * (slot_count(code) - len(slots))
+        self.stack: list[Any] = []
+        self.at = 0
+        self.step: Step = self.program.steps[0]
+        self.unit_number = 0  # the session's count of units when the present one began
+        self.begun: tuple[int, list[Any], list[Any]] = (0, self.slots, self.stack)
+        self.plain = False  # the frame called from here is the whole of the present instruction
+        self.raised: list[int] = []  # numbers of the units whose exceptions are being handled here
+        self.result: Any = None
+        self.started = self.yielded = False
+        self.head = origin(code) is not None  # still unpacking the frame that a resume function got
+        self.entered: Any = None  # the exception that was being handled when the frame was entered
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    def run(self) -> Any:
+        """Run until the frame is left; what it returns or (`yielded`) yields."""
+        steps, session = self.program.steps, self.session
+        self.entered, self.yielded = session.handled, False
+        while True:
+            step = self.step = steps[self.at]
+            if step.begins:
+                session.units += 1
+                self.unit_number = session.units
+                self.begun = self.at, self.slots.copy(), self.stack.copy()
+                if session.units in session.forced:
+                    raise Break(*session.forced[session.units])
+            to = self._do(step)
+            if to is None:
+                self.at += 1
+            elif to == LEAVE:
+                return self.result
+            else:
+                self.at = to
+
+    def _do(self, step: Step) -> int | None:
+        try:
+            return HANDLERS[step.op](self, step)
+        except UserRaise as raised:
+            return self._catch(raised.exc)
+        except (Break, Restart):
+            raise
+        except ValueNeeded as needed:
+            raise Break("tensor-to-python", str(needed)) from needed
+        except Exception as error:
+            if knobs.verify:
+                raise
+            raise Break("unknown-op", f"{type(error).__name__} in the tracer: {error}") from error
+
+    def _catch(self, exc: BaseException) -> int:
+        session = self.session
+        handler = self.program.handler(self.step)
+        if handler is None:
+            if not session.is_caught():
+                raise Break("raise", f"{type(exc).__name__}: {exc}")
+            session.handled = self.entered
+            raise UserRaise(exc)
+        target, depth, lasti = handler
+        del self.stack[depth:]
+        if lasti:
+            self.stack.append(self.step.instr.unit)
+        self.stack.append(exc)
+        self.raised.append(self.unit_number)
+        return target
+
+    def has_handler(self) -> bool:
+        """Whether an exception in the present instruction is caught in this frame."""
+        return self.program.handler(self.step) is not None
+
+    # -- places ----------------------------------------------------------------------------------------------------
+
+    def where(self) -> Where:
+        """The line in the user's file."""
+        line = self.step.instr.position[0] or self.code.co_firstlineno
+        return Where(self.code.co_filename, line, self.code.co_name)
+
+    def columns(self) -> tuple[int, int] | None:
+        """First and last column of the present instruction, where it lies on one line."""
+        first, last, start, end = self.step.instr.position
+        return (start, end) if first == last and start is not None and end is not None else None
+
+    # -- slots -----------------------------------------------------------------------------------------------------
+
+    def load_slot(self, index: int) -> Any:
+        """The content of a slot, admitted from outside at its first use."""
+        value = self.slots[index]
+        if type(value) is Lazy:
+            value = self.slots[index] = self.session.outside.admit(value.value, value.source)
+        return value
+
+    def popn(self, n: int) -> list[Any]:
+        """Pop n values; the deepest first."""
+        if n == 0:
+            return []
+        items = self.stack[-n:]
+        del self.stack[-n:]
+        return items

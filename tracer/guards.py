@@ -1,0 +1,259 @@
+"""Everything met from outside of the region: the form the interpreter sees it in, where it comes from, and the guards on it.
+
+`Outside.admit` is the only way in. Guards come from Sources alone and stand in the order of admission, so that none loads through a
+base that is not checked. Containers are copied (`shadow`): the tracer changes the copy, and the tail repeats the changes.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import types
+from collections.abc import Callable
+from typing import Any
+
+from ..eager import Tensor
+from ..ir.dtypes import DType
+from ..runtime import gradmode
+from ..runtime.guard import ClassAttrIs, Equals, FitsInt64, GradMode, Guard, Is, KeysAre, Lacks, LengthIs, SameObject, SameStorage
+from ..runtime.guard import TensorIs, TypeIs
+from ..runtime.source import Arg, Attr, Cell, Const, InstanceDict, Item, Source
+from .breaks import Break, describe
+from .recorder import Recorder
+from .values import Leaf, Sym, SymFloat, SymInt
+
+_EQUAL = (bool, str, bytes, type(None))
+_SINGLE = (
+    type(Ellipsis), type(NotImplemented), types.ModuleType, types.BuiltinFunctionType, types.MethodDescriptorType,
+    types.WrapperDescriptorType, types.ClassMethodDescriptorType, types.CodeType, types.GetSetDescriptorType,
+    types.MemberDescriptorType, DType, types.GenericAlias, types.UnionType,
+)  # fmt: skip
+_LARGEST = 10_000
+_OURS = __name__.split(".")[0]
+_OUTSIDE_OF_LIBRARY = tuple(f"{_OURS}.{part}" for part in ("bench", "tests", "examples"))
+
+
+def of_library(module: Any) -> bool:
+    """Whether a module's name is one of fusewire's own, whose functions and classes nobody rebinds."""
+    return isinstance(module, str) and module.split(".")[0] == _OURS and not module.startswith(_OUTSIDE_OF_LIBRARY)
+
+
+class Outside:
+    """The outside world as one capture sees it."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.guards: dict[Any, Guard] = {}
+        self.memo: dict[int, tuple[Any, Any, Source]] = {}  # id of the real object -> real, seen, source
+        self.origin: dict[int, tuple[Any, Source]] = {}  # id of the object seen -> seen, source
+        self.numbers: dict[Source, Any] = {}
+        self.pinned: dict[Source, Any] = {}
+        self.held: set[int] = set()  # ids of functions that are guarded by identity
+        self.changed: list[Any] = []  # objects seen whose identity matters because they are mutated
+        self.mode = gradmode.get()
+        self.guard(GradMode(self.mode, gradmode.get))
+
+    def guard(self, guard: Guard) -> None:
+        if isinstance(guard, ClassAttrIs):
+            key: Any = ClassAttrIs, guard.cls, guard.name
+        else:
+            key = (Is, guard.source, id(guard.value)) if isinstance(guard, Is) else guard
+        self.guards.setdefault(key, guard)
+
+    # -- admission -------------------------------------------------------------------------------------------------
+
+    def admit(self, value: Any, source: Source) -> Any:
+        """`value`, found at `source`, as the interpreter sees it."""
+        cls = type(value)
+        if cls is float or cls is int:
+            return self.number(value, source)
+        if cls in _EQUAL:
+            self.guard(Equals(source, value))
+            return value
+        known = self.memo.get(id(value))
+        if known is not None:
+            if known[2] != source:
+                self.guard(SameObject(((known[2], source),)))
+            return known[1]
+        return self._first(value, cls, source)
+
+    def _first(self, value: Any, cls: type, source: Source) -> Any:
+        if isinstance(value, Tensor):
+            return self._tensor(value, source)
+        if isinstance(value, (type, enum.Enum, *_SINGLE)):
+            self.guard(Is(source, value))
+            return self.register(value, value, source)
+        make = _MAKERS.get(cls)
+        if make is not None:
+            return make(self, value, source)
+        if isinstance(value, tuple) and cls.__new__ is not tuple.__new__ and hasattr(cls, "_fields"):
+            return self._tuple(value, source)
+        self.guard(TypeIs(source, cls))
+        return self.register(value, value, source)
+
+    def register(self, real: Any, seen: Any, source: Source) -> Any:
+        """Note that `seen` stands for `real`, found at `source`."""
+        self.memo[id(real)] = real, seen, source
+        self.origin[id(seen)] = seen, source
+        return seen
+
+    def source_of(self, seen: Any) -> Source | None:
+        """Where an object that the interpreter holds comes from; None where the region made it."""
+        found = self.origin.get(id(seen))
+        return found[1] if found is not None and found[0] is seen else None
+
+    def apart(self, a: Source, b: Source) -> None:
+        """Two objects from outside are two."""
+        if not _same_root(a, b):
+            self.guard(SameObject(((a,), (b,))))
+
+    def is_held(self, function: Any) -> bool:
+        """Whether a guard names this very function."""
+        return id(function) in self.held
+
+    def constant(self, value: Any, name: str) -> Any:
+        """An object that is part of the program itself (guarded by who found it), admitted under its own identity."""
+        cls = type(value)
+        if cls in _EQUAL or cls in (int, float, complex):
+            return value
+        known = self.memo.get(id(value))
+        return known[1] if known is not None else self._first(value, cls, Const(value, name))
+
+    def _tensor(self, value: Any, source: Source) -> Any:
+        cls = type(value)
+        if value.meta.device != "cpu" or "__dict__" in dir(cls) and vars(value):
+            raise Break("object", f"a {cls.__name__} with attributes of its own, or on another device")
+        self.guard(TensorIs(source, cls, value.meta))
+        return self.register(value, self.recorder.admit(value, source), source)
+
+    def number(self, value: Any, source: Source) -> Any:
+        """An int or float from outside, symbolic until something looks at it."""
+        if source in self.pinned:
+            return self.pinned[source]
+        found = self.numbers.get(source)
+        if found is None:
+            sym = Sym(Leaf(source), ((source, value),), self._pin)
+            found = SymFloat(value, sym) if type(value) is float else SymInt(value, sym)
+            self.numbers[source] = found
+        return found
+
+    def _pin(self, source: Source, value: Any) -> None:
+        self.pinned[source] = value
+        self.guard(Equals(source, value))
+
+    # -- containers --------------------------------------------------------------------------------------------------
+
+    def _sized(self, value: Any, source: Source) -> None:
+        if len(value) > _LARGEST:
+            raise Break("object", f"a {type(value).__name__} of {len(value)} items")
+        self.guard(TypeIs(source, type(value)))
+
+    def _tuple(self, value: Any, source: Source) -> Any:
+        self._sized(value, source)
+        self.guard(LengthIs(source, len(value)))
+        items = [self.admit(x, Item(source, i)) for i, x in enumerate(tuple.__iter__(value))]
+        seen = tuple.__new__(type(value), items)
+        return self.register(value, seen, source) if items else seen
+
+    def _list(self, value: Any, source: Source) -> Any:
+        self._sized(value, source)
+        self.guard(LengthIs(source, len(value)))
+        seen: list[Any] = self.register(value, [], source)
+        seen.extend(self.admit(x, Item(source, i)) for i, x in enumerate(value))
+        return seen
+
+    def _dict(self, value: Any, source: Source) -> Any:
+        self._sized(value, source)
+        if not all(self._key(k) for k in value):
+            raise Break("object", "a dict whose keys are neither text, numbers nor objects compared by identity")
+        self.guard(KeysAre(source, tuple(value)))
+        seen: dict[Any, Any] = self.register(value, {}, source)
+        for key, x in value.items():
+            seen[key] = self.admit(x, Item(source, key))
+        return seen
+
+    def _key(self, key: Any) -> bool:
+        if isinstance(key, tuple):
+            return type(key) is tuple and all(map(self._key, key))
+        return type(key) in (str, int, bool, bytes, float, type(None)) or isinstance(key, (type, enum.Enum, DType, types.FunctionType))
+
+    def _method(self, value: Any, source: Source) -> Any:
+        self.guard(TypeIs(source, types.MethodType))
+        function = self.admit(value.__func__, Attr(source, "__func__"))
+        return self.register(value, types.MethodType(function, self.admit(value.__self__, Attr(source, "__self__"))), source)
+
+    def _function(self, value: Any, source: Source) -> Any:
+        if of_library(value.__globals__.get("__name__")) or _root_is_const(source):
+            self.guard(Is(source, value))
+            self.held.add(id(value))
+        else:
+            self.guard(TypeIs(source, types.FunctionType))
+        if not of_library(value.__globals__.get("__name__")):
+            self.guard(Is(Attr(source, "__code__"), value.__code__))
+        return self.register(value, value, source)
+
+    def _partial(self, value: Any, source: Source) -> Any:
+        self.guard(TypeIs(source, functools.partial))
+        function = self.admit(value.func, Attr(source, "func"))
+        args = self.admit(value.args, Attr(source, "args"))
+        keywords = self.admit(value.keywords, Attr(source, "keywords"))
+        return self.register(value, functools.partial(function, *args, **keywords), source)
+
+    def _span(self, value: Any, source: Source) -> Any:
+        self.guard(TypeIs(source, type(value)))
+        for part in ("start", "stop", "step"):
+            x = getattr(value, part)
+            if not isinstance(x, (int, type(None))):
+                raise Break("object", f"a slice from {x!r}")
+            self.guard(Equals(Attr(source, part), x))
+        return self.register(value, value, source)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def finish(self) -> tuple[Guard, ...]:
+        """All guards, those on numbers, memory and identity last."""
+        for source, x in self.numbers.items():
+            if source not in self.pinned:
+                fits = type(x) is SymInt and source in self.recorder.scalars
+                self.guard(FitsInt64(source) if fits else TypeIs(source, x.plain))
+        if self.recorder.writes and len(self.recorder.inputs) > 1:
+            self.guard(SameStorage(tuple((i.source,) for i in self.recorder.inputs)))
+        self._identities()
+        return tuple(self.guards.values())
+
+    def _identities(self) -> None:
+        """An object that the region changes is none of the others of its type."""
+        for seen in self.changed:
+            source = self.source_of(seen)
+            others = [s for x, s in self.origin.values() if x is not seen and type(x) is type(seen) and not _same_root(s, source)]
+            if source is not None and others:
+                self.guard(SameObject(((source,), *((s,) for s in others))))
+
+
+def _root(source: Source) -> Source:
+    while not isinstance(source, (Arg, Const)):
+        source = source.base
+    return source
+
+
+def _root_is_const(source: Source) -> bool:
+    return isinstance(_root(source), Const)
+
+
+def _same_root(a: Source, b: Source | None) -> bool:
+    """Constants are held by identity: two of them never become one."""
+    return isinstance(a, Const) and isinstance(b, Const)
+
+
+_MAKERS: dict[type, Callable[[Outside, Any, Source], Any]] = {
+    tuple: Outside._tuple,
+    list: Outside._list,
+    dict: Outside._dict,
+    types.MethodType: Outside._method,
+    types.FunctionType: Outside._function,
+    functools.partial: Outside._partial,
+    range: Outside._span,
+    slice: Outside._span,
+}
+
+__all__ = ["Cell", "ClassAttrIs", "InstanceDict", "Lacks", "Outside", "describe", "of_library"]

@@ -1,0 +1,475 @@
+"""Native code that the tracer runs or models: the built-in functions and types, pure modules, and the library's own state switches.
+
+Everything that is in none of these tables is opaque and breaks the graph.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import itertools
+import math
+import operator
+import types
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..eager import Tensor
+from ..runtime import gradmode
+from .attributes import Namespace, find
+from .breaks import Break, UserRaise, describe
+from .bytecode import BINARY, COMPARE, NULL, UNARY
+from .effects import GradModeSet
+from .generators import Generator, Lazily
+from .operators import CONTAINERS
+from .values import SYMBOLIC, concrete, python_type
+
+if TYPE_CHECKING:
+    from .session import Session
+
+PURE_MODULES = {"math", "cmath", "_operator", "unicodedata", "time_"}
+PURE = {builtins.bin, builtins.hex, builtins.oct, builtins.chr, builtins.ord}
+TENSOR_STATE = {
+    "backward", "register_hook", "retain_grad", "requires_grad_", "detach_", "data_ptr", "storage_offset", "__deepcopy__",
+    "__reduce_ex__", "__hash__", "numpy", "__array__",
+}  # fmt: skip
+
+SPECIAL: dict[Any, Callable[..., Any]] = {}
+CLASSES: dict[type, Callable[..., Any]] = {}
+
+
+def models(*things: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: this function does a call of each of `things`."""
+
+    def enter(fn: Callable[..., Any]) -> Callable[..., Any]:
+        for thing in things:
+            SPECIAL[thing] = fn
+        return fn
+
+    return enter
+
+
+# -- attributes and types ------------------------------------------------------------------------------------------------
+
+
+@models(builtins.getattr)
+def _getattr(s: Session, obj: Any, name: str, *default: Any) -> Any:
+    return s.attributes.load_or(obj, name, default[0]) if default else s.attributes.load(obj, name)
+
+
+@models(builtins.hasattr)
+def _hasattr(s: Session, obj: Any, name: str) -> bool:
+    return s.attributes.has(obj, name)
+
+
+@models(builtins.setattr)
+def _setattr(s: Session, obj: Any, name: str, value: Any) -> None:
+    s.attributes.store(obj, name, value)
+
+
+@models(builtins.delattr)
+def _delattr(s: Session, obj: Any, name: str) -> None:
+    s.attributes.store(obj, name, NULL)
+
+
+@models(builtins.vars)
+def _vars(s: Session, obj: Any) -> Any:
+    return s.attributes.namespace(obj)
+
+
+@models(builtins.isinstance)
+def _isinstance(s: Session, obj: Any, cls: Any) -> bool:
+    _check_class(s, cls)
+    if isinstance(obj, SYMBOLIC):
+        return issubclass(python_type(obj), cls)
+    if isinstance(obj, Generator):
+        return isinstance((x for x in ()), cls)
+    return s.native(isinstance, obj, cls)  # type: ignore[no-any-return]
+
+
+@models(builtins.issubclass)
+def _issubclass(s: Session, sub: Any, cls: Any) -> bool:
+    _check_class(s, cls)
+    return s.native(issubclass, sub, cls)  # type: ignore[no-any-return]
+
+
+def _check_class(s: Session, cls: Any) -> None:
+    if isinstance(cls, tuple):
+        for each in cls:
+            _check_class(s, each)
+    elif isinstance(find(type(cls), "__instancecheck__"), types.FunctionType):
+        module = getattr(cls, "__module__", "")
+        if module not in ("collections.abc", "numbers", "typing") and not module.startswith(__name__.split(".")[0]):
+            raise Break("opaque-call", f"isinstance with {describe(cls)}, whose metaclass decides")
+
+
+@models(builtins.callable)
+def _callable(s: Session, obj: Any) -> bool:
+    return callable(obj)
+
+
+@models(builtins.id)
+def _id(s: Session, obj: Any) -> int:
+    raise Break("opaque-call", "id()")
+
+
+@models(builtins.hash)
+def _hash(s: Session, obj: Any) -> int:
+    obj = s.operators.settle(obj)
+    if type(obj) in (int, float, bool, type(None)):
+        return hash(obj)
+    raise Break("opaque-call", "hash()")
+
+
+@models(builtins.super)
+def _super(s: Session, *args: Any) -> Any:
+    if args:
+        return s.native(super, *args)
+    frame = s.frames[-1]
+    cells = dict(zip(frame.code.co_freevars, frame.slots[len(frame.slots) - len(frame.code.co_freevars) :], strict=True))
+    if "__class__" not in cells or not frame.code.co_argcount:
+        s.throw(RuntimeError("super(): __class__ cell not found"))
+    first = frame.load_slot(0)
+    if isinstance(first, types.CellType):
+        first = first.cell_contents
+    return s.native(super, cells["__class__"].cell_contents, first)
+
+
+def _object_setattr(s: Session, obj: Any, name: str, value: Any) -> None:
+    if isinstance(obj, Tensor):
+        s.attributes.store(obj, name, value)
+    else:
+        s.attributes.store_plain(obj, name, value)
+
+
+def _object_getattribute(s: Session, obj: Any, name: str) -> Any:
+    if isinstance(obj, (Tensor, type, types.ModuleType)):
+        return s.attributes.load(obj, name)
+    return s.attributes.plain(obj, type(obj), name, hook=False)
+
+
+OBJECT_METHODS: dict[str, Callable[..., Any]] = {
+    "__setattr__": _object_setattr,
+    "__delattr__": lambda s, obj, name: _object_setattr(s, obj, name, NULL),
+    "__getattribute__": _object_getattribute,
+    "__init__": lambda s, obj, *args: None,
+    "__init_subclass__": lambda s, obj, *args: None,
+    "__eq__": lambda s, obj, other: True if obj is other else NotImplemented,
+    "__ne__": lambda s, obj, other: False if obj is other else NotImplemented,
+    "__str__": lambda s, obj: s.operators.text(obj, repr),
+}
+ATTRIBUTE_METHODS = {"__setattr__", "__delattr__", "__getattribute__"}
+
+
+# -- numbers, text -------------------------------------------------------------------------------------------------------
+
+
+@models(builtins.len)
+def _len(s: Session, x: Any) -> int:
+    return s.operators.length(x)
+
+
+@models(builtins.abs)
+def _abs(s: Session, x: Any) -> Any:
+    return s.operators.special(x, "__abs__") if not _plain(s, x) else s.native(abs, x)
+
+
+@models(builtins.round)
+def _round(s: Session, x: Any, *digits: Any) -> Any:
+    if not _plain(s, x):
+        return s.operators.special(x, "__round__", *digits)
+    return s.native(round, concrete(x), *map(concrete, digits))
+
+
+@models(builtins.pow)
+def _pow(s: Session, a: Any, b: Any, *mod: Any) -> Any:
+    return s.operators.binary("**", a, b) if not mod else s.native(pow, concrete(a), concrete(b), *map(concrete, mod))
+
+
+@models(builtins.divmod)
+def _divmod(s: Session, a: Any, b: Any) -> Any:
+    if not (_plain(s, a) and _plain(s, b)) or isinstance(a, Tensor) or isinstance(b, Tensor):
+        raise Break("opaque-call", "divmod of objects")
+    return s.native(divmod, concrete(a), concrete(b))
+
+
+def _plain(s: Session, x: Any) -> bool:
+    return isinstance(x, (Tensor, *SYMBOLIC)) or type(x) in (bool, int, float, complex)
+
+
+@models(builtins.repr)
+def _repr(s: Session, x: Any) -> str:
+    return s.operators.text(x, repr)
+
+
+@models(builtins.ascii)
+def _ascii(s: Session, x: Any) -> str:
+    return s.operators.text(x, ascii)
+
+
+@models(builtins.format)
+def _format(s: Session, x: Any, spec: str = "") -> str:
+    return s.operators.format(x, spec)
+
+
+# -- iteration -----------------------------------------------------------------------------------------------------------
+
+
+@models(builtins.iter)
+def _iter(s: Session, x: Any, *sentinel: Any) -> Any:
+    if sentinel:
+        raise Break("opaque-call", "iter() with a sentinel")
+    return s.operators.iterate(x)
+
+
+@models(builtins.next)
+def _next(s: Session, it: Any, *default: Any) -> Any:
+    value = s.operators.advance(it)
+    if value is not NULL:
+        return value
+    if default:
+        return default[0]
+    s.throw(StopIteration(getattr(it, "value", None)) if getattr(it, "value", None) is not None else StopIteration())
+
+
+@models(builtins.sum)
+def _sum(s: Session, items: Any, /, start: Any = 0) -> Any:
+    values = list(s.operators.items(items))
+    if type(start) is str or not values:
+        return s.native(sum, values, start)
+    if all(type(x) in (int, float, bool) for x in (start, *values)):
+        return s.native(sum, values, start)  # CPython 3.12 adds floats with compensation
+    if any(isinstance(x, SYMBOLIC) for x in (start, *values)) and not any(isinstance(x, Tensor) for x in (start, *values)):
+        return s.native(sum, s.operators.settle(values), concrete(start))
+    total = start
+    for x in values:
+        total = s.operators.binary("+", total, x)
+    return total
+
+
+@models(builtins.any)
+def _any(s: Session, items: Any) -> bool:
+    return any(s.operators.truth(x) for x in s.operators.items(items))
+
+
+@models(builtins.all)
+def _all(s: Session, items: Any) -> bool:
+    return all(s.operators.truth(x) for x in s.operators.items(items))
+
+
+def _extreme(symbol: str) -> Callable[..., Any]:
+    def pick(s: Session, *args: Any, key: Any = None, default: Any = NULL) -> Any:
+        values = list(s.operators.items(args[0])) if len(args) == 1 else list(args)
+        if not values:
+            if default is not NULL and len(args) == 1:
+                return default
+            s.throw(ValueError(f"{'min' if symbol == '<' else 'max'}() iterable argument is empty"))
+        best, weight = values[0], values[0] if key is None else s.call(key, (values[0],))
+        for x in values[1:]:
+            w = x if key is None else s.call(key, (x,))
+            if s.operators.truth(s.operators.compare(symbol, w, weight)):
+                best, weight = x, w
+        return best
+
+    return pick
+
+
+SPECIAL[builtins.min] = _extreme("<")
+SPECIAL[builtins.max] = _extreme(">")
+
+
+@models(builtins.sorted)
+def _sorted(s: Session, items: Any, /, *, key: Any = None, reverse: Any = False) -> list[Any]:
+    values = list(s.operators.items(items))
+    _sort_now(s, values, key, reverse)
+    return values
+
+
+def sort(s: Session, owner: list[Any], *, key: Any = None, reverse: Any = False) -> None:
+    """``list.sort``; on a list from outside the tail stores the new order."""
+    _sort_now(s, owner, key, reverse)
+    s.effects.item(owner, slice(None), list(owner))
+
+
+def _sort_now(s: Session, values: list[Any], key: Any, reverse: Any) -> None:
+    weights = values[:] if key is None else [s.call(key, (x,)) for x in values]
+    weights = [s.operators.settle(w) for w in weights]
+    if not all(s.operators.is_inert(w) and not isinstance(w, Tensor) for w in weights):
+        raise Break("opaque-call", "sorting objects that compare in their own way")
+    order = s.native(sorted, range(len(values)), key=weights.__getitem__, reverse=s.operators.truth(reverse))
+    values[:] = [values[i] for i in order]
+
+
+@models(functools.reduce)
+def _reduce(s: Session, fn: Any, items: Any, *first: Any) -> Any:
+    values = [*first, *s.operators.items(items)]
+    if not values:
+        s.throw(TypeError("reduce() of empty iterable with no initial value"))
+    total = values[0]
+    for x in values[1:]:
+        total = s.call(fn, (total, x))
+    return total
+
+
+def _mapped(s: Session, fn: Any, iterators: list[Any]) -> Iterator[Any]:
+    while True:
+        args = []
+        for it in iterators:
+            value = s.operators.advance(it)
+            if value is NULL:
+                return
+            args.append(value)
+        yield s.call(fn, tuple(args))
+
+
+def _filtered(s: Session, fn: Any, it: Any) -> Iterator[Any]:
+    while (value := s.operators.advance(it)) is not NULL:
+        if s.operators.truth(value if fn is None else s.call(fn, (value,))):
+            yield value
+
+
+def _makes(*classes: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def enter(fn: Callable[..., Any]) -> Callable[..., Any]:
+        for cls in classes:
+            CLASSES[cls] = fn
+        return fn
+
+    return enter
+
+
+@_makes(map)
+def _map(s: Session, cls: type, fn: Any, *items: Any) -> Any:
+    return Lazily(s, _mapped(s, fn, [s.operators.iterate(x) for x in items]))
+
+
+@_makes(filter)
+def _filter(s: Session, cls: type, fn: Any, items: Any) -> Any:
+    return Lazily(s, _filtered(s, fn, s.operators.iterate(items)))
+
+
+@_makes(zip, enumerate)
+def _zip(s: Session, cls: type, *items: Any, **kwargs: Any) -> Any:
+    count = 1 if cls is enumerate else len(items)
+    sources = [s.operators.iterate(x) for x in items[:count]]
+    if any(isinstance(x, Generator) or s.outside.source_of(x) is not None for x in sources):
+        if kwargs or cls is enumerate and len(items) > 1:
+            raise Break("opaque-call", f"{cls.__name__} with options over a generator")
+        return Lazily(s, _zipped(s, cls, sources))
+    settled = {k: concrete(v) for k, v in kwargs.items()}
+    return s.native(cls, *sources, *map(concrete, items[count:]), **settled)
+
+
+def _zipped(s: Session, cls: type, iterators: list[Any]) -> Iterator[Any]:
+    for number in itertools.count():
+        values = []
+        for it in iterators:
+            value = s.operators.advance(it)
+            if value is NULL:
+                return
+            values.append(value)
+        yield (number, values[0]) if cls is enumerate else tuple(values)
+
+
+@_makes(reversed)
+def _reversed(s: Session, cls: type, x: Any) -> Any:
+    if type(x) in CONTAINERS or isinstance(x, (range, str, type({}.keys()), type({}.values()), type({}.items()))):
+        it = s.native(reversed, x)
+        s.made_from[id(it)] = it, x
+        return it
+    return s.operators.special(x, "__reversed__")
+
+
+@_makes(list, tuple, set, frozenset)
+def _collect(s: Session, cls: type, *items: Any) -> Any:
+    if not items:
+        return cls()
+    if cls is tuple and type(items[0]) is tuple:
+        return items[0]
+    values = list(s.operators.items(items[0]))
+    if cls in (set, frozenset):
+        values = [s.operators.settle(x) for x in values]
+        if not all(map(s.operators.is_inert, values)):
+            raise Break("opaque-call", "a set of objects that compare in their own way")
+    return s.native(cls, values)
+
+
+@_makes(dict)
+def _dict(s: Session, cls: type, *items: Any, **kwargs: Any) -> Any:
+    if not items or isinstance(items[0], dict):
+        return s.native(dict, *items, **kwargs)
+    pairs = [tuple(s.operators.items(pair)) for pair in s.operators.items(items[0])]
+    return s.native(dict, [(s.operators.settle(p[0]), *p[1:]) for p in pairs], **kwargs)
+
+
+@_makes(int, float, bool, complex, bytes, range, slice)
+def _number(s: Session, cls: type, *args: Any, **kwargs: Any) -> Any:
+    if cls is bool and args:
+        return s.operators.truth(args[0])
+    args = tuple(s.operators.settle(x) for x in args)
+    if any(isinstance(x, Tensor) for x in args):
+        raise Break("tensor-to-python", f"{cls.__name__}() of a tensor")
+    for x in args:
+        if type(x).__flags__ & 1 << 9:
+            return s.operators.special(x, "__float__" if cls is float else "__int__")
+    return s.native(cls, *args, **{k: concrete(v) for k, v in kwargs.items()})
+
+
+@_makes(str)
+def _str(s: Session, cls: type, *args: Any) -> Any:
+    return "" if not args else s.operators.text(args[0], str) if len(args) == 1 else s.native(str, *args)
+
+
+@_makes(type)
+def _type(s: Session, cls: type, *args: Any) -> Any:
+    if len(args) != 1:
+        raise Break("opaque-call", "a class made by type()")
+    if isinstance(args[0], Generator):
+        return types.GeneratorType
+    return python_type(args[0])
+
+
+@_makes(property, classmethod, staticmethod, types.MethodType, types.SimpleNamespace)
+def _wrapper(s: Session, cls: type, *args: Any, **kwargs: Any) -> Any:
+    return s.native(cls, *args, **kwargs)
+
+
+@_makes(super)
+def _super_class(s: Session, cls: type, *args: Any) -> Any:
+    return _super(s, *args)
+
+
+# -- operator module, state of the library ----------------------------------------------------------------------------------
+
+
+def _operator_module() -> None:
+    for symbol, fn in BINARY.items():
+        SPECIAL[fn] = functools.partial(lambda sym, s, a, b: s.operators.binary(sym, a, b), symbol)
+    for symbol, fn in COMPARE.items():
+        SPECIAL[fn] = functools.partial(lambda sym, s, a, b: s.operators.compare(sym, a, b), symbol)
+    for symbol, fn in UNARY.items():
+        SPECIAL[fn] = functools.partial(lambda sym, s, x: s.operators.unary(sym, x), symbol)
+
+
+_operator_module()
+
+
+@models(operator.getitem)
+def _getitem(s: Session, obj: Any, key: Any) -> Any:
+    from . import subscripts
+
+    return subscripts.load(s, obj, key)
+
+
+@models(gradmode.get)
+def _get_gradmode(s: Session) -> bool:
+    return gradmode.get()
+
+
+@models(gradmode.set)
+def _set_gradmode(s: Session, enabled: Any) -> None:
+    """Really switched, so that ops recorded from here on see it; the caller of the capture gives the former mode back."""
+    gradmode.set(s.operators.truth(enabled))
+    s.effects.journal.append(GradModeSet(gradmode.get()))
+
+
+__all__ = ["CLASSES", "PURE", "PURE_MODULES", "SPECIAL", "TENSOR_STATE", "Namespace", "UserRaise", "math", "sort"]

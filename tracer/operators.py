@@ -1,0 +1,299 @@
+"""Operators, subscripts, truth, iteration and text on what the interpreter holds, dispatched as CPython does.
+
+Built-in values and Tensors run natively; special methods of the user's classes are followed as bytecode.
+"""
+
+from __future__ import annotations
+
+import collections
+import types
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..eager import Tensor
+from ..ir.dtypes import DType
+from .attributes import Namespace, find
+from .breaks import Break, UserRaise, describe
+from .bytecode import BINARY, COMPARE, NULL, UNARY
+from .generators import Generator
+from .values import SYMBOLIC, concrete
+
+if TYPE_CHECKING:
+    from .session import Session
+
+CONTAINERS = (list, tuple, dict, set, frozenset, collections.OrderedDict, collections.deque, collections.defaultdict, collections.Counter)
+ATOMS = (type(None), bool, int, float, complex, str, bytes, bytearray, range, slice, type(Ellipsis), type(NotImplemented), DType)
+VIEWS = (type({}.keys()), type({}.values()), type({}.items()), types.MappingProxyType)
+ITERATORS = tuple(
+    type(x)
+    for x in (
+        iter([]), iter(()), iter({}), iter({}.values()), iter({}.items()), iter(set()), iter(range(0)), iter(range(2**70)), iter(""),
+        iter(b""), enumerate([]), zip(), reversed([]), reversed(()), reversed({}), reversed(range(0)),
+    )
+)  # fmt: skip
+_NAMES = {
+    "+": "add", "&": "and", "//": "floordiv", "<<": "lshift", "@": "matmul", "*": "mul", "%": "mod", "|": "or", "**": "pow",
+    ">>": "rshift", "-": "sub", "/": "truediv", "^": "xor",
+}  # fmt: skip
+_COMPARE = {"<": ("lt", "gt"), "<=": ("le", "ge"), "==": ("eq", "eq"), "!=": ("ne", "ne"), ">": ("gt", "lt"), ">=": ("ge", "le")}
+_UNARY = {"-": "neg", "+": "pos", "~": "invert"}
+_HEAP = 1 << 9
+
+
+def is_native(x: Any) -> bool:
+    """Whether operators on `x` run no code of the user's: built-in types, Tensors, and classes that only inherit from them."""
+    cls = type(x)
+    return not cls.__flags__ & _HEAP or isinstance(x, (Tensor, *SYMBOLIC, DType, types.ModuleType))
+
+
+class Operators:
+    """What the operator instructions do."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    # -- values ----------------------------------------------------------------------------------------------------
+
+    def settle(self, x: Any) -> Any:
+        """`x` for native code: symbolic numbers in it, however deep, become constants."""
+        if isinstance(x, SYMBOLIC):
+            return concrete(x)
+        if type(x) in (list, tuple, set, frozenset) and any(self._unsettled(y) for y in x):
+            return type(x)([self.settle(y) for y in x])
+        if type(x) is dict and any(self._unsettled(y) for y in x.values()):
+            return {k: self.settle(v) for k, v in x.items()}
+        return x
+
+    def _unsettled(self, x: Any) -> bool:
+        return isinstance(x, SYMBOLIC) or type(x) in (list, tuple, dict, set, frozenset) and self.settle(x) is not x
+
+    def is_inert(self, x: Any, depth: int = 0) -> bool:
+        """Whether native code may look at `x`, however deep, without running code of the user's or needing a tensor's values."""
+        if depth > 20:
+            return False
+        if isinstance(x, ATOMS) and not type(x).__flags__ & _HEAP or isinstance(x, (Tensor, *SYMBOLIC, DType)):
+            return True
+        if isinstance(x, (list, tuple, set, frozenset, collections.deque)):
+            plain = not type(x).__flags__ & _HEAP or isinstance(x, tuple) and find(type(x), "__eq__") is tuple.__eq__
+            return plain and all(self.is_inert(y, depth + 1) for y in x)
+        if isinstance(x, dict):
+            return not type(x).__flags__ & _HEAP and all(self.is_inert(y, depth + 1) for kv in x.items() for y in kv)
+        cls = x if isinstance(x, type) else type(x)
+        return find(cls, "__eq__") is object.__eq__ and find(cls, "__hash__") is object.__hash__ or isinstance(x, (type, types.FunctionType))
+
+    # -- arithmetic --------------------------------------------------------------------------------------------------
+
+    def binary(self, symbol: str, a: Any, b: Any) -> Any:
+        """``a symbol b``, in-place forms included."""
+        fn = BINARY[symbol]
+        if is_native(a) and is_native(b):
+            return self._native_binary(symbol, fn, a, b)
+        name = _NAMES[symbol.rstrip("=")]
+        if symbol.endswith("="):
+            found = self._try(a, f"__i{name}__", (b,))
+            if found is not NotImplemented:
+                return found
+        return self._reflected(symbol, a, b, f"__{name}__", f"__r{name}__")
+
+    def _native_binary(self, symbol: str, fn: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+        numbers = (int, float)
+        if isinstance(a, SYMBOLIC) or isinstance(b, SYMBOLIC):
+            keep = isinstance(a, (Tensor, *numbers)) and isinstance(b, (Tensor, *numbers))
+            if not keep:
+                a, b = concrete(a), concrete(b)
+        if type(a) in CONTAINERS or type(b) in CONTAINERS:
+            if symbol == "%":
+                b = self.settle(b)
+            if symbol.endswith("=") and type(a) in (list, dict, set, collections.deque):
+                self.session.effects.container(a, f"__i{_NAMES[symbol[:-1]]}__", (b,))
+                b = self.session.calls.iterable(b) if type(a) is list and symbol == "+=" else b
+        if type(a) is str and symbol.startswith("%") and not self._printable(b):
+            raise Break("opaque-call", "text made of an object with code of its own")
+        return self.session.native(fn, a, b)
+
+    def _reflected(self, symbol: str, a: Any, b: Any, name: str, reflected: str) -> Any:
+        order = [(a, name, b), (b, reflected, a)]
+        if type(a) is type(b):
+            order.pop()
+        elif issubclass(type(b), type(a)) and find(type(b), reflected) is not find(type(a), reflected):
+            order.reverse()
+        for x, method, y in order:
+            found = self._try(x, method, (y,))
+            if found is not NotImplemented:
+                return found
+        text = f"unsupported operand type(s) for {symbol}: '{type(a).__name__}' and '{type(b).__name__}'"
+        self.session.throw(TypeError(text))
+
+    def _try(self, x: Any, name: str, args: tuple[Any, ...]) -> Any:
+        """The special method's result; NotImplemented where there is none."""
+        if isinstance(x, Tensor):
+            return self.session.native(getattr(type(x), name), x, *args) if hasattr(type(x), name) else NotImplemented
+        raw = self.session.attributes.of_class(x, name)
+        if raw is NULL or raw is None:
+            return NotImplemented
+        return self.session.call(raw, (x, *args))
+
+    def special(self, x: Any, name: str, *args: Any) -> Any:
+        """Call a special method that must be there."""
+        found = self._try(x, name, args)
+        if found is NotImplemented:
+            self.session.throw(TypeError(f"'{type(x).__name__}' object has no {name}"))
+        return found
+
+    def unary(self, symbol: str, x: Any) -> Any:
+        """``-x``, ``+x``, ``~x``."""
+        if is_native(x):
+            return self.session.native(UNARY[symbol], x)
+        return self.special(x, f"__{_UNARY[symbol]}__")
+
+    def compare(self, symbol: str, a: Any, b: Any) -> Any:
+        """``a symbol b`` for the six comparisons."""
+        if self._comparable(a) and self._comparable(b):
+            return self.session.native(COMPARE[symbol], a, b)
+        name, reflected = _COMPARE[symbol]
+        try:
+            return self._compare_user(symbol, a, b, f"__{name}__", f"__{reflected}__")
+        except RecursionError as error:
+            raise Break("opaque-call", f"a comparison of {describe(a)}") from error
+
+    def _comparable(self, x: Any) -> bool:
+        return isinstance(x, (Tensor, *SYMBOLIC)) or self.is_inert(x)
+
+    def _compare_user(self, symbol: str, a: Any, b: Any, name: str, reflected: str) -> Any:
+        if isinstance(a, CONTAINERS) or isinstance(b, CONTAINERS):
+            if not self._eq_is_python(a) and not self._eq_is_python(b):
+                raise Break("opaque-call", "a comparison of containers that hold objects with code of their own")
+        order = [(a, name, b), (b, reflected, a)]
+        if type(a) is not type(b) and issubclass(type(b), type(a)):
+            order.reverse()
+        for x, method, y in order:
+            found = self._try(x, method, (y,))
+            if found is not NotImplemented:
+                return found
+        if symbol in ("==", "!="):
+            return self.same(a, b) == (symbol == "==")
+        text = f"'{symbol}' not supported between instances of '{type(a).__name__}' and '{type(b).__name__}'"
+        self.session.throw(TypeError(text))
+
+    def _eq_is_python(self, x: Any) -> bool:
+        return isinstance(find(type(x), "__eq__"), types.FunctionType)
+
+    def same(self, a: Any, b: Any) -> bool:
+        """``a is b``, guarded where both come from outside."""
+        a, b = concrete(a), concrete(b)
+        outside = self.session.outside
+        source_a, source_b = outside.source_of(a), outside.source_of(b)
+        if source_a is not None and source_b is not None and a is not b:
+            outside.apart(source_a, source_b)
+        return a is b
+
+    # -- truth, length, iteration, text ----------------------------------------------------------------------------------
+
+    def truth(self, x: Any) -> bool:
+        """``bool(x)``."""
+        if is_native(x):
+            return self.session.native(bool, x)  # type: ignore[no-any-return]
+        if self.session.attributes.of_class(x, "__bool__") is not NULL:
+            return self.special(x, "__bool__")  # type: ignore[no-any-return]
+        if self.session.attributes.of_class(x, "__len__") is not NULL:
+            return bool(self.special(x, "__len__"))
+        return True
+
+    def length(self, x: Any) -> int:
+        """``len(x)``."""
+        if isinstance(x, Namespace):
+            raise Break("object", "the length of an object's namespace")
+        return self.session.native(len, x) if is_native(x) else self.special(x, "__len__")  # type: ignore[no-any-return]
+
+    def iterate(self, x: Any) -> Any:
+        """``iter(x)``: a native iterator, or a `Generator`."""
+        if isinstance(x, Generator):
+            return x
+        if isinstance(x, Namespace):
+            raise Break("object", "a loop over an object's namespace")
+        if self.session.outside.source_of(x) is not None and isinstance(x, ITERATORS):
+            return x
+        if is_native(x) or isinstance(x, (tuple, dict)) and not isinstance(find(type(x), "__iter__"), types.FunctionType):
+            if not isinstance(x, (Tensor, *CONTAINERS, *ATOMS, *VIEWS, *ITERATORS)):
+                raise Break("opaque-call", f"iteration over {describe(x)}")
+            it = self.session.native(iter, x)
+            self.session.made_from.setdefault(id(it), (it, x))
+            return it
+        if self.session.attributes.of_class(x, "__iter__") is not NULL:
+            return self.special(x, "__iter__")
+        if self.session.attributes.of_class(x, "__getitem__") is not NULL:
+            raise Break("opaque-call", f"iteration over {describe(x)} by __getitem__")
+        self.session.throw(TypeError(f"'{type(x).__name__}' object is not iterable"))
+
+    def advance(self, it: Any) -> Any:
+        """``next(it)``; NULL where it is exhausted."""
+        if isinstance(it, Generator):
+            return it.advance()
+        if self.session.outside.source_of(it) is not None and isinstance(it, ITERATORS):
+            raise Break("outer-iterator", f"the next item of {describe(it)}")
+        if isinstance(it, ITERATORS):
+            return self.session.native(next, it, NULL)
+        if is_native(it):
+            raise Break("opaque-call", f"the next item of {describe(it)}")
+        with self.session.catches():
+            try:
+                return self.special(it, "__next__")
+            except UserRaise as raised:
+                if isinstance(raised.exc, StopIteration):
+                    return NULL
+                raise
+
+    def items(self, x: Any, limit: int = 100_000) -> Iterator[Any]:
+        """All items of an iterable, one after the other."""
+        it = self.iterate(x)
+        for _ in range(limit):
+            value = self.advance(it)
+            if value is NULL:
+                return
+            yield value
+        raise Break("object", f"more than {limit} items in one go")
+
+    def contains(self, x: Any, container: Any) -> bool:
+        """``x in container``."""
+        if isinstance(container, Namespace):
+            return self.session.attributes._in_instance(container.owner, concrete(x)) is not NULL
+        if isinstance(container, Tensor):
+            raise Break("tensor-to-python", "membership in a tensor")
+        if is_native(container):
+            x = self.settle(x)
+            keyed = isinstance(container, (dict, set, frozenset, VIEWS[0]))
+            if not (self.is_inert(x) and (keyed or isinstance(container, (str, bytes, range)) or self.is_inert(self._listed(container)))):
+                raise Break("opaque-call", "membership among objects that compare in their own way")
+            return self.session.native(lambda: x in container)  # type: ignore[no-any-return]
+        if self.session.attributes.of_class(container, "__contains__") is not NULL:
+            return self.truth(self.special(container, "__contains__", x))
+        return any(self.same(x, y) or self.truth(self.compare("==", y, x)) for y in self.items(container))
+
+    def _listed(self, container: Any) -> Any:
+        return list(container) if isinstance(container, VIEWS) else container
+
+    def _printable(self, x: Any) -> bool:
+        if isinstance(x, (*CONTAINERS,)) and not type(x).__flags__ & _HEAP:
+            return all(self._printable(y) for y in (x.values() if isinstance(x, dict) else x)) and not isinstance(x, Tensor)
+        return isinstance(x, (ATOMS, SYMBOLIC)) and not (type(x).__flags__ & _HEAP and not isinstance(x, (SYMBOLIC, DType))) or isinstance(x, type)
+
+    def text(self, x: Any, how: Callable[[Any], str]) -> str:
+        """``str(x)``, ``repr(x)`` or ``ascii(x)``."""
+        if self._printable(x) or isinstance(x, Tensor) or isinstance(x, BaseException) and all(map(self._printable, x.args)):
+            return self.session.native(how, self.settle(x))  # type: ignore[no-any-return]
+        for name in ("__str__", "__repr__") if how is str else ("__repr__",):
+            raw = self.session.attributes.of_class(x, name)
+            if isinstance(raw, types.FunctionType):
+                return self.session.call(raw, (x,))  # type: ignore[no-any-return]
+        raise Break("opaque-call", f"the text of {describe(x)}")
+
+    def format(self, x: Any, spec: str) -> str:
+        """``format(x, spec)``."""
+        if self._printable(x) or isinstance(x, Tensor):
+            return self.session.native(format, self.settle(x), spec)  # type: ignore[no-any-return]
+        raw = self.session.attributes.of_class(x, "__format__")
+        if isinstance(raw, types.FunctionType):
+            return self.session.call(raw, (x, spec))  # type: ignore[no-any-return]
+        if spec == "" and raw is object.__format__:
+            return self.text(x, str)
+        raise Break("opaque-call", f"the text of {describe(x)}")

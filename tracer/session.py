@@ -1,0 +1,169 @@
+"""One attempt to capture a function: the frames, the recorder, the outside world, the effects, and how calls are followed."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .. import knobs
+from ..ir.graph import Where
+from ..runtime.source import Attr, Cell, Const, Item
+from .binding import bind
+from .breaks import Break, Restart, UserRaise, ValueNeeded, describe
+from .bytecode import NULL
+from .effects import Effects
+from .frame import Frame
+from .guards import Outside, of_library
+from .recorder import Recorder
+
+_NOT_FOLLOWED = 0x80 | 0x100 | 0x200  # coroutine, iterable coroutine, asynchronous generator
+_GENERATOR = 0x20
+
+
+class Session:
+    """State of one capture. `forced`: units (numbers in order of execution) at which the graph must break, and why."""
+
+    def __init__(self, name: str, forced: dict[int, tuple[str, str]]) -> None:
+        from .attributes import Attributes
+        from .calls import Calls
+        from .operators import Operators
+
+        self.recorder = Recorder(name, self.where)
+        self.outside = Outside(self.recorder)
+        self.effects = Effects(self.outside)
+        self.attributes = Attributes(self)
+        self.calls = Calls(self)
+        self.operators = Operators(self)
+        self.frames: list[Frame] = []
+        self.forced = forced
+        self.units = 0
+        self.handled: BaseException | None = None
+        self.catching = 0  # calls by the tracer itself that handle the user's exceptions
+        self.made_from: dict[int, tuple[Any, Any]] = {}  # id of an iterator -> it, what it runs over
+        self.made_at: dict[int, tuple[Any, int]] = {}  # id of an object that only lives in the tracer -> it, its unit
+        self.fresh_functions: dict[int, Any] = {}
+        self._library: dict[int, bool] = {}
+
+    # -- places ----------------------------------------------------------------------------------------------------
+
+    def where(self) -> Where:
+        """The user's line: the innermost frame that is not the library's own code."""
+        for frame in reversed(self.frames):
+            if not frame.library:
+                return frame.where()
+        return self.frames[-1].where() if self.frames else Where("?", 0)
+
+    def is_library(self, namespace: dict[str, Any]) -> bool:
+        key = id(namespace)
+        if key not in self._library:
+            self._library[key] = of_library(namespace.get("__name__"))
+        return self._library[key]
+
+    # -- exceptions --------------------------------------------------------------------------------------------------
+
+    def is_caught(self) -> bool:
+        """Whether an exception that leaves the innermost frame now is caught further out."""
+        return self.catching > 0 or any(frame.has_handler() for frame in self.frames[:-1])
+
+    @contextmanager
+    def catches(self) -> Iterator[None]:
+        """The tracer itself handles `UserRaise` inside."""
+        self.catching += 1
+        try:
+            yield
+        finally:
+            self.catching -= 1
+
+    def throw(self, exc: BaseException) -> None:
+        """Raise `exc` in the user's program."""
+        if exc.__context__ is None and self.handled is not exc:
+            exc.__context__ = self.handled
+        raise UserRaise(exc)
+
+    def native(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run trusted native code on values the interpreter holds; what it raises is the user's exception."""
+        try:
+            return fn(*args, **kwargs)
+        except ValueNeeded as needed:
+            raise Break("tensor-to-python", f"{describe(fn)} needs {needed}") from None
+        except Exception as exc:
+            exc.__traceback__ = None
+            exc.__context__ = exc.__cause__ if exc.__cause__ is not None else None
+            raise self._raised(exc) from None
+
+    def _raised(self, exc: Exception) -> UserRaise:
+        if self.handled is not exc:
+            exc.__context__ = self.handled
+        return UserRaise(exc)
+
+    # -- calls -----------------------------------------------------------------------------------------------------
+
+    def call(self, fn: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+        """Call anything from within an instruction that is more than this call."""
+        return self.calls.call(fn, list(args), kwargs or {})
+
+    def inline(self, function: types.FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Follow a Python function's bytecode; a generator function gives a `Generator`."""
+        code = function.__code__
+        if code.co_flags & _NOT_FOLLOWED:
+            raise Break("opaque-call", f"the asynchronous function {describe(function)}")
+        if len(self.frames) >= knobs.inline_limit:
+            raise Break("depth", f"{describe(function)}, {len(self.frames)} calls deep")
+        frame = Frame(self, function, bind(self, function, args, kwargs), self.closure_of(function))
+        if code.co_flags & _GENERATOR:
+            from .generators import Generator
+
+            return Generator(self, frame)
+        return self.run(frame)
+
+    def run(self, frame: Frame) -> Any:
+        """Run a frame on top of the others until it returns or yields. On a break it stays, for the record."""
+        self.frames.append(frame)
+        try:
+            result = frame.run()
+        except UserRaise:
+            self.frames.pop()
+            raise
+        self.frames.pop()
+        return result
+
+    def closure_of(self, function: types.FunctionType) -> tuple[Any, ...]:
+        """The cells of a function, registered with their sources where they come from outside."""
+        cells = function.__closure__ or ()
+        source = self.outside.source_of(function)
+        if source is not None:
+            by_identity = self.outside.is_held(function)
+            for i, (name, cell) in enumerate(zip(function.__code__.co_freevars, cells, strict=True)):
+                if self.outside.source_of(cell) is None:
+                    at = Const(cell, name) if by_identity else Item(Attr(source, "__closure__"), i)
+                    self.outside.register(cell, cell, at)
+        return cells
+
+    def constant_function(self, function: types.FunctionType) -> None:
+        """Admit the compiled function itself, which the capture keeps alive."""
+        self.outside.register(function, function, Const(function, function.__name__))
+        self.outside.held.add(id(function))
+
+    def fresh_function(self, function: types.FunctionType) -> types.FunctionType:
+        """Note a function that the region made."""
+        self.fresh_functions[id(function)] = function
+        return function
+
+    # -- what the tail cannot make again -------------------------------------------------------------------------------
+
+    def only_here(self, x: Any) -> Any:
+        """Note an object (a followed generator) that exists in the tracer alone."""
+        self.made_at[id(x)] = x, self.units
+        return x
+
+    def undo(self, x: Any, what: str) -> Restart:
+        """A restart that lets CPython make `x`, which cannot be handed to it now."""
+        found = self.made_at.get(id(x))
+        if found is None:
+            raise Break("state", what)
+        return Restart(found[1], "state", what)
+
+
+__all__ = ["NULL", "Cell", "Session"]

@@ -1,0 +1,91 @@
+"""``obj[key]``, ``obj[key] = value`` and ``del obj[key]`` on what the interpreter holds."""
+
+from __future__ import annotations
+
+import types
+from typing import TYPE_CHECKING, Any
+
+from ..eager import Tensor
+from .attributes import Namespace, find
+from .breaks import Break, describe
+from .bytecode import NULL
+from .operators import CONTAINERS, VIEWS, is_native
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+def _python(obj: Any, name: str) -> bool:
+    return isinstance(find(type(obj), name), types.FunctionType)
+
+
+def load(session: Session, obj: Any, key: Any) -> Any:
+    """``obj[key]``."""
+    if isinstance(obj, Namespace):
+        value = session.attributes._in_instance(obj.owner, key)
+        if value is NULL:
+            session.throw(KeyError(key))
+        return value
+    if isinstance(obj, Tensor):
+        return session.native(type(obj).__getitem__, obj, key)
+    if isinstance(obj, type):
+        return _of_class(session, obj, key)
+    if _python(obj, "__getitem__") or not is_native(obj) and not isinstance(obj, (tuple, dict, list)):
+        return session.operators.special(obj, "__getitem__", key)
+    key = session.operators.settle(key)
+    if not session.operators.is_inert(key) or not isinstance(obj, (*CONTAINERS, str, bytes, bytearray, range, *VIEWS, types.GenericAlias)):
+        raise Break("object", f"an item of {describe(obj)}")
+    factory = getattr(obj, "default_factory", None)
+    if isinstance(obj, dict) and key not in obj and (factory is not None or _python(obj, "__missing__")):
+        return _missing(session, obj, key, factory)
+    return session.native(lambda: obj[key])
+
+
+def _missing(session: Session, obj: Any, key: Any, factory: Any) -> Any:
+    if factory is None:
+        return session.operators.special(obj, "__missing__", key)
+    value = session.call(factory)
+    obj[key] = value
+    return value
+
+
+def _of_class(session: Session, cls: type, key: Any) -> Any:
+    if not cls.__flags__ & 1 << 9 or not _python(cls, "__getitem__") and hasattr(cls, "__members__"):
+        return session.native(lambda: cls[session.operators.settle(key)])  # type: ignore[index]
+    raise Break("object", f"{cls.__name__}[...]")
+
+
+def store(session: Session, obj: Any, key: Any, value: Any) -> None:
+    """``obj[key] = value``; NULL deletes."""
+    if isinstance(obj, Namespace):
+        _store_namespace(session, obj, key, value)
+    elif isinstance(obj, Tensor):
+        session.native(type(obj).__setitem__, obj, key, value)
+    elif type(obj) in CONTAINERS:
+        _store_container(session, obj, key, value)
+    elif value is NULL:
+        session.operators.special(obj, "__delitem__", key)
+    else:
+        session.operators.special(obj, "__setitem__", key, value)
+
+
+def _store_container(session: Session, obj: Any, key: Any, value: Any) -> None:
+    key = session.operators.settle(key)
+    if not session.operators.is_inert(key):
+        raise Break("object", "a key that compares in its own way")
+    if isinstance(key, slice) and value is not NULL:
+        value = list(session.operators.items(value))
+    if value is NULL:
+        session.native(lambda: obj.__delitem__(key))
+    else:
+        session.native(lambda: obj.__setitem__(key, value))
+    session.effects.item(obj, key, value)
+
+
+def _store_namespace(session: Session, obj: Namespace, key: Any, value: Any) -> None:
+    if isinstance(obj.owner, types.ModuleType):
+        session.effects.set_global(vars(obj.owner), key, value)
+        return
+    if value is NULL and session.attributes._in_instance(obj.owner, key) is NULL:
+        session.throw(KeyError(key))
+    session.effects.set_attr(obj.owner, key, value)

@@ -1,0 +1,398 @@
+"""Generates the tail of a capture: a readable Python function that rebuilds the result from the graph's outputs and the sources,
+repeats the effects in order and, at a graph break, hands the frames to `resume`.
+
+``tail(args, outputs)``: `args` are the bound parameters, `outputs` the graph's. All sources are loaded before any effect is repeated.
+"""
+
+from __future__ import annotations
+
+import builtins
+import collections
+import functools
+import itertools
+import keyword
+import linecache
+import math
+import types
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..eager import Tensor
+from ..ir.graph import Output
+from ..runtime import gradmode
+from ..runtime.source import Arg, Attr, Cell, Const, InstanceDict, Item, Source
+from .attributes import Namespace
+from .breaks import describe
+from .bytecode import NULL
+from .effects import Effect, GradModeSet, Method, SetAttr, SetCell, SetItem
+from .generators import Generator
+from .operators import ITERATORS, VIEWS
+from .resume import Frame as Resumed
+from .resume import FrameState, continue_frames
+from .session import Session
+from .values import SYMBOLIC, Apply, Lazy, Leaf
+
+Tail = Callable[[Sequence[Any], Sequence[Any]], Any]
+_numbers = itertools.count(1)
+
+
+class _Cycle(Exception):
+    """An object holds itself; build it empty and fill it later."""
+
+
+class TailWriter:
+    """Writes one tail. `outputs` are the graph outputs it found a need for."""
+
+    def __init__(self, session: Session, split: set[int]) -> None:
+        self.session = session
+        self.outputs: list[Output] = []
+        self.tensors: list[Any] = []
+        self.names: dict[str, Any] = dict(_HELPERS)
+        self.loads: list[str] = []
+        self.builds: list[str] = []
+        self.sources: dict[Source, str] = {}
+        self.memo: dict[int, tuple[Any, str]] = {}
+        self.pending: set[int] = set()
+        self.split = split
+        self.count = 0
+
+    # -- pieces ----------------------------------------------------------------------------------------------------
+
+    def const(self, value: Any, hint: str = "c") -> str:
+        """A name for an object that the tail holds."""
+        for name, known in self.names.items():
+            if known is value:
+                return name
+        word = "".join(ch if ch.isalnum() else "_" for ch in hint) or "c"
+        name = word if word.isidentifier() and word not in self.names and word not in ("args", "outputs") else f"{word}_{len(self.names)}"
+        taken = name.startswith("__") or keyword.iskeyword(name) or name[0] in "sv" and name[1:].isdigit() or name in dir(builtins)
+        name = f"c_{len(self.names)}" if taken or not name.isidentifier() else name
+        self.names[name] = value
+        return name
+
+    def load(self, source: Source) -> str:
+        """A local that holds what lies at `source` before any effect."""
+        if isinstance(source, Const):
+            return self.const(source.value, source.name)
+        if source not in self.sources:
+            self.sources[source] = f"s{len(self.sources)}"
+            text = self._load_text(source)
+            self.loads.append(f"{self.sources[source]} = {text}  # {source.expr()}")
+        return self.sources[source]
+
+    def _load_text(self, source: Source) -> str:
+        if isinstance(source, Arg):
+            return f"args[{source.index}]"
+        base = self.load(source.base)  # type: ignore[union-attr]
+        if isinstance(source, InstanceDict):
+            return f"vars({base})"
+        if isinstance(source, Attr):
+            return f"{base}.{source.name}"
+        if isinstance(source, Cell):
+            return f"{base}.cell_contents"
+        assert isinstance(source, Item)
+        return f"{base}[{self.literal(source.key)}]"
+
+    def literal(self, x: Any) -> str:
+        """A constant."""
+        if x is None or type(x) in (bool, int) or type(x) is str and len(x) < 60 or type(x) is float and math.isfinite(x):
+            return repr(x)
+        return self.const(x, getattr(x, "__name__", "c"))
+
+    def number(self, expr: Any) -> str:
+        """Arithmetic on numbers from outside."""
+        if isinstance(expr, Leaf):
+            return self.load(expr.source)
+        if isinstance(expr, Apply):
+            return "(" + f" {expr.op} ".join(map(self.number, expr.args)) + ")"
+        return self.literal(expr) if expr >= 0 else f"({self.literal(expr)})"
+
+    # -- values ----------------------------------------------------------------------------------------------------
+
+    def text(self, x: Any) -> str:
+        """An expression for `x` as the caller may see it."""
+        if x is NULL:
+            return self.const(NULL, "NULL")
+        if type(x) is Lazy:
+            return self.load(x.source)
+        if isinstance(x, SYMBOLIC):
+            return self.literal(x.raw) if x.sym.pinned else self.number(x.sym.expr)
+        if isinstance(x, Tensor):
+            return self.tensor(x)
+        source = self.session.outside.source_of(x)
+        if source is not None:
+            return self.load(source)
+        if isinstance(x, type) or type(x) in _CONSTANT or type(x) is types.FunctionType and id(x) not in self.session.fresh_functions:
+            return self.literal(x)
+        known = self.memo.get(id(x))
+        if known is not None:
+            return known[1]
+        if id(x) in self.pending:
+            self.split.add(id(x))
+            raise _Cycle
+        self.pending.add(id(x))
+        name = self._build(x)
+        self.pending.discard(id(x))
+        self.memo[id(x)] = x, name
+        return name
+
+    def tensor(self, x: Any) -> str:
+        """An input by its source, anything else as a graph output."""
+        found = self.session.recorder.input_of(x)
+        if found is not None:
+            return self.load(found.source)
+        for i, known in enumerate(self.tensors):
+            if known is x:
+                return f"outputs[{i}]"
+        self.tensors.append(x)
+        self.outputs.append(self.session.recorder.output(x))
+        return f"outputs[{len(self.tensors) - 1}]"
+
+    def assign(self, text: str) -> str:
+        """A new local."""
+        name = f"v{self.count}"
+        self.count += 1
+        self.builds.append(f"{name} = {text}")
+        return name
+
+    def _build(self, x: Any) -> str:
+        cls = type(x)
+        make = _BUILDERS.get(cls)
+        if make is not None:
+            return make(self, x)
+        if isinstance(x, (Generator,)):
+            raise self.session.undo(x, "a generator that is not exhausted")
+        if isinstance(x, ITERATORS):
+            return self._iterator(x)
+        if isinstance(x, VIEWS[:3]):
+            owner = self.session_owner(x)
+            return self.assign(f"{self.text(owner)}.{cls.__name__[5:]}()")
+        if isinstance(x, (types.BuiltinFunctionType, types.MethodWrapperType)):
+            owner = getattr(x, "__self__", None)
+            if owner is None or isinstance(owner, types.ModuleType):
+                return self.const(x, x.__name__)
+            return self.assign(f"{self.text(owner)}.{x.__name__}")
+        if cls.__flags__ & 1 << 9:
+            return self._instance(x, cls)
+        if isinstance(x, BaseException):
+            return self._instance(x, cls)
+        raise self.session.undo(x, f"{describe(x)}, which the region made")
+
+    def session_owner(self, view: Any) -> Any:
+        """The dict under a view."""
+        import gc
+
+        return next(o for o in gc.get_referents(view) if isinstance(o, dict))
+
+    def items(self, x: Any) -> str:
+        """Comma-separated expressions."""
+        return ", ".join([self.text(y) for y in x])
+
+    def _list(self, x: list[Any]) -> str:
+        if id(x) in self.split:
+            name = self._early(x, "[]")
+            self.builds.append(f"{name}.extend([{self.items(x)}])")
+            return name
+        return self.assign(f"[{self.items(x)}]")
+
+    def _early(self, x: Any, text: str) -> str:
+        """Name `x` before its content is there."""
+        name = self.assign(text)
+        self.memo[id(x)] = x, name
+        return name
+
+    def _dict(self, x: dict[Any, Any]) -> str:
+        if id(x) in self.split:
+            name = self._early(x, "{}")
+            self.builds.append(f"{name}.update({self._pairs(x)})")
+            return name
+        return self.assign(self._pairs(x))
+
+    def _pairs(self, x: dict[Any, Any]) -> str:
+        return "{" + ", ".join([f"{self.text(k)}: {self.text(v)}" for k, v in dict.items(x)]) + "}"
+
+    def _tuple(self, x: tuple[Any, ...]) -> str:
+        return f"({self.items(x)}{',' * (len(x) == 1)})"
+
+    def _set(self, x: Any) -> str:
+        return self.assign(f"{type(x).__name__}([{self.items(x)}])")
+
+    def _made_of(self, x: Any) -> str:
+        """deque, OrderedDict, Counter, defaultdict."""
+        cls = self.const(type(x), type(x).__name__)
+        if isinstance(x, collections.deque):
+            return self.assign(f"{cls}([{self.items(x)}], {self.text(x.maxlen)})")
+        first = f"{self.text(x.default_factory)}, " if isinstance(x, collections.defaultdict) else ""
+        return self.assign(f"{cls}({first}{self._pairs(x)})")
+
+    def _method(self, x: types.MethodType) -> str:
+        return self.assign(f"MethodType({self.text(x.__func__)}, {self.text(x.__self__)})")
+
+    def _partial(self, x: Any) -> str:
+        return self.assign(f"partial({self.text(x.func)}, *{self._tuple(x.args)}, **{self._pairs(x.keywords)})")
+
+    def _cell(self, x: types.CellType) -> str:
+        name = self._early(x, "CellType()")
+        try:
+            content = x.cell_contents
+        except ValueError:
+            return name
+        self.builds.append(f"{name}.cell_contents = {self.text(content)}")
+        return name
+
+    def _function(self, x: types.FunctionType) -> str:
+        cells = self._tuple(x.__closure__) if x.__closure__ else "None"
+        code, names = self.const(x.__code__, "code"), self.const(x.__globals__, "globals_")
+        name = self._early(x, f"FunctionType({code}, {names}, {x.__name__!r}, {self.text(x.__defaults__)}, {cells})")
+        for part in ("__kwdefaults__", "__annotations__", "__dict__"):
+            if getattr(x, part):
+                self.builds.append(f"{name}.{part} = {self.text(getattr(x, part))}")
+        self.builds.append(f"{name}.__qualname__ = {x.__qualname__!r}")
+        return name
+
+    def _namespace(self, x: Namespace) -> str:
+        return self.assign(f"vars({self.text(x.owner)})")
+
+    def _super(self, x: Any) -> str:
+        return self.assign(f"super({self.text(x.__thisclass__)}, {self.text(x.__self__)})")
+
+    def _instance(self, x: Any, cls: type) -> str:
+        """An object of a user's class, made without running its code."""
+        base = next((t for t in (tuple, list, dict, set, BaseException) if isinstance(x, t)), object)
+        if base is tuple:
+            return self.assign(f"tuple.__new__({self.literal(cls)}, {self._tuple(tuple(x))})")
+        args = ", " + self.items(x.args) if base is BaseException and x.args else ""
+        native = next(c for c in cls.__mro__ if not c.__flags__ & 1 << 9)
+        name = self._early(x, f"{self.literal(native)}.__new__({self.literal(cls)}{args})")
+        if base is list or base is set:
+            self.builds.append(f"{base.__name__}.{'extend' if base is list else 'update'}({name}, [{self.items(x)}])")
+        if base is dict:
+            self.builds.append(f"dict.update({name}, {self._pairs(x)})")
+        own = getattr(x, "__dict__", None)
+        if own:
+            self.builds.append(f"vars({name}).update({self._pairs(own)})")
+        for slot in _slots_of(cls):
+            if hasattr(x, slot):
+                self.builds.append(f"put({name}, {slot!r}, {self.text(getattr(x, slot))})")
+        return name
+
+    def _iterator(self, x: Any) -> str:
+        """A half-run iterator: made again over the same container and moved to the same place."""
+        if isinstance(x, (enumerate, zip)):
+            made = x.__reduce__()
+            return self.assign(f"{type(x).__name__}({self.items(made[1])}{', strict=True' if len(made) > 2 else ''})")
+        _, over = self.session.made_from.get(id(x), (None, None))
+        if isinstance(x, (type(iter({})), type(iter({}.values())), type(iter({}.items())))) and over is not None:
+            done = len(over) - x.__length_hint__()
+            return self.assign(f"moved({self.text(over)}, {done})")
+        parts = x.__reduce__()
+        if parts[0] not in (iter, reversed) or isinstance(x, (type(iter(set())), type(reversed({})))):
+            raise self.session.undo(x, f"{describe(x)}, half run")
+        way = "iterator" if parts[0] is iter else "backwards"
+        return self.assign(f"{way}({self.text(parts[1][0])}, {self.text(parts[2] if len(parts) > 2 else None)})")
+
+    # -- effects -----------------------------------------------------------------------------------------------------
+
+    def effect(self, e: Effect) -> str:
+        """One line of Python."""
+        if isinstance(e, SetAttr):
+            if isinstance(e.target, Tensor):
+                return f"{self.text(e.target)}.{e.name} = {self.text(e.value)}"
+            if e.value is NULL:
+                return f"drop({self.text(e.target)}, {e.name!r})"
+            return f"put({self.text(e.target)}, {e.name!r}, {self.text(e.value)})"
+        if isinstance(e, SetItem):
+            target = self.const(e.target, "globals_") if self._is_module_namespace(e.target) else self.text(e.target)
+            key = self.text(e.key) if not isinstance(e.key, slice) else self.const(e.key, "window")
+            return f"del {target}[{key}]" if e.value is NULL else f"{target}[{key}] = {self.text(e.value)}"
+        if isinstance(e, SetCell):
+            cell = self.text(e.target)
+            return f"del {cell}.cell_contents" if e.value is NULL else f"{cell}.cell_contents = {self.text(e.value)}"
+        if isinstance(e, GradModeSet):
+            return f"set_grad({e.enabled})"
+        assert isinstance(e, Method)
+        return f"{self.text(e.target)}.{e.name}({self.items(e.args)})"
+
+    def _is_module_namespace(self, target: Any) -> bool:
+        return self.session.outside.source_of(target) is None and isinstance(target, dict) and "__name__" in target
+
+    def finish(self, name: str, effects: list[str], result: str) -> Tail:
+        """The compiled function."""
+        lines = [*self.loads, *self.builds, *effects, f"return {result}"]
+        text = f"def {name}(args, outputs):\n" + "".join(f"    {line}\n" for line in lines)
+        filename = f"<fusewire {name} {next(_numbers)}>"
+        space = dict(self.names)
+        exec(compile(text, filename, "exec"), space)  # noqa: S102  (this file wrote the text)
+        tail: Tail = space.pop(name)
+        tail.source = text  # type: ignore[attr-defined]
+        linecache.cache[filename] = len(text), None, text.splitlines(True), filename
+        weakref.finalize(tail, linecache.cache.pop, filename, None)
+        return tail
+
+
+def _put(obj: Any, name: str, value: Any) -> None:
+    object.__setattr__(obj, name, value)
+
+
+def _drop(obj: Any, name: str) -> None:
+    object.__delattr__(obj, name)
+
+
+def _iterator(over: Any, state: Any) -> Any:
+    it = iter(over)
+    if state is not None:
+        it.__setstate__(state)
+    return it
+
+
+def _backwards(over: Any, state: Any) -> Any:
+    it = reversed(over)
+    if state is not None:
+        it.__setstate__(state)
+    return it
+
+
+def _moved(over: Any, count: int) -> Any:
+    it = iter(over)
+    for _ in range(count):
+        next(it)
+    return it
+
+
+def _slots_of(cls: type) -> list[str]:
+    return [n for c in cls.__mro__ for n, d in c.__dict__.items() if isinstance(d, types.MemberDescriptorType) and c.__flags__ & 1 << 9]
+
+
+_HELPERS: dict[str, Any] = {
+    "put": _put, "drop": _drop, "iterator": _iterator, "backwards": _backwards, "moved": _moved, "MethodType": types.MethodType,
+    "CellType": types.CellType, "FunctionType": types.FunctionType, "partial": functools.partial, "set_grad": gradmode.set,
+    "continue_frames": continue_frames, "Frame": Resumed, "FrameState": FrameState, "NULL": NULL,
+}  # fmt: skip
+_CONSTANT = {
+    type(None), bool, int, float, complex, str, bytes, range, slice, type(Ellipsis), type(NotImplemented), types.ModuleType, types.CodeType,
+    property, types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
+    types.GenericAlias, types.UnionType,
+}  # fmt: skip
+_BUILDERS: dict[type, Callable[[TailWriter, Any], str]] = {
+    list: TailWriter._list, dict: TailWriter._dict, tuple: TailWriter._tuple, set: TailWriter._set, frozenset: TailWriter._set,
+    collections.deque: TailWriter._made_of, collections.OrderedDict: TailWriter._made_of, collections.Counter: TailWriter._made_of,
+    collections.defaultdict: TailWriter._made_of, types.MethodType: TailWriter._method, functools.partial: TailWriter._partial,
+    types.CellType: TailWriter._cell, types.FunctionType: TailWriter._function, Namespace: TailWriter._namespace,
+    super: TailWriter._super,
+}  # fmt: skip
+
+
+def write(session: Session, make: Callable[[TailWriter], tuple[str, list[str], str]]) -> tuple[Tail, list[Output], list[Any]]:
+    """Run `make` on a fresh writer, again while it finds objects that hold themselves. The tail, graph outputs, their Tensors."""
+    split: set[int] = set()
+    while True:
+        writer = TailWriter(session, split)
+        known = len(split)
+        try:
+            tail = writer.finish(*make(writer))
+        except _Cycle:
+            if len(split) == known:
+                raise RecursionError("a value of the region holds itself through a tuple or set") from None
+            continue
+        return tail, writer.outputs, writer.tensors
