@@ -1,1 +1,129 @@
-"""fusewire: a tensor compiler and JIT in pure Python."""
+"""fusewire: a tensor compiler and JIT in pure Python. This file is its public face, in PyTorch's shape.
+
+Importing it loads neither llvmlite, networkx nor triton; what needs them, and the layers and optimisers, load at first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math as _math
+from typing import Any
+
+from .eager import autograd as autograd
+from .eager.creation import (
+    arange,
+    as_tensor,
+    empty,
+    empty_like,
+    eye,
+    from_numpy,
+    full,
+    full_like,
+    get_default_dtype,
+    linspace,
+    ones,
+    ones_like,
+    set_default_dtype,
+    tensor,
+    zeros,
+    zeros_like,
+)
+from .eager.device import Device as device
+from .eager.functional import (
+    add,
+    bmm,
+    broadcast_to,
+    chunk,
+    div,
+    dot,
+    flatten,
+    matmul,
+    mm,
+    movedim,
+    narrow,
+    outer,
+    permute,
+    reshape,
+    rsub,
+    select,
+    split,
+    squeeze,
+    stack,
+    sub,
+    t,
+    transpose,
+    unbind,
+    unflatten,
+    unsqueeze,
+)
+from .eager.generated import *  # noqa: F403
+from .eager.modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .eager.neural import dropout, log_softmax, softmax
+from .eager.random import (
+    Generator,
+    bernoulli,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    rand,
+    rand_like,
+    randint,
+    randn,
+    randn_like,
+    randperm,
+    set_rng_state,
+)
+from .eager.reducing import (
+    addcdiv,
+    addcmul,
+    allclose,
+    clamp,
+    equal,
+    lerp,
+    masked_fill,
+    max,
+    min,
+    norm,
+    square,
+    std,
+    tril,
+    triu,
+    var,
+    var_mean,
+)
+from .eager.size import Size
+from .eager.tensor import Tensor
+from .ir.dtypes import DType as dtype
+from .ir.dtypes import bfloat16, float16, float32, float64, int8, int16, int32, int64, uint8
+from .ir.dtypes import bool_ as bool
+from .ir.dtypes import promote_types as promote_types
+
+__version__ = "0.1.0"
+
+float, double, half = float32, float64, float16
+long, int, short = int64, int32, int16
+clip, concat, subtract, multiply, true_divide, divide = clamp, cat, sub, mul, div, div  # noqa: F405
+pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
+
+_MODULES = ("nn", "optim", "utils", "vision")
+_COMPILER = ("compile", "explain", "compiler", "install_as")
+
+
+def is_tensor(obj: Any) -> bool:  # type: ignore[valid-type]
+    """Whether `obj` is a Tensor."""
+    return isinstance(obj, Tensor)
+
+
+def numel(input: Tensor) -> int:  # type: ignore[valid-type]
+    """Number of elements."""
+    return input.numel()
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _COMPILER:
+        compiler = importlib.import_module(f"{__name__}.compiler")
+        return compiler if name == "compiler" else getattr(compiler, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,10 +9,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ShapeError
-from ..ir.ops import casts, linalg, pointwise, shape as shapes
+from ..ir import dtypes
+from ..ir.dtypes import DType
+from ..ir.ops import casts, linalg, pointwise
+from ..ir.ops import shape as shapes
+from . import device as devices
+from . import generated as g
 from .arguments import size_of, to_dtype, wrap_dim
 from .executor import apply
-from .inplace import inplace, into
+from .inplace import inplace, into, store_checked
 from .pure import pure
 
 if TYPE_CHECKING:
@@ -81,8 +86,6 @@ def sub_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
 def div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """`div`, stored in self."""
     if rounding_mode is not None:
-        from .inplace import store_checked
-
         return store_checked(self, div(self, other, rounding_mode=rounding_mode))
     return inplace(pointwise.div, (self, other), _NONE)  # type: ignore[no-any-return]
 
@@ -96,23 +99,67 @@ def contiguous(input: Tensor) -> Tensor:
     return input if input.is_contiguous() else apply(casts.contiguous, (input,), _NONE)
 
 
-@pure
-def to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False) -> Tensor:
-    """``x.to(dtype)``, ``x.to(device)``, ``x.to(other)``, or both: self where nothing changes."""
-    from . import device as devices
-
+def device_and_dtype(args: tuple[Any, ...], dtype: Any = None, device: Any = None) -> tuple[Any, DType | None]:
+    """What ``x.to(...)`` asks for; DeviceError where the device is not there."""
     for a in args:
         if isinstance(a, (str, devices.Device)):
             device = a
         elif hasattr(a, "meta"):
             dtype = a.dtype
-        elif not isinstance(a, bool):
+        elif a is not None and not isinstance(a, bool):
             dtype = a
     devices.check(device)
-    wanted = to_dtype(dtype)
+    return device, to_dtype(dtype)
+
+
+@pure
+def to(
+    self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False,
+    memory_format: Any = None,
+) -> Tensor:  # fmt: skip
+    """``x.to(dtype)``, ``x.to(device)``, ``x.to(other)``, or both: self where nothing changes."""
+    _, wanted = device_and_dtype(args, dtype, device)
     if wanted is None or wanted is self.dtype:
         return apply(casts.clone, (self,), _NONE) if copy else self
     return apply(casts.cast, (self,), {"dtype": wanted})  # type: ignore[no-any-return]
+
+
+def _caster(name: str, dtype: DType) -> Any:
+    @pure
+    def convert(self: Tensor) -> Tensor:
+        return self if self.meta.dtype is dtype else apply(casts.cast, (self,), {"dtype": dtype})
+
+    convert.__name__ = convert.__qualname__ = name
+    convert.__doc__ = f"Self as {dtype.name}."
+    return convert
+
+
+float_, double, half, bfloat16 = (
+    _caster("float", dtypes.float32), _caster("double", dtypes.float64), _caster("half", dtypes.float16),
+    _caster("bfloat16", dtypes.bfloat16),
+)  # fmt: skip
+long, int_, short, char, byte, bool_ = (
+    _caster("long", dtypes.int64), _caster("int", dtypes.int32), _caster("short", dtypes.int16), _caster("char", dtypes.int8),
+    _caster("byte", dtypes.uint8), _caster("bool", dtypes.bool_),
+)  # fmt: skip
+
+
+@pure
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """Self with the dtype of `other`."""
+    return to(self, other.dtype)
+
+
+@pure
+def cpu(self: Tensor) -> Tensor:
+    """Self: tensors lie on the CPU."""
+    return self
+
+
+@pure
+def cuda(self: Tensor, device: Any = None) -> Tensor:
+    """DeviceError: there is no GPU memory in the eager library yet."""
+    return to(self, device="cuda")
 
 
 # -- shape
@@ -194,6 +241,132 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return shapes.reshape(input, (*input.shape[:a], middle, *input.shape[b + 1 :]))  # type: ignore[no-any-return]
 
 
+@pure
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """Dimension `dim` as several of `sizes` (one may be -1)."""
+    at = wrap_dim(dim, input.ndim)
+    return shapes.reshape(input, (*input.shape[:at], *sizes, *input.shape[at + 1 :]))  # type: ignore[no-any-return]
+
+
+@pure
+def view_as(self: Tensor, other: Tensor) -> Tensor:
+    """`view` in the shape of `other`."""
+    return view(self, other.shape)
+
+
+@pure
+def reshape_as(self: Tensor, other: Tensor) -> Tensor:
+    """`reshape` to the shape of `other`."""
+    return reshape(self, other.shape)
+
+
+@pure
+def expand_as(self: Tensor, other: Tensor) -> Tensor:
+    """`expand` to the shape of `other`."""
+    return expand(self, other.shape)
+
+
+@pure
+def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+    """`expand` as a function."""
+    return expand(input, size)
+
+
+@pure
+def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """`length` elements along `dim` from `start`, as a view."""
+    at = wrap_dim(dim, input.ndim)
+    start = start + input.shape[at] if start < 0 else start
+    if start + length > input.shape[at] or length < 0:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({input.shape[at]}).")
+    return apply(shapes.slice_, (input,), {"dim": at, "start": start, "stop": start + length, "step": 1})  # type: ignore[no-any-return]
+
+
+@pure
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """Position `index` along `dim`, which is dropped; a view."""
+    at = wrap_dim(dim, input.ndim)
+    n = input.shape[at]
+    if not -n <= index < n:
+        raise IndexError(f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {at}")
+    one = narrow(input, at, index + n if index < 0 else index, 1)
+    return apply(shapes.view, (one,), {"shape": input.shape[:at] + input.shape[at + 1 :]})  # type: ignore[no-any-return]
+
+
+@pure
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """Every position along `dim`, as views."""
+    at = wrap_dim(dim, input.ndim)
+    return tuple([select(input, at, i) for i in range(input.shape[at])])
+
+
+@pure
+def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of pieces along `dim`: of one size (the last may be smaller), or of the given sizes."""
+    at = wrap_dim(dim, tensor.ndim)
+    n, size = tensor.shape[at], split_size_or_sections
+    if isinstance(size, int):
+        if size <= 0:
+            raise RuntimeError(f"split expects split_size be positive, but got split_size={size}")
+        size = [size] * (n // size) + ([n % size] if n % size else []) or [0]
+    if sum(size) != n:
+        raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {at}), "
+                           f"but got split_sizes={list(size)}")  # fmt: skip
+    pieces, start = [], 0
+    for length in size:
+        pieces.append(narrow(tensor, at, start, length))
+        start += length
+    return tuple(pieces)
+
+
+@pure
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most `chunks` views of equal size along `dim` (the last may be smaller)."""
+    n = input.shape[wrap_dim(dim, input.ndim)]
+    return split(input, max(1, -(-n // chunks)), dim)
+
+
+@pure
+def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Any = None) -> Tensor:
+    """Tensors of one shape along a new dimension."""
+    shapes_seen = {x.shape for x in tensors}
+    if len(shapes_seen) > 1:
+        raise ShapeError(f"stack expects each tensor to be equal size, but got {' and '.join(str(list(s)) for s in shapes_seen)}")
+    result = g.cat([unsqueeze(x, dim) for x in tensors], wrap_dim(dim, tensors[0].ndim + 1))
+    return result if out is None else into(out, result)
+
+
+@pure
+def movedim(input: Tensor, source: int, destination: int) -> Tensor:
+    """One dimension moved, the others in order."""
+    a, b = wrap_dim(source, input.ndim), wrap_dim(destination, input.ndim)
+    order = [d for d in range(input.ndim) if d != a]
+    order.insert(b, a)
+    return permute(input, order)
+
+
+@pure
+def repeat(self: Tensor, *sizes: Any) -> Tensor:
+    """Copies laid side by side: `sizes[d]` of them along dimension d (new dimensions in front)."""
+    times = size_of(sizes)
+    x = shapes.reshape(self, (1,) * (len(times) - self.ndim) + self.shape)
+    wide = [n for pair in zip(times, x.shape, strict=True) for n in pair]
+    x = expand(shapes.reshape(x, [n for size in x.shape for n in (1, size)]), wide)
+    return shapes.reshape(x, [k * n for k, n in zip(times, wide[1::2], strict=True)])  # type: ignore[no-any-return]
+
+
+@pure
+def reversed_dims(self: Tensor) -> Tensor:
+    """Dimensions in reverse order."""
+    return apply(shapes.permute, (self,), {"dims": tuple(range(self.ndim - 1, -1, -1))})  # type: ignore[no-any-return]
+
+
+@pure
+def mT(self: Tensor) -> Tensor:  # noqa: N802  (PyTorch's name)
+    """The last two dimensions swapped."""
+    return transpose(self, -2, -1)
+
+
 # -- products
 
 
@@ -216,12 +389,35 @@ def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
 
 
 @pure
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``input @ weight.T + bias``; `weight` is (out features, in features)."""
-    result = matmul(input, t(weight))
-    return result if bias is None else apply(pointwise.add, (result, bias), _NONE)
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Product of two matrices."""
+    if input.ndim != 2 or mat2.ndim != 2:
+        raise ShapeError(f"mm: both must be matrices, got shapes {list(input.shape)} and {list(mat2.shape)}")
+    return matmul(input, mat2)
 
 
-def seq(x: Any) -> Sequence[Any]:
-    """A tuple or list as it is."""
-    return x  # type: ignore[no-any-return]
+@pure
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Products of two batches of matrices."""
+    if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
+        raise ShapeError(f"bmm: both must be batches of as many matrices, got shapes {list(input.shape)} and {list(mat2.shape)}")
+    return matmul(input, mat2)
+
+
+@pure
+def dot(input: Tensor, other: Tensor) -> Tensor:
+    """Sum of the products of two vectors."""
+    if input.ndim != 1 or other.ndim != 1:
+        raise ShapeError(f"dot: 1D tensors expected, got shapes {list(input.shape)} and {list(other.shape)}")
+    return matmul(input, other)
+
+
+@pure
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """Every product of an element of one vector with one of the other."""
+    return unsqueeze(input, 1) * vec2  # type: ignore[no-any-return]
+
+
+def rmatmul(self: Tensor, other: Any) -> Any:
+    """``other @ self`` for an `other` that is no Tensor: not defined."""
+    return NotImplemented

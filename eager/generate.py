@@ -22,7 +22,7 @@ from .signature import Param, Signature, parse
 #: Python's operators and the records that they are.
 BINARY = {
     "add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "pow": "pow",
-    "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "lshift": "bitwise_left_shift",
+    "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "lshift": "bitwise_left_shift",
     "rshift": "bitwise_right_shift",
 }  # fmt: skip
 COMPARE = {"eq": "eq", "ne": "ne", "lt": "lt", "le": "le", "gt": "gt", "ge": "ge"}
@@ -64,6 +64,7 @@ def generate() -> str:
         module, variable = places[op.name]
         by_module.setdefault(module, []).append(f"{variable} as _{op.name}")
     lines[0] = HEAD.replace("from .arguments", "".join(_import(m, v) for m, v in sorted(by_module.items())) + "from .arguments")
+    lines.append(_all([s.name for _, s in public]))
     lines.append("if TYPE_CHECKING:\n    from .tensor import Tensor\n\n_NONE: dict[str, Any] = {}\n")
     for op, signature in public:
         lines += ["", *_function(op, signature), ""]
@@ -76,6 +77,16 @@ def generate() -> str:
     for block in _operators():
         lines += [*block, ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _all(names: list[str]) -> str:
+    rows, row = [], "   "
+    for name in sorted(names):
+        if len(row) + len(name) + 4 > 120:
+            rows.append(row)
+            row = "   "
+        row += f' "{name}",'
+    return "__all__ = [\n" + "\n".join([*rows, row]) + "\n]\n"
 
 
 def _import(module: str, names: list[str]) -> str:
@@ -103,7 +114,10 @@ def _declares(module: object, variable: str) -> bool:
 
 
 def _synonyms(signature: Signature) -> list[tuple[Param, str]]:
-    return [(p, {"dim": "axis", "keepdim": "keepdims"}[p.name]) for p in signature.params if p.name in ("dim", "keepdim")]
+    """Parameters with a second name. A `dim` before another argument that must be given has none."""
+    names = {"dim": "axis", "keepdim": "keepdims"}
+    last = max((i for i, p in enumerate(signature.params) if p.default is None and not p.keyword_only), default=-1)
+    return [(p, names[p.name]) for i, p in enumerate(signature.params) if p.name in names and i >= last]
 
 
 def _header(signature: Signature, method: bool, extra: bool) -> str:
@@ -121,7 +135,7 @@ def _header(signature: Signature, method: bool, extra: bool) -> str:
             variadic = True
             continue
         default = "" if p.default is None else f" = {p.default}"
-        synonym = p.type in ("dim", "dims") and p.name == "dim" and p.default is None
+        synonym = p.default is None and any(q is p for q, _ in _synonyms(signature))
         parts.append(f"{p.name}: {PYTHON_TYPES[p.type]}" + (" = None" if synonym else default))
     if extra:
         keywords = [f"{s}: Any = None" for _, s in _synonyms(signature)] + ([] if method else ["out: Tensor | None = None"])
@@ -133,14 +147,15 @@ def _body(op: Op, signature: Signature, method: bool) -> tuple[list[str], str]:
     """(preparing lines, the call) of a function or method."""
     lines = [f"{p.name} = one_of({p.name!r}, {p.name}, {s!r}, {s})" for p, s in _synonyms(signature)]
     first = "self" if method else signature.params[0].name if signature.params else ""
+    subject = f"{first}[0]" if signature.params and signature.params[0].type == "Tensor[]" else first
     operands, attrs = [], []
     positional = len([q for q in signature.params if not q.keyword_only])
     for i, p in enumerate(signature.params):
         if p.is_operand:
-            operands.append(first if i == 0 else f"*{p.name}" if p.type == "Tensor[]" else p.name)
+            operands.append(f"*{p.name}" if p.type == "Tensor[]" else first if i == 0 else p.name)
         else:
             variadic = method and p.type == "size" and i == positional - 1
-            attrs.append(f'"{p.name}": {_attr(p, first, variadic)}')
+            attrs.append(f'"{p.name}": {_attr(p, subject, variadic)}')
     inside = ", ".join(operands) + ("," if len(operands) == 1 else "")
     return lines, f"apply(_{op.name}, ({inside}), {'{' + ', '.join(attrs) + '}' if attrs else '_NONE'})"
 
@@ -216,6 +231,7 @@ def _method(op: Op, signature: Signature) -> Iterator[str]:
 
 def _inplace(op: Op, signature: Signature) -> Iterator[str]:
     prepare, call = _body(op, signature, True)
+    yield "    @pure"
     yield from _def(f"def {signature.name}_({_header(signature, True, True)}) -> Tensor:", "    ")
     yield f'        """`{signature.name}`, stored in self."""'
     yield from (f"        {line}" for line in prepare)
@@ -241,13 +257,13 @@ def _operators() -> Iterator[list[str]]:
 
 def _operator(name: str, call: str, ignore: str = "") -> list[str]:
     return [
-        "    @pure" if not call.startswith("inplace") else "",
+        "    @pure",
         f"    def {name}(self, other: Any) -> Tensor:{ignore}",
         "        try:",
         f"            return {call}  # type: ignore[no-any-return]",
         "        except NotOperand:",
         "            return NotImplemented",
-    ][0 if not call.startswith("inplace") else 1 :]
+    ]
 
 
 def main() -> None:

@@ -25,26 +25,72 @@ from ..ir.ops.compare import (
     ne as _ne,
     where as _where,
 )
-from ..ir.ops.linalg import (
-    matmul as _matmul,
+from ..ir.ops.composites import (
+    layer_norm as _layer_norm,
+)
+from ..ir.ops.indexing import (
+    gather as _gather,
+    scatter_add as _scatter_add,
 )
 from ..ir.ops.pointwise import (
+    abs as _abs,
     add as _add,
+    ceil as _ceil,
+    cos as _cos,
     div as _div,
+    erf as _erf,
     exp as _exp,
+    expm1 as _expm1,
+    floor as _floor,
+    floor_divide as _floor_divide,
+    gelu as _gelu,
+    log as _log,
+    log1p as _log1p,
     maximum as _maximum,
     minimum as _minimum,
     mul as _mul,
     neg as _neg,
+    pow as _pow,
+    reciprocal as _reciprocal,
+    relu as _relu,
+    remainder as _remainder,
+    round as _round,
+    rsqrt as _rsqrt,
+    sigmoid as _sigmoid,
+    sign as _sign,
+    silu as _silu,
+    sin as _sin,
+    sqrt as _sqrt,
     sub as _sub,
+    tanh as _tanh,
+    trunc as _trunc,
 )
 from ..ir.ops.reductions import (
+    all as _all,
+    amax as _amax,
+    amin as _amin,
+    any as _any,
+    argmax as _argmax,
+    argmin as _argmin,
+    mean as _mean,
+    prod as _prod,
     sum as _sum,
+)
+from ..ir.ops.shape import (
+    cat as _cat,
 )
 from .arguments import one_of, size_of, to_dtype, wrap_dim, wrap_dims
 from .executor import NotOperand, apply
 from .inplace import inplace, into
 from .pure import pure
+
+__all__ = [
+    "abs", "all", "amax", "amin", "any", "argmax", "argmin", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor",
+    "cat", "ceil", "clone", "cos", "detach", "eq", "erf", "exp", "expm1", "floor", "floor_divide", "gather", "ge",
+    "gelu", "gt", "isnan", "layer_norm", "le", "log", "log1p", "logical_and", "logical_not", "logical_or", "lt",
+    "maximum", "mean", "minimum", "mul", "ne", "neg", "pow", "prod", "reciprocal", "relu", "remainder", "round",
+    "rsqrt", "scatter_add", "sigmoid", "sign", "silu", "sin", "sqrt", "sum", "tanh", "trunc", "where",
+]
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -63,6 +109,14 @@ def clone(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def detach(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """detach(Tensor input)."""
     result: Tensor = apply(_detach, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def cat(tensors: Any, dim: int = 0, *, axis: Any = None, out: Tensor | None = None) -> Tensor:
+    """cat(Tensor[] tensors, dim dim=0)."""
+    dim = one_of('dim', dim, 'axis', axis)
+    result: Tensor = apply(_cat, (*tensors,), {"dim": wrap_dim(dim, tensors[0].ndim)})
     return result if out is None else into(out, result)
 
 
@@ -172,6 +226,20 @@ def where(condition: Tensor, input: Tensor | complex, other: Tensor | complex, *
 
 
 @pure
+def gather(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """gather(Tensor input, dim dim, Tensor index)."""
+    result: Tensor = apply(_gather, (input, index), {"dim": wrap_dim(dim, input.ndim)})
+    return result if out is None else into(out, result)
+
+
+@pure
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """scatter_add(Tensor input, dim dim, Tensor index, Tensor src)."""
+    result: Tensor = apply(_scatter_add, (input, index, src), {"dim": wrap_dim(dim, input.ndim)})
+    return result if out is None else into(out, result)
+
+
+@pure
 def mul(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """mul(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_mul, (input, other), _NONE)
@@ -207,6 +275,167 @@ def minimum(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None
 
 
 @pure
+def floor_divide(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
+    """floor_divide(Tensor input, Tensor|Scalar other)."""
+    result: Tensor = apply(_floor_divide, (input, other), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def remainder(input: Tensor | complex, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
+    """remainder(Tensor|Scalar input, Tensor|Scalar other)."""
+    result: Tensor = apply(_remainder, (input, other), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def pow(input: Tensor | complex, exponent: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
+    """pow(Tensor|Scalar input, Tensor|Scalar exponent)."""
+    result: Tensor = apply(_pow, (input, exponent), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def expm1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """expm1(Tensor input)."""
+    result: Tensor = apply(_expm1, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def log(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """log(Tensor input)."""
+    result: Tensor = apply(_log, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def log1p(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """log1p(Tensor input)."""
+    result: Tensor = apply(_log1p, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def sqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """sqrt(Tensor input)."""
+    result: Tensor = apply(_sqrt, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def rsqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """rsqrt(Tensor input)."""
+    result: Tensor = apply(_rsqrt, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def sin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """sin(Tensor input)."""
+    result: Tensor = apply(_sin, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def cos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """cos(Tensor input)."""
+    result: Tensor = apply(_cos, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def tanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """tanh(Tensor input)."""
+    result: Tensor = apply(_tanh, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def erf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """erf(Tensor input)."""
+    result: Tensor = apply(_erf, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def sigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """sigmoid(Tensor input)."""
+    result: Tensor = apply(_sigmoid, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def silu(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """silu(Tensor input)."""
+    result: Tensor = apply(_silu, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def reciprocal(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """reciprocal(Tensor input)."""
+    result: Tensor = apply(_reciprocal, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def gelu(input: Tensor, *, approximate: str = "none", out: Tensor | None = None) -> Tensor:
+    """gelu(Tensor input, *, str approximate="none")."""
+    result: Tensor = apply(_gelu, (input,), {"approximate": approximate})
+    return result if out is None else into(out, result)
+
+
+@pure
+def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """abs(Tensor input)."""
+    result: Tensor = apply(_abs, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def relu(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """relu(Tensor input)."""
+    result: Tensor = apply(_relu, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def sign(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """sign(Tensor input)."""
+    result: Tensor = apply(_sign, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def floor(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """floor(Tensor input)."""
+    result: Tensor = apply(_floor, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def ceil(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """ceil(Tensor input)."""
+    result: Tensor = apply(_ceil, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def round(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """round(Tensor input)."""
+    result: Tensor = apply(_round, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def trunc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """trunc(Tensor input)."""
+    result: Tensor = apply(_trunc, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
 def sum(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = None, out: Tensor | None = None
 ) -> Tensor:
@@ -214,6 +443,103 @@ def sum(
     dim = one_of('dim', dim, 'axis', axis)
     keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_sum, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})
+    return result if out is None else into(out, result)
+
+
+@pure
+def amax(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None, out: Tensor | None = None
+) -> Tensor:
+    """amax(Tensor input, dims dim=None, bool keepdim=False)."""
+    dim = one_of('dim', dim, 'axis', axis)
+    keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+    result: Tensor = apply(_amax, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim})
+    return result if out is None else into(out, result)
+
+
+@pure
+def amin(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None, out: Tensor | None = None
+) -> Tensor:
+    """amin(Tensor input, dims dim=None, bool keepdim=False)."""
+    dim = one_of('dim', dim, 'axis', axis)
+    keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+    result: Tensor = apply(_amin, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim})
+    return result if out is None else into(out, result)
+
+
+@pure
+def prod(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = None, out: Tensor | None = None
+) -> Tensor:
+    """prod(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)."""
+    dim = one_of('dim', dim, 'axis', axis)
+    keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+    result: Tensor = apply(_prod, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})
+    return result if out is None else into(out, result)
+
+
+@pure
+def any(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None, out: Tensor | None = None
+) -> Tensor:
+    """any(Tensor input, dims dim=None, bool keepdim=False)."""
+    dim = one_of('dim', dim, 'axis', axis)
+    keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+    result: Tensor = apply(_any, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim})
+    return result if out is None else into(out, result)
+
+
+@pure
+def all(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None, out: Tensor | None = None
+) -> Tensor:
+    """all(Tensor input, dims dim=None, bool keepdim=False)."""
+    dim = one_of('dim', dim, 'axis', axis)
+    keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+    result: Tensor = apply(_all, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim})
+    return result if out is None else into(out, result)
+
+
+@pure
+def mean(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = None, out: Tensor | None = None
+) -> Tensor:
+    """mean(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)."""
+    dim = one_of('dim', dim, 'axis', axis)
+    keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+    result: Tensor = apply(_mean, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})
+    return result if out is None else into(out, result)
+
+
+@pure
+def argmax(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None, out: Tensor | None = None
+) -> Tensor:
+    """argmax(Tensor input, dim? dim=None, bool keepdim=False)."""
+    dim = one_of('dim', dim, 'axis', axis)
+    keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+    result: Tensor = apply(_argmax, (input,), {"dim": None if dim is None else wrap_dim(dim, input.ndim), "keepdim": keepdim})
+    return result if out is None else into(out, result)
+
+
+@pure
+def argmin(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None, out: Tensor | None = None
+) -> Tensor:
+    """argmin(Tensor input, dim? dim=None, bool keepdim=False)."""
+    dim = one_of('dim', dim, 'axis', axis)
+    keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+    result: Tensor = apply(_argmin, (input,), {"dim": None if dim is None else wrap_dim(dim, input.ndim), "keepdim": keepdim})
+    return result if out is None else into(out, result)
+
+
+@pure
+def layer_norm(
+    input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-05, *, out: Tensor | None = None
+) -> Tensor:
+    """layer_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05)."""
+    result: Tensor = apply(_layer_norm, (input, weight, bias), {"normalized_shape": size_of((normalized_shape,)), "eps": float(eps)})
     return result if out is None else into(out, result)
 
 
@@ -227,6 +553,7 @@ class TensorOps:
         """clone(Tensor input)."""
         return apply(_clone, (self,), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def clone_(self) -> Tensor:
         """`clone`, stored in self."""
         return inplace(_clone, (self,), _NONE)  # type: ignore[no-any-return]
@@ -241,6 +568,7 @@ class TensorOps:
         """eq(Tensor input, Tensor|Scalar other)."""
         return apply(_eq, (self, other), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def eq_(self, other: Tensor | complex) -> Tensor:
         """`eq`, stored in self."""
         return inplace(_eq, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -250,6 +578,7 @@ class TensorOps:
         """ne(Tensor input, Tensor|Scalar other)."""
         return apply(_ne, (self, other), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def ne_(self, other: Tensor | complex) -> Tensor:
         """`ne`, stored in self."""
         return inplace(_ne, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -259,6 +588,7 @@ class TensorOps:
         """lt(Tensor input, Tensor|Scalar other)."""
         return apply(_lt, (self, other), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def lt_(self, other: Tensor | complex) -> Tensor:
         """`lt`, stored in self."""
         return inplace(_lt, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -268,6 +598,7 @@ class TensorOps:
         """le(Tensor input, Tensor|Scalar other)."""
         return apply(_le, (self, other), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def le_(self, other: Tensor | complex) -> Tensor:
         """`le`, stored in self."""
         return inplace(_le, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -277,6 +608,7 @@ class TensorOps:
         """gt(Tensor input, Tensor|Scalar other)."""
         return apply(_gt, (self, other), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def gt_(self, other: Tensor | complex) -> Tensor:
         """`gt`, stored in self."""
         return inplace(_gt, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -286,6 +618,7 @@ class TensorOps:
         """ge(Tensor input, Tensor|Scalar other)."""
         return apply(_ge, (self, other), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def ge_(self, other: Tensor | complex) -> Tensor:
         """`ge`, stored in self."""
         return inplace(_ge, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -295,6 +628,7 @@ class TensorOps:
         """logical_not(Tensor input)."""
         return apply(_logical_not, (self,), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def logical_not_(self) -> Tensor:
         """`logical_not`, stored in self."""
         return inplace(_logical_not, (self,), _NONE)  # type: ignore[no-any-return]
@@ -304,6 +638,7 @@ class TensorOps:
         """logical_and(Tensor input, Tensor|Scalar other)."""
         return apply(_logical_and, (self, other), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def logical_and_(self, other: Tensor | complex) -> Tensor:
         """`logical_and`, stored in self."""
         return inplace(_logical_and, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -313,6 +648,7 @@ class TensorOps:
         """logical_or(Tensor input, Tensor|Scalar other)."""
         return apply(_logical_or, (self, other), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def logical_or_(self, other: Tensor | complex) -> Tensor:
         """`logical_or`, stored in self."""
         return inplace(_logical_or, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -322,6 +658,7 @@ class TensorOps:
         """isnan(Tensor input)."""
         return apply(_isnan, (self,), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def isnan_(self) -> Tensor:
         """`isnan`, stored in self."""
         return inplace(_isnan, (self,), _NONE)  # type: ignore[no-any-return]
@@ -331,6 +668,7 @@ class TensorOps:
         """bitwise_and(Tensor input, Tensor|Scalar other)."""
         return apply(_bitwise_and, (self, other), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def bitwise_and_(self, other: Tensor | complex) -> Tensor:
         """`bitwise_and`, stored in self."""
         return inplace(_bitwise_and, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -340,6 +678,7 @@ class TensorOps:
         """bitwise_or(Tensor input, Tensor|Scalar other)."""
         return apply(_bitwise_or, (self, other), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def bitwise_or_(self, other: Tensor | complex) -> Tensor:
         """`bitwise_or`, stored in self."""
         return inplace(_bitwise_or, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -349,6 +688,7 @@ class TensorOps:
         """bitwise_xor(Tensor input, Tensor|Scalar other)."""
         return apply(_bitwise_xor, (self, other), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def bitwise_xor_(self, other: Tensor | complex) -> Tensor:
         """`bitwise_xor`, stored in self."""
         return inplace(_bitwise_xor, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -358,6 +698,7 @@ class TensorOps:
         """bitwise_not(Tensor input)."""
         return apply(_bitwise_not, (self,), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def bitwise_not_(self) -> Tensor:
         """`bitwise_not`, stored in self."""
         return inplace(_bitwise_not, (self,), _NONE)  # type: ignore[no-any-return]
@@ -367,15 +708,27 @@ class TensorOps:
         """where(Tensor condition, Tensor|Scalar input, Tensor|Scalar other)."""
         return apply(_where, (self, input, other), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def where_(self, input: Tensor | complex, other: Tensor | complex) -> Tensor:
         """`where`, stored in self."""
         return inplace(_where, (self, input, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def gather(self, dim: int, index: Tensor) -> Tensor:
+        """gather(Tensor input, dim dim, Tensor index)."""
+        return apply(_gather, (self, index), {"dim": wrap_dim(dim, self.ndim)})  # type: ignore[no-any-return]
+
+    @pure
+    def scatter_add(self, dim: int, index: Tensor, src: Tensor) -> Tensor:
+        """scatter_add(Tensor input, dim dim, Tensor index, Tensor src)."""
+        return apply(_scatter_add, (self, index, src), {"dim": wrap_dim(dim, self.ndim)})  # type: ignore[no-any-return]
 
     @pure
     def mul(self, other: Tensor | complex) -> Tensor:
         """mul(Tensor input, Tensor|Scalar other)."""
         return apply(_mul, (self, other), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def mul_(self, other: Tensor | complex) -> Tensor:
         """`mul`, stored in self."""
         return inplace(_mul, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -385,6 +738,7 @@ class TensorOps:
         """neg(Tensor input)."""
         return apply(_neg, (self,), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def neg_(self) -> Tensor:
         """`neg`, stored in self."""
         return inplace(_neg, (self,), _NONE)  # type: ignore[no-any-return]
@@ -394,6 +748,7 @@ class TensorOps:
         """exp(Tensor input)."""
         return apply(_exp, (self,), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def exp_(self) -> Tensor:
         """`exp`, stored in self."""
         return inplace(_exp, (self,), _NONE)  # type: ignore[no-any-return]
@@ -403,6 +758,7 @@ class TensorOps:
         """maximum(Tensor input, Tensor|Scalar other)."""
         return apply(_maximum, (self, other), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def maximum_(self, other: Tensor | complex) -> Tensor:
         """`maximum`, stored in self."""
         return inplace(_maximum, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -412,9 +768,240 @@ class TensorOps:
         """minimum(Tensor input, Tensor|Scalar other)."""
         return apply(_minimum, (self, other), _NONE)  # type: ignore[no-any-return]
 
+    @pure
     def minimum_(self, other: Tensor | complex) -> Tensor:
         """`minimum`, stored in self."""
         return inplace(_minimum, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def floor_divide(self, other: Tensor | complex) -> Tensor:
+        """floor_divide(Tensor input, Tensor|Scalar other)."""
+        return apply(_floor_divide, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def floor_divide_(self, other: Tensor | complex) -> Tensor:
+        """`floor_divide`, stored in self."""
+        return inplace(_floor_divide, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def remainder(self, other: Tensor | complex) -> Tensor:
+        """remainder(Tensor|Scalar input, Tensor|Scalar other)."""
+        return apply(_remainder, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def remainder_(self, other: Tensor | complex) -> Tensor:
+        """`remainder`, stored in self."""
+        return inplace(_remainder, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def pow(self, exponent: Tensor | complex) -> Tensor:
+        """pow(Tensor|Scalar input, Tensor|Scalar exponent)."""
+        return apply(_pow, (self, exponent), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def pow_(self, exponent: Tensor | complex) -> Tensor:
+        """`pow`, stored in self."""
+        return inplace(_pow, (self, exponent), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def expm1(self) -> Tensor:
+        """expm1(Tensor input)."""
+        return apply(_expm1, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def expm1_(self) -> Tensor:
+        """`expm1`, stored in self."""
+        return inplace(_expm1, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def log(self) -> Tensor:
+        """log(Tensor input)."""
+        return apply(_log, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def log_(self) -> Tensor:
+        """`log`, stored in self."""
+        return inplace(_log, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def log1p(self) -> Tensor:
+        """log1p(Tensor input)."""
+        return apply(_log1p, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def log1p_(self) -> Tensor:
+        """`log1p`, stored in self."""
+        return inplace(_log1p, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def sqrt(self) -> Tensor:
+        """sqrt(Tensor input)."""
+        return apply(_sqrt, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def sqrt_(self) -> Tensor:
+        """`sqrt`, stored in self."""
+        return inplace(_sqrt, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def rsqrt(self) -> Tensor:
+        """rsqrt(Tensor input)."""
+        return apply(_rsqrt, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def rsqrt_(self) -> Tensor:
+        """`rsqrt`, stored in self."""
+        return inplace(_rsqrt, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def sin(self) -> Tensor:
+        """sin(Tensor input)."""
+        return apply(_sin, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def sin_(self) -> Tensor:
+        """`sin`, stored in self."""
+        return inplace(_sin, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def cos(self) -> Tensor:
+        """cos(Tensor input)."""
+        return apply(_cos, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def cos_(self) -> Tensor:
+        """`cos`, stored in self."""
+        return inplace(_cos, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def tanh(self) -> Tensor:
+        """tanh(Tensor input)."""
+        return apply(_tanh, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def tanh_(self) -> Tensor:
+        """`tanh`, stored in self."""
+        return inplace(_tanh, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def erf(self) -> Tensor:
+        """erf(Tensor input)."""
+        return apply(_erf, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def erf_(self) -> Tensor:
+        """`erf`, stored in self."""
+        return inplace(_erf, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def sigmoid(self) -> Tensor:
+        """sigmoid(Tensor input)."""
+        return apply(_sigmoid, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def sigmoid_(self) -> Tensor:
+        """`sigmoid`, stored in self."""
+        return inplace(_sigmoid, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def silu(self) -> Tensor:
+        """silu(Tensor input)."""
+        return apply(_silu, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def silu_(self) -> Tensor:
+        """`silu`, stored in self."""
+        return inplace(_silu, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def reciprocal(self) -> Tensor:
+        """reciprocal(Tensor input)."""
+        return apply(_reciprocal, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def reciprocal_(self) -> Tensor:
+        """`reciprocal`, stored in self."""
+        return inplace(_reciprocal, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def gelu(self, *, approximate: str = "none") -> Tensor:
+        """gelu(Tensor input, *, str approximate="none")."""
+        return apply(_gelu, (self,), {"approximate": approximate})  # type: ignore[no-any-return]
+
+    @pure
+    def gelu_(self, *, approximate: str = "none") -> Tensor:
+        """`gelu`, stored in self."""
+        return inplace(_gelu, (self,), {"approximate": approximate})  # type: ignore[no-any-return]
+
+    @pure
+    def abs(self) -> Tensor:
+        """abs(Tensor input)."""
+        return apply(_abs, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def abs_(self) -> Tensor:
+        """`abs`, stored in self."""
+        return inplace(_abs, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def relu(self) -> Tensor:
+        """relu(Tensor input)."""
+        return apply(_relu, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def relu_(self) -> Tensor:
+        """`relu`, stored in self."""
+        return inplace(_relu, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def sign(self) -> Tensor:
+        """sign(Tensor input)."""
+        return apply(_sign, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def sign_(self) -> Tensor:
+        """`sign`, stored in self."""
+        return inplace(_sign, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def floor(self) -> Tensor:
+        """floor(Tensor input)."""
+        return apply(_floor, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def floor_(self) -> Tensor:
+        """`floor`, stored in self."""
+        return inplace(_floor, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def ceil(self) -> Tensor:
+        """ceil(Tensor input)."""
+        return apply(_ceil, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def ceil_(self) -> Tensor:
+        """`ceil`, stored in self."""
+        return inplace(_ceil, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def round(self) -> Tensor:
+        """round(Tensor input)."""
+        return apply(_round, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def round_(self) -> Tensor:
+        """`round`, stored in self."""
+        return inplace(_round, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def trunc(self) -> Tensor:
+        """trunc(Tensor input)."""
+        return apply(_trunc, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def trunc_(self) -> Tensor:
+        """`trunc`, stored in self."""
+        return inplace(_trunc, (self,), _NONE)  # type: ignore[no-any-return]
 
     @pure
     def sum(self, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = None) -> Tensor:
@@ -422,6 +1009,73 @@ class TensorOps:
         dim = one_of('dim', dim, 'axis', axis)
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
         return apply(_sum, (self,), {"dim": wrap_dims(dim, self.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})  # type: ignore[no-any-return]
+
+    @pure
+    def amax(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Tensor:
+        """amax(Tensor input, dims dim=None, bool keepdim=False)."""
+        dim = one_of('dim', dim, 'axis', axis)
+        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+        return apply(_amax, (self,), {"dim": wrap_dims(dim, self.ndim), "keepdim": keepdim})  # type: ignore[no-any-return]
+
+    @pure
+    def amin(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Tensor:
+        """amin(Tensor input, dims dim=None, bool keepdim=False)."""
+        dim = one_of('dim', dim, 'axis', axis)
+        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+        return apply(_amin, (self,), {"dim": wrap_dims(dim, self.ndim), "keepdim": keepdim})  # type: ignore[no-any-return]
+
+    @pure
+    def prod(
+        self, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = None
+    ) -> Tensor:
+        """prod(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)."""
+        dim = one_of('dim', dim, 'axis', axis)
+        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+        return apply(_prod, (self,), {"dim": wrap_dims(dim, self.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})  # type: ignore[no-any-return]
+
+    @pure
+    def any(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Tensor:
+        """any(Tensor input, dims dim=None, bool keepdim=False)."""
+        dim = one_of('dim', dim, 'axis', axis)
+        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+        return apply(_any, (self,), {"dim": wrap_dims(dim, self.ndim), "keepdim": keepdim})  # type: ignore[no-any-return]
+
+    @pure
+    def all(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Tensor:
+        """all(Tensor input, dims dim=None, bool keepdim=False)."""
+        dim = one_of('dim', dim, 'axis', axis)
+        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+        return apply(_all, (self,), {"dim": wrap_dims(dim, self.ndim), "keepdim": keepdim})  # type: ignore[no-any-return]
+
+    @pure
+    def mean(
+        self, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = None
+    ) -> Tensor:
+        """mean(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)."""
+        dim = one_of('dim', dim, 'axis', axis)
+        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+        return apply(_mean, (self,), {"dim": wrap_dims(dim, self.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})  # type: ignore[no-any-return]
+
+    @pure
+    def argmax(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Tensor:
+        """argmax(Tensor input, dim? dim=None, bool keepdim=False)."""
+        dim = one_of('dim', dim, 'axis', axis)
+        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+        return apply(_argmax, (self,), {"dim": None if dim is None else wrap_dim(dim, self.ndim), "keepdim": keepdim})  # type: ignore[no-any-return]
+
+    @pure
+    def argmin(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Tensor:
+        """argmin(Tensor input, dim? dim=None, bool keepdim=False)."""
+        dim = one_of('dim', dim, 'axis', axis)
+        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+        return apply(_argmin, (self,), {"dim": None if dim is None else wrap_dim(dim, self.ndim), "keepdim": keepdim})  # type: ignore[no-any-return]
+
+    @pure
+    def layer_norm(
+        self, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-05
+    ) -> Tensor:
+        """layer_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05)."""
+        return apply(_layer_norm, (self, weight, bias), {"normalized_shape": size_of((normalized_shape,)), "eps": float(eps)})  # type: ignore[no-any-return]
 
     @pure
     def __add__(self, other: Any) -> Tensor:
@@ -437,6 +1091,7 @@ class TensorOps:
         except NotOperand:
             return NotImplemented
 
+    @pure
     def __iadd__(self, other: Any) -> Tensor:
         try:
             return inplace(_add, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -457,6 +1112,7 @@ class TensorOps:
         except NotOperand:
             return NotImplemented
 
+    @pure
     def __isub__(self, other: Any) -> Tensor:
         try:
             return inplace(_sub, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -477,6 +1133,7 @@ class TensorOps:
         except NotOperand:
             return NotImplemented
 
+    @pure
     def __imul__(self, other: Any) -> Tensor:
         try:
             return inplace(_mul, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -497,9 +1154,73 @@ class TensorOps:
         except NotOperand:
             return NotImplemented
 
+    @pure
     def __itruediv__(self, other: Any) -> Tensor:
         try:
             return inplace(_div, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __floordiv__(self, other: Any) -> Tensor:
+        try:
+            return apply(_floor_divide, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        try:
+            return apply(_floor_divide, (other, self), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __ifloordiv__(self, other: Any) -> Tensor:
+        try:
+            return inplace(_floor_divide, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __mod__(self, other: Any) -> Tensor:
+        try:
+            return apply(_remainder, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __rmod__(self, other: Any) -> Tensor:
+        try:
+            return apply(_remainder, (other, self), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __imod__(self, other: Any) -> Tensor:
+        try:
+            return inplace(_remainder, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __pow__(self, other: Any) -> Tensor:
+        try:
+            return apply(_pow, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __rpow__(self, other: Any) -> Tensor:
+        try:
+            return apply(_pow, (other, self), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __ipow__(self, other: Any) -> Tensor:
+        try:
+            return inplace(_pow, (self, other), _NONE)  # type: ignore[no-any-return]
         except NotOperand:
             return NotImplemented
 
@@ -517,6 +1238,7 @@ class TensorOps:
         except NotOperand:
             return NotImplemented
 
+    @pure
     def __iand__(self, other: Any) -> Tensor:
         try:
             return inplace(_bitwise_and, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -537,6 +1259,7 @@ class TensorOps:
         except NotOperand:
             return NotImplemented
 
+    @pure
     def __ior__(self, other: Any) -> Tensor:
         try:
             return inplace(_bitwise_or, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -557,6 +1280,7 @@ class TensorOps:
         except NotOperand:
             return NotImplemented
 
+    @pure
     def __ixor__(self, other: Any) -> Tensor:
         try:
             return inplace(_bitwise_xor, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -608,6 +1332,10 @@ class TensorOps:
     @pure
     def __neg__(self) -> Tensor:
         return apply(_neg, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def __abs__(self) -> Tensor:
+        return apply(_abs, (self,), _NONE)  # type: ignore[no-any-return]
 
     @pure
     def __invert__(self) -> Tensor:

@@ -1,13 +1,248 @@
-"""``x[index]`` and ``x[index] = value``. A placeholder of records that follow; replaced below."""
+"""``x[index]`` and ``x[index] = value``: basic indices are views; masks and integer tensors gather and scatter.
+
+Everything is ops on Tensors, so the same code runs on traced ones; only a mask's positions are read from its values.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from ..errors import AutogradError
+from ..ir import dtypes
+from ..ir.ops import shape as shapes
+from ..runtime import gradmode
+from . import executor, tape
+from .creation import as_tensor
+from .factory import alias, make
+from .functional import permute
+from .generated import gather, where
+from .inplace import check_writable, rebase, store_broadcast
+
+_FULL = slice(None)
+
 
 def get(x: Any, index: Any) -> Any:
-    raise NotImplementedError
+    """The part of `x` that `index` names; a view of it where the index is basic (ints, slices, None, Ellipsis)."""
+    items, drop, insert = _parse(x, index)
+    out = x
+    for dim, item in enumerate(items):
+        if isinstance(item, slice) and item != _FULL:
+            out = _sliced(out, dim, item)
+        elif type(item) is int:
+            out = executor.apply(shapes.slice_, (out,), {"dim": dim, "start": item, "stop": item + 1, "step": 1})
+    at = {dim: item for dim, item in enumerate(items) if hasattr(item, "meta")}
+    if at:
+        if insert:
+            raise IndexError("an index that mixes None with tensors is not supported: unsqueeze first")
+        return _gathered(out, at, drop)
+    shape = [n for d, n in enumerate(out.shape) if d not in drop]
+    for position in insert:
+        shape.insert(position, 1)
+    if out is x or len(shape) != len(out.shape) or insert:
+        out = executor.apply(shapes.view, (out,), {"shape": tuple(shape)})
+    return out
+
+
+def _sliced(x: Any, dim: int, item: slice) -> Any:
+    start, stop, step = item.indices(x.shape[dim])
+    if step < 0:
+        raise ValueError("step must be greater than zero")
+    stop = max(start, stop)
+    if (start, stop, step) == (0, x.shape[dim], 1):
+        return x
+    return executor.apply(shapes.slice_, (x,), {"dim": dim, "start": start, "stop": stop, "step": step})
+
+
+def _parse(x: Any, index: Any) -> tuple[list[Any], set[int], list[int]]:
+    """(one item for each dimension of `x`, dimensions that ints remove, positions in the result of new dimensions)."""
+    given = list(index) if isinstance(index, tuple) else [index]
+    given = [_plain(i) for i in given]
+    used = sum(_consumes(i) for i in given)
+    if used > x.ndim:
+        raise IndexError(f"too many indices for tensor of dimension {x.ndim}")
+    ellipses = [k for k, i in enumerate(given) if i is Ellipsis]
+    if len(ellipses) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    at = ellipses[0] if ellipses else len(given)
+    given[at : at + 1] = [_FULL] * (x.ndim - used)
+    items: list[Any] = []
+    drop: set[int] = set()
+    insert: list[int] = []
+    for item in given:
+        if item is None:
+            insert.append(len(items) - len(drop) + len(insert))
+        elif hasattr(item, "meta") and item.dtype is dtypes.bool_:
+            items += _positions(x, item, len(items))
+        else:
+            if type(item) is int:
+                item = _wrapped(item, len(items), x)
+                drop.add(len(items))
+            items.append(item)
+    return items, drop, insert
+
+
+def _plain(item: Any) -> Any:
+    """An index item as int, slice, None, Ellipsis or Tensor; IndexError on anything else."""
+    if item is None or item is Ellipsis or type(item) is int:
+        return item
+    if isinstance(item, slice):
+        return slice(*[None if b is None else int(b.__index__()) for b in (item.start, item.stop, item.step)])
+    if isinstance(item, (list, np.ndarray, bool)):
+        item = as_tensor(item)
+        item = item.to(dtypes.int64) if not item.numel() else item
+    if hasattr(item, "meta"):
+        if item.dtype.kind == "f":
+            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+        return int(item.item()) if not item.ndim and item.dtype is not dtypes.bool_ and item._array is not None else item
+    if hasattr(item, "__index__"):
+        return int(item.__index__())
+    raise IndexError(
+        "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
+        f"(got {type(item).__name__})"
+    )
+
+
+def _consumes(item: Any) -> int:
+    if item is None or item is Ellipsis:
+        return 0
+    return item.ndim if hasattr(item, "meta") and item.dtype is dtypes.bool_ else 1
+
+
+def _wrapped(i: int, dim: int, x: Any) -> int:
+    n = x.shape[dim]
+    if not -n <= i < n:
+        raise IndexError(f"index {i} is out of bounds for dimension {dim} with size {n}")
+    return i + n if i < 0 else i
+
+
+def _positions(x: Any, mask: Any, dim: int) -> list[Any]:
+    """The integer tensors that select the true elements of a mask."""
+    covered = x.shape[dim : dim + mask.ndim]
+    if mask.shape != covered:
+        raise IndexError(f"The shape of the mask {list(mask.shape)} at index {dim} does not match the shape of the indexed tensor "
+                         f"{list(x.shape)}")  # fmt: skip
+    return [make(p) for p in mask.storage.read(mask).nonzero()]
+
+
+def _gathered(x: Any, at: dict[int, Any], drop: set[int]) -> Any:
+    """Integer tensors at dimensions `at`: one gather along those dimensions flattened."""
+    dims = list(at)
+    for d in sorted(drop, reverse=True):  # ints beside tensors count as tensors only for where the result's dims stand
+        x = executor.apply(shapes.view, (x,), {"shape": x.shape[:d] + x.shape[d + 1 :]})
+        dims = [k - (k > d) for k in dims]
+    rest = [d for d in range(x.ndim) if d not in dims]
+    front = permute(x, (*dims, *rest))
+    flat: Any = None
+    for d, index in zip(dims, at.values(), strict=True):
+        n = x.shape[d]
+        index = index.to(dtypes.int64)
+        _check_bounds(index, n, d)
+        index = where(index < 0, index + n, index)
+        flat = index if flat is None else flat * n + index
+    inner = tuple(x.shape[d] for d in rest)
+    count, width = _product(x.shape[d] for d in dims), _product(inner)
+    table = shapes.reshape(front, (count, width))
+    rows = shapes.reshape(flat, (_product(flat.shape), 1)).expand(-1, width)
+    out = shapes.reshape(gather(table, 0, rows), (*flat.shape, *inner))
+    adjacent = dims == list(range(dims[0], dims[0] + len(dims)))
+    if not adjacent or dims[0] == 0 or not rest:
+        return out
+    k, lead = flat.ndim, dims[0]
+    return permute(out, (*range(k, k + lead), *range(k), *range(k + lead, out.ndim)))
+
+
+def _check_bounds(index: Any, n: int, dim: int) -> None:
+    """IndexError where an eager index tensor leaves its dimension (flattened, it could land inside another row)."""
+    array = index._array
+    if array is not None and array.size and (array.min() < -n or array.max() >= n):
+        wrong = array[(array < -n) | (array >= n)].flat[0]
+        raise IndexError(f"index {wrong} is out of bounds for dimension {dim} with size {n}")
+
+
+def _product(sizes: Any) -> Any:
+    out = 1
+    for n in sizes:
+        out = out * n
+    return out
 
 
 def put(x: Any, index: Any, value: Any) -> None:
-    raise NotImplementedError
+    """Store `value`, a Tensor or number that broadcasts, in the part of `x` that `index` names."""
+    value = value if isinstance(value, (bool, int, float)) or hasattr(value, "meta") else as_tensor(value)
+    tracked = gradmode.get() and (x.meta.requires_grad or (hasattr(value, "meta") and value.meta.requires_grad))
+    if tracked and x._array is not None:
+        _put_tracked(x, index, value)
+        return
+    items, _, _ = _parse(x, index)
+    if not any(hasattr(i, "meta") for i in items):
+        store_broadcast(get(x, index), value)
+    elif x._array is not None:
+        _put_positions(x, index, value)
+    else:
+        _put_mask(x, index, value)
+
+
+def _put_positions(x: Any, index: Any, value: Any) -> None:
+    copy = x._array.copy()
+    copy[_numpy_index(index)] = value._array.astype(x.dtype.np) if hasattr(value, "meta") else value
+    executor.write(x, make(copy))
+
+
+def _put_mask(x: Any, index: Any, value: Any) -> None:
+    """On a traced tensor: one mask of the tensor's own shape with a single value."""
+    if not (hasattr(index, "meta") and index.dtype is dtypes.bool_ and index.shape == x.shape):
+        raise NotImplementedError("assignment through integer tensors is not captured: use scatter")
+    executor.write(x, where(index, value, x))
+
+
+def _numpy_index(index: Any) -> Any:
+    items = index if isinstance(index, tuple) else (index,)
+    return tuple([i.storage.read(i) if hasattr(i, "meta") else np.asarray(i) if isinstance(i, list) else i for i in items])
+
+
+def _put_tracked(x: Any, index: Any, value: Any) -> None:
+    check_writable(x)
+    before = alias(x, x.meta.requires_grad)
+    before._node = x._node
+    node = IndexWrite(x, index, value)
+    edges = tape.edge_of(before), tape.edge_of(value)
+    was = gradmode.get()
+    gradmode.set(False)
+    try:
+        put(x, index, value.detach() if hasattr(value, "meta") else value)
+    finally:
+        gradmode.set(was)
+    out = make(x._array, True)
+    node.edges, node.results = edges, (out.meta.type,)
+    out._node = node
+    rebase(x, out)
+
+
+class IndexWrite(tape.Node):
+    """History of a tensor part of which was assigned to: the part's gradient goes to the value, the rest's to the tensor."""
+
+    __slots__ = ("index", "mask", "value_type")
+
+    def __init__(self, x: Any, index: Any, value: Any) -> None:
+        super().__init__()
+        if x.meta.dtype.kind != "f":
+            raise AutogradError(f"cannot store a value that requires grad in a {x.meta.dtype.name} tensor")
+        self.index = index
+        mask = np.zeros(x.meta.shape, np.bool_)
+        mask[_numpy_index(index)] = True
+        self.mask = make(mask)
+        self.value_type = getattr(getattr(value, "meta", None), "type", None)
+
+    def apply(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
+        (g,) = grads
+        kept = where(self.mask, 0.0, g) if self.edges[0] is not None else None
+        if self.edges[1] is None or self.value_type is None:
+            return kept, None
+        part = get(g, self.index)
+        extra = len(self.value_type.shape) - part.ndim
+        if extra > 0:  # NumPy lets a value have leading dimensions of size 1
+            part = shapes.reshape(part, (1,) * extra + part.shape)
+        return kept, tape.fitted(part, self.value_type)
+

@@ -40,7 +40,31 @@ def store(target: Any, out: Any) -> Any:
         out = cast(out, dtype=wanted)
     executor.write(target, out)
     if _is_eager(target) and gradmode.get() and (out.requires_grad or target.requires_grad):
-        _rebase(target, out)
+        rebase(target, out)
+    return target
+
+
+def store_checked(target: Any, out: Any) -> Any:
+    """`store` after the checks of an in-place write."""
+    if gradmode.get() and _is_eager(target):
+        check_writable(target)
+    return store(target, out)
+
+
+def store_broadcast(target: Any, value: Any) -> Any:
+    """Write `value`, a Tensor or number that broadcasts, into `target`, without history; returns `target`."""
+    if hasattr(value, "meta"):
+        from ..ir.ops.casts import cast
+        from ..ir.ops.shape import expand
+
+        lead = value.ndim - target.ndim
+        if lead > 0 and all(n == 1 for n in value.shape[:lead]):
+            value = value.reshape(value.shape[lead:])
+        if value.dtype is not target.dtype:
+            value = cast(value, dtype=target.dtype)
+        if value.shape != target.shape:
+            value = expand(value, shape=target.shape)
+    executor.write(target, value)
     return target
 
 
@@ -89,7 +113,8 @@ def _before(target: Any) -> Any:
     return old
 
 
-def _rebase(target: Any, out: Any) -> None:
+def rebase(target: Any, out: Any) -> None:
+    """Give `target`, whose memory already holds the values of `out`, the history of `out`; a view passes it on to its root."""
     root = view_root(target)
     if root is not target:
         _rebase_view(target, root, out)

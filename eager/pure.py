@@ -9,7 +9,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def pure(fn: F) -> F:
-    """Mark `fn`: it writes no attribute and no container it did not make, and reads no global but constants."""
+    """Mark `fn`: it reads no global but constants and writes no container it did not make; the only thing of its arguments
+    that it may change is a Tensor's memory, through `Storage.write`, which a traced Storage records."""
     fn.__fusewire_pure__ = True  # type: ignore[attr-defined]
     return fn
 

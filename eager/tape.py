@@ -129,6 +129,12 @@ class Unsaved:
     ndim = property(lambda self: len(self.type.shape))
     tensor_type = property(lambda self: self.type)
 
+    def __apply_op__(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """A rule makes constants beside an operand without reading it (`ir.ops.creation.made_by`)."""
+        from .executor import apply
+
+        return apply(op, operands, attrs)
+
 
 class OpNode(Node):
     """The tape's record of one op call. `saved`: Saved, Unsaved, or the plain number; operands first, then results."""

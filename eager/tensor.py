@@ -14,11 +14,13 @@ import numpy as np
 from ..errors import AutogradError
 
 from ..ir.dtypes import DType
+from ..ir.ops import creation as ir_creation
 from ..ir.types import TensorType
-from .device import Device
 from ..runtime.meta import Meta
 from ..runtime.storage import Storage
-from . import executor, factory, functional, indexing
+from . import creation, executor, factory, functional, indexing, neural, random, reducing
+from .arguments import size_of, to_dtype, wrap_dim
+from .device import Device
 from .generated import TensorOps
 
 Array = np.ndarray[Any, Any]
@@ -103,11 +105,11 @@ class Tensor(TensorOps):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension."""
-        return self.meta.shape if dim is None else self.meta.shape[functional.wrap_dim(dim, len(self.meta.shape))]
+        return self.meta.shape if dim is None else self.meta.shape[wrap_dim(dim, len(self.meta.shape))]
 
     def stride(self, dim: int | None = None) -> Any:
         """Strides in elements, or that of one dimension."""
-        return self.meta.strides if dim is None else self.meta.strides[functional.wrap_dim(dim, len(self.meta.shape))]
+        return self.meta.strides if dim is None else self.meta.strides[wrap_dim(dim, len(self.meta.shape))]
 
     def storage_offset(self) -> int:
         """Elements between the start of the storage and this tensor's first."""
@@ -296,15 +298,100 @@ class Tensor(TensorOps):
 
     # -- functions that are more than one record -------------------------------------------------------------------
 
-    add, add_, sub, sub_, div, div_ = functional.add, functional.add_, functional.sub, functional.sub_, functional.div, functional.div_
-    contiguous, to, view, reshape, permute = (
-        functional.contiguous, functional.to, functional.view, functional.reshape, functional.permute
-    )  # fmt: skip
-    transpose, t, expand, squeeze, unsqueeze = (
-        functional.transpose, functional.t, functional.expand, functional.squeeze, functional.unsqueeze
-    )  # fmt: skip
-    flatten, matmul, __matmul__ = functional.flatten, functional.matmul, functional.matmul
-    T = property(functional.t)
+    add = functional.add
+    add_ = functional.add_
+    sub = functional.sub
+    sub_ = functional.sub_
+    div = functional.div
+    div_ = functional.div_
+    contiguous = functional.contiguous
+    to = functional.to
+    type_as = functional.type_as
+    cpu = functional.cpu
+    cuda = functional.cuda
+    view = functional.view
+    reshape = functional.reshape
+    permute = functional.permute
+    transpose = functional.transpose
+    t = functional.t
+    expand = functional.expand
+    squeeze = functional.squeeze
+    unsqueeze = functional.unsqueeze
+    flatten = functional.flatten
+    unflatten = functional.unflatten
+    view_as = functional.view_as
+    reshape_as = functional.reshape_as
+    expand_as = functional.expand_as
+    narrow = functional.narrow
+    select = functional.select
+    unbind = functional.unbind
+    split = functional.split
+    chunk = functional.chunk
+    movedim = functional.movedim
+    repeat = functional.repeat
+    matmul = functional.matmul
+    mm = functional.mm
+    bmm = functional.bmm
+    dot = functional.dot
+    outer = functional.outer
+    double = functional.double
+    half = functional.half
+    bfloat16 = functional.bfloat16
+    long = functional.long
+    short = functional.short
+    max = reducing.max
+    min = reducing.min
+    var = reducing.var
+    std = reducing.std
+    norm = reducing.norm
+    square = reducing.square
+    clamp = reducing.clamp
+    clamp_ = reducing.clamp_
+    masked_fill = reducing.masked_fill
+    masked_fill_ = reducing.masked_fill_
+    fill_ = reducing.fill_
+    zero_ = reducing.zero_
+    copy_ = reducing.copy_
+    addcmul = reducing.addcmul
+    addcdiv = reducing.addcdiv
+    addcmul_ = reducing.addcmul_
+    addcdiv_ = reducing.addcdiv_
+    lerp = reducing.lerp
+    lerp_ = reducing.lerp_
+    tril = reducing.tril
+    triu = reducing.triu
+    equal = reducing.equal
+    allclose = reducing.allclose
+    softmax = neural.softmax
+    log_softmax = neural.log_softmax
+    uniform_ = random.uniform_
+    normal_ = random.normal_
+    bernoulli_ = random.bernoulli_
+    float, int, bool = functional.float_, functional.int_, functional.bool_
+    divide, multiply, subtract, clip, swapaxes = functional.div, TensorOps.mul, functional.sub, reducing.clamp, functional.transpose
+    true_divide, divide_, clip_ = functional.div, functional.div_, reducing.clamp_
+    __matmul__ = functional.matmul
+    __truediv__, __rtruediv__ = TensorOps.__truediv__, TensorOps.__rtruediv__
+    T = property(functional.reversed_dims, doc="Dimensions in reverse order.")
+    mT = property(functional.mT, doc="The last two dimensions swapped.")
+
+    def new_tensor(self, data: Any, *, dtype: Any = None, requires_grad: Any = False) -> Tensor:
+        """A new tensor of the dtype of this one."""
+        return creation.tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
+
+    def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None) -> Tensor:
+        """`full` in the dtype of this tensor."""
+        return ir_creation.filled(self, size_of((size,)), fill_value, to_dtype(dtype))  # type: ignore[no-any-return]
+
+    def new_zeros(self, *size: Any, dtype: Any = None) -> Tensor:
+        """`zeros` in the dtype of this tensor."""
+        return ir_creation.filled(self, size_of(size), 0, to_dtype(dtype))  # type: ignore[no-any-return]
+
+    def new_ones(self, *size: Any, dtype: Any = None) -> Tensor:
+        """`ones` in the dtype of this tensor."""
+        return ir_creation.filled(self, size_of(size), 1, to_dtype(dtype))  # type: ignore[no-any-return]
+
+    new_empty = new_zeros
 
     # -- indexing --------------------------------------------------------------------------------------------------
 
@@ -326,3 +413,4 @@ def _rebuild(cls: type[Tensor], raw: bytes, shape: tuple[int, ...], dtype: DType
     return out
 
 
+random.start()

@@ -63,7 +63,10 @@ class Storage:
                 f"cannot write in place to a tensor of shape {list(array.shape)}: more than one of its elements refers to a "
                 "single memory location (an expanded view), or its memory is read-only; clone() it first"
             )
-        np.copyto(array, source, casting="unsafe")
+        values = np.asarray(source)
+        if values.dtype != array.dtype:
+            values = values.astype(array.dtype)  # ml_dtypes converts by astype only
+        np.copyto(array, values)
         self.version += 1
 
 

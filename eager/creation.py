@@ -1,0 +1,210 @@
+"""Tensors from nothing, from Python data and from NumPy.
+
+Functions whose result is an op of no operand take `_executor`: a tracer passes its recorder there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..ir import dtypes
+from ..ir.dtypes import DType
+from ..ir.ops import creation as made
+from . import device as devices
+from .arguments import size_of, to_dtype
+from .executor import EAGER, Executor
+from .factory import make
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+_default: DType = dtypes.float32
+
+
+def get_default_dtype() -> DType:
+    """The dtype of tensors made from Python floats."""
+    return _default
+
+
+def set_default_dtype(dtype: DType) -> None:
+    """Accepts float32 only: promotion of Python floats is defined on it."""
+    if dtype is not dtypes.float32:
+        raise TypeError(f"the default dtype is float32 and cannot become {dtype!r}; pass dtype= where tensors are made")
+
+
+def _finish(result: Any, requires_grad: bool) -> Any:
+    return result.requires_grad_() if requires_grad else result
+
+
+def _full(shape: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, executor: Executor | None) -> Any:
+    devices.check(device)
+    wanted = to_dtype(dtype) or _default
+    out = (executor or EAGER).apply(made.full, (value,), {"shape": shape, "dtype": wanted})
+    return _finish(out, requires_grad)
+
+
+def zeros(
+    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None,
+    _executor: Executor | None = None,
+) -> Tensor:  # fmt: skip
+    """A tensor of zeros."""
+    return _full(size_of(size), 0, dtype, device, requires_grad, _executor)  # type: ignore[no-any-return]
+
+
+def ones(
+    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, _executor: Executor | None = None
+) -> Tensor:
+    """A tensor of ones."""
+    return _full(size_of(size), 1, dtype, device, requires_grad, _executor)  # type: ignore[no-any-return]
+
+
+def empty(
+    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+    _executor: Executor | None = None,
+) -> Tensor:  # fmt: skip
+    """A tensor whose values do not matter (zeros: uninitialised memory would make runs differ)."""
+    return _full(size_of(size), 0, dtype, device, requires_grad, _executor)  # type: ignore[no-any-return]
+
+
+def full(
+    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    _executor: Executor | None = None,
+) -> Tensor:  # fmt: skip
+    """A tensor of one value, of the value's own dtype unless said."""
+    value = fill_value.item() if hasattr(fill_value, "meta") else fill_value
+    wanted = to_dtype(dtype) or (fill_value.dtype if hasattr(fill_value, "meta") else _dtype_of(value))
+    return _full(size_of((size,)), value, wanted, device, requires_grad, _executor)  # type: ignore[no-any-return]
+
+
+def _dtype_of(value: Any) -> DType:
+    return dtypes.bool_ if isinstance(value, bool) else dtypes.int64 if isinstance(value, int) else _default
+
+
+def zeros_like(
+    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None,
+    _executor: Executor | None = None,
+) -> Tensor:  # fmt: skip
+    """Zeros of the shape and dtype of `input`."""
+    return _like(input, 0, dtype, requires_grad, _executor)  # type: ignore[no-any-return]
+
+
+def ones_like(
+    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None,
+    _executor: Executor | None = None,
+) -> Tensor:  # fmt: skip
+    """Ones of the shape and dtype of `input`."""
+    return _like(input, 1, dtype, requires_grad, _executor)  # type: ignore[no-any-return]
+
+
+def empty_like(
+    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None,
+    _executor: Executor | None = None,
+) -> Tensor:  # fmt: skip
+    """A tensor of the shape and dtype of `input` whose values do not matter."""
+    return _like(input, 0, dtype, requires_grad, _executor)  # type: ignore[no-any-return]
+
+
+def full_like(
+    input: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    _executor: Executor | None = None,
+) -> Tensor:  # fmt: skip
+    """One value in the shape and dtype of `input`."""
+    return _like(input, fill_value, dtype, requires_grad, _executor)  # type: ignore[no-any-return]
+
+
+def _like(x: Any, value: Any, dtype: Any, requires_grad: bool, executor: Executor | None) -> Any:
+    attrs = {"shape": x.shape, "dtype": to_dtype(dtype) or x.dtype}
+    run = made.made_by(x, made.full, value, **attrs) if executor is None else executor.apply(made.full, (value,), attrs)
+    return _finish(run, requires_grad)
+
+
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    _executor: Executor | None = None,
+) -> Tensor:  # fmt: skip
+    """Numbers from `start` (default 0) up to, not including, `end`."""
+    devices.check(device)
+    start, end, step = (x.item() if hasattr(x, "meta") else x for x in ((0, start, step) if end is None else (start, end, step)))
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError(f"upper bound and lower bound inconsistent with step sign (start={start}, end={end}, step={step})")
+    whole = all(isinstance(x, int) for x in (start, end, step))
+    wanted = to_dtype(dtype) or (dtypes.int64 if whole else _default)
+    length = -((start - end) // step) if whole else int(np.ceil((end - start) / step))
+    attrs = {"start": start, "step": step, "length": length, "dtype": wanted}
+    return _finish((_executor or EAGER).apply(made.arange, (), attrs), requires_grad)  # type: ignore[no-any-return]
+
+
+def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """`steps` numbers from `start` to `end`, both included, equally far apart."""
+    devices.check(device)
+    wanted = to_dtype(dtype) or _default
+    return _finish(make(np.linspace(start, end, steps).astype(wanted.np)), requires_grad)  # type: ignore[no-any-return]
+
+
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones on the diagonal, zeros elsewhere."""
+    devices.check(device)
+    wanted = to_dtype(dtype) or _default
+    return _finish(make(np.eye(n, m).astype(wanted.np)), requires_grad)  # type: ignore[no-any-return]
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+    """A new tensor with a copy of `data`: numbers, nested sequences, NumPy arrays or Tensors."""
+    devices.check(device)
+    out = make(np.array(_array_of(data, to_dtype(dtype)), copy=True, order="C"))
+    if requires_grad:
+        out.requires_grad = True
+    return out
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """`data` as a Tensor, without a copy where it is a Tensor or an ndarray of the wanted dtype."""
+    devices.check(device)
+    wanted = to_dtype(dtype)
+    if hasattr(data, "meta"):
+        return data if wanted is None else data.to(wanted)  # type: ignore[no-any-return]
+    return make(_array_of(data, wanted))
+
+
+def from_numpy(array: Any) -> Tensor:
+    """A Tensor that shares the memory of `array`."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
+    dtypes.from_numpy(array.dtype)
+    return make(array.view(np.ndarray))
+
+
+def _array_of(data: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
+    """`data` as an ndarray of `dtype`, or of the dtype PyTorch gives it."""
+    if hasattr(data, "meta"):
+        array = data.detach().storage.read(data)
+    elif isinstance(data, (np.ndarray, np.generic)):
+        array = np.asarray(data)
+    else:
+        plain = _without_tensors(data)
+        array = np.asarray(plain)
+        if array.dtype == np.float64 and not _holds_numpy(plain):
+            array = array.astype(_default.np) if dtype is None else array
+        elif array.size == 0 and array.dtype == np.float64:
+            array = array.astype(_default.np)
+    if array.dtype.kind == "O":
+        raise ValueError(f"not a rectangular nest of numbers: {type(data).__name__}")
+    if dtype is not None:
+        return array if array.dtype == dtype.np else array.astype(dtype.np)
+    return np.asarray(array, dtypes.from_numpy(array.dtype).np)
+
+
+def _without_tensors(data: Any) -> Any:
+    if isinstance(data, (list, tuple)):
+        return [_without_tensors(x) for x in data]
+    return data.tolist() if hasattr(data, "meta") else data
+
+
+def _holds_numpy(data: Any) -> bool:
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return isinstance(data, (np.generic, np.ndarray))

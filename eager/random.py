@@ -1,0 +1,187 @@
+"""Random numbers: a Generator whose state is a Tensor, and the functions that draw from it.
+
+A draw takes a snapshot of the state and advances the state in place, so that to a tracer it is ordinary tensor mutation;
+the numbers themselves are pure functions of the snapshot.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..ir import dtypes
+from ..ir.op import Op
+from ..ir.ops import casts
+from ..ir.ops import random as draws
+from ..ir.types import tensor as tensor_type
+from . import device as devices
+from .arguments import size_of, to_dtype
+from .executor import apply
+from .factory import make
+from .inplace import store, store_checked
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+_SEED = 67280421310721  # what a generator starts from, as PyTorch's does
+
+
+class Generator:
+    """A stream of Philox4x64-10 words. `state` is i64[2]: the key (seed) and the number of 256-bit blocks drawn so far."""
+
+    __slots__ = ("__weakref__", "device", "state")
+
+    def __init__(self, device: Any = "cpu") -> None:
+        devices.check(device)
+        self.device = devices.Device(device)
+        self.state: Tensor = make(np.array([_SEED, 0], np.int64))
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start the stream of `seed` (any int of at most 64 bits); returns self."""
+        word = int(seed) & (1 << 64) - 1
+        store(self.state, make(np.array([word - (1 << 64) if word >> 63 else word, 0], np.int64)))
+        return self
+
+    def seed(self) -> int:
+        """Start a stream nobody knows; its seed."""
+        self.manual_seed(secrets.randbits(53))
+        return self.initial_seed()
+
+    def initial_seed(self) -> int:
+        """The seed of the current stream."""
+        return int(self.state[0].item())
+
+    def get_state(self) -> Tensor:
+        """A copy of the state."""
+        return apply(casts.clone, (self.state,), {})  # type: ignore[no-any-return]
+
+    def set_state(self, new_state: Tensor) -> Generator:
+        """Go on from `new_state`; returns self."""
+        store(self.state, new_state)
+        return self
+
+    def draw(self, blocks: int) -> Tensor:
+        """The state now; the generator moves on by `blocks`."""
+        snapshot: Tensor = apply(casts.clone, (self.state,), {})
+        store(self.state, apply(draws.rng_advance, (self.state,), {"blocks": blocks}))
+        return snapshot
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.state.tolist(),)
+
+
+def _restored(state: list[int]) -> Generator:
+    out = Generator()
+    out.state = make(np.array(state, np.int64))
+    return out
+
+
+default_generator: Generator = object.__new__(Generator)
+
+
+def start() -> None:
+    """Give the default generator its state; called once, as soon as there is a Tensor class."""
+    Generator.__init__(default_generator)
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seed the default generator, which is returned."""
+    return default_generator.manual_seed(seed)
+
+
+def initial_seed() -> int:
+    """The default generator's seed."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Tensor:
+    """A copy of the default generator's state."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Tensor) -> None:
+    """Go on from `new_state` in the default generator."""
+    default_generator.set_state(new_state)
+
+
+def _drawn(op: Op, shape: tuple[Any, ...], dtype: Any, generator: Generator | None) -> Any:
+    dtype = to_dtype(dtype) or dtypes.float32
+    source = default_generator if generator is None else generator
+    state = source.draw(op.effects.draws(tensor_type(shape, dtype)))  # type: ignore[misc]
+    return apply(op, (state,), {"shape": shape, "dtype": dtype})
+
+
+def rand(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Uniform numbers in [0, 1)."""
+    devices.check(device)
+    out = _drawn(draws.rand, size_of(size), dtype, generator)
+    return out.requires_grad_() if requires_grad else out  # type: ignore[no-any-return]
+
+
+def randn(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Normal numbers of mean 0 and variance 1."""
+    devices.check(device)
+    out = _drawn(draws.randn, size_of(size), dtype, generator)
+    return out.requires_grad_() if requires_grad else out  # type: ignore[no-any-return]
+
+
+def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, generator: Generator | None = None) -> Tensor:
+    """`rand` of the shape and dtype of `input`."""
+    return rand(input.shape, dtype=dtype or input.dtype, device=device, generator=generator)
+
+
+def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, generator: Generator | None = None) -> Tensor:
+    """`randn` of the shape and dtype of `input`."""
+    return randn(input.shape, dtype=dtype or input.dtype, device=device, generator=generator)
+
+
+def randint(
+    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None
+) -> Tensor:
+    """Whole numbers from `low` (default 0) up to, not including, `high`."""
+    if size is None:
+        low, high, size = 0, low, high
+    if high <= low:
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    devices.check(device)
+    uniform = _drawn(draws.rand, size_of((size,)), dtypes.float64, generator)
+    return ((uniform * float(high - low)).to(dtypes.int64) + low).to(to_dtype(dtype) or dtypes.int64)  # type: ignore[no-any-return]
+
+
+def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
+    """0 to n - 1 in random order: the order of `n` uniform numbers."""
+    devices.check(device)
+    keys = _drawn(draws.rand, (n,), dtypes.float64, generator)
+    order = np.argsort(keys.storage.read(keys), kind="stable").astype(np.int64)
+    return make(order).to(to_dtype(dtype) or dtypes.int64)
+
+
+def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
+    """1 with the probability that each element of `input` is, else 0."""
+    return (rand(input.shape, generator=generator) < input).to(input.dtype)  # type: ignore[no-any-return]
+
+
+# -- methods that fill a tensor
+
+
+def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Fill with uniform numbers in [a, b)."""
+    values = rand(self.shape, dtype=self.dtype, generator=generator)
+    return store_checked(self, values * (b - a) + a)  # type: ignore[no-any-return]
+
+
+def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Fill with normal numbers."""
+    values = randn(self.shape, dtype=self.dtype, generator=generator)
+    return store_checked(self, values * std + mean)  # type: ignore[no-any-return]
+
+
+def bernoulli_(self: Tensor, p: float = 0.5, *, generator: Generator | None = None) -> Tensor:
+    """Fill with 1 with probability `p`, else 0."""
+    return store_checked(self, (rand(self.shape, generator=generator) < p).to(self.dtype))  # type: ignore[no-any-return]

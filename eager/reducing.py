@@ -1,0 +1,258 @@
+"""Reductions, selections and fillings that are more than one record: var, std, max, min, norm, clamp, masks, fill."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..ir import dtypes
+from ..ir.ops import casts, creation, pointwise, reductions
+from ..ir.ops import shape as shapes
+from ..ir.ops.compare import ge, where
+from . import generated as g
+from .arguments import one_of, wrap_dim, wrap_dims
+from .executor import apply
+from .functional import squeeze, to, unsqueeze
+from .inplace import inplace, store_checked
+from .pure import pure
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+_NONE: dict[str, Any] = {}
+
+
+class ValuesIndices(NamedTuple):
+    """Elements and where along the dimension they were."""
+
+    values: Any
+    indices: Any
+
+
+@pure
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, other: Any = None) -> Any:
+    """The largest element; with `dim` also where it is; with another tensor the larger of each pair."""
+    return _extreme(input, one_of("dim", dim, "axis", axis), keepdim, other, g.maximum, g.amax, g.argmax)
+
+
+@pure
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, other: Any = None) -> Any:
+    """The smallest element; with `dim` also where it is; with another tensor the smaller of each pair."""
+    return _extreme(input, one_of("dim", dim, "axis", axis), keepdim, other, g.minimum, g.amin, g.argmin)
+
+
+def _extreme(input: Tensor, dim: Any, keepdim: bool, other: Any, pair: Any, whole: Any, where_is: Any) -> Any:
+    if hasattr(dim, "meta"):
+        other = dim
+    if other is not None:
+        return pair(input, other)
+    if dim is None:
+        return whole(input)
+    if not input.ndim:
+        wrap_dim(dim, 0)
+        return ValuesIndices(input.clone(), where_is(input))
+    at = wrap_dim(dim, input.ndim)
+    index = where_is(input, at, keepdim=True)
+    values = g.gather(input, at, index)
+    return ValuesIndices(values, index) if keepdim else ValuesIndices(squeeze(values, at), squeeze(index, at))
+
+
+def _correction(unbiased: Any, correction: Any) -> Any:
+    if correction is not None:
+        return correction
+    return 1 if unbiased is None or unbiased else 0
+
+
+def _var_arguments(dim: Any, unbiased: Any) -> tuple[Any, Any]:
+    """``x.var(False)`` means `unbiased`, not a dimension."""
+    return (None, dim) if isinstance(dim, bool) else (dim, unbiased)
+
+
+@pure
+def var(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None,
+    axis: Any = None, keepdims: Any = None,
+) -> Tensor:  # fmt: skip
+    """Mean squared distance from the mean, over ``n - correction`` (1 unless `unbiased` is False)."""
+    dim, unbiased = _var_arguments(one_of("dim", dim, "axis", axis), unbiased)
+    keepdim = bool(one_of("keepdim", keepdim, "keepdims", keepdims))
+    attrs = {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "correction": _correction(unbiased, correction)}
+    return apply(reductions.var, (input,), attrs)  # type: ignore[no-any-return]
+
+
+@pure
+def std(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None,
+    axis: Any = None, keepdims: Any = None,
+) -> Tensor:  # fmt: skip
+    """Square root of `var`."""
+    return g.sqrt(var(input, dim, unbiased, keepdim, correction=correction, axis=axis, keepdims=keepdims))
+
+
+@pure
+def var_mean(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
+) -> tuple[Tensor, Tensor]:
+    """`var` and the mean."""
+    only, _ = _var_arguments(dim, unbiased)
+    return var(input, dim, unbiased, keepdim, correction=correction), g.mean(input, only, keepdim)
+
+
+@pure
+def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Length: p is "fro" or 2, 1, or infinity."""
+    size = g.abs(input)
+    if p in (2, "fro"):
+        return g.sqrt(g.sum(input * input, dim, keepdim))
+    if p == 1:
+        return g.sum(size, dim, keepdim)
+    if p == float("inf"):
+        return g.amax(size, dim, keepdim)
+    return g.pow(g.sum(g.pow(size, p), dim, keepdim), 1 / p)
+
+
+@pure
+def square(input: Tensor) -> Tensor:
+    """``x * x``."""
+    return g.mul(input, input)
+
+
+@pure
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """Each element brought between `min` and `max`: numbers, Tensors, or None for no bound."""
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if hasattr(min, "meta") or hasattr(max, "meta"):
+        out = input if min is None else g.maximum(input, min)
+        return out if max is None else g.minimum(out, max)
+    return apply(pointwise.clamp, _with_bound_dtype(input, min, max), {"min": min, "max": max})  # type: ignore[no-any-return]
+
+
+def _with_bound_dtype(input: Tensor, *bounds: Any) -> tuple[Tensor]:
+    """An integral operand becomes float32 where a bound is a float, as promotion of operands would have it."""
+    widen = not input.dtype.is_floating_point and any(isinstance(b, float) for b in bounds)
+    return (to(input, dtypes.float32) if widen else input,)
+
+
+@pure
+def clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """`clamp`, stored in self."""
+    if hasattr(min, "meta") or hasattr(max, "meta"):
+        return store_checked(self, clamp(self, min, max))  # type: ignore[no-any-return]
+    return inplace(pointwise.clamp, (self,), {"min": min, "max": max})  # type: ignore[no-any-return]
+
+
+@pure
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`value` where the mask is true."""
+    if hasattr(value, "meta"):
+        value = to(value, input.dtype)
+    elif input.dtype.kind == "b":
+        value = bool(value)
+    elif not input.dtype.is_floating_point:
+        value = int(value)
+    return where(mask, value, input)  # type: ignore[no-any-return]
+
+
+@pure
+def masked_fill_(self: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`masked_fill`, stored in self."""
+    return store_checked(self, masked_fill(self, mask, value))  # type: ignore[no-any-return]
+
+
+@pure
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Every element `value`."""
+    if hasattr(value, "meta"):
+        return copy_(self, value)
+    made = creation.filled(self, self.shape, value)
+    return store_checked(self, made)  # type: ignore[no-any-return]
+
+
+@pure
+def zero_(self: Tensor) -> Tensor:
+    """Every element 0."""
+    return store_checked(self, creation.filled(self, self.shape, 0))  # type: ignore[no-any-return]
+
+
+@pure
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """The values of `src`, which broadcasts to self and is cast to its dtype."""
+    if not hasattr(src, "meta"):
+        return fill_(self, src)
+    if src.dtype is not self.dtype:
+        src = apply(casts.cast, (src,), {"dtype": self.dtype})
+    if src.shape != self.shape:
+        src = apply(shapes.expand, (src,), {"shape": self.shape})
+    return store_checked(self, src)  # type: ignore[no-any-return]
+
+
+@pure
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """``input + value * tensor1 * tensor2``."""
+    return input + tensor1 * tensor2 * value
+
+
+@pure
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """``input + value * tensor1 / tensor2``."""
+    return input + tensor1 / tensor2 * value
+
+
+@pure
+def addcmul_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """`addcmul`, stored in self."""
+    return store_checked(self, addcmul(self, tensor1, tensor2, value=value))  # type: ignore[no-any-return]
+
+
+@pure
+def addcdiv_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """`addcdiv`, stored in self."""
+    return store_checked(self, addcdiv(self, tensor1, tensor2, value=value))  # type: ignore[no-any-return]
+
+
+@pure
+def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """``input + weight * (end - input)``."""
+    return input + (end - input) * weight
+
+
+@pure
+def lerp_(self: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """`lerp`, stored in self."""
+    return store_checked(self, lerp(self, end, weight))  # type: ignore[no-any-return]
+
+
+def index_along(x: Tensor, dim: int) -> Tensor:
+    """0, 1, 2, ... as long as dimension `dim` of `x`, int64, beside `x`."""
+    attrs = {"start": 0, "step": 1, "length": x.shape[dim], "dtype": dtypes.int64}
+    return creation.made_by(x, creation.arange, **attrs)  # type: ignore[no-any-return]
+
+
+@pure
+def tril(input: Tensor, diagonal: int = 0) -> Tensor:
+    """Matrices with zeros above the given diagonal."""
+    keep = ge(unsqueeze(index_along(input, -2), 1) + diagonal, index_along(input, -1))
+    return where(keep, input, 0 if not input.dtype.is_floating_point else 0.0)  # type: ignore[no-any-return]
+
+
+@pure
+def triu(input: Tensor, diagonal: int = 0) -> Tensor:
+    """Matrices with zeros below the given diagonal."""
+    keep = ge(index_along(input, -1), unsqueeze(index_along(input, -2), 1) + diagonal)
+    return where(keep, input, 0 if not input.dtype.is_floating_point else 0.0)  # type: ignore[no-any-return]
+
+
+@pure
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether shapes and all elements agree."""
+    return input.shape == other.shape and bool(g.all(g.eq(input, other)))
+
+
+@pure
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    """Whether ``|input - other| <= atol + rtol * |other|`` everywhere."""
+    a, b = (to(x.detach(), dtypes.float64).numpy() for x in (input, other))
+    return bool(np.allclose(a, b, rtol, atol, equal_nan))
+

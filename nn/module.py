@@ -1,0 +1,366 @@
+"""Module: a tree of parameters, buffers and submodules with a forward function.
+
+A tracer follows `__call__` and every forward as ordinary bytecode, so the paths from call to forward are kept plain.
+Saving and loading are in `state.py`, the printed form in `show.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from ..eager.tensor import Tensor
+from . import show, state
+from .hooks import RemovableHandle, add_hook
+from .parameter import Buffer, Parameter
+
+M = TypeVar("M", bound="Module")
+
+
+class Module:
+    """Base of all layers and models. Subclasses call ``super().__init__()`` first and define `forward`."""
+
+    training: bool
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor | None]
+    _modules: dict[str, Module | None]
+
+    def __init__(self) -> None:
+        set_plain = super().__setattr__
+        set_plain("training", True)
+        set_plain("_parameters", {})
+        set_plain("_buffers", {})
+        set_plain("_non_persistent", set())
+        set_plain("_modules", {})
+        set_plain("_forward_hooks", {})
+        set_plain("_forward_pre_hooks", {})
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What calling the module computes."""
+        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._forward_hooks or self._forward_pre_hooks:
+            return self._call_with_hooks(args, kwargs)
+        return self.forward(*args, **kwargs)
+
+    def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        for hook, with_kwargs in list(self._forward_pre_hooks.values()):
+            if with_kwargs:
+                changed = hook(self, args, kwargs)
+                if changed is not None:
+                    args, kwargs = changed
+            else:
+                changed = hook(self, args)
+                if changed is not None:
+                    args = changed if isinstance(changed, tuple) else (changed,)
+        result = self.forward(*args, **kwargs)
+        for hook, with_kwargs in list(self._forward_hooks.values()):
+            changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
+            if changed is not None:
+                result = changed
+        return result
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args, result)`` after each forward; what it returns, if anything, replaces the result."""
+        return add_hook(self._forward_hooks, (hook, with_kwargs), prepend)  # type: ignore[arg-type]
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args)`` before each forward; what it returns, if anything, replaces the arguments."""
+        return add_hook(self._forward_pre_hooks, (hook, with_kwargs), prepend)  # type: ignore[arg-type]
+
+    # -- attributes ------------------------------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        fields = self.__dict__
+        if isinstance(value, Parameter):
+            self.register_parameter(name, value)
+        elif isinstance(value, Module):
+            self._own("_modules", name)[name] = value
+        elif name in fields.get("_parameters", ()):
+            if value is not None:
+                raise TypeError(f"cannot assign '{type(value).__name__}' as parameter '{name}' (Parameter or None expected)")
+            fields["_parameters"][name] = None
+        elif name in fields.get("_modules", ()):
+            if value is not None:
+                raise TypeError(f"cannot assign '{type(value).__name__}' as child module '{name}' (Module or None expected)")
+            fields["_modules"][name] = None
+        elif isinstance(value, Buffer) or name in fields.get("_buffers", ()):
+            if value is not None and not isinstance(value, Tensor):
+                raise TypeError(f"cannot assign '{type(value).__name__}' as buffer '{name}' (Tensor or None expected)")
+            self._own("_buffers", name)[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        fields = self.__dict__
+        for kind in ("_parameters", "_buffers", "_modules"):
+            if kind in fields and name in fields[kind]:
+                return fields[kind][name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __delattr__(self, name: str) -> None:
+        for kind in ("_parameters", "_buffers", "_modules"):
+            if name in self.__dict__[kind]:
+                del self.__dict__[kind][name]
+                self._non_persistent.discard(name)
+                return
+        super().__delattr__(name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})
+
+    def _own(self, kind: str, name: str) -> dict[str, Any]:
+        """The dict `kind`, with `name` taken out of every other place it was in."""
+        fields = self.__dict__
+        if kind not in fields:
+            what = {"_parameters": "parameters", "_buffers": "buffers", "_modules": "module"}[kind]
+            raise AttributeError(f"cannot assign {what} before Module.__init__() call")
+        fields.pop(name, None)
+        for other in ("_parameters", "_buffers", "_modules"):
+            if other != kind:
+                fields[other].pop(name, None)
+        return fields[kind]  # type: ignore[no-any-return]
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Add a parameter; None keeps the place of one that is absent."""
+        owner = self._own("_parameters", name)
+        self._check_name(name, "parameter")
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(f"cannot assign '{type(param).__name__}' object to parameter '{name}' (Parameter or None required)")
+        if param is not None and param.grad_fn is not None:
+            raise ValueError(f"cannot assign non-leaf Tensor to parameter '{name}': model parameters must be created explicitly")
+        owner[name] = param
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Add a tensor that is state but not a parameter; without `persistent` it is left out of `state_dict`."""
+        if "_buffers" not in self.__dict__:
+            raise AttributeError("cannot assign buffer before Module.__init__() call")
+        self._check_name(name, "buffer")
+        if hasattr(self, name) and name not in self._buffers:
+            raise KeyError(f"attribute '{name}' already exists")
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (Tensor or None required)")
+        self._buffers[name] = tensor
+        (self._non_persistent.discard if persistent else self._non_persistent.add)(name)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Add a submodule under `name`."""
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+        self._check_name(name, "module")
+        self._own("_modules", name)[name] = module
+
+    register_module = add_module
+
+    @staticmethod
+    def _check_name(name: str, what: str) -> None:
+        if not isinstance(name, str) or name == "" or "." in name:
+            raise KeyError(f'{what} name can\'t be empty or contain "." (got {name!r})')
+
+    # -- walking the tree ------------------------------------------------------------------------------------------
+
+    def named_modules(
+        self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, each once, parents first, with dotted names."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, child in self._modules.items():
+            if child is not None:
+                yield from child.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it."""
+        for _, module in self.named_modules():
+            yield module
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Direct submodules with their names."""
+        seen: set[Module] = set()
+        for name, child in self._modules.items():
+            if child is not None and child not in seen:
+                seen.add(child)
+                yield name, child
+
+    def children(self) -> Iterator[Module]:
+        """Direct submodules."""
+        for _, child in self.named_children():
+            yield child
+
+    def _named(self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        for module_name, module in self.named_modules(prefix=prefix) if recurse else [(prefix, self)]:
+            for name, value in module.__dict__[kind].items():
+                if value is None or (remove_duplicate and id(value) in seen):
+                    continue
+                seen.add(id(value))
+                yield f"{module_name}.{name}" if module_name else name, value
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Parameters with dotted names, each once."""
+        return self._named("_parameters", prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """Parameters, each once."""
+        for _, p in self.named_parameters(recurse=recurse):
+            yield p
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Buffers with dotted names, each once."""
+        return self._named("_buffers", prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """Buffers, each once."""
+        for _, b in self.named_buffers(recurse=recurse):
+            yield b
+
+    def _find(self, target: str, count: int) -> Module:
+        at: Any = self
+        for part in target.split(".")[:count] if target else ():
+            at = getattr(at, part, None)
+            if not isinstance(at, Module):
+                raise AttributeError(f"{type(self).__name__} has no submodule {target!r}: `{part}` is not a Module")
+        return at  # type: ignore[no-any-return]
+
+    def get_submodule(self, target: str) -> Module:
+        """The submodule with this dotted name; "" is the module itself."""
+        return self._find(target, target.count(".") + 1)
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter with this dotted name."""
+        found = self._find(target, target.count("."))._parameters.get(target.rpartition(".")[2])
+        if found is None:
+            raise AttributeError(f"{type(self).__name__} has no parameter {target!r}")
+        return found
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer with this dotted name."""
+        found = self._find(target, target.count("."))._buffers.get(target.rpartition(".")[2])
+        if found is None:
+            raise AttributeError(f"{type(self).__name__} has no buffer {target!r}")
+        return found
+
+    # -- changing all of it ----------------------------------------------------------------------------------------
+
+    def apply(self: M, fn: Callable[[Module], None]) -> M:
+        """Call `fn` on every submodule, then on this one."""
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
+        return self
+
+    def _convert(self: M, fn: Callable[[Tensor], Tensor]) -> M:
+        """Replace every parameter's and buffer's data by `fn` of it; parameters stay the same objects."""
+        for module in self.modules():
+            for p in module._parameters.values():
+                if p is None:
+                    continue
+                p.data = fn(p.data)
+                if p.grad is not None:
+                    p.grad = fn(p.grad)
+            for name, b in module._buffers.items():
+                if b is not None:
+                    module._buffers[name] = fn(b)
+        return self
+
+    def to(self: M, *args: Any, **kwargs: Any) -> M:
+        """Convert floating parameters and buffers to a dtype, all of them to a device."""
+        from ..eager.functional import device_and_dtype
+
+        _, dtype = device_and_dtype(args, kwargs.get("dtype"), kwargs.get("device"))
+        if dtype is None:
+            return self
+        if not dtype.is_floating_point:
+            raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype!r}")
+        return self._convert(lambda x: x.to(dtype) if x.is_floating_point() else x)
+
+    def type(self: M, dtype: Any) -> M:
+        """Convert all parameters and buffers to `dtype`."""
+        return self._convert(lambda x: x.to(dtype))
+
+    def float(self: M) -> M:
+        """Floating parameters and buffers as float32."""
+        from ..ir.dtypes import float32
+
+        return self.to(float32)
+
+    def double(self: M) -> M:
+        """Floating parameters and buffers as float64."""
+        from ..ir.dtypes import float64
+
+        return self.to(float64)
+
+    def half(self: M) -> M:
+        """Floating parameters and buffers as float16."""
+        from ..ir.dtypes import float16
+
+        return self.to(float16)
+
+    def bfloat16(self: M) -> M:
+        """Floating parameters and buffers as bfloat16."""
+        from ..ir import dtypes
+
+        return self.to(dtypes.bfloat16)
+
+    def cpu(self: M) -> M:
+        """On the CPU: self."""
+        return self
+
+    def train(self: M, mode: bool = True) -> M:
+        """Training mode for this module and all below it."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        self.training = mode
+        for child in self.children():
+            child.train(mode)
+        return self
+
+    def eval(self: M) -> M:
+        """Evaluation mode for this module and all below it."""
+        return self.train(False)
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Whether gradients are recorded for the parameters."""
+        for p in self.parameters():
+            p.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the parameters' gradients, or fill them with zero."""
+        for p in self.parameters():
+            if p.grad is not None:
+                if set_to_none:
+                    p.grad = None
+                else:
+                    p.grad.detach_().zero_()
+
+    def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> dict[str, Any]:
+        """Parameters and persistent buffers by dotted name, detached but sharing memory."""
+        return state.save(self, prefix, keep_vars)
+
+    def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> state.IncompatibleKeys:
+        """Copy values in by name; RuntimeError naming every missing, unexpected or misshapen key."""
+        return state.load(self, state_dict, strict, assign)
+
+    def extra_repr(self) -> str:
+        """What stands in the parentheses of the printed form."""
+        return ""
+
+    def _get_name(self) -> str:
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        return show.text(self)

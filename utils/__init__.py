@@ -1,0 +1,1 @@
+"""Things beside the model. `utils.data` feeds it."""
