@@ -111,22 +111,24 @@ def _dense(shape: Iterator[Size], strides: Iterator[Size]) -> bool:
     return ok
 
 
-def elementwise(op: str, dtype: DType, *types: Any) -> TensorType:
+def elementwise(op: str, dtype: DType, *types: Any, ufunc: bool = True) -> TensorType:
     """Type of an elementwise result of the tensors among `types`: broadcast shape, dense in their common stride order."""
     tensors = [t for t in types if isinstance(t, TensorType)]
     shape = broadcast_shapes(op, [t.shape for t in tensors], types)
-    return TensorType(shape, dtype, dense_strides(shape, tensors))
+    return TensorType(shape, dtype, dense_strides(shape, tensors, ufunc))
 
 
-def dense_strides(shape: tuple[Size, ...], tensors: Sequence[TensorType]) -> tuple[Size, ...]:
-    """Strides of a fresh elementwise result: dense, in the operands' stride order; where operands disagree, row-major."""
+def dense_strides(shape: tuple[Size, ...], tensors: Sequence[TensorType], ufunc: bool = True) -> tuple[Size, ...]:
+    """Strides of a fresh elementwise result: dense, in the operands' stride order; where operands disagree, row-major.
+
+    `ufunc`: whether NumPy's kernel is a ufunc, which treats column-major operands alone (it shows in sizes of 1)."""
     big = [t for t in tensors if t.shape]
     if any(is_zero(n) for n in shape) or all(t.shape == shape and t.is_contiguous for t in big):
         return contiguous_strides(shape)
     whole = all(len(t.shape) == len(shape) and same_shape(t.shape, shape) for t in big)
     if whole and all(is_row_major(t) for t in big):
         return contiguous_strides(shape)
-    if whole and all(is_column_major(t) for t in big):
+    if ufunc and whole and all(is_column_major(t) for t in big):
         return tuple(reversed(contiguous_strides(tuple(reversed(shape)))))
     return _in_order(shape, _stride_order(len(shape), [_broadcast_strides(t, len(shape)) for t in big]))
 

@@ -174,13 +174,14 @@ def _pow_eager(x: Any, y: Any) -> Any:
         raise ValueError("pow: an integral tensor cannot be raised to a negative integer; make it floating first")
     if isinstance(y, int):
         return np.power(x, y)
-    raised = np.power(x, np.maximum(y, 0))
+    raised = np.asarray(np.power(x, np.maximum(y, 0)))
     negative = np.less(y, 0)
     if not negative.any():
         return raised
     odd = np.bitwise_and(y, 1).astype(np.bool_)
     unit = np.where(np.equal(x, 1) | (np.equal(x, -1) & ~odd), 1, np.where(np.equal(x, -1), -1, 0))
-    return np.where(negative, unit, raised).astype(raised.dtype)
+    np.copyto(raised, unit, casting="unsafe", where=negative)
+    return raised
 
 
 _SIMPLE_POWERS = {2: np.square, 0.5: np.sqrt, 1: np.positive, -1: np.reciprocal}
@@ -367,7 +368,9 @@ relu = pointwise(
 def _sign_eager(x: Any) -> Any:
     if x.dtype.kind in "bu":
         return (x > 0).astype(x.dtype)
-    return np.where(np.isnan(x), 0, np.sign(x)) if x.dtype.kind == "f" else np.sign(x)
+    if x.dtype.kind == "f":  # fmax and fmin prefer the number to NaN
+        return np.sign(np.fmax(x, 0)) + np.sign(np.fmin(x, 0))
+    return np.sign(x)
 
 
 def _sign_scalar(s: Any, x: Any) -> Any:

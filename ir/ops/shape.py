@@ -105,7 +105,7 @@ def _permute_samples(rng: np.random.Generator) -> Iterator[Sample]:
     x = floats(rng, (2, 3, 4))
     for dims in ((2, 1, 0), (0, 2, 1), (0, 1, 2)):
         yield Sample((x,), {"dims": dims})
-    yield Sample((x[:, ::2].astype(np.int8),), {"dims": (1, 2, 0)})
+    yield Sample((x.astype(np.int8)[:, ::2],), {"dims": (1, 2, 0)})
     yield Sample((floats(rng, ()),), {"dims": ()})
     yield Sample((floats(rng, (3, 0)),), {"dims": (1, 0)})
     yield Sample((x,), {"dims": (0, 1)}, raises=ShapeError)
@@ -229,7 +229,7 @@ def _slice_samples(rng: np.random.Generator) -> Iterator[Sample]:
     x = floats(rng, (4, 5))
     for dim, start, stop, step in ((0, 1, 3, 1), (1, 0, 5, 2), (1, 1, 5, 3), (0, 2, 2, 1), (1, 0, 5, 1), (0, 3, 4, 2)):
         yield Sample((x,), {"dim": dim, "start": start, "stop": stop, "step": step})
-    yield Sample((x.T[::2].astype(np.int16),), {"dim": 1, "start": 1, "stop": 4, "step": 2})
+    yield Sample((x.astype(np.int16).T[::2],), {"dim": 1, "start": 1, "stop": 4, "step": 2})
     yield Sample((floats(rng, (0, 2)),), {"dim": 0, "start": 0, "stop": 0, "step": 1})
     yield Sample((x,), {"dim": 2, "start": 0, "stop": 1, "step": 1}, raises=ShapeError)
     yield Sample((x,), {"dim": 0, "start": 0, "stop": 9, "step": 1}, raises=ShapeError)
@@ -394,8 +394,8 @@ def _scatter_eager(x: Any, y: Any, **window: Any) -> Any:
 def _scatter_grad(g: Any, need: Any, out: Any, x: Any, y: Any, **window: Any) -> tuple[Any, ...]:
     from .casts import contiguous
 
-    hole = as_strided_scatter(g, zeros_like(y), **window) if need[0] else None
-    return hole, as_strided(contiguous(g), **window) if need[1] else None
+    g = contiguous(g)
+    return as_strided_scatter(g, zeros_like(y), **window) if need[0] else None, as_strided(g, **window) if need[1] else None
 
 
 def _scatter_samples(rng: np.random.Generator) -> Iterator[Sample]:
