@@ -259,12 +259,9 @@ class Emitter:
         """The loop over the vector axis: whole groups of `copies` vectors, then what is left under a mask (or one by one)."""
         lo, hi = bounds
         n, group = shape.lanes, shape.lanes * shape.copies
-        heavy = self.target.masked and nest.weight(body) > 16 and shape.copies == 1
         middle = self._whole(lo, hi, group)
         lanes = Lanes(self.w, n)
         types = [lanes.type(ELEMENT[a.dtype]) for a in accs for _ in range(shape.copies)]
-        if heavy and middle != hi:
-            return self._part(shape.axis, lanes, 1, (lo, hi), True, body, accs, list(zip(types, values, strict=True)))
         if middle != lo:
             values = self._part(shape.axis, lanes, shape.copies, (lo, middle), False, body, accs, list(zip(types, values, strict=True)))
         if middle == hi:

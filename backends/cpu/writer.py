@@ -95,7 +95,10 @@ class Writer:
 
     def slot(self, text: str) -> str:
         """Memory on the stack (an ``alloca``), taken once, at the entry."""
-        return self._put(f"alloca {text}", 0, keep=False)
+        name = f"%{self.fresh()}"
+        self.levels[0].lines.insert(0, f"  {name} = alloca {text}")
+        self.level_of[name] = 0
+        return name
 
     # ---- control --------------------------------------------------------------------------------------------------
     @property
