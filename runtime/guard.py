@@ -204,11 +204,15 @@ class GradMode:
 Guard = Union[TensorIs, TypeIs, Is, Equals, FitsInt64, LengthIs, KeysAre, Lacks, ClassAttrIs, SameStorage, SameObject, GradMode]
 
 
+#: what loading a source raises where the object is gone: a missing key or attribute, an empty cell, another container
+GONE = (KeyError, IndexError, AttributeError, ValueError, TypeError, StopIteration)
+
+
 def holds(guard: Guard, args: Sequence[Any]) -> bool:
-    """`check`, with a source that is gone (missing key, attribute, empty cell) counting as False."""
+    """`check`, with a source that is gone counting as False."""
     try:
         return guard.check(args)
-    except (KeyError, IndexError, AttributeError, ValueError, StopIteration):
+    except GONE:
         return False
 
 

@@ -186,7 +186,7 @@ class GuardRows:
         def ask(*args: Any) -> bool:
             _assign_version(cls)
             now = layout.half(id(cls) + layout.TP_VERSION)
-            holds = all(x.check(args) for x in found)
+            holds = all(g.holds(x, args) for x in found)
             if holds and cached:
                 cached[0][0] = now or -1
             return holds
@@ -281,7 +281,7 @@ class _Loader:
     def __call__(self, *args: Any) -> Any:
         try:
             return self.source.load(args)
-        except (KeyError, IndexError, AttributeError, ValueError, StopIteration):
+        except g.GONE:
             return _Loader
 
 
