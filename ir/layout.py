@@ -198,6 +198,8 @@ def resolve_shape(op: str, shape: Sequence[Size], t: TensorType) -> tuple[Size, 
 
 def view_strides(t: TensorType, shape: tuple[Size, ...]) -> tuple[Size, ...] | None:
     """Strides that show `t` as `shape` (as many elements) without a copy, or None. NumPy's rule, sizes of 1 included."""
+    if same_shape(t.shape, shape):
+        return t.strides
     if is_row_major(t):
         return contiguous_strides(shape)
     old = [(n, s) for n, s in zip(t.shape, t.strides, strict=True) if not is_one(n)]
