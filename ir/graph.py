@@ -14,7 +14,6 @@ from .op import Op
 from .sizes import Size
 from .types import ScalarType, TensorType, Type
 
-
 _NO_WORD = re.compile(r"[^\w.]")
 
 
@@ -36,7 +35,7 @@ class Value:
 
     type: Type
     name: str
-    builder: "Builder | None" = field(default=None, repr=False)
+    builder: Builder | None = field(default=None, repr=False)
 
     @property
     def shape(self) -> tuple[Size, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from . import dtypes
 from .layout import type_of_array
 from .op import Op
+from .types import TensorType
 
 _HALF = frozenset(d.np for d in dtypes.ALL if d.is_half)
 _F32 = np.dtype(np.float32)
@@ -26,7 +27,7 @@ def run_op(op: Op, args: Sequence[Any], attrs: Mapping[str, Any], result_dtypes:
         out = op.eager(*args, **attrs)
         return tuple(map(np.asarray, out)) if isinstance(out, tuple) else (np.asarray(out),)
     if result_dtypes is None:
-        result_dtypes = [t.dtype for t in op.infer(*map(_type, args), **attrs)]
+        result_dtypes = [t.dtype for t in op.infer(*map(_type, args), **attrs) if isinstance(t, TensorType)]
     wide = [a.astype(_F32) if isinstance(a, np.ndarray) and a.dtype in _HALF else a for a in args]
     out = op.eager(*wide, **attrs)
     out = out if isinstance(out, tuple) else (out,)

@@ -21,7 +21,7 @@ class Symbol:
 
     name: str
     lo: int = 0
-    hi: "Size | None" = None
+    hi: Size | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Symbol) and self.name == other.name
@@ -38,8 +38,8 @@ class Call:
     """An atom that is no polynomial: `fn` is "floordiv", "mod", "min" or "max"."""
 
     fn: str
-    a: "Size"
-    b: "Size"
+    a: Size
+    b: Size
 
     def __str__(self) -> str:
         if self.fn in ("min", "max"):
@@ -171,8 +171,10 @@ def _signed(mono: Monomial, k: int, first: bool) -> str:
 
 
 def _wrapped(size: Size) -> str:
-    simple = not isinstance(size, Expr) or (len(size.terms) == 1 and size.terms[0][1] == 1 and sum(p for _, p in size.terms[0][0]) == 1)
-    return str(size) if simple and not str(size).startswith("-") else f"({size})"
+    if isinstance(size, Expr):
+        (mono, k), *others = size.terms
+        return str(size) if not others and k == 1 and sum(p for _, p in mono) == 1 else f"({size})"
+    return str(size) if size >= 0 else f"({size})"
 
 
 def _split(a: Size, b: Size) -> tuple[Size, Size]:
@@ -182,7 +184,8 @@ def _split(a: Size, b: Size) -> tuple[Size, Size]:
         return _split_constant(a, b)
     if len(b.terms) == 1:
         return _split_monomial(a, b.terms[0])
-    q, r, lead = 0, a, max(b.terms, key=_order(a, b))  # type: ignore[var-annotated]
+    q: Size = 0
+    r, lead = a, max(b.terms, key=_order(a, b))
     for _ in range(8):
         part, _rest = _split_monomial(r, lead)
         if part == 0:
@@ -425,9 +428,11 @@ def _without_mod(size: Size) -> Size:
     for mono, k in _terms(size):
         term: Size = k
         for atom, p in mono:
-            plain = atom.a - atom.b * _atom(Call("floordiv", atom.a, atom.b)) if isinstance(atom, Call) and atom.fn == "mod" else None
+            plain: Size = _atom(atom)
+            if isinstance(atom, Call) and atom.fn == "mod":
+                plain = atom.a - atom.b * _atom(Call("floordiv", atom.a, atom.b))
             for _ in range(p):
-                term = term * (_atom(atom) if plain is None else plain)
+                term = term * plain
         total = total + term
     return total
 

@@ -197,7 +197,7 @@ class _Reader:
             self.head(line)
         elif line.startswith("%") and self.outputs is None:
             self.node(line)
-        elif line == "return" or line.startswith("return ") and self.outputs is None:
+        elif line == "return" or (line.startswith("return ") and self.outputs is None):
             self.outputs = [self.output(part) for part in split_top(line[7:])]
         elif line.startswith("write ") and self.outputs is not None:
             self.write(line[6:])

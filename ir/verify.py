@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from .promote import target_dtype
 from .text import attr_text, node_text
 from .types import ScalarType, TensorType
 
+_P = inspect.Parameter
 _NAME = re.compile(r"[\w.]+")
 
 
@@ -166,7 +167,7 @@ class _Verifier:
         self.require(empty or not any(x is not None and x > 0 for x in outside), f"{place} leaves the storage of %{source.name}")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _operand_count(op: Op) -> int | None:
     """How many operands the record's kernel takes; None where that varies."""
     if isinstance(op.eager, np.ufunc):
@@ -175,9 +176,9 @@ def _operand_count(op: Op) -> int | None:
         kinds = [(p.kind, p.default) for p in inspect.signature(op.eager).parameters.values()]
     except (TypeError, ValueError):
         return None
-    plain = [default for kind, default in kinds if kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)]
-    varies = any(kind is inspect.Parameter.VAR_POSITIONAL for kind, _ in kinds)
-    return None if varies or any(d is not inspect.Parameter.empty for d in plain) else len(plain)
+    plain = [default for kind, default in kinds if kind in (_P.POSITIONAL_ONLY, _P.POSITIONAL_OR_KEYWORD)]
+    varies = any(kind is _P.VAR_POSITIONAL for kind, _ in kinds)
+    return None if varies or any(d is not _P.empty for d in plain) else len(plain)
 
 
 def _reach(shape: tuple[sizes.Size, ...], strides: tuple[sizes.Size, ...]) -> tuple[sizes.Size, sizes.Size]:
@@ -212,11 +213,13 @@ def _sizes_of(type: Any) -> tuple[sizes.Size, ...]:
 
 
 def _exact(type: Any) -> str:
-    return f"{type.dtype.short}{list(type.shape)} with strides {attr_text(type.strides)}" if isinstance(type, TensorType) else str(type)
+    if not isinstance(type, TensorType):
+        return str(type)
+    return f"{type.dtype.short}{list(type.shape)} with strides {attr_text(type.strides)}"
 
 
 def _text(node: Node) -> str:
     try:
         return node_text(node)
-    except Exception as e:  # noqa: BLE001  (a broken node must not hide the reason it is broken)
+    except Exception as e:
         return f"{node.op} ({type(e).__name__} while printing: {e})"

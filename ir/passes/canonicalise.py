@@ -118,7 +118,9 @@ def identity_permute(m: Match) -> Right:
 @rule(RULES, "permute")
 def permute_of_permute(m: Match) -> Right:
     inner = m.inner(0, "permute")
-    return None if inner is None else Call("permute", inner.args, {"dims": tuple(inner.attrs["dims"][d] for d in m.attrs["dims"])})
+    if inner is None:
+        return None
+    return Call("permute", inner.args, {"dims": tuple(inner.attrs["dims"][d] for d in m.attrs["dims"])})
 
 
 # view(view(x, a), b) -> view(x, b)    expand(expand(x, a), b) -> expand(x, b)    where b names every size
@@ -157,14 +159,10 @@ def holds(a: DType, b: DType) -> bool:
     return bits <= room and (a.kind == "u" or b.kind != "u")
 
 
-# where(True, x, y) -> x    where(False, x, y) -> y    where(c, x, x) -> x
+# where(c, x, x) -> x
 @rule(RULES, "where")
 def settled_choice(m: Match) -> Right:
-    if isinstance(m[0], bool):
-        chosen = m[1] if m[0] else m[2]
-    else:
-        chosen = m[1] if m[1] is m[2] else None
-    return chosen if isinstance(chosen, Value) else None
+    return m[1] if isinstance(m[1], Value) and m[1] is m[2] else None
 
 
 # detach(x) -> x in a graph that is not differentiated any more

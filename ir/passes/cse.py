@@ -39,7 +39,7 @@ def _key(arg: Any) -> Any:
 
 def _merged(graph: Graph, kept: list[Node], same: dict[Value, Value]) -> Graph:
     results = {r: node for node in kept for r in node.results}
-    nodes = tuple(results[n.results[0]] if n.results[0] in results else n for n in graph.nodes)
+    nodes = tuple(results.get(n.results[0], n) for n in graph.nodes)
     outputs = tuple(replace(o, value=same.get(o.value, o.value)) for o in graph.outputs)
     writes = tuple(replace(w, value=same.get(w.value, w.value)) for w in graph.writes)
     return keep(replace(graph, nodes=nodes, outputs=outputs, writes=writes), kept)

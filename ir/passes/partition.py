@@ -126,7 +126,7 @@ class _Cut:
             return value not in self.written
         view = node.op.effects.aliases is not None
         pointwise = isinstance(node.op.lowering, Scalar) and len(node.results) == 1
-        if node.op.effects.raises or not (view or pointwise and depth > 0):
+        if node.op.effects.raises or not (view or (pointwise and depth > 0)):
             return False
         return all(self.at_hand(a, depth if view else depth - 1) for a in node.args if isinstance(a, Value))
 
@@ -155,7 +155,8 @@ class _Cut:
         """Read a further input for each symbol that nothing else read settles."""
         while True:
             taken = [*self.inputs, *self.saved, *self.free]
-            known = solve.solvable([s for v in taken for s in _sizes(v)], [v.name for v in taken if isinstance(v.type, ScalarType)])
+            scalars = [v.name for v in taken if isinstance(v.type, ScalarType)]
+            known = solve.solvable([s for v in taken for s in _sizes(v)], scalars)
             missing = [name for name in self.symbols() if name not in known]
             if not missing:
                 return

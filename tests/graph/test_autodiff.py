@@ -1,5 +1,7 @@
 """Gradients of graphs: text, central differences, second and third order, and where nothing flows."""
 
+# ruff: noqa: E501  (graphs are written as they print)
+
 from __future__ import annotations
 
 import sys
@@ -18,8 +20,8 @@ from fusewire.ir.types import TensorType
 from fusewire.ir.verify import verify
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
-from derivatives import Derivative, differentiable, in_f64, is_f64  # noqa: E402
-from random_graphs import random_graph, samples  # noqa: E402
+from derivatives import Derivative, differentiable, in_f64, is_f64
+from random_graphs import random_graph, samples
 
 SMOOTH = ("add", "sub", "mul", "neg", "exp", "sin", "cos", "tanh", "sigmoid", "sum", "mean", "matmul", "permute", "expand", "view",
           "relu", "where", "clone", "sum_to", "cat", "slice", "gelu", "erf", "softmax", "layer_norm", "var", "contiguous")  # fmt: skip

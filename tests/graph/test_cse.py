@@ -1,5 +1,7 @@
 """Common subexpression elimination."""
 
+# ruff: noqa: E501  (graphs are written as they print)
+
 from __future__ import annotations
 
 import sys
@@ -12,7 +14,7 @@ from fusewire.ir.text import parse_graph
 from fusewire.ir.verify import verify
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
-from random_graphs import random_graph, unchanged  # noqa: E402
+from random_graphs import random_graph, unchanged
 
 
 def test_equal_calls_are_made_once() -> None:

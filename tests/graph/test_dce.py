@@ -13,7 +13,7 @@ from fusewire.ir.text import parse_graph
 from fusewire.ir.verify import verify
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
-from random_graphs import random_graph, unchanged  # noqa: E402
+from random_graphs import random_graph, unchanged
 
 
 def test_dead_nodes_go_and_positions_move() -> None:

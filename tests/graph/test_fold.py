@@ -1,5 +1,7 @@
 """Constant folding."""
 
+# ruff: noqa: E501  (graphs are written as they print)
+
 from __future__ import annotations
 
 import sys
@@ -15,7 +17,7 @@ from fusewire.ir.text import parse_graph
 from fusewire.ir.verify import verify
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
-from random_graphs import every_op, random_graph, same_bits, samples, unchanged  # noqa: E402
+from random_graphs import every_op, random_graph, same_bits, samples, unchanged
 
 
 def test_chains_of_constants_become_one() -> None:

@@ -1,5 +1,7 @@
 """The reference interpreter: symbols, scalars, half types, writes, and agreement with calling each kernel by hand."""
 
+# ruff: noqa: E501  (graphs are written as they print)
+
 from __future__ import annotations
 
 import sys
@@ -9,14 +11,15 @@ import ml_dtypes
 import numpy as np
 import pytest
 from fusewire.errors import VerifyError
-from fusewire.ir import dtypes, interpret as module
+from fusewire.ir import dtypes
+from fusewire.ir import interpret as module
 from fusewire.ir.interpret import bind_symbols, interpret
 from fusewire.ir.op import Op, lookup
 from fusewire.ir.run_op import run_op
 from fusewire.ir.text import parse_graph
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
-from random_graphs import every_op, same_bits, samples  # noqa: E402
+from random_graphs import every_op, same_bits, samples
 
 SYMBOLIC = parse_graph("""\
 graph g(%x: f32[s0,s1], %lr: float, %n: int) where s0 >= 1, s1 >= 1, n >= 1:

@@ -1,5 +1,7 @@
 """The cut of a joint graph in two: what is saved, what is computed again, and that nothing changes."""
 
+# ruff: noqa: E501  (graphs are written as they print)
+
 from __future__ import annotations
 
 import sys
@@ -16,8 +18,8 @@ from fusewire.ir.types import TensorType
 from fusewire.ir.verify import verify
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
-from derivatives import Derivative  # noqa: E402
-from random_graphs import random_graph, same_bits  # noqa: E402
+from derivatives import Derivative
+from random_graphs import random_graph, same_bits
 
 
 def halves(text: str, wrt: list[int], outputs: list[int]) -> Partition:

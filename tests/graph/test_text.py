@@ -1,5 +1,7 @@
 """The text form: it reads back, it is one form, and content decides equality and hash."""
 
+# ruff: noqa: E501  (graphs are written as they print)
+
 from __future__ import annotations
 
 import subprocess
@@ -15,7 +17,7 @@ from fusewire.ir.text import graph_hash, parse_graph, print_graph, same_graph
 from fusewire.ir.verify import verify
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
-from random_graphs import random_graph  # noqa: E402
+from random_graphs import random_graph
 
 ALL_FORMS = """\
 graph mlp.forward(%x: f32[4,s0], %w: f32[s0,4]@(1,s0), %lr: float, %n: int, %flag: bool) where s0 >= 1, n >= 0, 2 <= s1 <= 2*s0 + 1:

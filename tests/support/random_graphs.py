@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from fusewire.ir.types import TensorType
 lookup("add")  # registers the records
 
 
-@lru_cache(maxsize=None)
+@cache
 def samples(op: Op) -> tuple[Sample, ...]:
     """The op's own samples that do not raise."""
     return tuple(s for s in op.sample(np.random.default_rng(0)) if s.raises is None)
@@ -59,13 +59,17 @@ class RandomGraph:
         if isinstance(value.type, TensorType):
             self.at_hand.setdefault(value.type, []).append(value)
 
+    def matches(self, sample: Sample) -> int:
+        """How many operands of the sample have a value at hand of their type."""
+        return sum(layout.type_of_array(x) in self.at_hand for x in sample.operands if isinstance(x, np.ndarray))
+
     def call(self, op: Op) -> None:
         """Append a call of `op` on the sample, of a few at random, that fits the values at hand best."""
         pool = [s for s in samples(op) if self.choose(s)]
         if not pool:
             return
         fitting = [pool[int(i)] for i in self.rng.integers(len(pool), size=4)]
-        sample = max(fitting, key=lambda s: sum(layout.type_of_array(x) in self.at_hand for x in s.operands if isinstance(x, np.ndarray)))
+        sample = max(fitting, key=self.matches)
         exact = bool(op.effects.raises) or any(isinstance(x, np.ndarray) and x.dtype.kind in "iu" for x in sample.operands)
         self.builder.where = Where("/home/user/model.py", len(self.builder.nodes) + 1)
         operands = [self.operand(x, exact) for x in sample.operands]
