@@ -18,11 +18,11 @@ from ..sizes import Size
 from ..types import TensorType, numel, tensor
 from .casts import cast
 from .compare import eq, ne, where
-from .creation import arange, count, made_by, number
+from .creation import arange, filled, made_by
 from .declare import CLOSE, floats
 from .indexing import gather
 from .pointwise import add, div, exp, log, mul, neg, rsqrt, sub
-from .reductions import amax, converted, mean, sum, wide
+from .reductions import amax, converted, elements, mean, sum, wide
 from .shape import front, reshape, view
 
 
@@ -267,7 +267,7 @@ def _loss_decompose(
     place = reshape(where(valid, target, 0), _with_class(target, dim))
     picked = reshape(gather(low, place, dim=dim), tuple(target.shape))
     if label_smoothing:
-        spread = mul(div(sum(low, dim=(dim,), keepdim=False), number(low, count(x, (dim,)))), label_smoothing)
+        spread = mul(div(sum(low, dim=(dim,), keepdim=False), elements(low, (dim,), low)), label_smoothing)
         picked = add(mul(picked, 1 - label_smoothing), spread)
     loss = where(valid, neg(picked), 0.0)
     every = tuple(range(target.ndim))
@@ -298,8 +298,7 @@ def _loss_grad(
     classes = view(classes, shape=(x.shape[dim], *(1,) * (x.ndim - dim - 1)))
     hot = cast(eq(reshape(target, _with_class(target, dim)), classes), dtype=dtype)
     if label_smoothing:
-        even = div(label_smoothing, number(hot, x.shape[dim])) if not isinstance(x.shape[dim], int) else label_smoothing / x.shape[dim]
-        hot = add(mul(hot, 1 - label_smoothing), even)
+        hot = add(mul(hot, 1 - label_smoothing), div(filled(hot, (), label_smoothing), elements(x, (dim,), hot)))
     away = sub(softmax(converted(x, dtype), dim=dim), hot)
     return converted(mul(away, reshape(g, _with_class(target, dim))), x.dtype), None
 

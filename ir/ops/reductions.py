@@ -276,7 +276,7 @@ def wide(dtype: DType) -> DType:
 def _mean_decompose(x: Any, *, dim: Dims, keepdim: bool = False, dtype: DType | None = None) -> Any:
     to = dtype or x.dtype
     total = sum(x, dim=dim, keepdim=keepdim, dtype=wide(to))
-    return converted(div(total, _number(x, dim, total)), to)
+    return converted(div(total, elements(x, dim, total)), to)
 
 
 def converted(x: Any, dtype: DType) -> Any:
@@ -284,14 +284,14 @@ def converted(x: Any, dtype: DType) -> Any:
     return x if x.dtype is dtype else cast(x, dtype=dtype)
 
 
-def _number(x: Any, dim: Dims, like: Any) -> Any:
-    """How many elements `x` has along `dim`, as an operand beside `like`."""
+def elements(x: Any, dim: Dims, like: Any) -> Any:
+    """How many elements `x` has along `dim`, as an operand beside `like`: an int, or where symbolic a 0-d tensor of its dtype."""
     n = number(like, count(x, dim))
     return n if isinstance(n, int) else cast(n, dtype=like.dtype)
 
 
 def _mean_grad(g: Any, need: Any, out: Any, x: Any, *, dim: Dims, keepdim: bool = False, dtype: Any = None) -> tuple[Any, ...]:
-    return (expand(restored(div(g, _number(x, dim, g)), x, dim, keepdim), shape=tuple(x.shape)),)
+    return (expand(restored(div(g, elements(x, dim, g)), x, dim, keepdim), shape=tuple(x.shape)),)
 
 
 def _mean_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -334,7 +334,7 @@ def _var_decompose(x: Any, *, dim: Dims, keepdim: bool = False, correction: int 
 
 def _degrees(x: Any, dim: Dims, correction: int | float, like: Any) -> Any:
     """The divisor max(n - correction, 0) of a variance."""
-    n = _number(x, dim, like)
+    n = elements(x, dim, like)
     return max(n - correction, 0) if isinstance(n, int) else maximum(sub(n, correction), 0)
 
 
