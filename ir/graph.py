@@ -159,6 +159,12 @@ class Builder:
         self.nodes.append(Node(op, args, dict(attrs), results, where or self.where))
         return results[0] if len(results) == 1 else results
 
+    def copy(self, node: Node, args: Sequence[Any]) -> tuple[Value, ...]:
+        """Append a node like `node`, of another graph, on operands of the same types; its new results."""
+        results = tuple(self._fresh(r.type) for r in node.results)
+        self.nodes.append(Node(node.op, tuple(args), node.attrs, results, node.where))
+        return results
+
     def _fresh(self, type: Type) -> Value:
         self.count += 1
         return Value(type, str(self.count - 1), self)
@@ -184,6 +190,11 @@ def free_symbols(inputs: Iterable[Value]) -> tuple[str, ...]:
     return tuple(seen)
 
 
+def same_types(args: Sequence[Any], others: Sequence[Any]) -> bool:
+    """Whether operands have the types of `others`, so that a call on them has the same results."""
+    return all(a.type == b.type if isinstance(a, Value) and isinstance(b, Value) else a is b for a, b in zip(args, others, strict=True))
+
+
 def rewrite(graph: Graph, visit: Callable[[Node, Builder, tuple[Any, ...]], Any]) -> Graph:
     """Copy `graph` node by node. ``visit(node, builder, args)`` gets the new arguments and returns the replacement of the
     node's result(s): Values of the builder, Python scalars, or None to copy the node as it is."""
@@ -194,7 +205,9 @@ def rewrite(graph: Graph, visit: Callable[[Node, Builder, tuple[Any, ...]], Any]
         args = tuple(new[a] if isinstance(a, Value) else a for a in node.args)
         builder.where = node.where
         made = visit(node, builder, args)
-        if made is None:
+        if made is None and same_types(args, node.args):
+            made = builder.copy(node, args)
+        elif made is None:
             made = builder.emit(node.op, args, node.attrs, node.where)
         made = made if isinstance(made, tuple) else (made,)
         new.update(zip(node.results, made, strict=True))

@@ -71,12 +71,19 @@ class Expr:
         raise TypeError(f"the size {self} has no truth value: compare sizes with sizes.equal or sizes.bounds")
 
     def __add__(self, other: Size) -> Size:
+        if other == 0:
+            return self
         terms = dict(self.terms)
         for mono, k in _terms(other):
             terms[mono] = terms.get(mono, 0) + k
         return _normal(terms)
 
     def __mul__(self, other: Size) -> Size:
+        if isinstance(other, int):
+            return self if other == 1 else Expr(tuple((m, k * other) for m, k in self.terms)) if other else 0
+        if len(self.terms) == len(other.terms) == 1:
+            (m1, k1), (m2, k2) = self.terms[0], other.terms[0]
+            return Expr(((_times(m1, m2), k1 * k2),))
         terms: dict[Monomial, int] = {}
         for m1, k1 in self.terms:
             for m2, k2 in _terms(other):

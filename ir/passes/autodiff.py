@@ -40,7 +40,8 @@ def joint(graph: Graph, wrt: Sequence[int], outputs: Sequence[int]) -> JointGrap
     builder = Builder(graph.name)
     new: dict[Value, Value] = {v: builder.input(v.type, v.name) for v in graph.inputs}
     for node in graph.nodes:
-        copy_node(node, builder, new)
+        args = [new[a] if isinstance(a, Value) else a for a in node.args]
+        new.update(zip(node.results, builder.copy(node, args), strict=True))
     results = [replace(o, value=new[o.value], source=o.source and new[o.source]) for o in graph.outputs]
     writes = [replace(w, target=new[w.target], value=new[w.value]) for w in graph.writes]
     forward = tuple(builder.nodes)
@@ -54,15 +55,6 @@ def joint(graph: Graph, wrt: Sequence[int], outputs: Sequence[int]) -> JointGrap
     gradients = [Output(reverse.of(v)) for v in chosen]
     made = builder.finish([*results, *gradients], writes, graph.symbols)
     return JointGraph(made, len(graph.inputs), len(results), tuple(wrt), tuple(outputs))
-
-
-def copy_node(node: Node, builder: Builder, new: dict[Value, Value]) -> None:
-    """Append `node` as it is, its types too; `new` maps its operands and learns its results."""
-    results = tuple(Value(r.type, str(builder.count + i), builder) for i, r in enumerate(node.results))
-    builder.count += len(results)
-    args = tuple(new[a] if isinstance(a, Value) else a for a in node.args)
-    builder.nodes.append(replace(node, args=args, results=results))
-    new.update(zip(node.results, results, strict=True))
 
 
 def _floating(x: Any) -> bool:

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from .. import sizes, solve
-from ..graph import Builder, Graph, Node, Output, Value
+from ..graph import Graph, Node, Output, Value, rewrite
 from ..op import Scalar
 from ..text import values_of
 from ..types import ScalarType, TensorType
-from .autodiff import JointGraph, copy_node
+from .autodiff import JointGraph
 from .cse import cse
 from .dce import dce, keep
 
@@ -60,13 +60,7 @@ def partition(joined: JointGraph) -> Partition:
 
 def renamed(graph: Graph) -> Graph:
     """A copy of `graph` with values of its own, numbered from 0."""
-    builder = Builder(graph.name)
-    new = {v: builder.input(v.type, v.name) for v in graph.inputs}
-    for node in graph.nodes:
-        copy_node(node, builder, new)
-    outputs = [replace(o, value=new[o.value], source=o.source and new[o.source]) for o in graph.outputs]
-    writes = [replace(w, target=new[w.target], value=new[w.value]) for w in graph.writes]
-    return builder.finish(outputs, writes, graph.symbols)
+    return rewrite(graph, lambda node, builder, args: None)
 
 
 def _depending(graph: Graph, roots: Iterable[Value]) -> set[Node]:

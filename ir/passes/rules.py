@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Union
 
 from ...errors import FusewireError
-from ..graph import Builder, Graph, Node, Value, rewrite
+from ..graph import Builder, Graph, Node, Value, rewrite, same_types
 from ..op import Op, lookup
 
 
@@ -93,7 +93,10 @@ class _Rewriter:
             if isinstance(right, Value):
                 return right
             call = right
-        made = builder.emit(lookup(call.op), call.args, call.attrs, node.where)
+        if call.op == node.op.name and call.attrs is node.attrs and same_types(call.args, node.args):
+            made: Any = builder.copy(node, call.args)
+        else:
+            made = builder.emit(lookup(call.op), call.args, call.attrs, node.where)
         self.made_by.update((r, builder.nodes[-1]) for r in builder.nodes[-1].results)
         return made
 
