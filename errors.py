@@ -11,8 +11,8 @@ class ShapeError(FusewireError, RuntimeError):
     """Operand shapes do not fit the op. The message names every operand's shape."""
 
 
-class DTypeError(FusewireError, TypeError):
-    """Operand dtypes do not fit the op. The message names every operand's dtype."""
+class DTypeError(FusewireError, TypeError, RuntimeError):
+    """Operand dtypes do not fit the op. The message names every operand's dtype. (PyTorch raises RuntimeError.)"""
 
 
 class DeviceError(FusewireError, RuntimeError):
