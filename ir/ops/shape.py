@@ -294,10 +294,10 @@ def _cat_grad(g: Any, need: Any, out: Any, *xs: Any, dim: int) -> tuple[Any, ...
 
 
 def _cat_batch(dims: Any, *xs: Any, dim: int) -> Any:
-    batched = [front(x, d) for x, d in zip(xs, dims, strict=True) if d is not None]
-    n = batched[0].shape[0]
-    full = (front(x, d) if d is not None else expand(x, shape=(n, *x.shape)) for x, d in zip(xs, dims, strict=True))
-    return cat(*full, dim=dim + 1)
+    n = next(x.shape[d] for x, d in zip(xs, dims, strict=True) if d is not None)
+    full = [front(x, d) if d is not None else expand(x, shape=(n, *x.shape)) for x, d in zip(xs, dims, strict=True)]
+    used = _cat_parts([x.shape[1:] for x in full])
+    return cat(*(x for x, u in zip(full, used, strict=True) if u), dim=dim + 1)
 
 
 def _cat_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -374,7 +374,9 @@ as_strided = register(Op(
 
 
 def _as_strided_batch(x: Any, *, shape: Any, strides: Any, offset: Size = 0) -> Any:
-    x = reshape(x, (x.shape[0], layout.numel(x.shape[1:])))
+    from .casts import contiguous
+
+    x = reshape(contiguous(x), (x.shape[0], layout.numel(x.shape[1:])))
     return as_strided(x, shape=(x.shape[0], *shape), strides=(x.shape[1], *strides), offset=offset)
 
 
