@@ -6,7 +6,7 @@ import functools
 import types
 from typing import TYPE_CHECKING, Any
 
-from ..eager import Tensor
+from ..eager.tensor import Tensor
 from ..eager.pure import is_pure
 from . import natives
 from .attributes import find

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..eager import Tensor, executor
+from ..eager import executor
+from ..eager.tensor import Tensor
 from ..ir.graph import Graph, Where
 from ..runtime import gradmode
 from ..runtime.guard import Guard

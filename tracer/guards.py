@@ -12,7 +12,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from ..eager import Tensor
+from ..eager.tensor import Tensor
 from ..ir.dtypes import DType
 from ..runtime import gradmode
 from ..runtime.guard import ClassAttrIs, Equals, FitsInt64, GradMode, Guard, Is, KeysAre, Lacks, LengthIs, SameObject, SameStorage

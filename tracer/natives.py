@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..eager import Tensor
+from ..eager.tensor import Tensor
 from ..runtime import gradmode
 from .attributes import Namespace, find
 from .breaks import Break, UserRaise, describe

@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..eager import Tensor
+from ..eager.tensor import Tensor
 from ..ir.dtypes import DType
 from .attributes import Namespace, find
 from .breaks import Break, UserRaise, describe

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..eager import Tensor
+from ..eager.tensor import Tensor
 from ..ir.graph import Builder, Graph, Output, Value, View, Where, WriteBack
 from ..ir.op import Op
 from ..ir.types import ScalarType, TensorType, contiguous_strides

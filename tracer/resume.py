@@ -390,6 +390,7 @@ class Continuations:
 
     def __init__(self, hook: Hook | None = None) -> None:
         self.hook = hook
+        self.checked: dict[tuple[int, int, int, int, bool], CodeType] = {}
         self._steps: dict[tuple[int, int, Shape, bool, bool], tuple[FunctionType, CodeType]] = {}
         self._resumes: dict[tuple[int, int, Shape], tuple[Callable[[tuple[Any, ...]], Any], FunctionType]] = {}
 
@@ -480,7 +481,11 @@ def continue_frames(frames: Sequence[Frame | tuple[Any, ...]], continuations: Co
     """
     chain = [Frame(*frame) for frame in frames]
     for frame in chain:
-        _check(frame, frame is chain[-1])
+        state, breaks = frame.state, frame is chain[-1]
+        place = id(frame.fn.__code__), frame.offset, len(state.slots), len(state.stack), breaks
+        if place not in continuations.checked:
+            _check(frame, breaks)
+            continuations.checked[place] = frame.fn.__code__
     if origin(chain[0].fn.__code__) is not None:
         return Jump(chain, continuations)
     try:

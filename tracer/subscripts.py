@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from typing import TYPE_CHECKING, Any
 
-from ..eager import Tensor
+from ..eager.tensor import Tensor
 from .attributes import Namespace, find
 from .breaks import Break, describe
 from .bytecode import NULL

@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..eager import Tensor
+from ..eager.tensor import Tensor
 from ..ir.graph import Output
 from ..runtime import gradmode
 from ..runtime.source import Arg, Attr, Cell, Const, InstanceDict, Item, Source

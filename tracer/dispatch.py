@@ -1,0 +1,202 @@
+"""One compiled function: its variants, what happens on a miss, and the Python form of its entry.
+
+Calls are free of locks; captures of all functions take turns, because they switch state of the thread and share the library's.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import threading
+import types
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import knobs
+from ..ir.graph import Where
+from ..runtime.guard import first_failure
+from .breaks import BreakRecord, refused
+from .capture import Capture, Uncapturable, capture, parameters
+from .resume import Continuations, origin
+from .variant import Variant
+
+_lock = threading.RLock()
+_state = threading.local()
+
+
+def is_capturing() -> bool:
+    """Whether this thread captures now."""
+    return getattr(_state, "capturing", False)
+
+
+@dataclass
+class Options:
+    """What the user asked for at ``compile``."""
+
+    fullgraph: bool = False
+    dynamic: bool | None = None
+    mode: str | None = None
+    backend: str = "cpu"
+    seen: list[Dispatcher] | None = None  # `explain` collects every dispatcher of the call here
+
+
+@dataclass
+class Miss:
+    """Why a call found no variant: the guard of the newest variant that failed, as text."""
+
+    guard: str
+    where: Where
+
+
+@dataclass
+class Dispatcher:
+    """The variants of one function. `misses` are the calls after the first that had to compile again."""
+
+    function: types.FunctionType
+    options: Options
+    continuations: Continuations = field(init=False)
+    variants: list[Variant] = field(default_factory=list)
+    misses: list[Miss] = field(default_factory=list)
+    refused: BreakRecord | None = None
+    full: bool = False
+
+    def __post_init__(self) -> None:
+        self.continuations = Continuations(self._hook)
+        self.bind = binder(self.function)
+        self.where = Where(self.function.__code__.co_filename, self.function.__code__.co_firstlineno, self.function.__name__)
+        if self.options.seen is not None:
+            self.options.seen.append(self)
+
+    def _hook(self, function: types.FunctionType) -> Callable[[tuple[Any, ...]], Any]:
+        """A resume function, compiled in turn."""
+        inner = Dispatcher(function, self.options)
+        return lambda packed: inner.call((packed,))
+
+    def call(self, args: Sequence[Any]) -> Any:
+        """A call with bound arguments."""
+        for variant in self.variants:
+            if first_failure(variant.capture.guards, args) is None:
+                return variant.run(args)
+        return self.miss(args)
+
+    def miss(self, args: Sequence[Any]) -> Any:
+        """Compile for these arguments and run; the plain function where that is not possible."""
+        if self.refused is not None or self.full or is_capturing():
+            return self._plain(args)
+        variant = self.add(args)
+        return self._plain(args) if variant is None else variant.run(args)
+
+    def add(self, args: Sequence[Any]) -> Variant | None:
+        """The variant for these arguments; None where the function runs under CPython."""
+        with _lock:
+            for variant in self.variants:  # another thread may have been faster
+                if first_failure(variant.capture.guards, args) is None:
+                    return variant
+            if len(self.variants) >= knobs.variant_limit:
+                self._limit(args)
+                return None
+            if self.variants:
+                self.misses.append(Miss(self._culprit(args), self.where))
+                self._say(2, f"recompile {self.where.function} ({self.where}): {self.misses[-1].guard}")
+            return self._compiled(args)
+
+    def _compiled(self, args: Sequence[Any]) -> Variant | None:
+        _state.capturing = True
+        try:
+            made = capture(self.function, args, self.continuations)
+        except Uncapturable as never:
+            self._broken(never.record)
+            self.refused = never.record
+            return None
+        finally:
+            _state.capturing = False
+        if made.break_ is not None:
+            self._broken(made.break_)
+        self._say(3, str(made.graph))
+        variant = Variant(made, self.options.backend)
+        self.variants.append(variant)
+        return variant
+
+    def _broken(self, record: BreakRecord) -> None:
+        if self.options.fullgraph and record.code != "raise":
+            raise refused(record)
+        self._say(1, str(record))
+
+    def _say(self, level: int, text: str) -> None:
+        if knobs.debug >= level:
+            print(text, file=sys.stderr)
+
+    def _culprit(self, args: Sequence[Any]) -> str:
+        guards = self.variants[-1].capture.guards
+        failed = first_failure(guards, args)
+        return "no guard fails any more" if failed is None else guards[failed].expr()
+
+    def _limit(self, args: Sequence[Any]) -> None:
+        self.full = True
+        warnings.warn(
+            f"{self.where.function} ({self.where}) has {len(self.variants)} compiled variants (knob variant_limit); other calls run "
+            f"eagerly. The guard that failed last: {self._culprit(args)}",
+            RuntimeWarning, stacklevel=4,
+        )  # fmt: skip
+
+    def _plain(self, args: Sequence[Any]) -> Any:
+        """Run the function itself on bound arguments."""
+        code = self.function.__code__
+        if origin(code) is not None:
+            return self.function(*args)
+        count, only = code.co_argcount, code.co_kwonlyargcount
+        rest = list(args[count + only :])
+        extra = rest.pop(0) if code.co_flags & 0x04 else ()
+        named = dict(zip(code.co_varnames[count : count + only], args[count : count + only], strict=True))
+        return self.function(*args[:count], *extra, **named, **(rest[0] if rest else {}))
+
+
+def binder(function: types.FunctionType) -> Callable[..., tuple[Any, ...]]:
+    """A function of the same signature (and TypeErrors) that returns the bound arguments, one per name of `parameters`."""
+    code = function.__code__
+    names = parameters(code)
+    count, only = code.co_argcount, code.co_posonlyargcount
+    kinds = list(names[:count])
+    if only:
+        kinds.insert(only, "/")
+    rest = list(names[count + code.co_kwonlyargcount :])
+    if code.co_flags & 0x04:
+        kinds.append("*" + rest.pop(0))
+    elif code.co_kwonlyargcount:
+        kinds.append("*")
+    kinds += names[count : count + code.co_kwonlyargcount]
+    if rest:
+        kinds.append("**" + rest[0])
+    if not all(n.isidentifier() for n in names):  # a comprehension's or resume function's ".0"
+        return lambda *args: args
+    space: dict[str, Any] = {}
+    exec(f"def bind({', '.join(kinds)}): return ({''.join(n + ', ' for n in names)})", space)  # noqa: S102  (names of parameters only)
+    bind: types.FunctionType = space["bind"]
+    bind.__name__, bind.__qualname__ = function.__name__, function.__qualname__
+    bind.__defaults__, bind.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
+    return bind
+
+
+def python_entry(dispatcher: Dispatcher) -> types.FunctionType:
+    """What the user calls where the native entry does not serve: binds, checks guards in Python, dispatches."""
+    function = dispatcher.function
+    bind = dispatcher.bind
+
+    @functools.wraps(function)
+    def entry(*args: Any, **kwargs: Any) -> Any:
+        if bind.__defaults__ is not function.__defaults__:  # type: ignore[attr-defined]
+            bind.__defaults__ = function.__defaults__  # type: ignore[attr-defined]
+        if bind.__kwdefaults__ is not function.__kwdefaults__:  # type: ignore[attr-defined]
+            bind.__kwdefaults__ = function.__kwdefaults__  # type: ignore[attr-defined]
+        return dispatcher.call(bind(*args, **kwargs))
+
+    entry.__fusewire_original__ = function  # type: ignore[attr-defined]
+    entry.__fusewire_dispatcher__ = dispatcher  # type: ignore[attr-defined]
+    return entry  # type: ignore[return-value]
+
+
+__all__ = ["Capture", "Dispatcher", "Options", "binder", "inspect", "python_entry", "weakref"]

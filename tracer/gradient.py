@@ -1,0 +1,165 @@
+"""Gradients of captured graphs: the tape node behind a compiled call, and the graph run again on Tensors under eager's own tape.
+
+The backward graph is built and compiled at its first use. Second and higher derivatives come from the replay, which starts from the
+inputs and so never depends on what the first cut saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import AutogradError
+from ..eager import autograd, executor, tape
+from ..eager.factory import make, make_view, version_of
+from ..eager.tensor import Tensor
+from ..ir.graph import Graph, Value, View
+from ..ir.passes.autodiff import joint
+from ..ir.passes.partition import Partition, partition
+from ..ir.types import TensorType
+from ..runtime import gradmode
+
+#: a graph -> something with ``run(arrays and numbers) -> arrays``
+Build = Callable[[Graph], Any]
+
+
+def replay(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
+    """The graph's outputs on Tensors and numbers, each node an eager op: tape, aliases, write-backs and errors are eager's own."""
+    env: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
+    for node in graph.nodes:
+        args = tuple(env[a] if isinstance(a, Value) else a for a in node.args)
+        made = executor.apply(node.op, args, node.attrs)
+        env.update(zip(node.results, made if isinstance(made, tuple) else (made,), strict=True))
+    views = [o.source is not None and o.view is not None and any(w.target is o.source for w in graph.writes) for o in graph.outputs]
+    with_mode = gradmode.get()
+    gradmode.set(False)
+    try:
+        for w in graph.writes:
+            target = env[w.target] if w.view is None else _window(env[w.target], w.view)
+            executor.write(target, env[w.value])
+    finally:
+        gradmode.set(with_mode)
+    out = []
+    for o, late in zip(graph.outputs, views, strict=True):
+        if o.source is not None and o.view is None:
+            out.append(env[o.source])
+        else:
+            out.append(_window(env[o.source], o.view) if late and o.source is not None and o.view is not None else env[o.value])
+    return out
+
+
+def _window(x: Any, view: View) -> Any:
+    """A Tensor on the memory of `x` through a window counted from the first element of `x`."""
+    array = x._array
+    step = array.itemsize
+    moved = np.lib.stride_tricks.as_strided(array, (view.offset + 1,), (step,))[view.offset :] if view.offset else array
+    strides = tuple(s * step for s in view.strides)
+    return make_view(np.lib.stride_tricks.as_strided(moved, view.shape, strides), x)  # type: ignore[arg-type]
+
+
+@dataclass
+class Training:
+    """A graph whose outputs `outputs` are differentiated with respect to inputs `wrt`: forward now, backward at first use."""
+
+    graph: Graph
+    wrt: tuple[int, ...]
+    outputs: tuple[int, ...]
+    build: Build
+    cut: Partition = field(init=False)
+    forward: Any = field(init=False)
+    _backward: Any = None
+
+    def __post_init__(self) -> None:
+        self.cut = partition(joint(self.graph, self.wrt, self.outputs))
+        self.forward = self.build(self.cut.forward)
+        self.written = [i for i, v in enumerate(self.graph.inputs) if any(w.target is v for w in self.graph.writes)]
+
+    @property
+    def backward(self) -> Any:
+        """The compiled backward graph."""
+        if self._backward is None:
+            self._backward = self.build(self.cut.backward)
+        return self._backward
+
+    def run(self, inputs: Sequence[Any], arrays: Sequence[Any]) -> tuple[list[Any], CompiledNode]:
+        """Outputs (arrays, the graph's own only) and the node for those that are differentiated; the caller attaches it."""
+        kept = list(inputs)
+        for i in self.written:
+            kept[i] = make(arrays[i].copy(), inputs[i].meta.requires_grad)
+        found = self.forward.run(arrays)
+        count = len(self.graph.outputs)
+        return found[:count], CompiledNode(self, kept, found[count:])
+
+
+class CompiledNode(tape.Node):
+    """The tape's record of one call of a compiled graph."""
+
+    __slots__ = ("inputs", "saved", "step", "versions")
+
+    def __init__(self, step: Training, inputs: list[Any], saved: list[Any]) -> None:
+        super().__init__()
+        self.step = step
+        self.inputs: list[Any] | None = inputs
+        self.saved: list[Any] = saved
+        self.versions = [version_of(x) if isinstance(x, Tensor) else 0 for x in inputs]
+
+    def name(self) -> str:
+        return f"Compiled[{self.step.graph.name}]Backward"
+
+    def release(self) -> None:
+        self.inputs, self.saved = None, []
+
+    def apply(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
+        if self.inputs is None:
+            raise AutogradError(
+                f"Trying to backward through the compiled graph {self.step.graph.name} a second time. Saved values are freed when you "
+                "call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through it a second time."
+            )
+        if gradmode.get():
+            return self._again(self.inputs, grads)
+        arrays = [self._unpacked(self.inputs, i) for i in self.step.cut.saved_inputs]
+        tangents = [self._tangent(g, t) for g, t in zip(grads, self.results, strict=True)]
+        made = self.step.backward.run([*arrays, *self.saved, *tangents])
+        out: list[Any] = [None] * len(self.inputs)
+        for i, array in zip(self.step.wrt, made, strict=True):
+            out[i] = make(array)
+        return tuple(out)
+
+    def _unpacked(self, inputs: list[Any], index: int) -> Any:
+        x = inputs[index]
+        if not isinstance(x, Tensor):
+            return x
+        if version_of(x) != self.versions[index]:
+            raise AutogradError(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"[{x.meta.dtype!r} {list(x.meta.shape)}], input %{self.step.graph.inputs[index].name} of {self.name()}, is at version "
+                f"{version_of(x)}; expected version {self.versions[index]} instead. Clone it before the in-place write."
+            )
+        return x._array
+
+    def _tangent(self, g: Any, type: TensorType) -> Any:
+        if g is None:
+            return np.zeros(type.shape, type.dtype.np)  # type: ignore[arg-type]
+        return np.ascontiguousarray(g._array).reshape(type.shape)  # type: ignore[arg-type]
+
+    def _again(self, inputs: list[Any], grads: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Gradients that can themselves be differentiated."""
+        for i in range(len(inputs)):
+            self._unpacked(inputs, i)
+        made = replay(_without_writes(self.step.graph), inputs)
+        pairs = [(made[i], g) for i, g in zip(self.step.outputs, grads, strict=True) if g is not None]
+        wanted = [inputs[i] for i in self.step.wrt]
+        found = autograd.grad(
+            [m for m, _ in pairs], wanted, [g for _, g in pairs], create_graph=True, allow_unused=True
+        )  # fmt: skip
+        out: list[Any] = [None] * len(inputs)
+        for i, g in zip(self.step.wrt, found, strict=True):
+            out[i] = g
+        return tuple(out)
+
+
+def _without_writes(graph: Graph) -> Graph:
+    return Graph(graph.name, graph.inputs, graph.nodes, graph.outputs, (), graph.symbols)

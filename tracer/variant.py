@@ -1,0 +1,137 @@
+"""A capture that can be run: compiled (or interpreted) graph, results as Tensors, gradients. The Python form of the call path.
+
+The native entry does the same from tables; this is its fallback and its oracle.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from ..eager.factory import make, make_view, storage_of
+from ..eager.tensor import Tensor
+from ..ir.graph import Graph
+from ..ir.interpret import interpret
+from .capture import Capture
+from .gradient import Training, replay
+
+
+class Interpreted:
+    """What runs a graph that no back end can build: the graph's own interpreter."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
+        """As `Executable.run`."""
+        outputs, writes = interpret(self.graph, inputs)
+        number = {v: i for i, v in enumerate(self.graph.inputs)}
+        for w, array in zip(self.graph.writes, writes, strict=True):
+            target = inputs[number[w.target]]
+            if w.view is not None:
+                target = _view(target, w.view)
+            target[...] = array
+        out = []
+        for o, array in zip(self.graph.outputs, outputs, strict=True):
+            if o.source is None:
+                out.append(array.copy() if any(array is x or array.base is not None for x in inputs) else array)
+            else:
+                source = inputs[number[o.source]]
+                out.append(source if o.view is None else _view(source, o.view))
+        return out
+
+
+def _view(array: Any, view: Any) -> Any:
+    from ..runtime.executable import window
+
+    return window(array, view.offset, view.shape, view.strides)
+
+
+def build(graph: Graph, backend: str) -> Any:
+    """`graph` compiled, or interpreted where the back end cannot build it (said once a graph, as a warning)."""
+    if backend == "interpret":
+        return Interpreted(graph)
+    from ..pipeline import compile_graph
+
+    try:
+        return compile_graph(graph, backend=backend)
+    except Exception as error:  # a defect or a limit of the back end must not become the user's error
+        warnings.warn(
+            f"the {backend} back end cannot build {graph.name}, its interpreter runs it: {type(error).__name__}: {error}",
+            RuntimeWarning, stacklevel=2,
+        )  # fmt: skip
+        return Interpreted(graph)
+
+
+class Variant:
+    """One capture made runnable. `hits` counts its calls through Python."""
+
+    def __init__(self, captured: Capture, backend: str) -> None:
+        self.capture, self.backend = captured, backend
+        self.hits = 0
+        graph = captured.graph
+        self.number = {v: i for i, v in enumerate(graph.inputs)}
+        self.written = list(dict.fromkeys(self.number[w.target] for w in graph.writes))
+        self.sources = [None if o.source is None else self.number[o.source] for o in graph.outputs]
+        self.training: Training | None = None
+        self.replays = False
+        wanted = [i for i, m in enumerate(captured.metas) if m.requires_grad and not self._is_input(i)]
+        if wanted:
+            self._differentiable(graph, wanted)
+        self.executable = self._executable()
+
+    def _is_input(self, i: int) -> bool:
+        """Whether output `i` is an input itself."""
+        o = self.capture.graph.outputs[i]
+        return o.source is not None and o.view is None
+
+    def _differentiable(self, graph: Graph, wanted: list[int]) -> None:
+        """Choose how gradients are had: a backward graph, or (views and their history) the replay under eager's tape."""
+        if any(graph.outputs[i].source is not None for i in wanted) or self.backend == "eager":
+            self.replays = True
+            return
+        wrt = tuple(i for i, x in enumerate(self._grad_inputs()) if x)
+        self.training = Training(graph, wrt, tuple(wanted), lambda g: build(g, self.backend))
+
+    def _grad_inputs(self) -> list[bool]:
+        """Which graph inputs require grad, by the guards on them."""
+        metas = {g.source: g.meta for g in self.capture.guards if hasattr(g, "meta")}
+        return [s in metas and metas[s].requires_grad for s in self.capture.sources]
+
+    def _executable(self) -> Any:
+        if self.replays or self.backend == "eager":
+            return None
+        if self.training is not None:
+            return self.training.forward
+        trivial = not self.capture.graph.nodes and not self.capture.graph.writes
+        return Interpreted(self.capture.graph) if trivial else build(self.capture.graph, self.backend)
+
+    def run(self, args: Sequence[Any]) -> Any:
+        """The result of a call with these bound arguments, for which the guards hold."""
+        self.hits += 1
+        inputs = [s.load(args) for s in self.capture.sources]
+        outputs = replay(self.capture.graph, inputs) if self.executable is None else self._compiled(inputs)
+        if self.capture.tail is not None:
+            return self.capture.tail(args, outputs)
+        return tuple(outputs) if self.capture.flat else outputs[0]
+
+    def _compiled(self, inputs: list[Any]) -> list[Any]:
+        arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
+        node = None
+        if self.training is not None:
+            found, node = self.training.run(inputs, arrays)
+        else:
+            found = self.executable.run(arrays)
+        for i in self.written:
+            storage_of(inputs[i]).version += 1
+        outputs = [self._output(i, array, inputs) for i, array in enumerate(found)]
+        if node is not None and self.training is not None:
+            node.attach([outputs[i] for i in self.training.outputs], inputs)
+        return outputs
+
+    def _output(self, i: int, array: Any, inputs: list[Any]) -> Any:
+        source = self.sources[i]
+        if source is None:
+            return make(array)
+        return inputs[source] if self._is_input(i) else make_view(array, inputs[source])
