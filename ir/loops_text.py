@@ -64,13 +64,14 @@ def _axes(axes: tuple[Axis, ...]) -> str:
 def _body(body: tuple[Stmt, ...], indent: str) -> list[str]:
     lines: list[str] = []
     for st in body:
-        lines.append(indent + _stmt(st))
+        lines.append(indent + stmt_text(st))
         if isinstance(st, (Loop, Reduce)):
             lines += _body(st.body, indent + "  ")
     return lines
 
 
-def _stmt(st: Stmt) -> str:
+def stmt_text(st: Stmt) -> str:
+    """One statement as its line of the text, without the body of a loop."""
     if isinstance(st, Load):
         return f"{st.dest} = load {st.buffer}[{st.index}]" + (f" if {st.mask}" if st.mask else "")
     if isinstance(st, LoadAt):

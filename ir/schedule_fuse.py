@@ -129,12 +129,13 @@ class Group:
             return [(args[1], index, False), (args[0], (*index[:dim], symbol, *index[dim + 1 :]), False)]
         return [(a, broadcast(index, a.shape), False) for a in args if a is not None]
 
-    def fit(self, node: Node, index: Index) -> Fit | str:
-        """How `node` can be computed at `index` in this kernel, or the reason why it cannot. Changes nothing."""
+    def fit(self, node: Node, index: Index, once: bool = False) -> Fit | str:
+        """How `node` can be computed at `index` in this kernel, or the reason why it cannot. Changes nothing.
+        `once`: each element must be computed exactly once, because it is stored."""
         own = self.axes(index)
         if isinstance(node.op.lowering, ReduceLowering):
             return self._fit_reduce(node, own)
-        if not is_slow(node):
+        if not is_slow(node) and not once:
             return Fit(self.levels)
         work = numel([self.extents[a] for a in own])
         if not _at_most(work, numel(node.results[0].shape)):
@@ -153,7 +154,8 @@ class Group:
         k, before = self._level_of(own)
         level = self.levels[k]
         head, rest = [a for a in level if a in own], [a for a in level if a not in own]
-        if not before <= own or (rest and level[: len(head)] != head):
+        serial = k == 0 and rest and not head and not _at_most(numel([self.extents[a] for a in level]), MAX_SERIAL)
+        if serial or not before <= own or level[: len(head)] != head:
             return "its elements would be computed again for every row of the reader"
         return Fit([*self.levels[:k], head, rest, *self.levels[k + 1 :]] if rest else self.levels)
 
@@ -366,7 +368,7 @@ def _host(fusion: Fusion, node: Node, value: Value, reads: list[Read], units: li
         others = [u for u in units if u is not unit]
         if at is None or at.index is None or len(here) > 1 or _why_not(node, at, here) is not None or _follows(fusion, others, unit):
             continue
-        fitted = unit.fit(node, at.index)
+        fitted = unit.fit(node, at.index, once=True)
         if isinstance(fitted, str):
             continue
         unit.commit(node, at.index, fitted)
@@ -428,12 +430,21 @@ def _beside(fusion: Fusion, node: Node, value: Value, domain: tuple[Size, ...]) 
     for unit in reversed(fusion.units[-16:]):
         if not isinstance(unit, Group) or unit.domain != domain or not operands & unit.touched or not domain:
             continue
-        if set(list(unit.extents)[: len(domain)]) != set(unit.levels[0]) or _follows(fusion, readers, unit):
-            continue
-        index = tuple(unit.axis(a) for a in list(unit.extents)[: len(domain)])
-        if not isinstance(node.op.lowering, ReduceLowering) or not isinstance(unit.fit(node, index), str):
+        axes = list(unit.extents)[: len(domain)]
+        index = tuple(unit.axis(a) for a in axes)
+        if _is_prefix(unit.levels, set(axes)) and not isinstance(unit.fit(node, index), str) and not _follows(fusion, readers, unit):
             return unit
     return None
+
+
+def _is_prefix(levels: Levels, axes: set[str]) -> bool:
+    """Whether `axes` are all the loops down to some depth."""
+    outer: set[str] = set()
+    for level in levels:
+        outer |= set(level)
+        if outer == axes:
+            return True
+    return False
 
 
 def _storage_order(kind: TensorType) -> list[int]:
