@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ... import knobs
 from ..graph import Graph
 from ..verify import verify as check
-from .canonicalise import canonicalise
+from .canonicalise import canonicalise, finalise
 from .cse import cse
 from .dce import dce
 from .fold import fold
@@ -23,6 +23,9 @@ Pass = Callable[[Graph], Graph]
 #: functionalise first: a write that is not needed keeps nothing alive. canonicalise before cse: equal calls then read alike.
 #: fold before cse: folded calls become equal constants. dce last: it sweeps what the others left without a reader.
 DEFAULT: tuple[Pass, ...] = (functionalise, canonicalise, fold, cse, dce)
+
+#: The same for a graph that will not be differentiated any more: `detach` goes too.
+FINAL: tuple[Pass, ...] = (functionalise, finalise, fold, cse, dce)
 
 
 @dataclass(frozen=True, slots=True)

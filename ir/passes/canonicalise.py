@@ -31,28 +31,28 @@ def _exact_zero(x: Any, like: Any, sign: int) -> bool:
     return is_literal(x, -0.0 if sign < 0 else 0.0) or (sign > 0 and is_literal(x, 0))
 
 
-# x * 1 -> x    1 * x -> x
+# x * 1 -> x    1 * x -> x    (1 as a literal or as a tensor of ones; so for the constants below)
 @rule(RULES, "mul")
 def multiply_by_one(m: Match) -> Right:
-    return m[0] if is_literal(m[1], 1) else m[1] if is_literal(m[0], 1) else None
+    return m[0] if is_literal(m.number(1), 1) else m[1] if is_literal(m.number(0), 1) else None
 
 
 # x / 1 -> x
 @rule(RULES, "div")
 def divide_by_one(m: Match) -> Right:
-    return m[0] if is_literal(m[1], 1) and not m.attrs else None
+    return m[0] if is_literal(m.number(1), 1) and not m.attrs else None
 
 
 # x ** 1 -> x
 @rule(RULES, "pow")
 def first_power(m: Match) -> Right:
-    return m[0] if is_literal(m[1], 1) else None
+    return m[0] if is_literal(m.number(1), 1) else None
 
 
 # x - 0 -> x    (not x - (-0.0): for x = -0.0 that is 0.0)
 @rule(RULES, "sub")
 def subtract_zero(m: Match) -> Right:
-    return m[0] if not m.attrs and _exact_zero(m[1], m[0], 1) else None
+    return m[0] if not m.attrs and _exact_zero(m.number(1), m[0], 1) else None
 
 
 # x + (-0.0) -> x    in integers x + 0 -> x    (not x + 0.0: for x = -0.0 that is 0.0)
@@ -60,7 +60,7 @@ def subtract_zero(m: Match) -> Right:
 def add_zero(m: Match) -> Right:
     if m.attrs:
         return None
-    return m[0] if _exact_zero(m[1], m[0], -1) else m[1] if _exact_zero(m[0], m[1], -1) else None
+    return m[0] if _exact_zero(m.number(1), m[0], -1) else m[1] if _exact_zero(m.number(0), m[1], -1) else None
 
 
 # x + (-y) -> x - y    (-x) + y -> y - x

@@ -36,6 +36,16 @@ class Match:
     def __getitem__(self, i: int) -> Any:
         return self.args[i]
 
+    def number(self, i: int) -> Any:
+        """The Python number that operand `i` is, or every element of which it is (`full` and views of it); else None."""
+        x = self.args[i]
+        while isinstance(x, Value):
+            node = self.made_by.get(x)
+            if node is None or not (node.op.name == "full" or node.op.effects.aliases == 0):
+                return None
+            x = node.args[0]
+        return x
+
     def inner(self, i: int, name: str) -> Node | None:
         """The node that made operand `i`, if it is a call of the op `name`."""
         x = self.args[i]

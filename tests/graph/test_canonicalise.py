@@ -26,6 +26,8 @@ from random_graphs import random_graph, same_bits, unchanged
 # name: (inputs, nodes, what is left of them)
 CORPUS: dict[str, tuple[str, str, str]] = {
     "multiply_by_one": ("%x: T", "%0 : T = mul(%x, 1) | %1 : T = mul(1.0, %0)", "%x"),
+    "multiply_by_one of ones": ("%x: f32[2,3]", "%0 : f32[3] = full(1) {dtype=f32, shape=(3,)} | %1 : f32[2,3]@(0,1) = expand(%0) {shape=(2,3)}"
+                                " | %2 : f32[2,3] = mul(%1, %x)", "%x"),
     "divide_by_one": ("%x: f32[2,3]", "%0 : f32[2,3] = div(%x, 1)", "%x"),
     "first_power": ("%x: T", "%0 : T = pow(%x, 1)", "%x"),
     "subtract_zero": ("%x: T", "%0 : T = sub(%x, 0) | %1 : T = sub(%0, 0.0)", "%x"),
@@ -58,6 +60,7 @@ NEAR = {
     "x + 0.0 loses a sign of zero": ("%x: f32[3]", "%0 : f32[3] = add(%x, 0.0)"),
     "x - -0.0 loses a sign of zero": ("%x: f32[3]", "%0 : f32[3] = sub(%x, -0.0)"),
     "x * 1 moves to dense strides": ("%x: f32[2,3]@(7,1)", "%0 : f32[2,3] = mul(%x, 1)"),
+    "ones that broadcast": ("%x: f32[1,3]", "%0 : f32[2,3] = full(1.0) {dtype=f32, shape=(2,3)} | %1 : f32[2,3] = mul(%x, %0)"),
     "not(not x) of numbers is a bool": ("%x: f32[3]", "%0 : bool[3] = logical_not(%x) | %1 : bool[3] = logical_not(%0)"),
     "a float cast to int twice": ("%x: f32[3]", "%0 : f64[3] = cast(%x) {dtype=f64} | %1 : i32[3] = cast(%0) {dtype=i32}"),
     "a narrowing cast rounds": ("%x: f32[3]", "%0 : bf16[3] = cast(%x) {dtype=bf16} | %1 : f32[3] = cast(%0) {dtype=f32}"),

@@ -138,6 +138,28 @@ def test_the_passes_may_run_between() -> None:
     assert len(run(cut.backward).nodes) <= len(cut.backward.nodes)
 
 
+def test_a_backward_graph_is_differentiated_and_cut_like_any_other() -> None:
+    text = LAYERS.replace("f32", "f64").replace("relu", "tanh")
+    rng = np.random.default_rng(1)
+    inputs = [rng.normal(size=s) for s in ((3, 4), (4, 8), (8,), (8, 2))]
+    first = partition(joint(parse_graph(text), [0, 1, 2, 3], [0]))
+    out, _ = interpret(first.forward, inputs)
+    backward = [*(inputs[i] for i in first.saved_inputs), *out[1:], np.ones((3, 2))]
+    every = range(len(first.backward.inputs))
+    second = Derivative(first.backward, backward, every, range(4))
+    second.check()
+    halves_of_second = second.check_halves()
+    assert halves_of_second.backward.symbols == ("n",)
+    third = Derivative(halves_of_second.backward, _inputs_of_backward(second), [0], [0])
+    third.check(1e-4, 1e-4)
+
+
+def _inputs_of_backward(derivative: Derivative) -> list[np.ndarray]:
+    cut = partition(derivative.joint)
+    out, _ = interpret(cut.forward, derivative.inputs)
+    return [*(derivative.inputs[i] for i in cut.saved_inputs), *out[derivative.joint.outputs :], *derivative.tangents]
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_random_graphs_of_all_records(seed: int) -> None:
     graph, inputs = random_graph(seed, calls=10, writes=2)

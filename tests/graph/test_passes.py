@@ -12,7 +12,7 @@ from fusewire.errors import VerifyError
 from fusewire.ir import passes
 from fusewire.ir.graph import Graph
 from fusewire.ir.interpret import interpret
-from fusewire.ir.passes import DEFAULT, Step, run
+from fusewire.ir.passes import DEFAULT, FINAL, Step, run
 from fusewire.ir.text import parse_graph
 from fusewire.ir.verify import verify
 
@@ -89,5 +89,6 @@ def test_random_graphs_mean_the_same_after_all(seed: int) -> None:
     graph, inputs = random_graph(seed, calls=12, writes=2)
     verify(run(graph))
     assert unchanged(run, interpret, graph, inputs)
+    assert unchanged(lambda g: run(g, FINAL), interpret, graph, inputs)
     again = run(graph)
     assert len(run(again).nodes) == len(again.nodes)
