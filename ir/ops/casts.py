@@ -39,6 +39,8 @@ def _cast_samples(rng: np.random.Generator) -> Iterator[Sample]:
     half = {"dtype": dtypes.bfloat16}
     yield Sample((np.array([1.00390625, 1.01171875, 3e38, np.inf, np.nan, -0.0], np.float32),), half, note="ties, overflow")
     for sample in unary_samples("f")(rng):
+        if sample.note == "special":  # no integral dtype holds them
+            continue
         yield Sample(sample.operands, {"dtype": dtypes.float32 if sample.operands[0].dtype != np.float32 else dtypes.int32})
 
 

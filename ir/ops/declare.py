@@ -68,6 +68,8 @@ def unary_samples(kinds: Kinds, span: tuple[float, float] = (-3, 3), **attrs: An
         yield Sample((floats(rng, (6, 5), main, span)[::2, 1::3],), attrs, note="strided")
         yield Sample((np.broadcast_to(floats(rng, (4,), main, span), (3, 4)),), attrs, note="expanded")
         yield Sample((floats(rng, (1, 37), main, span),), attrs, note="odd")
+        for dtype in dtypes.FLOATING[2:] if "f" in kinds else ():
+            yield Sample((np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.2e-38, -1.2e-38], dtype.np),), attrs, note="special")
 
     return sample
 

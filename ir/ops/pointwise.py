@@ -278,10 +278,11 @@ sigmoid = _math(
     "sigmoid", lambda x: 1 / (1 + np.exp(np.negative(x))), lambda s, x: s.div(s.const(1), s.add(s.const(1), s.exp(s.neg(x)))),
     lambda g, need, out, x: (mul(g, mul(out, sub(1, out))),), (-6, 6),
 )  # fmt: skip
-#: x * sigmoid(x).
-silu = _math(
-    "silu", lambda x: x / (1 + np.exp(np.negative(x))), lambda s, x: s.div(x, s.add(s.const(1), s.exp(s.neg(x)))),
-    lambda g, need, out, x: (mul(g, add(sigmoid(x), mul(out, sub(1, sigmoid(x))))),), (-6, 6),
+#: x * sigmoid(x); floating only.
+silu = pointwise(
+    "silu", ("silu(Tensor input)",), lambda x: x / (1 + np.exp(np.negative(x))), lambda s, x: s.div(x, s.add(s.const(1), s.exp(s.neg(x)))),
+    lambda g, need, out, x: (mul(g, add(sigmoid(x), mul(out, sub(1, sigmoid(x))))),), unary_samples("f", (-6, 6)),
+    kinds="f", tolerance=CLOSE,
 )  # fmt: skip
 #: 1 / x.
 reciprocal = _math(

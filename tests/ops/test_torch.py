@@ -1,0 +1,127 @@
+"""Every record against PyTorch: values, dtypes, and strides where both libraries have one rule. Skipped without torch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from fusewire.ir import dtypes
+from fusewire.ir.op import Op
+
+torch = pytest.importorskip("torch")
+sys.path.insert(0, str(Path(__file__).parent))
+from op_cases import ALL, Toy, call, close, error_samples, samples  # noqa: E402
+
+F = torch.nn.functional
+
+
+def to_torch(x: Any) -> Any:
+    """A torch tensor with the strides of an ndarray; other operands as they are."""
+    if not isinstance(x, np.ndarray):
+        return x
+    bits = x.view(np.uint16) if x.dtype == ml_dtypes.bfloat16 else x
+    reach = 1 + sum((n - 1) * s for n, s in zip(x.shape, x.strides, strict=True)) // x.itemsize if x.size else 0
+    flat = np.lib.stride_tricks.as_strided(bits, (reach,), (x.itemsize,)).copy() if x.size else np.empty(0, bits.dtype)
+    base = torch.from_numpy(flat)
+    base = base.view(torch.bfloat16) if x.dtype == ml_dtypes.bfloat16 else base
+    return base.as_strided(x.shape, [s // x.itemsize for s in x.strides]) if x.size else base.reshape(x.shape)
+
+
+def to_numpy(t: Any) -> np.ndarray:
+    if t.dtype is torch.bfloat16:
+        return t.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return t.numpy()
+
+
+def torch_dtype(d: Any) -> Any:
+    return d if not isinstance(d, dtypes.DType) else getattr(torch, d.name)
+
+
+def dims(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A reduction; torch takes an empty `dim` for all dimensions, and some of its functions only one."""
+
+    def run(x: Any, dim: tuple[int, ...] = (), keepdim: bool = False, **kw: Any) -> Any:
+        if not dim:
+            return fn(x.unsqueeze(-1), x.ndim, **kw) if kw.pop("by_one", True) else None
+        for d in sorted(dim, reverse=True):
+            x = fn(x, d, keepdim=keepdim, **kw)
+        return x
+
+    return run
+
+
+def several(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A reduction over a tuple of dimensions."""
+    return lambda x, dim, keepdim=False, **kw: fn(x, dim, keepdim=keepdim, **kw) if dim else fn(x.unsqueeze(-1), (x.ndim,), **kw)
+
+
+def loss(x: Any, t: Any, **kw: Any) -> Any:
+    return F.cross_entropy(x, t, **kw)
+
+
+SPECIAL: dict[str, Callable[..., Any]] = {
+    "cast": lambda x, dtype: x.to(dtype), "contiguous": lambda x: x.clone(memory_format=torch.contiguous_format),
+    "view": lambda x, shape: x.view(shape), "permute": lambda x, dims: x.permute(dims), "expand": lambda x, shape: x.expand(shape),
+    "slice": lambda x, dim, start, stop, step: x[(slice(None),) * dim + (slice(start, stop, step),)],
+    "cat": lambda *xs, dim: torch.cat(xs, dim), "gelu": F.gelu, "silu": F.silu, "layer_norm": lambda x, w, b, **kw:
+    F.layer_norm(x, kw["normalized_shape"], w, b, kw.get("eps", 1e-5)), "cross_entropy": loss,
+    "as_strided": lambda x, shape, strides, offset: x.as_strided(shape, strides, offset),
+    "as_strided_scatter": lambda x, y, shape, strides, offset: torch.as_strided_scatter(x, y, shape, strides, offset),
+    "gather": lambda x, i, dim: torch.gather(x, dim, i), "scatter_add": lambda x, i, s, dim: torch.scatter_add(x, dim, i, s),
+    "full": lambda v, shape, dtype: torch.full(shape, v, dtype=dtype), "sum_to": lambda x, shape: x.sum_to_size(shape),
+    "arange": lambda start, step, length, dtype: torch.arange(start, start + step * max(length - 0.5, 0), step, dtype=dtype),
+    "sum": several(torch.sum), "mean": several(torch.mean), "amax": several(torch.amax), "amin": several(torch.amin),
+    "var": several(torch.var), "any": several(torch.any), "all": several(torch.all), "prod": dims(torch.prod),
+    "softmax": lambda x, dim: torch.softmax(x, dim), "log_softmax": lambda x, dim: torch.log_softmax(x, dim),
+    "detach": lambda x: x.detach(), "clone": lambda x: x.clone(),
+}  # fmt: skip
+#: PyTorch's function takes no number where ours does.
+TENSORS_ONLY = ("logical_and", "logical_or", "maximum", "minimum")
+#: Own streams of random numbers, and ops of ours alone.
+NO_ORACLE = ("rand", "randn", "philox_rand", "philox_randn", "dropout", "rng_advance", "size_of")
+oracle = [op for op in ALL if op.name not in NO_ORACLE]
+LOOSE = {"f16": (2e-3, 1e-3), "bf16": (1.6e-2, 1e-2), "f32": (1e-5, 1e-6), "f64": (1e-12, 1e-12)}
+#: We do what PyTorch documents; it does not: casts of numbers that do not fit are undefined, uint8 keeps its dtype in any/all.
+DEVIATES = {"any": "u8", "all": "u8"}
+
+
+def reference(op: Op, sample: Any) -> Any:
+    fn = SPECIAL.get(op.name) or getattr(torch, op.name)
+    operands = [to_torch(x) for x in sample.operands]
+    if op.name in TENSORS_ONLY or (operands and not torch.is_tensor(operands[0]) and op.name not in (*SPECIAL, "pow", "remainder")):
+        operands = [torch.tensor(x) if not torch.is_tensor(x) else x for x in operands]
+    return fn(*operands, **{k: torch_dtype(v) for k, v in sample.attrs.items()})
+
+
+def skipped(op: Op, sample: Any) -> bool:
+    arrays = [x for x in sample.operands if isinstance(x, np.ndarray)]
+    return DEVIATES.get(op.name) is not None and any(a.dtype == np.uint8 for a in arrays)
+
+
+@pytest.mark.filterwarnings("ignore:var.*degrees of freedom")
+@pytest.mark.parametrize("op", oracle, ids=[op.name for op in oracle])
+def test_values_dtypes_and_strides(op: Op) -> None:
+    for sample in samples(op):
+        if skipped(op, sample):
+            continue
+        want = reference(op, sample)
+        (got,) = call(op, Toy, sample)
+        assert str(want.dtype) == f"torch.{got.dtype.name}", sample
+        assert tuple(want.shape) == got.shape, sample
+        close(got.array, to_numpy(want.resolve_neg()), LOOSE if got.dtype.is_floating_point else {})
+        if got.array.size and sample.note not in ("orders disagree", "expanded") and 1 not in got.shape:
+            assert tuple(want.stride()) == got.type.strides, sample
+
+
+@pytest.mark.parametrize("op", oracle, ids=[op.name for op in oracle])
+def test_errors(op: Op) -> None:
+    for sample in error_samples(op):
+        if op.name == "slice" or (op.name in ("gather", "scatter_add") and sample.raises.__name__ == "DTypeError"):
+            continue  # Python clips the bounds of a slice; PyTorch takes int32 positions too
+        with pytest.raises(Exception):  # noqa: B017
+            reference(op, sample)
