@@ -14,7 +14,7 @@ from typing import Any
 from . import sizes
 from .graph import Builder, Graph, Node, Value, WriteBack, rewrite
 from .loops import Kernel, Load, LoadAt, Store
-from .op import Decompose, Gemm
+from .op import Decompose, Extern, Gemm
 from .plan import (
     BufferView, ExternStep, FromArena, FromInput, FromOutput, GemmStep, KernelStep, Place, PlanBuffer, PlanOutput, PlanWrite,
     Refusal, ScalarInput, Step, SymbolSource,
@@ -84,6 +84,7 @@ class _Scheduler:
     homes: dict[Value, Target] = field(default_factory=dict)
     extra: dict[Value, list[Target]] = field(default_factory=dict)
     direct: set[WriteBack] = field(default_factory=set)
+    saved: dict[Value, Target] = field(default_factory=dict)
     kernels: int = 0
 
     @property
@@ -142,23 +143,30 @@ class _Scheduler:
         return tuple(out)
 
     def _place_writes(self) -> None:
-        """Let a kernel write straight into an input where nothing can read the old contents afterwards."""
+        """Let a kernel write straight into an input where nothing can read the old contents, or raise, afterwards."""
+        raising = {u for u in self.fusion.units if may_raise(u)}
         for write in self.graph.writes:
             unit = self.fusion.host.get(write.value) or self._copy_unit(write.value)
             alone = sum(w.target is write.target for w in self.graph.writes) == 1
-            readers = {r.unit for r in self.fusion.reads.get(write.target, [])} - {unit}
-            if not alone or not isinstance(unit, Group) or self._reaches(unit, readers):
-                continue
-            target = self._write_target(write)
-            trial = self._emit(unit, {write.value: target})
-            if not reads_after_write(trial, target.buffer):
-                self.direct.add(write)
+            readers = ({r.unit for r in self.fusion.reads.get(write.target, [])} | raising) - {unit}
+            if alone and isinstance(unit, Group) and not self._reaches(unit, readers) and self._write_directly(write, unit):
                 for reader in readers:
                     self.fusion.after.setdefault(reader, set()).add(unit)
-                if write.value in self.homes or self._others_read(write.value, unit):
-                    self.extra.setdefault(write.value, []).append(target)
-                else:
-                    self.homes[write.value] = target
+            elif any(w.target is write.value for w in self.graph.writes):
+                self.saved[write.value] = self._buffer(f"old_{write.value.name}", layout(write.value, True), UNPLACED)
+
+    def _write_directly(self, write: WriteBack, unit: Group) -> bool:
+        """Make `unit` store into the input itself; False (and nothing done) where it might read what it has overwritten."""
+        target = self._write_target(write)
+        trial = self._emit(unit, {write.value: target})
+        if trial.errors or reads_after_write(trial, target.buffer):
+            return False
+        self.direct.add(write)
+        if write.value in self.homes or self._others_read(write.value, unit):
+            self.extra.setdefault(write.value, []).append(target)
+        else:
+            self.homes[write.value] = target
+        return True
 
     def _others_read(self, value: Value, unit: Unit) -> bool:
         return any(r.unit is not unit for r in self.fusion.reads.get(value, []))
@@ -211,20 +219,20 @@ class _Scheduler:
 
     def _steps(self, unit: Unit) -> list[Step]:
         if isinstance(unit, Group):
-            return [self._kernel_step(self._emit(unit, {}))]
+            return [self._kernel_step(self._emit(unit, {}))] if any(self._targets(v) for v in unit.stores) else []
         node = unit.node
         step = self._gemm(node) if isinstance(node.op.lowering, Gemm) else self._extern(node)
         return [step, *(self._copy(r, target) for r in node.results for target in self.extra.get(r, []))]
 
     def _targets(self, value: Value) -> list[Target]:
-        own = [] if value in self.graph.inputs else [self.home(value)]
+        own = [self.saved[value]] if value in self.saved else [] if value in self.graph.inputs else [self.home(value)]
         return own + self.extra.get(value, [])
 
     def _emit(self, group: Group, trial: dict[Value, Target]) -> Kernel:
         """The group's kernel: emitted once to see what two loops share, again to see which of that pays, then for good."""
         targets = {v: [trial[v]] if v in trial else [layout_only(v)] if trial else self._targets(v) for v in group.stores}
         home = self.home if not trial else lambda v: self.homes.get(v) or layout_only(v)
-        name = f"k{self.kernels}_" + "_".join(dict.fromkeys(n.op.name for n in reversed(group.nodes[:3]))) if group.nodes else "copy"
+        name = f"k{self.kernels}_" + ("_".join(dict.fromkeys(n.op.name for n in reversed(group.nodes[:3]))) or "copy")
         keep: frozenset[Any] = frozenset()
         for turn in range(2):
             emitter = Emitter(group, self.fusion.producers, home, targets, keep)
@@ -249,7 +257,7 @@ class _Scheduler:
         at = tuple(0 if n == 1 else group.axis(a) for a, n in zip(group.levels[0], shape, strict=True))
         group.levels = [[a for a, n in zip(group.levels[0], shape, strict=True) if n != 1]]
         group.stores[value] = at
-        kernel = Emitter(group, {}, self.home, {value: [target]}).kernel(f"k{self.kernels}_copy")
+        kernel = Emitter(group, {}, lambda v: self.saved.get(v) or self.home(v), {value: [target]}).kernel(f"k{self.kernels}_copy")
         return self._kernel_step(collapse(kernel))
 
     def _view(self, node: Node, value: Value) -> BufferView:
@@ -285,6 +293,12 @@ class _Scheduler:
             else:
                 args.append(a)
         return ExternStep(node.op, tuple(args), node.attrs, tuple(self._result(r) for r in node.results))
+
+
+def may_raise(unit: Unit) -> bool:
+    """Whether running the unit may end in an error because of values."""
+    nodes = unit.nodes if isinstance(unit, Group) else [unit.node]
+    return any(n.op.effects.raises or isinstance(n.op.lowering, Extern) for n in nodes)
 
 
 def layout_only(value: Value) -> Target:
