@@ -38,7 +38,8 @@ def _style(array: np.ndarray[Any, Any]) -> dict[str, Any]:
         whole = finite.size == 0 or bool((finite == np.ceil(finite)).all())
         wide = finite.size and (finite.max() / finite.min() > 1000 or finite.max() > 1e8 or finite.min() < 1e-4)
         number = _scientific if wide and not (whole and finite.max() < 1e8) else _whole if whole else _fixed
-        width = max((len(number(v)) for v in array.ravel()[:: max(1, array.size // 1000)]), default=0)
+        counted = array[np.isfinite(array) & (array != 0)]
+        width = max((len(number(v)) for v in counted[:: max(1, counted.size // 1000)]), default=0)
         style["formatter"] = {"float_kind": lambda v: number(v).rjust(width if array.ndim else 0)}
     elif array.dtype.kind == "b":
         width = 5 if array.ndim and not array.all() else 0

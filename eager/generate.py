@@ -256,9 +256,11 @@ def _operators() -> Iterator[list[str]]:
 
 
 def _operator(name: str, call: str, ignore: str = "") -> list[str]:
+    absent = ["        if other is None:", "            return NotImplemented"] if ignore else []
     return [
         "    @pure",
         f"    def {name}(self, other: Any) -> Tensor:{ignore}",
+        *absent,
         "        try:",
         f"            return {call}  # type: ignore[no-any-return]",
         "        except NotOperand:",

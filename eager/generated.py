@@ -1289,6 +1289,8 @@ class TensorOps:
 
     @pure
     def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
+        if other is None:
+            return NotImplemented
         try:
             return apply(_eq, (self, other), _NONE)  # type: ignore[no-any-return]
         except NotOperand:
@@ -1296,6 +1298,8 @@ class TensorOps:
 
     @pure
     def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
+        if other is None:
+            return NotImplemented
         try:
             return apply(_ne, (self, other), _NONE)  # type: ignore[no-any-return]
         except NotOperand:

@@ -22,7 +22,8 @@ def inplace(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     if tracked:
         check_writable(target)
         if any([getattr(x, "requires_grad", False) for x in operands]):
-            operands = (_before(target), *operands[1:])
+            before = _before(target)
+            operands = tuple([before if x is target else x for x in operands])
     out = executor.apply(op, operands, attrs)
     return store(target, out)
 
@@ -149,12 +150,15 @@ def _rebase_view(view: Any, root: Any, out: Any) -> None:
 def refresh_view(x: Any) -> None:
     """Record a view again whose memory was written to since: its history is a window of what the base is now."""
     node = x._node
-    base = node.base
-    if isinstance(base._node, tape.OpNode) and base._node.base is not None and base._node.version != storage_of(base).version:
-        refresh_view(base)
-    again = executor.apply(node.op, (base,), node.attrs)
+    was = gradmode.get()
+    gradmode.set(True)
+    try:
+        again = executor.apply(node.op, (node.base,), node.attrs)  # recording asks for the base's edge, which refreshes the base
+    finally:
+        gradmode.set(was)
     x._node = again._node
-    x.meta = x.meta.with_grad(again.meta.requires_grad)
+    if x.meta.requires_grad is not again.meta.requires_grad:
+        x.meta = x.meta.with_grad(again.meta.requires_grad)
 
 
 class WindowWrite(tape.Node):

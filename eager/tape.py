@@ -196,7 +196,13 @@ def edge_of(x: Any) -> Edge:
     meta = getattr(x, "meta", None)
     if meta is None or not meta.requires_grad:
         return None
-    return x._node if x._node is not None else x
+    node = x._node
+    if type(node) is OpNode and node.base is not None and node.version != version_of(node.base):
+        from .inplace import refresh_view
+
+        refresh_view(x)
+        node = x._node
+    return node if node is not None else x if x.meta.requires_grad else None
 
 
 def record(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], results: tuple[Tensor, ...]) -> None:
