@@ -53,6 +53,8 @@ class Attributes:
         if isinstance(obj, SYMBOLIC):
             obj = concrete(obj)
         cls = type(obj)
+        if cls is Namespace:
+            return self._of_namespace(obj, name)
         if cls is types.ModuleType or isinstance(obj, types.ModuleType):
             return self._of_module(obj, name)
         if isinstance(obj, type):
@@ -178,6 +180,18 @@ class Attributes:
         if isinstance(obj, type):
             raise Break("object", f"vars({obj.__name__})")
         return self.session.native(vars, obj)
+
+    def _of_namespace(self, obj: Namespace, name: str) -> Any:
+        method = find(Namespace, name)
+        if not isinstance(method, types.FunctionType):
+            raise Break("object", f"vars(...).{name}")
+        return types.MethodType(method, obj)
+
+    def in_instance(self, obj: Any, name: str) -> Any:
+        """``vars(obj)[name]``; NULL where there is none."""
+        if isinstance(obj, types.ModuleType):
+            return self._of_module(obj, name) if name in vars(obj) else NULL
+        return self._in_instance(obj, name)
 
     def _of_builtin(self, obj: Any, cls: type, name: str) -> Any:
         source = self.session.outside.source_of(obj)
@@ -359,12 +373,20 @@ class Attributes:
 
 
 class Namespace:
-    """``vars(obj)`` of an object or module from outside: reads and stores go through the object."""
+    """``vars(obj)`` of an object or module from outside: reads and stores go through the object.
+
+    The bodies of its methods are in `natives`, which models calls of them."""
 
     __slots__ = ("owner",)
 
     def __init__(self, owner: Any) -> None:
         self.owner = owner
+
+    def get(self, key: str, default: Any = None) -> Any: ...
+
+    def pop(self, key: str, *default: Any) -> Any: ...
+
+    def setdefault(self, key: str, default: Any = None) -> Any: ...
 
 
 def _dict_of(obj: Any) -> Any:

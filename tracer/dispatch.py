@@ -52,7 +52,7 @@ class Miss:
     where: Where
 
 
-@dataclass
+@dataclass(eq=False)
 class Dispatcher:
     """The variants of one function. `misses` are the calls after the first that had to compile again."""
 
@@ -70,6 +70,14 @@ class Dispatcher:
         self.where = Where(self.function.__code__.co_filename, self.function.__code__.co_firstlineno, self.function.__name__)
         if self.options.seen is not None:
             self.options.seen.append(self)
+
+    def forget(self) -> None:
+        """Drop all variants."""
+        with _lock:
+            self.variants.clear()
+            self.misses.clear()
+            self.refused, self.full = None, False
+            self.continuations = Continuations(self._hook)
 
     def _hook(self, function: types.FunctionType) -> Callable[[tuple[Any, ...]], Any]:
         """A resume function, compiled in turn."""

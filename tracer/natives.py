@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..eager.tensor import Tensor
 from ..runtime import gradmode
+from . import subscripts
 from .attributes import Namespace, find
 from .breaks import Break, UserRaise, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
@@ -438,6 +439,33 @@ def _super_class(s: Session, cls: type, *args: Any) -> Any:
     return _super(s, *args)
 
 
+# -- vars(obj) of an object from outside -----------------------------------------------------------------------------------
+
+
+@models(Namespace.get)
+def _namespace_get(s: Session, names: Namespace, key: str, default: Any = None) -> Any:
+    value = s.attributes.in_instance(names.owner, key)
+    return default if value is NULL else value
+
+
+@models(Namespace.pop)
+def _namespace_pop(s: Session, names: Namespace, key: str, *default: Any) -> Any:
+    value = s.attributes.in_instance(names.owner, key)
+    if value is NULL and default:
+        return default[0]
+    subscripts.store(s, names, key, NULL)
+    return value
+
+
+@models(Namespace.setdefault)
+def _namespace_setdefault(s: Session, names: Namespace, key: str, default: Any = None) -> Any:
+    value = s.attributes.in_instance(names.owner, key)
+    if value is NULL:
+        subscripts.store(s, names, key, default)
+        return default
+    return value
+
+
 # -- operator module, state of the library ----------------------------------------------------------------------------------
 
 
@@ -455,8 +483,6 @@ _operator_module()
 
 @models(operator.getitem)
 def _getitem(s: Session, obj: Any, key: Any) -> Any:
-    from . import subscripts
-
     return subscripts.load(s, obj, key)
 
 

@@ -256,7 +256,7 @@ class Operators:
     def contains(self, x: Any, container: Any) -> bool:
         """``x in container``."""
         if isinstance(container, Namespace):
-            return self.session.attributes._in_instance(container.owner, concrete(x)) is not NULL
+            return self.session.attributes.in_instance(container.owner, concrete(x)) is not NULL
         if isinstance(container, Tensor):
             raise Break("tensor-to-python", "membership in a tensor")
         if is_native(container):

@@ -22,7 +22,7 @@ def _python(obj: Any, name: str) -> bool:
 def load(session: Session, obj: Any, key: Any) -> Any:
     """``obj[key]``."""
     if isinstance(obj, Namespace):
-        value = session.attributes._in_instance(obj.owner, key)
+        value = session.attributes.in_instance(obj.owner, key)
         if value is NULL:
             session.throw(KeyError(key))
         return value
@@ -86,6 +86,6 @@ def _store_namespace(session: Session, obj: Namespace, key: Any, value: Any) -> 
     if isinstance(obj.owner, types.ModuleType):
         session.effects.set_global(vars(obj.owner), key, value)
         return
-    if value is NULL and session.attributes._in_instance(obj.owner, key) is NULL:
+    if value is NULL and session.attributes.in_instance(obj.owner, key) is NULL:
         session.throw(KeyError(key))
     session.effects.set_attr(obj.owner, key, value)

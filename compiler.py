@@ -1,0 +1,294 @@
+"""``@compile``, ``explain`` and the switches around them. Capture is in `tracer`, code generation behind `pipeline`.
+
+    @fusewire.compile            a function, also a method inside of its class
+    fusewire.compile(model)      a Module: a twin that shares the model's state
+"""
+
+from __future__ import annotations
+
+import types
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from . import knobs
+from .ir.plan import Refusal
+from .nn.module import Module
+from .runtime.guard import Guard
+from .tracer.breaks import BreakRecord
+from .tracer.capture import Capture
+from .tracer.dispatch import Dispatcher, Options, is_capturing, python_entry
+from .tracer.natives import SPECIAL
+
+F = TypeVar("F", bound=Callable[..., Any])
+_ORIGINAL, _DISPATCHER = "__fusewire_original__", "__fusewire_dispatcher__"
+_dispatchers: weakref.WeakSet[Dispatcher] = weakref.WeakSet()
+_twins: weakref.WeakKeyDictionary[type, tuple[type, Options]] = weakref.WeakKeyDictionary()
+BACKENDS = ("cpu", "reference", "interpret", "eager")
+
+
+@overload
+def compile(fn: F, /, *, fullgraph: bool = ..., dynamic: bool | None = ..., mode: str | None = ..., backend: str = ...) -> F: ...  # noqa: A001
+
+
+@overload
+def compile(*, fullgraph: bool = ..., dynamic: bool | None = ..., mode: str | None = ..., backend: str = ...) -> Callable[[F], F]: ...  # noqa: A001
+
+
+def compile(  # noqa: A001  (PyTorch's name)
+    fn: Any = None, /, *, fullgraph: bool = False, dynamic: bool | None = None, mode: str | None = None, backend: str = "cpu"
+) -> Any:
+    """A compiled form of a function, method or Module that behaves as the original does, on every call.
+
+    `fullgraph`: GraphBreakError in place of a graph break. `dynamic`, `mode`: accepted; sizes are constants so far. `backend`: "cpu",
+    "reference" (kernels in NumPy), "interpret" (the graph in NumPy) or "eager" (the graph as eager ops).
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"no back end {backend!r}; there are {', '.join(BACKENDS)}")
+    options = Options(fullgraph, dynamic, mode, backend)
+    if fn is None:
+        return lambda f: _compiled(f, options)
+    return _compiled(fn, options)
+
+
+def _compiled(fn: Any, options: Options) -> Any:
+    if isinstance(fn, Module):
+        return _twin(fn, options)
+    if isinstance(fn, types.MethodType):
+        return types.MethodType(_compiled(fn.__func__, options), fn.__self__)
+    if isinstance(fn, (staticmethod, classmethod)):
+        return type(fn)(_compiled(fn.__func__, options))
+    if isinstance(fn, types.FunctionType):
+        return _entry(getattr(fn, _ORIGINAL, fn), options)
+    if isinstance(fn, type) or not callable(fn):
+        raise TypeError(f"compile takes a function, a method or a Module, not {fn!r}")
+    return fn  # a built-in function or another object with a call of its own: nothing to capture
+
+
+def _entry(function: types.FunctionType, options: Options) -> Any:
+    dispatcher = Dispatcher(function, options)
+    _dispatchers.add(dispatcher)
+    return python_entry(dispatcher)
+
+
+# -- modules -------------------------------------------------------------------------------------------------------------
+
+
+def _twin(module: Module, options: Options) -> Module:
+    """An object of a subclass of the module's class, of the same name, whose call is compiled and whose state is the module's."""
+    cls = type(module)
+    cls = _twins[cls][0] if cls in _twins else cls
+    call = _entry(_plain_function(cls.__call__), options)
+    names = {"__call__": call, "__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__,
+             "__reduce_ex__": _reduce_twin}  # fmt: skip
+    sub = type(cls)(cls.__name__, (cls,), names)
+    _twins[sub] = cls, options
+    made: Module = object.__new__(sub)
+    object.__setattr__(made, "__dict__", vars(module))
+    return made
+
+
+def _plain_function(call: Any) -> types.FunctionType:
+    found = getattr(call, _ORIGINAL, call)
+    if not isinstance(found, types.FunctionType):
+        raise TypeError(f"__call__ of a Module must be a Python function to be compiled, not {call!r}")
+    return found
+
+
+def _reduce_twin(self: Module, protocol: Any) -> tuple[Any, ...]:
+    """Pickles and copies as "the plain class, compiled again with these options"."""
+    cls, options = _twins[type(self)]
+    return _remake_twin, (cls, options), dict(vars(self))
+
+
+def _remake_twin(cls: type[Module], options: Options) -> Module:
+    return _twin(cls.__new__(cls), options)
+
+
+# -- the namespace fusewire.compiler ---------------------------------------------------------------------------------------
+
+
+def disable(fn: F) -> F:
+    """Mark a function: it always runs under CPython, and a compiled caller breaks its graph there."""
+    fn.__fusewire_disabled__ = True  # type: ignore[attr-defined]
+    return fn
+
+
+def is_compiling() -> bool:
+    """True inside of a function that is being captured, False in eager code."""
+    return is_capturing()
+
+
+SPECIAL[is_compiling] = lambda session: True
+
+
+def reset() -> None:
+    """Forget all compiled variants of all functions; the next calls compile again."""
+    for dispatcher in list(_dispatchers):
+        dispatcher.forget()
+
+
+def variants_of(fn: Any) -> tuple[Capture, ...]:
+    """The captures of a compiled function, in the order they were made."""
+    return tuple(v.capture for v in dispatcher_of(fn).variants)
+
+
+def dispatcher_of(fn: Any) -> Dispatcher:
+    """What stands behind a compiled function or Module."""
+    fn = type(fn).__call__ if isinstance(fn, Module) else getattr(fn, "__func__", fn)
+    found = getattr(fn, _DISPATCHER, None)
+    if found is None:
+        raise TypeError(f"{fn!r} is not compiled")
+    return found  # type: ignore[no-any-return]
+
+
+# -- explain ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Part:
+    """One captured region: the function itself, or what follows a graph break."""
+
+    name: str
+    capture: Capture
+    kernels: int | None
+    refusals: tuple[Refusal, ...]
+    executable: Any
+    training: Any
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one call of a function compiled to. ``str(report)`` is for reading."""
+
+    parts: tuple[Part, ...]
+    refused: tuple[BreakRecord, ...]
+    recompiles: tuple[str, ...]
+    result: Any
+
+    @property
+    def graphs(self) -> tuple[Any, ...]:
+        return tuple(p.capture.graph for p in self.parts)
+
+    @property
+    def breaks(self) -> tuple[BreakRecord, ...]:
+        return tuple(p.capture.break_ for p in self.parts if p.capture.break_ is not None) + self.refused
+
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        return tuple(g for p in self.parts for g in p.capture.guards)
+
+    @property
+    def kernels(self) -> int:
+        """Kernels that the call ran, over all parts."""
+        return sum(p.kernels or 0 for p in self.parts)
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.parts)} graph(s), {self.kernels} kernel(s), {len(self.breaks)} graph break(s), {len(self.guards)} guard(s)"]
+        for i, part in enumerate(self.parts):
+            lines += ["", f"-- part {i}: {part.name} " + "-" * 40, str(part.capture.graph).rstrip()]
+            lines += ["guards:", *(f"  {g.expr()}" for g in part.capture.guards)]
+            if part.refusals:
+                lines += ["not fused:", *(f"  {r.producer} -> {r.consumer}: {r.reason}" for r in part.refusals)]
+            if part.capture.tail is not None:
+                lines += ["tail:", *(f"  {line}" for line in part.capture.tail.source.splitlines())]  # type: ignore[attr-defined]
+            if part.capture.break_ is not None:
+                lines += [str(part.capture.break_)]
+        lines += [str(record) for record in self.refused]
+        lines += ["recompiles:", *(f"  {r}" for r in self.recompiles)] if self.recompiles else []
+        return "\n".join(lines)
+
+
+def explain(fn: Callable[..., Any], **options: Any) -> Callable[..., Report]:
+    """``explain(fn)(*args)`` calls `fn` once, freshly compiled, and reports graphs, kernels, guards, breaks, and what was not fused."""
+
+    def run(*args: Any, **kwargs: Any) -> Report:
+        seen: list[Dispatcher] = []
+        chosen = Options(**{"backend": _backend_of(fn), **options, "seen": seen})
+        result = _compiled(fn, chosen)(*args, **kwargs)
+        parts = [_part(d, v) for d in seen for v in d.variants]
+        refused = tuple(d.refused for d in seen if d.refused is not None)
+        return Report(tuple(parts), refused, tuple(m.guard for d in seen for m in d.misses), result)
+
+    return run
+
+
+def _backend_of(fn: Any) -> str:
+    try:
+        return dispatcher_of(fn).options.backend
+    except TypeError:
+        return "cpu"
+
+
+def _part(dispatcher: Dispatcher, variant: Any) -> Part:
+    executable = variant.executable
+    count = getattr(executable, "kernel_count", None)
+    refusals = tuple(getattr(executable, "refusals", ()))
+    return Part(str(dispatcher.where.function), variant.capture, count, refusals, executable, variant.training)
+
+
+# -- stages ----------------------------------------------------------------------------------------------------------------
+
+STAGES = ("bytecode", "graph", "joint", "schedule", "kernels", "llvm", "triton", "guards", "tail")
+
+
+def stage_texts(fn: Callable[..., Any], args: Sequence[Any], stages: Sequence[str] = STAGES) -> dict[str, str]:
+    """The text of the chosen stages of ``fn(*args)``, all regions one after the other."""
+    report = explain(fn)(*args)
+    out = {}
+    for stage in stages:
+        texts = [_STAGE[stage](fn, part) for part in report.parts]
+        out[stage] = "\n\n".join(t.rstrip() for t in dict.fromkeys(texts) if t) or f"({stage}: nothing for this call)"
+    return out
+
+
+def _bytecode(fn: Any, part: Part) -> str:
+    import dis
+
+    call = type(fn).forward if isinstance(fn, Module) else getattr(fn, "__func__", fn)
+    return dis.Bytecode(getattr(call, _ORIGINAL, call)).dis()
+
+
+def _staged(part: Part, what: Callable[[Any], str]) -> str:
+    from .pipeline import stages
+
+    graphs = [part.training.cut.forward, part.training.cut.backward] if part.training is not None else [part.capture.graph]
+    return "\n\n".join(what(stages(g)) for g in graphs if g.nodes)
+
+
+def _joint(fn: Any, part: Part) -> str:
+    return str(part.training.cut) if part.training is not None else ""
+
+
+def _kernels(made: Any) -> str:
+    return "\n\n".join(map(str, made.kernels))
+
+
+def _llvm(made: Any) -> str:
+    from .backends.cpu.module import llvm_text
+
+    return llvm_text(made.kernels) if made.kernels else ""
+
+
+def _triton(made: Any) -> str:
+    try:
+        from .backends.gpu import print_kernel  # type: ignore[attr-defined]
+    except ImportError:
+        return ""
+    return "\n\n".join(print_kernel(k) for k in made.kernels)
+
+
+_STAGE: dict[str, Callable[[Any, Part], str]] = {
+    "bytecode": _bytecode,
+    "graph": lambda fn, part: str(part.capture.graph),
+    "joint": _joint,
+    "schedule": lambda fn, part: _staged(part, lambda made: str(made.schedule)),
+    "kernels": lambda fn, part: _staged(part, _kernels),
+    "llvm": lambda fn, part: _staged(part, _llvm),
+    "triton": lambda fn, part: _staged(part, _triton),
+    "guards": lambda fn, part: "\n".join(g.expr() for g in part.capture.guards),
+    "tail": lambda fn, part: part.capture.tail.source if part.capture.tail is not None else "",  # type: ignore[attr-defined]
+}
+
+__all__ = ["BACKENDS", "STAGES", "Report", "compile", "disable", "explain", "is_compiling", "knobs", "reset", "stage_texts"]
