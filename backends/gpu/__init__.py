@@ -1,0 +1,1 @@
+"""The GPU back end's text: kernel IR -> Triton source. Never imports triton."""
