@@ -50,6 +50,7 @@ class Adam(Optimizer):
         square.mul_(beta2).add_(grad * grad, alpha=1 - beta2)
         if group["amsgrad"]:
             square = state["max_exp_avg_sq"].copy_(state["max_exp_avg_sq"].maximum(square))
+        step = step.double()  # 1 - beta**step loses its digits in float32
         correction1 = 1 - beta1**step
         correction2 = (1 - beta2**step).sqrt()
         p.sub_(lr / correction1 * (mean / (square.sqrt() / correction2 + group["eps"])))
