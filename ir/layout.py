@@ -169,12 +169,12 @@ def _in_order(shape: tuple[Size, ...], order: Sequence[int]) -> tuple[Size, ...]
 
 
 def empty_like(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """An uninitialised array with the strides of an elementwise result of `x` (``np.empty_like`` sorts strides of 0 otherwise)."""
+    """An uninitialised array with the strides of an elementwise result of `x` (`np.empty_like` sorts strides of 0 otherwise)."""
     if x.flags.c_contiguous:
         return np.empty(x.shape, dtype)
     strides = dense_strides(x.shape, [TensorType(x.shape, dtypes.bool_, strides_of(x))])
     memory = np.empty(x.size * dtype.itemsize, np.uint8)
-    return np.ndarray(x.shape, dtype, memory.data, 0, tuple(int(s) * dtype.itemsize for s in strides))  # type: ignore[call-overload]
+    return np.ndarray(x.shape, dtype, memory.data, 0, [s * dtype.itemsize for s in strides])  # type: ignore
 
 
 def resolve_shape(op: str, shape: Sequence[Size], t: TensorType) -> tuple[Size, ...]:
@@ -266,7 +266,7 @@ def regroup(index: Sequence[Size], new: Sequence[Size], old: Sequence[Size]) -> 
         elif ni < len(new) and is_one(new[ni]):
             ni += 1
         else:
-            run = [(n, 0) for n in old]
+            run: list[tuple[Size, Size]] = [(n, 0) for n in old]
             found = _matching_group(tuple(new), run, ni, oi) if ni < len(new) else None
             nj, oj = found or (len(new), len(old))
             out += unravel(ravel(index[ni:nj], new[ni:nj]), old[oi:oj])

@@ -65,7 +65,8 @@ def erf(x: Any) -> np.ndarray:
         t = wide[part]
         z = (t.view(np.uint64) & np.uint64(0xFFFFFFFF00000000)).view(np.float64)  # z * z is exact
         out[part] = 1 - np.exp(-z * z - 0.5625) * np.exp((z - t) * (z + t) + _ratio(coefficients, 1 / (t * t))) / t
-    return np.copysign(out, x).astype(x.dtype)
+    signed: np.ndarray = np.copysign(out, x).astype(x.dtype)
+    return signed
 
 
 _M0, _M1 = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)

@@ -45,7 +45,7 @@ def _cast_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 #: Conversion to attr `dtype`; a floating value becomes integral by truncation. Always a fresh tensor. Public: ``Tensor.to``.
-cast = register(Op(
+cast: Op = register(Op(
     "cast", (), _cast_infer, _cast_eager, _cast_grad, Scalar(lambda s, x, *, dtype: s.cast(x, dtype)),
     _cast_samples, upcast=False, autocast="",
 ))  # fmt: skip
@@ -60,7 +60,7 @@ def _same_index(index: Any, shapes: Any) -> Any:
 
 
 #: A fresh row-major copy. Public: ``Tensor.contiguous`` (which returns self where it is row-major already).
-contiguous = register(Op(
+contiguous: Op = register(Op(
     "contiguous", (), _contiguous_infer, lambda x: np.array(x, order="C", copy=True),
     lambda g, need, out, x: (g,), Move(_same_index), unary_samples("buif"), upcast=False,
     batch=lambda dims, x: contiguous(front(x, dims[0])),
@@ -76,13 +76,13 @@ def _clone_eager(x: Any) -> Any:
 
 
 #: A fresh copy, dense in the stride order of its operand.
-clone = register(Op(
+clone: Op = register(Op(
     "clone", ("clone(Tensor input)",), lambda x: (layout.elementwise("clone", x.dtype, x),), _clone_eager,
     lambda g, need, out, x: (g,), Scalar(lambda s, x: x), unary_samples("buif"), upcast=False,
 ))  # fmt: skip
 
 #: The same values on the same storage, cut off from the tape.
-detach = register(Op(
+detach: Op = register(Op(
     "detach", ("detach(Tensor input)",), lambda x: (x,), lambda x: x, None, Move(_same_index), unary_samples("buif"),
     effects=Effects(aliases=0), upcast=False, constant="cutting the tape is its meaning",
     batch=lambda dims, x: detach(front(x, dims[0])),

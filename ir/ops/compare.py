@@ -40,11 +40,13 @@ logical_not = pointwise(
 )  # fmt: skip
 logical_and = pointwise(
     "logical_and", ("logical_and(Tensor input, Tensor|Scalar other)",), np.logical_and,
-    lambda s, x, y: s.and_(_truth(s, x), _truth(s, y)), None, binary_samples("buif", (-1, 1)), result=dtypes.bool_, constant=_FLAT,
+    lambda s, x, y: s.and_(_truth(s, x), _truth(s, y)), None, binary_samples("buif", (-1, 1)), result=dtypes.bool_,
+    constant=_FLAT,
 )  # fmt: skip
 logical_or = pointwise(
     "logical_or", ("logical_or(Tensor input, Tensor|Scalar other)",), np.logical_or,
-    lambda s, x, y: s.or_(_truth(s, x), _truth(s, y)), None, binary_samples("buif", (-1, 1)), result=dtypes.bool_, constant=_FLAT,
+    lambda s, x, y: s.or_(_truth(s, x), _truth(s, y)), None, binary_samples("buif", (-1, 1)), result=dtypes.bool_,
+    constant=_FLAT,
 )  # fmt: skip
 isnan = pointwise(
     "isnan", ("isnan(Tensor input)",), lambda x: np.not_equal(x, x), lambda s, x: s.not_(s.eq(x, x)), None,

@@ -22,7 +22,7 @@ from .creation import arange, filled, made_by
 from .declare import CLOSE, floats
 from .indexing import gather
 from .pointwise import add, div, exp, log, mul, neg, rsqrt, sub
-from .reductions import amax, converted, elements, mean, sum, wide
+from .reductions import amax, converted, elements, folded, mean, sum, wide
 from .shape import front, reshape, view
 
 
@@ -145,8 +145,8 @@ def _layer_norm_eager(x: Any, weight: Any, bias: Any, *, normalized_shape: Any, 
         raise TypeError("floating array that ends in the normalized shape expected")
     dim = _last(x, normalized_shape)
     n = x.dtype.type(math.prod(normalized_shape))
-    away = np.subtract(x, np.add.reduce(x, dim, None, None, True) / n, order="C")
-    out = away / np.sqrt(np.add.reduce(away * away, dim, None, None, True) / n + x.dtype.type(eps))
+    away = np.subtract(x, folded(np.add, x, dim, None, True) / n, order="C")  # type: ignore[call-overload]
+    out = away / np.sqrt(folded(np.add, away * away, dim, None, True) / n + x.dtype.type(eps))
     out = out if weight is None else out * weight
     return out if bias is None else out + bias
 
@@ -208,7 +208,7 @@ def _layer_norm_batch(dims: Any, x: Any, weight: Any, bias: Any, *, normalized_s
 
 
 #: (x - mean) / sqrt(variance + eps) over the last dimensions, times weight, plus bias (each may be None).
-layer_norm = register(Op(
+layer_norm: Op = register(Op(
     "layer_norm",
     ("layer_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05)",),
     _layer_norm_infer, _layer_norm_eager, _layer_norm_grad, Decompose(_layer_norm_decompose), _layer_norm_samples,
@@ -228,7 +228,8 @@ def _loss_infer(
         raise DTypeError(f"cross_entropy: floating logits and int64 targets expected, got {layout.describe(x, target)}")
     dim = _class_dim(x)
     if x.ndim == 0 or not layout.same_shape(target.shape, (*x.shape[:dim], *x.shape[dim + 1 :])):
-        raise ShapeError(f"cross_entropy: targets must have the shape of the logits without dim {dim}, got {layout.describe(x, target)}")
+        got = layout.describe(x, target)
+        raise ShapeError(f"cross_entropy: targets must have the shape of the logits without dim {dim}, got {got}")
     return (tensor(target.shape if reduction == "none" else (), x.dtype),)
 
 
@@ -329,7 +330,7 @@ def _loss_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 #: Minus the log-probability of the target class. Public (class weights, probabilities): eager/functional.py.
-cross_entropy = register(Op(
+cross_entropy: Op = register(Op(
     "cross_entropy", (), _loss_infer, _loss_eager, _loss_grad, Decompose(_loss_decompose), _loss_samples, tolerance=CLOSE,
     autocast="f32", effects=Effects(raises=(IndexError,)),
 ))  # fmt: skip

@@ -62,7 +62,7 @@ def _arange_infer(*, start: int | float, step: int | float, length: Size, dtype:
 
 
 def _arange_eager(*, start: int | float, step: int | float, length: int, dtype: DType) -> Any:
-    wide = np.float64 if dtype.is_floating_point else np.int64
+    wide: Any = np.float64 if dtype.is_floating_point else np.int64
     return (np.arange(length, dtype=wide) * wide(step) + wide(start)).astype(dtype.np)
 
 

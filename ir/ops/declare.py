@@ -44,7 +44,9 @@ def infer_pointwise(op: str, kinds: Kinds = "buif", result: DType | None = None,
     return infer
 
 
-def floats(rng: np.random.Generator, shape: tuple[int, ...], dtype: DType = dtypes.float32, span: tuple[float, float] = (-3, 3)) -> Any:
+def floats(
+    rng: np.random.Generator, shape: tuple[int, ...], dtype: DType = dtypes.float32, span: tuple[float, float] = (-3, 3)
+) -> Any:
     """Random values of `dtype` in `span`: whole numbers for integral dtypes, coin flips for bool."""
     if dtype.kind == "b":
         return np.asarray(rng.integers(0, 2, shape)).astype(np.bool_)

@@ -70,7 +70,7 @@ def _batched(dims: Any, xs: Any) -> tuple[Any, ...]:
 
 
 #: result[i] = x[i with i[dim] replaced by index[i]].
-gather = register(Op(
+gather: Op = register(Op(
     "gather", ("gather(Tensor input, dim dim, Tensor index)",), _gather_infer, _gather_eager,
     lambda g, need, out, x, index, *, dim: (scatter_add(zeros_like(x), index, g, dim=dim) if need[0] else None, None),
     Gather(), _gather_samples, effects=_RAISES, upcast=False,
@@ -102,7 +102,7 @@ def _scatter_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 #: A copy of x with source[i] added at x[i with i[dim] replaced by index[i]]; repeated positions add up in index order.
-scatter_add = register(Op(
+scatter_add: Op = register(Op(
     "scatter_add", ("scatter_add(Tensor input, dim dim, Tensor index, Tensor src)",), _scatter_infer, _scatter_eager,
     lambda g, need, out, x, index, source, *, dim: (g, None, gather(g, index, dim=dim) if need[2] else None),
     Extern("kernel IR stores each element once; colliding positions would need atomic or ordered adds"), _scatter_samples,

@@ -65,7 +65,7 @@ def _matmul_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 #: Batched matrix product.
-matmul = register(Op(
+matmul: Op = register(Op(
     "matmul", (), _matmul_infer, _matmul_eager, _matmul_grad, Gemm(), _matmul_samples, batch=_matmul_batch, autocast="low",
     tolerance={**CLOSE, "f32": (1e-5, 1e-5), "f64": (1e-12, 1e-12)},
 ))  # fmt: skip

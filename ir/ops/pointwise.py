@@ -64,13 +64,13 @@ div = pointwise(
 )  # fmt: skip
 
 #: -x; not for bool.
-neg = pointwise(
+neg: Op = pointwise(
     "neg", ("neg(Tensor input)",), np.negative, lambda s, x: s.neg(x), lambda g, need, out, x: (neg(g),),
     unary_samples("uif"), kinds="uif", hint="use logical_not",
 )  # fmt: skip
 
 #: e to the power of x.
-exp = pointwise(
+exp: Op = pointwise(
     "exp", ("exp(Tensor input)",), np.exp, lambda s, x: s.exp(x), lambda g, need, out, x: (mul(g, out),),
     unary_samples("buif"), to="float", tolerance=CLOSE, autocast="f32",
 )  # fmt: skip
@@ -144,7 +144,7 @@ def _floor_divide_scalar(s: Any, x: Any, y: Any) -> Any:
 _DIVISION = Effects(raises=(ZeroDivisionError,))
 
 #: The quotient rounded down; ZeroDivisionError for an integral divisor of zero. Public (with rounding_mode): eager/functional.py.
-floor_divide = pointwise(
+floor_divide: Op = pointwise(
     "floor_divide", ("floor_divide(Tensor input, Tensor|Scalar other)",), _integral_div("floor_divide", np.floor_divide),
     _floor_divide_scalar, lambda g, need, out, x, y: (zeros_like(g) if need[0] else None, zeros_like(g) if need[1] else None),
     binary_samples("uif", right=(1, 4)), kinds="uif", effects=_DIVISION,
@@ -225,8 +225,7 @@ def _pow_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
 
 
 def _pow_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for sample in binary_samples("uif", (1, 3), (0, 3))(rng):
-        yield sample
+    yield from binary_samples("uif", (1, 3), (0, 3))(rng)
     x = floats(rng, (3, 4), dtypes.float64)
     for exponent in (2, 3, 0.5, -1, 0, 1, -2.0):
         yield Sample((np.abs(x) + 0.1, exponent))
@@ -236,7 +235,7 @@ def _pow_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 #: x to the power of y.
-pow = pointwise(
+pow: Op = pointwise(
     "pow", ("pow(Tensor|Scalar input, Tensor|Scalar exponent)",), _pow_eager, _pow_scalar, _pow_grad, _pow_samples, kinds="uif",
     tolerance=CLOSE, autocast="f32", effects=Effects(raises=(ValueError,)),
 )  # fmt: skip
@@ -263,24 +262,25 @@ rsqrt = _math(
     lambda g, need, out, x: (mul(mul(g, -0.5), mul(out, mul(out, out))),), (0.1, 5), autocast="f32",
 )  # fmt: skip
 #: Sine of radians.
-sin = _math("sin", np.sin, lambda s, x: s.sin(x), lambda g, need, out, x: (mul(g, cos(x)),))
+sin: Op = _math("sin", np.sin, lambda s, x: s.sin(x), lambda g, need, out, x: (mul(g, cos(x)),))
 #: Cosine of radians.
-cos = _math("cos", np.cos, lambda s, x: s.cos(x), lambda g, need, out, x: (neg(mul(g, sin(x))),))
+cos: Op = _math("cos", np.cos, lambda s, x: s.cos(x), lambda g, need, out, x: (neg(mul(g, sin(x))),))
 #: Hyperbolic tangent.
-tanh = _math("tanh", np.tanh, lambda s, x: s.tanh(x), lambda g, need, out, x: (mul(g, sub(1, mul(out, out))),))
+tanh: Op = _math("tanh", np.tanh, lambda s, x: s.tanh(x), lambda g, need, out, x: (mul(g, sub(1, mul(out, out))),))
 #: Error function.
-erf = _math(
+erf: Op = _math(
     "erf", numpy_math.erf, lambda s, x: s.erf(x),
     lambda g, need, out, x: (mul(g, mul(exp(neg(mul(x, x))), 2 / math.sqrt(math.pi))),),
 )  # fmt: skip
 #: 1 / (1 + exp(-x)); exp overflows to infinity only where the result is 0.
-sigmoid = _math(
+sigmoid: Op = _math(
     "sigmoid", lambda x: 1 / (1 + np.exp(np.negative(x))), lambda s, x: s.div(s.const(1), s.add(s.const(1), s.exp(s.neg(x)))),
     lambda g, need, out, x: (mul(g, mul(out, sub(1, out))),), (-6, 6),
 )  # fmt: skip
 #: x * sigmoid(x); floating only.
 silu = pointwise(
-    "silu", ("silu(Tensor input)",), lambda x: x / (1 + np.exp(np.negative(x))), lambda s, x: s.div(x, s.add(s.const(1), s.exp(s.neg(x)))),
+    "silu", ("silu(Tensor input)",), lambda x: x / (1 + np.exp(np.negative(x))),
+    lambda s, x: s.div(x, s.add(s.const(1), s.exp(s.neg(x)))),
     lambda g, need, out, x: (mul(g, add(sigmoid(x), mul(out, sub(1, sigmoid(x))))),), unary_samples("f", (-6, 6)),
     kinds="f", tolerance=CLOSE,
 )  # fmt: skip
@@ -354,7 +354,7 @@ def _abs_scalar(s: Any, x: Any) -> Any:
 
 
 #: Magnitude; not for bool.
-abs = pointwise(
+abs: Op = pointwise(
     "abs", ("abs(Tensor input)",), np.absolute, _abs_scalar, lambda g, need, out, x: (mul(g, sign(x)),), unary_samples("uif"),
     kinds="uif",
 )  # fmt: skip
@@ -388,7 +388,7 @@ def _flat_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
 
 
 #: -1, 0 or 1; 0 for NaN.
-sign = pointwise("sign", ("sign(Tensor input)",), _sign_eager, _sign_scalar, _flat_grad, unary_samples("buif"))
+sign: Op = pointwise("sign", ("sign(Tensor input)",), _sign_eager, _sign_scalar, _flat_grad, unary_samples("buif"))
 
 
 def _rounding(name: str, ufunc: Any) -> Op:
@@ -445,5 +445,6 @@ def _clamp_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 #: Between attrs `min` and `max` (numbers or None). Public (tensor bounds, promotion by them): eager/functional.py.
 clamp = pointwise(
-    "clamp", (), _clamp_eager, _clamp_scalar, _clamp_grad, _clamp_samples, infer=_clamp_infer, effects=Effects(raises=(ValueError,)),
+    "clamp", (), _clamp_eager, _clamp_scalar, _clamp_grad, _clamp_samples, infer=_clamp_infer,
+    effects=Effects(raises=(ValueError,)),
 )  # fmt: skip

@@ -226,7 +226,7 @@ def _dropout_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 #: Zero with probability p, else x / (1 - p); element i is dropped where uniform number i (f32) is below p. Called only in
 #: training: eager/functional.py takes the snapshot of the state and advances the generator.
-dropout = register(Op(
+dropout: Op = register(Op(
     "dropout", (), _dropout_infer, _dropout_eager, _dropout_grad, Decompose(_dropout_decompose), _dropout_samples,
     effects=Effects(draws=blocks_of(4), raises=(ValueError,)), tolerance=CLOSE,
 ))  # fmt: skip

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import DTypeError, ShapeError
 from .. import dtypes, layout
 from ..dtypes import DType
-from ..op import Decompose, Extern, Infer, Op, Reduce, Sample, register
+from ..op import Decompose, Extern, Infer, Op, Reduce, Sample, lookup, register
 from ..sizes import Size
 from ..types import TensorType, numel, tensor
 from .casts import cast
@@ -41,12 +41,18 @@ def _check_dims(op: str, x: TensorType, dim: Dims) -> None:
         raise ShapeError(f"{op}: dim {list(dim)} does not fit {layout.describe(x)}")
 
 
+def folded(ufunc: Any, x: Any, dim: Dims, dtype: Any, keepdim: bool) -> np.ndarray:
+    """`x` folded along `dim` by `ufunc` in `dtype` (None: its own), row-major."""
+    return row_major(ufunc.reduce(x, dim, dtype, None, keepdim))
+
+
 def row_major(x: Any) -> np.ndarray:
     """A NumPy reduction's result as a row-major array (NumPy keeps the operand's stride order, and returns 0-d as scalars)."""
     x = np.asarray(x, order="C")
     if x.ndim > 1 and 1 in x.shape:  # NumPy calls it row-major whatever the stride of a dimension of size 1 is
         x = x.reshape(-1).reshape(x.shape)
-    return x
+    out: np.ndarray = x
+    return out
 
 
 def reduction_samples(kinds: str, **attrs: Any) -> Any:
@@ -83,7 +89,7 @@ def _sum_infer(op: str) -> Infer:
 
 def _sum_eager(x: Any, *, dim: Dims, keepdim: bool = False, dtype: DType | None = None) -> Any:
     to = dtype.compute if dtype is not None else np.int64 if x.dtype.kind in "bui" else None
-    return row_major(np.add.reduce(x, dim, to, None, keepdim))
+    return folded(np.add, x, dim, to, keepdim)
 
 
 def _sum_grad(g: Any, need: Any, out: Any, x: Any, *, dim: Dims, keepdim: bool = False, dtype: Any = None) -> tuple[Any, ...]:
@@ -101,7 +107,7 @@ def _sum_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 #: Sum; of bool and integral operands in int64.
-sum = register(Op(
+sum: Op = register(Op(
     "sum", ("sum(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)",), _sum_infer("sum"), _sum_eager,
     _sum_grad, Reduce("add"), _sum_samples, autocast="f32", tolerance=CLOSE,
 ))  # fmt: skip
@@ -124,7 +130,7 @@ def _sum_to_infer(x: TensorType, *, shape: tuple[Size, ...]) -> tuple[TensorType
 
 def _sum_to_eager(x: Any, *, shape: tuple[int, ...]) -> Any:
     dim, _ = _sum_to_dims(x, shape)
-    return row_major(np.add.reduce(x, dim, x.dtype, None, True)).reshape(shape)
+    return folded(np.add, x, dim, x.dtype, True).reshape(shape)
 
 
 def _sum_to_decompose(x: Any, *, shape: tuple[Size, ...]) -> Any:
@@ -151,7 +157,7 @@ def _sum_to_batch(dims: Any, x: Any, *, shape: tuple[Size, ...]) -> Any:
 
 
 #: The sum over all dimensions in which `x` was broadcast from attr `shape`: undoes broadcasting in gradients.
-sum_to = register(Op(
+sum_to: Op = register(Op(
     "sum_to", (), _sum_to_infer, _sum_to_eager, lambda g, need, out, x, *, shape: (expand(g, shape=tuple(x.shape)),),
     Decompose(_sum_to_decompose), _sum_to_samples, tolerance=CLOSE, batch=_sum_to_batch,
 ))  # fmt: skip
@@ -187,7 +193,7 @@ def _extremum_samples(rng: np.random.Generator) -> Iterator[Sample]:
 def _extremum(name: str, combine: str, ufunc: Any) -> Op:
     return register(Op(
         name, (f"{name}(Tensor input, dims dim=None, bool keepdim=False)",), _extremum_infer(name),
-        lambda x, *, dim, keepdim=False: row_major(ufunc.reduce(x, dim, None, None, keepdim)), _extremum_grad, Reduce(combine),
+        lambda x, *, dim, keepdim=False: folded(ufunc, x, dim, None, keepdim), _extremum_grad, Reduce(combine),
         _extremum_samples,
     ))  # fmt: skip
 
@@ -200,11 +206,11 @@ amin = _extremum("amin", "minimum", np.minimum)
 
 def _prod_eager(x: Any, *, dim: Dims, keepdim: bool = False, dtype: DType | None = None) -> Any:
     to = dtype.compute if dtype is not None else np.int64 if x.dtype.kind in "bui" else None
-    return row_major(np.multiply.reduce(x, dim, to, None, keepdim))
+    return folded(np.multiply, x, dim, to, keepdim)
 
 
 def _prod_grad(g: Any, need: Any, out: Any, x: Any, *, dim: Dims, keepdim: bool = False, dtype: Any = None) -> tuple[Any, ...]:
-    """The product of the other elements: that of the nonzero ones over x, or where there is one zero, that product at the zero."""
+    """The product of the other elements: all over x where none is zero; at the only zero, the product of the rest."""
     zero = eq(x, 0)
     filled_in = where(zero, 1.0, x)
     others = prod(filled_in, dim=dim, keepdim=True)
@@ -220,7 +226,7 @@ def _prod_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 #: Product; of bool and integral operands in int64.
-prod = register(Op(
+prod: Op = register(Op(
     "prod", ("prod(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)",), _sum_infer("prod"), _prod_eager,
     _prod_grad, Reduce("mul"), _prod_samples, autocast="f32", tolerance=CLOSE,
 ))  # fmt: skip
@@ -237,7 +243,7 @@ def _truth_infer(op: str) -> Infer:
 def _truth(name: str, combine: str, ufunc: Any) -> Op:
     return register(Op(
         name, (f"{name}(Tensor input, dims dim=None, bool keepdim=False)",), _truth_infer(name),
-        lambda x, *, dim, keepdim=False: row_major(ufunc.reduce(x, dim, np.bool_, None, keepdim)), None, Reduce(combine),
+        lambda x, *, dim, keepdim=False: folded(ufunc, x, dim, np.bool_, keepdim), None, Reduce(combine),
         reduction_samples("buif"), constant="piecewise constant",
     ))  # fmt: skip
 
@@ -264,7 +270,7 @@ def _mean_eager(x: Any, *, dim: Dims, keepdim: bool = False, dtype: DType | None
     if to.kind != "f":
         raise TypeError("mean of an integral array")
     n = math.prod(x.shape[d] for d in dim)
-    total = row_major(np.add.reduce(x, dim, to, None, keepdim))
+    total = folded(np.add, x, dim, to, keepdim)
     return np.asarray(total / to.type(n))
 
 
@@ -302,7 +308,7 @@ def _mean_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 #: Arithmetic mean; DTypeError for integral operands.
-mean = register(Op(
+mean: Op = register(Op(
     "mean", ("mean(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)",), _mean_infer("mean"), _mean_eager,
     _mean_grad, Decompose(_mean_decompose), _mean_samples, autocast="f32", tolerance=CLOSE,
     batch=lambda dims, x, *, dim, **attrs: mean(front(x, dims[0]), dim=shifted(dim), **attrs),
@@ -318,9 +324,9 @@ def _var_eager(x: Any, *, dim: Dims, keepdim: bool = False, correction: int | fl
     if x.dtype.kind != "f":
         raise TypeError("var of an integral array")
     n = math.prod(x.shape[d] for d in dim)
-    middle = np.add.reduce(x, dim, None, None, True) / x.dtype.type(n)
+    middle = folded(np.add, x, dim, None, True) / x.dtype.type(n)
     away = x - middle
-    total = row_major(np.add.reduce(away * away, dim, None, None, keepdim))
+    total = folded(np.add, away * away, dim, None, keepdim)
     return np.asarray(total / x.dtype.type(max(n - correction, 0)))
 
 
@@ -353,7 +359,7 @@ def _var_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 #: Mean squared distance from the mean, over n - correction. Public (with unbiased; std): eager/functional.py.
-var = register(Op(
+var: Op = register(Op(
     "var", (), _mean_infer("var"), _var_eager, _var_grad, Decompose(_var_decompose), _var_samples, autocast="f32",
     tolerance=CLOSE, batch=lambda dims, x, *, dim, **attrs: var(front(x, dims[0]), dim=shifted(dim), **attrs),
 ))  # fmt: skip
@@ -402,7 +408,7 @@ def _arg(name: str, fn: Any) -> Op:
     return register(Op(
         name, (f"{name}(Tensor input, dim? dim=None, bool keepdim=False)",), _arg_infer(name), _arg_eager(fn), None,
         Extern("kernel IR has no reduction that carries an index along"), _arg_samples, constant="positions",
-        batch=lambda dims, x, *, dim=None, keepdim=False: _arg_batch(argmax if fn is np.argmax else argmin, dims, x, dim, keepdim),
+        batch=lambda dims, x, *, dim=None, keepdim=False: _arg_batch(lookup(name), dims, x, dim, keepdim),
     ))  # fmt: skip
 
 

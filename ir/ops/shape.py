@@ -11,7 +11,7 @@ from ...errors import AutogradError, ShapeError
 from .. import dtypes, layout, sizes
 from ..op import Effects, Extern, Move, Op, Promote, Sample, register
 from ..sizes import Size
-from ..types import TensorType, tensor
+from ..types import TensorType, contiguous_strides, numel, tensor
 from .creation import filled, zeros_like
 from .declare import floats
 
@@ -36,7 +36,7 @@ def _view_eager(x: Any, *, shape: tuple[int, ...]) -> Any:
 def _view_index(index: Any, shapes: Any, *, shape: tuple[Size, ...]) -> Any:
     if any(isinstance(n, int) and n == -1 for n in shape):
         known = [n for n in shape if not (isinstance(n, int) and n == -1)]
-        missing = sizes.floordiv(layout.numel(shapes[0]), layout.numel(known))
+        missing = sizes.floordiv(numel(shapes[0]), numel(known))
         shape = tuple(missing if isinstance(n, int) and n == -1 else n for n in shape)
     return ((None, 0, layout.regroup(index, shape, shapes[0])),)
 
@@ -56,7 +56,7 @@ def _view_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 #: The same elements in row-major order under another shape (one size may be -1); never copies. Public: view, reshape.
-view = register(Op(
+view: Op = register(Op(
     "view", (), _view_infer, _view_eager, lambda g, need, out, x, *, shape: (reshape(g, x.shape),), Move(_view_index),
     _view_samples, effects=ALIAS, upcast=False, batch=lambda dims, x, *, shape: _view_batch(front(x, dims[0]), shape),
 ))  # fmt: skip
@@ -89,7 +89,7 @@ def _permute_infer(x: TensorType, *, dims: tuple[int, ...]) -> tuple[TensorType]
 def view_type(x: TensorType, shape: tuple[Size, ...], strides: tuple[Size, ...]) -> TensorType:
     """Type of a view; row-major strides where it is empty."""
     if any(layout.is_zero(n) for n in shape):
-        strides = layout.contiguous_strides(shape)
+        strides = contiguous_strides(shape)
     return TensorType(shape, x.dtype, strides)
 
 
@@ -112,7 +112,7 @@ def _permute_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 #: Dimensions in another order. Public: permute, transpose, t, T, mT, movedim.
-permute = register(Op(
+permute: Op = register(Op(
     "permute", (), _permute_infer, lambda x, *, dims: np.transpose(x, dims),
     lambda g, need, out, x, *, dims: (permute(g, dims=inverse(dims)),),
     Move(lambda index, shapes, *, dims: ((None, 0, tuple(index[i] for i in inverse(dims))),)),
@@ -181,7 +181,7 @@ def _expand_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 #: Dimensions of size 1 repeated with stride 0, and new ones in front; -1 keeps a size. Public: expand, broadcast_to.
-expand = register(Op(
+expand: Op = register(Op(
     "expand", (), _expand_infer, _expand_eager, lambda g, need, out, x, *, shape: (g,), Move(_expand_index),
     _expand_samples, effects=ALIAS, upcast=False, batch=_expand_batch,
 ))  # fmt: skip
@@ -193,7 +193,8 @@ def _slice_infer(x: TensorType, *, dim: int, start: Size, stop: Size, step: int 
     length = sizes.floordiv(stop - start + step - 1, step)
     low, _ = sizes.bounds(length)
     room, _ = sizes.bounds(x.shape[dim] - stop)
-    if (low is not None and low < 0) or (isinstance(stop, int) and isinstance(x.shape[dim], int) and room < 0):
+    fixed = isinstance(stop, int) and isinstance(x.shape[dim], int)
+    if (low is not None and low < 0) or (fixed and room is not None and room < 0):
         raise ShapeError(f"slice: [{start}:{stop}:{step}] lies outside dimension {dim} of {layout.describe(x)}")
     shape, strides = list(x.shape), list(x.strides)
     shape[dim], strides[dim] = length, strides[dim] * step
@@ -220,8 +221,8 @@ def _slice_grad(g: Any, need: Any, out: Any, x: Any, *, dim: int, start: Size, s
         inside = sizes.minimum(reached, n)
         g = slice_(spread, dim=dim, start=0, stop=inside - start, step=1)
         reached = inside
-    parts = [filled(g, (*shape[:dim], start, *shape[dim + 1 :]), 0), g, filled(g, (*shape[:dim], n - reached, *shape[dim + 1 :]), 0)]
-    kept = [p for p in parts if p is g or not layout.is_zero(p.shape[dim])]
+    before, after = (filled(g, (*shape[:dim], m, *shape[dim + 1 :]), 0) for m in (start, n - reached))
+    kept = [p for p in (before, g, after) if p is g or not layout.is_zero(p.shape[dim])]
     return (cat(*kept, dim=dim) if len(kept) > 1 else g,)
 
 
@@ -236,7 +237,7 @@ def _slice_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 #: Every `step`-th element from `start` to `stop` (0 <= start <= stop <= size) along `dim`. Public: indexing, select, narrow.
-slice_ = register(Op(
+slice_: Op = register(Op(
     "slice", (), _slice_infer, _slice_eager, _slice_grad, Move(_slice_index), _slice_samples, effects=ALIAS, upcast=False,
     batch=lambda dims, x, *, dim, **where: slice_(front(x, dims[0]), dim=dim + 1, **where),
 ))  # fmt: skip
@@ -315,7 +316,7 @@ def _cat_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 #: Tensors joined along `dim`. Public: cat, concat, stack.
-cat = register(Op(
+cat: Op = register(Op(
     "cat", ("cat(Tensor[] tensors, dim dim=0)",), _cat_infer, _cat_eager, _cat_grad, Move(_cat_index), _cat_samples,
     promote=Promote(), upcast=False, batch=_cat_batch, autocast="promote",
 ))  # fmt: skip
@@ -325,7 +326,7 @@ def _window_fits(op: str, x: TensorType, shape: Any, strides: Any, offset: Size)
     if not layout.is_row_major(x):
         raise ShapeError(f"{op}: the operand must be row-major, got {layout.describe(x)} with strides {list(x.strides)}")
     last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-    gap, _ = sizes.bounds(layout.numel(x.shape) - 1 - last)
+    gap, _ = sizes.bounds(numel(x.shape) - 1 - last)
     if isinstance(last, int) and all(shape) and gap is not None and gap < 0:
         raise ShapeError(f"{op}: window {list(shape)} with strides {list(strides)} from {offset} leaves {layout.describe(x)}")
 
@@ -355,7 +356,9 @@ def _as_strided_grad(g: Any, need: Any, out: Any, x: Any, **window: Any) -> tupl
 
 def _window_samples(rng: np.random.Generator) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
     x = floats(rng, (4, 6), dtypes.float64)
-    windows = (((2, 3), (6, 1), 1), ((3,), (7,), 0), ((6, 4), (1, 6), 0), ((), (), 5), ((2, 2, 2), (12, 3, 1), 2), ((0, 2), (1, 1), 0))
+    windows: tuple[Any, ...] = (
+        ((2, 3), (6, 1), 1), ((3,), (7,), 0), ((6, 4), (1, 6), 0), ((), (), 5), ((2, 2, 2), (12, 3, 1), 2), ((0, 2), (1, 1), 0),
+    )  # fmt: skip
     for shape, strides, offset in windows:
         yield x, floats(rng, shape, dtypes.float64), {"shape": shape, "strides": strides, "offset": offset}
 
@@ -367,7 +370,7 @@ def _as_strided_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 #: A window on a row-major operand: element i of the result is element offset + sum(i * strides) of the operand.
-as_strided = register(Op(
+as_strided: Op = register(Op(
     "as_strided", (), _as_strided_infer, _as_strided_eager, _as_strided_grad, Move(_as_strided_index), _as_strided_samples,
     effects=ALIAS, upcast=False, batch=lambda dims, x, **window: _as_strided_batch(front(x, dims[0]), **window),
 ))  # fmt: skip
@@ -376,7 +379,7 @@ as_strided = register(Op(
 def _as_strided_batch(x: Any, *, shape: Any, strides: Any, offset: Size = 0) -> Any:
     from .casts import contiguous
 
-    x = reshape(contiguous(x), (x.shape[0], layout.numel(x.shape[1:])))
+    x = reshape(contiguous(x), (x.shape[0], numel(x.shape[1:])))
     return as_strided(x, shape=(x.shape[0], *shape), strides=(x.shape[1], *strides), offset=offset)
 
 
@@ -411,12 +414,12 @@ def _scatter_batch(dims: Any, x: Any, y: Any, *, shape: Any, strides: Any, offse
 
     n = next(v.shape[d] for v, d in zip((x, y), dims, strict=True) if d is not None)
     x, y = (front(v, d) if d is not None else expand(v, shape=(n, *v.shape)) for v, d in zip((x, y), dims, strict=True))
-    each = layout.numel(x.shape[1:])
+    each = numel(x.shape[1:])
     return as_strided_scatter(contiguous(x), y, shape=(n, *shape), strides=(each, *strides), offset=offset)
 
 
 #: A copy of a row-major operand in which the window of `as_strided` holds the second operand: a write through a view.
-as_strided_scatter = register(Op(
+as_strided_scatter: Op = register(Op(
     "as_strided_scatter", (), _scatter_infer, _scatter_eager, _scatter_grad,
     Extern("a window need not be a box of the operand, so no finite set of index pieces describes the copy"), _scatter_samples,
     upcast=False, batch=_scatter_batch,

@@ -7,14 +7,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from fusewire.ir import dtypes, layout, op as records, ops, scalar_numpy, sizes  # noqa: F401  (ops registers the records)
+from fusewire.ir import dtypes, layout, ops, scalar_numpy, sizes  # noqa: F401  (ops registers the records)
 from fusewire.ir.op import OPS, Decompose, Gather, Gemm, Move, Op, Reduce, Sample, Scalar
 from fusewire.ir.promote import promoted
 from fusewire.ir.run_op import run_op
 from fusewire.ir.types import TensorType
 
 ALL = sorted(OPS.values(), key=lambda op: op.name)
-FOLD = {"add": np.add, "mul": np.multiply, "maximum": np.maximum, "minimum": np.minimum, "and": np.logical_and, "or": np.logical_or}
+FOLD = {
+    "add": np.add, "mul": np.multiply, "maximum": np.maximum, "minimum": np.minimum, "and": np.logical_and, "or": np.logical_or,
+}  # fmt: skip
 
 
 def samples(op: Op) -> Iterator[Sample]:

@@ -12,7 +12,7 @@ import pytest
 from fusewire.ir.op import Decompose, Op, Reduce, Scalar
 
 sys.path.insert(0, str(Path(__file__).parent))
-from op_cases import ALL, Toy, call, close, samples  # noqa: E402
+from op_cases import ALL, Toy, call, close, samples
 
 batched = [op for op in ALL if op.batch is not None]
 LOOSE = {"f16": (1e-2, 1e-2), "bf16": (5e-2, 5e-2), "f32": (1e-5, 1e-5), "f64": (1e-12, 1e-12)}

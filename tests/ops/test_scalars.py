@@ -51,7 +51,7 @@ def test_uniform_numbers_are_numpys_doubles() -> None:
 @pytest.mark.parametrize("dtype", dtypes.FLOATING, ids=str)
 def test_uniform_numbers_are_below_one_in_every_dtype(dtype: dtypes.DType) -> None:
     x = lookup("rand").eager(np.array([1, 0]), shape=(20000,), dtype=dtype).astype(np.float64)
-    assert 0 <= x.min() and x.max() < 1
+    assert x.min() >= 0 and x.max() < 1
     assert abs(x.mean() - 0.5) < 0.02 and abs(x.var() - 1 / 12) < 0.005
 
 

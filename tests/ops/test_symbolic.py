@@ -17,7 +17,7 @@ from fusewire.ir.promote import target_dtype
 from fusewire.ir.types import TensorType, contiguous_strides, tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
-from op_cases import ALL, Toy, close, read_pieces, samples  # noqa: E402
+from op_cases import ALL, Toy, close, read_pieces, samples
 
 each_op = pytest.mark.parametrize("op", ALL, ids=[op.name for op in ALL])
 #: Ops whose attributes fix the sizes, or which want a fixed operand.
@@ -110,7 +110,8 @@ def emitted(op: Op, toys: list[Any], attrs: dict[str, Any], make: Any) -> tuple[
     except ShapeError:
         return None
     graph = builder.finish([o for o in outs if isinstance(o, Value)])
-    used = [*(o.value.shape for o in graph.outputs), *(v if isinstance(v, tuple) else (v,) for v in abstract_attrs(attrs).values())]
+    given = (v if isinstance(v, tuple) else (v,) for v in abstract_attrs(attrs).values())
+    used = [*(o.value.shape for o in graph.outputs), *given]
     sized = {name for group in used for n in group if isinstance(n, sizes.Expr) for name in sizes.symbols_of(n)}
     if not graph.symbols or not sized <= set(graph.symbols):  # a size that no input has
         return None
@@ -125,7 +126,8 @@ def test_symbolic_decompositions_compute_what_the_kernel_does(op: Op) -> None:
     tried = 0
     for sample in samples(op):
         toys = typed_operands(op, sample.operands)
-        found = toys and emitted(op, toys, sample.attrs, lambda b, xs, attrs: [op.lowering.fn(*xs, **attrs)])  # type: ignore[union-attr]
+        low: Any = op.lowering
+        found = toys and emitted(op, toys, sample.attrs, lambda b, xs, attrs, low=low: [low.fn(*xs, **attrs)])
         if not found:
             continue
         (got,), _ = interpret(*found)
@@ -150,8 +152,12 @@ def test_gradient_rules_work_on_symbolic_values(op: Op) -> None:
         out = Toy(np.zeros(())).__apply_op__(op, tuple(toys), sample.attrs)
         if not any(need) or not out.array.size or not out.dtype.is_floating_point:
             continue
-        found = emitted(op, toys, sample.attrs, lambda b, xs, attrs: op.grad(  # type: ignore[misc]
-            (result := b.emit(op, xs, attrs)), need, result, *xs, **attrs))  # fmt: skip
+
+        def pulled(b: Builder, xs: Any, attrs: Any, need: Any = need) -> Any:
+            result = b.emit(op, xs, attrs)
+            return op.grad(result, need, result, *xs, **attrs)  # type: ignore[misc]
+
+        found = emitted(op, toys, sample.attrs, pulled)
         if not found:
             continue
         got, _ = interpret(*found)

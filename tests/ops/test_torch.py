@@ -66,7 +66,8 @@ def loss(x: Any, t: Any, **kw: Any) -> Any:
 
 SPECIAL: dict[str, Callable[..., Any]] = {
     "cast": lambda x, dtype: x.to(dtype), "contiguous": lambda x: x.clone(memory_format=torch.contiguous_format),
-    "view": lambda x, shape: x.view(shape), "permute": lambda x, dims: x.permute(dims), "expand": lambda x, shape: x.expand(shape),
+    "view": lambda x, shape: x.view(shape), "permute": lambda x, dims: x.permute(dims),
+    "expand": lambda x, shape: x.expand(shape),
     "slice": lambda x, dim, start, stop, step: x[(slice(None),) * dim + (slice(start, stop, step),)],
     "cat": lambda *xs, dim: torch.cat(xs, dim), "gelu": F.gelu, "silu": F.silu, "layer_norm": lambda x, w, b, **kw:
     F.layer_norm(x, kw["normalized_shape"], w, b, kw.get("eps", 1e-5)), "cross_entropy": loss,
@@ -93,13 +94,16 @@ DEVIATES = {"any": "u8", "all": "u8"}
 def reference(op: Op, sample: Any) -> Any:
     fn = SPECIAL.get(op.name) or getattr(torch, op.name)
     operands = [to_torch(x) for x in sample.operands]
-    if op.name in TENSORS_ONLY or (operands and not torch.is_tensor(operands[0]) and op.name not in (*SPECIAL, "pow", "remainder")):
+    takes_number_first = op.name in SPECIAL or op.name in ("pow", "remainder")
+    if op.name in TENSORS_ONLY or (operands and not torch.is_tensor(operands[0]) and not takes_number_first):
         operands = [torch.tensor(x) if not torch.is_tensor(x) else x for x in operands]
     return fn(*operands, **{k: torch_dtype(v) for k, v in sample.attrs.items()})
 
 
 def skipped(op: Op, sample: Any) -> bool:
     arrays = [x for x in sample.operands if isinstance(x, np.ndarray)]
+    if op.name == "gelu" and sample.note == "special":
+        return True  # PyTorch's vectorised kernel gives NaN for infinity
     return DEVIATES.get(op.name) is not None and any(a.dtype == np.uint8 for a in arrays)
 
 
