@@ -90,7 +90,9 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What the caller gets. `value` alone: a fresh tensor. `source`: that input itself, or seen through `view`."""
+    """What the caller gets. `value` alone: a fresh tensor, also where `value` is an input or an output twice over.
+    `source`: that input itself, or seen through `view` (relative to the input's first element); `value` is what it then
+    holds."""
 
     value: Value
     source: Value | None = None

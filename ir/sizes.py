@@ -55,11 +55,12 @@ Monomial = tuple[tuple[Atom, int], ...]
 class Expr:
     """A size that is not a constant. `terms` maps monomials to coefficients, in a fixed order."""
 
-    __slots__ = ("_hash", "terms")
+    __slots__ = ("_bounds", "_hash", "terms")
 
     def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
         self.terms = terms
         self._hash = hash(terms)
+        self._bounds: Interval | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Expr) and self.terms == other.terms
@@ -362,18 +363,28 @@ def bounds(size: Size) -> Interval:
     """Interval that holds `size`; None where an end is unknown."""
     if isinstance(size, int):
         return size, size
-    lo: int | None = 0
-    hi: int | None = 0
-    for mono, k in size.terms:
-        t_lo: int | None = k
-        t_hi: int | None = k
-        for atom, p in mono:
-            interval = _atom_bounds(atom)
-            for _ in range(p):
-                t_lo, t_hi = _product((t_lo, t_hi), interval)
-        lo = None if lo is None or t_lo is None else lo + t_lo
-        hi = None if hi is None or t_hi is None else hi + t_hi
-    return lo, hi
+    if size._bounds is None:
+        lo: int | None = 0
+        hi: int | None = 0
+        for mono, k in size.terms:
+            t_lo, t_hi = _term_bounds(mono, k)
+            lo = None if lo is None or t_lo is None else lo + t_lo
+            hi = None if hi is None or t_hi is None else hi + t_hi
+        size._bounds = lo, hi
+    return size._bounds
+
+
+def _term_bounds(mono: Monomial, k: int) -> Interval:
+    if len(mono) == 1 and mono[0][1] == 1:
+        lo, hi = _atom_bounds(mono[0][0])
+        low, high = None if lo is None else lo * k, None if hi is None else hi * k
+        return (low, high) if k > 0 else (high, low)
+    whole: Interval = (k, k)
+    for atom, p in mono:
+        interval = _atom_bounds(atom)
+        for _ in range(p):
+            whole = _product(whole, interval)
+    return whole
 
 
 def _product(x: Interval, y: Interval) -> Interval:
