@@ -145,7 +145,7 @@ class Emitter:
             total = self.add(total, t)
         return total
 
-    def _term(self, mono: "sizes.Monomial", k: int) -> str:
+    def _term(self, mono: sizes.Monomial, k: int) -> str:
         factors = [self._atom(atom) for atom, p in mono for _ in range(p)]
         factors.sort(key=lambda t: self.w.level_of.get(t, -1))
         out = str(k)
@@ -153,7 +153,7 @@ class Emitter:
             out = self.mul(out, f)
         return out
 
-    def _atom(self, atom: "Symbol | Call") -> str:
+    def _atom(self, atom: Symbol | Call) -> str:
         if isinstance(atom, Symbol):
             return self.symbols[atom.name]
         a, b = self.size(atom.a), self.size(atom.b)
@@ -183,7 +183,7 @@ class Emitter:
             total = v.lanes.op("add", "i64", total, term)
         return total
 
-    def _lane_atom(self, atom: "Symbol | Call", copy: int) -> str:
+    def _lane_atom(self, atom: Symbol | Call, copy: int) -> str:
         v = self._open()
         whole = Expr(((((atom, 1),), 1),))
         if v.axis not in sizes.symbols_of(whole):
@@ -198,7 +198,9 @@ class Emitter:
         return self.vector
 
     # ---- loops ----------------------------------------------------------------------------------------------------
-    def nest(self, axes: Sequence[Axis], body: Sequence[Stmt], accs: Sequence[Acc], bounds: tuple[str, str] | None = None) -> None:
+    def nest(
+        self, axes: Sequence[Axis], body: Sequence[Stmt], accs: Sequence[Acc], bounds: tuple[str, str] | None = None
+    ) -> None:
         """Loops over `axes` around `body`; `bounds` replace those of the first axis. `accs` are defined afterwards."""
         shape = None
         if self.vector is None:
@@ -237,7 +239,9 @@ class Emitter:
             return leaf(values)
         axis, (lo, hi) = axes[0], ranges[axes[0].name]
         types = [t for t, _ in carried]
-        return self._loop(axis, lo, hi, 1, list(zip(types, values, strict=True)), lambda v: self._loops(axes[1:], ranges, carried, v, leaf))
+        return self._loop(
+            axis, lo, hi, 1, list(zip(types, values, strict=True)), lambda v: self._loops(axes[1:], ranges, carried, v, leaf)
+        )
 
     def _loop(
         self, axis: Axis, lo: str, hi: str, step: int, carried: list[tuple[str, str]], body: Callable[[list[str]], list[str]]
@@ -263,14 +267,18 @@ class Emitter:
         lanes = Lanes(self.w, n)
         types = [lanes.type(ELEMENT[a.dtype]) for a in accs for _ in range(shape.copies)]
         if middle != lo:
-            values = self._part(shape.axis, lanes, shape.copies, (lo, middle), False, body, accs, list(zip(types, values, strict=True)))
+            values = self._part(
+                shape.axis, lanes, shape.copies, (lo, middle), False, body, accs, list(zip(types, values, strict=True))
+            )
         if middle == hi:
             return values
         firsts = list(zip(types, values, strict=True))[:: shape.copies]
         if self.target.masked:
             rest = self._part(shape.axis, lanes, 1, (middle, hi), True, body, accs, firsts)
         else:
-            ones = [(ELEMENT[a.dtype], self.w.let(f"extractelement {t} {v}, i64 0")) for a, (t, v) in zip(accs, firsts, strict=True)]
+            ones = [
+                (ELEMENT[a.dtype], self.w.let(f"extractelement {t} {v}, i64 0")) for a, (t, v) in zip(accs, firsts, strict=True)
+            ]
             rest = self._part(shape.axis, self.one, 1, (middle, hi), False, body, accs, ones)
             into = zip(firsts, ones, rest, strict=True)
             rest = [self.w.let(f"insertelement {t} {v}, {e} {new}, i64 0") for (t, v), (e, _), new in into]
@@ -348,7 +356,7 @@ class Emitter:
             else:
                 self._leaf(s)
 
-    def _leaf(self, s: "Index | Const | Param") -> None:
+    def _leaf(self, s: Index | Const | Param) -> None:
         if isinstance(s, Const):
             self.names[s.dest] = Value(s.dtype, [_literal_of(self.one, s)], False)
         elif isinstance(s, Param):
@@ -400,7 +408,7 @@ class Emitter:
                 return b.dtype, b.access == "r"
         return next(s.dtype for s in self.kernel.scratch if s.name == name), False
 
-    def _load(self, s: "Load | LoadAt") -> None:
+    def _load(self, s: Load | LoadAt) -> None:
         dtype, pure = self._buffer(s.buffer)
         at = self.names[s.at] if isinstance(s, LoadAt) else None
         mask = self.names[s.mask] if s.mask else None
@@ -420,7 +428,7 @@ class Emitter:
             texts.append(access.load(v.lanes, self._place(s, v, c), active))
         self.names[s.dest] = Value(dtype, texts, True)
 
-    def _place(self, s: "Load | LoadAt | Store", v: Vector, copy: int) -> memory.Place:
+    def _place(self, s: Load | LoadAt | Store, v: Vector, copy: int) -> memory.Place:
         """Where copy number `copy` reads or writes: a run of memory, or one index per lane."""
         if not isinstance(s, LoadAt):
             parts = nest.linear(s.index, v.axis)
@@ -431,7 +439,9 @@ class Emitter:
             return memory.Place(self.lane_size(s.index, copy), 0, 0)
         index = self.lane_size(s.index, copy)
         at = self.lane(s.at, copy, v.lanes)
-        return memory.Place(v.lanes.op("add", "i64", index, v.lanes.op("mul", "i64", at, v.lanes.splat(self.size(s.stride), "i64"))), 0, 0)
+        return memory.Place(
+            v.lanes.op("add", "i64", index, v.lanes.op("mul", "i64", at, v.lanes.splat(self.size(s.stride), "i64"))), 0, 0
+        )
 
     def _store(self, s: Store) -> None:
         dtype, _ = self._buffer(s.buffer)

@@ -69,7 +69,9 @@ class Lanes:
         if not scalar.startswith("%"):
             return f"splat ({element} {scalar})"
         first = self.w.let(f"insertelement {self.type(element)} poison, {element} {scalar}, i64 0")
-        return self.w.let(f"shufflevector {self.type(element)} {first}, {self.type(element)} poison, <{self.n} x i32> zeroinitializer")
+        return self.w.let(
+            f"shufflevector {self.type(element)} {first}, {self.type(element)} poison, <{self.n} x i32> zeroinitializer"
+        )
 
     def op(self, name: str, element: str, *args: str) -> str:
         """An instruction whose operands are all of one type: ``fadd``, ``icmp slt``, ``fneg`` ..."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ...ir.dtypes import DType
 from ...ir.sizes import Call
 from . import intmath
-from .lanes import ELEMENT, Lanes, memory_element, suffix
+from .lanes import Lanes, memory_element, suffix
 from .writer import Writer
 
 
@@ -35,7 +35,11 @@ class Access:
         return self.w.let(text, self.floor) if self.pure else self.w.here(text)
 
     def _element(self, index: str) -> str:
-        return self.w.let(f"getelementptr {memory_element(self.dtype)}, ptr {self.pointer}, i64 {index}") if index != "0" else self.pointer
+        return (
+            self.w.let(f"getelementptr {memory_element(self.dtype)}, ptr {self.pointer}, i64 {index}")
+            if index != "0"
+            else self.pointer
+        )
 
     # ---- one element ----------------------------------------------------------------------------------------------
     def load_one(self, index: str, mask: str | None) -> str:
@@ -173,5 +177,3 @@ def quotient(lanes: Lanes, atom: Call, a: str, b: str, nonnegative: bool) -> str
             return lanes.op("ashr", "i64", a, lanes.const(atom.b.bit_length() - 1, "i64"))
         return lanes.op("and", "i64", a, lanes.const(atom.b - 1, "i64"))
     return (intmath.divide if divide else intmath.modulo)(lanes, "i64", not nonnegative, a, b)
-
-

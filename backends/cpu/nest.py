@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from ...ir import sizes
 from ...ir.dtypes import DType
-from ...ir.loops import Axis, Compute, Index, Kernel, Load, LoadAt, Loop, Param, Reduce, Stmt, Store
+from ...ir.loops import Axis, Compute, Index, Kernel, Load, LoadAt, Loop, Reduce, Stmt, Store
 from ...ir.sizes import Expr, Size, Symbol
 
 #: rough cost of a primitive in vector instructions, where it is not 1
-COST = {"exp": 16, "expm1": 20, "log": 22, "log1p": 26, "sin": 24, "cos": 24, "tanh": 26, "erf": 40, "pow": 60, "philox": 300, "mod": 12}
+COST = {
+    "exp": 16, "expm1": 20, "log": 22, "log1p": 26, "sin": 24, "cos": 24, "tanh": 26, "erf": 40, "pow": 60, "philox": 300,
+    "mod": 12,
+}  # fmt: skip
 _UNIT, _REVERSED, _GATHERED = 1.0, 0.7, 0.25
 
 
@@ -34,7 +37,7 @@ def linear(index: Size, axis: str) -> tuple[Size, Size] | None:
         if axis not in set(sizes.symbols_of(Expr(((mono, 1),)))):
             rest = rest + Expr(((mono, k),)) if mono else rest + k
             continue
-        powers = {a: p for a, p in mono}
+        powers = dict(mono)
         own = Symbol(axis)
         if powers.pop(own, 0) != 1:
             return None
@@ -153,12 +156,16 @@ def _vary(body: Sequence[Stmt], axis: str, memory: Mapping[str, DType], names: s
 def collapse(kernel: Kernel) -> tuple[tuple[Axis, ...], tuple[Stmt, ...]]:
     """The grid and body of `kernel` with neighbouring grid axes made one where every index goes through both in one stride."""
     grid, body = list(kernel.grid), kernel.body
-    if any(isinstance(s, (Loop, Reduce)) for s in body) or any(isinstance(s, Param) and False for s in body):
+    if any(isinstance(s, (Loop, Reduce)) for s in body):
         return kernel.grid, body
     at = len(grid) - 1
     while at > 0:
         outer, low = grid[at - 1], grid[at]
-        indices = [s.index if isinstance(s, (Load, LoadAt, Store)) else s.value for s in body if isinstance(s, (Load, LoadAt, Store, Index))]
+        indices = [
+            s.index if isinstance(s, (Load, LoadAt, Store)) else s.value
+            for s in body
+            if isinstance(s, (Load, LoadAt, Store, Index))
+        ]
         if all(_mergeable(index, outer.name, low) for index in indices):
             grid[at - 1 : at + 1] = [Axis(low.name, outer.extent * low.extent)]
             body = tuple(_without(s, outer.name) for s in body)

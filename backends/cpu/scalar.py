@@ -170,7 +170,7 @@ def literal_bits(value: float) -> str:
 
 # ---- casts ------------------------------------------------------------------------------------------------------------
 def cast(lanes: Lanes, source: DType, target: DType, x: str) -> str:
-    """`x` as `target`: to bool by ``x != 0``, to integers by truncation (wrapping), to half types rounded once to nearest even."""
+    """`x` as `target`: to bool by ``x != 0``, to integers by truncation (wrapping), to half types rounded once."""
     if source is target:
         return x
     if source.is_half:

@@ -25,7 +25,7 @@ class _Level:
 
 @dataclass(slots=True)
 class Loop:
-    """An open loop: `index` is its counter, `carried` the values that go round. `once`: it runs exactly once, no loop is written."""
+    """An open loop: `index` is its counter, `carried` the values that go round. `once`: one round, no loop is written."""
 
     index: str
     carried: list[str]
@@ -120,7 +120,7 @@ class Writer:
         self.label(good)
 
     def open_loop(self, lo: str, hi: str, step: int, carried: Sequence[tuple[str, str]] = (), nonempty: bool = False) -> Loop:
-        """Begins ``for index in range(lo, hi, step)`` with (type, initial value) pairs that go round. `nonempty`: lo < hi is sure."""
+        """Begins ``for index in range(lo, hi, step)`` with (type, initial value) pairs that go round. `nonempty`: lo < hi."""
         types, init = [t for t, _ in carried], [v for _, v in carried]
         span = int(hi) - int(lo) if _number(lo) and _number(hi) else None
         if span is not None and 0 < span <= step:
@@ -150,7 +150,11 @@ class Writer:
         outer.lines.append(f"  {loop.index} = phi i64 [ {loop.lo}, %{pre.label} ], [ {step}, %{body.label} ]")
         for name, type_, first, later in zip(loop.carried, loop.types, loop.init, following, strict=True):
             outer.lines.append(f"  {name} = phi {type_} [ {first}, %{pre.label} ], [ {later}, %{body.label} ]")
-        outer.lines += [*body.lines, f"  {step} = add nsw i64 {loop.index}, {loop.step}", f"  {again} = icmp slt i64 {step}, {loop.hi}"]
+        outer.lines += [
+            *body.lines,
+            f"  {step} = add nsw i64 {loop.index}, {loop.step}",
+            f"  {again} = icmp slt i64 {step}, {loop.hi}",
+        ]
         outer.lines.append(f"  br i1 {again}, label %{body.start}, label %{exit_}")
         self.label(exit_)
         return [self._leave(loop, k, value, before, body.label) for k, value in enumerate(following)]

@@ -15,7 +15,20 @@ from dataclasses import dataclass, field
 from ...ir import dtypes, sizes
 from ...ir.dtypes import DType
 from ...ir.loops import (
-    Acc, Axis, Check, Compute, Const, Index, Kernel, Load, LoadAt, Loop, Param, Reduce, Stmt, Store,
+    Acc,
+    Axis,
+    Check,
+    Compute,
+    Const,
+    Index,
+    Kernel,
+    Load,
+    LoadAt,
+    Loop,
+    Param,
+    Reduce,
+    Stmt,
+    Store,
 )  # fmt: skip
 from ...ir.sizes import Call, Expr, Size, Symbol
 from . import scalar
@@ -121,7 +134,11 @@ class Printer:
 
     def fresh(self, name: str) -> str:
         """`name`, or a variant of it that is not taken."""
-        stem = name if name.isidentifier() and not keyword.iskeyword(name) else "v" + "".join(c if c.isalnum() else "_" for c in name)
+        stem = (
+            name
+            if name.isidentifier() and not keyword.iskeyword(name)
+            else "v" + "".join(c if c.isalnum() else "_" for c in name)
+        )
         out, n = stem, 1
         while out in self.taken:
             out, n = f"{stem}_{n}", n + 1
@@ -141,7 +158,7 @@ class Printer:
             out += sign + " * ".join(factors)
         return out
 
-    def _atom(self, atom: "Symbol | Call") -> str:
+    def _atom(self, atom: Symbol | Call) -> str:
         if isinstance(atom, Symbol):
             return self.symbols[atom.name]
         a, b = self.size(atom.a), self.size(atom.b)
@@ -194,7 +211,7 @@ class Printer:
         args = tuple(self.values[a].text for a in s.args)
         self.define(s.dest, s.dtype, scalar.compute(s.prim, s.dtype, operand, args), s.where)
 
-    def _leaf(self, s: "Index | Const | Param") -> None:
+    def _leaf(self, s: Index | Const | Param) -> None:
         if isinstance(s, Const):
             self.define(s.dest, s.dtype, scalar.literal(s.value, s.dtype))
         elif isinstance(s, Param):
@@ -223,13 +240,13 @@ class Printer:
     def _dtype(self, name: str) -> DType:
         return next(b.dtype for b in (*self.kernel.buffers, *self.kernel.scratch) if b.name == name)
 
-    def _load(self, s: "Load | LoadAt") -> None:
+    def _load(self, s: Load | LoadAt) -> None:
         dtype = self._dtype(s.buffer)
         mask = self.mask(self.values[s.mask].text if s.mask else None)
         text = f"tl.load({self._address(s)}, mask={mask}, other=0)"
         self.define(s.dest, dtype, f"({text} != 0)" if dtype is dtypes.bool_ else text)
 
-    def _address(self, s: "Load | LoadAt | Store") -> str:
+    def _address(self, s: Load | LoadAt | Store) -> str:
         """A block of pointers; where the index misses a dimension of the block it is stretched to it."""
         index = self.size(s.index)
         found = {self.dims[name] for name in sizes.symbols_of(s.index) if name in self.dims}
@@ -300,7 +317,11 @@ class Printer:
 
     def _step(self, acc: Acc, name: str) -> str:
         value = self.values[acc.value].text
-        return f"{self._helper(acc)}({name}, {value}.to(tl.int32))" if acc.dtype is dtypes.bool_ else f"{self._helper(acc)}({name}, {value})"
+        return (
+            f"{self._helper(acc)}({name}, {value}.to(tl.int32))"
+            if acc.dtype is dtypes.bool_
+            else f"{self._helper(acc)}({name}, {value})"
+        )
 
     @staticmethod
     def _helper(acc: Acc) -> str:

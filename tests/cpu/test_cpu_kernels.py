@@ -12,12 +12,28 @@ from fusewire.backends.cpu import module
 from fusewire.backends.cpu.emit import Target
 from fusewire.ir import dtypes, sizes
 from fusewire.ir.loops import (
-    Acc, Axis, Buffer, Check, Compute, Const, Index, Kernel, KernelError, Load, LoadAt, Loop, Param, Reduce, ScalarParam, Scratch,
-    Stmt, Store,
+    Acc,
+    Axis,
+    Buffer,
+    Check,
+    Compute,
+    Const,
+    Index,
+    Kernel,
+    KernelError,
+    Load,
+    LoadAt,
+    Loop,
+    Param,
+    Reduce,
+    ScalarParam,
+    Scratch,
+    Stmt,
+    Store,
 )  # fmt: skip
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
-from run_kernel import TARGETS, pointwise, run  # noqa: E402
+from run_kernel import TARGETS, pointwise, run
 
 I, J, K, N, M = (sizes.symbol(s) for s in "ijknm")
 F = dtypes.float32
@@ -106,7 +122,8 @@ def test_several_accumulators_over_columns(target: Target) -> None:
     body = (Load("a", "x", I * 150 + J), Compute("b", "mul", ("a", "a"), F))
     k = kernel(
         buffers({"x": 7500, "o": 300}), [Axis("j", 150)],
-        Reduce((Axis("i", 50),), body, (Acc("s", "add", "b", F), Acc("t", "maximum", "a", F))), Store("o", J, "s"), Store("o", J + 150, "t"),
+        Reduce((Axis("i", 50),), body, (Acc("s", "add", "b", F), Acc("t", "maximum", "a", F))),
+        Store("o", J, "s"), Store("o", J + 150, "t"),
     )  # fmt: skip
     assert run(k, [x, o], target=target) == 0
     np.testing.assert_allclose(o, [(x * x).sum(0), x.max(0)], rtol=1e-5)
@@ -160,10 +177,12 @@ def test_gather_with_check(target: Target) -> None:
     for index in (I * 6 + J, J * 35 + I):
         o = np.zeros(210, "f4")
         k = kernel(
-            [Buffer("t", F, 60, "r"), Buffer("at", dtypes.int64, 35, "r"), Buffer("o", F, 210, "w")], [Axis("i", 35), Axis("j", 6)],
+            [Buffer("t", F, 60, "r"), Buffer("at", dtypes.int64, 35, "r"), Buffer("o", F, 210, "w")],
+            [Axis("i", 35), Axis("j", 6)],
             Load("p", "at", I), Const("zero", 0, dtypes.int64), Const("ten", 10, dtypes.int64),
             Compute("low", "le", ("zero", "p"), dtypes.bool_), Compute("high", "lt", ("p", "ten"), dtypes.bool_),
-            Compute("ok", "and", ("low", "high"), dtypes.bool_), Check("ok", 0), LoadAt("v", "t", J, "p", 6), Store("o", index, "v"),
+            Compute("ok", "and", ("low", "high"), dtypes.bool_), Check("ok", 0), LoadAt("v", "t", J, "p", 6),
+            Store("o", index, "v"),
             errors=(error,),
         )  # fmt: skip
         assert run(k, [table, at, o], target=target) == 0
@@ -205,7 +224,9 @@ def test_scalar_parameters_and_thread_shares(target: Target) -> None:
 
 def test_in_place() -> None:
     x = np.arange(100, dtype="f4")
-    k = kernel([Buffer("x", F, 100, "rw")], [Axis("i", 100)], Load("a", "x", I), Compute("b", "add", ("a", "a"), F), Store("x", I, "b"))
+    k = kernel(
+        [Buffer("x", F, 100, "rw")], [Axis("i", 100)], Load("a", "x", I), Compute("b", "add", ("a", "a"), F), Store("x", I, "b")
+    )
     assert run(k, [x]) == 0
     np.testing.assert_array_equal(x, 2 * np.arange(100))
 

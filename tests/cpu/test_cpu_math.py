@@ -11,7 +11,7 @@ import pytest
 from fusewire.ir import dtypes
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
-from run_kernel import apply  # noqa: E402
+from run_kernel import apply
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-45, -1e-45, 1e-38, 1e38, 3e38, 0.5, -0.5, 2.0, -2.0, 3.0]
 #: bound in ulp for f32 and f64; the reference of sin, cos and erf in f64 is itself only right to half an ulp

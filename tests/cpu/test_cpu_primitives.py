@@ -13,7 +13,7 @@ from fusewire.ir.loops import Acc, Axis, Buffer, Kernel, Load, Reduce, Store
 from fusewire.ir.scalar_numpy import MEANING
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
-from run_kernel import TARGETS, apply, run  # noqa: E402
+from run_kernel import TARGETS, apply, run
 
 FLOATS = (dtypes.float32, dtypes.float64)
 INTS = dtypes.INTEGRAL
@@ -64,7 +64,7 @@ def operands(rng: np.random.Generator, prim: str, dtype: dtypes.DType, n: int) -
 def expected(prim: str, xs: list[np.ndarray]) -> np.ndarray:
     """NumPy's answer."""
     with np.errstate(all="ignore"):
-        if prim == "floor" or xs[0].dtype.kind in "ui" and prim in ("ceil", "trunc", "round"):
+        if prim == "floor" or (xs[0].dtype.kind in "ui" and prim in ("ceil", "trunc", "round")):
             return np.floor(xs[0]).astype(xs[0].dtype)
         name = prim + "_" if prim in ("and", "or", "not") else prim
         return np.asarray(MEANING[name](*xs))
@@ -109,7 +109,9 @@ def test_cast(source: dtypes.DType) -> None:
             want = (wide.astype(through) if through else wide).astype(target.np)
         for way in TARGETS[:2]:
             got = apply("cast", [x], target, way)
-            np.testing.assert_array_equal(got.astype(target.compute), want.astype(target.compute), err_msg=f"{source} -> {target} {way}")
+            np.testing.assert_array_equal(
+                got.astype(target.compute), want.astype(target.compute), err_msg=f"{source} -> {target} {way}"
+            )
 
 
 def test_cast_to_half_rounds_once() -> None:

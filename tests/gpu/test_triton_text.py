@@ -1,4 +1,4 @@
-"""Kernels as Triton source: golden text, every primitive and combine, valid Python, and Triton's own first stage where it is there."""
+"""Kernels as Triton source: golden text, every primitive and combine, valid Python, and Triton's own first stage."""
 
 from __future__ import annotations
 
@@ -16,12 +16,27 @@ from fusewire.backends.gpu.triton import Source, triton_source, triton_text
 from fusewire.ir import dtypes, loops, sizes
 from fusewire.ir.graph import Where
 from fusewire.ir.loops import (
-    Acc, Axis, Buffer, Check, Compute, Const, Index, Kernel, KernelError, Load, LoadAt, Loop, Param, Reduce, ScalarParam, Scratch,
+    Acc,
+    Axis,
+    Buffer,
+    Check,
+    Compute,
+    Const,
+    Index,
+    Kernel,
+    KernelError,
+    Load,
+    LoadAt,
+    Loop,
+    Param,
+    Reduce,
+    ScalarParam,
+    Scratch,
     Store,
 )  # fmt: skip
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
-from run_kernel import pointwise  # noqa: E402
+from run_kernel import pointwise
 
 I, J, K, N, M = (sizes.symbol(s) for s in "ijknm")
 F = dtypes.float32
@@ -33,7 +48,8 @@ def chain() -> Kernel:
     h = dtypes.bfloat16
     body = (
         Load("a", "x", I * M + J), Compute("b", "cast", ("a",), F), Load("c", "bias", J), Param("p", "alpha", F),
-        Compute("d", "fma", ("b", "p", "c"), F, HERE), Compute("e", "tanh", ("d",), F, HERE), Compute("g", "cast", ("e",), h, HERE),
+        Compute("d", "fma", ("b", "p", "c"), F, HERE), Compute("e", "tanh", ("d",), F, HERE),
+        Compute("g", "cast", ("e",), h, HERE),
         Store("o", I * M + J, "g"),
     )  # fmt: skip
     buffers = Buffer("x", h, N * M, "r"), Buffer("bias", F, M, "r"), Buffer("o", h, N * M, "w")
@@ -97,7 +113,10 @@ def every_primitive() -> list[Kernel]:
             if prim != "cast":
                 out.append(pointwise(prim, operands, result))
     out += [pointwise("cast", [a], b) for a in dtypes.ALL for b in dtypes.ALL]
-    out += [pointwise(prim, [dtypes.bool_] * loops.PRIMITIVES[prim], dtypes.bool_) for prim in ("and", "or", "xor", "not", "eq", "add")]
+    out += [
+        pointwise(prim, [dtypes.bool_] * loops.PRIMITIVES[prim], dtypes.bool_)
+        for prim in ("and", "or", "xor", "not", "eq", "add")
+    ]
     return out
 
 
@@ -146,9 +165,9 @@ def test_names_that_python_has_taken() -> None:
 def to_ttir(source: Source) -> str:
     """Triton's first stage on a source, for sm_90; needs no GPU."""
     import triton
+    from triton._C.libtriton import ir
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource, make_backend
-    from triton._C.libtriton import ir
 
     file = f"<{source.name}>"
     linecache.cache[file] = (len(source.text), None, source.text.splitlines(True), file)
@@ -156,7 +175,7 @@ def to_ttir(source: Source) -> str:
     sys.modules[module.__name__] = module
     exec(compile(source.text, file, "exec"), module.__dict__)
     function = getattr(module, source.name)
-    blocks = {b: 64 for b in source.blocks}
+    blocks = dict.fromkeys(source.blocks, 64)
     signature = {**source.signature, **dict.fromkeys(blocks, "constexpr")}
     ast = ASTSource(function, signature, {(function.arg_names.index(b),): v for b, v in blocks.items()}, {})
     target = GPUTarget("cuda", 90, 32)

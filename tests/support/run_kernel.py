@@ -31,7 +31,9 @@ def run(
     function, known = _FUNCTION(code[kernel.name]), dict(symbols or {})
     pointers = np.array([a.ctypes.data for a in arrays], np.uint64)
     values = np.array([known[name] for name in kernel.sizes], np.int64)
-    packed = b"".join((np.float64 if p.kind == "float" else np.int64)(v).tobytes() for p, v in zip(kernel.scalars, scalars, strict=True))
+    packed = b"".join(
+        (np.float64 if p.kind == "float" else np.int64)(v).tobytes() for p, v in zip(kernel.scalars, scalars, strict=True)
+    )
     words = np.frombuffer(packed + bytes(8), np.uint8).copy()
     need = sum(int(sizes.evaluate(s.size, known)) * s.dtype.itemsize + 64 for s in kernel.scratch) + 64
     scratch = np.full(need, 0xAB, np.uint8)
