@@ -17,7 +17,7 @@ from ...errors import CompileError
 from ...ir import dtypes, plan as p, sizes as z
 from ...ir.loops import Kernel
 from ...ir.run_op import run_op
-from ...ir.types import ScalarType, TensorType
+from ...ir.types import ScalarType, TensorType, tensor
 from ...runtime.meta import Meta
 from ...runtime.source import Source
 from .frame import Frame
@@ -25,6 +25,7 @@ from .guards import GuardRows
 
 #: elements touched (or multiplications / 8) from which the interpreter lock is let go: about 100 us
 LONG_STEP = 1 << 18
+_WRITEABLE = 0x400  # NumPy's flag
 
 
 class PlanRows:
@@ -116,7 +117,7 @@ class PlanRows:
         """Rows that make the fresh outputs and the arena."""
         for out in self.plan.outputs:
             if out.source is None:
-                self.fresh[len(self.fresh)] = self._new_array(out.type)
+                self.fresh[len(self.fresh)] = self._new_array(out.type, len(self.fresh))
         scratch = [scratch_bytes(s.kernel) for s in self.plan.steps if isinstance(s, p.KernelStep)]
         total, self._scratch = self.plan.arena, self.frame.const(0)
         most: z.Size = 0
@@ -133,14 +134,28 @@ class PlanRows:
         self.frame.row("arena", self.frame.arena_at, self.size(aligned + most))
         self._scratch = self._op("add", data, self.size(aligned))
 
-    def _new_array(self, type_: Any) -> int:
+    def _new_array(self, type_: Any, number: int) -> int:
+        """The word of a fresh array of a type, its data address in the word after it."""
         if not isinstance(type_, TensorType):
             raise CompileError(f"a fresh output of type {type_} has no memory form")
+        if type_.is_contiguous:
+            return self._alloc(type_, 0)
+        strides = self.run([s * type_.dtype.itemsize for s in type_.strides])
+        if _is_dense(type_):
+            return self._alloc(type_, strides)
+        size = next(b.size for b in self.plan.buffers if b.place == p.FromOutput(number))
+        whole = self._alloc(tensor((size,), type_.dtype), 0)  # memory with gaps: NumPy would allocate the elements only
+        at = self.frame.owned()
+        data = self.frame.words()
+        desc = self.frame.array([self.frame.object(type_.dtype.np), len(type_.shape), _WRITEABLE, self.run(type_.shape), strides])
+        self.frame.row("view", at, desc, whole + 1, whole)
+        self.frame.row("add", data, whole + 1, self.frame.const(0))
+        return at
+
+    def _alloc(self, type_: TensorType, strides: int) -> int:
         at = self.frame.owned()
         self.frame.words()  # its data address
-        strides = 0 if type_.is_contiguous else self.run([s * type_.dtype.itemsize for s in type_.strides])
-        rank = len(type_.shape) | strides << 8
-        self.frame.row("alloc", at, self.frame.object(type_.dtype.np), rank, self.run(type_.shape))
+        self.frame.row("alloc", at, self.frame.object(type_.dtype.np), len(type_.shape) | strides << 8, self.run(type_.shape))
         return at
 
     def address(self, buffer: int, offset: z.Size = 0) -> int:
@@ -263,7 +278,7 @@ class PlanRows:
         for i, x in enumerate(operands):
             if isinstance(x, p.BufferView):
                 dims, strides = self.run(x.type.shape), self.run([s * x.type.dtype.itemsize for s in x.type.strides])
-                writable = 0x400 if i < len(results) else 0
+                writable = _WRITEABLE if i < len(results) else 0
                 desc = self.frame.array([self.frame.object(x.type.dtype.np), len(x.type.shape), writable, dims, strides])
                 views.append((at + i, desc, self.address(x.buffer, x.offset), self.owner(x.buffer)))
 
@@ -302,6 +317,18 @@ class PlanRows:
         return at, count
 
 
+def _is_dense(t: TensorType) -> bool:
+    """Whether the elements fill their memory without gaps, in some order of the dimensions."""
+    if not all(isinstance(n, int) for n in (*t.shape, *t.strides)):
+        return False
+    step = 1
+    for stride, n in sorted((s, n) for s, n in zip(t.strides, t.shape, strict=True) if n != 1):
+        if stride != step:
+            return False
+        step = step * n
+    return True
+
+
 def scratch_bytes(kernel: Kernel) -> z.Size:
     """Bytes of one thread's scratch: all areas in order, each at a multiple of 64 bytes."""
     total: z.Size = 0
@@ -326,12 +353,12 @@ def blas() -> dict[Any, int]:
 
 
 def _orient(t: TensorType) -> tuple[int, z.Size] | None:
-    """(CblasNoTrans or CblasTrans, leading dimension) of the last two dimensions; None where neither has unit stride."""
+    """(CblasNoTrans or CblasTrans, leading dimension) of the last two dimensions; None where BLAS cannot walk them."""
     (rows, cols), (row, col) = t.shape[-2:], t.strides[-2:]
-    if _is(col, 1) or _is(cols, 1):
-        return 111, _leading(row, cols, rows)
-    if _is(row, 1) or _is(rows, 1):
-        return 112, _leading(col, rows, cols)
+    for trans, unit, length, stride, count in ((111, col, cols, row, rows), (112, row, rows, col, cols)):
+        leading = _leading(unit, length, stride, count)
+        if leading is not None:
+            return trans, leading
     return None
 
 
@@ -339,9 +366,18 @@ def _is(size: z.Size, value: int) -> bool:
     return isinstance(size, int) and size == value
 
 
-def _leading(stride: z.Size, length: z.Size, count: z.Size) -> z.Size:
-    """BLAS wants at least the length of a row, also where there is only one row and its stride means nothing."""
-    return z.maximum(z.maximum(length, 1) if _is(count, 1) else z.maximum(stride, length), 1)
+def _leading(unit: z.Size, length: z.Size, stride: z.Size, count: z.Size) -> z.Size | None:
+    """The leading dimension of `count` lines of `length` elements; None where a line has gaps or lines overlap.
+
+    BLAS wants at least the length of a line, also where there is only one and its stride means nothing."""
+    if not (_is(unit, 1) or _is(length, 1)):
+        return None
+    if _is(count, 1) or _is(count, 0):
+        return z.maximum(length, 1)
+    low = z.bounds(stride - length)[0]
+    if isinstance(stride, int) and (stride < 1 or (isinstance(length, int) and stride < length)):
+        return None
+    return z.maximum(stride, 1) if low is not None and low >= 0 else None
 
 
 def _blas_operands(step: p.GemmStep) -> tuple[Any, ...] | None:
@@ -351,14 +387,9 @@ def _blas_operands(step: p.GemmStep) -> tuple[Any, ...] | None:
     if function is None or any(t.dtype is not types[2].dtype or len(t.shape) < 2 for t in types):
         return None
     a, b, out = (_orient(t) for t in types)
-    if a is None or b is None or out is None or out[0] != 111 or not all(_dense(t) for t in types):
+    if a is None or b is None or out is None or out[0] != 111:
         return None
     return function, a, b, out[1]
-
-
-def _dense(t: TensorType) -> bool:
-    """Whether no row overlaps the next: an expanded matrix (stride 0 over several rows) is not for BLAS."""
-    return all(not (_is(s, 0) and not _is(n, 1)) for n, s in zip(t.shape[-2:], t.strides[-2:], strict=True))
 
 
 def _batch_strides(t: TensorType, rank: int) -> list[z.Size]:
