@@ -194,7 +194,8 @@ def free_symbols(inputs: Iterable[Value]) -> tuple[str, ...]:
 
 def same_types(args: Sequence[Any], others: Sequence[Any]) -> bool:
     """Whether operands have the types of `others`, so that a call on them has the same results."""
-    return all(a.type == b.type if isinstance(a, Value) and isinstance(b, Value) else a is b for a, b in zip(args, others, strict=True))
+    pairs = zip(args, others, strict=True)
+    return all(a.type == b.type if isinstance(a, Value) and isinstance(b, Value) else a is b for a, b in pairs)
 
 
 def rewrite(graph: Graph, visit: Callable[[Node, Builder, tuple[Any, ...]], Any]) -> Graph:

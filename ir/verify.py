@@ -77,8 +77,8 @@ class _Verifier:
         self.symbols(_sizes_of(value.type), f"the type of %{value.name}")
         if isinstance(value.type, TensorType):
             self.require(len(value.type.shape) == len(value.type.strides), f"%{value.name} has not one stride per dimension")
-            self.require(all(sizes.bounds(n)[1] is None or sizes.bounds(n)[1] >= 0 for n in value.shape),  # type: ignore[operator]
-                         f"%{value.name} has a negative dimension: {value.type}")  # fmt: skip
+            tops = [sizes.bounds(n)[1] for n in value.type.shape]
+            self.require(all(top is None or top >= 0 for top in tops), f"%{value.name} has a negative dimension: {value.type}")
         self.position[value] = position
         self.names.add(value.name)
 
