@@ -9,7 +9,8 @@ import importlib
 import math as _math
 from typing import Any
 
-from .eager import autograd as autograd
+from .eager import autograd
+from .eager import generated as _generated
 from .eager.creation import (
     arange,
     as_tensor,
@@ -95,9 +96,8 @@ from .eager.reducing import (
 from .eager.size import Size
 from .eager.tensor import Tensor
 from .ir.dtypes import DType as dtype
-from .ir.dtypes import bfloat16, float16, float32, float64, int8, int16, int32, int64, uint8
+from .ir.dtypes import bfloat16, float16, float32, float64, int8, int16, int32, int64, promote_types, uint8
 from .ir.dtypes import bool_ as bool
-from .ir.dtypes import promote_types as promote_types
 
 __version__ = "0.1.0"
 
@@ -105,6 +105,21 @@ float, double, half = float32, float64, float16
 long, int, short = int64, int32, int16
 clip, concat, subtract, multiply, true_divide, divide = clamp, cat, sub, mul, div, div  # noqa: F405
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
+
+__all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)
+    "Generator", "Size", "Tensor", "add", "addcdiv", "addcmul", "allclose", "arange", "as_tensor", "autograd",
+    "bernoulli", "bfloat16", "bmm", "bool", "broadcast_to", "chunk", "clamp", "clip", "concat", "default_generator",
+    "device", "div", "divide", "dot", "double", "dropout", "dtype", "e", "empty", "empty_like", "enable_grad", "equal",
+    "eye", "flatten", "float", "float16", "float32", "float64", "from_numpy", "full", "full_like", "get_default_dtype",
+    "get_rng_state", "half", "inf", "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8",
+    "is_grad_enabled", "is_tensor", "lerp", "linspace", "log_softmax", "long", "manual_seed", "masked_fill", "matmul",
+    "max", "min", "mm", "movedim", "multiply", "nan", "narrow", "no_grad", "norm", "numel", "ones", "ones_like",
+    "outer", "permute", "pi", "promote_types", "rand", "rand_like", "randint", "randn", "randn_like", "randperm",
+    "reshape", "rsub", "select", "set_default_dtype", "set_grad_enabled", "set_rng_state", "short", "softmax", "split",
+    "square", "squeeze", "stack", "std", "sub", "subtract", "t", "tensor", "transpose", "tril", "triu", "true_divide",
+    "uint8", "unbind", "unflatten", "unsqueeze", "var", "var_mean", "zeros", "zeros_like",
+]  # fmt: skip
+__all__ += _generated.__all__
 
 _MODULES = ("nn", "optim", "utils", "vision")
 _COMPILER = ("compile", "explain", "compiler", "install_as")

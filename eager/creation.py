@@ -126,7 +126,8 @@ def arange(
 ) -> Tensor:  # fmt: skip
     """Numbers from `start` (default 0) up to, not including, `end`."""
     devices.check(device)
-    start, end, step = (x.item() if hasattr(x, "meta") else x for x in ((0, start, step) if end is None else (start, end, step)))
+    given: tuple[Any, ...] = (0, start, step) if end is None else (start, end, step)
+    start, end, step = (x.item() if hasattr(x, "meta") else x for x in given)
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if (end - start) * step < 0:
@@ -181,7 +182,7 @@ def from_numpy(array: Any) -> Tensor:
 def _array_of(data: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
     """`data` as an ndarray of `dtype`, or of the dtype PyTorch gives it."""
     if hasattr(data, "meta"):
-        array = data.detach().storage.read(data)
+        array: np.ndarray[Any, Any] = data.storage.read(data)
     elif isinstance(data, (np.ndarray, np.generic)):
         array = np.asarray(data)
     else:

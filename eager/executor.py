@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import Token
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
@@ -20,12 +19,9 @@ from ..runtime import gradmode
 from . import tape
 from .factory import make, make_view, storage_of
 
-try:  # entering np.errstate costs more than a small add; this is the same switch without the wrapper
-    from numpy._core.umath import _extobj_contextvar as _errors, _make_extobj  # type: ignore[attr-defined]
-
-    _IGNORE: Any = _make_extobj(all="ignore")
-except ImportError:  # pragma: no cover  (a NumPy that keeps it elsewhere)
-    _errors = None
+# Entering np.errstate costs more than a small add; this is the same switch without the wrapper, where NumPy has it.
+_errors: Any = getattr(np._core.umath, "_extobj_contextvar", None)  # type: ignore[attr-defined]
+_IGNORE: Any = np._core.umath._make_extobj(all="ignore") if _errors is not None else None  # type: ignore[attr-defined]
 
 
 class Executor(Protocol):
@@ -122,7 +118,17 @@ EAGER = Eager()
 
 def _run(op: Op, operands: tuple[Any, ...], arrays: list[Any], attrs: dict[str, Any], half: bool) -> Any:
     """The kernel's result with floating-point warnings off: NaN and infinity are values, as in PyTorch."""
-    token = _errors.set(_IGNORE) if _errors is not None else None
+    if _errors is None:
+        with np.errstate(all="ignore"):
+            return _kernel(op, operands, arrays, attrs, half)
+    token = _errors.set(_IGNORE)
+    try:
+        return _kernel(op, operands, arrays, attrs, half)
+    finally:
+        _errors.reset(token)
+
+
+def _kernel(op: Op, operands: tuple[Any, ...], arrays: list[Any], attrs: dict[str, Any], half: bool) -> Any:
     try:
         if half and op.upcast:
             results = run_op(op, arrays, attrs)
@@ -130,13 +136,6 @@ def _run(op: Op, operands: tuple[Any, ...], arrays: list[Any], attrs: dict[str, 
         return op.eager(*arrays, **attrs)
     except (ArithmeticError, ValueError, TypeError, IndexError, RuntimeError) as e:
         _explain(op, operands, attrs, e)
-    finally:
-        _restore(token)
-
-
-def _restore(token: Token[Any] | None) -> None:
-    if token is not None:
-        _errors.reset(token)
 
 
 def _explain(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], error: BaseException) -> NoReturn:
@@ -170,7 +169,7 @@ def _wrap(op: Op, operands: tuple[Any, ...], arrays: list[Any], out: Any, track:
     if source is not None:
         if out is arrays[source] or np.may_share_memory(out, arrays[source]):
             return make_view(out, operands[source], track)
-    elif out.base is not None or any([out is a for a in arrays]):
+    elif out.base is not None or any(out is a for a in arrays):
         for a in arrays:
             if type(a) is _ndarray and np.may_share_memory(out, a):
                 out = out.copy()  # a pure op's result never shares memory with an operand

@@ -82,7 +82,7 @@ def storage_of(x: Tensor) -> Storage:
     """The Storage of `x`, made at first need."""
     storage = x._storage
     if storage is None:
-        storage = x._storage = Storage(x._array)
+        storage = x._storage = Storage(x._array)  # type: ignore[arg-type]
     return storage
 
 

@@ -86,7 +86,7 @@ def sub_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
 def div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """`div`, stored in self."""
     if rounding_mode is not None:
-        return store_checked(self, div(self, other, rounding_mode=rounding_mode))
+        return store_checked(self, div(self, other, rounding_mode=rounding_mode))  # type: ignore[no-any-return]
     return inplace(pointwise.div, (self, other), _NONE)  # type: ignore[no-any-return]
 
 
@@ -362,7 +362,7 @@ def reversed_dims(self: Tensor) -> Tensor:
 
 
 @pure
-def mT(self: Tensor) -> Tensor:  # noqa: N802  (PyTorch's name)
+def mT(self: Tensor) -> Tensor:
     """The last two dimensions swapped."""
     return transpose(self, -2, -1)
 
@@ -375,7 +375,7 @@ def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     """Matrix product, batched by broadcasting; a 1-D operand is a row on the left, a column on the right."""
     a, b = input, other
     if not hasattr(b, "meta"):
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]
     if not a.ndim or not b.ndim:
         raise ShapeError(f"matmul: both arguments need to be at least 1D, but they are {a.ndim}D and {b.ndim}D")
     left, right = a.ndim == 1, b.ndim == 1

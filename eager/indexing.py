@@ -121,15 +121,17 @@ def _positions(x: Any, mask: Any, dim: int) -> list[Any]:
     """The integer tensors that select the true elements of a mask."""
     covered = x.shape[dim : dim + mask.ndim]
     if mask.shape != covered:
-        raise IndexError(f"The shape of the mask {list(mask.shape)} at index {dim} does not match the shape of the indexed tensor "
-                         f"{list(x.shape)}")  # fmt: skip
+        raise IndexError(
+            f"The shape of the mask {list(mask.shape)} at index {dim} does not match the shape of the indexed tensor "
+            f"{list(x.shape)}"
+        )
     return [make(p) for p in mask.storage.read(mask).nonzero()]
 
 
 def _gathered(x: Any, at: dict[int, Any], drop: set[int]) -> Any:
     """Integer tensors at dimensions `at`: one gather along those dimensions flattened."""
     dims = list(at)
-    for d in sorted(drop, reverse=True):  # ints beside tensors count as tensors only for where the result's dims stand
+    for d in sorted(drop, reverse=True):
         x = executor.apply(shapes.view, (x,), {"shape": x.shape[:d] + x.shape[d + 1 :]})
         dims = [k - (k > d) for k in dims]
     rest = [d for d in range(x.ndim) if d not in dims]

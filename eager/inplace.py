@@ -21,7 +21,7 @@ def inplace(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     tracked = gradmode.get() and _is_eager(target)
     if tracked:
         check_writable(target)
-        if any([getattr(x, "requires_grad", False) for x in operands]):
+        if any(getattr(x, "requires_grad", False) for x in operands):
             before = _before(target)
             operands = tuple([before if x is target else x for x in operands])
     out = executor.apply(op, operands, attrs)

@@ -40,7 +40,7 @@ class _Mode:
         return wrapped  # type: ignore[return-value]
 
 
-class no_grad(_Mode):  # noqa: N801  (PyTorch's name)
+class no_grad(_Mode):
     """Nothing is recorded inside. ``with no_grad():``, ``@no_grad()`` or ``@no_grad``."""
 
     def __new__(cls, fn: Any = None) -> Any:
@@ -54,21 +54,21 @@ class no_grad(_Mode):  # noqa: N801  (PyTorch's name)
         super().__init__(False)
 
 
-class enable_grad(_Mode):  # noqa: N801
+class enable_grad(_Mode):
     """Operations are recorded inside, also within `no_grad`."""
 
     def __init__(self) -> None:
         super().__init__(True)
 
 
-class inference_mode(_Mode):  # noqa: N801
+class inference_mode(_Mode):
     """As `no_grad`; results made inside may be used outside like any other."""
 
     def __init__(self, mode: bool = True) -> None:
         super().__init__(not mode)
 
 
-class set_grad_enabled(_Mode):  # noqa: N801
+class set_grad_enabled(_Mode):
     """Sets the mode at once; as a context manager it is undone at the end of the block."""
 
     def __init__(self, mode: bool) -> None:

@@ -191,13 +191,13 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 @pure
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """``input + value * tensor1 * tensor2``."""
-    return input + tensor1 * tensor2 * value
+    return input + tensor1 * tensor2 * value  # type: ignore[no-any-return]
 
 
 @pure
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """``input + value * tensor1 / tensor2``."""
-    return input + tensor1 / tensor2 * value
+    return input + tensor1 / tensor2 * value  # type: ignore[no-any-return]
 
 
 @pure
@@ -215,7 +215,7 @@ def addcdiv_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
 @pure
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """``input + weight * (end - input)``."""
-    return input + (end - input) * weight
+    return input + (end - input) * weight  # type: ignore[no-any-return]
 
 
 @pure

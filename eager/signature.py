@@ -53,7 +53,7 @@ def parse(text: str) -> Signature:
         raise ParseError(f"not a signature: {text!r}")
     params: list[Param] = []
     keyword_only = False
-    for part in _split(head[2]):
+    for part in split(head[2]):
         if part == "*":
             keyword_only = True
             continue
@@ -64,7 +64,7 @@ def parse(text: str) -> Signature:
     return Signature(head[1], tuple(params))
 
 
-def _split(text: str) -> list[str]:
+def split(text: str) -> list[str]:
     """Parts between commas that stand outside brackets."""
     parts, depth, start = [], 0, 0
     for i, c in enumerate(text + ","):

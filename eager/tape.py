@@ -104,7 +104,7 @@ class Saved:
         x = self.tensor
         now = version_of(x)
         if x._array is not self.array:  # .data was replaced: the memory that was read is still the old one
-            old = make(self.array, x.meta.requires_grad)
+            old = make(self.array, x.meta.requires_grad)  # type: ignore[arg-type]
             old._node = x._node
             return old
         if now != self.version:

@@ -12,12 +12,11 @@ from typing import Any, NoReturn, SupportsIndex
 import numpy as np
 
 from ..errors import AutogradError
-
 from ..ir.dtypes import DType
 from ..ir.ops import creation as ir_creation
 from ..ir.types import TensorType
 from ..runtime.meta import Meta
-from ..runtime.storage import Storage
+from ..runtime.storage import Storage, address_of
 from . import creation, executor, factory, functional, indexing, neural, random, reducing
 from .arguments import size_of, to_dtype, wrap_dim
 from .device import Device
@@ -145,7 +144,7 @@ class Tensor(TensorOps):
 
     def data_ptr(self) -> int:
         """Address of the first element."""
-        return factory.address_of(self.array)
+        return address_of(self.array)
 
     is_cuda = property(lambda self: self.meta.device.startswith("cuda"), doc="Whether the tensor lies on a GPU.")
 
@@ -368,7 +367,8 @@ class Tensor(TensorOps):
     normal_ = random.normal_
     bernoulli_ = random.bernoulli_
     float, int, bool = functional.float_, functional.int_, functional.bool_
-    divide, multiply, subtract, clip, swapaxes = functional.div, TensorOps.mul, functional.sub, reducing.clamp, functional.transpose
+    divide, multiply, subtract = functional.div, TensorOps.mul, functional.sub
+    clip, swapaxes = reducing.clamp, functional.transpose
     true_divide, divide_, clip_ = functional.div, functional.div_, reducing.clamp_
     __matmul__ = functional.matmul
     __truediv__, __rtruediv__ = TensorOps.__truediv__, TensorOps.__rtruediv__
@@ -396,7 +396,7 @@ class Tensor(TensorOps):
     # -- indexing --------------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Tensor:
-        return indexing.get(self, index)
+        return indexing.get(self, index)  # type: ignore[no-any-return]
 
     def __setitem__(self, index: Any, value: Any) -> None:
         indexing.put(self, index, value)

@@ -47,7 +47,8 @@ class Storage:
         base = self.base
         if base.flags.c_contiguous:
             return base.reshape(-1)
-        extent = 1 + sum((n - 1) * (s // base.itemsize) for n, s in zip(base.shape, base.strides, strict=True)) if base.size else 0
+        steps = [(n - 1) * (s // base.itemsize) for n, s in zip(base.shape, base.strides, strict=True)]
+        extent = 1 + sum(steps) if base.size else 0
         return np.lib.stride_tricks.as_strided(base, (extent,), (base.itemsize,))
 
     def read(self, tensor: Held) -> Array:

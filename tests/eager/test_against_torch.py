@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import fusewire as fw
 import numpy as np
 import pytest
-
-import fusewire as fw
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle here")
 
@@ -57,7 +56,7 @@ FUNCTIONS = {
     "more": lambda m, x, y: m.sigmoid(x) + m.rsqrt(y * y + 1) + m.abs(x) + m.relu(y) + m.erf(x) + m.expm1(y) + m.log1p(x * x),
     "reduce": lambda m, x, y: x.sum(1, keepdim=True) + y.mean(0) + (x * y).sum() + x.var(1, keepdim=True) + y.std(),
     "extreme": lambda m, x, y: x.max(1)[0].sum() + y.min(0).values + m.maximum(x, y) + m.minimum(x, y) + x.amax(1, keepdim=True),
-    "shape": lambda m, x, y: (x.reshape(2, 6).t().contiguous().view(3, 4) * y.transpose(0, 1).reshape(3, 4)).unsqueeze(0).squeeze(),
+    "shape": lambda m, x, y: (x.reshape(2, 6).t().contiguous().view(3, 4) * y.transpose(0, 1).reshape(3, 4))[None].squeeze(),
     "index": lambda m, x, y: x[1:, ::2].sum() + y[:, 1] + x[..., -1] + y[0, 0] + x[:, None, :2].sum((1, 2)) + x[-1, 1:2],
     "gather": lambda m, x, y: x[m.tensor([0, 2, 2])] * y[:, m.tensor([1, 1, 3, 0])] + x[m.tensor([0, 1]), m.tensor([3, 3])].sum(),
     "mask": lambda m, x, y: x[m.tensor([True, False, True])].sum() + m.where(x > y, x, y * 2) + x.masked_fill(y > 0, 0.5),
@@ -69,7 +68,7 @@ FUNCTIONS = {
     "clamp": lambda m, x, y: x.clamp(-0.5, 0.5) + y.clamp(min=0.1) + m.clamp(x, max=0.2) + x.tril() + y.triu(1) + x.norm(),
     "loss": lambda m, x, y: m.nn.functional.mse_loss(x, y) + m.nn.functional.cross_entropy(x, m.tensor([1, 0, 3]))
     + m.nn.functional.cross_entropy(x, m.tensor([1, -100, 3]), label_smoothing=0.1)
-    + m.nn.functional.cross_entropy(x, m.tensor([1, 2, 3]), weight=m.tensor([0.1, 0.2, 0.3, 0.4], dtype=m.float64), reduction="sum"),
+    + m.nn.functional.cross_entropy(x, m.tensor([1, 2, 3]), weight=m.tensor([0.1, 0.2, 0.3, 0.4]).double(), reduction="sum"),
     "expand": lambda m, x, y: x[:1].expand(3, 4) * y + y[:, :1].expand(-1, 4) + x.permute(1, 0).flatten()[:1].expand(3, 4),
     "prod": lambda m, x, y: x.prod(1, keepdim=True) + y.prod(0, keepdim=True).sum() + m.floor(x) + m.ceil(y) + x.sign(),
 }  # fmt: skip
@@ -91,10 +90,10 @@ def test_values_and_gradients(name: str) -> None:
             same(mine.grad, theirs.grad, 1e-8, 1e-10)
 
 
-SMOOTH = ["arith", "pow", "trans", "reduce", "shape", "index", "gather", "cat", "matmul", "softmax", "norm", "loss", "expand", "prod"]
+NOT_SMOOTH = {"more", "extreme", "mask", "split", "clamp"}
 
 
-@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("name", sorted(FUNCTIONS.keys() - NOT_SMOOTH))
 def test_second_order(name: str) -> None:
     fn, rng = FUNCTIONS[name], np.random.default_rng(11)
     x, y = rng.normal(size=(2, 3, 4))
@@ -156,7 +155,7 @@ ERRORS = [
 
 @pytest.mark.parametrize("call", [c for _, c in ERRORS], ids=[n for n, _ in ERRORS])
 def test_errors_are_of_pytorchs_type(call: Any) -> None:
-    with pytest.raises(Exception) as theirs:  # noqa: PT011
+    with pytest.raises(Exception) as theirs:
         call(torch)
     with pytest.raises(theirs.type):
         call(fw)

@@ -6,10 +6,9 @@ import copy
 import pickle
 from typing import Any
 
+import fusewire as fw
 import numpy as np
 import pytest
-
-import fusewire as fw
 from fusewire import nn, optim
 from fusewire.utils.data import DataLoader, Dataset, Subset, TensorDataset, random_split
 
@@ -80,7 +79,8 @@ def test_state_dict_round_trip_and_errors() -> None:
         b.load_state_dict(state)
     text = str(e.value)
     assert text.startswith("Error(s) in loading state_dict for Block:\n\tUnexpected key(s) in state_dict: \"odd\". ")
-    assert 'Missing key(s) in state_dict: "scale". ' in text and "size mismatch for first.bias: copying a param with shape" in text
+    assert 'Missing key(s) in state_dict: "scale". ' in text
+    assert "size mismatch for first.bias: copying a param with shape" in text
     del state["first.bias"]
     result = b.load_state_dict(state, strict=False)
     assert result.missing_keys == ["scale", "first.bias"] and result.unexpected_keys == ["odd"]

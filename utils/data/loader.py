@@ -139,8 +139,8 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Any]:
         if self.streamed:
-            batches = iter(self.dataset) if self.batch_size is None else BatchSampler(self.dataset, self.batch_size, self.drop_last)
-            for batch in batches:
+            size = self.batch_size
+            for batch in self.dataset if size is None else BatchSampler(self.dataset, size, self.drop_last):
                 yield self.collate_fn(batch)
         elif self.batch_sampler is None:
             for index in self.sampler:
