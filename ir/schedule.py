@@ -23,6 +23,7 @@ from .schedule_collapse import collapse
 from .schedule_emit import Emitter, Target, size_of, walk
 from .schedule_fuse import Fusion, Group, Unit, fuse, operand_view
 from .schedule_index import layout
+from .schedule_merge import merge
 from .sizes import Size
 from .types import ScalarType, TensorType
 
@@ -52,18 +53,23 @@ class Schedule:
 
 def schedule(graph: Graph) -> Schedule:
     """The steps that compute `graph`, in an order that respects every value and every write-back."""
-    return _Scheduler(graph, fuse(decomposed(graph))).run()
+    return _Scheduler(graph, fuse(*decomposed(graph))).run()
 
 
-def decomposed(graph: Graph) -> Graph:
-    """`graph` with every Decompose op replaced by what it stands for, until none is left."""
+def decomposed(graph: Graph) -> tuple[Graph, dict[Node, str]]:
+    """`graph` with every Decompose op replaced by what it stands for, until none is left; and which op each node is from."""
+    origins = {n: n.op.name for n in graph.nodes}
 
     def visit(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
-        return node.op.lowering.fn(*args, **node.attrs) if isinstance(node.op.lowering, Decompose) else None
+        before = len(builder.nodes)
+        lowering = node.op.lowering
+        made = lowering.fn(*args, **node.attrs) if isinstance(lowering, Decompose) else builder.emit(node.op, args, node.attrs)
+        origins.update((n, origins[node]) for n in builder.nodes[before:])
+        return made
 
     while any(isinstance(n.op.lowering, Decompose) for n in graph.nodes):
         graph = rewrite(graph, visit)
-    return graph
+    return graph, origins
 
 
 def _step_text(step: Step) -> str:
@@ -232,7 +238,8 @@ class _Scheduler:
         """The group's kernel: emitted once to see what two loops share, again to see which of that pays, then for good."""
         targets = {v: [trial[v]] if v in trial else [layout_only(v)] if trial else self._targets(v) for v in group.stores}
         home = self.home if not trial else lambda v: self.homes.get(v) or layout_only(v)
-        name = f"k{self.kernels}_" + ("_".join(dict.fromkeys(n.op.name for n in reversed(group.nodes[:3]))) or "copy")
+        ops = dict.fromkeys(self.fusion.name(n) for n in reversed(group.nodes))
+        name = f"k{self.kernels}_" + ("_".join(list(ops)[-3:]) or "copy")
         keep: frozenset[Any] = frozenset()
         for turn in range(2):
             emitter = Emitter(group, self.fusion.producers, home, targets, keep)
@@ -241,7 +248,7 @@ class _Scheduler:
             if not keep:
                 break
         letter = "i" if not any(re.fullmatch(r"i\d+", s) for s in self.graph.symbols) else "axis"
-        return collapse(Emitter(group, self.fusion.producers, home, targets, keep).kernel(name), letter)
+        return collapse(merge(Emitter(group, self.fusion.producers, home, targets, keep).kernel(name)), letter)
 
     def _kernel_step(self, kernel: Kernel) -> KernelStep:
         self.kernels += 1

@@ -269,6 +269,8 @@ class Emitter:
     def _index(self, size: Size, block: Block) -> str:
         """An index expression as an i64 value, in the outermost block that knows it."""
         block = self._place(block, self._axes((size,)))
+        if isinstance(size, int):
+            return self._builder(None, dtypes.int64, (), None, block).const(size)
         name = block.find(("index", size))
         if name is None:
             name = self.names.fresh(dtypes.int64)
@@ -343,8 +345,7 @@ class Emitter:
             inside = self._condition(piece, mask, block)
             x = self._piece(piece, dtype, inside, block)
             out = x if out is None else s.select(inside.name, x, out)  # type: ignore[attr-defined]
-        assert out is not None
-        return out
+        return s.cast(s.const(0), dtype) if out is None else out  # no piece: the result is empty
 
     def _piece(self, piece: Piece, dtype: DType, mask: Mask | None, block: Block) -> str:
         if isinstance(piece.operand, Value) and isinstance(piece.operand.type, TensorType):

@@ -16,7 +16,7 @@ from .op import Extern, Gather, Gemm, Move, Op, Scalar
 from .op import Reduce as ReduceLowering
 from .plan import Refusal
 from .schedule_index import Index, axes_of, broadcast, covers, layout, pieces, view_of
-from .schedule_scalars import SLOW, primitives_of
+from .schedule_scalars import MIDDLING, SLOW, primitives_of
 from .sizes import Size
 from .types import TensorType, numel
 
@@ -231,18 +231,28 @@ class Fusion:
     graph: Graph
     producers: dict[Value, Node]
     wanted: set[Value]
+    origins: Mapping[Node, str] = field(default_factory=dict)
     units: list[Unit] = field(default_factory=list)
     host: dict[Value, Unit] = field(default_factory=dict)
     after: dict[Unit, set[Unit]] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     reads: dict[Value, list[Read]] = field(default_factory=dict)
 
+    def name(self, node: Node) -> str:
+        """The op the user called."""
+        return self.origins.get(node, node.op.name)
 
-def fuse(graph: Graph) -> Fusion:
-    """Group the nodes of `graph` (no Decompose left in it)."""
+    def label(self, node: Node) -> str:
+        """A node as a refusal names it."""
+        inside = "" if self.name(node) == node.op.name else f" (in {self.name(node)})"
+        return f"%{node.results[0].name} {node.op.name}{inside}"
+
+
+def fuse(graph: Graph, origins: Mapping[Node, str] | None = None) -> Fusion:
+    """Group the nodes of `graph` (no Decompose left in it). `origins`: the op each node was decomposed from, by name."""
     producers = {r: n for n in graph.nodes for r in n.results}
     wanted = {o.value for o in graph.outputs if o.source is None} | {w.value for w in graph.writes}
-    fusion = Fusion(graph, producers, {v for v in wanted if isinstance(v.type, TensorType)})
+    fusion = Fusion(graph, producers, {v for v in wanted if isinstance(v.type, TensorType)}, origins or {})
     for value in [v for v in fusion.wanted if v not in producers]:
         _root(fusion, value)
     for node in reversed(graph.nodes):
@@ -426,7 +436,7 @@ def _root(fusion: Fusion, value: Value) -> Group:
 def _beside(fusion: Fusion, node: Node, value: Value, domain: tuple[Size, ...]) -> Group | None:
     """A kernel over the same loops that reads an operand of `node` too and does not run after a reader of it."""
     readers = [r.unit for v in node.results for r in fusion.reads.get(v, [])]
-    operands = {a for a in node.args if isinstance(a, Value) and isinstance(a.type, TensorType)}
+    operands = _ancestors(fusion, node)
     for unit in reversed(fusion.units[-16:]):
         if not isinstance(unit, Group) or unit.domain != domain or not operands & unit.touched or not domain:
             continue
@@ -435,6 +445,20 @@ def _beside(fusion: Fusion, node: Node, value: Value, domain: tuple[Size, ...]) 
         if _is_prefix(unit.levels, set(axes)) and not isinstance(unit.fit(node, index), str) and not _follows(fusion, readers, unit):
             return unit
     return None
+
+
+def _ancestors(fusion: Fusion, node: Node, most: int = 24) -> set[Value]:
+    """Values that `node` is computed from inside kernels, the nearest ones."""
+    found: dict[Value, None] = {}
+    waiting = [node]
+    while waiting and len(found) < most:
+        current = waiting.pop(0)
+        for a in current.args:
+            if isinstance(a, Value) and isinstance(a.type, TensorType) and a not in found:
+                found[a] = None
+                if a in fusion.producers and not isinstance(fusion.producers[a].op.lowering, (Gemm, Extern)):
+                    waiting.append(fusion.producers[a])
+    return set(found)
 
 
 def _is_prefix(levels: Levels, axes: set[str]) -> bool:
@@ -468,30 +492,30 @@ def _refuse_all(fusion: Fusion, value: Value, reason: str, reads: list[Read]) ->
 
 def _refuse(fusion: Fusion, producer: Node, consumer: Node | None, reason: str) -> None:
     where = str(producer.where) if producer.where else ""
-    refusal = Refusal(_label(producer), _label(consumer) if consumer else "output", reason, where)
+    refusal = Refusal(fusion.label(producer), fusion.label(consumer) if consumer else "output", reason, where)
     if refusal not in fusion.refusals[-8:]:
         fusion.refusals.append(refusal)
 
 
-def _label(node: Node) -> str:
-    return f"%{node.results[0].name} {node.op.name}"
-
-
 def is_slow(node: Node) -> bool:
     """Whether the node's expression holds a primitive far dearer than a load."""
+    return bool(SLOW & _primitives(node))
+
+
+def _primitives(node: Node) -> frozenset[str]:
     if not isinstance(node.op.lowering, Scalar):
-        return False
-    if node.op not in _SLOW:
-        _SLOW[node.op] = bool(SLOW & primitives_of(node))
-    return _SLOW[node.op]
+        return frozenset()
+    if node.op not in _PRIMITIVES:
+        _PRIMITIVES[node.op] = frozenset(primitives_of(node))
+    return _PRIMITIVES[node.op]
 
 
-_SLOW: dict[Op, bool] = {}
+_PRIMITIVES: dict[Op, frozenset[str]] = {}
 
 
 def is_free(node: Node) -> bool:
     """Whether computing the node again costs no more memory traffic than loading its result."""
-    if is_slow(node) or not isinstance(node.op.lowering, Scalar):
+    if not isinstance(node.op.lowering, Scalar) or (SLOW | MIDDLING) & _primitives(node):
         return False
     big = [a for a in node.args if isinstance(a, Value) and isinstance(a.type, TensorType) and a.shape == node.results[0].shape]
     size = node.results[0].dtype.itemsize

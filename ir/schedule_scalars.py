@@ -136,6 +136,8 @@ class KernelScalars:
             self._check(self._emit("not", (zero,), dtypes.bool_), "integer division or modulo by zero")
 
 
+#: Primitives that cost about as much as a load from cache.
+MIDDLING = frozenset(("div", "mod", "sqrt"))
 #: Primitives that cost far more than a load from cache.
 SLOW = frozenset(("exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf", "pow", "philox"))
 

@@ -1,0 +1,153 @@
+"""Kernel -> Kernel: reductions over the same loops become one loop, equal statements one, and names are numbered in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from .loops import Check, Compute, Const, Index, Kernel, Load, LoadAt, Loop, Param, Reduce, Stmt, Store
+
+Names = dict[str, str]
+
+
+def merge(kernel: Kernel) -> Kernel:
+    """The same kernel with loops merged where no statement between them depends on the first."""
+    body = _shared(_merged(kernel.body), {}, {})
+    names: Names = {}
+    return replace(kernel, body=_numbered(body, names))
+
+
+def _merged(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+    out: list[Stmt] = []
+    for st in body:
+        if isinstance(st, Loop):
+            st = replace(st, body=_merged(st.body))
+        elif isinstance(st, Reduce):
+            st = replace(st, body=_merged(st.body))
+            joined = _joined(out, st)
+            if joined is not None:
+                out = joined
+                continue
+        out.append(st)
+    return tuple(out)
+
+
+def _joined(before: list[Stmt], st: Reduce) -> list[Stmt] | None:
+    """`before` with `st` taken up into the latest reduction over the same axes; None where it depends on that one.
+    Statements between that `st` needs move up with it."""
+    needed, moved, stored = reads(st), list[Stmt](), set[str]()
+    for i in range(len(before) - 1, -1, -1):
+        other = before[i]
+        if isinstance(other, Reduce) and other.axes == st.axes:
+            if writes(other) & needed or stored & needed:
+                return None
+            both = Reduce(st.axes, other.body + st.body, other.accs + st.accs)
+            kept = [s for s in before[i + 1 :] if not any(s is m for m in moved)]
+            return [*before[:i], *moved[::-1], both, *kept]
+        if isinstance(other, (Loop, Reduce, Store, Check)):
+            stored |= writes(other)
+            if writes(other) & needed or isinstance(other, Check) or _stored(st.body) & reads(other):
+                return None
+        elif other.dest in needed:
+            needed |= reads(other)
+            moved.append(other)
+    return None
+
+
+def writes(st: Stmt) -> set[str]:
+    """Names that a statement defines for those after it, and the buffers it stores to."""
+    if isinstance(st, Reduce):
+        return {a.dest for a in st.accs} | _stored(st.body)
+    if isinstance(st, Loop):
+        return _stored(st.body)
+    return {st.buffer} if isinstance(st, Store) else set() if isinstance(st, Check) else {st.dest}
+
+
+def _stored(body: tuple[Stmt, ...]) -> set[str]:
+    out: set[str] = set()
+    for st in body:
+        if isinstance(st, (Store, Loop, Reduce)):
+            out |= {st.buffer} if isinstance(st, Store) else _stored(st.body)
+    return out
+
+
+def reads(st: Stmt) -> set[str]:
+    """Names and buffers that a statement uses, nested ones included."""
+    if isinstance(st, (Loop, Reduce)):
+        inner = {name for s in st.body for name in reads(s)}
+        return inner | ({a.value for a in st.accs} if isinstance(st, Reduce) else set())
+    if isinstance(st, (Load, LoadAt)):
+        return {st.buffer} | {n for n in (st.mask, getattr(st, "at", None)) if n}
+    if isinstance(st, Compute):
+        return set(st.args)
+    return {st.value} if isinstance(st, Store) else {st.ok} if isinstance(st, Check) else set()
+
+
+def _shared(body: tuple[Stmt, ...], names: Names, known: Mapping[Any, str]) -> tuple[Stmt, ...]:
+    """Statements that define what is known already dropped; `names`: what to call a dropped name instead."""
+    known = dict(known)
+    out: list[Stmt] = []
+    for st in body:
+        st = renamed(st, names)
+        if isinstance(st, (Loop, Reduce)):
+            st = replace(st, body=_shared(st.body, names, known))
+            stored = _stored(st.body)
+            known = {k: v for k, v in known.items() if not (isinstance(k, (Load, LoadAt)) and k.buffer in stored)}
+            out.append(replace(st, accs=tuple(replace(a, value=names.get(a.value, a.value)) for a in st.accs)) if isinstance(st, Reduce) else st)
+            continue
+        if isinstance(st, Store):
+            known = {k: v for k, v in known.items() if not (isinstance(k, (Load, LoadAt)) and k.buffer == st.buffer)}
+        if isinstance(st, (Load, LoadAt, Index, Const, Param, Compute)):
+            key = _key(st)
+            if key in known:
+                names[st.dest] = known[key]
+                continue
+            known[key] = st.dest
+        out.append(st)
+    return tuple(out)
+
+
+def _key(st: Any) -> Any:
+    """What makes two defining statements equal: all but the name and the user's line."""
+    if isinstance(st, Const):
+        return repr(st.value), st.dtype
+    if isinstance(st, Compute):
+        return replace(st, dest="", where=None)
+    return replace(st, dest="")
+
+
+def renamed(st: Any, names: Mapping[str, str]) -> Stmt:
+    """A statement with the names it uses replaced (bodies of loops are left)."""
+    def new(name: str | None) -> str | None:
+        return name if name is None else names.get(name, name)
+
+    if isinstance(st, Load):
+        return replace(st, mask=new(st.mask))
+    if isinstance(st, LoadAt):
+        return replace(st, mask=new(st.mask), at=names.get(st.at, st.at))
+    if isinstance(st, Compute):
+        return replace(st, args=tuple(names.get(a, a) for a in st.args))
+    if isinstance(st, Store):
+        return replace(st, value=names.get(st.value, st.value))
+    return replace(st, ok=names.get(st.ok, st.ok)) if isinstance(st, Check) else st  # type: ignore[no-any-return]
+
+
+def _numbered(body: tuple[Stmt, ...], names: Names) -> tuple[Stmt, ...]:
+    out: list[Stmt] = []
+    for st in body:
+        st = renamed(st, names)
+        if isinstance(st, Loop):
+            st = replace(st, body=_numbered(st.body, names))
+        elif isinstance(st, Reduce):
+            inner = _numbered(st.body, names)
+            values = [names.get(a.value, a.value) for a in st.accs]
+            for a in st.accs:
+                names[a.dest] = f"v{len(names)}"
+            accs = tuple(replace(a, dest=names[a.dest], value=v) for a, v in zip(st.accs, values, strict=True))
+            st = replace(st, body=inner, accs=accs)
+        elif not isinstance(st, (Store, Check)):
+            names[st.dest] = f"v{len(names)}"
+            st = replace(st, dest=names[st.dest])
+        out.append(st)
+    return tuple(out)
