@@ -26,9 +26,11 @@ class Code:
 
     names: dict[str, str]
     text: str
-    loaded: build.Loaded
+    loaded: build.Loaded | None
 
     def __getitem__(self, name: str) -> int:
+        if self.loaded is None:
+            raise KeyError(name)
         return self.loaded[self.names[name]]
 
 
@@ -63,5 +65,5 @@ def asm_text(kernels: Sequence[Kernel]) -> str:
 def compile_kernels(kernels: Sequence[Kernel], target: Target | None = None) -> Code:
     """Machine code of `kernels`, in this process; for `target` in place of the host where that is given."""
     text = llvm_text(kernels, target)
-    loaded = build.load(build.build(text, passes=()))
+    loaded = build.load(build.build(text, passes=())) if kernels else None
     return Code({name: k.name for name, k in unique(kernels).items()}, text, loaded)
