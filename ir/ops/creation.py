@@ -69,7 +69,8 @@ def _arange_eager(*, start: int | float, step: int | float, length: int, dtype: 
 def _arange_scalar(s: Any, *, start: int | float, step: int | float, length: Size, dtype: DType) -> Any:
     wide = dtypes.float64 if dtype.is_floating_point else dtypes.int64
     i = s.index(0) if wide is dtypes.int64 else s.cast(s.index(0), wide)
-    return s.cast(s.add(s.mul(i, s.const_as(step, wide)), s.const_as(start, wide)), dtype)
+    i = i if step == 1 else s.mul(i, s.const_as(step, wide))
+    return s.cast(i if start == 0 else s.add(i, s.const_as(start, wide)), dtype)
 
 
 def _arange_samples(rng: np.random.Generator) -> Iterator[Sample]:

@@ -80,11 +80,13 @@ def _point_infer(op: str) -> Any:
 
 def _number(s: Any, shape: tuple[Size, ...]) -> Any:
     """The row-major number of the element, as i64."""
-    flat = s.const_as(0, dtypes.int64)
+    flat = None
     for d, stride in enumerate(contiguous_strides(shape)):
-        step = s.size(stride) if isinstance(stride, Expr) else s.const_as(stride, dtypes.int64)
-        flat = s.add(flat, s.mul(s.index(d), step))
-    return flat
+        term = s.index(d)
+        if not layout.is_one(stride):
+            term = s.mul(term, s.size(stride) if isinstance(stride, Expr) else s.const_as(stride, dtypes.int64))
+        flat = term if flat is None else s.add(flat, term)
+    return s.const_as(0, dtypes.int64) if flat is None else flat
 
 
 def _uniform(s: Any, key: Any, counter: Any, number: Any, dtype: DType) -> Any:
