@@ -47,11 +47,11 @@ def loss_of(model: Any, images: Any, labels: Any) -> Any:
 
 def train(run: Run, loss_function: Callable[..., Any], epochs: int, say: Callable[[str], None]) -> None:
     """Fit `run.model` on the digits; the order of batches and all dropout masks come from the seed."""
-    from .. import eager, optim
+    from .. import manual_seed, optim
     from ..utils.data import DataLoader
     from ..vision import load_digits
 
-    eager.random.manual_seed(SEED)
+    manual_seed(SEED)
     loader = DataLoader(load_digits(train=True), batch_size=BATCH, shuffle=True, drop_last=True)
     optimiser = optim.Adam(run.model.parameters(), lr=2e-3)
     run.model.train()
@@ -71,12 +71,12 @@ def train(run: Run, loss_function: Callable[..., Any], epochs: int, say: Callabl
 
 def accuracy(model: Any) -> float:
     """Share of the test images that the model classifies right."""
-    from .. import eager
+    from .. import no_grad
     from ..vision import load_digits
 
     images, labels = load_digits(train=False).tensors
     model.eval()
-    with eager.autograd.no_grad():
+    with no_grad():
         predicted = model(images).numpy().argmax(axis=1)
     return float((predicted == labels.numpy()).mean())
 
@@ -94,14 +94,14 @@ def sparkline(values: list[float], width: int = 60) -> str:
 
 def main(say: Callable[[str], None] = print, epochs: int = EPOCHS) -> int:
     """Run the demo; 0 when eager and compiled agree within 1e-3 relative, else 1."""
-    from .. import compiler, eager
+    from .. import compiler, manual_seed
 
     started = time.perf_counter()
     say(f"fusewire demo: an MLP {'-'.join(map(str, WIDTHS))} with dropout learns handwritten digits, Adam, batch {BATCH}, seed {SEED}")
     runs = []
     compiled = compiler.compile(loss_of)
     for name, function in (("eager", loss_of), ("compiled", compiled)):
-        eager.random.manual_seed(SEED)
+        manual_seed(SEED)
         run = Run(name, make_model())
         train(run, function, epochs, say)
         runs.append(run)

@@ -6,6 +6,7 @@ One JSON line a row, then a table.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import statistics
@@ -17,7 +18,12 @@ from typing import Any
 
 import numpy as np
 
-import_statement = "import time; t = time.perf_counter(); import {0}; print(time.perf_counter() - t)"
+def package() -> Any:
+    """fusewire itself, seen as its users see it."""
+    return importlib.import_module((__package__ or "").rpartition(".")[0])
+
+
+IMPORT = "import time; t = time.perf_counter(); import {0}; print(time.perf_counter() - t)"
 
 
 def imports(rounds: int = 9) -> list[dict[str, Any]]:
@@ -25,7 +31,7 @@ def imports(rounds: int = 9) -> list[dict[str, Any]]:
     times: dict[str, list[float]] = {"numpy": [], "fusewire": []}
     for _ in range(rounds):
         for name, seen in times.items():
-            done = subprocess.run([sys.executable, "-c", import_statement.format(name)], capture_output=True, text=True, check=True)
+            done = subprocess.run([sys.executable, "-c", IMPORT.format(name)], capture_output=True, text=True, check=True)
             seen.append(float(done.stdout))
     base, ours = (statistics.median(times[name]) for name in ("numpy", "fusewire"))
     return [{"row": "import", "numpy_ms": 1e3 * base, "fusewire_ms": 1e3 * ours, "ratio": ours / base}]
@@ -33,9 +39,9 @@ def imports(rounds: int = 9) -> list[dict[str, Any]]:
 
 def calls() -> list[dict[str, Any]]:
     """Nanoseconds a call: x*y+x on two 1024-float Tensors as a function and as a method, and a Module of 150 parameters."""
-    import fusewire as fw
-
     from .timing import interleaved
+
+    fw = package()
 
     @fw.compile
     def f(x: Any, y: Any) -> Any:
@@ -111,8 +117,7 @@ def _programs(lib: Any, gelu: Any, norm: Any, softmax: Any) -> dict[str, Callabl
 
 
 def _ours() -> tuple[Any, dict[str, Callable[[Any], Any]]]:
-    import fusewire as fw
-
+    fw = package()
     functional = fw.nn.functional
     return fw, _programs(
         fw,

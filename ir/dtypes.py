@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -43,7 +44,7 @@ def lookup(name: str) -> DType:
     return BY_NAME[name]
 
 
-def _make(name: str, short: str, kind: str, np_name: object, compute: object = None) -> DType:
+def _make(name: str, short: str, kind: str, np_name: Any, compute: Any = None) -> DType:
     stored = np.dtype(np_name)
     return DType(name, short, kind, stored.itemsize, stored, stored if compute is None else np.dtype(compute))
 
@@ -68,7 +69,7 @@ BY_NUMPY: dict[np.dtype, DType] = {d.np: d for d in ALL}
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
-def from_numpy(dtype: object) -> DType:
+def from_numpy(dtype: Any) -> DType:
     """The dtype stored as NumPy's `dtype`; TypeError where there is none (complex, strings, objects)."""
     try:
         return BY_NUMPY[np.dtype(dtype).newbyteorder("=")]
