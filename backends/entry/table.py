@@ -173,6 +173,7 @@ class Entry:
         table[w.E_NAMES], table[w.E_DEFAULTS] = self._names.ctypes.data, self._defaults.ctypes.data
         table[w.E_BIND] = id(self._binder) if self._binder else 0
         table[w.E_NFRAME] = max(1, len(names))
+        table[w.E_PLAIN] = len(names) if code.co_argcount == len(names) else -1
         self._read_defaults(function)
         self.function: Any = _thunks().install(function, self.address, self)
 

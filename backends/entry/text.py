@@ -117,7 +117,7 @@ def _bind(b: EntryWriter) -> None:
     python = b.get("%E", w.E_BIND)
     b.branch(b.ne(python, "0"), "bind.python", "bind.native")
     b.block("bind.native")
-    b.branch(b.let(f"and i1 {no_kw}, {b.eq(nargs, b.nparams)}"), "bind.plain", "bind.mixed")
+    b.branch(b.let(f"and i1 {no_kw}, {b.eq(nargs, b.get('%E', w.E_PLAIN))}"), "bind.plain", "bind.mixed")
     b.block("bind.plain")
     for i in b.loop(nargs):
         b.set(i, b.get("%args", i))
@@ -154,8 +154,14 @@ def _keywords(b: EntryWriter, nargs: str) -> None:
         name, found = b.get(b.add("%kw", "24"), k), b.var("-1")
         for j in b.loop(b.nparams):
             b.write(found, b.select(b.eq(b.get(names, j), name), j, b.read(found)))
+        for _ in b.when(b.compare("slt", b.read(found), "0")):  # a name that is not interned, or an unknown one
+            for j in b.loop(b.nparams):
+                other = b.get(names, j)
+                for _ in b.when(b.ne(other, "0")):
+                    same = b.eq(b.fn(w.A_EQUAL, other, name, "i32 2", ret="i32"), "1")
+                    b.write(found, b.select(same, j, b.read(found)))
         j = b.read(found)
-        b.need(b.compare("sge", j, "0"), "misscall")  # unknown, or a name that is not interned
+        b.need(b.compare("sge", j, "0"), "misscall")
         b.need(b.eq(b.v(j), "0"), "misscall")  # given twice: Python says it properly
         b.set(j, b.get("%args", b.add(nargs, k)))
     b.goto("bind.defaults")

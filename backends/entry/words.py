@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-#: table of one installed function: what a thunk's slot points to
-(E_MISS, E_FIRST, E_API, E_NPOS, E_NPARAMS, E_NAMES, E_DEFAULTS, E_BIND, E_NFRAME) = range(9)
-E_WORDS = 9
+#: table of one installed function: what a thunk's slot points to. PLAIN: the number of arguments that bind by position
+#: alone, -1 where there are keyword-only ones
+(E_MISS, E_FIRST, E_API, E_NPOS, E_NPARAMS, E_NAMES, E_DEFAULTS, E_BIND, E_NFRAME, E_PLAIN) = range(10)
+E_WORDS = 10
 
 #: table of one variant
 (T_OWNER, T_NEXT, T_CONSTS, T_NCONSTS, T_CONST_AT, T_PROGRAM, T_OWNED, T_NOWNED, T_HITS, T_ARENA, T_ARENA_BYTES, T_ARENA_AT,

@@ -141,13 +141,10 @@ def buffer(name: str, size: int, place: p.Place) -> p.PlanBuffer:
 
 def muladd_plan(n: int, kernel: str = "muladd") -> p.Plan:
     """``out = x * y + x`` over n floats."""
-    from fusewire.ir.sizes import symbol
-
     typ = tensor((n,), F32)
     errors = (loops.KernelError("test", ValueError, "refused"),)
     made = loops.Kernel(kernel, tuple(loops.Buffer(b, F32, n, a) for b, a in ("xr", "yr", "ow")), ("n",), (), (), (), errors)
     buffers = (buffer("x", n, p.FromInput(0)), buffer("y", n, p.FromInput(1)), buffer("o", n, p.FromOutput(0)))
-    assert symbol("n")
     return p.Plan("muladd", (typ, typ), (p.SymbolSource("n", 0, "shape", 0),), buffers, (p.KernelStep(made, (0, 1, 2)),), (p.PlanOutput(typ),))
 
 
