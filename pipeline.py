@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from . import knobs
 from .ir import memory, passes
 from .ir import schedule as scheduling
 from .ir.graph import Graph
 from .ir.loops import Kernel
+from .ir.loops_verify import verify_kernel
 from .ir.plan import KernelStep, Plan
 from .ir.schedule import Schedule
 from .runtime.executable import Executable
@@ -32,7 +34,10 @@ def stages(graph: Graph) -> Stages:
     """All stages of `graph` up to the plan, which no back end has seen yet."""
     optimised = passes.run(graph)
     schedule = scheduling.schedule(optimised)
-    return Stages(graph, optimised, schedule, memory.plan(schedule))
+    made = Stages(graph, optimised, schedule, memory.plan(schedule))
+    for kernel in made.kernels if knobs.verify else ():
+        verify_kernel(kernel)
+    return made
 
 
 def compile_graph(graph: Graph, *, backend: str = "cpu") -> Executable:
