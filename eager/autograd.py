@@ -15,11 +15,15 @@ from ..ir.ops.casts import clone, detach
 from ..ir.ops.pointwise import add
 from ..runtime import gradmode
 from . import executor
+from .custom import Function
 from .factory import make
+from .modes import enable_grad, inference_mode, no_grad, set_grad_enabled
 from .tape import Edge, Node, Pick, edge_of
 
 if TYPE_CHECKING:
     from .tensor import Tensor
+
+__all__ = ["Function", "Node", "backward", "enable_grad", "grad", "inference_mode", "no_grad", "set_grad_enabled"]
 
 Hook = Callable[["Tensor"], "Tensor | None"]
 

@@ -58,6 +58,7 @@ def recording(recorder: Executor) -> Iterator[None]:
         _recording.recorder = former
         _recorders -= 1
 _MISSING = object()
+_KERNEL_ERRORS = (ArithmeticError, ValueError, TypeError, IndexError, RuntimeError)
 
 
 def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
@@ -96,7 +97,16 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         arrays = [x if type(x) in _WEAK else x._array for x in operands]
     if not uniform:
         op.infer(*[type_of(x) for x in operands], **attrs)  # NumPy would mix dtypes where the record refuses them
-    out = _run(op, operands, arrays, attrs, half)
+    if half or _errors is None:
+        out = _run_slowly(op, operands, arrays, attrs)
+    else:
+        token = _errors.set(_IGNORE)
+        try:
+            out = op.eager(*arrays, **attrs) if attrs else op.eager(*arrays)
+        except _KERNEL_ERRORS as e:
+            _explain(op, operands, attrs, e)
+        finally:
+            _errors.reset(token)
     if track and op.grad is not None and gradmode.get():
         return _wrap_tracked(op, operands, arrays, attrs, out)
     if type(out) is tuple:
@@ -116,26 +126,14 @@ class Eager:
 EAGER = Eager()
 
 
-def _run(op: Op, operands: tuple[Any, ...], arrays: list[Any], attrs: dict[str, Any], half: bool) -> Any:
-    """The kernel's result with floating-point warnings off: NaN and infinity are values, as in PyTorch."""
-    if _errors is None:
-        with np.errstate(all="ignore"):
-            return _kernel(op, operands, arrays, attrs, half)
-    token = _errors.set(_IGNORE)
-    try:
-        return _kernel(op, operands, arrays, attrs, half)
-    finally:
-        _errors.reset(token)
-
-
-def _kernel(op: Op, operands: tuple[Any, ...], arrays: list[Any], attrs: dict[str, Any], half: bool) -> Any:
-    try:
-        if half and op.upcast:
+def _run_slowly(op: Op, operands: tuple[Any, ...], arrays: list[Any], attrs: dict[str, Any]) -> Any:
+    """The kernel's result where half types are computed wide and rounded once, or where NumPy has no fast error switch."""
+    with np.errstate(all="ignore"):
+        try:
             results = run_op(op, arrays, attrs)
-            return results if len(results) > 1 else results[0]
-        return op.eager(*arrays, **attrs)
-    except (ArithmeticError, ValueError, TypeError, IndexError, RuntimeError) as e:
-        _explain(op, operands, attrs, e)
+        except _KERNEL_ERRORS as e:
+            _explain(op, operands, attrs, e)
+        return results if len(results) > 1 else results[0]
 
 
 def _explain(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], error: BaseException) -> NoReturn:
@@ -169,12 +167,18 @@ def _wrap(op: Op, operands: tuple[Any, ...], arrays: list[Any], out: Any, track:
     if source is not None:
         if out is arrays[source] or np.may_share_memory(out, arrays[source]):
             return make_view(out, operands[source], track)
-    elif out.base is not None or any(out is a for a in arrays):
+    elif out.base is not None:
+        out = _unshared(out, arrays)
+    else:
         for a in arrays:
-            if type(a) is _ndarray and np.may_share_memory(out, a):
-                out = out.copy()  # a pure op's result never shares memory with an operand
-                break
+            if a is out:
+                out = out.copy()
     return make(out, track)
+
+
+def _unshared(out: Any, arrays: list[Any]) -> Any:
+    """`out`, copied where it lies in an operand's memory: a pure op's result never does."""
+    return out.copy() if any(type(a) is _ndarray and np.may_share_memory(out, a) for a in arrays) else out
 
 
 def _wrap_tracked(op: Op, operands: tuple[Any, ...], arrays: list[Any], attrs: dict[str, Any], out: Any) -> Any:

@@ -55,11 +55,14 @@ class Node:
         """What error messages and ``repr(tensor)`` call this step."""
         return type(self).__name__
 
-    def attach(self, outputs: Sequence[Tensor], inputs: Sequence[Any]) -> None:
-        """Make this node the origin of `outputs` (fresh Tensors) as functions of `inputs` (others than Tensors: ignored)."""
+    def attach(self, outputs: Sequence[Tensor], inputs: Sequence[Any], constant: Sequence[Tensor] = ()) -> None:
+        """Make this node the origin of `outputs` (fresh Tensors) as functions of `inputs` (others than Tensors: ignored);
+        those of `outputs` that are among `constant` get no gradient."""
         self.edges = tuple([edge_of(x) for x in inputs])
         self.results = tuple([t.meta.type for t in outputs])
         for i, out in enumerate(outputs):
+            if any(out is c for c in constant):
+                continue
             if not out.meta.requires_grad and out.meta.dtype.is_floating_point:
                 out.meta = out.meta.with_grad(True)
             if out.meta.requires_grad:
@@ -158,11 +161,7 @@ class OpNode(Node):
 
     def apply(self, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
         if self.saved is None:
-            raise AutogradError(
-                "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
-                "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
-                f"Specify retain_graph=True if you need to backward through the graph a second time. ({self.name()})"
-            )
+            raise freed(self.name())
         values = [s.unpack(self) if type(s) is Saved else s for s in self.saved]
         outs = values[self.count :]
         if gradmode.get():
@@ -179,6 +178,15 @@ class OpNode(Node):
         out = alias(saved, True)
         out._node = self if len(self.results) == 1 else Pick(self, index)
         return out
+
+
+def freed(name: str) -> AutogradError:
+    """What a walk through a node whose saved values are gone raises."""
+    return AutogradError(
+        "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
+        "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
+        f"Specify retain_graph=True if you need to backward through the graph a second time. ({name})"
+    )
 
 
 def fitted(g: Tensor, wanted: TensorType) -> Tensor:

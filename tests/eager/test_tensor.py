@@ -286,3 +286,33 @@ def test_random_stream() -> None:
     r = fw.randint(-3, 4, (1000,), generator=fw.Generator().manual_seed(1))
     assert set(r.tolist()) == set(range(-3, 4)) and r.dtype is fw.int64
     assert abs(fw.randn(4000).mean().item()) < 0.1 and abs(fw.randn(4000).std().item() - 1) < 0.1
+
+
+class Cube(fw.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, power):
+        out = x**power
+        ctx.save_for_backward(x, out)
+        ctx.power = power
+        return out, (x > 0).float()
+
+    @staticmethod
+    def backward(ctx, g, unused):
+        x, _ = ctx.saved_tensors
+        assert ctx.needs_input_grad == (True, False) and unused.tolist() == [0, 0]
+        return ctx.power * x ** (ctx.power - 1) * g, None
+
+
+def test_function() -> None:
+    x = fw.tensor([1.0, 2.0], requires_grad=True)
+    out, _ = Cube.apply(x, 3)
+    assert out.requires_grad and out.grad_fn.name() == "CubeBackward"
+    (first,) = fw.autograd.grad(out.sum(), x, create_graph=True)
+    assert first.tolist() == [3, 12]
+    (first.sum()).backward()
+    assert x.grad.tolist() == [6, 12]
+    out, _ = Cube.apply(x, 3)
+    out.sum().backward()
+    with pytest.raises(AutogradError, match="second time"):
+        out.sum().backward()
+    assert not Cube.apply(x.detach(), 3)[0].requires_grad
