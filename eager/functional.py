@@ -279,7 +279,8 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     start = start + input.shape[at] if start < 0 else start
     if start + length > input.shape[at] or length < 0:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({input.shape[at]}).")
-    return apply(shapes.slice_, (input,), {"dim": at, "start": start, "stop": start + length, "step": 1})  # type: ignore[no-any-return]
+    attrs = {"dim": at, "start": start, "stop": start + length, "step": 1}
+    return apply(shapes.slice_, (input,), attrs)  # type: ignore[no-any-return]
 
 
 @pure

@@ -151,7 +151,8 @@ def randint(
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     devices.check(device)
     uniform = _drawn(draws.rand, size_of((size,)), dtypes.float64, generator)
-    return ((uniform * float(high - low)).to(dtypes.int64) + low).to(to_dtype(dtype) or dtypes.int64)  # type: ignore[no-any-return]
+    whole = (uniform * float(high - low)).to(dtypes.int64) + low
+    return whole.to(to_dtype(dtype) or dtypes.int64)  # type: ignore[no-any-return]
 
 
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
