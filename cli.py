@@ -64,7 +64,7 @@ def _dump(options: argparse.Namespace) -> int:
     if options.stage not in _stages():
         raise UsageError(f"no stage {options.stage!r}; there are {', '.join(_stages())}")
     function, args = _target(options)
-    print(stage_texts(function, args, (options.stage,))[options.stage])
+    print(_called(lambda: stage_texts(function, args, (options.stage,))[options.stage], options.target))
     return 0
 
 
@@ -72,8 +72,17 @@ def _explain(options: argparse.Namespace) -> int:
     from .compiler import explain
 
     function, args = _target(options)
-    print(explain(function)(*args))
+    print(_called(lambda: explain(function)(*args), options.target))
     return 0
+
+
+def _called(call: Callable[[], Any], target: str) -> Any:
+    """The result of running the user's function; what it raises comes out as one line."""
+    try:
+        return call()
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise UsageError(f"{target} raised {type(error).__name__}: {text}") from error
 
 
 def stage_texts(function: Callable[..., Any], args: Sequence[Any], stages: Sequence[str] | None = None) -> dict[str, str]:

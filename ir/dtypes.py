@@ -8,6 +8,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+NumpyDType = np.dtype[Any]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DType:
@@ -21,8 +23,8 @@ class DType:
     short: str
     kind: str
     itemsize: int
-    np: np.dtype = field(repr=False)
-    compute: np.dtype = field(repr=False)
+    np: NumpyDType = field(repr=False)
+    compute: NumpyDType = field(repr=False)
 
     def __repr__(self) -> str:
         return f"fusewire.{self.name}"
@@ -64,7 +66,7 @@ ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, floa
 FLOATING = (float16, bfloat16, float32, float64)
 INTEGRAL = (uint8, int8, int16, int32, int64)
 BY_NAME: dict[str, DType] = {d.name: d for d in ALL} | {d.short: d for d in ALL}
-BY_NUMPY: dict[np.dtype, DType] = {d.np: d for d in ALL}
+BY_NUMPY: dict[NumpyDType, DType] = {d.np: d for d in ALL}
 
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 
