@@ -88,9 +88,7 @@ class Emitter:
         self._arguments()
         grid, body = nest.collapse(self.kernel)
         if grid:
-            n = self.size(grid[0].extent)
-            lo, hi = self._share(n, "%thread"), self._share(n, self.w.let("add i64 %thread, 1"))
-            self.nest(grid, body, (), bounds=(lo, hi))
+            self.nest(grid, body, (), split=True)
         else:
             self._first_thread_only()
             self.block(body)
@@ -110,8 +108,12 @@ class Emitter:
     def _at(self, base: str, offset: int) -> str:
         return self.w.let(f"getelementptr i8, ptr {base}, i64 {offset}") if offset else base
 
-    def _share(self, n: str, part: str) -> str:
-        return self.w.let(f"udiv i64 {self.mul(n, part)}, %threads")
+    def _share(self, extent: Size, unit: int) -> tuple[str, str]:
+        """This thread's part of an axis, in steps of `unit` where that divides the extent."""
+        n = self.size(sizes.floordiv(extent, unit))
+        parts = "%thread", self.w.let("add i64 %thread, 1")
+        lo, hi = (self.w.let(f"udiv i64 {self.mul(n, part)}, %threads") for part in parts)
+        return self.mul(lo, str(unit)), self.mul(hi, str(unit))
 
     def _first_thread_only(self) -> None:
         other, go = self.w.fresh("other"), self.w.fresh("go")
@@ -199,15 +201,17 @@ class Emitter:
 
     # ---- loops ----------------------------------------------------------------------------------------------------
     def nest(
-        self, axes: Sequence[Axis], body: Sequence[Stmt], accs: Sequence[Acc], bounds: tuple[str, str] | None = None
+        self, axes: Sequence[Axis], body: Sequence[Stmt], accs: Sequence[Acc], split: bool = False
     ) -> None:
-        """Loops over `axes` around `body`; `bounds` replace those of the first axis. `accs` are defined afterwards."""
+        """Loops over `axes` around `body`; `split`: the first axis is shared by the threads. `accs` are defined afterwards."""
         shape = None
         if self.vector is None:
             shape = nest.choose(axes, body, self.kernel, self.target.vector_bytes, not accs)
         ranges = {a.name: ("0", self.size(a.extent)) for a in axes}
-        if bounds is not None:
-            ranges[axes[0].name] = bounds
+        even = shape is not None and isinstance(shape.axis.extent, int) and shape.axis.extent % (shape.lanes * shape.copies) == 0
+        if split:
+            whole = shape.lanes * shape.copies if shape and even and shape.axis is axes[0] else 1
+            ranges[axes[0].name] = self._share(axes[0].extent, whole)
         outer = [a for a in axes if shape is None or a is not shape.axis]
         lanes = Lanes(self.w, shape.lanes) if shape else self._open().lanes if self.vector else self.one
         copies = shape.copies if shape else len(self.vector.bases) if self.vector else 1
@@ -217,7 +221,7 @@ class Emitter:
         def leaf(values: list[str]) -> list[str]:
             if shape is None:
                 return self._round(body, accs, values, lanes, copies)
-            return self._vector_loop(shape, ranges[shape.axis.name], body, accs, values)
+            return self._vector_loop(shape, ranges[shape.axis.name], even, body, accs, values)
 
         totals = self._loops(outer, ranges, carried, [v for _, v in carried], leaf)
         for k, acc in enumerate(accs):
@@ -258,12 +262,19 @@ class Emitter:
         return self.w.close_loop(loop, following)
 
     def _vector_loop(
-        self, shape: nest.Shape, bounds: tuple[str, str], body: Sequence[Stmt], accs: Sequence[Acc], values: list[str]
+        self,
+        shape: nest.Shape,
+        bounds: tuple[str, str],
+        even: bool,
+        body: Sequence[Stmt],
+        accs: Sequence[Acc],
+        values: list[str],
     ) -> list[str]:
-        """The loop over the vector axis: whole groups of `copies` vectors, then what is left under a mask (or one by one)."""
+        """The loop over the vector axis: whole groups of `copies` vectors, then what is left under a mask (or one by one).
+        `even`: nothing is left."""
         lo, hi = bounds
         n, group = shape.lanes, shape.lanes * shape.copies
-        middle = self._whole(lo, hi, group)
+        middle = hi if even else self._whole(lo, hi, group)
         lanes = Lanes(self.w, n)
         types = [lanes.type(ELEMENT[a.dtype]) for a in accs for _ in range(shape.copies)]
         if middle != lo:

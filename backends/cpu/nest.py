@@ -16,6 +16,8 @@ COST = {
     "mod": 12,
 }  # fmt: skip
 _UNIT, _REVERSED, _GATHERED = 1.0, 0.7, 0.25
+#: rounds of a loop inside, where one has to be guessed
+_ROUNDS = 32.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,13 @@ def linear(index: Size, axis: str) -> tuple[Size, Size] | None:
     return coefficient, rest
 
 
-def accesses(body: Sequence[Stmt]) -> Iterator[Load | LoadAt | Store]:
-    """Every load and store, nested loops included."""
+def accesses(body: Sequence[Stmt], weight: float = 1.0) -> Iterator[tuple[Load | LoadAt | Store, float]]:
+    """Every load and store with a guess how often it runs; nested loops included."""
     for s in body:
         if isinstance(s, (Load, LoadAt, Store)):
-            yield s
+            yield s, weight
         elif isinstance(s, (Loop, Reduce)):
-            yield from accesses(s.body)
+            yield from accesses(s.body, weight * _ROUNDS)
 
 
 def inner(body: Sequence[Stmt]) -> Iterator[Loop | Reduce]:
@@ -73,17 +75,17 @@ def axes_of(s: Loop | Reduce) -> tuple[Axis, ...]:
 def gain(body: Sequence[Stmt], axis: Axis) -> float:
     """What vectorising over `axis` gives: the accesses that become plain vectors, weighed by how full the vectors are."""
     total = 0.0
-    for s in accesses(body):
+    for s, often in accesses(body):
         parts = linear(s.index, axis.name)
         step = parts[0] if parts else None
-        total += _UNIT if step in (0, 1) and not isinstance(s, LoadAt) else _REVERSED if step == -1 else _GATHERED
+        total += often * (_UNIT if step in (0, 1) and not isinstance(s, LoadAt) else _REVERSED if step == -1 else _GATHERED)
     full = min(1.0, axis.extent / 16) if isinstance(axis.extent, int) else 1.0
     return total * full
 
 
 def best_inside(body: Sequence[Stmt]) -> float:
     """The gain of leaving the vectors to the loops inside."""
-    return sum(max(max(gain(s.body, a) for a in axes_of(s)), best_inside(s.body)) for s in inner(body))
+    return _ROUNDS * sum(max(max(gain(s.body, a) for a in axes_of(s)), best_inside(s.body)) for s in inner(body))
 
 
 def choose(axes: Sequence[Axis], body: Sequence[Stmt], kernel: Kernel, vector_bytes: int, outermost: bool) -> Shape | None:
@@ -104,7 +106,7 @@ def choose(axes: Sequence[Axis], body: Sequence[Stmt], kernel: Kernel, vector_by
 def _copies(body: Sequence[Stmt], nested: bool, reducing: bool) -> int:
     cost = weight(body)
     if nested:
-        return 4 if cost <= 24 else 1
+        return 8 if cost <= 4 else 4 if cost <= 24 else 1
     if reducing:
         return 4 if cost <= 10 else 2 if cost <= 24 else 1
     return 2 if cost <= 12 else 1

@@ -13,21 +13,21 @@ entry:
   %v6 = getelementptr i8, ptr %args, i64 24
   %v7 = load ptr, ptr %v6, !invariant.load !0
   %v8 = load i64, ptr %sizes, !invariant.load !0
-  %v9 = mul i64 %v8, %thread
-  %v10 = udiv i64 %v9, %threads
-  %v11 = add i64 %thread, 1
-  %v12 = mul i64 %v8, %v11
+  %v9 = add i64 %thread, 1
+  %v10 = mul i64 %v8, %thread
+  %v11 = udiv i64 %v10, %threads
+  %v12 = mul i64 %v8, %v9
   %v13 = udiv i64 %v12, %threads
-  %v14 = mul i64 %v10, -1
+  %v14 = mul i64 %v11, -1
   %v15 = add i64 %v13, %v14
   %v16 = and i64 %v15, -32
-  %v17 = add i64 %v10, %v16
-  %v39 = icmp slt i64 %v10, %v17
+  %v17 = add i64 %v11, %v16
+  %v39 = icmp slt i64 %v11, %v17
   br i1 %v39, label %pre19, label %exit38
 pre19:
   br label %loop20
 loop20:
-  %i18 = phi i64 [ %v10, %pre19 ], [ %v40, %loop20 ]
+  %i18 = phi i64 [ %v11, %pre19 ], [ %v40, %loop20 ]
   %v21 = add i64 %i18, 16
   %v22 = getelementptr float, ptr %v1, i64 %i18
   %v23 = load <16 x float>, ptr %v22, align 4

@@ -13,19 +13,19 @@ entry:
   %v5 = getelementptr i8, ptr %sizes, i64 8
   %v6 = load i64, ptr %v5, !invariant.load !0
   %v7 = getelementptr i8, ptr %scratch, i64 0
-  %v8 = mul i64 %v4, %thread
-  %v9 = udiv i64 %v8, %threads
-  %v10 = add i64 %thread, 1
-  %v11 = mul i64 %v4, %v10
+  %v8 = add i64 %thread, 1
+  %v9 = mul i64 %v4, %thread
+  %v10 = udiv i64 %v9, %threads
+  %v11 = mul i64 %v4, %v8
   %v12 = udiv i64 %v11, %threads
   %v16 = and i64 %v6, -64
   %v120 = and i64 %v6, -32
-  %v273 = icmp slt i64 %v9, %v12
+  %v273 = icmp slt i64 %v10, %v12
   br i1 %v273, label %pre14, label %exit272
 pre14:
   br label %loop15
 loop15:
-  %i13 = phi i64 [ %v9, %pre14 ], [ %v274, %exit268 ]
+  %i13 = phi i64 [ %v10, %pre14 ], [ %v274, %exit268 ]
   %v27 = mul i64 %v6, %i13
   %v54 = icmp slt i64 0, %v16
   br i1 %v54, label %pre22, label %exit53
