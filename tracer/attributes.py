@@ -5,6 +5,7 @@ Reads of objects from outside are admitted with their guards; stores to them go 
 
 from __future__ import annotations
 
+import collections
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ _NATIVE_BINDERS = (
     types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType, types.GetSetDescriptorType,
     types.MemberDescriptorType, types.BuiltinFunctionType,
 )  # fmt: skip
+
+_FIELD = type(collections.namedtuple("_Field", "x").x)  # what a named tuple's fields are
 
 
 def find(cls: type, name: str) -> Any:
@@ -149,7 +152,7 @@ class Attributes:
             return self.session.outside.constant(raw.__func__, f"{cls.__name__}.{name}")
         if kind is types.MemberDescriptorType or kind is types.GetSetDescriptorType:
             return self._slot(raw, obj, name)
-        if isinstance(raw, _NATIVE_BINDERS):
+        if isinstance(raw, (*_NATIVE_BINDERS, _FIELD)):
             return self.session.native(raw.__get__, obj, cls)
         getter = find(kind, "__get__")
         if getter is NULL:
@@ -201,7 +204,10 @@ class Attributes:
             raise Break("object", "the closure of a function")
         if cls is types.CellType or name in ("__traceback__", "tb_frame", "gi_frame", "f_locals"):
             raise Break("object", f"{name} of an object of type {cls.__name__}")
-        return self.session.native(getattr, obj, name)
+        value = self.session.native(getattr, obj, name)
+        if source is None or isinstance(value, (types.BuiltinFunctionType, types.MethodWrapperType, type)):
+            return value
+        return self.session.outside.admit(value, Attr(source, name))
 
     def _of_callable(self, obj: Any, name: str, source: Source) -> Any:
         own = getattr(obj, "__dict__", {})

@@ -118,7 +118,7 @@ class Calls:
             if hasattr(cls, "__members__") and all(map(self.session.operators.is_inert, args)):
                 return self.session.native(cls, *map(concrete, args), **kwargs)
             raise Break("opaque-call", f"a call of {describe(cls)}")
-        if not cls.__flags__ & _HEAP:
+        if not cls.__flags__ & _HEAP or cls in natives.CLASSES:
             return self._builtin_class(cls, args, kwargs)
         if issubclass(cls, Tensor):
             raise Break("opaque-call", f"a call of {describe(cls)}")
@@ -222,6 +222,8 @@ class Calls:
             return natives.OBJECT_METHODS[name](session, owner, *args)
         if isinstance(owner, Tensor):
             return self._library(fn, args, kwargs)
+        if session.outside.is_opaque(owner) or session.outside.is_opaque(fn):
+            raise Break("object", f"{name} of {describe(owner)}, which comes from outside")
         if isinstance(owner, BaseException):
             if name in ("with_traceback", "add_note", "__init__", "__str__", "__repr__"):
                 return session.native(fn, *args, **kwargs)
@@ -261,6 +263,10 @@ class Calls:
             return natives.sort(session, owner, *args, **kwargs)
         if name in _ITERABLE_ARGS:
             args = [self.mapping_or_items(x) for x in args]
+        if name == "update" and kwargs:
+            args, kwargs = [*args, dict(kwargs)], {}
+            if len(args) > 1:
+                args = [session.native(lambda: {**dict(args[0]), **args[1]})]
         if name in ("get", "pop", "setdefault", "__getitem__", "__contains__", "add", "discard", "remove", "index", "count", "insert", "__setitem__", "__delitem__"):  # fmt: skip
             args = [session.operators.settle(args[0]), *args[1:]] if args else args
             if args and not session.operators.is_inert(args[0]):

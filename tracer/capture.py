@@ -6,6 +6,7 @@ operator, a handler or a generator start over with an earlier break.
 
 from __future__ import annotations
 
+import sysconfig
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from ..runtime.guard import Guard
 from ..runtime.meta import Meta
 from ..runtime.source import Arg, Source
 from . import ops_data, ops_flow, ops_stack  # noqa: F401  (they register the handlers)
-from .breaks import Break, BreakRecord, Restart, UserRaise
+from .breaks import Break, BreakRecord, Restart, UserRaise, describe
 from .bytecode import NULL, slot_names
 from .effects import GradModeSet
 from .frame import Frame
@@ -29,6 +30,8 @@ from .tail import Tail, TailWriter, write
 from .values import Lazy
 
 _ATTEMPTS = 200
+_STANDARD = sysconfig.get_paths()["stdlib"] + "/"
+_PACKAGES = tuple(sysconfig.get_paths()[key] + "/" for key in ("purelib", "platlib"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,12 @@ def _attempt(session: Session, function: types.FunctionType, args: Sequence[Any]
     return _returned(session, result)
 
 
+def of_standard_library(code: types.CodeType) -> bool:
+    """Whether code is Python's own: a call of it that cannot be followed to its end is one opaque call."""
+    name = code.co_filename
+    return name.startswith("<frozen ") or name.startswith(_STANDARD) and not name.startswith(_PACKAGES)
+
+
 # -- a function that returns -----------------------------------------------------------------------------------------------
 
 
@@ -151,6 +160,8 @@ def _earlier(session: Session, broken: Break) -> None:
     """Raise Restart where the frames cannot be handed over as they stand."""
     last = len(session.frames) - 1
     for i, frame in enumerate(session.frames):
+        if i < last and of_standard_library(session.frames[i + 1].code):
+            raise Restart(frame.unit_number, "opaque-call", f"a call of {describe(session.frames[i + 1].function)}")
         if frame.raised:
             raise Restart(frame.raised[0], broken.code, broken.what)
         if i < last and (not frame.plain or refusal(session.frames[i + 1].code)):

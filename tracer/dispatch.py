@@ -58,14 +58,15 @@ class Dispatcher:
 
     function: types.FunctionType
     options: Options
-    continuations: Continuations = field(init=False)
+    continuations: Continuations = None  # type: ignore[assignment]  # shared by a function and all that resumes it
     variants: list[Variant] = field(default_factory=list)
     misses: list[Miss] = field(default_factory=list)
     refused: BreakRecord | None = None
     full: bool = False
 
     def __post_init__(self) -> None:
-        self.continuations = Continuations(self._hook)
+        if self.continuations is None:
+            self.continuations = Continuations(self._hook)
         self.bind = binder(self.function)
         self.where = Where(self.function.__code__.co_filename, self.function.__code__.co_firstlineno, self.function.__name__)
         if self.options.seen is not None:
@@ -81,7 +82,7 @@ class Dispatcher:
 
     def _hook(self, function: types.FunctionType) -> Callable[[tuple[Any, ...]], Any]:
         """A resume function, compiled in turn."""
-        inner = Dispatcher(function, self.options)
+        inner = Dispatcher(function, self.options, self.continuations)
         return lambda packed: inner.call((packed,))
 
     def call(self, args: Sequence[Any]) -> Any:

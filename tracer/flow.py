@@ -11,10 +11,13 @@ from .bytecode import ALWAYS_JUMP, TERMINAL, VERSION, Instruction, by_code, deco
 
 
 class State(NamedTuple):
-    """The stack before an instruction: how many values, and which of them hold an instruction's unit for RERAISE."""
+    """The stack before an instruction: how many values, which of them hold an instruction's unit for RERAISE (`lastis`), and
+    which hold the exception that was handled before (`saved`): none outside of handlers.
+    """
 
     depth: int
     lastis: frozenset[int]
+    saved: frozenset[int]
 
 
 class Way(NamedTuple):
@@ -32,6 +35,16 @@ def effect(instr: Instruction, jump: bool) -> int:
     return dis.stack_effect(number, instr.arg if has_arg else None, jump=jump)
 
 
+def _moved(instr: Instruction, depth: int, marks: frozenset[int], left: int) -> frozenset[int]:
+    """Marked stack positions behind `instr`, which found `depth` values and leaves `left`."""
+    if instr.op == "SWAP":
+        exchange = {depth - 1: depth - instr.arg, depth - instr.arg: depth - 1}
+        marks = frozenset(exchange.get(k, k) for k in marks)
+    elif instr.op == "COPY" and depth - instr.arg in marks:
+        marks |= {depth}
+    return frozenset(k for k in marks if k < left)
+
+
 class Flow:
     """Control and stack flow of `code`: `stack` holds a `State` for every reachable instruction."""
 
@@ -40,7 +53,7 @@ class Flow:
         self.index = {instr: k for k, instr in enumerate(self.instrs)}
         self.at = {instr.offset: instr for instr in self.instrs}
         self.stack: dict[Instruction, State] = {}
-        todo = [(self.instrs[0], State(0, frozenset()))]
+        todo = [(self.instrs[0], State(0, frozenset(), frozenset()))]
         while todo:
             instr, state = todo.pop()
             if instr not in self.stack:
@@ -51,16 +64,13 @@ class Flow:
         """All ways out of `instr`; empty for one that is never reached."""
         if instr not in self.stack:
             return []
-        depth, lastis = self.stack[instr]
-        if instr.op == "SWAP":
-            top, other = depth - 1, depth - instr.arg
-            swapped = {top: other, other: top}
-            after = frozenset(swapped.get(k, k) for k in lastis)
-        else:
-            after = lastis
-        return [
-            Way(kind, to, State(new, frozenset(k for k in after if k < new))) for kind, to, new in self._on(instr, depth)
-        ] + self._caught(instr, lastis)
+        depth, lastis, saved = self.stack[instr]
+        out = []
+        for kind, to, new in self._on(instr, depth):
+            out.append(Way(kind, to, State(new, _moved(instr, depth, lastis, new), _moved(instr, depth, saved, new))))
+            if instr.op == "PUSH_EXC_INFO":
+                out[-1] = Way(kind, to, out[-1].state._replace(saved=saved | {depth - 1}))
+        return out + self._caught(instr, self.stack[instr])
 
     def _on(self, instr: Instruction, depth: int) -> Iterator[tuple[str, Instruction, int]]:
         if instr.op == "FOR_ITER":
@@ -70,12 +80,12 @@ class Flow:
         if instr.op not in TERMINAL and instr.op not in ALWAYS_JUMP:
             yield "next", self.instrs[self.index[instr] + 1], depth + effect(instr, False)
 
-    def _caught(self, instr: Instruction, lastis: frozenset[int]) -> list[Way]:
+    def _caught(self, instr: Instruction, state: State) -> list[Way]:
         if instr.handler is None:
             return []
         target, keep, lasti = instr.handler
-        kept = frozenset(k for k in lastis if k < keep) | (frozenset({keep}) if lasti else frozenset())
-        return [Way("handler", target, State(keep + lasti + 1, kept))]
+        lastis = frozenset(k for k in state.lastis if k < keep) | (frozenset({keep}) if lasti else frozenset())
+        return [Way("handler", target, State(keep + lasti + 1, lastis, frozenset(k for k in state.saved if k < keep)))]
 
     def unit(self, instr: Instruction) -> list[Instruction]:
         """The instructions that `instr` cannot be parted from."""

@@ -28,6 +28,7 @@ _SINGLE = (
     types.WrapperDescriptorType, types.ClassMethodDescriptorType, types.CodeType, types.GetSetDescriptorType,
     types.MemberDescriptorType, DType, types.GenericAlias, types.UnionType,
 )  # fmt: skip
+_HEAP = 1 << 9
 _LARGEST = 10_000
 _OURS = __name__.split(".")[0]
 _OUTSIDE_OF_LIBRARY = tuple(f"{_OURS}.{part}" for part in ("bench", "tests", "examples"))
@@ -49,11 +50,14 @@ class Outside:
         self.numbers: dict[Source, Any] = {}
         self.pinned: dict[Source, Any] = {}
         self.held: set[int] = set()  # ids of functions that are guarded by identity
+        self.opaque: set[int] = set()  # ids of registered objects with native content that no guard covers
         self.changed: list[Any] = []  # objects seen whose identity matters because they are mutated
         self.mode = gradmode.get()
         self.guard(GradMode(self.mode, gradmode.get))
 
     def guard(self, guard: Guard) -> None:
+        if isinstance(guard, (Is, TypeIs)) and isinstance(guard.source, Const):
+            return  # the capture holds this very object
         if isinstance(guard, ClassAttrIs):
             key: Any = ClassAttrIs, guard.cls, guard.name
         else:
@@ -80,6 +84,8 @@ class Outside:
     def _first(self, value: Any, cls: type, source: Source) -> Any:
         if isinstance(value, Tensor):
             return self._tensor(value, source)
+        if isinstance(value, (types.BuiltinFunctionType, types.MethodWrapperType)) and not _stands_alone(value):
+            return self._bound(value, source)
         if isinstance(value, (type, enum.Enum, *_SINGLE)):
             self.guard(Is(source, value))
             return self.register(value, value, source)
@@ -89,7 +95,23 @@ class Outside:
         if isinstance(value, tuple) and cls.__new__ is not tuple.__new__ and hasattr(cls, "_fields"):
             return self._tuple(value, source)
         self.guard(TypeIs(source, cls))
+        if next(c for c in cls.__mro__ if not c.__flags__ & _HEAP) is not object and not isinstance(value, types.CellType):
+            self.opaque.add(id(value))
         return self.register(value, value, source)
+
+    def _bound(self, value: Any, source: Source) -> Any:
+        """A built-in method of some object: the same method of what the interpreter sees in that object's place."""
+        self.guard(TypeIs(source, type(value)))
+        self.guard(Equals(Attr(source, "__name__"), value.__name__))
+        owner = self.admit(value.__self__, Attr(source, "__self__"))
+        if isinstance(owner, Tensor) or id(owner) in self.opaque:
+            self.opaque.add(id(value))
+            return self.register(value, value, source)
+        return self.register(value, getattr(owner, value.__name__), source)
+
+    def is_opaque(self, seen: Any) -> bool:
+        """Whether `seen` has native content from outside that is not guarded: it may be passed on, not looked into."""
+        return id(seen) in self.opaque
 
     def register(self, real: Any, seen: Any, source: Source) -> Any:
         """Note that `seen` stands for `real`, found at `source`."""
@@ -228,6 +250,11 @@ class Outside:
             others = [s for x, s in self.origin.values() if x is not seen and type(x) is type(seen) and not _same_root(s, source)]
             if source is not None and others:
                 self.guard(SameObject(((source,), *((s,) for s in others))))
+
+
+def _stands_alone(function: Any) -> bool:
+    owner = getattr(function, "__self__", None)
+    return owner is None or isinstance(owner, (types.ModuleType, type))
 
 
 def _root(source: Source) -> Source:

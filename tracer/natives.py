@@ -6,6 +6,7 @@ Everything that is in none of these tables is opaque and breaks the graph.
 from __future__ import annotations
 
 import builtins
+import collections
 import functools
 import itertools
 import math
@@ -149,6 +150,11 @@ def _object_getattribute(s: Session, obj: Any, name: str) -> Any:
     return s.attributes.plain(obj, type(obj), name, hook=False)
 
 
+def _object_ne(s: Session, obj: Any, other: Any) -> Any:
+    equal = s.operators.try_special(obj, "__eq__", (other,))
+    return equal if equal is NotImplemented else not s.operators.truth(equal)
+
+
 OBJECT_METHODS: dict[str, Callable[..., Any]] = {
     "__setattr__": _object_setattr,
     "__delattr__": lambda s, obj, name: _object_setattr(s, obj, name, NULL),
@@ -156,7 +162,7 @@ OBJECT_METHODS: dict[str, Callable[..., Any]] = {
     "__init__": lambda s, obj, *args: None,
     "__init_subclass__": lambda s, obj, *args: None,
     "__eq__": lambda s, obj, other: True if obj is other else NotImplemented,
-    "__ne__": lambda s, obj, other: False if obj is other else NotImplemented,
+    "__ne__": lambda s, obj, other: _object_ne(s, obj, other),
     "__str__": lambda s, obj: s.operators.text(obj, repr),
 }
 ATTRIBUTE_METHODS = {"__setattr__", "__delattr__", "__getattribute__"}
@@ -402,6 +408,13 @@ def _dict(s: Session, cls: type, *items: Any, **kwargs: Any) -> Any:
     return s.native(dict, [(s.operators.settle(p[0]), *p[1:]) for p in pairs], **kwargs)
 
 
+@_makes(collections.OrderedDict, collections.deque, collections.defaultdict)
+def _collection(s: Session, cls: type, *args: Any, **kwargs: Any) -> Any:
+    at = 1 if cls is collections.defaultdict else 0
+    settled = [s.calls.mapping_or_items(x) if i == at else concrete(x) for i, x in enumerate(args)]
+    return s.native(cls, *settled, **kwargs)
+
+
 @_makes(int, float, bool, complex, bytes, range, slice)
 def _number(s: Session, cls: type, *args: Any, **kwargs: Any) -> Any:
     if cls is bool and args:
@@ -432,6 +445,11 @@ def _type(s: Session, cls: type, *args: Any) -> Any:
 @_makes(property, classmethod, staticmethod, types.MethodType, types.SimpleNamespace)
 def _wrapper(s: Session, cls: type, *args: Any, **kwargs: Any) -> Any:
     return s.native(cls, *args, **kwargs)
+
+
+@_makes(functools.partial)
+def _partial(s: Session, cls: type, fn: Any, *args: Any, **kwargs: Any) -> Any:
+    return s.native(functools.partial, fn, *args, **kwargs)
 
 
 @_makes(super)

@@ -28,7 +28,7 @@ ITERATORS = tuple(
     type(x)
     for x in (
         iter([]), iter(()), iter({}), iter({}.values()), iter({}.items()), iter(set()), iter(range(0)), iter(range(2**70)), iter(""),
-        iter(b""), enumerate([]), zip(), reversed([]), reversed(()), reversed({}), reversed(range(0)),
+        iter(b""), iter(collections.OrderedDict()), iter(collections.deque()), enumerate([]), zip(), reversed([]), reversed(()), reversed({}), reversed(range(0)),
     )
 )  # fmt: skip
 _NAMES = {
@@ -52,6 +52,12 @@ class Operators:
     def __init__(self, session: Session) -> None:
         self.session = session
 
+    def is_native(self, x: Any) -> bool:
+        """`is_native`, where the content is guarded; a break where it is not."""
+        if self.session.outside.is_opaque(x):
+            raise Break("object", f"the content of {describe(x)}, which comes from outside")
+        return is_native(x)
+
     # -- values ----------------------------------------------------------------------------------------------------
 
     def settle(self, x: Any) -> Any:
@@ -69,7 +75,7 @@ class Operators:
 
     def is_inert(self, x: Any, depth: int = 0) -> bool:
         """Whether native code may look at `x`, however deep, without running code of the user's or needing a tensor's values."""
-        if depth > 20:
+        if depth > 20 or self.session.outside.is_opaque(x):
             return False
         if isinstance(x, ATOMS) and not type(x).__flags__ & _HEAP or isinstance(x, (Tensor, *SYMBOLIC, DType)):
             return True
@@ -86,11 +92,11 @@ class Operators:
     def binary(self, symbol: str, a: Any, b: Any) -> Any:
         """``a symbol b``, in-place forms included."""
         fn = BINARY[symbol]
-        if is_native(a) and is_native(b):
+        if self.is_native(a) and self.is_native(b):
             return self._native_binary(symbol, fn, a, b)
         name = _NAMES[symbol.rstrip("=")]
         if symbol.endswith("="):
-            found = self._try(a, f"__i{name}__", (b,))
+            found = self.try_special(a, f"__i{name}__", (b,))
             if found is not NotImplemented:
                 return found
         return self._reflected(symbol, a, b, f"__{name}__", f"__r{name}__")
@@ -118,31 +124,33 @@ class Operators:
         elif issubclass(type(b), type(a)) and find(type(b), reflected) is not find(type(a), reflected):
             order.reverse()
         for x, method, y in order:
-            found = self._try(x, method, (y,))
+            found = self.try_special(x, method, (y,))
             if found is not NotImplemented:
                 return found
         text = f"unsupported operand type(s) for {symbol}: '{type(a).__name__}' and '{type(b).__name__}'"
         self.session.throw(TypeError(text))
 
-    def _try(self, x: Any, name: str, args: tuple[Any, ...]) -> Any:
+    def try_special(self, x: Any, name: str, args: tuple[Any, ...]) -> Any:
         """The special method's result; NotImplemented where there is none."""
         if isinstance(x, Tensor):
             return self.session.native(getattr(type(x), name), x, *args) if hasattr(type(x), name) else NotImplemented
         raw = self.session.attributes.of_class(x, name)
         if raw is NULL or raw is None:
             return NotImplemented
+        if isinstance(raw, types.WrapperDescriptorType) and isinstance(x, (*ATOMS, *CONTAINERS)) and not any(map(self.is_native, args)):
+            return self.session.native(raw, concrete(x), *args)  # a built-in type says NotImplemented to a stranger
         return self.session.call(raw, (x, *args))
 
     def special(self, x: Any, name: str, *args: Any) -> Any:
         """Call a special method that must be there."""
-        found = self._try(x, name, args)
+        found = self.try_special(x, name, args)
         if found is NotImplemented:
             self.session.throw(TypeError(f"'{type(x).__name__}' object has no {name}"))
         return found
 
     def unary(self, symbol: str, x: Any) -> Any:
         """``-x``, ``+x``, ``~x``."""
-        if is_native(x):
+        if self.is_native(x):
             return self.session.native(UNARY[symbol], x)
         return self.special(x, f"__{_UNARY[symbol]}__")
 
@@ -167,7 +175,7 @@ class Operators:
         if type(a) is not type(b) and issubclass(type(b), type(a)):
             order.reverse()
         for x, method, y in order:
-            found = self._try(x, method, (y,))
+            found = self.try_special(x, method, (y,))
             if found is not NotImplemented:
                 return found
         if symbol in ("==", "!="):
@@ -191,7 +199,7 @@ class Operators:
 
     def truth(self, x: Any) -> bool:
         """``bool(x)``."""
-        if is_native(x):
+        if self.is_native(x):
             return self.session.native(bool, x)  # type: ignore[no-any-return]
         if self.session.attributes.of_class(x, "__bool__") is not NULL:
             return self.special(x, "__bool__")  # type: ignore[no-any-return]
@@ -203,7 +211,7 @@ class Operators:
         """``len(x)``."""
         if isinstance(x, Namespace):
             raise Break("object", "the length of an object's namespace")
-        return self.session.native(len, x) if is_native(x) else self.special(x, "__len__")  # type: ignore[no-any-return]
+        return self.session.native(len, x) if self.is_native(x) else self.special(x, "__len__")  # type: ignore[no-any-return]
 
     def iterate(self, x: Any) -> Any:
         """``iter(x)``: a native iterator, or a `Generator`."""
@@ -213,7 +221,7 @@ class Operators:
             raise Break("object", "a loop over an object's namespace")
         if self.session.outside.source_of(x) is not None and isinstance(x, ITERATORS):
             return x
-        if is_native(x) or isinstance(x, (tuple, dict)) and not isinstance(find(type(x), "__iter__"), types.FunctionType):
+        if self.is_native(x) or isinstance(x, (tuple, dict)) and not isinstance(find(type(x), "__iter__"), types.FunctionType):
             if not isinstance(x, (Tensor, *CONTAINERS, *ATOMS, *VIEWS, *ITERATORS)):
                 raise Break("opaque-call", f"iteration over {describe(x)}")
             it = self.session.native(iter, x)
@@ -233,7 +241,7 @@ class Operators:
             raise Break("outer-iterator", f"the next item of {describe(it)}")
         if isinstance(it, ITERATORS):
             return self.session.native(next, it, NULL)
-        if is_native(it):
+        if self.is_native(it):
             raise Break("opaque-call", f"the next item of {describe(it)}")
         with self.session.catches():
             try:
@@ -259,7 +267,7 @@ class Operators:
             return self.session.attributes.in_instance(container.owner, concrete(x)) is not NULL
         if isinstance(container, Tensor):
             raise Break("tensor-to-python", "membership in a tensor")
-        if is_native(container):
+        if self.is_native(container):
             x = self.settle(x)
             keyed = isinstance(container, (dict, set, frozenset, VIEWS[0]))
             if not (self.is_inert(x) and (keyed or isinstance(container, (str, bytes, range)) or self.is_inert(self._listed(container)))):
@@ -273,12 +281,16 @@ class Operators:
         return list(container) if isinstance(container, VIEWS) else container
 
     def _printable(self, x: Any) -> bool:
+        if self.session.outside.is_opaque(x):
+            return False
         if isinstance(x, (*CONTAINERS,)) and not type(x).__flags__ & _HEAP:
             return all(self._printable(y) for y in (x.values() if isinstance(x, dict) else x)) and not isinstance(x, Tensor)
         return isinstance(x, (ATOMS, SYMBOLIC)) and not (type(x).__flags__ & _HEAP and not isinstance(x, (SYMBOLIC, DType))) or isinstance(x, type)
 
     def text(self, x: Any, how: Callable[[Any], str]) -> str:
         """``str(x)``, ``repr(x)`` or ``ascii(x)``."""
+        if self.session.outside.is_opaque(x):
+            raise Break("object", f"the text of {describe(x)}, which comes from outside")
         if self._printable(x) or isinstance(x, Tensor) or isinstance(x, BaseException) and all(map(self._printable, x.args)):
             return self.session.native(how, self.settle(x))  # type: ignore[no-any-return]
         for name in ("__str__", "__repr__") if how is str else ("__repr__",):

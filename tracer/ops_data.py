@@ -142,12 +142,14 @@ def build_slice(f: Frame, step: Step) -> None:
 def list_append(f: Frame, step: Step) -> None:
     value = f.stack.pop()
     f.stack[-step.arg].append(value)
+    f.session.effects.container(f.stack[-step.arg], "append", (value,))
 
 
 @handles("SET_ADD")
 def set_add(f: Frame, step: Step) -> None:
     (value,) = _keys(f, [f.stack.pop()])
     f.session.native(f.stack[-step.arg].add, value)
+    f.session.effects.container(f.stack[-step.arg], "add", (value,))
 
 
 @handles("MAP_ADD")
@@ -155,18 +157,21 @@ def map_add(f: Frame, step: Step) -> None:
     key, value = f.popn(2)
     (key,) = _keys(f, [key])
     f.session.native(f.stack[-step.arg].__setitem__, key, value)
+    f.session.effects.item(f.stack[-step.arg], key, value)
 
 
 @handles("LIST_EXTEND")
 def list_extend(f: Frame, step: Step) -> None:
-    items = f.stack.pop()
-    f.stack[-step.arg].extend(f.session.operators.items(items))
+    items = list(f.session.operators.items(f.stack.pop()))
+    f.stack[-step.arg].extend(items)
+    f.session.effects.container(f.stack[-step.arg], "extend", (items,))
 
 
 @handles("SET_UPDATE")
 def set_update(f: Frame, step: Step) -> None:
-    items = f.stack.pop()
-    f.session.native(f.stack[-step.arg].update, _keys(f, list(f.session.operators.items(items))))
+    items = _keys(f, list(f.session.operators.items(f.stack.pop())))
+    f.session.native(f.stack[-step.arg].update, items)
+    f.session.effects.container(f.stack[-step.arg], "update", (items,))
 
 
 @handles("DICT_UPDATE", "DICT_MERGE")
@@ -180,6 +185,7 @@ def dict_update(f: Frame, step: Step) -> None:
             if key in target:
                 raise UserRaise(TypeError(f"got multiple values for keyword argument '{key}'"))
     f.session.native(target.update, other)
+    f.session.effects.container(target, "update", (dict(other),))
 
 
 @handles("LIST_TO_TUPLE")

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from ..eager import executor
 from ..eager.tensor import Tensor
 from ..ir.graph import Builder, Graph, Output, Value, View, Where, WriteBack
 from ..ir.op import Op
@@ -174,7 +175,7 @@ class Recorder:
 
     def _operand(self, x: Any, detached: bool) -> Any:
         if not isinstance(x, Tensor):
-            return self.scalar(x)
+            return self.scalar(x if isinstance(x, SYMBOLIC) else executor._native(x))
         storage = x._storage
         if storage is None or storage.recorder is not self:
             raise Break("object", "a tensor that is held by Python code which the tracer did not follow")

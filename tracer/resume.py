@@ -36,6 +36,7 @@ from .bytecode import (
     slot_count,
 )  # fmt: skip
 from .flow import Way, flow
+from .stops import Stop, ends_of_handlers, stopping_code
 
 HEAD = 4  # code units before the body: RESUME, EXTENDED_ARG, EXTENDED_ARG, JUMP_FORWARD
 SHIFT = 2 * HEAD  # bytes by which offsets in a resume function exceed those in the user's code
@@ -45,14 +46,13 @@ NO_POLL = 2  # RESUME with this argument lets no signal strike before the frame'
 class FrameState:
     """A frame's values: `slots` in order (raw cells for cells and free variables), `stack` from the bottom up; `NULL` is empty.
 
-    `handling` is the exception whose handler the frame is in, if that handler was entered symbolically and the thread does
-    not know of it yet. Lists handed in are emptied when the frame goes on, so that values die when the user's code drops them.
+    Both lists are emptied when the frame goes on, so that values die when the user's code drops them.
     """
 
-    __slots__ = ("handling", "slots", "stack")
+    __slots__ = ("slots", "stack")
 
-    def __init__(self, slots: list[Any], stack: list[Any], handling: BaseException | None = None) -> None:
-        self.slots, self.stack, self.handling = slots, stack, handling
+    def __init__(self, slots: list[Any], stack: list[Any]) -> None:
+        self.slots, self.stack = slots, stack
 
 
 class Frame(NamedTuple):
@@ -116,12 +116,10 @@ def lasti(code: CodeType, instr: Instruction) -> int:
 
 
 def pack(state: FrameState) -> tuple[Any, ...]:
-    """The one argument of step and resume functions: slots in order, the exception to handle, the stack from the top down."""
-    handling = () if state.handling is None else (state.handling,)
-    values = (*state.slots, *handling, *reversed(state.stack))
+    """The one argument of step and resume functions: slots in order, then the stack from the top down."""
+    values = (*state.slots, *reversed(state.stack))
     state.slots.clear()
     state.stack.clear()
-    state.handling = None
     return values
 
 
@@ -145,15 +143,13 @@ def _overflows(instr: Instruction) -> bool:
     return instr.op in SLOT_OPS and instr.arg & 255 == 255
 
 
-def _unpack(code: CodeType, shape: Shape, handling: bool) -> list[tuple[str, int]]:
+def _unpack(code: CodeType, shape: Shape) -> list[tuple[str, int]]:
     """Instructions that spread the packed frame over slots and stack."""
     slots, hidden = slot_count(code), _hidden(code)
-    out = [("LOAD_FAST", 0), ("UNPACK_SEQUENCE", slots + handling + shape.depth)]
+    out = [("LOAD_FAST", 0), ("UNPACK_SEQUENCE", slots + shape.depth)]
     out += [("POP_TOP", 0) if k in shape.nulls else ("STORE_FAST", k + hidden) for k in range(slots)]
     if hidden or 0 in shape.nulls:
         out += [("PUSH_NULL", 0), ("STORE_FAST", 0)]
-    if handling:
-        out += [("PUSH_EXC_INFO", 0), ("POP_TOP", 0), ("POP_TOP", 0)]
     for k in sorted(shape.nulls):
         if k >= slots:
             out += [("PUSH_NULL", 0), ("SWAP", shape.depth - (k - slots) + 1), ("POP_TOP", 0)]
@@ -176,7 +172,7 @@ def resume_code(code: CodeType, shape: Shape) -> CodeType:
         for instr in decode(code):
             if instr.op in SLOT_OPS:
                 body[2 * instr.unit + 1] += 0x11 if instr.op in PAIRS else 1
-    tail = b"".join(encode(op, arg) for op, arg in _unpack(code, shape, False))
+    tail = b"".join(encode(op, arg) for op, arg in _unpack(code, shape))
     away = (len(body) + len(tail) - shape.offset) // 2
     width = next(n for n in (1, 2, 3, 4) if away + n < 1 << 8 * n)
     tail += encode("JUMP_BACKWARD_NO_INTERRUPT", away + width)
@@ -231,9 +227,9 @@ class _Builder:
         out += [Instruction("BUILD_TUPLE", depth + 1), self.const(Shape(to.offset, depth, nulls))]
         return [*out, Instruction("BUILD_TUPLE", 2), Instruction("RETURN_VALUE")]
 
-    def finish(self, handling: bool) -> CodeType:
+    def finish(self) -> CodeType:
         """The code. Cells count as made for `locals()` only if a MAKE_CELL lies before the running instruction."""
-        start = [Instruction(op, arg) for op, arg in _unpack(self.code, self.shape, handling)]
+        start = [Instruction(op, arg) for op, arg in _unpack(self.code, self.shape)]
         cells = [Instruction("MAKE_CELL", i.arg + self.hidden) for i in decode(self.code) if i.op == "MAKE_CELL"]
         head = [Instruction("RESUME", NO_POLL), Instruction("JUMP_FORWARD", target=start[0]), *cells]
         instrs = head + start + self.main + self.stubs
@@ -297,7 +293,7 @@ def _native(code: CodeType, instr: Instruction, hidden: int) -> list[Instruction
     return [Instruction(name, value or 0, position=instr.position) for name, value in parts]
 
 
-def step_code(code: CodeType, shape: Shape, handling: bool) -> CodeType:
+def step_code(code: CodeType, shape: Shape) -> CodeType:
     """Code of one argument that runs the unit at `shape.offset` and returns the frame packed, or what the unit returns."""
     build, graph = _Builder(code, shape), flow(code)
     unit = graph.unit(graph.at[shape.offset])
@@ -318,7 +314,7 @@ def step_code(code: CodeType, shape: Shape, handling: bool) -> CodeType:
     for way in ways:
         if way.kind == "next" or (way.kind == "jump" and last.op in ALWAYS_JUMP):
             build.main += build.stub(way.to, way.state.depth, nulls[way.kind])
-    return build.finish(handling)
+    return build.finish()
 
 
 def _cover(build: _Builder, covered: list[Instruction], raising: Instruction, way: Way, shape: Shape) -> None:
@@ -333,7 +329,7 @@ def _cover(build: _Builder, covered: list[Instruction], raising: Instruction, wa
         instr.handler = Handler(stub[0], keep, pushes)
 
 
-def site_code(code: CodeType, shape: Shape, handling: bool) -> CodeType:
+def site_code(code: CodeType, shape: Shape) -> CodeType:
     """Like `step_code` for the call site of an inlined call: the callable on top of the stack is called in the call's place."""
     build, graph = _Builder(code, shape), flow(code)
     last = graph.unit(graph.at[shape.offset])[-1]
@@ -356,7 +352,7 @@ def site_code(code: CodeType, shape: Shape, handling: bool) -> CodeType:
         if way.kind == "handler":
             _cover(build, build.main, last, way, shape)
     build.main += build.stub(onward.to, wanted, nulls)
-    return build.finish(handling)
+    return build.finish()
 
 
 # --- functions and the driver ------------------------------------------------------------------------------------------
@@ -385,23 +381,24 @@ Hook = Callable[[FunctionType], Callable[[tuple[Any, ...]], Any]]
 class Continuations:
     """The step and resume functions of one compiled function and what it inlined, each made once.
 
-    `hook` turns a resume function into what the driver calls with the packed frame; None runs it under CPython.
+    `hook` turns a resume function into what the driver calls with the packed frame; None runs it under CPython. Code inside of
+    an exception handler never gets to the hook: it runs under CPython, and the hook gets what lies behind the handler.
     """
 
     def __init__(self, hook: Hook | None = None) -> None:
         self.hook = hook
         self.checked: dict[tuple[int, int, int, int, bool], CodeType] = {}
-        self._steps: dict[tuple[int, int, Shape, bool, bool], tuple[FunctionType, CodeType]] = {}
+        self._steps: dict[tuple[int, int, Shape, bool], tuple[FunctionType, CodeType]] = {}
         self._resumes: dict[tuple[int, int, Shape], tuple[Callable[[tuple[Any, ...]], Any], FunctionType]] = {}
 
-    def step(self, place: Place, shape: Shape, site: bool, handling: bool) -> FunctionType:
+    def step(self, place: Place, shape: Shape, site: bool) -> FunctionType:
         """The step function over the unit at `shape.offset`, or over the inlined call there if `site`."""
         code, fn_globals = place
-        key = id(code), id(fn_globals), shape, site, handling
+        key = id(code), id(fn_globals), shape, site
         found = self._steps.get(key)
         if found is None:
             make = site_code if site else step_code
-            found = self._steps[key] = make_function(make(code, shape, handling), fn_globals), code
+            found = self._steps[key] = make_function(make(code, shape), fn_globals), code
         return found[0]
 
     def resume(self, place: Place, shape: Shape) -> Callable[[tuple[Any, ...]], Any]:
@@ -411,8 +408,17 @@ class Continuations:
         found = self._resumes.get(key)
         if found is None:
             made = make_function(resume_code(code, shape), fn_globals)
-            found = self._resumes[key] = (made if self.hook is None else self.hook(made)), made
+            found = self._resumes[key] = self.continuing(made, code, shape), made
         return found[0]
+
+    def continuing(self, made: FunctionType, code: CodeType, shape: Shape) -> Callable[[tuple[Any, ...]], Any]:
+        """What the driver calls in place of the resume function `made`: the hook's, or code that stops where a handler ends."""
+        if self.hook is None:
+            return made
+        here = flow(code).at[shape.offset]
+        if here.op != "PUSH_EXC_INFO" and not flow(code).stack[here].saved:
+            return self.hook(made)
+        return make_function(stopping_code(made.__code__, {SHIFT + offset for offset in ends_of_handlers(code)}), made.__globals__)
 
 
 def strip_frame(exc: BaseException) -> None:
@@ -435,13 +441,19 @@ def _enter(frames: list[Frame], continuations: Continuations) -> tuple[Place, Fu
         state.stack.append(partial(drive, inner, continuations))
     place = code, fn.__globals__
     shape = shape_of(offset, state)
-    handling = state.handling is not None
-    step = continuations.step(place, shape, bool(inner), handling)
+    step = continuations.step(place, shape, bool(inner))
     return place, step, [pack(state)]
 
 
-def _left(out: Any, values: list[Any]) -> Shape | None:
-    """The shape of the frame behind the unit, which is put into `values`; None if the step returned the user's own result."""
+def _left(out: Any, values: list[Any], hidden: int) -> Shape | None:
+    """The shape of the frame handed over, whose values are put into `values`; None if `out` is the user's own result."""
+    if type(out) is tuple and len(out) == 3 and type(out[0]) is Stop:
+        stop, slots, operands = out
+        state = FrameState(slots[hidden:], operands)
+        found = shape_of(stop.offset - SHIFT, state)
+        values.append(pack(state))
+        slots.clear()
+        return found
     if type(out) is tuple and len(out) == 2 and type(out[1]) is Shape:
         stack: tuple[Any, ...] = out[0]
         shape: Shape = out[1]
@@ -458,11 +470,12 @@ def drive(frames: list[Frame], continuations: Continuations) -> Any:
         while True:
             place, call, values = _enter(frames, continuations)
             out = call(values.pop())  # no reference is kept here: values die when the user's code drops them
-            shape = _left(out, values)
-            if shape is None:
-                break
-            out, call = None, continuations.resume(place, shape)
-            out = call(values.pop())
+            hidden = _hidden(place[0])
+            shape = _left(out, values, hidden)
+            while shape is not None:
+                out, call = None, continuations.resume(place, shape)
+                out = call(values.pop())
+                shape = _left(out, values, hidden)
             if type(out) is not Jump:
                 break
             frames, continuations = out.frames, out.continuations

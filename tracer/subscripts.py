@@ -9,7 +9,7 @@ from ..eager.tensor import Tensor
 from .attributes import Namespace, find
 from .breaks import Break, describe
 from .bytecode import NULL
-from .operators import CONTAINERS, VIEWS, is_native
+from .operators import CONTAINERS, VIEWS
 
 if TYPE_CHECKING:
     from .session import Session
@@ -30,7 +30,7 @@ def load(session: Session, obj: Any, key: Any) -> Any:
         return session.native(type(obj).__getitem__, obj, key)
     if isinstance(obj, type):
         return _of_class(session, obj, key)
-    if _python(obj, "__getitem__") or not is_native(obj) and not isinstance(obj, (tuple, dict, list)):
+    if _python(obj, "__getitem__") or not session.operators.is_native(obj) and not isinstance(obj, (tuple, dict, list)):
         return session.operators.special(obj, "__getitem__", key)
     key = session.operators.settle(key)
     if not session.operators.is_inert(key) or not isinstance(obj, (*CONTAINERS, str, bytes, bytearray, range, *VIEWS, types.GenericAlias)):
@@ -61,7 +61,7 @@ def store(session: Session, obj: Any, key: Any, value: Any) -> None:
         _store_namespace(session, obj, key, value)
     elif isinstance(obj, Tensor):
         session.native(type(obj).__setitem__, obj, key, value)
-    elif type(obj) in CONTAINERS:
+    elif type(obj) in CONTAINERS and session.operators.is_native(obj) is not None:
         _store_container(session, obj, key, value)
     elif value is NULL:
         session.operators.special(obj, "__delitem__", key)

@@ -167,7 +167,7 @@ class TailWriter:
             return self._iterator(x)
         if isinstance(x, VIEWS[:3]):
             owner = self.session_owner(x)
-            return self.assign(f"{self.text(owner)}.{cls.__name__[5:]}()")
+            return self.assign(f"{self.text(owner)}.{cls.__name__.split('_')[-1]}()")
         if isinstance(x, (types.BuiltinFunctionType, types.MethodWrapperType)):
             owner = getattr(x, "__self__", None)
             if owner is None or isinstance(owner, types.ModuleType):
@@ -213,6 +213,9 @@ class TailWriter:
         return "{" + ", ".join([f"{self.text(k)}: {self.text(v)}" for k, v in dict.items(x)]) + "}"
 
     def _tuple(self, x: tuple[Any, ...]) -> str:
+        return self.assign(self._tuple_text(x)) if x else "()"
+
+    def _tuple_text(self, x: tuple[Any, ...]) -> str:
         return f"({self.items(x)}{',' * (len(x) == 1)})"
 
     def _set(self, x: Any) -> str:
@@ -230,7 +233,7 @@ class TailWriter:
         return self.assign(f"MethodType({self.text(x.__func__)}, {self.text(x.__self__)})")
 
     def _partial(self, x: Any) -> str:
-        return self.assign(f"partial({self.text(x.func)}, *{self._tuple(x.args)}, **{self._pairs(x.keywords)})")
+        return self.assign(f"partial({self.text(x.func)}, *{self._tuple_text(x.args)}, **{self._pairs(x.keywords)})")
 
     def _cell(self, x: types.CellType) -> str:
         name = self._early(x, "CellType()")
@@ -242,7 +245,7 @@ class TailWriter:
         return name
 
     def _function(self, x: types.FunctionType) -> str:
-        cells = self._tuple(x.__closure__) if x.__closure__ else "None"
+        cells = self._tuple_text(x.__closure__) if x.__closure__ else "None"
         code, names = self.const(x.__code__, "code"), self.const(x.__globals__, "globals_")
         name = self._early(x, f"FunctionType({code}, {names}, {x.__name__!r}, {self.text(x.__defaults__)}, {cells})")
         for part in ("__kwdefaults__", "__annotations__", "__dict__"):
@@ -261,7 +264,7 @@ class TailWriter:
         """An object of a user's class, made without running its code."""
         base = next((t for t in (tuple, list, dict, set, BaseException) if isinstance(x, t)), object)
         if base is tuple:
-            return self.assign(f"tuple.__new__({self.literal(cls)}, {self._tuple(tuple(x))})")
+            return self.assign(f"tuple.__new__({self.literal(cls)}, {self._tuple_text(tuple(x))})")
         args = ", " + self.items(x.args) if base is BaseException and x.args else ""
         native = next(c for c in cls.__mro__ if not c.__flags__ & 1 << 9)
         name = self._early(x, f"{self.literal(native)}.__new__({self.literal(cls)}{args})")

@@ -3,13 +3,12 @@
 import contextlib
 import copy
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from breaker import Breaker, with_breaks
+from breaker import Breaker, Everything
 from fusewire.tracer.bytecode import NULL, call_operands, normalised
 from fusewire.tracer.flow import flow
 from fusewire.tracer.resume import (
@@ -25,6 +24,7 @@ from fusewire.tracer.resume import (
     resume_function,
     strip_frame,
 )
+from fusewire.tracer.stops import stopping_code
 from resume_cases import CASES, LOG, say
 
 
@@ -49,8 +49,8 @@ def outcome(fn, args, skip):
     return result, repr(LOG), repr(sys.exc_info())
 
 
-def compare(fn, offsets, again, wanted, runs):
-    broken = Breaker(fn, offsets, again)
+def compare(fn, offsets, again, wanted, runs, kind=Everything):
+    broken = Breaker(fn, offsets, again, kind=kind)
     for args, want in wanted:
         for _ in range(runs):
             assert outcome(broken.entry, args, 1) == want, (fn.__name__, sorted(offsets), again, args)
@@ -67,6 +67,7 @@ def test_broken_at_every_instruction(fn, arguments):
         compare(fn, {offset}, True, wanted, 1)
     assert reached > len(points) // stride // 2
     compare(fn, set(points[::stride]), True, wanted, 12)
+    compare(fn, set(points[::stride]), True, wanted, 3, Continuations)
 
 
 def test_a_loop_that_breaks_fifty_thousand_times_does_not_nest():
@@ -127,7 +128,7 @@ class Inliner:
         return found
 
     def reach(self, fn, args, kwargs, offsets):
-        broken = type(fn)(with_breaks(fn.__code__, offsets), fn.__globals__, fn.__name__, fn.__defaults__, fn.__closure__)
+        broken = type(fn)(stopping_code(fn.__code__, offsets), fn.__globals__, fn.__name__, fn.__defaults__, fn.__closure__)
         broken.__kwdefaults__ = fn.__kwdefaults__
         return broken(*args, **kwargs)
 
@@ -159,28 +160,28 @@ def direct(v):
         raise LookupError(say("from")) from error
 
 
-@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize(("again", "kind"), [(False, Continuations), (True, Continuations), (True, Everything)])
 @pytest.mark.parametrize("arg", [1, 2, 4])
-def test_inlined_frames_broken_everywhere(arg, again):
+def test_inlined_frames_broken_everywhere(arg, again, kind):
     want, reached = outcome(direct, (arg,), 1), 0
     for offset in [i.offset for i in flow(inner.__code__).breakable()]:
         if not arrives(inner, arg, offset):
             continue
         reached += 1
-        run = Inliner([direct, inner], offset, Continuations(everywhere if again else None))
+        run = Inliner([direct, inner], offset, kind(everywhere if again else None))
         for _ in range(3):
             assert outcome(run, (arg,), 1) == want, offset
     assert reached > 10
 
 
-@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize(("again", "kind"), [(True, Continuations), (True, Everything)])
 @pytest.mark.parametrize("arg", [1, 4, 5])
-def test_three_frames_deep(arg, again):
+def test_three_frames_deep(arg, again, kind):
     """The call of the comprehension's own frame (3.11) is not inlined; `deep` calls `direct` calls `inner`."""
     want = outcome(deep, (arg,), 1)
     for offset in [i.offset for i in flow(inner.__code__).breakable()][::3]:
         if arrives(inner, arg, offset):
-            run = Inliner([deep, direct, inner], offset, Continuations(everywhere if again else None))
+            run = Inliner([deep, direct, inner], offset, kind(everywhere if again else None))
             assert outcome(run, (arg,), 1) == want, offset
 
 
@@ -272,30 +273,27 @@ def test_calls_that_are_no_call_instructions_can_be_inlined_too(fn, args, op, ca
 
 
 def handles(n):
-    try:
-        raise KeyError(n)
-    except KeyError as error:
-        seen = say("in")
+    for k in range(n):
         try:
-            raise
-        except KeyError:
-            say("again", str(error))
-    return seen, sys.exc_info()
+            say(k)
+            raise KeyError(k)
+        except KeyError as error:
+            seen = say("in", error.args)
+        say("behind")
+    return seen
 
 
-def test_a_handler_entered_symbolically_is_made_real():
-    """The frame is brought to its handler on another thread, so that this one knows of no exception."""
-    want = outcome(handles, (1,), 1)
-    step = next(s for s in normalised(handles.__code__).steps if s.op == "LOAD_CONST" and s.arg == "in")
-    reached = []
-    worker = threading.Thread(target=lambda: reached.append(Inliner([], 0, None).reach(handles, (1,), {}, {step.instr.offset})))
-    worker.start()
-    worker.join()
-    _, slots, stack = reached[0]
-    error = next(value for value in slots if isinstance(value, KeyError))
-    LOG.clear()
-    got = continue_frames([Frame(handles, step.instr.offset, FrameState(slots, stack, error))], Continuations())
-    assert (("returned", repr(got)), repr(LOG), repr(sys.exc_info())) == want
+def test_capture_goes_on_behind_a_handler_and_never_inside():
+    got = []
+
+    def hook(resume):
+        got.append(resume)
+        return resume
+
+    raising = next(s.instr.offset for s in normalised(handles.__code__).steps if s.op == "RAISE_VARARGS")
+    broken = Breaker(handles, {raising}, False, hook, Continuations)
+    assert outcome(broken.entry, (3,), 1) == outcome(handles, (3,), 1)
+    assert len(got) == 1, "what lies behind the handler"
 
 
 def test_a_resume_function_takes_the_packed_frame():
