@@ -151,20 +151,29 @@ class _Scheduler:
     def _place_writes(self) -> None:
         """Let a kernel write straight into an input where nothing can read the old contents, or raise, afterwards."""
         raising = {u for u in self.fusion.units if may_raise(u)}
+        trials: dict[Unit, Kernel] = {}
         for write in self.graph.writes:
             unit = self.fusion.host.get(write.value) or self._copy_unit(write.value)
             alone = sum(w.target is write.target for w in self.graph.writes) == 1
             readers = ({r.unit for r in self.fusion.reads.get(write.target, [])} | raising) - {unit}
-            if alone and isinstance(unit, Group) and not self._reaches(unit, readers) and self._write_directly(write, unit):
-                for reader in readers:
-                    self.fusion.after.setdefault(reader, set()).add(unit)
-            elif any(w.target is write.value for w in self.graph.writes):
+            if alone and isinstance(unit, Group) and not self._reaches(unit, readers):
+                if unit not in trials:
+                    trials[unit] = self._trial(unit)
+                if self._write_directly(write, unit, trials[unit]):
+                    for reader in readers:
+                        self.fusion.after.setdefault(reader, set()).add(unit)
+                    continue
+            if any(w.target is write.value for w in self.graph.writes):
                 self.saved[write.value] = self._buffer(f"old_{write.value.name}", layout(write.value, True), UNPLACED)
 
-    def _write_directly(self, write: WriteBack, unit: Group) -> bool:
+    def _trial(self, unit: Group) -> Kernel:
+        """The unit's kernel with every write-back stored in the input itself, to see what it reads afterwards."""
+        targets = {v: [self._write_target(w) for w in self.graph.writes if w.value is v] or [layout_only(v)] for v in unit.stores}
+        return Emitter(unit, self.fusion.producers, lambda v: self.homes.get(v) or layout_only(v), targets).kernel("trial")
+
+    def _write_directly(self, write: WriteBack, unit: Group, trial: Kernel) -> bool:
         """Make `unit` store into the input itself; False (and nothing done) where it might read what it has overwritten."""
         target = self._write_target(write)
-        trial = self._emit(unit, {write.value: target})
         if trial.errors or reads_after_write(trial, target.buffer):
             return False
         self.direct.add(write)
@@ -225,7 +234,7 @@ class _Scheduler:
 
     def _steps(self, unit: Unit) -> list[Step]:
         if isinstance(unit, Group):
-            return [self._kernel_step(self._emit(unit, {}))] if any(self._targets(v) for v in unit.stores) else []
+            return [self._kernel_step(self._emit(unit))] if any(self._targets(v) for v in unit.stores) else []
         node = unit.node
         step = self._gemm(node) if isinstance(node.op.lowering, Gemm) else self._extern(node)
         return [step, *(self._copy(r, target) for r in node.results for target in self.extra.get(r, []))]
@@ -234,21 +243,20 @@ class _Scheduler:
         own = [self.saved[value]] if value in self.saved else [] if value in self.graph.inputs else [self.home(value)]
         return own + self.extra.get(value, [])
 
-    def _emit(self, group: Group, trial: dict[Value, Target]) -> Kernel:
+    def _emit(self, group: Group) -> Kernel:
         """The group's kernel: emitted once to see what two loops share, again to see which of that pays, then for good."""
-        targets = {v: [trial[v]] if v in trial else [layout_only(v)] if trial else self._targets(v) for v in group.stores}
-        home = self.home if not trial else lambda v: self.homes.get(v) or layout_only(v)
+        targets = {v: self._targets(v) for v in group.stores}
         ops = dict.fromkeys(self.fusion.name(n) for n in reversed(group.nodes))
         name = f"k{self.kernels}_" + ("_".join(list(ops)[-3:]) or "copy")
         keep: frozenset[Any] = frozenset()
-        for turn in range(2):
-            emitter = Emitter(group, self.fusion.producers, home, targets, keep)
+        for turn in range(2 if len(group.levels) > 1 else 0):
+            emitter = Emitter(group, self.fusion.producers, self.home, targets, keep)
             emitter.kernel(name)
             keep = frozenset(k for k, twice in emitter.again.items() if twice and (turn == 0 or k in keep) and row_fits(group, k))
             if not keep:
                 break
         letter = "i" if not any(re.fullmatch(r"i\d+", s) for s in self.graph.symbols) else "axis"
-        return collapse(merge(Emitter(group, self.fusion.producers, home, targets, keep).kernel(name)), letter)
+        return collapse(merge(Emitter(group, self.fusion.producers, self.home, targets, keep).kernel(name)), letter)
 
     def _kernel_step(self, kernel: Kernel) -> KernelStep:
         self.kernels += 1

@@ -113,7 +113,7 @@ def _key(st: Any) -> Any:
     if isinstance(st, Const):
         return repr(st.value), st.dtype
     if isinstance(st, Compute):
-        return replace(st, dest="", where=None)
+        return st.prim, st.args, st.dtype
     return replace(st, dest="")
 
 
@@ -123,14 +123,14 @@ def renamed(st: Any, names: Mapping[str, str]) -> Stmt:
         return name if name is None else names.get(name, name)
 
     if isinstance(st, Load):
-        return replace(st, mask=new(st.mask))
+        return Load(st.dest, st.buffer, st.index, new(st.mask)) if st.mask else st
     if isinstance(st, LoadAt):
-        return replace(st, mask=new(st.mask), at=names.get(st.at, st.at))
+        return LoadAt(st.dest, st.buffer, st.index, names.get(st.at, st.at), st.stride, new(st.mask))
     if isinstance(st, Compute):
-        return replace(st, args=tuple(names.get(a, a) for a in st.args))
+        return Compute(st.dest, st.prim, tuple(names.get(a, a) for a in st.args), st.dtype, st.where)
     if isinstance(st, Store):
-        return replace(st, value=names.get(st.value, st.value))
-    return replace(st, ok=names.get(st.ok, st.ok)) if isinstance(st, Check) else st  # type: ignore[no-any-return]
+        return Store(st.buffer, st.index, names.get(st.value, st.value))
+    return Check(names.get(st.ok, st.ok), st.error) if isinstance(st, Check) else st  # type: ignore[no-any-return]
 
 
 def _numbered(body: tuple[Stmt, ...], names: Names) -> tuple[Stmt, ...]:
