@@ -222,6 +222,8 @@ class Calls:
             return natives.OBJECT_METHODS[name](session, owner, *args)
         if isinstance(owner, Tensor):
             return self._library(fn, args, kwargs)
+        if not (type(owner) is list and name in ("append", "extend")):
+            session.outside.open(owner)
         if session.outside.is_opaque(owner) or session.outside.is_opaque(fn):
             raise Break("object", f"{name} of {describe(owner)}, which comes from outside")
         if isinstance(owner, BaseException):

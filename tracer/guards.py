@@ -51,6 +51,7 @@ class Outside:
         self.pinned: dict[Source, Any] = {}
         self.held: set[int] = set()  # ids of functions that are guarded by identity
         self.opaque: set[int] = set()  # ids of registered objects with native content that no guard covers
+        self.closed: dict[int, tuple[Any, Any, Source]] = {}  # lists that nothing has looked into: shadow, real one, source
         self.changed: list[Any] = []  # objects seen whose identity matters because they are mutated
         self.mode = gradmode.get()
         self.guard(GradMode(self.mode, gradmode.get))
@@ -178,11 +179,19 @@ class Outside:
         return self.register(value, seen, source) if items else seen
 
     def _list(self, value: Any, source: Source) -> Any:
+        """A list may be appended to without a guard on what it holds: it is opened when something looks into it."""
         self._sized(value, source)
-        self.guard(LengthIs(source, len(value)))
         seen: list[Any] = self.register(value, [], source)
-        seen.extend(self.admit(x, Item(source, i)) for i, x in enumerate(value))
+        self.closed[id(seen)] = seen, value, source
         return seen
+
+    def open(self, seen: Any) -> None:
+        """Something looks into `seen`: a list from outside gets its items, before those the region appended."""
+        found = self.closed.pop(id(seen), None)
+        if found is not None:
+            _, real, source = found
+            self.guard(LengthIs(source, len(real)))
+            seen[:0] = [self.admit(x, Item(source, i)) for i, x in enumerate(real)]
 
     def _dict(self, value: Any, source: Source) -> Any:
         self._sized(value, source)

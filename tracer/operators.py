@@ -56,6 +56,7 @@ class Operators:
         """`is_native`, where the content is guarded; a break where it is not."""
         if self.session.outside.is_opaque(x):
             raise Break("object", f"the content of {describe(x)}, which comes from outside")
+        self.session.outside.open(x)
         return is_native(x)
 
     # -- values ----------------------------------------------------------------------------------------------------
@@ -64,6 +65,7 @@ class Operators:
         """`x` for native code: symbolic numbers in it, however deep, become constants."""
         if isinstance(x, SYMBOLIC):
             return concrete(x)
+        self.session.outside.open(x)
         if type(x) in (list, tuple, set, frozenset) and any(self._unsettled(y) for y in x):
             return type(x)([self.settle(y) for y in x])
         if type(x) is dict and any(self._unsettled(y) for y in x.values()):
@@ -77,6 +79,7 @@ class Operators:
         """Whether native code may look at `x`, however deep, without running code of the user's or needing a tensor's values."""
         if depth > 20 or self.session.outside.is_opaque(x):
             return False
+        self.session.outside.open(x)
         if isinstance(x, ATOMS) and not type(x).__flags__ & _HEAP or isinstance(x, (Tensor, *SYMBOLIC, DType)):
             return True
         if isinstance(x, (list, tuple, set, frozenset, collections.deque)):
@@ -283,6 +286,7 @@ class Operators:
     def _printable(self, x: Any) -> bool:
         if self.session.outside.is_opaque(x):
             return False
+        self.session.outside.open(x)
         if isinstance(x, (*CONTAINERS,)) and not type(x).__flags__ & _HEAP:
             return all(self._printable(y) for y in (x.values() if isinstance(x, dict) else x)) and not isinstance(x, Tensor)
         return isinstance(x, (ATOMS, SYMBOLIC)) and not (type(x).__flags__ & _HEAP and not isinstance(x, (SYMBOLIC, DType))) or isinstance(x, type)

@@ -26,8 +26,9 @@ def load(session: Session, obj: Any, key: Any) -> Any:
         if value is NULL:
             session.throw(KeyError(key))
         return value
+    session.outside.open(obj)
     if isinstance(obj, Tensor):
-        return session.native(type(obj).__getitem__, obj, key)
+        return session.native(type(obj).__getitem__, obj, _index(session, key))
     if isinstance(obj, type):
         return _of_class(session, obj, key)
     if _python(obj, "__getitem__") or not session.operators.is_native(obj) and not isinstance(obj, (tuple, dict, list)):
@@ -39,6 +40,13 @@ def load(session: Session, obj: Any, key: Any) -> Any:
     if isinstance(obj, dict) and key not in obj and (factory is not None or _python(obj, "__missing__")):
         return _missing(session, obj, key, factory)
     return session.native(lambda: obj[key])
+
+
+def _index(session: Session, x: Any) -> Any:
+    """What a Tensor is indexed with, or is assigned: native code looks into it."""
+    if not session.operators.is_inert(x):
+        raise Break("object", f"{describe(x)} as the index of a tensor")
+    return x
 
 
 def _missing(session: Session, obj: Any, key: Any, factory: Any) -> Any:
@@ -57,10 +65,11 @@ def _of_class(session: Session, cls: type, key: Any) -> Any:
 
 def store(session: Session, obj: Any, key: Any, value: Any) -> None:
     """``obj[key] = value``; NULL deletes."""
+    session.outside.open(obj)
     if isinstance(obj, Namespace):
         _store_namespace(session, obj, key, value)
     elif isinstance(obj, Tensor):
-        session.native(type(obj).__setitem__, obj, key, value)
+        session.native(type(obj).__setitem__, obj, _index(session, key), _index(session, value))
     elif type(obj) in CONTAINERS and session.operators.is_native(obj) is not None:
         _store_container(session, obj, key, value)
     elif value is NULL:

@@ -35,7 +35,7 @@ def plain(x: Any, seen: dict[int, int] | None = None) -> Any:
     if isinstance(x, types.MethodType):
         return "method", x.__func__.__qualname__, plain(x.__self__, seen)
     slots = {n: getattr(x, n) for c in type(x).__mro__ for n in getattr(c, "__slots__", ()) if hasattr(x, n)}
-    return type(x).__name__, plain({**slots, **getattr(x, "__dict__", {})}, seen)
+    return type(x).__name__, [(k, plain(v, seen)) for k, v in {**slots, **getattr(x, "__dict__", {})}.items()]
 
 
 def outcome(fn: Callable[..., Any], calls: list[Any]) -> list[Any]:
