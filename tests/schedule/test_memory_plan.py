@@ -1,0 +1,53 @@
+"""The arena: temporaries alive at once never overlap, dead ones are reused, symbolic ones are stacked."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from fusewire import pipeline
+from fusewire.ir import memory, sizes
+from fusewire.ir.memory import Lifetime, first_fit
+from fusewire.ir.plan import FromArena
+
+sys.path.insert(0, str(Path(__file__).parent))
+from schedule_cases import CASES, S0, graph, op  # noqa: E402
+
+
+def test_first_fit_never_overlaps_what_is_alive_together() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        starts = rng.integers(0, 20, 12)
+        lives = [Lifetime(i, int(rng.integers(0, 500)), int(s), int(s + rng.integers(0, 6))) for i, s in enumerate(starts)]
+        offsets, arena = first_fit(lives)
+        for a in lives:
+            assert offsets[a.buffer] % 64 == 0 and offsets[a.buffer] + a.nbytes <= arena
+            for b in lives:
+                together = a.first <= b.last and b.first <= a.last and a.buffer < b.buffer
+                apart = offsets[a.buffer] + a.nbytes <= offsets[b.buffer] or offsets[b.buffer] + b.nbytes <= offsets[a.buffer]
+                assert apart or not together
+
+
+def test_memory_of_dead_values_is_used_again() -> None:
+    def chain(x):  # each sum over columns ends a kernel
+        for _ in range(6):
+            x = op("matmul")(x, x)
+        return x
+
+    plan = pipeline.stages(graph(chain, (16, 16))).plan
+    temporaries = [b for b in plan.buffers if isinstance(b.place, FromArena)]
+    assert len(temporaries) == 5 and plan.arena == 2 * 16 * 16 * 4
+
+
+def test_symbolic_arena_is_a_polynomial() -> None:
+    plan = pipeline.stages(graph(lambda a: op("matmul")(op("exp")(op("matmul")(a, a)), a), (S0, S0))).plan
+    assert sizes.evaluate(plan.arena, {"s0": 5}) >= 2 * 5 * 5 * 4
+    offsets = [sizes.evaluate(b.place.offset, {"s0": 5}) for b in plan.buffers if isinstance(b.place, FromArena)]
+    assert len(set(offsets)) == 2 and all(o % 64 == 0 for o in offsets)
+
+
+def test_inputs_and_outputs_are_not_in_the_arena() -> None:
+    for name in ("pointwise", "softmax", "update"):
+        assert pipeline.stages(CASES[name][0]()).plan.arena == 0
+    assert memory.aligned(1) == 64 and memory.aligned(64) == 64
