@@ -20,6 +20,8 @@ _api = ctypes.PyDLL(None)
 
 #: offsets in a PyObject, and in list, tuple, bytes, float, dict and set objects
 TYPE, SIZE, LIST_ITEMS, TUPLE_ITEMS, BYTES, FLOAT, SET_USED, CELL = 8, 16, 24, 24, 32, 16, 24, 16
+#: offset in a dict of its version, a number that no other state of a dict has ever had
+DICT_VERSION = 24
 #: offsets in a PyTypeObject
 TP_VECTORCALL_OFFSET, TP_FLAGS, TP_VERSION = 56, 168, 384
 #: bits of tp_flags
@@ -178,6 +180,26 @@ def type_versions() -> bool:
 
     changes = (lambda: setattr(Base, "mark", 2), lambda: setattr(Child, "mark", 3), lambda: setattr(Child, "other", 4))
     return all(look(c) for c in changes) and not look(lambda: None)
+
+
+@lru_cache(maxsize=1)
+def dict_versions() -> bool:
+    """Whether `DICT_VERSION` holds a number that changes with every change of a plain dict, and with nothing else."""
+    table: dict[Any, Any] = {"a": 1, "b": 2}
+    seen = [word(id(table) + DICT_VERSION)]
+    changes: tuple[Callable[[], Any], ...] = (
+        lambda: table.__setitem__("a", 3), lambda: table.__setitem__("c", 3), lambda: table.__delitem__("c"), lambda: table.pop("b"),
+        lambda: table.update(d=4), lambda: table.setdefault("e", 5), lambda: table.popitem(), lambda: table.__ior__({"a": 9}),
+        lambda: table.clear(), lambda: table.update(a=1, b=2),
+    )  # fmt: skip
+    for change in changes:
+        change()
+        seen.append(word(id(table) + DICT_VERSION))
+    other = {"a": 1, "b": 2}
+    seen.append(word(id(other) + DICT_VERSION))
+    before = word(id(table) + DICT_VERSION)
+    reads = table["a"], table.get("x"), list(table), "b" in table, dict(table), table.copy()
+    return len(set(seen)) == len(seen) and before == word(id(table) + DICT_VERSION) and len(reads) == 6
 
 
 def decref(address: int) -> None:

@@ -37,10 +37,14 @@ class GuardRows:
         self._done: set[g.Guard] = set()
         self._arrays: dict[s.Source, int] = {}
         self._pinned: dict[s.Source, int] = {}
+        self._inputs: set[s.Source] = set()
+        self._runs: dict[s.Source, list[s.Item]] = {}  # dict -> the items of it that are loaded
 
     def emit(self, sources: Sequence[s.Source]) -> None:
         """Rows of all guards: those that may run Python, then, with everything loaded anew, the others."""
         versions: dict[type, list[g.ClassAttrIs]] = {}
+        self._inputs = set(sources)
+        self._find_runs(sources)
         for src in (*sources, *(x.source for x in self.guards if hasattr(x, "source"))):
             self._pin(src)
         for x in self.guards:
@@ -95,6 +99,9 @@ class GuardRows:
         if isinstance(source, s.Const):
             return frame.const(frame.object(source.value))
         base = self.word(source.base)
+        if isinstance(source, s.Item) and source in self._runs.get(source.base, ()):
+            self._load_run(source.base, base)
+            return self._at[source]
         dest = frame.words()
         if isinstance(source, s.InstanceDict):
             frame.row("instance_dict", dest, base)
@@ -106,6 +113,31 @@ class GuardRows:
         else:
             self._attr(source, dest, base)
         return dest
+
+    def _find_runs(self, sources: Sequence[s.Source]) -> None:
+        """Dicts of which several items are loaded: while such a dict does not change, its items are read off a list.
+
+        Not the dict of an instance: from 3.13 on a store to an attribute need not touch the dict's version."""
+        if not layout.dict_versions():
+            return
+        seen: dict[s.Source, None] = {}
+        for source in (*sources, *(x.source for x in self.guards if hasattr(x, "source"))):
+            while source not in seen and not isinstance(source, (s.Arg, s.Const)):
+                seen[source] = None
+                source = source.base
+        for source in seen:
+            if isinstance(source, s.Item) and type(source.key) is str and not isinstance(source.base, s.InstanceDict):
+                self._runs.setdefault(source.base, []).append(source)
+        self._runs = {base: items for base, items in self._runs.items() if len(items) > 2}
+
+    def _load_run(self, base: s.Source, at: int) -> None:
+        items, frame = self._runs[base], self.frame
+        dest, cache = frame.words(len(items)), frame.array([0] * (3 + len(items)))
+        frame.row("dict_same", dest, at, cache, len(items))
+        for i, item in enumerate(items):
+            frame.row("dict_get", dest + i, at, frame.object(item.key))
+            self._at[item] = dest + i
+        frame.row("dict_learn", dest, at, cache, len(items))
 
     def _item(self, source: s.Item, dest: int, base: int) -> None:
         if type(source.key) is int and -(2**62) < source.key < 2**62:
@@ -201,7 +233,7 @@ class GuardRows:
         sources = [src for group in x.classes for src in group]
         words = []
         for src in sources:
-            self.tensor(src)
+            self._tensor_is(self.tensors[src])
             words.append(self.word(src))
         frame = self.frame
         seen = (ctypes.c_int64 * max(1, len(words)))()
@@ -219,7 +251,10 @@ class GuardRows:
 
     # one method per native guard
     def _tensor_is(self, x: g.TensorIs) -> None:
-        self.tensor(x.source)
+        if x.source in self._inputs:
+            self.tensor(x.source)
+        else:
+            self.frame.row("meta", 0, self.word(x.source), self.frame.object(x.cls), self.frame.object(x.meta))
 
     def _type_is(self, x: g.TypeIs) -> None:
         self.frame.row("type", 0, self.word(x.source), self.frame.object(x.cls))

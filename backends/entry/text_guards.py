@@ -47,6 +47,29 @@ def dict_get(b: EntryWriter) -> None:
     _dict_get(b, obj)
 
 
+def dict_same(b: EntryWriter) -> None:
+    obj = b.v(b.a)
+    same = b.eq(b.get(b.b, 0), obj)
+    for i, value in ((1, _type(b, obj)), (2, b.load(obj, at.DICT_VERSION))):  # a type too: the address may have a new owner
+        same = b.let(f"and i1 {same}, {b.eq(b.get(b.b, i), value)}")
+    known = b.label("known")
+    b.branch(same, known, "next")
+    b.block(known)
+    values = b.add(b.b, "24")
+    for i in b.loop(b.c):
+        b.set(b.add(b.dest, i), b.get(values, i))
+    b.write(b.pc, b.add(b.read(b.pc), b.shl(b.after(b.c), "5")))
+
+
+def dict_learn(b: EntryWriter) -> None:
+    obj = b.v(b.a)
+    for i, value in enumerate((obj, _type(b, obj), b.load(obj, at.DICT_VERSION))):
+        b.put(b.b, i, value)
+    values = b.add(b.b, "24")
+    for i in b.loop(b.c):
+        b.put(values, i, b.v(b.add(b.dest, i)))
+
+
 def item(b: EntryWriter) -> None:
     obj = b.v(b.a)
     flags = b.load(_type(b, obj), at.TP_FLAGS)
@@ -76,11 +99,19 @@ def _array(b: EntryWriter, obj: str) -> None:
     b.set(b.after(b.dest), b.load(array, at.DATA))
 
 
-def tensor(b: EntryWriter) -> None:
+def _meta(b: EntryWriter) -> str:
     obj = b.v(b.a)
     b.need(b.eq(_type(b, obj), b.b), "miss")
     b.need(b.eq(b.load(obj, b.get(b.api, w.A_S_META)), b.c), "miss")
-    _array(b, obj)
+    return obj
+
+
+def meta(b: EntryWriter) -> None:
+    _meta(b)
+
+
+def tensor(b: EntryWriter) -> None:
+    _array(b, _meta(b))
 
 
 def array(b: EntryWriter) -> None:
@@ -228,7 +259,8 @@ def bool_(b: EntryWriter) -> None:
 
 
 BODIES: dict[str, Callable[[EntryWriter], None]] = {
-    "load": load, "instance_dict": instance_dict, "dict_get": dict_get, "item": item, "tensor": tensor, "array": array,
+    "load": load, "instance_dict": instance_dict, "dict_get": dict_get,
+    "dict_same": dict_same, "dict_learn": dict_learn, "meta": meta, "item": item, "tensor": tensor, "array": array,
     "type": type_, "is": is_, "float_is": float_is, "float_nan": float_nan, "int_is": int_is, "equal": equal,
     "length": length, "keys": keys, "lacks": lacks, "grad": grad, "callee": callee, "version": version,
     "callback": callback, "storage": storage, "float": float_, "int": int_, "bool": bool_,

@@ -50,6 +50,13 @@ def test_result_is_a_whole_tensor() -> None:
     assert variant.failed_guard((A, 3)) is variant.guards[1] and variant.failed_guard((A, B)) is None
 
 
+def test_an_input_without_an_array_is_a_miss() -> None:
+    call, variant, _ = muladd(user, A, B)
+    traced = floats(64)
+    traced._array = None
+    assert call(traced, B) == call(A, traced) == "python" and variant.hits == 0
+
+
 def test_binding() -> None:
     call, variant, _ = muladd(user, A, B)
     for result in (call(A, B), call(A, y=B), call(y=B, x=A), call(A), call(x=A), call(*(A, B)), call(**{"x": A, "y": B}), call(**{"".join("x"): A})):

@@ -118,12 +118,6 @@ def test_tensor_is() -> None:
         assert call(wanted) == ()
 
 
-def test_a_tensor_without_an_array_is_a_miss() -> None:
-    traced = floats(4)
-    traced._array = None
-    assert guarded(one, g.TensorIs(X, Tensor, traced.meta))[0](traced) == "missed"
-
-
 def test_length() -> None:
     values = [[], [1], [1, 2], (), (1,), (1, 2), {}, {1: 1}, {1: 1, 2: 2}, set(), {1}, {1, 2}, frozenset({1, 2}), SubList([1, 2]), SubDict(a=1, b=2)]
     for length in range(3):
@@ -340,3 +334,59 @@ def test_guards_leave_reference_counts_alone() -> None:
 
 def test_meta_is_interned() -> None:
     assert floats(4).meta is Meta.of((4,), (1,), floats(4).meta.dtype)
+
+
+def test_items_of_a_dict_that_changes() -> None:
+    names = [f"p{i}" for i in range(6)]
+    items = [s.Item(X, n) for n in names]
+    values = [floats(3 + i) for i in range(6)]
+    guards = [g.TensorIs(item, Tensor, t.meta) for item, t in zip(items, values, strict=True)]
+    call, _ = guarded(one, *guards)
+    rng = np.random.default_rng(0)
+    table: dict[str, Any] = dict(zip(names, values, strict=True))
+    others = [floats(3 + i, 9) for i in range(6)] + [floats(40), None]
+    for _ in range(400):
+        check_all(call, guards, [(table,), (table,)])
+        name = names[int(rng.integers(6))]
+        change = int(rng.integers(6))
+        if change == 0:
+            table.pop(name, None)
+        elif change == 1:
+            table[name] = others[int(rng.integers(len(others)))]
+        elif change == 2:
+            table = dict(zip(names, values, strict=True))
+        elif change == 3:
+            table["more"] = 1
+        elif change == 4:
+            table = SubDict(table)
+        else:
+            table.update(zip(names, values, strict=True))
+        gc.collect(0)
+    assert call([1, 2]) == "missed"
+
+
+def test_parameters_of_modules() -> None:
+    class Layer:
+        def __init__(self) -> None:
+            self._parameters = {f"p{i}": floats(4, i) for i in range(4)}
+
+    model = {f"m{i}": Layer() for i in range(5)}
+    guards: list[g.Guard] = [g.KeysAre(X, tuple(model))]
+    for name, layer in model.items():
+        where = s.Item(X, name)
+        guards.append(g.TypeIs(where, Layer))
+        guards += [g.TensorIs(s.Item(s.Attr(where, "_parameters"), k), Tensor, t.meta) for k, t in layer._parameters.items()]
+    call, _ = guarded(one, *guards)
+    check_all(call, guards, [(model,)] * 3)
+    assert call(model) == ()
+    kept = model["m2"]._parameters
+    model["m2"]._parameters = {**kept, "p3": floats(5)}
+    check_all(call, guards, [(model,)] * 3)
+    model["m2"]._parameters = kept
+    assert call(model) == ()
+    kept["p1"] = Parameter(np.zeros(4, np.float32))
+    assert call(model) == "missed"
+    kept["p1"] = floats(4, 77)
+    assert call(model) == ()
+    model["m3"] = Plain(_parameters=kept)
+    assert call(model) == "missed"
