@@ -72,6 +72,7 @@ class Emitter:
     names: dict[str, Value] = field(default_factory=dict)
     symbols: dict[str, str] = field(default_factory=dict)
     pointers: dict[str, str] = field(default_factory=dict)
+    tiles: dict[str, tuple[str, str]] = field(default_factory=dict)
     vector: Vector | None = None
     floor: int = 0
     said: object = None
@@ -200,19 +201,17 @@ class Emitter:
         return self.vector
 
     # ---- loops ----------------------------------------------------------------------------------------------------
-    def nest(
-        self, axes: Sequence[Axis], body: Sequence[Stmt], accs: Sequence[Acc], split: bool = False
-    ) -> None:
+    def nest(self, axes: Sequence[Axis], body: Sequence[Stmt], accs: Sequence[Acc], split: bool = False) -> None:
         """Loops over `axes` around `body`; `split`: the first axis is shared by the threads. `accs` are defined afterwards."""
         shape = None
         if self.vector is None:
             shape = nest.choose(axes, body, self.kernel, self.target.vector_bytes, not accs)
-        ranges = {a.name: ("0", self.size(a.extent)) for a in axes}
+        ranges = {a.name: self.tiles.get(a.name) or ("0", self.size(a.extent)) for a in axes}
         even = shape is not None and isinstance(shape.axis.extent, int) and shape.axis.extent % (shape.lanes * shape.copies) == 0
         if split:
             whole = shape.lanes * shape.copies if shape and even and shape.axis is axes[0] else 1
             ranges[axes[0].name] = self._share(axes[0].extent, whole)
-        outer = [a for a in axes if shape is None or a is not shape.axis]
+        outer = [a for a in axes if shape is None or (a is not shape.axis and a is not shape.tile)]
         lanes = Lanes(self.w, shape.lanes) if shape else self._open().lanes if self.vector else self.one
         copies = shape.copies if shape else len(self.vector.bases) if self.vector else 1
         kinds = [(lanes.type(ELEMENT[a.dtype]), lanes.const(scalar.neutral(a.combine, a.dtype), ELEMENT[a.dtype])) for a in accs]
@@ -221,6 +220,8 @@ class Emitter:
         def leaf(values: list[str]) -> list[str]:
             if shape is None:
                 return self._round(body, accs, values, lanes, copies)
+            if shape.tile is not None:
+                return self._tiled(shape, shape.tile, ranges, even, body)
             return self._vector_loop(shape, ranges[shape.axis.name], even, body, accs, values)
 
         totals = self._loops(outer, ranges, carried, [v for _, v in carried], leaf)
@@ -230,6 +231,23 @@ class Emitter:
                 self.names[acc.dest] = Value(acc.dtype, [self._across(lanes, acc, texts)], False)
             else:
                 self.names[acc.dest] = Value(acc.dtype, texts, self.vector is not None)
+
+    def _tiled(
+        self, shape: nest.Shape, tile: Axis, ranges: dict[str, tuple[str, str]], even: bool, body: Sequence[Stmt]
+    ) -> list[str]:
+        """The vector loop with a few rounds of axis `tile` inside it, so that gathered cache lines are used up in time."""
+        lo, hi = ranges[tile.name]
+        start = Axis(f"{tile.name}.tile", tile.extent)
+
+        def run(_: list[str]) -> list[str]:
+            first = self.symbols[start.name]
+            end = self.one.call("llvm.smin", "i64", self.add(first, str(nest.TILE)), hi)
+            self.tiles[tile.name] = first, end
+            self._vector_loop(shape, ranges[shape.axis.name], even, (Loop(tile, tuple(body)),), (), [])
+            del self.tiles[tile.name]
+            return []
+
+        return self._loop(start, lo, hi, nest.TILE, [], run)
 
     def _loops(
         self,

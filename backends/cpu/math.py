@@ -1,6 +1,7 @@
-"""Elementary functions as straight-line polynomial code, for any number of lanes. No calls, no tables, no branches.
+"""Elementary functions as straight-line polynomial code, for any number of lanes. No calls, no tables; the only
+branch is taken where sine or cosine meets a huge argument.
 
-Largest errors over the whole range in ulp (f32 / f64) stand at each function. NaN in gives NaN out.
+Largest errors measured over the whole range, in ulp (f32 / f64), stand at each function. NaN in gives NaN out.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def _expm1_core(f: Real, r: str) -> str:
 
 
 def exp(f: Real, x: str) -> str:
-    """e to the x: 1 / 1 ulp."""
+    """e to the x: 1.0 / 1.0 ulp."""
     r, n = _reduce(f, f.clamp(x, -104.0, 89.0) if f.single else f.clamp(x, -746.0, 710.0))
     return f.scale(f.add(_expm1_core(f, r), f.c(1.0)), n)
 
@@ -83,13 +84,13 @@ def _expm1(f: Real, x: str) -> str:
 
 
 def expm1(f: Real, x: str) -> str:
-    """e to the x, minus 1: 1 / 1 ulp."""
+    """e to the x, minus 1: 1.5 / 1.8 ulp."""
     y = _expm1(f, f.clamp(x, -30.0, 89.0) if f.single else f.clamp(x, -60.0, 710.0))
     return f.select(f.is_("olt", f.abs(x), f.c(1e-30 if f.single else 1e-200)), x, y)
 
 
 def tanh(f: Real, x: str) -> str:
-    """Hyperbolic tangent: 2 / 2 ulp."""
+    """Hyperbolic tangent: 1.3 / 1.3 ulp."""
     a = f.abs(x)
     z = f.mul(a, a)
     low = f.fma(f.mul(z, a), f.poly(z, *(_TANH32 if f.single else _TANH64)), a)
@@ -103,7 +104,7 @@ def tanh(f: Real, x: str) -> str:
 
 
 def erf(f: Real, x: str) -> str:
-    """Error function: 2 / 2 ulp."""
+    """Error function: 1.8 / 4 ulp."""
     a = f.abs(x)
     low = f.fma(x, f.poly(f.mul(x, x), *(_ERF_LOW32 if f.single else _ERF_LOW64)), x)
     top, middle = (4.0, 2.0) if f.single else (6.0, 3.0)
@@ -151,13 +152,13 @@ def _log_ends(f: Real, x: str, positive: str, y: str) -> str:
 
 
 def log(f: Real, x: str) -> str:
-    """Natural logarithm: 1 / 1 ulp."""
+    """Natural logarithm: 0.8 / 0.8 ulp."""
     m, k = _split_all(f, x)
     return _log_ends(f, x, x, _log_parts(f, f.sub(m, f.c(1.0)), k, None))
 
 
 def log1p(f: Real, x: str) -> str:
-    """Natural logarithm of 1 + x: 2 / 2 ulp."""
+    """Natural logarithm of 1 + x: 0.8 / 0.8 ulp."""
     u = f.add(x, f.c(1.0))
     lost = f.select(f.is_("olt", x, f.c(1.0)), f.sub(x, f.sub(u, f.c(1.0))), f.sub(f.c(1.0), f.sub(u, x)))
     m, ki = _split(f, u)
@@ -171,18 +172,18 @@ def log1p(f: Real, x: str) -> str:
 
 # ---- circular functions -------------------------------------------------------------------------------------------------
 def sin(f: Real, x: str) -> str:
-    """Sine, any argument: 1 / 1 ulp."""
+    """Sine, any argument: 1.6 / 2 ulp."""
     return trig.wave(f, x, 0)
 
 
 def cos(f: Real, x: str) -> str:
-    """Cosine, any argument: 1 / 1 ulp."""
+    """Cosine, any argument: 1.6 / 2 ulp."""
     return trig.wave(f, x, 1)
 
 
 # ---- powers -------------------------------------------------------------------------------------------------------------
 def power(f: Real, x: str, y: str) -> str:
-    """x to the y with the special cases of C's pow: 1 / 2 ulp. f32 is computed in f64."""
+    """x to the y with the special cases of C's pow: 0.6 / 1.2 ulp. f32 is computed in f64."""
     if f.single:
         wide = Real(f.lanes, "double")
         a, b = (f.lanes.convert("fpext", "float", "double", v) for v in (x, y))

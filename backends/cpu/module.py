@@ -59,11 +59,11 @@ def llvm_text(kernels: Sequence[Kernel], target: Target | None = None) -> str:
 
 def asm_text(kernels: Sequence[Kernel]) -> str:
     """The assembly of `kernels` on this machine."""
-    return build.assembly(llvm_text(kernels), passes=())
+    return build.assembly(llvm_text(kernels), level=1, passes=())
 
 
 def compile_kernels(kernels: Sequence[Kernel], target: Target | None = None) -> Code:
     """Machine code of `kernels`, in this process; for `target` in place of the host where that is given."""
     text = llvm_text(kernels, target)
-    loaded = build.load(build.build(text, passes=())) if kernels else None
+    loaded = build.load(build.build(text, level=1, passes=())) if kernels else None
     return Code({name: k.name for name, k in unique(kernels).items()}, text, loaded)

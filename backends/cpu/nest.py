@@ -15,6 +15,8 @@ COST = {
     "exp": 16, "expm1": 20, "log": 22, "log1p": 26, "sin": 24, "cos": 24, "tanh": 26, "erf": 40, "pow": 60, "philox": 300,
     "mod": 12,
 }  # fmt: skip
+#: rounds of a tile: as many as elements of four bytes in a cache line
+TILE = 16
 _UNIT, _REVERSED, _GATHERED = 1.0, 0.7, 0.25
 #: rounds of a loop inside, where one has to be guessed
 _ROUNDS = 32.0
@@ -22,11 +24,12 @@ _ROUNDS = 32.0
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How the loop over `axis` is written: `lanes` wide, `copies` vectors at a time."""
+    """How the loop over `axis` is written: `lanes` wide, `copies` vectors at a time; TILE rounds of `tile` go inside it."""
 
     axis: Axis
     lanes: int
     copies: int
+    tile: Axis | None = None
 
 
 def linear(index: Size, axis: str) -> tuple[Size, Size] | None:
@@ -100,7 +103,21 @@ def choose(axes: Sequence[Axis], body: Sequence[Stmt], kernel: Kernel, vector_by
     types = varying_types(body, axes[at].name, {b.name: b.dtype for b in (*kernel.buffers, *kernel.scratch)})
     lanes = max(1, vector_bytes // max((t.itemsize for t in types), default=8))
     lanes = max(2, min(lanes, 32))
-    return Shape(axes[at], lanes, _copies(body, nested, not outermost))
+    tile = None if nested or not outermost else _tile(axes, at, body)
+    return Shape(axes[at], lanes, 1 if tile else _copies(body, nested, not outermost), tile)
+
+
+def _tile(axes: Sequence[Axis], at: int, body: Sequence[Stmt]) -> Axis | None:
+    """An axis along which what the vector axis gathers lies side by side."""
+    for s, _ in accesses(body):
+        far = linear(s.index, axes[at].name)
+        if isinstance(s, LoadAt) or far is None or (isinstance(far[0], int) and abs(far[0]) < TILE):
+            continue
+        for a in axes:
+            near = linear(s.index, a.name)
+            if a is not axes[at] and near is not None and near[0] == 1 and not (isinstance(a.extent, int) and a.extent < TILE):
+                return a
+    return None
 
 
 def _copies(body: Sequence[Stmt], nested: bool, reducing: bool) -> int:

@@ -244,6 +244,20 @@ def test_small_inner_axes_and_collapse(target: Target) -> None:
         np.testing.assert_array_equal(o, x + b if bias else x + x)
 
 
+@ways
+@pytest.mark.parametrize("shape", [(40, 50), (16, 64), (100, 3), (33, 20)])
+def test_transposing_copies(target: Target, shape: tuple[int, int]) -> None:
+    n, m = shape
+    x = np.arange(n * m, dtype="f4").reshape(n, m)
+    o = np.zeros((m, n), "f4")
+    k = kernel(buffers({"x": n * m, "o": N * M}), [Axis("j", M), Axis("i", N)], Load("a", "x", I * M + J),
+               Store("o", J * N + I, "a"), symbols=("n", "m"))  # fmt: skip
+    for threads in (1, 3):
+        o[:] = -1
+        assert run(k, [x, o], {"n": n, "m": m}, threads=threads, target=target) == 0
+        np.testing.assert_array_equal(o, x.T)
+
+
 def test_equal_kernels_are_written_once() -> None:
     first, second = (pointwise("add", [F, F], F, name) for name in ("one", "two"))
     other = pointwise("mul", [F, F], F, "three")
