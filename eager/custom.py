@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,8 @@ class Context:
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """What `save_for_backward` kept; AutogradError after the graph was freed."""
-        return self._node.unpacked() if self._node is not None else self._saved  # type: ignore[no-any-return]
+        node = self._node() if self._node is not None else None
+        return self._saved if node is None else node.unpacked()  # type: ignore[no-any-return]
 
     def mark_non_differentiable(self, *tensors: Any) -> None:
         """These outputs get no gradient."""
@@ -58,7 +60,7 @@ class FunctionNode(tape.Node):
             [None if x is None else tape.Saved(alias(x) if any(x is o for o in outputs) else x) for x in self.ctx._saved]
         )
         self.ctx._saved = ()
-        self.ctx._node = self
+        self.ctx._node = weakref.ref(self)
 
     def unpacked(self) -> tuple[Any, ...]:
         """The saved tensors, checked."""

@@ -13,7 +13,8 @@ from typing import Any, NoReturn, Protocol
 import numpy as np
 
 from ..ir.op import Op
-from ..ir.promote import promoted, type_of
+from ..ir.ops.casts import cast
+from ..ir.promote import target_dtype, type_of
 from ..ir.run_op import run_op
 from ..runtime import gradmode
 from . import tape
@@ -93,9 +94,9 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         arrays.append(array)
     rule = op.promote
     if rule is not None and not (uniform and dtype is not None and (dtype.kind == "f" or (not weak and rule.to == "same"))):
-        operands = promoted(op, operands)
+        operands = _promoted(op, operands)
         arrays = [x if type(x) in _WEAK else x._array for x in operands]
-    if not uniform:
+    if not uniform and (rule is None or rule.operands is not None):
         op.infer(*[type_of(x) for x in operands], **attrs)  # NumPy would mix dtypes where the record refuses them
     if half or _errors is None:
         out = _run_slowly(op, operands, arrays, attrs)
@@ -112,6 +113,27 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     if type(out) is tuple:
         return tuple([_wrap(op, operands, arrays, r) for r in out])
     return _wrap(op, operands, arrays, out)
+
+
+_targets: dict[tuple[Any, ...], Any] = {}
+
+
+def _promoted(op: Op, operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """As `ir.promote.promoted`, with the target remembered for each combination of dtypes, of which there are few."""
+    rule = op.promote
+    chosen = range(len(operands)) if rule.operands is None else rule.operands  # type: ignore[union-attr]
+    picked = [operands[i] for i in chosen if i < len(operands)]
+    key = (op, *[type(x) if type(x) in _WEAK else (x.meta.dtype, not x.meta.shape) for x in picked])
+    target = _targets.get(key, _MISSING)
+    if target is _MISSING:
+        target = _targets[key] = target_dtype(op, tuple([type_of(x) for x in operands]))
+    if target is None:
+        return operands
+    attrs = {"dtype": target}
+    return tuple(
+        [apply(cast, (x,), attrs) if i in chosen and type(x) not in _WEAK and x.meta.dtype is not target else x
+         for i, x in enumerate(operands)]
+    )  # fmt: skip
 
 
 class Eager:

@@ -15,7 +15,7 @@ from ..ir.ops import shape as shapes
 from ..runtime import gradmode
 from . import executor, tape
 from .creation import as_tensor
-from .factory import alias, make
+from .factory import alias, make, make_view
 from .functional import permute
 from .generated import gather, where
 from .inplace import check_writable, rebase, store_broadcast
@@ -25,6 +25,10 @@ _FULL = slice(None)
 
 def get(x: Any, index: Any) -> Any:
     """The part of `x` that `index` names; a view of it where the index is basic (ints, slices, None, Ellipsis)."""
+    if x._array is not None and not x.meta.requires_grad:
+        found = _unrecorded_view(x, index)
+        if found is not None:
+            return found
     items, drop, insert = _parse(x, index)
     out = x
     for dim, item in enumerate(items):
@@ -43,6 +47,21 @@ def get(x: Any, index: Any) -> Any:
     if out is x or len(shape) != len(out.shape) or insert:
         out = executor.apply(shapes.view, (out,), {"shape": tuple(shape)})
     return out
+
+
+_BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
+
+
+def _unrecorded_view(x: Any, index: Any) -> Any:
+    """NumPy's own view where there is nothing to record; None where `index` is not basic or not right."""
+    items = index if type(index) is tuple else (index,)
+    for item in items:
+        if type(item) not in _BASIC or (type(item) is slice and item.step is not None and not item.step > 0):
+            return None
+    try:
+        return make_view(x._array[items if Ellipsis in items else (*items, ...)], x)
+    except (IndexError, TypeError):
+        return None
 
 
 def _sliced(x: Any, dim: int, item: slice) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..eager.creation import tensor, zeros_like
 from ..eager.tensor import Tensor
+from ..ir.dtypes import float32, float64
 from .optimizer import Optimizer, Params, check_not_negative
 
 
@@ -51,8 +52,9 @@ class Adam(Optimizer):
         if group["amsgrad"]:
             square = state["max_exp_avg_sq"].copy_(state["max_exp_avg_sq"].maximum(square))
         step = step.double()  # 1 - beta**step loses its digits in float32
-        correction1 = 1 - beta1**step
-        correction2 = (1 - beta2**step).sqrt()
+        exact = float64 if p.dtype is float64 else float32
+        correction1 = (1 - beta1**step).to(exact)
+        correction2 = (1 - beta2**step).sqrt().to(exact)
         p.sub_(lr / correction1 * (mean / (square.sqrt() / correction2 + group["eps"])))
 
 
