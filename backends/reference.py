@@ -13,7 +13,19 @@ import numpy as np
 
 from ..ir import sizes
 from ..ir.loops import (
-    Axis, Check, Compute, Const, Index, Kernel, Load, LoadAt, Loop, Param, Reduce, Stmt, Store,
+    Axis,
+    Check,
+    Compute,
+    Const,
+    Index,
+    Kernel,
+    Load,
+    LoadAt,
+    Loop,
+    Param,
+    Reduce,
+    Stmt,
+    Store,
 )  # fmt: skip
 from ..ir.scalar_numpy import NumpyScalars
 from ..ir.sizes import Call, Expr, Size, Symbol
@@ -29,8 +41,7 @@ def run_kernel(kernel: Kernel, buffers: Sequence[Array], values: Mapping[str, in
     extents = [sizes.evaluate(a.extent, values) for a in kernel.grid]
     run.axes = [a.name for a in kernel.grid]
     run.extents = extents
-    for s in kernel.scratch:
-        run.rows[s.name] = np.zeros((*extents, sizes.evaluate(s.size, values)), s.dtype.np)
+    run.lengths = {s.name: (sizes.evaluate(s.size, values), s.dtype.np) for s in kernel.scratch}
     with np.errstate(all="ignore"):
         try:
             run.body(kernel.body)
@@ -70,7 +81,8 @@ class _Run:
     values: dict[str, int]
     scalars: dict[str, Any]
     memory: dict[str, Array] = field(default_factory=dict)
-    rows: dict[str, Array] = field(default_factory=dict)
+    lengths: dict[str, tuple[int, Any]] = field(default_factory=dict)  # of scratch rows, with their dtypes
+    rows: dict[str, tuple[tuple[str, ...], Array]] = field(default_factory=dict)  # the axes with a row for each point, the rows
     env: dict[str, Array] = field(default_factory=dict)
     axes: list[str] = field(default_factory=list)
     extents: list[int] = field(default_factory=list)
@@ -173,34 +185,40 @@ class _Run:
 
     def _read(self, buffer: str, at: Array, keep: Array | None) -> Array:
         if buffer in self.rows:
-            return self._row(buffer)[(*self._points(at.shape), at)]
+            axes, rows = self.rows[buffer]
+            return np.asarray(rows[(*self._points(axes), at)])
         memory = self.memory[buffer]
         if not memory.size:
             return np.zeros(at.shape, memory.dtype)
-        if at.size and not (0 <= at.min() and at.max() < memory.size):
+        if at.size and not (at.min() >= 0 and at.max() < memory.size):
             raise IndexError(f"{self.kernel.name}: load of {buffer} reaches {at.min()}..{at.max()} of {memory.size} elements")
         return np.asarray(memory[at])
 
-    def _row(self, name: str) -> Array:
-        return self.rows[name]
+    def _points(self, axes: Sequence[str]) -> tuple[Array, ...]:
+        """Index arrays of some open axes, to find the row of each point."""
+        return tuple(self._atom(Symbol(name)) for name in axes)
 
-    def _points(self, shape: Sequence[int]) -> tuple[Array, ...]:
-        """Index arrays of the grid axes, to find the row of each grid point."""
-        n = len(self.kernel.grid)
-        return tuple(
-            np.arange(self.extents[d]).reshape([self.extents[d] if i == d else 1 for i in range(len(shape))]) for d in range(n)
-        )
+    def _row(self, st: Store) -> tuple[tuple[str, ...], Array]:
+        """The rows that a store fills, one for each point of the open axes that do not run along it."""
+        along = set(sizes.symbols_of(st.index))
+        axes = tuple(name for name in self.axes if name not in along)
+        if st.buffer not in self.rows or self.rows[st.buffer][0] != axes:
+            length, dtype = self.lengths[st.buffer]
+            extents = [self.extents[self.axes.index(name)] for name in axes]
+            self.rows[st.buffer] = axes, np.zeros((*extents, length), dtype)
+        return self.rows[st.buffer]
 
     def _store(self, st: Store) -> None:
         at = np.broadcast_to(self._size(st.index), self.extents)
         value = np.broadcast_to(self._full(st.value), self.extents)
+        if st.buffer in self.lengths:
+            axes, rows = self._row(st)
+            rows[(*self._points(axes), at)] = value
+            return
         if not at.size:
             return
-        if st.buffer in self.rows:
-            self.rows[st.buffer][(*self._points(at.shape), at)] = value
-            return
         memory = self.memory[st.buffer]
-        if not (0 <= at.min() and at.max() < memory.size):
+        if not (at.min() >= 0 and at.max() < memory.size):
             raise IndexError(f"{self.kernel.name}: store to {st.buffer} reaches {at.min()}..{at.max()} of {memory.size} elements")
         if value.dtype != memory.dtype:
             raise TypeError(f"{self.kernel.name}: {value.dtype} stored in {st.buffer} of {memory.dtype}")
