@@ -146,7 +146,7 @@ class Loop:
     """``for axis: body``; iterations are independent."""
 
     axis: Axis
-    body: "tuple[Stmt, ...]"
+    body: tuple[Stmt, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class Reduce:
     """Loop over `axes` (the last innermost), accumulating. Names of the body are not visible after it; `accs` are."""
 
     axes: tuple[Axis, ...]
-    body: "tuple[Stmt, ...]"
+    body: tuple[Stmt, ...]
     accs: tuple[Acc, ...]
 
 

@@ -31,8 +31,24 @@ from .. import errors
 from . import dtypes, sizes
 from .graph import Where
 from .loops import (
-    Acc, Axis, Buffer, Check, Compute, Const, Index, Kernel, KernelError, Load, LoadAt, Loop, Param, Reduce, ScalarParam, Scratch,
-    Stmt, Store,
+    Acc,
+    Axis,
+    Buffer,
+    Check,
+    Compute,
+    Const,
+    Index,
+    Kernel,
+    KernelError,
+    Load,
+    LoadAt,
+    Loop,
+    Param,
+    Reduce,
+    ScalarParam,
+    Scratch,
+    Stmt,
+    Store,
 )  # fmt: skip
 from .sizes import Expr, Size
 
@@ -142,7 +158,8 @@ class _Parser:
         return Buffer(name, self.dtype(dtype), self.size(size), access)
 
     def _header(self) -> tuple[tuple[Scratch, ...], tuple[KernelError, ...], tuple[Axis, ...]]:
-        scratch, found = [], []
+        scratch: list[Scratch] = []
+        found: list[KernelError] = []
         while self.at < len(self.lines):
             line = self.lines[self.at].strip()
             if line.startswith("grid"):

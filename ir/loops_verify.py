@@ -15,7 +15,21 @@ from ..errors import VerifyError
 from . import dtypes, sizes
 from .dtypes import DType
 from .loops import (
-    COMBINES, PRIMITIVES, Axis, Check, Compute, Const, Index, Kernel, Load, LoadAt, Loop, Param, Reduce, Stmt, Store,
+    COMBINES,
+    PRIMITIVES,
+    Axis,
+    Check,
+    Compute,
+    Const,
+    Index,
+    Kernel,
+    Load,
+    LoadAt,
+    Loop,
+    Param,
+    Reduce,
+    Stmt,
+    Store,
 )  # fmt: skip
 from .loops_text import stmt_text
 from .schedule_index import affine
@@ -77,7 +91,8 @@ class _Checker:
         self.need(axis.name not in self.axes, f"axis {axis.name} is open already")
         self.need(axis.name not in self.kernel.sizes, f"axis {axis.name} has the name of a size")
         self.known([axis.extent], f"the extent of axis {axis.name}")
-        self.need(not {s for s in sizes.symbols_of(axis.extent)} & set(self.axes), f"the extent of axis {axis.name} depends on an axis")
+        depends = set(sizes.symbols_of(axis.extent)) & set(self.axes)
+        self.need(not depends, f"the extent of axis {axis.name} depends on an axis")
         self.axes[axis.name] = axis
 
     def block(self, body: tuple[Stmt, ...]) -> None:
@@ -171,7 +186,8 @@ class _Checker:
         low, high = sizes.bounds(index)
         self.need(low is None or low >= 0 or self.negative(index), f"index {index} may reach {low} of {buffer}")
         top = sizes.bounds(size)[1]
-        self.need(high is None or top is None or high < top, f"index {index} may reach {high} of {buffer}, which has {size} elements")
+        fits = high is None or top is None or high < top
+        self.need(fits, f"index {index} may reach {high} of {buffer}, which has {size} elements")
 
     def negative(self, index: Size) -> bool:
         """Whether the lower bound is only a loose one: axes with opposite signs may cancel."""

@@ -25,7 +25,8 @@ class Lifetime:
 
 def plan(schedule: Schedule) -> Plan:
     """The plan with every temporary placed: first fit by offset among those alive at once; symbolic sizes are stacked."""
-    fixed, symbolic = [], []
+    fixed: list[Lifetime] = []
+    symbolic: list[Lifetime] = []
     for life in lifetimes(schedule):
         (fixed if isinstance(life.nbytes, int) else symbolic).append(life)
     offsets, arena = first_fit(fixed)
@@ -75,7 +76,7 @@ def first_fit(lives: list[Lifetime]) -> tuple[dict[int, Size], int]:
     for life in sorted(lives, key=lambda x: (-int(x.nbytes), x.first, x.buffer)):  # type: ignore[arg-type]
         size = int(aligned(life.nbytes))  # type: ignore[arg-type]
         at = 0
-        for start, end, other in sorted((p for p in placed if _overlap(p[2], life)), key=lambda p: p[:2]):
+        for start, end in sorted((start, end) for start, end, other in placed if _overlap(other, life)):
             if at + size <= start:
                 break
             at = max(at, end)

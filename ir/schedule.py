@@ -16,8 +16,21 @@ from .graph import Builder, Graph, Node, Value, WriteBack, rewrite
 from .loops import Kernel, Load, LoadAt, Store
 from .op import Decompose, Extern, Gemm
 from .plan import (
-    BufferView, ExternStep, FromArena, FromInput, FromOutput, GemmStep, KernelStep, Place, PlanBuffer, PlanOutput, PlanWrite,
-    Refusal, ScalarInput, Step, SymbolSource,
+    BufferView,
+    ExternStep,
+    FromArena,
+    FromInput,
+    FromOutput,
+    GemmStep,
+    KernelStep,
+    Place,
+    PlanBuffer,
+    PlanOutput,
+    PlanWrite,
+    Refusal,
+    ScalarInput,
+    Step,
+    SymbolSource,
 )  # fmt: skip
 from .schedule_collapse import collapse
 from .schedule_emit import Emitter, Target, size_of, walk
@@ -210,7 +223,7 @@ class _Scheduler:
 
     def _ordered(self) -> list[Unit]:
         """Units after all those they depend on; the one that stands first in the program first."""
-        waiting = {u: 0 for u in self.fusion.units}
+        waiting = dict.fromkeys(self.fusion.units, 0)
         for followers in self.fusion.after.values():
             for unit in followers:
                 waiting[unit] += 1
@@ -272,8 +285,8 @@ class _Scheduler:
         at = tuple(0 if n == 1 else group.axis(a) for a, n in zip(group.levels[0], shape, strict=True))
         group.levels = [[a for a, n in zip(group.levels[0], shape, strict=True) if n != 1]]
         group.stores[value] = at
-        kernel = Emitter(group, {}, lambda v: self.saved.get(v) or self.home(v), {value: [target]}).kernel(f"k{self.kernels}_copy")
-        return self._kernel_step(collapse(kernel))
+        emitter = Emitter(group, {}, lambda v: self.saved.get(v) or self.home(v), {value: [target]})
+        return self._kernel_step(collapse(emitter.kernel(f"k{self.kernels}_copy")))
 
     def _view(self, node: Node, value: Value) -> BufferView:
         base, offset, strides = operand_view(self.fusion, node, value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 from . import sizes
 from .loops import Axis, Index, Kernel, Load, LoadAt, Loop, Reduce, Stmt, Store
@@ -28,13 +29,13 @@ def collapse(kernel: Kernel, letter: str = "i") -> Kernel:
 def _neighbours(kernel: Kernel) -> list[tuple[Axis, Axis]]:
     """Pairs of loops that stand directly inside one another wherever one of them occurs, innermost first."""
     runs = [kernel.grid, *_runs(kernel.body)]
-    pairs = dict.fromkeys((a, b) for run in runs for a, b in zip(run, run[1:], strict=False))
+    pairs = dict.fromkeys((a, b) for run in runs for a, b in pairwise(run))
     fits = [p for p in pairs if all(_together(run, *p) for run in runs)]
     return fits[::-1]
 
 
 def _together(run: tuple[Axis, ...], a: Axis, b: Axis) -> bool:
-    return (a not in run and b not in run) or any(pair == (a, b) for pair in zip(run, run[1:], strict=False))
+    return (a not in run and b not in run) or any(pair == (a, b) for pair in pairwise(run))
 
 
 def _runs(body: tuple[Stmt, ...]) -> list[tuple[Axis, ...]]:

@@ -13,7 +13,22 @@ from . import dtypes, sizes
 from .dtypes import DType
 from .graph import Node, Value
 from .loops import (
-    Acc, Axis, Buffer, Check, Index, Kernel, KernelError, Load, LoadAt, Loop, Param, Reduce, ScalarParam, Scratch, Stmt, Store,
+    Acc,
+    Axis,
+    Buffer,
+    Check,
+    Index,
+    Kernel,
+    KernelError,
+    Load,
+    LoadAt,
+    Loop,
+    Param,
+    Reduce,
+    ScalarParam,
+    Scratch,
+    Stmt,
+    Store,
 )  # fmt: skip
 from .op import Gather, Move, Scalar
 from .op import Reduce as ReduceLowering
@@ -72,7 +87,8 @@ class Emitter:
         grid = tuple(Axis(a, group.extents[a]) for a in group.levels[0])
         used = {s for st in walk(tuple(top.out)) for e in sizes_of(st) for s in sizes.symbols_of(e)}
         used |= {s for a in grid for s in sizes.symbols_of(a.extent)}
-        used |= {s for b in (*self.buffers.values(), *self.scratch) for s in sizes.symbols_of(b.size)}
+        reached = [b.size for b in self.buffers.values()] + [b.size for b in self.scratch]
+        used |= {s for size in reached for s in sizes.symbols_of(size)}
         known = tuple(s for s in group.symbols if s in used)
         return Kernel(name, tuple(self.buffers.values()), known, tuple(self.scalars.values()), grid, tuple(top.out),
                       tuple(self.errors), tuple(self.scratch))  # fmt: skip
@@ -404,7 +420,8 @@ class Emitter:
         at = s.cast(self.value(wanted, index, mask, block_at), dtypes.int64)
         size = self._index(table.shape[dim], block_at)
         inside = s.and_(s.le(s.const(0, dtypes.int64), at), s.lt(at, size))
-        self._check(node, inside, f"index is out of bounds for dimension {dim} with size {table.shape[dim]}", IndexError, mask, block_at)
+        message = f"index is out of bounds for dimension {dim} with size {table.shape[dim]}"
+        self._check(node, inside, message, IndexError, mask, block_at)
         block_at.memo[("position", symbol_name(symbol))] = at
         return self.value(table, (*index[:dim], symbol, *index[dim + 1 :]), mask, block)
 
@@ -427,7 +444,7 @@ def sizes_of(st: Stmt) -> tuple[Size, ...]:
     return tuple(a.extent for a in st.axes) if isinstance(st, Reduce) else ()
 
 
-def walk(body: tuple[Stmt, ...]) -> "list[Stmt]":
+def walk(body: tuple[Stmt, ...]) -> list[Stmt]:
     """All statements, nested ones included, in order."""
     out: list[Stmt] = []
     for st in body:

@@ -376,7 +376,9 @@ def _host(fusion: Fusion, node: Node, value: Value, reads: list[Read], units: li
         if value.shape == () and not here[0].masked:
             at = here[0]
         others = [u for u in units if u is not unit]
-        if at is None or at.index is None or len(here) > 1 or _why_not(node, at, here) is not None or _follows(fusion, others, unit):
+        if at is None or at.index is None or len(here) > 1 or _why_not(node, at, here) is not None:
+            continue
+        if _follows(fusion, others, unit):
             continue
         fitted = unit.fit(node, at.index, once=True)
         if isinstance(fitted, str):
@@ -442,7 +444,8 @@ def _beside(fusion: Fusion, node: Node, value: Value, domain: tuple[Size, ...]) 
             continue
         axes = list(unit.extents)[: len(domain)]
         index = tuple(unit.axis(a) for a in axes)
-        if _is_prefix(unit.levels, set(axes)) and not isinstance(unit.fit(node, index), str) and not _follows(fusion, readers, unit):
+        fits = _is_prefix(unit.levels, set(axes)) and not isinstance(unit.fit(node, index), str)
+        if fits and not _follows(fusion, readers, unit):
             return unit
     return None
 
@@ -473,10 +476,9 @@ def _is_prefix(levels: Levels, axes: set[str]) -> bool:
 
 def _storage_order(kind: TensorType) -> list[int]:
     """Dimensions from the largest stride to the smallest, where that is certain; else as they are."""
+    steps = [s for s in kind.strides if isinstance(s, int)]
     dims = list(range(kind.ndim))
-    if all(isinstance(s, int) for s in kind.strides):
-        dims.sort(key=lambda d: -kind.strides[d])  # type: ignore[operator]
-    return dims
+    return sorted(dims, key=lambda d: -steps[d]) if len(steps) == len(dims) else dims
 
 
 def _stored_by(fusion: Fusion, value: Value, unit: Unit) -> None:

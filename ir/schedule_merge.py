@@ -94,7 +94,9 @@ def _shared(body: tuple[Stmt, ...], names: Names, known: Mapping[Any, str]) -> t
             st = replace(st, body=_shared(st.body, names, known))
             stored = _stored(st.body)
             known = {k: v for k, v in known.items() if not (isinstance(k, (Load, LoadAt)) and k.buffer in stored)}
-            out.append(replace(st, accs=tuple(replace(a, value=names.get(a.value, a.value)) for a in st.accs)) if isinstance(st, Reduce) else st)
+            if isinstance(st, Reduce):
+                st = replace(st, accs=tuple(replace(a, value=names.get(a.value, a.value)) for a in st.accs))
+            out.append(st)
             continue
         if isinstance(st, Store):
             known = {k: v for k, v in known.items() if not (isinstance(k, (Load, LoadAt)) and k.buffer == st.buffer)}

@@ -75,7 +75,7 @@ class KernelScalars:
             name = self._names.fresh(dtype)
             self._block.out.append(Const(name, value, dtype))
             self._block.memo[key] = name
-        return name
+        return str(name)
 
     def const_as(self, value: bool | int | float, dtype: DType) -> str:
         """A literal in the compute form of `dtype`."""
@@ -113,7 +113,7 @@ class KernelScalars:
             name = self._names.fresh(dtype, *args, slow=prim in SLOW)
             self._block.out.append(Compute(name, prim, args, dtype, self._where))
             self._block.memo[key] = name
-        return name
+        return str(name)
 
     def _apply(self, prim: str, operands: tuple[Any, ...]) -> str:
         if len(operands) != PRIMITIVES[prim]:

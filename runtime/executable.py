@@ -19,7 +19,18 @@ from ..ir.graph import Graph
 from ..ir.interpret import concrete, interpret
 from ..ir.loops import Kernel
 from ..ir.plan import (
-    BufferView, ExternStep, FromArena, FromInput, FromOutput, GemmStep, KernelStep, Plan, PlanBuffer, PlanOutput, Refusal, ScalarInput,
+    BufferView,
+    ExternStep,
+    FromArena,
+    FromInput,
+    FromOutput,
+    GemmStep,
+    KernelStep,
+    Plan,
+    PlanBuffer,
+    PlanOutput,
+    Refusal,
+    ScalarInput,
 )  # fmt: skip
 from ..ir.run_op import run_op
 from ..ir.types import TensorType
@@ -35,7 +46,7 @@ class Code(Protocol):
 
 
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 4, ctypes.c_int64, ctypes.c_int64)
-_SCALAR = {"float": np.float64, "int": np.int64, "bool": np.int64}
+_SCALAR: Mapping[str, type[np.float64 | np.int64]] = {"float": np.float64, "int": np.int64, "bool": np.int64}
 ALIGN = 64
 
 
@@ -88,10 +99,10 @@ class Executable:
     def _bind(self, inputs: Sequence[Any]) -> dict[str, int]:
         if len(inputs) != len(self.plan.inputs):
             raise TypeError(f"graph {self.plan.name} takes {len(self.plan.inputs)} inputs, not {len(inputs)}")
-        values = {}
+        values: dict[str, int] = {}
         for s in self.plan.symbols:
             x = inputs[s.index]
-            values[s.name] = int(x if s.what == "value" else x.shape[s.dim] if s.what == "shape" else x.strides[s.dim] // x.itemsize)
+            values[s.name] = x if s.what == "value" else x.shape[s.dim] if s.what == "shape" else x.strides[s.dim] // x.itemsize
         for number, (x, kind) in enumerate(zip(inputs, self.plan.inputs, strict=True)):
             if isinstance(kind, TensorType):
                 _check_input(number, x, kind, values)

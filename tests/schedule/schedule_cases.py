@@ -155,7 +155,8 @@ def shared_exp() -> Graph:
 
 #: name -> (case, kernels, all steps)
 CASES: dict[str, tuple[Callable[[], Graph], int, int]] = {
-    "pointwise": (pointwise, 1, 1), "broadcast": (broadcast, 1, 1), "softmax": (softmax, 1, 1), "log_softmax": (log_softmax, 1, 1),
+    "pointwise": (pointwise, 1, 1), "broadcast": (broadcast, 1, 1), "softmax": (softmax, 1, 1),
+    "log_softmax": (log_softmax, 1, 1),
     "layer_norm": (norm, 1, 1), "gelu_layer_norm": (gelu_norm, 1, 1), "bias_gradient": (bias_gradient, 1, 1),
     "transposed": (transposed, 1, 1), "cat": (joined, 1, 1), "cross_entropy": (cross_entropy, 1, 1), "update": (update, 1, 1),
     "symbolic": (symbolic, 1, 1), "symbolic_chain": (symbolic_chain, 1, 1), "half": (half, 1, 1), "two_sums": (two_sums, 1, 1),

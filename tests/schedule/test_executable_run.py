@@ -15,7 +15,7 @@ from fusewire.ir.graph import Output, Value, View, WriteBack
 from fusewire.ir.types import ScalarType, TensorType, tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
-from schedule_cases import CASES, F32, I64, S0, arrays, graph, op  # noqa: E402
+from schedule_cases import CASES, F32, I64, S0, arrays, graph, op
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "cpu"])
 
@@ -140,7 +140,8 @@ def test_int_input_is_a_size(backend: str) -> None:
     made = graph(make, ScalarType("int"), (3,))
     x = np.arange(3, dtype=np.float32)
     for count in (1, 4):
-        np.testing.assert_array_equal(pipeline.compile_graph(made, backend=backend).run([count, x])[0], np.tile(x * 2, (count, 1)))
+        (got,) = pipeline.compile_graph(made, backend=backend).run([count, x])
+        np.testing.assert_array_equal(got, np.tile(x * 2, (count, 1)))
 
 
 @BACKENDS

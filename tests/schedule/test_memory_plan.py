@@ -12,7 +12,7 @@ from fusewire.ir.memory import Lifetime, first_fit
 from fusewire.ir.plan import FromArena
 
 sys.path.insert(0, str(Path(__file__).parent))
-from schedule_cases import CASES, S0, graph, op  # noqa: E402
+from schedule_cases import CASES, S0, graph, op
 
 
 def test_first_fit_never_overlaps_what_is_alive_together() -> None:

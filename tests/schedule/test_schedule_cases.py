@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from fusewire import pipeline
 from fusewire.ir.interpret import interpret
 
 sys.path.insert(0, str(Path(__file__).parent))
-from schedule_cases import CASES, arrays  # noqa: E402
+from schedule_cases import CASES, arrays
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from fusewire import pipeline
 from fusewire.ir.interpret import interpret
 from fusewire.ir.loops_text import parse_kernel
 from fusewire.ir.loops_verify import verify_kernel
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
-from random_graphs import random_graph  # noqa: E402
+from random_graphs import random_graph
 
 LOOSE = {"float16": 5e-2, "bfloat16": 3e-1, "float32": 1e-3, "float64": 1e-8}
 
