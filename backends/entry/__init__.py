@@ -1,1 +1,15 @@
-"""The native entry: one table-driven routine that binds, guards, runs plans and builds results for every compiled function."""
+"""The native entry: one table-driven routine that binds, guards, runs plans and builds results for every compiled function.
+
+    configure(tensor_cls, storage_cls, make_view=..., make_meta=...)    once, before anything else
+    refusal() -> str | None                                             why it cannot serve in this process
+    Variant(plan, code, guards, sources, function, ...)                 one plan under one set of guards
+    Entry(function, dispatcher)                                         `.function` is the function to hand out; add, clear
+
+Knows neither Tensor nor tracer: classes and callbacks come in as arguments. Importing it loads no llvmlite.
+"""
+
+from .process import configure, warm
+from .selftest import refusal
+from .table import Entry, Variant, parameters
+
+__all__ = ["Entry", "Variant", "configure", "parameters", "refusal", "warm"]

@@ -67,6 +67,12 @@ class Variant:
         self._words[w.T_ON_ERROR] = id(on_error or _no_handler)
         self._words[w.T_TAIL] = id(tail) if tail else 0
 
+    @classmethod
+    def of_python(cls, guards: Sequence[g.Guard], function: types.FunctionType, run: Callable[[tuple[Any, ...]], Any]) -> Variant:
+        """A variant whose guards are native and whose body is ``run(bound arguments)``: for what has no plan."""
+        plan = Plan(function.__name__, (), (), (), (), ())
+        return cls(plan, {}, guards, [], function, output_metas=[], tail=lambda args, outputs: run(args))
+
     def _callee(self, frame: Frame, function: types.FunctionType) -> None:
         for name in ("__code__", "__defaults__", "__kwdefaults__"):
             value = getattr(function, name)
@@ -134,7 +140,7 @@ class Variant:
         number = g.first_failure(self.guards, args)
         return None if number is None else self.guards[number]
 
-    def _follow(self, following: "Variant | None") -> None:
+    def _follow(self, following: Variant | None) -> None:
         self._words[w.T_NEXT] = following.address if following else 0
         self._next = following  # after the word: the old one may die here
 

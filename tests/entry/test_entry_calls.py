@@ -445,3 +445,24 @@ def test_a_shape_only_python_knows() -> None:
 def test_a_guard_text_for_no_guards() -> None:
     call, variant = guarded(lambda x: 1)
     assert call(1) == () and variant.guard_text == "True"
+
+
+def test_the_self_test_passes_and_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fusewire.backends.entry import process, selftest
+    from fusewire.runtime import install
+
+    assert selftest._try() is None
+    monkeypatch.setattr(install, "set_vectorcall", lambda function, address: None)
+    assert "calls went past" in str(selftest._try()) or "something else" in str(selftest._try())
+    monkeypatch.setattr(process.Classes, "tensor", None)
+    selftest.refusal.cache_clear()
+    assert "not configured" in str(selftest.refusal())
+    selftest.refusal.cache_clear()
+
+
+def test_a_variant_of_python_code_needs_no_plan() -> None:
+    ran: list[Any] = []
+    x = s.Arg(0, "x")
+    entry = table.Entry(user, user)
+    entry.add(table.Variant.of_python([g.Equals(x, 3)], user, lambda args: ran.append(args) or "body"))
+    assert entry.function(3) == "body" and entry.function(4) == "python" and ran == [(3, B)]
