@@ -36,7 +36,7 @@ from .bytecode import (
     slot_count,
 )  # fmt: skip
 from .flow import Way, flow
-from .stops import Stop, ends_of_handlers, stopping_code
+from .stops import Stop, ends_of_handlers, in_handler, stopping_code
 
 HEAD = 4  # code units before the body: RESUME, EXTENDED_ARG, EXTENDED_ARG, JUMP_FORWARD
 SHIFT = 2 * HEAD  # bytes by which offsets in a resume function exceed those in the user's code
@@ -415,10 +415,10 @@ class Continuations:
         """What the driver calls in place of the resume function `made`: the hook's, or code that stops where a handler ends."""
         if self.hook is None:
             return made
-        here = flow(code).at[shape.offset]
-        if here.op != "PUSH_EXC_INFO" and not flow(code).stack[here].saved:
+        if not in_handler(code, shape.offset):
             return self.hook(made)
-        return make_function(stopping_code(made.__code__, {SHIFT + offset for offset in ends_of_handlers(code)}), made.__globals__)
+        stops = {SHIFT + offset for offset in ends_of_handlers(code)}
+        return make_function(stopping_code(made.__code__, stops), made.__globals__)
 
 
 def strip_frame(exc: BaseException) -> None:

@@ -26,6 +26,13 @@ class Stop:
         self.offset = offset
 
 
+def in_handler(code: CodeType, offset: int) -> bool:
+    """Whether a frame before byte `offset` is inside of an exception handler, or at its start."""
+    graph = flow(code)
+    here = graph.at[offset]
+    return bool(graph.stack[here].saved) or any(i.handler is not None and i.handler.target is here for i in graph.instrs)
+
+
 def ends_of_handlers(code: CodeType) -> set[int]:
     """Offsets of the instructions that are reached from inside a handler and lie outside of all handlers."""
     graph = flow(code)

@@ -19,7 +19,8 @@ class Breaker:
     def __init__(self, fn, offsets, again, hook=None, kind=Everything):
         self.fn, self.offsets, self.arrivals = fn, offsets, 0
         self.continuations = kind(self.hook if again else hook)
-        self.first = FunctionType(stopping_code(fn.__code__, offsets), fn.__globals__, fn.__name__, fn.__defaults__, fn.__closure__)
+        code = stopping_code(fn.__code__, offsets)
+        self.first = FunctionType(code, fn.__globals__, fn.__name__, fn.__defaults__, fn.__closure__)
         self.first.__kwdefaults__ = fn.__kwdefaults__
 
     def hook(self, resume):
