@@ -73,6 +73,7 @@ class Emitter:
     symbols: dict[str, str] = field(default_factory=dict)
     pointers: dict[str, str] = field(default_factory=dict)
     tiles: dict[str, tuple[str, str]] = field(default_factory=dict)
+    tops: dict[str, int] = field(default_factory=dict)
     vector: Vector | None = None
     floor: int = 0
     said: object = None
@@ -165,8 +166,12 @@ class Emitter:
     def _call(self, lanes: Lanes, atom: Call, a: str, b: str) -> str:
         if atom.fn in ("min", "max"):
             return lanes.call(f"llvm.s{atom.fn}", "i64", a, b)
-        low, _ = sizes.bounds(atom.a)
-        return memory.quotient(lanes, atom, a, b, nonnegative=low is not None and low >= 0)
+        limits = {name: sizes.symbol(name, 0, top) for name, top in self.tops.items()}
+        low, high = sizes.bounds(sizes.substitute(atom.a, limits))
+        nonnegative = low is not None and low >= 0
+        if nonnegative and high is not None and high < 2**30 and lanes.n > 1:
+            return memory.short_quotient(lanes, atom, a, b)
+        return memory.quotient(lanes, atom, a, b, nonnegative)
 
     def lane_size(self, size: Size, copy: int) -> str:
         """A size that depends on the vector axis, as a vector of i64."""
@@ -174,17 +179,23 @@ class Emitter:
         parts = nest.linear(size, v.axis)
         if parts is not None:
             first = self.add(self.size(parts[1]), self.mul(self.size(parts[0]), v.bases[copy]))
-            steps = v.lanes.op("mul", "i64", v.lanes.iota(), v.lanes.splat(self.size(parts[0]), "i64"))
+            if parts[0] == 0:
+                return v.lanes.splat(first, "i64")
+            steps = (
+                v.lanes.iota()
+                if parts[0] == 1
+                else v.lanes.op("mul", "i64", v.lanes.iota(), v.lanes.splat(self.size(parts[0]), "i64"))
+            )
             return v.lanes.op("add", "i64", v.lanes.splat(first, "i64"), steps)
-        total = v.lanes.const(0, "i64")
-        assert isinstance(size, Expr)
-        for mono, k in size.terms:
-            term = v.lanes.const(k, "i64")
-            for atom, p in mono:
-                for _ in range(p):
-                    term = v.lanes.op("mul", "i64", term, self._lane_atom(atom, copy))
-            total = v.lanes.op("add", "i64", total, term)
-        return total
+        total = None
+        for mono, k in size.terms if isinstance(size, Expr) else ():
+            term = v.lanes.const(k, "i64") if k != 1 else None
+            for atom in (atom for atom, p in mono for _ in range(p)):
+                factor = self._lane_atom(atom, copy)
+                term = factor if term is None else v.lanes.op("mul", "i64", term, factor)
+            term = term or v.lanes.const(k, "i64")
+            total = term if total is None else v.lanes.op("add", "i64", total, term)
+        return total or v.lanes.const(0, "i64")
 
     def _lane_atom(self, atom: Symbol | Call, copy: int) -> str:
         v = self._open()
@@ -206,6 +217,7 @@ class Emitter:
         shape = None
         if self.vector is None:
             shape = nest.choose(axes, body, self.kernel, self.target.vector_bytes, not accs)
+        self.tops.update({a.name: a.extent - 1 for a in axes if isinstance(a.extent, int)})
         ranges = {a.name: self.tiles.get(a.name) or ("0", self.size(a.extent)) for a in axes}
         even = shape is not None and isinstance(shape.axis.extent, int) and shape.axis.extent % (shape.lanes * shape.copies) == 0
         if split:

@@ -169,6 +169,15 @@ def in_range(lanes: Lanes, first: str, end: str, add: Callable[[str, str], str])
     return lanes.op("icmp ult", "i32", lanes.iota("i32"), count)
 
 
+def short_quotient(lanes: Lanes, atom: Call, a: str, b: str) -> str:
+    """`quotient` where `a` is not negative and fits 31 bits: vectors divide by a constant there, but not in 64 bits."""
+    if not isinstance(atom.b, int) or atom.b & (atom.b - 1) == 0:
+        return quotient(lanes, atom, a, b, nonnegative=True)
+    name = "udiv" if atom.fn == "floordiv" else "urem"
+    short = lanes.op(name, "i32", lanes.convert("trunc", "i64", "i32", a), lanes.const(atom.b, "i32"))
+    return lanes.convert("zext", "i32", "i64", short)
+
+
 def quotient(lanes: Lanes, atom: Call, a: str, b: str, nonnegative: bool) -> str:
     """``a // b`` or ``a % b`` of an index, `b` positive; shifts and masks where `b` is a power of two."""
     divide = atom.fn == "floordiv"

@@ -15,7 +15,7 @@ from fusewire.ir.layout import type_of_array
 from fusewire.ir.op import OPS, Op, Sample, lookup
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
-from random_graphs import random_graph  # noqa: E402
+from random_graphs import random_graph
 
 lookup("add")  # registers the records
 #: (rtol, atol) where the record states none
