@@ -10,6 +10,10 @@ import types
 from typing import TYPE_CHECKING, Any
 
 from ..eager.tensor import Tensor
+from ..ir.dtypes import DType
+from ..ir.op import Effects, Op
+from ..ir.types import TensorType
+from ..eager.device import Device
 from ..runtime.guard import ClassAttrIs, Lacks
 from ..runtime.source import Attr, Const, InstanceDict, Item, Source
 from .breaks import Break, UserRaise, describe
@@ -55,6 +59,8 @@ class Attributes:
             return self._of_tensor(obj, name)
         if isinstance(obj, SYMBOLIC):
             obj = concrete(obj)
+        if isinstance(obj, (DType, Op, Effects, TensorType, Device)):
+            return self.session.native(getattr, obj, name)
         cls = type(obj)
         if cls is Namespace:
             return self._of_namespace(obj, name)

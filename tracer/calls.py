@@ -15,7 +15,7 @@ from .bytecode import NULL
 from .generators import Generator
 from .guards import of_library
 from .operators import CONTAINERS, ITERATORS, VIEWS
-from .values import SYMBOLIC, concrete
+from .values import SYMBOLIC, SymFloat, concrete
 
 if TYPE_CHECKING:
     from .session import Session
@@ -49,7 +49,7 @@ class Calls:
 
     def follows(self, fn: Any) -> bool:
         """Whether a call of `fn` (resolved) is nothing but following its bytecode."""
-        return type(fn) is types.FunctionType and not is_pure(fn) and fn not in natives.SPECIAL and not _is_disabled(fn)
+        return type(fn) is types.FunctionType and not runs_natively(fn) and fn not in natives.SPECIAL and not _is_disabled(fn)
 
     def call(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """The result of the call."""
@@ -77,20 +77,27 @@ class Calls:
         original = getattr(fn, "__fusewire_original__", None)
         if original is not None:
             return self.session.inline(original, args, kwargs)
-        if is_pure(fn) or args and isinstance(args[0], Tensor) and of_library(fn.__module__) and getattr(Tensor, fn.__name__, None) is fn:
+        if runs_natively(fn):
             return self._library(fn, args, kwargs)
         return self.session.inline(fn, args, kwargs)
 
     def _library(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Run the library's own code on traced Tensors."""
-        if fn.__name__ in natives.TENSOR_STATE:
-            raise Break("tensor-method", f"Tensor.{fn.__name__}")
+        if fn.__name__ in natives.TENSOR_STATE or getattr(fn, "__module__", "") in natives.TAPE:
+            raise Break("tensor-method", describe(fn))
+        keeps = getattr(fn, "__module__", "") in natives.TAKES_NUMBERS
+        args = [self._number(x, keeps) for x in args]
+        kwargs = {k: self._number(v, keeps) for k, v in kwargs.items()}
         for x in (*args, *kwargs.values()):
             if not self.session.operators.is_inert(x):
                 raise Break("object", f"{describe(x)} handed to {describe(fn)}")
         result = self.session.native(fn, *args, **kwargs)
         self._traced(result, fn)
         return result
+
+    def _number(self, x: Any, keeps: bool) -> Any:
+        """A symbolic number stays one only where the library takes it for an operand."""
+        return x if keeps and type(x) is SymFloat else self.session.operators.settle(x)
 
     def _traced(self, result: Any, fn: Any) -> None:
         """A Tensor made without an op holds values that the graph does not know."""
@@ -288,6 +295,14 @@ class Calls:
     def iterable(self, x: Any) -> Any:
         """An iterable as something native code may run over."""
         return x if type(x) in CONTAINERS or isinstance(x, (str, bytes, range, *VIEWS)) else list(self.session.operators.items(x))
+
+
+def runs_natively(fn: Any) -> bool:
+    """Whether the library's own function runs as it is on traced Tensors: it changes nothing but Tensors."""
+    if is_pure(fn):
+        return True
+    module = fn.__module__
+    return of_library(module) and module.startswith(natives.NATIVE) and module not in natives.FOLLOWED
 
 
 def _hashes(fn: Any) -> bool:

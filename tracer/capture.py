@@ -133,7 +133,10 @@ def _returned(session: Session, result: Any) -> Capture:
         text = writer.text(result)
         return "tail", [writer.effect(e) for e in effects], text
 
-    tail, outputs, tensors = write(session, make)
+    try:
+        tail, outputs, tensors = write(session, make)
+    except Break as stuck:
+        raise Uncapturable(_record(session, stuck)) from None
     return _captured(session, outputs, [t.meta for t in tensors], tail, False, None)
 
 
@@ -188,7 +191,12 @@ def _broken(session: Session, broken: Break, continuations: Continuations) -> Ca
         done = [writer.effect(e) for e in effects]
         return "tail", done, f"continue_frames([{', '.join(texts)}], {writer.const(continuations, 'continuations')})"
 
-    tail, outputs, tensors = write(session, make)
+    try:
+        tail, outputs, tensors = write(session, make)
+    except Break as stuck:  # something on the frames cannot be made again: let CPython run the whole outer call
+        if len(frames) > 1:
+            raise Restart(frames[0].unit_number, stuck.code, stuck.what) from None
+        raise Uncapturable(record) from None
     return _captured(session, outputs, [t.meta for t in tensors], tail, False, record)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..eager.tensor import Tensor
 from ..ir.dtypes import DType
+from ..ir.op import Effects, Op
 from ..runtime import gradmode
 from ..runtime.guard import ClassAttrIs, Equals, FitsInt64, GradMode, Guard, Is, KeysAre, Lacks, LengthIs, SameObject, SameStorage
 from ..runtime.guard import TensorIs, TypeIs
@@ -26,7 +27,7 @@ _EQUAL = (bool, str, bytes, type(None))
 _SINGLE = (
     type(Ellipsis), type(NotImplemented), types.ModuleType, types.BuiltinFunctionType, types.MethodDescriptorType,
     types.WrapperDescriptorType, types.ClassMethodDescriptorType, types.CodeType, types.GetSetDescriptorType,
-    types.MemberDescriptorType, DType, types.GenericAlias, types.UnionType,
+    types.MemberDescriptorType, DType, Op, Effects, types.GenericAlias, types.UnionType,
 )  # fmt: skip
 _HEAP = 1 << 9
 _LARGEST = 10_000

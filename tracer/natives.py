@@ -36,6 +36,11 @@ TENSOR_STATE = {
     "__reduce_ex__", "__hash__", "numpy", "__array__",
 }  # fmt: skip
 
+_OURS = __name__.split(".")[0]
+NATIVE = tuple(f"{_OURS}.{part}" for part in ("ir.", "eager.", "runtime."))
+FOLLOWED = {f"{_OURS}.{part}" for part in ("eager.modes", "eager.random")}
+TAPE = {f"{_OURS}.{part}" for part in ("eager.autograd", "eager.tape", "eager.interop", "eager.serialization", "eager.display")}
+TAKES_NUMBERS = {f"{_OURS}.{part}" for part in ("eager.generated", "eager.functional")}
 SPECIAL: dict[Any, Callable[..., Any]] = {}
 CLASSES: dict[type, Callable[..., Any]] = {}
 

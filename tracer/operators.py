@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..eager.tensor import Tensor
 from ..ir.dtypes import DType
+from ..ir.op import Effects, Op
+from ..ir.types import ScalarType, TensorType
+from ..eager.device import Device
 from .attributes import Namespace, find
 from .breaks import Break, UserRaise, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
     from .session import Session
 
 CONTAINERS = (list, tuple, dict, set, frozenset, collections.OrderedDict, collections.deque, collections.defaultdict, collections.Counter)
-ATOMS = (type(None), bool, int, float, complex, str, bytes, bytearray, range, slice, type(Ellipsis), type(NotImplemented), DType)
+RECORDS = (DType, Op, Effects, TensorType, ScalarType, Device)  # the library's own values, which never change
+ATOMS = (type(None), bool, int, float, complex, str, bytes, bytearray, range, slice, type(Ellipsis), type(NotImplemented), *RECORDS)
 VIEWS = (type({}.keys()), type({}.values()), type({}.items()), types.MappingProxyType)
 ITERATORS = tuple(
     type(x)
@@ -43,7 +47,7 @@ _HEAP = 1 << 9
 def is_native(x: Any) -> bool:
     """Whether operators on `x` run no code of the user's: built-in types, Tensors, and classes that only inherit from them."""
     cls = type(x)
-    return not cls.__flags__ & _HEAP or isinstance(x, (Tensor, *SYMBOLIC, DType, types.ModuleType))
+    return not cls.__flags__ & _HEAP or isinstance(x, (Tensor, *SYMBOLIC, *RECORDS, types.ModuleType))
 
 
 class Operators:
@@ -80,7 +84,7 @@ class Operators:
         if depth > 20 or self.session.outside.is_opaque(x):
             return False
         self.session.outside.open(x)
-        if isinstance(x, ATOMS) and not type(x).__flags__ & _HEAP or isinstance(x, (Tensor, *SYMBOLIC, DType)):
+        if isinstance(x, ATOMS) and not type(x).__flags__ & _HEAP or isinstance(x, (Tensor, *SYMBOLIC, *RECORDS)):
             return True
         if isinstance(x, (list, tuple, set, frozenset, collections.deque)):
             plain = not type(x).__flags__ & _HEAP or isinstance(x, tuple) and find(type(x), "__eq__") is tuple.__eq__
@@ -289,7 +293,7 @@ class Operators:
         self.session.outside.open(x)
         if isinstance(x, (*CONTAINERS,)) and not type(x).__flags__ & _HEAP:
             return all(self._printable(y) for y in (x.values() if isinstance(x, dict) else x)) and not isinstance(x, Tensor)
-        return isinstance(x, (ATOMS, SYMBOLIC)) and not (type(x).__flags__ & _HEAP and not isinstance(x, (SYMBOLIC, DType))) or isinstance(x, type)
+        return isinstance(x, (*ATOMS, *SYMBOLIC)) and not (type(x).__flags__ & _HEAP and not isinstance(x, (*SYMBOLIC, *RECORDS))) or isinstance(x, type)
 
     def text(self, x: Any, how: Callable[[Any], str]) -> str:
         """``str(x)``, ``repr(x)`` or ``ascii(x)``."""

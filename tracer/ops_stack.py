@@ -6,6 +6,8 @@ import sys
 import types
 from typing import Any
 
+from ..ir.dtypes import DType
+from ..ir.op import Op
 from ..runtime.guard import Lacks
 from ..runtime.source import Cell, Const, Item
 from .breaks import Break, UserRaise
@@ -13,7 +15,7 @@ from .bytecode import NULL, Step, slot_names
 from .frame import Frame, handles
 from .values import Lazy, concrete
 
-_FIXED = (types.FunctionType, type, types.ModuleType, types.BuiltinFunctionType)
+_FIXED = (types.FunctionType, type, types.ModuleType, types.BuiltinFunctionType, Op, DType)
 
 
 @handles("NOP", "COPY_FREE_VARS_DONE")

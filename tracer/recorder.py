@@ -84,6 +84,10 @@ class Recorder:
     sources: list[Source] = field(default_factory=list)
     writes: list[WriteBack] = field(default_factory=list)
 
+    def adopt(self, real: Any) -> Any:
+        """The traced twin of a real Tensor that library code came across; the session knows which may be met so."""
+        raise Break("object", "a tensor that is held by Python code which the tracer did not follow")
+
     def __post_init__(self) -> None:
         self.builder = Builder(self.name)
         self.seen: dict[int, Seen] = {}
@@ -169,16 +173,19 @@ class Recorder:
         out = self._emit(op, args, {k: _static(v) for k, v in attrs.items()})
         differentiable = tracked and not detached and op.grad is not None
         if op.effects.aliases is not None and not isinstance(out, tuple):
-            return self._view(op, operands[op.effects.aliases], attrs, out, differentiable)
+            return self._view(op, self._twin(operands[op.effects.aliases]), attrs, out, differentiable)
         results = tuple(self.wrap(v, _meta(v.tensor_type, differentiable)) for v in (out if isinstance(out, tuple) else (out,)))
         return results if isinstance(out, tuple) else results[0]
+
+    def _twin(self, x: Any) -> Any:
+        return x if isinstance(x._storage, TracedStorage) else self.adopt(x)
 
     def _operand(self, x: Any, detached: bool) -> Any:
         if not isinstance(x, Tensor):
             return self.scalar(x if isinstance(x, SYMBOLIC) else executor._native(x))
         storage = x._storage
         if storage is None or storage.recorder is not self:
-            raise Break("object", "a tensor that is held by Python code which the tracer did not follow")
+            x = self.adopt(x)
         value = self.value_of(x)
         return self._emit(_detach(), (value,), {}) if detached and x.meta.requires_grad else value
 
@@ -192,9 +199,9 @@ class Recorder:
 
     def write(self, target: Any, source: Any) -> None:
         """Store `source` (a Tensor or number that broadcasts) into the memory of `target`."""
+        if not isinstance(target._storage, TracedStorage):
+            target = self.adopt(target)
         storage = target._storage
-        if not isinstance(storage, TracedStorage):
-            raise Break("object", "an in-place write to a tensor that is held by Python code which the tracer did not follow")
         owner = self.of_storage.get(id(storage))
         if owner is not None and self._shared(owner):
             raise Break("object", "an in-place write to a tensor that shares its memory with another input")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .. import knobs
+from ..eager import random
 from ..ir.graph import Where
 from ..runtime.source import Attr, Cell, Const, Item
 from .binding import bind
@@ -32,6 +33,7 @@ class Session:
 
         self.recorder = Recorder(name, self.where)
         self.outside = Outside(self.recorder)
+        self.recorder.adopt = self._adopt  # type: ignore[method-assign]
         self.effects = Effects(self.outside)
         self.attributes = Attributes(self)
         self.calls = Calls(self)
@@ -45,6 +47,16 @@ class Session:
         self.made_at: dict[int, tuple[Any, int]] = {}  # id of an object that only lives in the tracer -> it, its unit
         self.fresh_functions: dict[int, Any] = {}
         self._library: dict[int, bool] = {}
+
+    def _adopt(self, real: Any) -> Any:
+        """A real Tensor met by library code that runs as it is: one that came in before, or the random state."""
+        known = self.outside.memo.get(id(real))
+        if known is not None:
+            return known[1]
+        generator = random.default_generator
+        if real is generator.state:
+            return self.outside.admit(real, Attr(Const(generator, "default_generator"), "state"))
+        raise Break("object", "a tensor that is held by Python code which the tracer did not follow")
 
     # -- places ----------------------------------------------------------------------------------------------------
 

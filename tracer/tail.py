@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import collections
+import enum
 import functools
 import itertools
 import keyword
@@ -18,9 +19,15 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..eager.tensor import Tensor
+from ..ir.dtypes import DType
 from ..ir.graph import Output
+from ..ir.op import Effects, Op
+from ..ir.types import TensorType
 from ..runtime import gradmode
+from ..eager.device import Device
 from ..runtime.source import Arg, Attr, Cell, Const, InstanceDict, Item, Source
 from .attributes import Namespace
 from .breaks import describe
@@ -123,7 +130,7 @@ class TailWriter:
         source = self.session.outside.source_of(x)
         if source is not None:
             return self.load(source)
-        if isinstance(x, type) or type(x) in _CONSTANT or type(x) is types.FunctionType and id(x) not in self.session.fresh_functions:
+        if isinstance(x, (type, *_IMMUTABLE)) or type(x) in _CONSTANT or type(x) is types.FunctionType and id(x) not in self.session.fresh_functions:
             return self.literal(x)
         known = self.memo.get(id(x))
         if known is not None:
@@ -377,6 +384,7 @@ _CONSTANT = {
     property, types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
     types.GenericAlias, types.UnionType,
 }  # fmt: skip
+_IMMUTABLE = (DType, Op, Effects, TensorType, Device, np.dtype, np.generic, enum.Enum)  # known by value, or one of a kind
 _BUILDERS: dict[type, Callable[[TailWriter, Any], str]] = {
     list: TailWriter._list, dict: TailWriter._dict, tuple: TailWriter._tuple, set: TailWriter._set, frozenset: TailWriter._set,
     collections.deque: TailWriter._made_of, collections.OrderedDict: TailWriter._made_of, collections.Counter: TailWriter._made_of,
