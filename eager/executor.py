@@ -31,6 +31,9 @@ class Executor(Protocol):
     def apply(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """The op's result (a Tensor), or a tuple where it has several."""
 
+    def write(self, target: Any, source: Any) -> None:
+        """Store `source`, a Tensor or number that broadcasts, into the memory of `target`."""
+
 
 class NotOperand(TypeError):
     """An operand that no op takes; an operator method answers NotImplemented to it."""
@@ -144,6 +147,11 @@ class Eager:
         """As the module's `apply`."""
         return apply(op, operands, attrs)
 
+    @staticmethod
+    def write(target: Any, source: Any) -> None:
+        """As the module's `write`."""
+        write(target, source)
+
 
 EAGER = Eager()
 
@@ -212,6 +220,9 @@ def _wrap_tracked(op: Op, operands: tuple[Any, ...], arrays: list[Any], attrs: d
 
 def write(target: Any, source: Any) -> None:
     """Store `source`, a Tensor or number that broadcasts, into the memory of the Tensor `target` and count it; no tape."""
+    if _recorders and _recording.recorder is not None:
+        _recording.recorder.write(target, source)
+        return
     storage = storage_of(target)
     if storage.recorder is not None or type(source) in _WEAK:
         storage.write(target, source)
