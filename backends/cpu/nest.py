@@ -104,7 +104,10 @@ def choose(axes: Sequence[Axis], body: Sequence[Stmt], kernel: Kernel, vector_by
     lanes = max(1, vector_bytes // max((t.itemsize for t in types), default=8))
     lanes = max(2, min(lanes, 32))
     tile = None if nested or not outermost else _tile(axes, at, body)
-    return Shape(axes[at], lanes, 1 if tile else _copies(body, nested, not outermost), tile)
+    copies = 1 if tile else _copies(body, nested, not outermost)
+    while copies > 1 and isinstance(axes[at].extent, int) and lanes * copies > axes[at].extent:
+        copies //= 2
+    return Shape(axes[at], lanes, copies, tile)
 
 
 def _tile(axes: Sequence[Axis], at: int, body: Sequence[Stmt]) -> Axis | None:
@@ -122,8 +125,8 @@ def _tile(axes: Sequence[Axis], at: int, body: Sequence[Stmt]) -> Axis | None:
 
 def _copies(body: Sequence[Stmt], nested: bool, reducing: bool) -> int:
     cost = weight(body)
-    if nested:
-        return 8 if cost <= 4 else 4 if cost <= 24 else 1
+    if nested:  # many columns at a time: memory is then walked in long runs
+        return 16 if cost <= 3 else 8 if cost <= 6 else 4 if cost <= 24 else 1
     if reducing:
         return 4 if cost <= 10 else 2 if cost <= 24 else 1
     return 2 if cost <= 12 else 1
