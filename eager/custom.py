@@ -44,12 +44,13 @@ class Context:
 class FunctionNode(tape.Node):
     """The tape's record of one `Function.apply`."""
 
-    __slots__ = ("ctx", "function", "saved")
+    __slots__ = ("ctx", "function", "saved", "types")
 
     def __init__(self, function: type[Function], ctx: Context) -> None:
         super().__init__()
         self.function, self.ctx = function, ctx
         self.saved: tuple[Any, ...] | None = None
+        self.types: tuple[Any, ...] = ()
 
     def name(self) -> str:
         return self.function.__name__ + "Backward"
@@ -85,7 +86,8 @@ class FunctionNode(tape.Node):
         if len(made) != len(self.edges):
             raise RuntimeError(f"function {self.name()} returned an incorrect number of gradients (expected {len(self.edges)}, "
                                f"got {len(made)})")  # fmt: skip
-        return made
+        pairs = zip(made, self.types, strict=True)
+        return tuple([g if g is None or t is None else tape.fitted(g, t) for g, t in pairs])
 
 
 class Function:
@@ -118,6 +120,7 @@ class Function:
         outputs = tuple([alias(o) if any(o is x for x in args) else o for o in (result if several else (result,))])
         node = FunctionNode(cls, ctx)
         node.keep(outputs)
+        node.types = tuple([x.meta.type if hasattr(x, "meta") else None for x in args])
         tied = [o for o in outputs if hasattr(o, "meta")]
         node.attach(tied, args, constant=ctx._constant)
         return outputs if several else outputs[0]

@@ -6,7 +6,7 @@ the numbers themselves are pure functions of the snapshot.
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +46,7 @@ class Generator:
 
     def seed(self) -> int:
         """Start a stream nobody knows; its seed."""
-        self.manual_seed(secrets.randbits(53))
+        self.manual_seed(int.from_bytes(os.urandom(6), "little"))
         return self.initial_seed()
 
     def initial_seed(self) -> int:

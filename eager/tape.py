@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 from ..errors import AutogradError
-from ..ir.graph import Builder, Value
 from ..ir.op import Op
 from ..ir.types import TensorType
 from ..runtime import gradmode
@@ -258,6 +257,8 @@ def _find_reads(
     op: Op, attrs: dict[str, Any], operands: tuple[Any, ...], node: OpNode, need: tuple[bool, ...]
 ) -> frozenset[int]:
     """Run the rule on graph Values and see which of them its results depend on."""
+    from ..ir.graph import Builder, Value  # not at import: 4% of the time that importing fusewire may take
+
     builder = Builder("rule")
     grads = tuple(builder.input(t) for t in node.results)
     ins = [builder.input(t) if t is not None else x for t, x in zip(node.types, operands, strict=True)]
