@@ -66,7 +66,7 @@ def machine(level: int = 2) -> Any:
     return found
 
 
-def optimise(text: str, level: int = 2, passes: Sequence[str] | None = PASSES, context: Any = None) -> "binding.ModuleRef":
+def optimise(text: str, level: int = 2, passes: Sequence[str] | None = PASSES, context: Any = None) -> binding.ModuleRef:
     """The parsed, verified module of `text` after `passes` (names as in llvmlite's ``add_NAME_pass``; None: LLVM's own
     pipeline of that level without its vectorisers). CompileError with LLVM's message where the text is wrong."""
     llvm = _llvm()
@@ -109,8 +109,9 @@ def build(text: str, *, level: int = 2, passes: Sequence[str] | None = PASSES) -
     with _lock:
         context = llvm.create_context()  # its constants die with it; the global context would grow without end
         module = optimise(text if not loader.SUPPORTED or "!llvm.module.flags" in text else text + _FLAGS, level, passes, context)
-        names = [f.name for f in (*module.functions, *module.global_variables) if not f.is_declaration and f.linkage.name == "external"]
-        obj = machine(min(level, 2)).emit_object(module)
+        defined = [x for x in (*module.functions, *module.global_variables) if not x.is_declaration]
+        names = [x.name for x in defined if x.linkage.name == "external"]
+        obj: bytes = machine(min(level, 2)).emit_object(module)
     if loader.SUPPORTED:
         return link(obj)
     head = " ".join(names).encode()
@@ -211,7 +212,8 @@ def _lay_out(elf: _Elf, writable: bool, size: int, place: dict[int, int]) -> int
 
 def link(obj: bytes) -> bytes:
     """ELF64 object (position independent, small code model) -> blob. CompileError on what would need an absolute address."""
-    elf, place = _Elf(obj), {}
+    elf = _Elf(obj)
+    place: dict[int, int] = {}
     end = _up(_lay_out(elf, False, 0, place), 16)
     code_at = dict(place)
     outside = [(kind, sym[0]) for _, kind, sym, _ in elf.relocations(code_at) if sym[2] == 0]
@@ -234,7 +236,9 @@ def link(obj: bytes) -> bytes:
     return loader.pack(bytes(image), ro, exports, _externals(elf, words, exports))
 
 
-def _target(kind: int, sym: tuple[str, int, int, int], place: dict[int, int], stubs: dict[str, int], words: dict[str, int]) -> int:
+def _target(
+    kind: int, sym: tuple[str, int, int, int], place: dict[int, int], stubs: dict[str, int], words: dict[str, int]
+) -> int:
     name, _, section, value = sym
     if kind in _GOT_KINDS:
         return words[name]

@@ -38,7 +38,7 @@ def get() -> bool:
     return _local.enabled
 
 
-def set(enabled: bool) -> None:  # noqa: A001  (the counterpart of `get`; always used as gradmode.set)
+def set(enabled: bool) -> None:
     """Switch recording on this thread on or off."""
     enabled = bool(enabled)
     if enabled is _local.enabled:

@@ -24,7 +24,7 @@ class TensorIs:
 
     def check(self, args: Sequence[Any]) -> bool:
         value = self.source.load(args)
-        return type(value) is self.cls and value.meta is self.meta
+        return type(value) is self.cls and getattr(value, "meta") is self.meta  # noqa: B009  (checked: a Tensor)
 
     def expr(self) -> str:
         return f"{self.source.expr()} is {self.cls.__name__} {self.meta!r}"
@@ -60,7 +60,7 @@ class Is:
 
 @dataclass(frozen=True, slots=True)
 class Equals:
-    """Exact type and equal value, for bool, int, float (bitwise, so that -0.0 differs from 0.0 and nan equals nan), str, bytes, None."""
+    """Exact type and equal value, for bool, int, str, bytes, None and float (-0.0 differs from 0.0, nan equals nan)."""
 
     source: Source
     value: Any
@@ -115,7 +115,9 @@ class KeysAre:
     def check(self, args: Sequence[Any]) -> bool:
         value = self.source.load(args)
         found = tuple(dict.keys(value))
-        return len(found) == len(self.keys) and all(a is b or (type(a) is type(b) and a == b) for a, b in zip(found, self.keys))
+        return len(found) == len(self.keys) and all(
+            a is b or (type(a) is type(b) and a == b) for a, b in zip(found, self.keys, strict=True)
+        )
 
     def expr(self) -> str:
         return f"list({self.source.expr()}) == {list(self.keys)!r}"
@@ -137,7 +139,7 @@ class Lacks:
 
 @dataclass(frozen=True, slots=True)
 class ClassAttrIs:
-    """``name`` looked up along the MRO of `cls` (no instance, no metaclass) gives `value`; `missing` where it must give nothing."""
+    """``name`` looked up along the MRO of `cls` (no instance, no metaclass) gives `value`, or nothing where `missing`."""
 
     cls: type
     name: str
@@ -151,7 +153,9 @@ class ClassAttrIs:
         return self.missing
 
     def expr(self) -> str:
-        return f"{self.cls.__name__}.{self.name} is {'missing' if self.missing else getattr(self.value, '__qualname__', self.value)}"
+        return (
+            f"{self.cls.__name__}.{self.name} is {'missing' if self.missing else getattr(self.value, '__qualname__', self.value)}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,15 @@ _BASETYPE, _HAVE_VECTORCALL, _METHOD_DESCRIPTOR = 1 << 10, 1 << 11, 1 << 17
 
 def copy_function(function: types.FunctionType) -> types.FunctionType:
     """A function with the same code, globals, closure, defaults, names, annotations and attributes."""
-    made = types.FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    made = types.FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
     made.__kwdefaults__ = dict(function.__kwdefaults__) if function.__kwdefaults__ else None  # type: ignore[assignment]
     made.__annotations__ = function.__annotations__
     made.__qualname__, made.__module__, made.__doc__ = function.__qualname__, function.__module__, function.__doc__
     made.__dict__.update((k, v) for k, v in function.__dict__.items() if k != KEEP)
     if hasattr(function, "__type_params__"):
-        made.__type_params__ = function.__type_params__
+        setattr(made, "__type_params__", getattr(function, "__type_params__"))  # noqa: B009, B010  (3.12 on)
     return made
 
 

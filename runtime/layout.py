@@ -62,7 +62,8 @@ def slot_offsets(cls: type) -> dict[str, int]:
     names = [n for c in cls.__mro__ for n in c.__dict__.get("__slots__", ()) if n not in ("__weakref__", "__dict__")]
 
     def look() -> dict[str, int]:
-        instance, marks = object.__new__(cls), {n: object() for n in names}
+        instance: Any = object.__new__(cls)
+        marks = {n: object() for n in names}
         for n, mark in marks.items():
             object.__setattr__(instance, n, mark)
         span = range(16, cls.__basicsize__, 8)
@@ -80,7 +81,7 @@ def numpy_api() -> Any:
     """NumPy's C API as an array of addresses."""
     get = _api.PyCapsule_GetPointer
     get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    core = getattr(np, "_core", None)
+    core: Any = getattr(np, "_core", None)
     need(core is not None, "the place of NumPy's C API")
     table = ctypes.cast(get(core._multiarray_umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))
     need(table[NPY_NDARRAY] == id(np.ndarray), "NumPy's C API table")
@@ -97,7 +98,10 @@ def function_offsets() -> dict[str, int]:
 
     out = {}
     for name in ("__code__", "__defaults__", "__kwdefaults__"):
-        found = [[o for o in range(16, FunctionType.__basicsize__, 8) if word(id(f) + o) == id(getattr(f, name))] for f in (probe, other)]
+        found = [
+            [o for o in range(16, FunctionType.__basicsize__, 8) if word(id(f) + o) == id(getattr(f, name))]
+            for f in (probe, other)
+        ]
         need(found[0] == found[1] and len(found[0]) == 1, f"function objects ({name})")
         out[name] = found[0][0]
     out["vectorcall"] = word(id(FunctionType) + TP_VECTORCALL_OFFSET)
@@ -132,7 +136,14 @@ def _containers_are_known() -> bool:
 
 def _flags_are_known() -> bool:
     bits = LIST | TUPLE | DICT
-    cases: list[tuple[type, int]] = [(list, LIST), (tuple, TUPLE), (dict, DICT), (int, 0), (object, 0), (type("D", (dict,), {}), DICT)]
+    cases: list[tuple[type, int]] = [
+        (list, LIST),
+        (tuple, TUPLE),
+        (dict, DICT),
+        (int, 0),
+        (object, 0),
+        (type("D", (dict,), {}), DICT),
+    ]
     return all(word(id(t) + TP_FLAGS) == t.__flags__ and t.__flags__ & bits == bit for t, bit in cases)
 
 
@@ -188,7 +199,8 @@ def dict_versions() -> bool:
     table: dict[Any, Any] = {"a": 1, "b": 2}
     seen = [word(id(table) + DICT_VERSION)]
     changes: tuple[Callable[[], Any], ...] = (
-        lambda: table.__setitem__("a", 3), lambda: table.__setitem__("c", 3), lambda: table.__delitem__("c"), lambda: table.pop("b"),
+        lambda: table.__setitem__("a", 3), lambda: table.__setitem__("c", 3), lambda: table.__delitem__("c"),
+        lambda: table.pop("b"),
         lambda: table.update(d=4), lambda: table.setdefault("e", 5), lambda: table.popitem(), lambda: table.__ior__({"a": 9}),
         lambda: table.clear(), lambda: table.update(a=1, b=2),
     )  # fmt: skip

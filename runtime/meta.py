@@ -29,7 +29,9 @@ class Meta:
     type: TensorType
 
     @staticmethod
-    def of(shape: tuple[int, ...], strides: tuple[int, ...], dtype: DType, requires_grad: bool = False, device: str = "cpu") -> Meta:
+    def of(
+        shape: tuple[int, ...], strides: tuple[int, ...], dtype: DType, requires_grad: bool = False, device: str = "cpu"
+    ) -> Meta:
         """The one Meta with these properties."""
         key = shape, strides, dtype, requires_grad, device
         meta = _TABLE.get(key)

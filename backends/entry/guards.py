@@ -10,11 +10,14 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import CellType, MemberDescriptorType
 from typing import Any
 
 from ...errors import CompileError
-from ...runtime import gradmode, guard as g, layout, source as s
+from ...runtime import gradmode, layout
+from ...runtime import guard as g
+from ...runtime import source as s
 from .frame import Frame
 
 _PLAIN = (bool, int, float, str, bytes, type(None))
@@ -175,7 +178,7 @@ class GuardRows:
 
     def _attr_is_native(self, source: s.Attr) -> bool:
         cls = self.types.get(source.base)
-        if cls is None or cls.__getattribute__ is not object.__getattribute__:
+        if cls is None or _class_attr(cls, "__getattribute__") is not object.__getattribute__:
             return False
         found = _class_attr(cls, source.name)
         if isinstance(found, MemberDescriptorType):
@@ -322,10 +325,8 @@ class _Loader:
 
 def _assign_version(cls: type) -> None:
     """A look-up gives a changed class its new version number; this one finds nothing and so runs nobody's code."""
-    try:
+    with suppress(AttributeError):
         type.__getattribute__(cls, "_fusewire_version")
-    except AttributeError:
-        pass
 
 
 def _plain(key: Any) -> bool:

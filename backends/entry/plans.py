@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import CompileError
-from ...ir import dtypes, plan as p, sizes as z
+from ...ir import dtypes
+from ...ir import plan as p
+from ...ir import sizes as z
 from ...ir.loops import Kernel
 from ...ir.run_op import run_op
 from ...ir.types import ScalarType, TensorType, tensor
@@ -260,7 +262,9 @@ class PlanRows:
         a, b, out = step.a, step.b, step.out
         m, n, k = a.type.shape[-2], b.type.shape[-1], a.type.shape[-1]
         places = [self.address(x.buffer, x.offset) for x in (a, b, out)]
-        batch = list(zip(out.type.shape[:-2], *(_batch_strides(x.type, len(out.type.shape) - 2) for x in (a, b, out)), strict=True))
+        batch = list(
+            zip(out.type.shape[:-2], *(_batch_strides(x.type, len(out.type.shape) - 2) for x in (a, b, out)), strict=True)
+        )
         item = out.type.dtype.itemsize
         count: z.Size = 1
         for row in batch:
@@ -321,7 +325,7 @@ def _is_dense(t: TensorType) -> bool:
     """Whether the elements fill their memory without gaps, in some order of the dimensions."""
     if not all(isinstance(n, int) for n in (*t.shape, *t.strides)):
         return False
-    step = 1
+    step: z.Size = 1
     for stride, n in sorted((s, n) for s, n in zip(t.strides, t.shape, strict=True) if n != 1):
         if stride != step:
             return False
@@ -341,9 +345,8 @@ def scratch_bytes(kernel: Kernel) -> z.Size:
 @lru_cache(maxsize=1)
 def blas() -> dict[Any, int]:
     """dtype -> address of cblas_?gemm with 64-bit sizes in the OpenBLAS of NumPy's wheel; empty where there is none."""
-    from numpy._core import _multiarray_umath as umath
-
-    library, found = ctypes.CDLL(umath.__file__), {}
+    core: Any = getattr(np, "_core")  # noqa: B009  (NumPy keeps it out of its stubs)
+    library, found = ctypes.CDLL(core._multiarray_umath.__file__), {}
     for dtype, letter in ((dtypes.float32, "s"), (dtypes.float64, "d")):
         for name in (f"scipy_cblas_{letter}gemm64_", f"cblas_{letter}gemm64_"):
             if hasattr(library, name):

@@ -46,7 +46,9 @@ class Classes:
     view: Callable[..., Any] | None = None
 
 
-def configure(tensor_cls: type, storage_cls: type, *, make_view: Callable[..., Any], make_meta: Callable[[Any, bool], Any]) -> None:
+def configure(
+    tensor_cls: type, storage_cls: type, *, make_view: Callable[..., Any], make_meta: Callable[[Any, bool], Any]
+) -> None:
     """Tell the entry which classes it builds, once, before the first `Variant`.
 
     `tensor_cls` has the slots meta, _array, _storage, _offset, grad, _node; `storage_cls` the slot version.

@@ -15,7 +15,8 @@ import numpy as np
 
 from ...errors import CompileError
 from ...ir.plan import Plan
-from ...runtime import guard as g, install, layout
+from ...runtime import guard as g
+from ...runtime import install, layout
 from ...runtime.meta import Meta
 from ...runtime.source import Source
 from . import process
@@ -187,9 +188,10 @@ class Entry:
         code, found = function.__code__, list(function.__defaults__ or ())
         values = dict(zip(range(code.co_argcount - len(found), code.co_argcount), found, strict=True))
         names = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+        only = function.__kwdefaults__ or {}
         for i, name in enumerate(names, code.co_argcount):
-            if name in (function.__kwdefaults__ or {}):
-                values[i] = function.__kwdefaults__[name]
+            if name in only:
+                values[i] = only[name]
         self._defaults[:] = 0
         for i, value in values.items():
             self._defaults[i] = id(value)
@@ -241,7 +243,7 @@ def make_binder(function: types.FunctionType) -> Callable[..., tuple[Any, ...]]:
     if rest:
         parts.append("**" + rest[0])
     scope: dict[str, Any] = {}
-    exec(f"def bind({', '.join(parts)}): return ({''.join(n + ', ' for n in names)})", scope)  # noqa: S102
+    exec(f"def bind({', '.join(parts)}): return ({''.join(n + ', ' for n in names)})", scope)
     bind = scope["bind"]
     bind.__defaults__, bind.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
     bind.__name__, bind.__qualname__ = function.__name__, function.__qualname__

@@ -56,8 +56,8 @@ def dict_same(b: EntryWriter) -> None:
     b.branch(same, known, "next")
     b.block(known)
     values = b.add(b.b, "24")
-    for i in b.loop(b.c):
-        b.set(b.add(b.dest, i), b.get(values, i))
+    for k in b.loop(b.c):
+        b.set(b.add(b.dest, k), b.get(values, k))
     b.write(b.pc, b.add(b.read(b.pc), b.shl(b.after(b.c), "5")))
 
 
@@ -66,14 +66,14 @@ def dict_learn(b: EntryWriter) -> None:
     for i, value in enumerate((obj, _type(b, obj), b.load(obj, at.DICT_VERSION))):
         b.put(b.b, i, value)
     values = b.add(b.b, "24")
-    for i in b.loop(b.c):
-        b.put(values, i, b.v(b.add(b.dest, i)))
+    for k in b.loop(b.c):
+        b.put(values, k, b.v(b.add(b.dest, k)))
 
 
 def item(b: EntryWriter) -> None:
     obj = b.v(b.a)
     flags = b.load(_type(b, obj), at.TP_FLAGS)
-    as_dict, no_dict, as_list, no_list, as_tuple = (b.label(n) for n in ("dict", "nodict", "list", "nolist", "tuple"))
+    as_dict, no_dict, as_list, as_tuple = (b.label(n) for n in ("dict", "nodict", "list", "tuple"))
     b.branch(b.ne(b.binary("and", flags, str(at.DICT)), "0"), as_dict, no_dict)
     b.block(no_dict)
     sequence = b.ne(b.binary("and", flags, str(at.LIST | at.TUPLE)), "0")

@@ -145,7 +145,14 @@ def muladd_plan(n: int, kernel: str = "muladd") -> p.Plan:
     errors = (loops.KernelError("test", ValueError, "refused"),)
     made = loops.Kernel(kernel, tuple(loops.Buffer(b, F32, n, a) for b, a in ("xr", "yr", "ow")), ("n",), (), (), (), errors)
     buffers = (buffer("x", n, p.FromInput(0)), buffer("y", n, p.FromInput(1)), buffer("o", n, p.FromOutput(0)))
-    return p.Plan("muladd", (typ, typ), (p.SymbolSource("n", 0, "shape", 0),), buffers, (p.KernelStep(made, (0, 1, 2)),), (p.PlanOutput(typ),))
+    return p.Plan(
+        "muladd",
+        (typ, typ),
+        (p.SymbolSource("n", 0, "shape", 0),),
+        buffers,
+        (p.KernelStep(made, (0, 1, 2)),),
+        (p.PlanOutput(typ),),
+    )
 
 
 def muladd(function: FunctionType, x: Tensor, y: Tensor, **more: Any) -> tuple[Any, table.Variant, table.Entry]:

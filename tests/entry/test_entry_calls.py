@@ -11,6 +11,7 @@ import sys
 import threading
 import types
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,17 @@ from fusewire.runtime import guard as g
 from fusewire.runtime import source as s
 
 sys.path.insert(0, str(Path(__file__).parent))
-from entry_kit import (  # noqa: E402
-    F32, Tensor, args_of, buffer, code, floats, guarded, muladd, muladd_plan, small_classes, tensor,  # noqa: F401
+from entry_kit import (
+    F32,
+    Tensor,
+    args_of,
+    buffer,
+    code,
+    floats,
+    guarded,
+    muladd,
+    muladd_plan,
+    tensor,
 )  # fmt: skip
 
 A, B = floats(64, 1), floats(64, 2)
@@ -59,13 +69,24 @@ def test_an_input_without_an_array_is_a_miss() -> None:
 
 def test_binding() -> None:
     call, variant, _ = muladd(user, A, B)
-    for result in (call(A, B), call(A, y=B), call(y=B, x=A), call(A), call(x=A), call(*(A, B)), call(**{"x": A, "y": B}), call(**{"".join("x"): A})):
+    for result in (
+        call(A, B),
+        call(A, y=B),
+        call(y=B, x=A),
+        call(A),
+        call(x=A),
+        call(*(A, B)),
+        call(x=A, y=B),
+        call(**{"".join("x"): A}),
+    ):
         assert right(result)
     assert variant.hits == 8
     assert call(A, 3) == call(3) == "python"
 
 
-@pytest.mark.parametrize("args, kwargs", [((), {}), ((1, 2, 3), {}), ((1,), {"x": 2}), ((1,), {"z": 2}), ((), {"y": 1}), ((1, 2), {"y": 3})])
+@pytest.mark.parametrize(
+    "args, kwargs", [((), {}), ((1, 2, 3), {}), ((1,), {"x": 2}), ((1,), {"z": 2}), ((), {"y": 1}), ((1, 2), {"y": 3})]
+)
 def test_wrong_arguments_get_pythons_own_error(args: Any, kwargs: Any) -> None:
     def dispatcher(*a: Any, **k: Any) -> Any:
         return user(*a, **k)
@@ -82,7 +103,9 @@ def test_wrong_arguments_get_pythons_own_error(args: Any, kwargs: Any) -> None:
 
 
 SIGNATURES = [
-    "x, y", "x, /, y", "x, y=3", "x, *, y", "x, *, y=3", "x, /, *, y=4", "x, *y", "x, **y", "x, *y, z=1, **w", "*x, **y", "x=1, /, y=2, *, z=3", "x, y, *z, w",
+    "x, y", "x, /, y", "x, y=3", "x, *, y", "x, *, y=3", "x, /, *, y=4",
+    "x, *y", "x, **y", "x, *y, z=1, **w", "*x, **y",
+    "x=1, /, y=2, *, z=3", "x, y, *z, w",
 ]  # fmt: skip
 
 
@@ -95,8 +118,28 @@ def test_bound_arguments_are_pythons(signature: str) -> None:
     function = scope["f"]
     order = table.parameters(function)
     entry = table.Entry(function, function)
-    entry.add(table.Variant(p.Plan("p", (), (), (), (), ()), {}, [], [], function, output_metas=[], tail=lambda args, outs: dict(zip(order, args, strict=True))))
-    calls = [((), {}), ((1,), {}), ((1, 2), {}), ((1, 2, 3), {}), ((1,), {"y": 5}), ((), {"x": 1, "y": 2}), ((1,), {"z": 7}), ((1, 2), {"z": 7, "w": 8}), ((1, 2), {"w": 1})]
+    entry.add(
+        table.Variant(
+            p.Plan("p", (), (), (), (), ()),
+            {},
+            [],
+            [],
+            function,
+            output_metas=[],
+            tail=lambda args, outs: dict(zip(order, args, strict=True)),
+        )
+    )
+    calls = [
+        ((), {}),
+        ((1,), {}),
+        ((1, 2), {}),
+        ((1, 2, 3), {}),
+        ((1,), {"y": 5}),
+        ((), {"x": 1, "y": 2}),
+        ((1,), {"z": 7}),
+        ((1, 2), {"z": 7, "w": 8}),
+        ((1, 2), {"w": 1}),
+    ]
     for args, kwargs in calls:
         try:
             wanted: Any = function(*args, **kwargs)
@@ -118,6 +161,7 @@ def test_methods() -> None:
     guards = [g.TensorIs(x, Tensor, A.meta), g.TensorIs(y, Tensor, B.meta)]
     variant = table.Variant(plan, code(), guards, [x, y], method, output_metas=[A.meta])
     entry.add(variant)
+
     class Model:
         run = entry.function
         free = staticmethod(entry.function)
@@ -131,7 +175,12 @@ def test_methods() -> None:
     bound = model.run
     for _ in range(300):
         assert right(model.run(A, B)) and right(model.run(A)) and right(bound(A, y=B)) and right(Model.run(model, A))
-        assert right(Model.free(0, A, B)) and right(Model.of_class(A)) and right(Child().through()) and right(functools.partial(model.run, y=B)(A))
+        assert (
+            right(Model.free(0, A, B))
+            and right(Model.of_class(A))
+            and right(Child().through())
+            and right(functools.partial(model.run, y=B)(A))
+        )
     assert variant.hits == 2400
 
 
@@ -183,7 +232,12 @@ def extern_plan(scalars: bool = False) -> p.Plan:
     kind = A.meta.type
     views = [p.BufferView(i, kind) for i in range(3)]
     args: tuple[Any, ...] = (views[0], views[1])
-    buffers = (buffer("x", 64, p.FromInput(0)), buffer("y", 64, p.FromInput(1)), buffer("t", 64, p.FromArena(0)), buffer("o", 64, p.FromOutput(0)))
+    buffers = (
+        buffer("x", 64, p.FromInput(0)),
+        buffer("y", 64, p.FromInput(1)),
+        buffer("t", 64, p.FromArena(0)),
+        buffer("o", 64, p.FromOutput(0)),
+    )
     steps = (
         p.ExternStep(lookup("mul"), args, {}, (p.BufferView(2, kind),)),
         p.ExternStep(lookup("add"), (p.BufferView(2, kind), views[0]), {}, (p.BufferView(3, kind),)),
@@ -236,10 +290,8 @@ def test_nothing_leaks() -> None:
                 call(A, B)
                 call(A, 3)
             for call, error in ((bad, LookupError), (refused, ValueError)):
-                try:
+                with suppress(error):
                     call(A, B)
-                except error:
-                    pass
 
     turn(50)
     gc.collect()
@@ -366,11 +418,14 @@ def test_newest_variant_is_tried_first() -> None:
 def test_thunks_come_back() -> None:
     thunks = table._thunks()
     gc.collect()
-    for i in range(600):
-        call, _, entry = muladd(lambda x, y: call, A, B)  # noqa: B023
-        entry.function.me = call  # a cycle through the function
+
+    def make() -> None:
+        call, _, entry = muladd(lambda x, y: entry, A, B)
+        entry.function.me = call  # cycles through the function and its closure
         assert right(call(A, B))
-        del call, entry
+
+    for i in range(600):
+        make()
         if i % 20 == 0:
             gc.collect()
     gc.collect()
@@ -404,7 +459,12 @@ def test_the_copy_is_a_function() -> None:
     try:
         assert inspect.isfunction(f) and isinstance(f, types.FunctionType) and inspect.isroutine(f) and callable(f)
         assert inspect.signature(f) == inspect.signature(original) and inspect.getsource(f) == inspect.getsource(original)
-        assert (f.__name__, f.__qualname__, f.__module__, f.__doc__) == ("module_level", "module_level", original.__module__, "Module level.")
+        assert (f.__name__, f.__qualname__, f.__module__, f.__doc__) == (
+            "module_level",
+            "module_level",
+            original.__module__,
+            "Module level.",
+        )
         assert f.__code__ is original.__code__ and f.__defaults__ == (3,) and f.__kwdefaults__ == {"z": 4} and f.tag == 7
         assert f.__annotations__ == original.__annotations__ and f.__globals__ is original.__globals__
         assert pickle.loads(pickle.dumps(f)) is f and copy.copy(f) is f and copy.deepcopy([f])[0] is f

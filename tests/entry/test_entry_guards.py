@@ -19,7 +19,7 @@ from fusewire.runtime import source as s
 from fusewire.runtime.meta import Meta
 
 sys.path.insert(0, str(Path(__file__).parent))
-from entry_kit import Parameter, Tensor, check_all, floats, guarded, small_classes  # noqa: E402, F401
+from entry_kit import Parameter, Tensor, check_all, floats, guarded, small_classes  # noqa: F401
 
 X = s.Arg(0, "x")
 
@@ -65,16 +65,20 @@ class Text(str):
 
 
 SCALARS = [
-    0, 1, -1, 5, 2**31, 2**62, -(2**63), 2**63 - 1, 2**63, -(2**63) - 1, 2**80, True, False, None, 0.0, -0.0, 1.0, 1.5, math.inf, -math.inf, math.nan,
-    -math.nan, "a", "b", "", "é", "a" * 50, b"a", b"", SubInt(1), Text("a"), np.float64(1.5), np.int64(1), (1,), [1], {},
+    0, 1, -1, 5, 2**31, 2**62, -(2**63), 2**63 - 1, 2**63, -(2**63) - 1, 2**80, True, False, None,
+    0.0, -0.0, 1.0, 1.5, math.inf, -math.inf, math.nan, -math.nan,
+    "a", "b", "", "é", "a" * 50, b"a", b"", SubInt(1), Text("a"), np.float64(1.5), np.int64(1), (1,), [1], {},
 ]  # fmt: skip
 
 
 def fresh(x: Any) -> Any:
     """An equal value that is another object, where that can be."""
-    return {str: lambda: "".join(list(x)), int: lambda: int(str(x)), float: lambda: float(repr(x)), bytes: lambda: bytes(bytearray(x))}.get(
-        type(x), lambda: x
-    )()
+    return {
+        str: lambda: "".join(list(x)),
+        int: lambda: int(str(x)),
+        float: lambda: float(repr(x)),
+        bytes: lambda: bytes(bytearray(x)),
+    }.get(type(x), lambda: x)()
 
 
 @pytest.mark.parametrize("value", [x for x in SCALARS if type(x) in (int, float, str, bytes, bool, type(None))], ids=repr)
@@ -99,7 +103,9 @@ def test_fits_int64() -> None:
 @pytest.mark.parametrize("cls", [int, bool, float, str, list, Plain, type(None), Tensor])
 def test_type_is(cls: type) -> None:
     guard = g.TypeIs(X, cls)
-    check_all(guarded(one, guard)[0], [guard], [(x,) for x in [*SCALARS, Plain(), Slotted(1), floats(3), Parameter([1.0]), Plain]])
+    check_all(
+        guarded(one, guard)[0], [guard], [(x,) for x in [*SCALARS, Plain(), Slotted(1), floats(3), Parameter([1.0]), Plain]]
+    )
 
 
 def test_is() -> None:
@@ -109,7 +115,13 @@ def test_is() -> None:
 
 
 def test_tensor_is() -> None:
-    tensors = [floats(4), floats(5), Tensor(np.zeros(4)), Tensor(np.zeros((2, 2), np.float32)), Tensor(np.zeros((2, 2), np.float32).T)]
+    tensors = [
+        floats(4),
+        floats(5),
+        Tensor(np.zeros(4)),
+        Tensor(np.zeros((2, 2), np.float32)),
+        Tensor(np.zeros((2, 2), np.float32).T),
+    ]
     tensors += [Tensor(np.zeros(4, np.float32), True), Parameter(np.zeros(4, np.float32)), Tensor(np.zeros(8, np.float32)[::2])]
     for wanted in tensors:
         guard = g.TensorIs(X, type(wanted), wanted.meta)
@@ -119,7 +131,23 @@ def test_tensor_is() -> None:
 
 
 def test_length() -> None:
-    values = [[], [1], [1, 2], (), (1,), (1, 2), {}, {1: 1}, {1: 1, 2: 2}, set(), {1}, {1, 2}, frozenset({1, 2}), SubList([1, 2]), SubDict(a=1, b=2)]
+    values = [
+        [],
+        [1],
+        [1, 2],
+        (),
+        (1,),
+        (1, 2),
+        {},
+        {1: 1},
+        {1: 1, 2: 2},
+        set(),
+        {1},
+        {1, 2},
+        frozenset({1, 2}),
+        SubList([1, 2]),
+        SubDict(a=1, b=2),
+    ]
     for length in range(3):
         guard = g.LengthIs(X, length)
         check_all(guarded(one, guard)[0], [guard], [(x,) for x in [*values, 1, "ab", None, Plain()]])
@@ -127,7 +155,11 @@ def test_length() -> None:
 
 def test_keys() -> None:
     keys = [("a",), ("a", "b"), ("b", "a"), (1, "a"), (), (None, True), ("é" * 3, b"x", 1.5)]
-    dicts = [dict.fromkeys(k) for k in keys] + [dict.fromkeys(fresh(x) for x in k) for k in keys] + [{1.0: 0, "a": 1}, {True: 1, "a": 2}]
+    dicts = (
+        [dict.fromkeys(k) for k in keys]
+        + [dict.fromkeys(fresh(x) for x in k) for k in keys]
+        + [{1.0: 0, "a": 1}, {True: 1, "a": 2}]
+    )
     for wanted in keys:
         guard = g.KeysAre(X, wanted)
         check_all(guarded(one, guard)[0], [guard], [(d,) for d in dicts] + [(SubDict(d),) for d in dicts])
@@ -147,7 +179,21 @@ def test_lacks() -> None:
 
 
 def test_items() -> None:
-    containers = [[1, 2], (1, 2), [2, 1], (2, 1), [1], (), {0: 1, 1: 2}, {-1: 2}, SubList([1, 2]), SubDict({0: 1}), {0: 2}, "12", None]
+    containers = [
+        [1, 2],
+        (1, 2),
+        [2, 1],
+        (2, 1),
+        [1],
+        (),
+        {0: 1, 1: 2},
+        {-1: 2},
+        SubList([1, 2]),
+        SubDict({0: 1}),
+        {0: 2},
+        "12",
+        None,
+    ]
     for key in (0, 1, -1, -2, 5, -5):
         guard = g.Equals(s.Item(X, key), 1)
         check_all(guarded(one, guard)[0], [guard], [(c,) for c in containers])
@@ -213,11 +259,16 @@ def test_class_attributes() -> None:
 
     def method() -> None: ...
 
-    guards = [g.ClassAttrIs(Child, "mark", Base.mark), g.ClassAttrIs(Child, "extra", missing=True), g.ClassAttrIs(Other, "mark", Base.mark)]
+    guards = [
+        g.ClassAttrIs(Child, "mark", Base.mark),
+        g.ClassAttrIs(Child, "extra", missing=True),
+        g.ClassAttrIs(Other, "mark", Base.mark),
+    ]
     call, _ = guarded(one, *guards)
     changes = [
         lambda: None, lambda: setattr(Child, "mark", 2), lambda: delattr(Child, "mark"), lambda: setattr(Base, "mark", 3),
-        lambda: setattr(Base, "mark", 1), lambda: setattr(Base, "extra", 1), lambda: delattr(Base, "extra"), lambda: setattr(Child, "unrelated", method),
+        lambda: setattr(Base, "mark", 1), lambda: setattr(Base, "extra", 1), lambda: delattr(Base, "extra"),
+        lambda: setattr(Child, "unrelated", method),
         lambda: setattr(Child, "__bases__", (Other,)), lambda: setattr(Other, "extra", 0), lambda: delattr(Other, "extra"),
     ]  # fmt: skip
     for change in changes:
@@ -305,7 +356,12 @@ def test_random_conjunctions() -> None:
             value = source.load((target,))
             guards.append(g.TypeIs(source, type(value)) if isinstance(value, dict) else g.Equals(source, value))
         call, _ = guarded(one, *guards)
-        cases = [([pick(), pick(), {"k": pick()}],) for _ in range(20)] + [(target,), (list(target),), (tuple(target),), (target[:2],)]
+        cases = [([pick(), pick(), {"k": pick()}],) for _ in range(20)] + [
+            (target,),
+            (list(target),),
+            (tuple(target),),
+            (target[:2],),
+        ]
         check_all(call, guards, cases)
         assert call(target) == ()
 
@@ -315,12 +371,25 @@ def test_guards_leave_reference_counts_alone() -> None:
     meta = thing.items[3]["k"].meta
     base = s.Item(s.InstanceDict(X), "items")
     guards = [
-        g.TypeIs(X, Plain), g.LengthIs(base, 4), g.Equals(s.Item(base, 1), "text" * 3), g.Equals(s.Item(base, 2), 2.5), g.KeysAre(s.Item(base, 3), ("k",)),
-        g.TensorIs(s.Item(s.Item(base, 3), "k"), Tensor, meta), g.ClassAttrIs(Plain, "kind", Plain.kind), g.Lacks(s.InstanceDict(X), "no"),
+        g.TypeIs(X, Plain), g.LengthIs(base, 4), g.Equals(s.Item(base, 1), "text" * 3), g.Equals(s.Item(base, 2), 2.5),
+        g.KeysAre(s.Item(base, 3), ("k",)),
+        g.TensorIs(s.Item(s.Item(base, 3), "k"), Tensor, meta), g.ClassAttrIs(Plain, "kind", Plain.kind),
+        g.Lacks(s.InstanceDict(X), "no"),
         g.FitsInt64(s.Item(base, 0)), g.Equals(s.Attr(X, "items"), thing.items),
     ]  # fmt: skip
     call, variant = guarded(one, *guards)
-    watched = [thing, thing.__dict__, thing.items, thing.items[1], thing.items[3], thing.items[3]["k"], meta, variant, Plain, Tensor]
+    watched = [
+        thing,
+        thing.__dict__,
+        thing.items,
+        thing.items[1],
+        thing.items[3],
+        thing.items[3]["k"],
+        meta,
+        variant,
+        Plain,
+        Tensor,
+    ]
     assert call(thing) == () and call(1) == "missed"
     gc.collect()
     before = [sys.getrefcount(o) for o in watched]
