@@ -196,13 +196,16 @@ def put(x: Any, index: Any, value: Any) -> None:
     if tracked and x._array is not None:
         _put_tracked(x, index, value)
         return
+    if x._array is None and hasattr(index, "meta") and index.dtype is dtypes.bool_:
+        _put_mask(x, index, value)
+        return
     items, _, _ = _parse(x, index)
     if not any(hasattr(i, "meta") for i in items):
         store_broadcast(get(x, index), value)
     elif x._array is not None:
         _put_positions(x, index, value)
     else:
-        _put_mask(x, index, value)
+        raise NotImplementedError("assignment through integer tensors is not captured: write with scatter_add or where")
 
 
 def _put_positions(x: Any, index: Any, value: Any) -> None:
@@ -211,11 +214,14 @@ def _put_positions(x: Any, index: Any, value: Any) -> None:
     executor.write(x, make(copy))
 
 
-def _put_mask(x: Any, index: Any, value: Any) -> None:
-    """On a traced tensor: one mask of the tensor's own shape with a single value."""
-    if not (hasattr(index, "meta") and index.dtype is dtypes.bool_ and index.shape == x.shape):
-        raise NotImplementedError("assignment through integer tensors is not captured: use scatter")
-    executor.write(x, where(index, value, x))
+def _put_mask(x: Any, mask: Any, value: Any) -> None:
+    """On a traced tensor: one value, where a mask of its leading dimensions is true."""
+    if mask.shape != x.shape[: mask.ndim] or (hasattr(value, "meta") and value.numel() != 1):
+        raise NotImplementedError("assignment of several values through a mask is not captured: use where")
+    if hasattr(value, "meta"):
+        value = shapes.reshape(value, ()).to(x.dtype)
+    mask = shapes.reshape(mask, (*mask.shape, *(1,) * (x.ndim - mask.ndim)))
+    executor.write(x, where(mask, value, x).to(x.dtype))
 
 
 def _numpy_index(index: Any) -> Any:
