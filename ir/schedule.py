@@ -1,7 +1,7 @@
 """Graph -> Schedule: the steps of a compiled graph in order, the memory they use, and why neighbours were not fused.
 
-Ops that no back end claims are decomposed, `schedule_fuse` groups nodes, `schedule_emit` writes each group's kernel. Knows
-no back end; offsets in the arena are given by `ir.memory`.
+`schedule_prepare` decomposes composites, `schedule_fuse` groups nodes, `schedule_emit` writes each group's kernel. Knows no
+back end; offsets in the arena are given by `ir.memory`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import sizes
-from .graph import Builder, Graph, Node, Value, WriteBack, rewrite
+from .graph import Graph, Node, Value, WriteBack
 from .loops import Kernel, Load, LoadAt, Store
-from .op import Decompose, Extern, Gemm
+from .op import Extern, Gemm
 from .plan import (
     BufferView,
     ExternStep,
@@ -37,6 +37,7 @@ from .schedule_emit import Emitter, Target, size_of, walk
 from .schedule_fuse import Fusion, Group, Unit, fuse, operand_view
 from .schedule_index import layout
 from .schedule_merge import merge
+from .schedule_prepare import prepared
 from .sizes import Size
 from .types import ScalarType, TensorType
 
@@ -66,23 +67,7 @@ class Schedule:
 
 def schedule(graph: Graph) -> Schedule:
     """The steps that compute `graph`, in an order that respects every value and every write-back."""
-    return _Scheduler(graph, fuse(*decomposed(graph))).run()
-
-
-def decomposed(graph: Graph) -> tuple[Graph, dict[Node, str]]:
-    """`graph` with every Decompose op replaced by what it stands for, until none is left; and which op each node is from."""
-    origins = {n: n.op.name for n in graph.nodes}
-
-    def visit(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
-        before = len(builder.nodes)
-        lowering = node.op.lowering
-        made = lowering.fn(*args, **node.attrs) if isinstance(lowering, Decompose) else builder.emit(node.op, args, node.attrs)
-        origins.update((n, origins[node]) for n in builder.nodes[before:])
-        return made
-
-    while any(isinstance(n.op.lowering, Decompose) for n in graph.nodes):
-        graph = rewrite(graph, visit)
-    return graph, origins
+    return _Scheduler(graph, fuse(*prepared(graph))).run()
 
 
 def _step_text(step: Step) -> str:

@@ -325,7 +325,7 @@ def _place(fusion: Fusion, node: Node) -> None:
     reads = [r for v in node.results for r in fusion.reads.get(v, [])]
     stored = any(v in fusion.wanted for v in node.results)
     units = list(dict.fromkeys(r.unit for r in reads))
-    if not stored and (len(units) == 1 or is_free(node)) and _join_all(fusion, node, reads):
+    if not stored and (len(units) == 1 or is_free(fusion, node)) and _join_all(fusion, node, reads):
         return
     needed = [v for v in node.results if v in fusion.wanted or fusion.reads.get(v)]
     group = _host(fusion, node, needed[0], reads, units) or _root(fusion, needed[0])
@@ -515,13 +515,15 @@ def _primitives(node: Node) -> frozenset[str]:
 _PRIMITIVES: dict[Op, frozenset[str]] = {}
 
 
-def is_free(node: Node) -> bool:
+def is_free(fusion: Fusion, node: Node) -> bool:
     """Whether computing the node again costs no more memory traffic than loading its result."""
     if not isinstance(node.op.lowering, Scalar) or (SLOW | MIDDLING) & _primitives(node):
         return False
     big = [a for a in node.args if isinstance(a, Value) and isinstance(a.type, TensorType) and a.shape == node.results[0].shape]
     size = node.results[0].dtype.itemsize
-    return len(big) == 0 or (len(big) == 1 and len(node.args) <= 2 and big[0].dtype.itemsize <= size)
+    if len(big) > 1 or len(node.args) > 2:
+        return len(big) == 0
+    return not big or big[0].dtype.itemsize <= size or big[0] in fusion.graph.inputs
 
 
 def _at_most(a: Size, b: Size) -> bool:

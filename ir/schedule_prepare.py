@@ -1,0 +1,97 @@
+"""Graph -> Graph, just before fusion: composites decomposed, equal calls shared, products made in the layout they are read.
+
+Runs after autodiff, on graphs whose passes are done. Remembers for each node the op that the user called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .graph import Builder, Graph, Node, Value, rewrite
+from .op import Decompose, Gemm, lookup
+
+Origins = dict[Node, str]
+Visit = Callable[[Node, Builder, tuple[Any, ...]], Any]
+
+
+def prepared(graph: Graph) -> tuple[Graph, Origins]:
+    """`graph` without Decompose ops, and the name of the op each node comes from."""
+    origins = {n: n.op.name for n in graph.nodes}
+    composite = any(isinstance(n.op.lowering, Decompose) for n in graph.nodes)
+    while any(isinstance(n.op.lowering, Decompose) for n in graph.nodes):
+        graph = _rewritten(graph, origins, _decompose)
+    if composite:
+        graph = _rewritten(graph, origins, _sharing())
+    if any(isinstance(n.op.lowering, Gemm) for n in graph.nodes):
+        graph = _rewritten(graph, origins, _turning(graph))
+    return graph, origins
+
+
+def _rewritten(graph: Graph, origins: Origins, step: Visit) -> Graph:
+    """`rewrite` by `step`, with the origin of every new node noted."""
+
+    def visit(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
+        before = len(builder.nodes)
+        made = step(node, builder, args)
+        made = builder.emit(node.op, args, node.attrs) if made is None else made
+        for n in builder.nodes[before:]:
+            composite = origins[node] != node.op.name or isinstance(node.op.lowering, Decompose)
+            origins[n] = origins[node] if composite else n.op.name
+        return made
+
+    return rewrite(graph, visit)
+
+
+def _decompose(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
+    return node.op.lowering.fn(*args, **node.attrs) if isinstance(node.op.lowering, Decompose) else None
+
+
+def _sharing() -> Visit:
+    """A call that was made before gives the values it gave then: composites hold parts in common."""
+    known: dict[Any, Any] = {}
+
+    def visit(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
+        key = node.op, tuple(map(_identity, args)), tuple(sorted((k, _identity(v)) for k, v in node.attrs.items()))
+        if key not in known:
+            known[key] = builder.emit(node.op, args, node.attrs)
+        return known[key]
+
+    return visit
+
+
+def _identity(x: Any) -> str:
+    """Text that tells 1 from 1.0 and True, 0.0 from -0.0, and one value from another."""
+    return f"%{id(x)}" if isinstance(x, Value) else f"({','.join(map(_identity, x))})" if isinstance(x, tuple) else repr(x)
+
+
+def _turning(graph: Graph) -> Visit:
+    """permute(a @ b) -> permute(b) @ permute(a), where the product has no other reader: its reader finds it in order."""
+    readers: dict[Value, int] = {}
+    for value in [a for n in graph.nodes for a in n.args if isinstance(a, Value)] + [o.value for o in graph.outputs]:
+        readers[value] = readers.get(value, 0) + 1
+    kept = {o.value for o in graph.outputs} | {w.value for w in graph.writes}
+    producers = {n.results[0]: n for n in graph.nodes}
+    permute = lookup("permute")
+    products: dict[Value, tuple[Any, Any]] = {}
+
+    def visit(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
+        if isinstance(node.op.lowering, Gemm) and all(isinstance(a, Value) and len(a.shape) > 1 for a in args):
+            made = builder.emit(node.op, args, node.attrs)
+            products[made] = args[0], args[1]
+            return made
+        source = node.args[0] if node.args else None
+        if node.op is not permute or args[0] not in products or not isinstance(source, Value):
+            return None
+        dims = tuple(node.attrs["dims"])
+        if readers[source] > 1 or source in kept or node.results[0] in kept or dims != _swapped(len(dims)):
+            return None
+        a, b = (permute(x, dims=_swapped(len(x.shape))) for x in products[args[0]])
+        return builder.emit(producers[source].op, (b, a), producers[source].attrs)
+
+    return visit
+
+
+def _swapped(ndim: int) -> tuple[int, ...]:
+    """The order of dimensions with the last two exchanged."""
+    return (*range(ndim - 2), ndim - 1, ndim - 2)

@@ -1,0 +1,60 @@
+"""What happens to a graph before fusion: composites share their parts, products are made in the layout they are read."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fusewire import pipeline
+from fusewire.ir.graph import Value, WriteBack
+from fusewire.ir.interpret import interpret
+from fusewire.ir.plan import GemmStep
+from fusewire.ir.schedule_prepare import prepared
+from fusewire.ir.types import tensor
+
+sys.path.insert(0, str(Path(__file__).parent))
+from schedule_cases import I64, arrays, graph, op
+
+
+def test_composites_share_equal_parts() -> None:
+    made = graph(lambda a: op("mul")(op("softmax")(a, dim=1), op("log_softmax")(a, dim=1)), (8, 5))
+    after, origins = prepared(made)
+    assert [n.op.name for n in after.nodes].count("exp") == 1
+    assert {origins[n] for n in after.nodes} == {"softmax", "log_softmax", "mul"}
+    assert pipeline.compile_graph(made, backend="reference").kernel_count == 1
+
+
+def test_calls_that_only_look_equal_are_kept_apart() -> None:
+    made = graph(lambda a: [op("softmax")(a, dim=1), *(op("mul")(a, x) for x in (0.0, -0.0, 1, True))], (4, 3))
+    assert sum(n.op.name == "mul" for n in prepared(made)[0].nodes) == 4
+
+
+def test_weight_gradient_is_made_in_the_order_of_the_weight() -> None:
+    def make(w: Value, x: Value, g: Value) -> Any:
+        gradient = op("permute")(op("matmul")(op("permute")(x, dims=(1, 0)), g), dims=(1, 0))
+        assert w.builder is not None
+        return w.builder.finish([], [WriteBack(w, op("sub")(w, op("mul")(gradient, 0.1)), 5)])
+
+    made = graph(make, (16, 32), (64, 32), (64, 16))
+    plan = pipeline.stages(made).plan
+    (gemm,) = [s for s in plan.steps if isinstance(s, GemmStep)]
+    assert gemm.out.type.shape == (16, 32) and gemm.out.type.is_contiguous
+    inputs = arrays(made)
+    (want,) = interpret(made, inputs)[1]
+    pipeline.compile_graph(made, backend="reference").run(inputs)
+    np.testing.assert_allclose(inputs[0], want, rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_mask_is_drawn_once_for_forward_and_gradient() -> None:
+    def make(x: Value, g: Value, state: Value) -> Any:
+        out = op("dropout")(x, state, p=0.5)
+        return out, op("dropout").grad(g, (True, False), out, x, state, p=0.5)[0]  # type: ignore[misc]
+
+    made = graph(make, (8, 6), (8, 6), tensor((2,), I64))
+    stages = pipeline.stages(made)
+    assert len(stages.kernels) == 1 and str(stages.schedule).count("philox") == 1
+    inputs = arrays(made)
+    for got, want in zip(pipeline.compile_graph(made, backend="reference").run(inputs), interpret(made, inputs)[0], strict=True):
+        np.testing.assert_array_equal(got, want)
