@@ -7,19 +7,22 @@
 from __future__ import annotations
 
 import types
+import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from . import knobs
+from .errors import CompileError, FusewireError
 from .ir.plan import Refusal
 from .nn.module import Module
 from .runtime.guard import Guard
 from .tracer.breaks import BreakRecord
 from .tracer.capture import Capture
-from .tracer.dispatch import Dispatcher, Options, is_capturing, python_entry
+from .tracer.dispatch import Dispatcher, Options, entry_of, is_capturing
 from .tracer.natives import SPECIAL
+from .tracer.variant import Variant
 
 F = TypeVar("F", bound=Callable[..., Any])
 _ORIGINAL, _DISPATCHER = "__fusewire_original__", "__fusewire_dispatcher__"
@@ -67,9 +70,78 @@ def _compiled(fn: Any, options: Options) -> Any:
 
 
 def _entry(function: types.FunctionType, options: Options) -> Any:
+    options.install = native_side
     dispatcher = Dispatcher(function, options)
     _dispatchers.add(dispatcher)
-    return python_entry(dispatcher)
+    return entry_of(dispatcher)
+
+
+# -- the native entry ------------------------------------------------------------------------------------------------------
+
+
+class _Native:
+    """The native entry of one dispatcher (see `tracer.dispatch.NativeSide`)."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        from .backends.entry import Entry
+
+        self.entry = Entry(dispatcher.function, dispatcher.enter)
+        self.function: types.FunctionType = self.entry.function
+
+    def add(self, variant: Variant) -> None:
+        """Serve this variant natively as far as that goes: its guards at least. One that cannot be is served by the dispatcher."""
+        try:
+            self.entry.add(_native_variant(variant, self.function))
+        except CompileError:
+            return
+
+    def clear(self) -> None:
+        self.entry.clear()
+
+
+def _native_variant(variant: Variant, function: types.FunctionType) -> Any:
+    from .backends import entry
+
+    made, executable = variant.capture, variant.executable
+    plan = getattr(executable, "plan", None)
+    if variant.training is not None or plan is None or callable(executable.code):
+        return entry.Variant.of_python(made.guards, function, variant.run)
+    for output, meta in zip(plan.outputs, made.metas, strict=True):
+        if output.source is None and output.type != meta.type:
+            raise CompileError(f"an output is laid out as {output.type}, not {meta.type}")
+    return entry.Variant(
+        plan, executable.code, made.guards, made.sources, function, output_metas=made.metas, tail=made.tail, single=not made.flat,
+        on_error=lambda native, args, status, step: variant.failed(args, plan.steps[step].kernel.errors[status - 1]), keep=executable,
+    )  # fmt: skip
+
+
+_refusal: list[str | None] = []
+
+
+def native_side(dispatcher: Dispatcher) -> _Native | None:
+    """The native entry for a dispatcher; None where knob native_entry or this process rules it out."""
+    if not knobs.native_entry:
+        return None
+    if not _refusal:
+        _refusal.append(_configured())
+        if _refusal[0] is not None:
+            warnings.warn(f"compiled functions run behind a Python wrapper: {_refusal[0]}", RuntimeWarning, stacklevel=4)
+    return _Native(dispatcher) if _refusal[0] is None else None
+
+
+def _configured() -> str | None:
+    """Tell the entry about Tensor; why it cannot serve, or None."""
+    from .backends import entry
+    from .eager.factory import meta_of
+    from .eager.tensor import Tensor
+    from .runtime.storage import Storage
+    from .tracer.variant import view_of
+
+    try:
+        entry.configure(Tensor, Storage, make_view=view_of, make_meta=meta_of)
+        return entry.refusal()
+    except (FusewireError, OSError, MemoryError) as error:
+        return f"{type(error).__name__}: {error}"
 
 
 # -- modules -------------------------------------------------------------------------------------------------------------

@@ -236,7 +236,7 @@ class Attributes:
         own = vars(module)
         if name in own and changed is None:
             value = own[name]
-            if of_library(module.__name__) and isinstance(value, (types.FunctionType, type, types.ModuleType)):
+            if of_library(module.__name__) and isinstance(value, (types.FunctionType, type, types.ModuleType, Op, DType)):
                 return outside.constant(value, f"{module.__name__}.{name}")
             return outside.admit(value, Item(Const(own, f"vars({module.__name__})"), name))
         value = self.session.native(getattr, module, name)  # the module's own __getattr__, or an AttributeError

@@ -56,7 +56,7 @@ class Calls:
         fn, args, kwargs = self.resolve(fn, args, kwargs)
         special = natives.SPECIAL.get(fn) if _hashes(fn) else None
         if special is not None:
-            return special(self.session, *args, **kwargs)
+            return self._model(fn, special, args, kwargs)
         if isinstance(fn, types.FunctionType):
             return self._function(fn, args, kwargs)
         if isinstance(fn, type):
@@ -68,6 +68,14 @@ class Calls:
         if type(fn).__flags__ & _HEAP:
             return self._object(fn, args, kwargs)
         raise Break("opaque-call", f"a call of {describe(fn)}")
+
+    def _model(self, fn: Any, special: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        try:
+            return special(self.session, *args, **kwargs)
+        except TypeError as error:
+            if error.__traceback__ is not None and error.__traceback__.tb_next is None:  # these arguments do not fit the model
+                raise Break("opaque-call", f"a call of {describe(fn)} with unusual arguments") from None
+            raise
 
     # -- functions -----------------------------------------------------------------------------------------------------
 

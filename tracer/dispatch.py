@@ -6,15 +6,13 @@ Calls are free of locks; captures of all functions take turns, because they swit
 from __future__ import annotations
 
 import functools
-import inspect
 import sys
 import threading
 import types
 import warnings
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from .. import knobs
 from ..ir.graph import Where
@@ -42,6 +40,17 @@ class Options:
     mode: str | None = None
     backend: str = "cpu"
     seen: list[Dispatcher] | None = None  # `explain` collects every dispatcher of the call here
+    install: Callable[[Dispatcher], NativeSide | None] | None = None  # makes the native entry of a dispatcher, where there is one
+
+
+class NativeSide(Protocol):
+    """The native entry of one dispatcher. `function` runs the variants added, and calls `Dispatcher.enter` where none fits."""
+
+    function: types.FunctionType
+
+    def add(self, variant: Variant) -> None: ...
+
+    def clear(self) -> None: ...
 
 
 @dataclass
@@ -71,11 +80,15 @@ class Dispatcher:
         self.where = Where(self.function.__code__.co_filename, self.function.__code__.co_firstlineno, self.function.__name__)
         if self.options.seen is not None:
             self.options.seen.append(self)
+        self.native = self.options.install(self) if self.options.install is not None else None
+        self.live = self.function if self.native is None else self.native.function
 
     def forget(self) -> None:
         """Drop all variants."""
         with _lock:
             self.variants.clear()
+            if self.native is not None:
+                self.native.clear()
             self.misses.clear()
             self.refused, self.full = None, False
             self.continuations = Continuations(self._hook)
@@ -83,7 +96,16 @@ class Dispatcher:
     def _hook(self, function: types.FunctionType) -> Callable[[tuple[Any, ...]], Any]:
         """A resume function, compiled in turn."""
         inner = Dispatcher(function, self.options, self.continuations)
-        return lambda packed: inner.call((packed,))
+        return inner.native.function if inner.native is not None else lambda packed: inner.call((packed,))
+
+    def enter(self, *args: Any, **kwargs: Any) -> Any:
+        """A call with arguments as they came, bound with the defaults that the function has now."""
+        bind, live = self.bind, self.live
+        if bind.__defaults__ is not live.__defaults__:  # type: ignore[attr-defined]
+            bind.__defaults__ = live.__defaults__  # type: ignore[attr-defined]
+        if bind.__kwdefaults__ is not live.__kwdefaults__:  # type: ignore[attr-defined]
+            bind.__kwdefaults__ = live.__kwdefaults__  # type: ignore[attr-defined]
+        return self.call(bind(*args, **kwargs))
 
     def call(self, args: Sequence[Any]) -> Any:
         """A call with bound arguments."""
@@ -128,6 +150,8 @@ class Dispatcher:
         self._say(3, str(made.graph))
         variant = Variant(made, self.options.backend)
         self.variants.append(variant)
+        if self.native is not None:
+            self.native.add(variant)
         return variant
 
     def _broken(self, record: BreakRecord) -> None:
@@ -190,22 +214,15 @@ def binder(function: types.FunctionType) -> Callable[..., tuple[Any, ...]]:
     return bind
 
 
-def python_entry(dispatcher: Dispatcher) -> types.FunctionType:
-    """What the user calls where the native entry does not serve: binds, checks guards in Python, dispatches."""
-    function = dispatcher.function
-    bind = dispatcher.bind
-
-    @functools.wraps(function)
-    def entry(*args: Any, **kwargs: Any) -> Any:
-        if bind.__defaults__ is not function.__defaults__:  # type: ignore[attr-defined]
-            bind.__defaults__ = function.__defaults__  # type: ignore[attr-defined]
-        if bind.__kwdefaults__ is not function.__kwdefaults__:  # type: ignore[attr-defined]
-            bind.__kwdefaults__ = function.__kwdefaults__  # type: ignore[attr-defined]
-        return dispatcher.call(bind(*args, **kwargs))
-
-    entry.__fusewire_original__ = function  # type: ignore[attr-defined]
+def entry_of(dispatcher: Dispatcher) -> types.FunctionType:
+    """What the user calls: the native entry, or a Python function that does the same."""
+    if dispatcher.native is not None:
+        entry = dispatcher.native.function
+    else:
+        entry = functools.wraps(dispatcher.function)(lambda *args, **kwargs: dispatcher.enter(*args, **kwargs))
+    entry.__fusewire_original__ = dispatcher.function  # type: ignore[attr-defined]
     entry.__fusewire_dispatcher__ = dispatcher  # type: ignore[attr-defined]
-    return entry  # type: ignore[return-value]
+    return entry
 
 
-__all__ = ["Capture", "Dispatcher", "Options", "binder", "inspect", "python_entry", "weakref"]
+__all__ = ["Capture", "Dispatcher", "Options", "binder", "entry_of"]

@@ -80,7 +80,10 @@ def _delattr(s: Session, obj: Any, name: str) -> None:
 
 
 @models(builtins.vars)
-def _vars(s: Session, obj: Any) -> Any:
+def _vars(s: Session, *args: Any) -> Any:
+    if len(args) != 1:
+        raise Break("opaque-call", "the namespace of the running function")
+    (obj,) = args
     return s.attributes.namespace(obj)
 
 

@@ -123,7 +123,7 @@ class Recorder:
         """A number from outside as a graph operand: an input where it is one, else a constant."""
         if not isinstance(x, SYMBOLIC):
             return x
-        if x.sym.pinned or not isinstance(x.sym.expr, Leaf):
+        if x.sym.pinned or not isinstance(x.sym.expr, Leaf) or x.plain is int and not -(2**63) <= x.raw < 2**63:
             return concrete(x)
         source = x.sym.expr.source
         if source not in self.scalars:

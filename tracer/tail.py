@@ -329,7 +329,13 @@ class TailWriter:
 
     def finish(self, name: str, effects: list[str], result: str) -> Tail:
         """The compiled function."""
-        lines = [*self.loads, *self.builds, *effects, f"return {result}"]
+        lines = [*self.loads, *self.builds, *effects]
+        made = [f"v{i}" for i in range(self.count)] + list(self.sources.values())
+        if result.startswith("continue_frames") and made:  # what the frames drop must die there
+            frames, rest = result.removeprefix("continue_frames(").rsplit("], ", 1)
+            lines += [f"frames = {frames}]", f"del {', '.join(made)}", f"return continue_frames(frames, {rest}"]
+        else:
+            lines.append(f"return {result}")
         text = f"def {name}(args, outputs):\n" + "".join(f"    {line}\n" for line in lines)
         filename = f"<fusewire {name} {next(_numbers)}>"
         space = dict(self.names)

@@ -13,6 +13,7 @@ from ..eager.factory import make, make_view, storage_of
 from ..eager.tensor import Tensor
 from ..ir.graph import Graph
 from ..ir.interpret import interpret
+from ..runtime.meta import Meta
 from .capture import Capture
 from .gradient import Training, replay
 
@@ -46,6 +47,13 @@ def _view(array: Any, view: Any) -> Any:
     from ..runtime.executable import window
 
     return window(array, view.offset, view.shape, view.strides)
+
+
+def view_of(x: Any, meta: Meta, offset: int) -> Any:
+    """A Tensor on the memory of `x`, `offset` elements from its first one, laid out as `meta` says."""
+    from ..runtime.executable import window
+
+    return make_view(window(x._array, offset, meta.shape, meta.strides), x, meta.requires_grad)
 
 
 def build(graph: Graph, backend: str) -> Any:
@@ -115,6 +123,12 @@ class Variant:
         if self.capture.tail is not None:
             return self.capture.tail(args, outputs)
         return tuple(outputs) if self.capture.flat else outputs[0]
+
+    def failed(self, args: Sequence[Any], error: Any) -> Any:
+        """A kernel said no: raise what eager raises for these arguments, else the kernel's own error."""
+        inputs = [s.load(args) for s in self.capture.sources]
+        interpret(self.capture.graph, [x._array if isinstance(x, Tensor) else x for x in inputs])
+        raise error.kind(error.message + (f" (at {error.where})" if error.where else ""))
 
     def _compiled(self, inputs: list[Any]) -> list[Any]:
         arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]

@@ -193,6 +193,8 @@ class GuardRows:
             return x.read is gradmode.get or getattr(x.read, "__wrapped__", None) is gradmode.get or x.read in NATIVE_GETTERS
         if isinstance(x, g.SameStorage):
             return all(src in self.tensors for group in x.classes for src in group)
+        if isinstance(x, g.SameObject):
+            return False
         if isinstance(x, g.Equals):
             return type(x.value) in _PLAIN
         if isinstance(x, g.KeysAre):
