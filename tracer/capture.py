@@ -86,7 +86,9 @@ def capture(function: types.FunctionType, args: Sequence[Any], continuations: Co
             forced[again.step] = again.code, again.what
         finally:
             gradmode.set(mode)
-    raise Uncapturable(_record(session, Break("state", "a function that breaks at too many places")))
+            record = _record(session, Break("state", "a function that breaks at too many places"))
+            session.close()
+    raise Uncapturable(record)
 
 
 def _attempt(session: Session, function: types.FunctionType, args: Sequence[Any], continuations: Continuations) -> Capture:

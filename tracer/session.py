@@ -58,6 +58,19 @@ class Session:
             return self.outside.admit(real, Attr(Const(generator, "default_generator"), "state"))
         raise Break("object", "a tensor that is held by Python code which the tracer did not follow")
 
+    def close(self) -> None:
+        """Let go of everything met: the user's objects must not live on until the next garbage collection."""
+        for frame in self.frames:
+            frame.slots, frame.stack, frame.begun, frame.result = [], [], (0, [], []), None
+        for held in (
+            self.frames, self.outside.memo, self.outside.origin, self.outside.closed, self.outside.numbers, self.outside.changed,
+            self.recorder.inputs, self.recorder.seen, self.recorder.of_storage, self.effects.journal, self.effects.attrs,
+            self.effects.cells, self.effects.globals, self.made_from, self.made_at, self.fresh_functions,
+        ):  # fmt: skip
+            held.clear()  # type: ignore[attr-defined]
+        self.handled = None
+        del self.recorder.adopt, self.attributes, self.calls, self.operators
+
     # -- places ----------------------------------------------------------------------------------------------------
 
     def where(self) -> Where:
