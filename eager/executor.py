@@ -196,6 +196,8 @@ def _wrap(op: Op, operands: tuple[Any, ...], arrays: list[Any], out: Any, track:
     source = op.effects.aliases
     if source is not None:
         if out is arrays[source] or np.may_share_memory(out, arrays[source]):
+            if not out.flags.writeable and arrays[source].flags.writeable and 0 not in out.strides:
+                out.flags.writeable = True  # NumPy's broadcast_to never is, even where it repeats nothing
             return make_view(out, operands[source], track)
     elif out.base is not None:
         out = _unshared(out, arrays)

@@ -125,7 +125,14 @@ def rebase(target: Any, out: Any) -> None:
             "an in-place write of a value that requires grad through a view of a tensor that does not: the gradient would be "
             "lost. Index the tensor itself (x[...] = value), or write out of place."
         )
-    target.meta = target.meta.with_grad(out.meta.requires_grad)
+    if not out.meta.requires_grad:
+        target._node = Overwritten(target)
+        return
+    if out._node is None:  # a leaf: its gradient is its own, and the target must not become one
+        from ..ir.ops.casts import clone
+
+        out = executor.apply(clone, (out,), {})
+    target.meta = target.meta.with_grad(True)
     target._node = out._node
 
 
@@ -159,6 +166,19 @@ def refresh_view(x: Any) -> None:
     x._node = again._node
     if x.meta.requires_grad is not again.meta.requires_grad:
         x.meta = x.meta.with_grad(again.meta.requires_grad)
+
+
+class Overwritten(tape.Node):
+    """History of a tensor all of which was overwritten by a constant: gradients end here."""
+
+    __slots__ = ()
+
+    def __init__(self, target: Any) -> None:
+        super().__init__()
+        self.results = (target.meta.type,)
+
+    def apply(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
+        return ()
 
 
 class WindowWrite(tape.Node):

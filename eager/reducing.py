@@ -185,6 +185,8 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         src = apply(casts.cast, (src,), {"dtype": self.dtype})
     if src.shape != self.shape:
         src = apply(shapes.expand, (src,), {"shape": self.shape})
+    if src.requires_grad:
+        src = apply(casts.clone, (src,), _NONE)  # a place on the tape of its own, for hooks and later writes
     return store_checked(self, src)  # type: ignore[no-any-return]
 
 
