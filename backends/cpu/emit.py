@@ -29,7 +29,7 @@ from ...ir.loops import (
     Store,
 )
 from ...ir.sizes import Call, Expr, Size, Symbol
-from . import memory, nest, scalar
+from . import memory, nest, philox, scalar
 from .lanes import ELEMENT, Lanes
 from .writer import Writer
 
@@ -427,7 +427,11 @@ class Emitter:
             return
         lanes = self.vector.lanes
         copies = range(len(self.vector.bases))
-        texts = [scalar.compute(lanes, s.prim, s.dtype, operand, tuple(self.lane(a, c, lanes) for a in s.args)) for c in copies]
+        args = [tuple(self.lane(a, c, lanes) for a in s.args) for c in copies]
+        if s.prim == "philox":
+            texts = philox.words(lanes, [(a, b, c) for a, b, c in args])
+        else:
+            texts = [scalar.compute(lanes, s.prim, s.dtype, operand, a) for a in args]
         self.names[s.dest] = Value(s.dtype, texts, True)
 
     def _check(self, s: Check) -> None:

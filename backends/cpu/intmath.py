@@ -1,4 +1,4 @@
-"""Integer arithmetic on lanes: floor division, wrapping powers, safe shifts, conversions, Philox4x64-10.
+"""Integer arithmetic on lanes: floor division, wrapping powers, safe shifts, conversions.
 
 Nothing here traps or is undefined, whatever the lanes hold: lanes that a mask switches off hold zeros.
 """
@@ -6,9 +6,6 @@ Nothing here traps or is undefined, whatever the lanes hold: lanes that a mask s
 from __future__ import annotations
 
 from .lanes import Lanes
-
-_PHILOX_M = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
-_PHILOX_W = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 
 
 def absolute(lanes: Lanes, e: str, x: str) -> str:
@@ -96,45 +93,3 @@ def shift_right(lanes: Lanes, e: str, signed: bool, a: str, by: str) -> str:
     if signed:
         return lanes.op("ashr", e, a, lanes.select(fits, e, by, lanes.const(int(e[1:]) - 1, e)))
     return lanes.select(fits, e, lanes.op("lshr", e, a, lanes.select(fits, e, by, lanes.const(0, e))), lanes.const(0, e))
-
-
-# ---- random numbers ---------------------------------------------------------------------------------------------------
-def philox(lanes: Lanes, args: tuple[str, ...]) -> str:
-    """Word number `word` of the Philox4x64-10 block with counter (counter, 0, 0, 0) and key (key, 0)."""
-    key, counter, word = args
-    zero = lanes.const(0, "i64")
-    c, k = [counter, zero, zero, zero], [key, zero]
-    for step in range(10):
-        high0, low0 = _multiply(lanes, _PHILOX_M[0], c[0])
-        high1, low1 = _multiply(lanes, _PHILOX_M[1], c[2])
-        c = [_xor(lanes, _xor(lanes, high1, c[1]), k[0]), low1, _xor(lanes, _xor(lanes, high0, c[3]), k[1]), low0]
-        if step < 9:
-            k = [lanes.op("add", "i64", k[i], lanes.const(_PHILOX_W[i], "i64")) for i in (0, 1)]
-    out = c[3]
-    for number in (2, 1, 0):
-        out = lanes.select(lanes.op("icmp eq", "i64", word, lanes.const(number, "i64")), "i64", c[number], out)
-    return out
-
-
-def _xor(lanes: Lanes, a: str, b: str) -> str:
-    return lanes.op("xor", "i64", a, b)
-
-
-def _multiply(lanes: Lanes, m: int, x: str) -> tuple[str, str]:
-    """(high, low) 64 bits of the product, by 32-bit halves where there are lanes."""
-    low = lanes.op("mul", "i64", x, lanes.const(m, "i64"))
-    if lanes.n == 1:
-        wide = lanes.op("mul", "i128", lanes.convert("zext", "i64", "i128", x), str(m))
-        return lanes.convert("trunc", "i128", "i64", lanes.op("lshr", "i128", wide, "64")), low
-    half = lanes.const(0xFFFFFFFF, "i64")
-    x0, x1 = lanes.op("and", "i64", x, half), _high(lanes, x)
-    m0, m1 = lanes.const(m & 0xFFFFFFFF, "i64"), lanes.const(m >> 32, "i64")
-    p00, p01, p10, p11 = (lanes.op("mul", "i64", a, b) for a, b in ((x0, m0), (x0, m1), (x1, m0), (x1, m1)))
-    middle = lanes.op("add", "i64", p10, _high(lanes, p00))
-    carry = lanes.op("add", "i64", lanes.op("and", "i64", middle, half), p01)
-    high = lanes.op("add", "i64", p11, _high(lanes, middle))
-    return lanes.op("add", "i64", high, _high(lanes, carry)), low
-
-
-def _high(lanes: Lanes, x: str) -> str:
-    return lanes.op("lshr", "i64", x, lanes.const(32, "i64"))

@@ -9,6 +9,7 @@ from ...ir import sizes
 from ...ir.dtypes import DType
 from ...ir.loops import Axis, Compute, Index, Kernel, Load, LoadAt, Loop, Reduce, Stmt, Store
 from ...ir.sizes import Expr, Size, Symbol
+from . import philox
 
 #: rough cost of a primitive in vector instructions, where it is not 1
 COST = {
@@ -125,6 +126,8 @@ def _tile(axes: Sequence[Axis], at: int, body: Sequence[Stmt]) -> Axis | None:
 
 def _copies(body: Sequence[Stmt], nested: bool, reducing: bool) -> int:
     cost = weight(body)
+    if any(isinstance(s, Compute) and s.prim == "philox" for s in body):
+        return philox.GROUP
     if nested:  # many columns at a time: memory is then walked in long runs
         return 16 if cost <= 3 else 8 if cost <= 6 else 4 if cost <= 24 else 1
     if reducing:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ...ir import dtypes
 from ...ir.dtypes import DType
-from . import intmath, math
+from . import intmath, math, philox
 from .lanes import ELEMENT, Lanes
 
 #: ``(lanes, dtype of the operands, values) -> value``; the result's dtype is that of the operands or bool
@@ -20,7 +20,7 @@ def compute(lanes: Lanes, prim: str, dtype: DType, operand: DType, args: tuple[s
     if prim == "select":
         return lanes.select(args[0], ELEMENT[dtype], args[1], args[2])
     if prim == "philox":
-        return intmath.philox(lanes, args)
+        return philox.words(lanes, [(args[0], args[1], args[2])])[0]
     return RULES[prim](lanes, operand, args)
 
 

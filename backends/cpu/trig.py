@@ -75,6 +75,18 @@ def _huge(f: Real, x: str, huge: str, r: str, bits: str) -> tuple[str, str]:
     before = w.levels[-1].label
     w.do(f"br i1 {hit}, label %{slow}, label %{join}")
     w.label(slow)
+    with w.sometimes():
+        r2, q2 = _reduced(f, x, r, bits)
+    w.do(f"br label %{join}")
+    w.label(join)
+    edges = f"%{before}", f"%{slow}"
+    r = w.here(f"phi {lanes.type(f.e)} [ {r}, {edges[0]} ], [ {r2}, {edges[1]} ]")
+    return r, w.here(f"phi {lanes.type(f.i)} [ {bits}, {edges[0]} ], [ {q2}, {edges[1]} ]")
+
+
+def _reduced(f: Real, x: str, r: str, bits: str) -> tuple[str, str]:
+    """`r` and `bits` after ``fw.reduce`` has gone over the lanes."""
+    lanes, w = f.lanes, f.lanes.w
     double, int64 = lanes.type("double"), lanes.type("i64")
     slots = [w.slot(f"[{lanes.n} x i64], align 64") for _ in range(3)]
     wide = [w.here(f"fpext {lanes.type('float')} {v} to {double}") if f.single else v for v in (x, r)]
@@ -88,11 +100,7 @@ def _huge(f: Real, x: str, huge: str, r: str, bits: str) -> tuple[str, str]:
     if f.single:
         r2 = w.here(f"fptrunc {double} {r2} to {lanes.type('float')}")
         q2 = w.here(f"trunc {int64} {q2} to {lanes.type('i32')}")
-    w.do(f"br label %{join}")
-    w.label(join)
-    edges = f"%{before}", f"%{slow}"
-    r = w.here(f"phi {lanes.type(f.e)} [ {r}, {edges[0]} ], [ {r2}, {edges[1]} ]")
-    return r, w.here(f"phi {lanes.type(f.i)} [ {bits}, {edges[0]} ], [ {q2}, {edges[1]} ]")
+    return r2, q2
 
 
 def reducer() -> str:

@@ -7,7 +7,8 @@ operand, so the text needs neither common subexpression elimination nor loop-inv
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 _NAME = re.compile(r"%[\w.]+")
@@ -111,6 +112,16 @@ class Writer:
         level = self.levels[-1]
         level.lines.append(f"{name}:")
         level.label = name
+
+    @contextmanager
+    def sometimes(self) -> Iterator[None]:
+        """What is written here inside runs on some paths only: later text may not take its values for known."""
+        level = self.levels[-1]
+        mark = len(level.keys)
+        yield
+        for key in level.keys[mark:]:
+            del self.known[key]
+        del level.keys[mark:]
 
     def return_if(self, condition: str, status: int) -> None:
         """Returns `status` here where the i1 `condition` holds."""

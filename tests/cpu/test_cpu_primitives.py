@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fusewire.backends.cpu import scalar
 from fusewire.ir import dtypes, loops, sizes
-from fusewire.ir.loops import Acc, Axis, Buffer, Kernel, Load, Reduce, Store
+from fusewire.ir.loops import Acc, Axis, Buffer, Compute, Const, Index, Kernel, Load, Reduce, Store
 from fusewire.ir.scalar_numpy import MEANING
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
@@ -149,6 +149,29 @@ def test_philox_is_numpys(target: object) -> None:
     keys = np.full(256, key, np.int64)
     got = apply("philox", [keys, 7 + index // 4, index % 4], dtypes.int64, target)  # NumPy counts before it draws
     np.testing.assert_array_equal(got.view(np.uint64), want)
+
+
+@pytest.mark.parametrize("target", TARGETS[:2], ids=str)
+def test_philox_of_any_words(target: object) -> None:
+    """Counters, words and keys in no order, and the same words asked for twice."""
+    rng = np.random.default_rng(4)
+    n = 150
+    key, counter, word = rng.integers(2**40, size=n), rng.integers(2**62, size=n), rng.integers(4, size=n)
+    np.testing.assert_array_equal(
+        apply("philox", [key, counter, word], dtypes.int64, target), MEANING["philox"](key, counter, word)
+    )
+    i = sizes.symbol("i")
+    body = (
+        Const("k", 3, dtypes.int64), Index("c", sizes.floordiv(i, 4)), Index("w", sizes.mod(i, 4)),
+        Compute("a", "philox", ("k", "c", "w"), dtypes.int64), Compute("b", "philox", ("k", "c", "w"), dtypes.int64),
+        Compute("d", "xor", ("a", "b"), dtypes.int64), Store("o", i, "d"), Store("p", i, "b"),
+    )  # fmt: skip
+    buffers = Buffer("o", dtypes.int64, n, "w"), Buffer("p", dtypes.int64, n, "w")
+    o, p = np.ones(n, np.int64), np.ones(n, np.int64)
+    assert run(Kernel("k", buffers, (), (), (Axis("i", n),), body), [o, p], target=target) == 0
+    at = np.arange(n)
+    np.testing.assert_array_equal(p, MEANING["philox"](np.full(n, 3), at // 4, at % 4))
+    assert not o.any()
 
 
 @pytest.mark.parametrize("combine", loops.COMBINES)

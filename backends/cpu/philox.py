@@ -1,0 +1,200 @@
+"""Philox4x64-10 words. Four vectors of consecutive elements share their blocks; anything else goes through a scalar loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .lanes import Lanes, suffix
+
+_M = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
+_W = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
+
+#: number of vectors that share blocks: a block holds four words
+GROUP = 4
+
+
+def words(lanes: Lanes, arguments: Sequence[tuple[str, str, str]]) -> list[str]:
+    """For each copy's (key, counter, word): word number `word` of the block with counter (counter, 0, 0, 0), key (key, 0)."""
+    if lanes.n == 1:
+        return [_one(lanes, *a) for a in arguments]
+    if len(arguments) != GROUP or lanes.n % 4:
+        return _by_loop(lanes, arguments)
+    w = lanes.w
+    fast, slow, join = (w.fresh(stem) for stem in ("fast", "slow", "join"))
+    w.do(f"br i1 {_regular(lanes, arguments)}, label %{fast}, label %{slow}")
+    w.label(fast)
+    with w.sometimes():
+        shared = _shared(lanes, arguments[0])
+    w.do(f"br label %{join}")
+    after_fast = w.levels[-1].label
+    w.label(slow)
+    with w.sometimes():
+        each = _by_loop(lanes, arguments)
+    w.do(f"br label %{join}")
+    after_slow = w.levels[-1].label
+    w.label(join)
+    t = lanes.type("i64")
+    return [w.here(f"phi {t} [ {a}, %{after_fast} ], [ {b}, %{after_slow} ]") for a, b in zip(shared, each, strict=True)]
+
+
+def _regular(lanes: Lanes, arguments: Sequence[tuple[str, str, str]]) -> str:
+    """Whether the copies hold consecutive elements from the first word of a block on, under one key."""
+    key, counter, _ = (_first(lanes, v) for v in arguments[0])
+    total = None
+    for k, values in enumerate(arguments):
+        blocks = _vector([(k * lanes.n + lane) // 4 for lane in range(lanes.n)])
+        wanted = lanes.splat(key, "i64"), lanes.op("add", "i64", lanes.splat(counter, "i64"), blocks)
+        wanted = (*wanted, _vector([lane % 4 for lane in range(lanes.n)]))
+        for value, want in zip(values, wanted, strict=True):
+            same = lanes.op("icmp eq", "i64", value, want)
+            total = same if total is None else lanes.op("and", "i1", total, same)
+    t = lanes.type("i1")
+    return lanes.w.call("i1", f"llvm.vector.reduce.and.{suffix(t)}", f"{t} {total}")
+
+
+def _first(lanes: Lanes, value: str) -> str:
+    return lanes.w.let(f"extractelement {lanes.type('i64')} {value}, i64 0")
+
+
+def _vector(values: Sequence[int], element: str = "i64") -> str:
+    return "<" + ", ".join(f"{element} {v}" for v in values) + ">"
+
+
+def _shared(lanes: Lanes, first: tuple[str, str, str]) -> list[str]:
+    """The words of as many blocks as there are lanes, in the order of the elements."""
+    key, counter, _ = (_first(lanes, v) for v in first)
+    counters = lanes.op("add", "i64", lanes.splat(counter, "i64"), lanes.iota())
+    c = _rounds(lanes, lanes.splat(key, "i64"), counters)
+    out = []
+    for k in range(GROUP):
+        pairs = []
+        for low in (0, 2):  # lane l takes word l % 4 of block (k * n + l) // 4
+            order = [((lane % 4 - low) % 2) * lanes.n + (k * lanes.n + lane) // 4 for lane in range(lanes.n)]
+            pairs.append(_shuffle(lanes, c[low], c[low + 1], order))
+        out.append(_shuffle(lanes, *pairs, [lane + (lanes.n if lane % 4 >= 2 else 0) for lane in range(lanes.n)]))
+    return out
+
+
+def _shuffle(lanes: Lanes, a: str, b: str, order: Sequence[int]) -> str:
+    t = lanes.type("i64")
+    return lanes.w.let(f"shufflevector {t} {a}, {t} {b}, <{lanes.n} x i32> {_vector(order, 'i32')}")
+
+
+def _one(lanes: Lanes, key: str, counter: str, word: str) -> str:
+    c = _rounds(lanes, key, counter)
+    out = c[3]
+    for number in (2, 1, 0):
+        out = lanes.select(lanes.op("icmp eq", "i64", word, lanes.const(number, "i64")), "i64", c[number], out)
+    return out
+
+
+def _rounds(lanes: Lanes, key: str, counter: str) -> list[str]:
+    """The four words of a block."""
+    zero = lanes.const(0, "i64")
+    c, k = [counter, zero, zero, zero], [key, zero]
+    for step in range(10):
+        high0, low0 = _multiply(lanes, _M[0], c[0])
+        high1, low1 = _multiply(lanes, _M[1], c[2])
+        c = [_xor(lanes, _xor(lanes, high1, c[1]), k[0]), low1, _xor(lanes, _xor(lanes, high0, c[3]), k[1]), low0]
+        if step < 9:
+            k = [lanes.op("add", "i64", k[i], lanes.const(_W[i], "i64")) for i in (0, 1)]
+    return c
+
+
+def _xor(lanes: Lanes, a: str, b: str) -> str:
+    return lanes.op("xor", "i64", a, b)
+
+
+def _multiply(lanes: Lanes, m: int, x: str) -> tuple[str, str]:
+    """(high, low) 64 bits of the product, by 32-bit halves where there are lanes."""
+    low = lanes.op("mul", "i64", x, lanes.const(m, "i64"))
+    if lanes.n == 1:
+        wide = lanes.op("mul", "i128", lanes.convert("zext", "i64", "i128", x), str(m))
+        return lanes.convert("trunc", "i128", "i64", lanes.op("lshr", "i128", wide, "64")), low
+    half = lanes.const(0xFFFFFFFF, "i64")
+    x0, x1 = lanes.op("and", "i64", x, half), _high(lanes, x)
+    m0, m1 = lanes.const(m & 0xFFFFFFFF, "i64"), lanes.const(m >> 32, "i64")
+    p00, p01, p10, p11 = (lanes.op("mul", "i64", a, b) for a, b in ((x0, m0), (x0, m1), (x1, m0), (x1, m1)))
+    middle = lanes.op("add", "i64", p10, _high(lanes, p00))
+    carry = lanes.op("add", "i64", lanes.op("and", "i64", middle, half), p01)
+    high = lanes.op("add", "i64", p11, _high(lanes, middle))
+    return lanes.op("add", "i64", high, _high(lanes, carry)), low
+
+
+def _high(lanes: Lanes, x: str) -> str:
+    return lanes.op("lshr", "i64", x, lanes.const(32, "i64"))
+
+
+# ---- the scalar loop --------------------------------------------------------------------------------------------------
+def _by_loop(lanes: Lanes, arguments: Sequence[tuple[str, str, str]]) -> list[str]:
+    """All copies through memory and ``fw.philox``."""
+    w, t, n = lanes.w, lanes.type("i64"), lanes.n
+    w.helpers["fw.philox"] = _LOOP
+    slots = [w.slot(f"[{n * len(arguments)} x i64], align 64") for _ in range(4)]
+    for k, values in enumerate(arguments):
+        for slot, value in zip(slots, values, strict=False):
+            w.do(f"store {t} {value}, ptr {_at(lanes, slot, k)}, align 8")
+    w.do(f"call void @fw.philox(ptr {slots[0]}, ptr {slots[1]}, ptr {slots[2]}, ptr {slots[3]}, i64 {n * len(arguments)})")
+    return [w.here(f"load {t}, ptr {_at(lanes, slots[3], k)}, align 8") for k in range(len(arguments))]
+
+
+def _at(lanes: Lanes, slot: str, k: int) -> str:
+    return lanes.w.let(f"getelementptr i64, ptr {slot}, i64 {k * lanes.n}") if k else slot
+
+
+_LOOP = """define internal void @fw.philox(ptr %keys, ptr %counters, ptr %words, ptr %out, i64 %n) noinline {
+entry:
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %next, %done ]
+  %kp = getelementptr i64, ptr %keys, i64 %i
+  %cp = getelementptr i64, ptr %counters, i64 %i
+  %wp = getelementptr i64, ptr %words, i64 %i
+  %op = getelementptr i64, ptr %out, i64 %i
+  %key = load i64, ptr %kp
+  %counter = load i64, ptr %cp
+  %word = load i64, ptr %wp
+  br label %round
+round:
+  %r = phi i64 [ 0, %loop ], [ %r1, %round ]
+  %c0 = phi i64 [ %counter, %loop ], [ %d0, %round ]
+  %c1 = phi i64 [ 0, %loop ], [ %low1, %round ]
+  %c2 = phi i64 [ 0, %loop ], [ %d2, %round ]
+  %c3 = phi i64 [ 0, %loop ], [ %low0, %round ]
+  %k0 = phi i64 [ %key, %loop ], [ %j0, %round ]
+  %k1 = phi i64 [ 0, %loop ], [ %j1, %round ]
+  %x0 = zext i64 %c0 to i128
+  %x2 = zext i64 %c2 to i128
+  %p0 = mul i128 %x0, M0
+  %p1 = mul i128 %x2, M1
+  %low0 = trunc i128 %p0 to i64
+  %low1 = trunc i128 %p1 to i64
+  %q0 = lshr i128 %p0, 64
+  %q1 = lshr i128 %p1, 64
+  %high0 = trunc i128 %q0 to i64
+  %high1 = trunc i128 %q1 to i64
+  %e0 = xor i64 %high1, %c1
+  %d0 = xor i64 %e0, %k0
+  %e2 = xor i64 %high0, %c3
+  %d2 = xor i64 %e2, %k1
+  %j0 = add i64 %k0, W0
+  %j1 = add i64 %k1, W1
+  %r1 = add i64 %r, 1
+  %again = icmp ult i64 %r1, 10
+  br i1 %again, label %round, label %done
+done:
+  %is0 = icmp eq i64 %word, 0
+  %is1 = icmp eq i64 %word, 1
+  %is2 = icmp eq i64 %word, 2
+  %s2 = select i1 %is2, i64 %d2, i64 %low0
+  %s1 = select i1 %is1, i64 %low1, i64 %s2
+  %s0 = select i1 %is0, i64 %d0, i64 %s1
+  store i64 %s0, ptr %op
+  %next = add i64 %i, 1
+  %more = icmp ult i64 %next, %n
+  br i1 %more, label %loop, label %exit
+exit:
+  ret void
+}"""
+for _name, _value in (("M0", _M[0]), ("M1", _M[1]), ("W0", _W[0]), ("W1", _W[1])):
+    _LOOP = _LOOP.replace(_name, str(_value))
