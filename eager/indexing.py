@@ -235,6 +235,7 @@ def _put_tracked(x: Any, index: Any, value: Any) -> None:
     before._node = x._node
     node = IndexWrite(x, index, value)
     edges = tape.edge_of(before), tape.edge_of(value)
+    del before  # a second Tensor on this storage would look like a view
     was = gradmode.get()
     gradmode.set(False)
     try:

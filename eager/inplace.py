@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -120,11 +121,8 @@ def rebase(target: Any, out: Any) -> None:
     if root is not target:
         _rebase_view(target, root, out)
         return
-    if out.meta.requires_grad and storage_of(target).base is not target._array:
-        raise AutogradError(
-            "an in-place write of a value that requires grad through a view of a tensor that does not: the gradient would be "
-            "lost. Index the tensor itself (x[...] = value), or write out of place."
-        )
+    if out.meta.requires_grad and not target.meta.requires_grad:
+        _check_unshared(target)
     if not out.meta.requires_grad:
         target._node = Overwritten(target)
         return
@@ -134,6 +132,19 @@ def rebase(target: Any, out: Any) -> None:
         out = executor.apply(clone, (out,), {})
     target.meta = target.meta.with_grad(True)
     target._node = out._node
+
+
+def _check_unshared(target: Any) -> None:
+    """AutogradError where a tensor without history, which is to get one, shares memory with others: views made while there
+    was nothing to record do not know each other, so theirs would be wrong."""
+    storage = storage_of(target)
+    own = 3  # the target's slot, the variable here, and the argument of getrefcount
+    if storage.base is not target._array or sys.getrefcount(storage) > own:
+        raise AutogradError(
+            "an in-place write of a value that requires grad into a tensor that does not, through a view or while views of it "
+            "are alive: the gradient would be lost. Write to a clone, or index the tensor itself (x[...] = value) before views "
+            "of it are taken."
+        )
 
 
 def _rebase_view(view: Any, root: Any, out: Any) -> None:

@@ -62,6 +62,8 @@ def test_program(seed: int) -> None:
         what = f"{' '.join(text)}: {a!r} {b!r}"
         if isinstance(a, Exception) and not isinstance(b, Exception) and "through a view" in str(a):
             return  # refused with words where PyTorch goes on: documented in eager/inplace.py
+        if isinstance(b, Exception) and "refer to a single memory location" in str(b):
+            return  # overlapping operands are in order here: the result is computed before it is stored
         assert isinstance(a, Exception) == isinstance(b, Exception), what
         if isinstance(a, Exception):
             return  # PyTorch may have changed half of its state by then
