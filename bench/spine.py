@@ -1,6 +1,6 @@
 """The figures of the spine: import time, call overhead, compile time, three memory-bound kernels against their peers.
 
-Run as ``python -m fusewire.bench.spine [imports|calls|compiles|kernels ...]``. Peers that are not installed are left out.
+Run as ``python -m fusewire.bench.spine [imports|calls|compiles|kernels|memory ...]``. Peers that are not installed are left out.
 One JSON line a row, then a table.
 """
 
@@ -58,20 +58,20 @@ def calls() -> list[dict[str, Any]]:
             self.layers = fw.nn.ModuleList([fw.nn.Linear(2, 2) for _ in range(75)])
 
         def forward(self, x: Any) -> Any:
-            for layer in self.layers:
-                x = x + layer.bias
-                x = x * layer.weight[0]
-            return x
+            rows = 0
+            for layer in self.layers:  # looks at every parameter, computes with none: what remains is guards
+                rows += layer.weight.shape[0] + layer.bias.shape[0]
+            return x * rows
 
     x, y, holder = fw.randn(1024), fw.randn(1024), Holder()
-    wide = Wide().requires_grad_(False)
-    narrow, small = fw.compile(wide), fw.randn(2)
+    wide, small = fw.compile(Wide()), fw.randn(2)
+    bare = fw.compile(lambda x: x * 300)
     a, b = x.numpy(), y.numpy()
     contenders: dict[str, Callable[[], object]] = {
         "function": lambda: f(x, y),
         "method, keyword and default": lambda: holder.method(x, y=y),
-        "150 parameters": lambda: narrow(small),
-        "150 parameters, eager": lambda: wide(small),
+        "Module, guards on 150 parameters": lambda: wide(small),
+        "the same without the Module": lambda: bare(small),
         "eager": lambda: x * y + x,
         "numpy": lambda: a * b + a,
         "empty lambda": lambda: None,
@@ -156,22 +156,62 @@ def _peers(array: np.ndarray[Any, Any]) -> dict[str, dict[str, Callable[[], obje
 
 
 def kernels(rows: int = 4096, columns: int = 1024) -> list[dict[str, Any]]:
-    """Milliseconds at rows x columns float32, one thread, and the share of the copy bandwidth counted on inputs and outputs."""
-    from .timing import copy_bandwidth, interleaved
+    """Milliseconds at rows x columns float32, one thread, against two limits of this machine measured in the same rounds.
+
+    `of_copy`: share of the bandwidth of a copy between existing buffers of that size, counted on inputs and outputs.
+    `of_arithmetic`: time of the same kernel on 4 rows, which stay in the first-level cache, scaled to all rows, over its time.
+    """
+    from .timing import interleaved
 
     fw, programs = _ours()
     array = np.random.default_rng(0).standard_normal((rows, columns)).astype(np.float32)
-    tensor, peers, found = fw.from_numpy(array), _peers(array), []
+    target, tensor, few = np.empty_like(array), fw.from_numpy(array), fw.from_numpy(array[:4].copy())
+    peers, found = _peers(array), []
     for name, program in programs.items():
-        compiled = fw.compile(program)
-        contenders = {"fusewire": lambda c=compiled: c(tensor), "fusewire eager": lambda p=program: p(tensor), **peers.get(name, {})}
+        whole, part = fw.compile(program), fw.compile(program)
+        contenders = {
+            "fusewire": lambda c=whole: c(tensor), "fusewire eager": lambda p=program: p(tensor), "copy": lambda: np.copyto(target, array),
+            "4 rows": lambda c=part: c(few), **peers.get(name, {}),
+        }  # fmt: skip
         times = interleaved(contenders, rounds=9, seconds=0.01)
-        share = 2 * array.nbytes / times["fusewire"] / copy_bandwidth(array.nbytes)
-        found += [{"row": "kernel", "what": name, "of_copy": share, **{f"{k}_ms": 1e3 * t for k, t in times.items()}}]
+        arithmetic = times.pop("4 rows") * rows / 4
+        shares = {"of_copy": times["copy"] / times["fusewire"], "of_arithmetic": arithmetic / times["fusewire"]}
+        found += [{"row": "kernel", "what": name, **shares, **{f"{k}_ms": 1e3 * t for k, t in times.items()}}]
     return found
 
 
-SUITES: dict[str, Callable[[], list[dict[str, Any]]]] = {"imports": imports, "calls": calls, "compiles": compiles, "kernels": kernels}
+def resident() -> int:
+    """Bytes of this process that lie in memory."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+
+def drop(cycles: int, start: int = 0) -> None:
+    """Make, compile, call and drop that many different functions, every tenth with a gradient."""
+    fw = package()
+    x = fw.ones(64)
+    for n in range(start, start + cycles):
+        scope: dict[str, Any] = {}
+        exec(f"def f(x):\n    return x * {n}.5 + x.exp()", scope)
+        y = x.clone().requires_grad_(n % 10 == 0)
+        result = fw.compile(scope.pop("f"))(y)
+        if n % 10 == 0:
+            result.sum().backward()
+
+
+def memory(cycles: int = 10_000) -> list[dict[str, Any]]:
+    """Growth of the process over compile-and-drop cycles, counted after a tenth of them have warmed it up."""
+    warm = cycles // 10
+    drop(warm)
+    before = resident()
+    drop(cycles - warm, start=warm)
+    grown = resident() - before
+    return [{"row": "memory", "cycles": cycles, "resident_MB": before / 2**20, "grown_kB": grown / 1024, "bytes_a_cycle": grown / (cycles - warm)}]
+
+
+SUITES: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    "imports": imports, "calls": calls, "compiles": compiles, "kernels": kernels, "memory": memory,
+}  # fmt: skip
 
 
 def main(names: list[str]) -> int:

@@ -6,8 +6,6 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 
-import numpy as np
-
 
 def interleaved(contenders: Mapping[str, Callable[[], object]], rounds: int = 15, seconds: float = 0.02) -> dict[str, float]:
     """Median seconds a call of each contender. Every round runs each contender for about `seconds`."""
@@ -29,17 +27,3 @@ def _once(call: Callable[[], object], repeats: int) -> float:
     for _ in range(repeats):
         call()
     return (time.perf_counter() - start) / repeats
-
-
-def copy_bandwidth(nbytes: int, rounds: int = 15) -> float:
-    """Bytes read and written a second by a copy of `nbytes` between existing buffers, one thread: the machine's limit."""
-    source, target = np.ones(nbytes // 4, np.float32), np.empty(nbytes // 4, np.float32)
-    return 2 * nbytes / interleaved({"copy": lambda: np.copyto(target, source)}, rounds)["copy"]
-
-
-def first_call(make: Callable[[], Callable[[], object]]) -> float:
-    """Seconds of the first call of what `make` returns."""
-    call = make()
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start

@@ -15,7 +15,7 @@ from ..utils.data import TensorDataset
 
 
 def load_digits(train: bool = True, test_every: int = 5) -> TensorDataset:
-    """Images f32[n,64] scaled to 0..1 and labels i64[n]. Every `test_every`-th image is the test part, the rest the training part."""
+    """Images f32[n,64] scaled to 0..1 and labels i64[n]. Every `test_every`-th image is the test part, the others train."""
     with files(__package__).joinpath("digits.npz").open("rb") as file, np.load(file) as data:
         images, labels = data["images"], data["labels"]
     test = np.arange(len(labels)) % test_every == test_every - 1
