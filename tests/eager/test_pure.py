@@ -6,9 +6,8 @@ import dis
 import types
 from typing import Any
 
-import pytest
-
 import fusewire as fw
+import pytest
 from fusewire.eager import creation, functional, generated, neural, reducing
 from fusewire.eager.executor import EAGER
 from fusewire.eager.pure import is_pure
