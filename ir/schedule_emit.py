@@ -100,8 +100,7 @@ class Emitter:
         blocks = [top]
         for axes in inner:
             blocks.append(Block(blocks[-1], blocks[-1].axes | set(axes)))
-        for v in together:
-            self._hoist(v, self.group.stores[v], blocks[-1], set())
+        self._ready([(v, self.group.stores[v]) for v in together], blocks[-1])
         for v in together:
             at = self.group.stores[v]
             name = self.value(v, at, None, blocks[-1])
@@ -132,19 +131,37 @@ class Emitter:
             block = block.parent
         return block
 
-    def _hoist(self, v: Value, index: At, block: Block, seen: set[Any]) -> None:
-        """Emit every reduction that `v` at `index` needs outside of `block`, before the loop of `block` begins."""
-        node = self.producers.get(v)
-        if node is None or (v, index) in seen or not self.group.computes(v) or block.find(("kept", (v, index))):
-            return
-        seen.add((v, index))
-        if isinstance(node.op.lowering, ReduceLowering):
-            if self._place(block, self._axes(index)) is not block:
+    def _ready(self, roots: list[tuple[Value, At]], block: Block) -> None:
+        """Emit what the `roots` need: reductions outside of `block` before its loop begins, then all else in order. What is
+        asked for afterwards is known already, so that long chains need no deep recursion."""
+        for v, index in self._needed(roots, block, (ReduceLowering,)):
+            reduces = isinstance(self.producers[v].op.lowering, ReduceLowering)
+            if reduces and self._place(block, self._axes(index)) is not block:
                 self.value(v, index, None, block)
-            return
-        for operand, at, masked in self.group.reads(node, index):
-            if not masked:
-                self._hoist(operand, at, block, seen)
+        for v, index in self._needed(roots, block, (ReduceLowering, Gather)):
+            self.value(v, index, None, block)
+
+    def _needed(self, roots: list[tuple[Value, At]], block: Block, ends: tuple[type, ...]) -> list[tuple[Value, At]]:
+        """Values that `roots` are computed from, operands first: up to lowerings in `ends`, conditions, and what is known.
+        (What a Gather reads can be computed only once its position is loaded.)"""
+        out: list[tuple[Value, At]] = []
+        seen: set[tuple[Value, At]] = set()
+        stack = [(key, False) for key in reversed(roots)]
+        while stack:
+            key, done = stack.pop()
+            v, index = key
+            if done:
+                out.append(key)
+            elif key not in seen and v in self.producers and self.group.computes(v) and not self._known(key, block):
+                seen.add(key)
+                stack.append((key, True))
+                node = self.producers[v]
+                if not isinstance(node.op.lowering, ends):
+                    stack += [((u, at), False) for u, at, masked in reversed(self.group.reads(node, index)) if not masked]
+        return out
+
+    def _known(self, key: tuple[Value, At], block: Block) -> bool:
+        return bool(block.find(key) or block.find(("kept", key)))
 
     def value(self, v: Value, index: At, mask: Mask | None, block: Block) -> str:
         """The name of `v` at `index`; statements go to the outermost block that knows the index."""
@@ -396,7 +413,8 @@ class Emitter:
         assert isinstance(operand, Value)
         inside = Block(block, block.axes | set(axes)) if axes else block
         at = self.group.reduced_index(node, index, axes)
-        self._hoist(operand, at, inside, set())
+        if mask is None:
+            self._ready([(operand, at)], inside)
         inner = self.value(operand, at, mask, inside)
         s = self._builder(node, result.dtype, index, mask, inside)
         acc = compute_dtype(result.dtype)

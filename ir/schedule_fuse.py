@@ -134,6 +134,8 @@ class Group:
         `once`: each element must be computed exactly once, because it is stored."""
         own = self.axes(index)
         if isinstance(node.op.lowering, ReduceLowering):
+            if axes_of(index) & set(self.positions):
+                return "it is read at positions that are data"
             return self._fit_reduce(node, own)
         if not is_slow(node) and not once:
             return Fit(self.levels)

@@ -12,6 +12,7 @@ from fusewire import pipeline
 from fusewire.errors import ShapeError
 from fusewire.ir import sizes
 from fusewire.ir.graph import Output, Value, View, WriteBack
+from fusewire.ir.interpret import interpret
 from fusewire.ir.types import ScalarType, TensorType, tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -174,3 +175,28 @@ def test_strided_input() -> None:
     x = np.zeros((4, 10), np.float32)[:, :6:2]
     x += np.arange(12, dtype=np.float32).reshape(4, 3)
     np.testing.assert_array_equal(pipeline.compile_graph(made, backend="reference").run([x])[0], x + 1)
+
+
+@BACKENDS
+def test_a_chain_of_a_thousand_ops_is_one_kernel(backend: str) -> None:
+    def make(a: Value) -> Any:
+        for _ in range(500):
+            a = op("mul")(op("add")(a, 0.5), 0.5)
+        return a
+
+    made = graph(make, (8,))
+    executable = pipeline.compile_graph(made, backend=backend)
+    assert executable.kernel_count == 1
+    np.testing.assert_allclose(executable.run([np.zeros(8, np.float32)])[0], 0.5, rtol=1e-5)
+
+
+@BACKENDS
+def test_rows_of_a_computed_table_are_picked(backend: str) -> None:
+    def make(table: Value, at: Value) -> Any:
+        rows = op("softmax")(table, dim=1)
+        return op("add")(op("gather")(rows, at, dim=0), op("amax")(table, dim=(1,), keepdim=True))
+
+    made = graph(make, (6, 6), tensor((6, 6), I64))
+    inputs = arrays(made)
+    (want,) = interpret(made, inputs)[0]
+    np.testing.assert_allclose(pipeline.compile_graph(made, backend=backend).run(inputs)[0], want, rtol=1e-5)
