@@ -16,7 +16,7 @@ from ..eager import executor
 from ..eager.tensor import Tensor
 from ..ir.graph import Builder, Graph, Output, Value, View, Where, WriteBack
 from ..ir.op import Op
-from ..ir.types import ScalarType, TensorType, contiguous_strides
+from ..ir.types import ScalarType, TensorType
 from ..runtime import gradmode
 from ..runtime.meta import Meta
 from ..runtime.source import Source
@@ -186,6 +186,8 @@ class Recorder:
         storage = x._storage
         if storage is None or storage.recorder is not self:
             x = self.adopt(x)
+        if x.meta.requires_grad and gradmode.get() and x._storage.written is not None:
+            raise Break("object", "the use of an input that requires grad behind a write to it")
         value = self.value_of(x)
         return self._emit(_detach(), (value,), {}) if detached and x.meta.requires_grad else value
 
@@ -203,54 +205,74 @@ class Recorder:
             target = self.adopt(target)
         storage = target._storage
         owner = self.of_storage.get(id(storage))
-        if owner is not None and self._shared(owner):
-            raise Break("object", "an in-place write to a tensor that shares its memory with another input")
-        value = self._fitted(self._operand(source, not gradmode.get()), target)
-        if source is not None and isinstance(source, Tensor) and source.meta.requires_grad and gradmode.get():
-            target.meta = target.meta.with_grad(True)
-        if target.meta.type != storage.cover.type:
-            value = self._scatter(storage, target, value)
-        storage.value = value
+        self._check_write(target, source, owner)
+        self.value_of(target)
+        whole = target.meta.type == storage.cover.type
+        value = self._fitted(self._operand(source, not gradmode.get()), target, whole)
+        storage.value = value if whole else self._scatter(storage, target, value)
         storage.version += 1
-        if not self.seen[id(target)].chain:
-            self.seen[id(target)].value, self.seen[id(target)].version = value, storage.version
+        if gradmode.get() and isinstance(source, Tensor) and source.meta.requires_grad:
+            for seen in self._on(storage):
+                seen.tensor.meta = seen.tensor.meta.with_grad(True)
         if owner is not None:
             storage.written = owner.value
-            self.writes.append(WriteBack(owner.value, value, len(self.builder.nodes)))
+            self.writes.append(WriteBack(owner.value, storage.value, len(self.builder.nodes)))
+
+    def _on(self, storage: TracedStorage) -> list[Seen]:
+        return [seen for seen in self.seen.values() if seen.tensor._storage is storage]
+
+    def _check_write(self, target: Any, source: Any, owner: InputTensor | None) -> None:
+        """Break where the write's effect on histories, or on memory that others see, is more than a new value."""
+        tracked = gradmode.get() and isinstance(source, Tensor) and source.meta.requires_grad
+        if owner is None:
+            history = any(seen.tensor.meta.requires_grad for seen in self._on(target._storage))
+            if history and not (gradmode.get() and target.meta.requires_grad):
+                raise Break("object", "an in-place write past the history of a tensor that requires grad")
+        elif tracked or gradmode.get() and target.meta.requires_grad:
+            raise Break("object", "an in-place write to an input with a history")
+        elif self._shared(owner):
+            raise Break("object", "an in-place write to a tensor that shares its memory with another input")
+        strides = zip(target.meta.shape, target.meta.strides, strict=True)
+        if any(n > 1 and step == 0 for n, step in strides) or owner is not None and not owner.real._array.flags.writeable:
+            raise Break("raise", "an in-place write to an expanded view or to read-only memory")
 
     def _shared(self, owner: InputTensor) -> bool:
         mine = owner.real._storage
         return mine is not None and any(i is not owner and i.real._storage is mine for i in self.inputs)
 
-    def _fitted(self, value: Any, target: Any) -> Value:
-        """`value` in the shape, dtype and strides of `target`."""
+    def _fitted(self, value: Any, target: Any, whole: bool) -> Value:
+        """`value` in the shape and dtype of `target`, and in its strides if it replaces all memory."""
         from ..ir.ops.casts import cast
+        from ..ir.ops.creation import full
         from ..ir.ops.shape import expand
 
-        old = self.value_of(target)
-        self.builder.where = self.where()
-        if not isinstance(value, Value):
-            from ..ir.ops.pointwise import where
-            from ..ir.ops.create import full
-
-            value = self._emit(full, (value,), {"shape": old.shape, "dtype": old.dtype}) if full is not None else where
-        if value.dtype is not old.dtype:
-            value = cast(value, dtype=old.dtype)
-        if value.shape != old.shape:
-            value = expand(value, shape=old.shape)
-        if value.tensor_type.strides != old.tensor_type.strides:
-            value = self._laid_out(value, old.tensor_type)
-        return value
+        type = target.meta.type
+        if not isinstance(value, Value) or isinstance(value.type, ScalarType):
+            value = self._emit(full, (value,), {"shape": type.shape, "dtype": type.dtype})
+        if value.dtype is not type.dtype:
+            value = self._emit(cast, (value,), {"dtype": type.dtype})
+        if value.shape != type.shape:
+            value = self._emit(expand, (value,), {"shape": type.shape})
+        return self._laid_out(value, type) if whole else value
 
     def _laid_out(self, value: Value, type: TensorType) -> Value:
         from ..ir.ops.casts import contiguous
 
-        if type.strides != contiguous_strides(type.shape):
+        if value.tensor_type.strides == type.strides:
+            return value
+        if not type.is_contiguous:
             raise Break("object", "an in-place write to a tensor that is not contiguous")
-        return contiguous(value)  # type: ignore[no-any-return]
+        return self._emit(contiguous, (value,), {})  # type: ignore[no-any-return]
 
     def _scatter(self, storage: TracedStorage, target: Any, value: Value) -> Value:
-        raise Break("object", "an in-place write through a view")
+        """All memory with the window that `target` is replaced."""
+        from ..ir.ops.shape import as_strided_scatter
+
+        if not storage.cover.type.is_contiguous:
+            raise Break("object", "an in-place write through a view of a tensor that is not contiguous")
+        base = self._laid_out(storage.value, storage.cover.type)
+        window = {"shape": target.meta.shape, "strides": target.meta.strides, "offset": target._offset or 0}
+        return self._emit(as_strided_scatter, (base, value), window)  # type: ignore[no-any-return]
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
