@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ...ir.loops import Kernel
+from ...ir.loops import Compute, Const, Kernel, Loop, Reduce, Stmt
 from .. import build
 from .emit import Emitter, Target
 
@@ -39,9 +39,26 @@ def unique(kernels: Sequence[Kernel]) -> dict[str, Kernel]:
     first: dict[tuple[object, ...], Kernel] = {}
     out = {}
     for k in kernels:
-        key = (k.buffers, k.sizes, k.scalars, k.grid, k.body, len(k.errors), k.scratch)
+        key = (k.buffers, k.sizes, k.scalars, k.grid, _content(k.body), k.scratch)
         out[k.name] = first.setdefault(key, k)
     return out
+
+
+def _content(body: Sequence[Stmt]) -> tuple[object, ...]:
+    """The statements without the user's lines; literals by their text, since 0.0 equals -0.0."""
+    out: list[object] = []
+    for s in body:
+        if isinstance(s, Compute):
+            out.append((s.dest, s.prim, s.args, s.dtype))
+        elif isinstance(s, Const):
+            out.append((s.dest, repr(s.value), s.dtype))
+        elif isinstance(s, Loop):
+            out.append((s.axis, _content(s.body)))
+        elif isinstance(s, Reduce):
+            out.append((s.axes, s.accs, _content(s.body)))
+        else:
+            out.append(s)
+    return tuple(out)
 
 
 def llvm_text(kernels: Sequence[Kernel], target: Target | None = None) -> str:

@@ -11,6 +11,7 @@ import pytest
 from fusewire.backends.cpu import module
 from fusewire.backends.cpu.emit import Target
 from fusewire.ir import dtypes, sizes
+from fusewire.ir.graph import Where
 from fusewire.ir.loops import (
     Acc,
     Axis,
@@ -264,6 +265,17 @@ def test_equal_kernels_are_written_once() -> None:
     code = module.compile_kernels([first, second, other])
     assert code["one"] == code["two"] != code["three"]
     assert code.text.count("define ") == 2
+
+
+def test_what_counts_as_equal() -> None:
+    """The user's lines do not; the sign of a zero does."""
+    zeros = [
+        Kernel(name, (Buffer("o", F, 1, "w"),), (), (), (), (Const("z", value, F), Compute("y", "neg", ("z",), F, Where("m.py", line)),
+                                                           Store("o", 0, "y")))
+        for name, value, line in (("plus", 0.0, 1), ("other_line", 0.0, 2), ("minus", -0.0, 1))
+    ]  # fmt: skip
+    code = module.compile_kernels(zeros)
+    assert code["plus"] == code["other_line"] != code["minus"]
 
 
 def test_text(golden: Callable[[str, str], None]) -> None:
