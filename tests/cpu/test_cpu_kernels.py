@@ -270,8 +270,9 @@ def test_equal_kernels_are_written_once() -> None:
 def test_what_counts_as_equal() -> None:
     """The user's lines do not; the sign of a zero does."""
     zeros = [
-        Kernel(name, (Buffer("o", F, 1, "w"),), (), (), (), (Const("z", value, F), Compute("y", "neg", ("z",), F, Where("m.py", line)),
-                                                           Store("o", 0, "y")))
+        Kernel(name, (Buffer("o", F, 1, "w"),), (), (), (), (
+            Const("z", value, F), Compute("y", "neg", ("z",), F, Where("m.py", line)), Store("o", 0, "y"),
+        ))
         for name, value, line in (("plus", 0.0, 1), ("other_line", 0.0, 2), ("minus", -0.0, 1))
     ]  # fmt: skip
     code = module.compile_kernels(zeros)
