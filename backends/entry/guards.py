@@ -1,6 +1,6 @@
 """Guards and Sources -> rows. Everything is native but what has to call Python: those rows come first.
 
-In Python: SameStorage when a storage has changed since it last held; ClassAttrIs when a class on its MRO has changed since;
+In Python: SameStorage and SameObject over more than PAIRWISE sources when one of them has changed since they last held; ClassAttrIs when a class on its MRO has changed since;
 a GradMode whose getter is not the runtime's; an Attr of an object whose type no guard names, or that the type's own
 attributes would hide; Equals and KeysAre over keys and values that are not of built-in types.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from types import CellType, MemberDescriptorType
 from typing import Any
@@ -22,6 +22,7 @@ from .frame import Frame
 
 _PLAIN = (bool, int, float, str, bytes, type(None))
 _MISSING = object()
+PAIRWISE = 12
 
 
 class GuardRows:
@@ -48,7 +49,7 @@ class GuardRows:
         versions: dict[type, list[g.ClassAttrIs]] = {}
         self._inputs = set(sources)
         self._find_runs(sources)
-        for src in (*sources, *(x.source for x in self.guards if hasattr(x, "source"))):
+        for src in self._named(sources):
             self._pin(src)
         for x in self.guards:
             if isinstance(x, g.ClassAttrIs):
@@ -58,11 +59,11 @@ class GuardRows:
         for cls, found in versions.items():
             self._version(cls, found)
         for x in self.guards:
-            if isinstance(x, g.SameStorage):
-                self._storage(x)
+            if self._is_long(x):
+                self._remembered(x)
         self._forget()
         for x in self.guards:
-            if self._native(x) and not isinstance(x, (g.ClassAttrIs, g.SameStorage)):
+            if self._native(x) and not isinstance(x, g.ClassAttrIs) and not self._is_long(x):
                 self._guard(x)
 
     def _forget(self) -> None:
@@ -117,6 +118,15 @@ class GuardRows:
             self._attr(source, dest, base)
         return dest
 
+    def _named(self, sources: Sequence[s.Source]) -> Iterator[s.Source]:
+        """All sources that rows load."""
+        yield from sources
+        for x in self.guards:
+            if isinstance(x, (g.SameStorage, g.SameObject)):
+                yield from (src for group in x.classes for src in group)
+            elif not isinstance(x, (g.ClassAttrIs, g.GradMode)):
+                yield x.source
+
     def _find_runs(self, sources: Sequence[s.Source]) -> None:
         """Dicts of which several items are loaded: while such a dict does not change, its items are read off a list.
 
@@ -124,7 +134,7 @@ class GuardRows:
         if not layout.dict_versions():
             return
         seen: dict[s.Source, None] = {}
-        for source in (*sources, *(x.source for x in self.guards if hasattr(x, "source"))):
+        for source in self._named(sources):
             while source not in seen and not isinstance(source, (s.Arg, s.Const)):
                 seen[source] = None
                 source = source.base
@@ -193,8 +203,6 @@ class GuardRows:
             return x.read is gradmode.get or getattr(x.read, "__wrapped__", None) is gradmode.get or x.read in NATIVE_GETTERS
         if isinstance(x, g.SameStorage):
             return all(src in self.tensors for group in x.classes for src in group)
-        if isinstance(x, g.SameObject):
-            return False
         if isinstance(x, g.Equals):
             return type(x.value) in _PLAIN
         if isinstance(x, g.KeysAre):
@@ -231,28 +239,39 @@ class GuardRows:
         frame.row("version", 0, frame.object(cls), frame.object(ask), -1)
         frame.patches.append((cached.append, row))
 
-    def _storage(self, x: g.SameStorage) -> None:
-        if not self._native(x):
-            return  # a callback row has been written
+    def _is_long(self, x: g.Guard) -> bool:
+        """Whether comparing all pairs costs more than remembering what Python last agreed to."""
+        return isinstance(x, (g.SameStorage, g.SameObject)) and self._native(x) and sum(map(len, x.classes)) > PAIRWISE
+
+    def _remembered(self, x: Any) -> None:
         self._forget()
-        sources = [src for group in x.classes for src in group]
-        words = []
-        for src in sources:
-            self._tensor_is(self.tensors[src])
-            words.append(self.word(src))
-        frame = self.frame
-        seen = (ctypes.c_int64 * max(1, len(words)))()
+        sources, words = self._compared(x)
+        frame, by_storage = self.frame, isinstance(x, g.SameStorage)
+        seen = (ctypes.c_int64 * len(words))()
         frame.keep.append(seen)
 
         def ask(*args: Any) -> bool:
             holds = g.holds(x, args)
             if holds:
-                seen[:] = [id(src.load(args).storage) for src in sources]
+                found = [src.load(args) for src in sources]
+                seen[:] = [id(y.storage if by_storage else y) for y in found]
             return holds
 
-        indices = frame.array([len(words), *words])
-        frame.row("storage", 0, indices, ctypes.addressof(seen), frame.object(ask))
+        frame.row("remembered", by_storage, frame.array([len(words), *words]), ctypes.addressof(seen), frame.object(ask))
         self._forget()
+
+    def _pattern(self, x: Any) -> None:
+        _, words = self._compared(x)
+        groups = [i for i, group in enumerate(x.classes) for _ in group]
+        at, numbers = self.frame.array([len(words), *words]), self.frame.array(groups)
+        self.frame.row("pattern", isinstance(x, g.SameStorage), at, numbers)
+
+    def _compared(self, x: Any) -> tuple[list[s.Source], list[int]]:
+        sources = [src for group in x.classes for src in group]
+        if isinstance(x, g.SameStorage):
+            for src in sources:
+                self._guard(self.tensors[src])
+        return sources, [self.word(src) for src in sources]
 
     # one method per native guard
     def _tensor_is(self, x: g.TensorIs) -> None:
@@ -308,7 +327,7 @@ NATIVE_GETTERS: set[Any] = set()
 _ROWS: dict[type, Callable[[GuardRows, Any], None]] = {
     g.TensorIs: GuardRows._tensor_is, g.TypeIs: GuardRows._type_is, g.Is: GuardRows._is, g.Equals: GuardRows._equals,
     g.FitsInt64: GuardRows._fits, g.LengthIs: GuardRows._length, g.KeysAre: GuardRows._keys, g.Lacks: GuardRows._lacks,
-    g.GradMode: GuardRows._grad,
+    g.GradMode: GuardRows._grad, g.SameStorage: GuardRows._pattern, g.SameObject: GuardRows._pattern,
 }  # fmt: skip
 
 

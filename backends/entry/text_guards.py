@@ -1,6 +1,6 @@
 """Bodies of the instructions that come before a hit: loads, guards and weak scalars. A failed one goes to `miss`.
 
-References are borrowed; the rows that may run Python (`callback`, `version`, `storage`) come first in every program, and
+References are borrowed; the rows that may run Python (`callback`, `version`, `remembered`) come first in every program, and
 nothing loaded before them is used after them.
 """
 
@@ -225,9 +225,8 @@ def callback(b: EntryWriter) -> None:
     _ask(b, b.b)
 
 
-def storage(b: EntryWriter) -> None:
-    """The storages of the tensors in list a are those for which c agreed the last time and wrote down at b; a tensor
-    that has none yet stands for itself."""
+def remembered(b: EntryWriter) -> None:
+    """The things in list a are those for which c agreed the last time and which it wrote down at b; see `_key`."""
     count, ask = b.get(b.a, 0), b.label("ask")
     for i in b.loop(count):
         b.need(b.eq(_key(b, i), b.get(b.b, i)), ask)
@@ -236,11 +235,26 @@ def storage(b: EntryWriter) -> None:
     _ask(b, b.c)
 
 
+def pattern(b: EntryWriter) -> None:
+    """Two things in list a are the same where their numbers in list b are, and else different."""
+    count = b.get(b.a, 0)
+    for i in b.loop(count):
+        mine, group = _key(b, i), b.get(b.b, i)
+        for j in b.loop(i):
+            same, wanted = b.eq(_key(b, j), mine), b.eq(b.get(b.b, j), group)
+            b.need(b.let(f"icmp eq i1 {same}, {wanted}"), "miss")
+
+
 def _key(b: EntryWriter, i: str) -> str:
-    tensor = b.v(b.get(b.add(b.a, "8"), i))
-    owner = b.load(tensor, b.get(b.api, w.A_S_STORAGE))
-    none = b.let(f"or i1 {b.eq(owner, '0')}, {b.eq(owner, b.get(b.api, w.A_NONE))}")
-    return b.select(none, tensor, owner)
+    """What stands for entry i: object V[a[i + 1]], or where dest is 1 its storage; a tensor without one stands for itself."""
+    obj = b.v(b.get(b.add(b.a, "8"), i))
+    found = b.var("0")
+    b.write(found, obj)
+    for _ in b.when(b.ne(b.dest, "0")):
+        owner = b.load(obj, b.get(b.api, w.A_S_STORAGE))
+        none = b.let(f"or i1 {b.eq(owner, '0')}, {b.eq(owner, b.get(b.api, w.A_NONE))}")
+        b.write(found, b.select(none, obj, owner))
+    return b.read(found)
 
 
 def float_(b: EntryWriter) -> None:
@@ -263,5 +277,5 @@ BODIES: dict[str, Callable[[EntryWriter], None]] = {
     "dict_same": dict_same, "dict_learn": dict_learn, "meta": meta, "item": item, "tensor": tensor, "array": array,
     "type": type_, "is": is_, "float_is": float_is, "float_nan": float_nan, "int_is": int_is, "equal": equal,
     "length": length, "keys": keys, "lacks": lacks, "grad": grad, "callee": callee, "version": version,
-    "callback": callback, "storage": storage, "float": float_, "int": int_, "bool": bool_,
+    "callback": callback, "remembered": remembered, "pattern": pattern, "float": float_, "int": int_, "bool": bool_,
 }  # fmt: skip

@@ -32,9 +32,9 @@ OPS: tuple[str, ...] = (
     "tensor",  # V[a] is of type b with meta c; V[dest] = its array, V[dest + 1] = address of its data
     "array",  # V[dest] = array of tensor V[a], V[dest + 1] = address of its data
     # guards
-    "type", "is", "float_is", "float_nan", "int_is", "equal", "length", "keys", "lacks", "grad", "callee",
+    "type", "is", "float_is", "float_nan", "int_is", "equal", "length", "keys", "lacks", "grad", "callee", "pattern",
     # guards that may run Python
-    "version", "callback", "storage",
+    "version", "callback", "remembered",
     # weak scalars: V[dest] = bits of V[a]
     "float", "int", "bool",
     # a hit

@@ -325,6 +325,27 @@ def test_storages() -> None:
         check_all(call, guards, cases + cases)
 
 
+def test_objects() -> None:
+    x, y, z = (s.Arg(i, n) for i, n in enumerate("xyz"))
+    objects = [Plain(), Plain(), 3, None]
+    for classes in (((x,), (y,), (z,)), ((x, y), (z,)), ((x, y, z),), ((x,), (y,)), ((x, y),), ((x,),)):
+        guard = g.SameObject(classes)
+        check_all(guarded(three, guard)[0], [guard], list(itertools.product(objects, repeat=3)))
+
+
+@pytest.mark.parametrize("kind", [g.SameObject, g.SameStorage])
+def test_many_objects_or_storages(kind: Any) -> None:
+    tensors = [floats(4, i) for i in range(20)]
+    items = [s.Item(X, i) for i in range(20)]
+    guards: list[g.Guard] = [g.TensorIs(i, Tensor, tensors[0].meta) for i in items]
+    guards.append(kind(((items[0], items[1]), *((i,) for i in items[2:]))))
+    call, _ = guarded(one, *guards)
+    shared = [tensors[0], tensors[0], *tensors[2:]]
+    cases = [(shared,), (tensors,), ([*shared[:19], tensors[5]],), ([*shared[:19], floats(4, 99)],), (shared[:19],)]
+    check_all(call, guards, cases * 3)
+    assert call(shared) == () and call(tensors) == "missed"
+
+
 def test_missing_sources_miss_without_an_exception() -> None:
     deep = s.Item(s.Item(s.InstanceDict(s.Item(X, "m")), "p"), 2)
     guards = [g.Equals(deep, 5)]
