@@ -122,7 +122,7 @@ __all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)
 __all__ += _generated.__all__
 
 _MODULES = ("nn", "optim", "utils", "vision")
-_COMPILER = ("compile", "explain", "compiler", "install_as")
+_COMPILER = ("compile", "explain", "compiler")
 
 
 def is_tensor(obj: Any) -> bool:  # type: ignore[valid-type]

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Union
 
 from ..errors import AutogradError
 from ..ir.op import Op
+from ..ir.ops.casts import cast
+from ..ir.ops.reductions import sum_to
 from ..ir.types import TensorType
 from ..runtime import gradmode
 from .factory import alias, make, storage_of, version_of
@@ -190,9 +192,6 @@ def freed(name: str) -> AutogradError:
 
 def fitted(g: Tensor, wanted: TensorType) -> Tensor:
     """Undo broadcasting and rounding: `g` summed down to the wanted shape and cast to the wanted dtype."""
-    from ..ir.ops.casts import cast
-    from ..ir.ops.reductions import sum_to
-
     if g.meta.shape != wanted.shape:
         g = sum_to(g, shape=wanted.shape)
     return g if g.meta.dtype is wanted.dtype else cast(g, dtype=wanted.dtype)

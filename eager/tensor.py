@@ -31,6 +31,8 @@ class Tensor(TensorOps):
 
     __slots__ = ("__weakref__", "_array", "_node", "_offset", "_storage", "grad", "meta")
 
+    __array_priority__ = 1000  # ndarray op Tensor is a Tensor
+
     meta: Meta
     _array: Array | None
     _storage: Storage | None

@@ -256,7 +256,8 @@ def test_python_protocols() -> None:
     assert int(x[1, 1]) == 4 and [10, 20, 30][x[0, 2]] == 30 and bool(x[0, 1]) and 4 in x and 9 not in x
     assert hash(x) == id(x) and (x == None) is False and (x != "a") is True  # noqa: E711
     assert f"{fw.tensor(1.5):.2f}" == "1.50" and np.asarray(x).tolist() == x.tolist()
-    assert (np.float32(2) * fw.ones(2)).tolist() == [2, 2]
+    for product in (np.float32(2) * fw.ones(2), np.full(2, 2, np.float32) * fw.ones(2), fw.ones(2) * np.full(2, 2, np.float32)):
+        assert isinstance(product, fw.Tensor) and product.tolist() == [2, 2] and product.dtype is fw.float32
     assert x.dtype is fw.int64 and x.device == fw.device("cpu") and x.is_leaf and not x.is_floating_point()
 
 
