@@ -1,7 +1,7 @@
 """Gradients of captured graphs: the tape node behind a compiled call, and the graph run again on Tensors under eager's own tape.
 
-The backward graph is built and compiled at its first use. Second and higher derivatives come from the replay, which starts from the
-inputs and so never depends on what the first cut saved.
+The backward graph is built and compiled at its first use. Second and higher derivatives come from the replay, which starts from
+the inputs and so never depends on what the first cut saved.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AutogradError
 from ..eager import autograd, executor, tape
 from ..eager.factory import make, make_view, version_of
 from ..eager.tensor import Tensor
+from ..errors import AutogradError
 from ..ir.graph import Graph, Value, View
 from ..ir.passes.autodiff import joint
 from ..ir.passes.partition import Partition, partition
@@ -27,13 +27,14 @@ Build = Callable[[Graph], Any]
 
 
 def replay(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
-    """The graph's outputs on Tensors and numbers, each node an eager op: tape, aliases, write-backs and errors are eager's own."""
+    """The graph's outputs on Tensors and numbers, each node an eager op: tape, aliases, writes and errors are eager's own."""
     env: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
     for node in graph.nodes:
         args = tuple(env[a] if isinstance(a, Value) else a for a in node.args)
         made = executor.apply(node.op, args, node.attrs)
         env.update(zip(node.results, made if isinstance(made, tuple) else (made,), strict=True))
-    views = [o.source is not None and o.view is not None and any(w.target is o.source for w in graph.writes) for o in graph.outputs]
+    written = {w.target for w in graph.writes}
+    views = [o.source in written and o.view is not None for o in graph.outputs]
     with_mode = gradmode.get()
     gradmode.set(False)
     try:
@@ -71,6 +72,7 @@ class Training:
     cut: Partition = field(init=False)
     forward: Any = field(init=False)
     _backward: Any = None
+    _reached: dict[tuple[int, ...], tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.cut = partition(joint(self.graph, self.wrt, self.outputs))
@@ -83,6 +85,14 @@ class Training:
         if self._backward is None:
             self._backward = self.build(self.cut.backward)
         return self._backward
+
+    def reached(self, used: tuple[int, ...]) -> tuple[int, ...]:
+        """Places in `wrt` of the inputs that gradients of the outputs `used` get to. The others keep None, as in eager: zeros
+        would go on into whatever made them."""
+        if used not in self._reached:
+            found = joint(self.graph, self.wrt, used).reached
+            self._reached[used] = tuple(k for k, is_reached in enumerate(found) if is_reached)
+        return self._reached[used]
 
     def run(self, inputs: Sequence[Any], arrays: Sequence[Any]) -> tuple[list[Any], CompiledNode]:
         """Outputs (arrays, the graph's own only) and the node for those that are differentiated; the caller attaches it."""
@@ -115,8 +125,8 @@ class CompiledNode(tape.Node):
     def apply(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
         if self.inputs is None:
             raise AutogradError(
-                f"Trying to backward through the compiled graph {self.step.graph.name} a second time. Saved values are freed when you "
-                "call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through it a second time."
+                f"Trying to backward through the compiled graph {self.step.graph.name} a second time. Saved values are freed when "
+                "you call .backward() or autograd.grad(). Specify retain_graph=True to backward through it a second time."
             )
         if gradmode.get():
             return self._again(self.inputs, grads)
@@ -124,8 +134,9 @@ class CompiledNode(tape.Node):
         tangents = [self._tangent(g, t) for g, t in zip(grads, self.results, strict=True)]
         made = self.step.backward.run([*arrays, *self.saved, *tangents])
         out: list[Any] = [None] * len(self.inputs)
-        for i, array in zip(self.step.wrt, made, strict=True):
-            out[i] = make(array)
+        used = tuple(i for i, g in zip(self.step.outputs, grads, strict=True) if g is not None)
+        for k in self.step.reached(used):
+            out[self.step.wrt[k]] = make(made[k])
         return tuple(out)
 
     def _unpacked(self, inputs: list[Any], index: int) -> Any:
@@ -135,8 +146,8 @@ class CompiledNode(tape.Node):
         if version_of(x) != self.versions[index]:
             raise AutogradError(
                 "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                f"[{x.meta.dtype!r} {list(x.meta.shape)}], input %{self.step.graph.inputs[index].name} of {self.name()}, is at version "
-                f"{version_of(x)}; expected version {self.versions[index]} instead. Clone it before the in-place write."
+                f"[{x.meta.dtype!r} {list(x.meta.shape)}], input %{self.step.graph.inputs[index].name} of {self.name()}, is at "
+                f"version {version_of(x)}; expected version {self.versions[index]} instead. Clone it before the in-place write."
             )
         return x._array
 

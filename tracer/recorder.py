@@ -1,7 +1,7 @@
 """Traced Tensors: real Tensors whose Storage has no memory and records every op into a graph.
 
-A storage keeps the graph value of all its memory (`base`). A view remembers how it was made from there; after a write its value is
-taken from the new base again. In-place writes thus are pure ops, and the last base of an input is written back after the graph.
+A storage keeps the graph value of all its memory. A view remembers how it was made from there; after a write its value is taken
+from the new one again. In-place writes thus are pure ops, and the last base of an input is written back after the graph.
 """
 
 from __future__ import annotations
@@ -97,6 +97,9 @@ class Recorder:
 
     def admit(self, real: Any, source: Source) -> Any:
         """The traced twin of a Tensor from outside, a new graph input."""
+        memory = real._storage
+        if memory is not None and any(i.real._storage is memory and i.traced._storage.written is not None for i in self.inputs):
+            raise Break("object", "the use of a tensor whose memory was written to through another input")
         value = self.builder.input(real.meta.type, _input_name(source, self.builder))
         self.sources.append(source)
         traced = self.wrap(value, real.meta, type(real))
@@ -123,7 +126,7 @@ class Recorder:
         """A number from outside as a graph operand: an input where it is one, else a constant."""
         if not isinstance(x, SYMBOLIC):
             return x
-        if x.sym.pinned or not isinstance(x.sym.expr, Leaf) or x.plain is int and not -(2**63) <= x.raw < 2**63:
+        if x.sym.pinned or not isinstance(x.sym.expr, Leaf) or (x.plain is int and not -(2**63) <= x.raw < 2**63):
             return concrete(x)
         source = x.sym.expr.source
         if source not in self.scalars:
@@ -228,12 +231,12 @@ class Recorder:
             history = any(seen.tensor.meta.requires_grad for seen in self._on(target._storage))
             if history and not (gradmode.get() and target.meta.requires_grad):
                 raise Break("object", "an in-place write past the history of a tensor that requires grad")
-        elif tracked or gradmode.get() and target.meta.requires_grad:
+        elif tracked or (gradmode.get() and target.meta.requires_grad):
             raise Break("object", "an in-place write to an input with a history")
         elif self._shared(owner):
             raise Break("object", "an in-place write to a tensor that shares its memory with another input")
         strides = zip(target.meta.shape, target.meta.strides, strict=True)
-        if any(n > 1 and step == 0 for n, step in strides) or owner is not None and not owner.real._array.flags.writeable:
+        if any(n > 1 and step == 0 for n, step in strides) or (owner is not None and not owner.real._array.flags.writeable):
             raise Break("raise", "an in-place write to an expanded view or to read-only memory")
 
     def _shared(self, owner: InputTensor) -> bool:

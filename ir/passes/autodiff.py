@@ -17,13 +17,15 @@ from ..types import TensorType, tensor
 @dataclass(frozen=True, slots=True)
 class JointGraph:
     """`graph`: inputs are those of the original, then one tangent (the gradient that arrives, row-major) per chosen output;
-    outputs are those of the original, then one gradient per input in `wrt`, row-major where it is a constant zero."""
+    outputs are those of the original, then one gradient per input in `wrt`, row-major where it is a constant zero, which it is
+    where `reached` says that no gradient gets there (eager leaves None)."""
 
     graph: Graph
     inputs: int
     outputs: int
     wrt: tuple[int, ...]
     tangents: tuple[int, ...]
+    reached: tuple[bool, ...] = ()
 
     def __str__(self) -> str:
         return str(self.graph)
@@ -52,9 +54,10 @@ def joint(graph: Graph, wrt: Sequence[int], outputs: Sequence[int]) -> JointGrap
         reverse.add(results[i].value, tangent)
     for node in reversed(forward):
         reverse.node(node)
+    reached = tuple(v in reverse.gradients for v in chosen)
     gradients = [Output(reverse.of(v)) for v in chosen]
     made = builder.finish([*results, *gradients], writes, graph.symbols)
-    return JointGraph(made, len(graph.inputs), len(results), tuple(wrt), tuple(outputs))
+    return JointGraph(made, len(graph.inputs), len(results), tuple(wrt), tuple(outputs), reached)
 
 
 def _floating(x: Any) -> bool:

@@ -1,8 +1,5 @@
 """Random graphs, run in every way there is: interpreter, the NumPy reference of the kernels, machine code, eager Tensors; and
-their gradients: joint graphs and their two halves, compiled, against the eager tape.
-
-How far two ways may differ is measured on the graph at hand: the interpreter runs again with each inexact result moved by what its
-record tolerates, and what moves with it is not held to more.
+their gradients: joint graphs and their two halves, compiled, against the eager tape. `slack.py` says how far they may differ.
 """
 
 from __future__ import annotations
@@ -16,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+sys.path[:0] = [str(Path(__file__).parents[1] / "support"), str(Path(__file__).parent)]
 import fusewire as fw
 from fusewire import pipeline
 from fusewire.eager.executor import apply
 from fusewire.eager.factory import make
 from fusewire.ir import passes
-from fusewire.ir.graph import Builder, Graph, Node, Output, Value, View, WriteBack, rewrite
+from fusewire.ir.graph import Graph, Output, Value, rewrite
 from fusewire.ir.interpret import interpret
-from fusewire.ir.op import Decompose, Extern, Gemm, Op, Reduce, Scalar, lookup
+from fusewire.ir.op import lookup
 from fusewire.ir.passes.autodiff import JointGraph, joint
 from fusewire.ir.passes.canonicalise import FINAL_RULES, canonicalise, finalise
 from fusewire.ir.passes.canonicalise import RULES as ALWAYS
@@ -32,13 +29,11 @@ from fusewire.ir.passes.fold import fold
 from fusewire.ir.passes.partition import partition
 from fusewire.ir.run_op import run_op
 from fusewire.ir.types import TensorType
-from fusewire.runtime import gradmode
 from random_graphs import RandomGraph, every_op
+from slack import Wanted, differs, exact, moved, wanted_of
 
 BACKENDS = ("reference", "cpu")
 RULES = {r.name: r for r in (*ALWAYS, *FINAL_RULES)}
-FLOOR = {"float64": 1e-11, "float32": 1e-5, "float16": 4e-3, "bfloat16": 3e-2}
-SHORT = {"float64": "f64", "float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 
 
 # -- the graphs ------------------------------------------------------------------------------------------------------------
@@ -62,7 +57,8 @@ class Case:
 
     def __str__(self) -> str:
         values = "\n".join(f"  {v.name}: {v.type} = {x!r}" for v, x in zip(self.graph.inputs, self.inputs, strict=True))
-        return f"graph of seed {self.seed}, gradients of outputs {self.outputs} for inputs {self.wrt}\n{self.graph}\ninputs\n{values}"
+        head = f"graph of seed {self.seed}, gradients of outputs {self.outputs} for inputs {self.wrt}"
+        return f"{head}\n{self.graph}\ninputs\n{values}"
 
 
 def _op(name: str, *operands: Any, **attrs: Any) -> Any:
@@ -77,6 +73,11 @@ def _filled(x: Value, number: float) -> Any:
 def _dims(x: Value, turn: int) -> tuple[int, ...]:
     """A rotation of the dimensions of `x`."""
     return tuple((d + turn) % x.ndim for d in range(x.ndim))
+
+
+def _part(x: Value, start: int) -> Any:
+    """All but the last row of `x`, from row `start` on."""
+    return _op("slice", x, dim=0, start=start, stop=x.shape[0] - 1 + start, step=1)
 
 
 #: what makes a rule of `canonicalise` fire, on a random floating value (or None where its value does not allow it)
@@ -108,8 +109,7 @@ NEAR: tuple[Callable[[Value], Any], ...] = (
     lambda x: _op("cast", _op("cast", x, dtype=fw.bfloat16), dtype=x.dtype),
     lambda x: _op("add", _op("sum", x, dim=(x.ndim - 1,), keepdim=True), _op("sum", x, dim=(x.ndim - 1,), keepdim=False))
     if x.ndim == 1 else None,
-    lambda x: _op("sub", _op("slice", x, dim=0, start=0, stop=x.shape[0] - 1, step=1), _op("slice", x, dim=0, start=1, stop=x.shape[0], step=1))
-    if x.ndim and x.shape[0] > 1 else None,
+    lambda x: _op("sub", _part(x, 0), _part(x, 1)) if x.ndim and x.shape[0] > 1 else None,
 )  # fmt: skip
 FOLDED: tuple[Callable[[Value], Any], ...] = (
     lambda x: _op("mul", x, _op("sub", _filled(x, 3.0), 0.5)),
@@ -175,7 +175,8 @@ def grow(seed: int, calls: int = 10) -> Case:
             grown.reduction()
     graph = grown.finish(4, 2)
     inputs = [own(x) if isinstance(x, np.ndarray) and x.flags.writeable else x for x in grown.inputs]
-    writes = tuple(w for w in graph.writes if isinstance(inputs[graph.inputs.index(w.target)], np.ndarray) and writable(inputs[graph.inputs.index(w.target)]))
+    held = dict(zip(graph.inputs, inputs, strict=True))
+    writes = tuple(w for w in graph.writes if isinstance(held[w.target], np.ndarray) and writable(held[w.target]))
     graph = replace(graph, writes=writes)
     case = Case(seed, graph, inputs)
     if differentiable:
@@ -224,40 +225,6 @@ def cover(case: Case) -> None:
     seen["effect gradient"] += bool(case.wrt and case.outputs)
 
 
-# -- how far results may differ --------------------------------------------------------------------------------------------
-
-
-class _Primitives:
-    """Counts the scalar primitives that a record's lowering is built of."""
-
-    def __init__(self) -> None:
-        self.used: Counter[str] = Counter()
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def call(*_args: Any, **_attrs: Any) -> _Primitives:
-            self.used[name] += 1
-            return self
-
-        return call
-
-
-def exact(node: Node) -> bool:
-    """Whether every way computes the same bits: data movement, or one correctly rounded operation among choices."""
-    lowering = node.op.lowering
-    if isinstance(lowering, (Reduce, Gemm, Decompose)):
-        return isinstance(lowering, Reduce) and lowering.combine not in ("add", "mul")
-    if not isinstance(lowering, Scalar):
-        return not isinstance(lowering, Extern) or node.op.grad is None
-    used = _Primitives()
-    try:
-        lowering.fn(used, *[used] * len(node.args), **node.attrs)
-    except Exception:
-        return False
-    rounded = sum(used.used[p] for p in ("add", "sub", "mul", "div", "sqrt", "fma"))
-    loose = sum(used.used[p] for p in ("exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf", "pow", "mod"))
-    return rounded <= 1 and not loose
-
-
 def perturbed(graph: Graph, inputs: Sequence[Any], seed: int, signs: int) -> list[Any]:
     """Values of outputs and writes where each inexact result is moved by about what its record tolerates."""
     rng = np.random.default_rng(seed)
@@ -265,29 +232,10 @@ def perturbed(graph: Graph, inputs: Sequence[Any], seed: int, signs: int) -> lis
     for node in graph.nodes:
         args = [env[a] if isinstance(a, Value) else a for a in node.args]
         made = run_op(node.op, args, node.attrs, [r.dtype for r in node.results])
-        loose = not exact(node)
+        loose = not exact(node.op, len(node.args), node.attrs)
         for value, x in zip(node.results, made, strict=True):
             env[value] = moved(x, node.op, rng, signs) if loose and floating(value) else x
     return [env[v] for v in (*(o.value for o in graph.outputs), *(w.value for w in graph.writes))]
-
-
-def moved(x: Any, op: Op, rng: np.random.Generator, signs: int) -> Any:
-    """`x` off by its dtype's tolerance, up, down or at random."""
-    name = str(x.dtype)
-    rtol, atol = op.tolerance.get(SHORT[name], (0.0, 0.0))
-    unit = {"float64": 1e-14, "float32": 2e-6, "float16": 1e-3, "bfloat16": 8e-3}[name]
-    way = signs if signs else rng.choice([-1.0, 1.0], x.shape)
-    wide = x.astype(np.float64)
-    return np.asarray(wide + way * (max(rtol, unit) * np.abs(wide) + min(atol, unit))).astype(x.dtype)
-
-
-@dataclass
-class Wanted:
-    """What a run must give: value and the distance allowed, each element on its own; `free`: anything goes there."""
-
-    value: Any
-    slack: Any
-    free: Any
 
 
 def wanted(graph: Graph, inputs: Sequence[Any], seed: int) -> list[Wanted]:
@@ -296,44 +244,7 @@ def wanted(graph: Graph, inputs: Sequence[Any], seed: int) -> list[Wanted]:
         out, writes = interpret(graph, inputs)
         plain = [np.array(x, copy=True) for x in (*out, *writes)]
         runs = [perturbed(graph, inputs, seed + k, s) for k, s in enumerate((1, -1, 0, 0, 0))]
-        return [_wanted(x, [r[i] for r in runs]) for i, x in enumerate(plain)]
-
-
-def _wanted(plain: Any, runs: list[Any]) -> Wanted:
-    name = str(plain.dtype)
-    if name not in FLOOR:
-        differs = np.any([r != plain for r in runs], axis=0)
-        return Wanted(plain, np.zeros(plain.shape), differs)
-    x = plain.astype(np.float64)
-    others = [r.astype(np.float64) for r in runs]
-    odd = np.any([np.isfinite(o) != np.isfinite(x) for o in others], axis=0)
-    largest = max(1.0, float(np.abs(x[np.isfinite(x)]).max(initial=0.0)))
-    spread = np.max([np.abs(np.nan_to_num(o) - np.nan_to_num(x)) for o in others], axis=0)
-    return Wanted(plain, 8 * spread + FLOOR[name] * (np.abs(np.nan_to_num(x)) + min(largest, 1e3) * 1e-2), odd)
-
-
-def differs(want: Wanted, got: Any) -> str | None:
-    """What is wrong with `got`, in words; None where nothing is."""
-    got = np.asarray(got)
-    if got.shape != want.value.shape or got.dtype != want.value.dtype:
-        return f"{got.dtype}{list(got.shape)}, not {want.value.dtype}{list(want.value.shape)}"
-    with np.errstate(all="ignore"):
-        return _elements(want, got)
-
-
-def _elements(want: Wanted, got: Any) -> str | None:
-    if str(got.dtype) not in FLOOR:
-        wrong = (got != want.value) & ~want.free
-    else:
-        x, y = want.value.astype(np.float64), got.astype(np.float64)
-        same = (x == y) | (np.isnan(x) & np.isnan(y)) | (np.isfinite(x) & np.isfinite(y) & (np.abs(x - y) <= want.slack))
-        zero = (x == 0) & (y == 0) & (want.slack < 1e-300) & (np.signbit(x) != np.signbit(y))
-        wrong = (~same | zero) & ~want.free
-    if not np.any(wrong):
-        return None
-    at = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(wrong)))
-    pick = at if got.ndim else ()
-    return f"{got[pick]!r} at {list(pick)}, not {want.value[pick]!r} ({int(np.sum(wrong))} of {got.size} elements differ)"
+        return [wanted_of(x, [r[i] for r in runs]) for i, x in enumerate(plain)]
 
 
 # -- the ways to run -------------------------------------------------------------------------------------------------------
@@ -367,7 +278,8 @@ def check_compiled(graph: Graph, inputs: Sequence[Any], seed: int, what: str) ->
         memory = [own(x) if isinstance(x, np.ndarray) and writable(x) else x for x in inputs]
         name = f"{what} by {backend}"
         got = pipeline.compile_graph(graph, backend=backend).run(memory)
-        wrong = compare(name, wants[:count], got) or strides_differ(name, graph, got) or check_memory(name, graph, wants[count:], inputs, memory)
+        wrong = compare(name, wants[:count], got) or strides_differ(name, graph, got)
+        wrong = wrong or check_memory(name, graph, wants[count:], inputs, memory)
         if wrong:
             return wrong
     return None
@@ -432,7 +344,9 @@ def check_tape(case: Case, made: JointGraph, inputs: Sequence[Any], wants: Seque
     outs = run_eagerly(case.graph, args[: made.inputs])
     pairs = [(outs[i], t) for i, t in zip(case.outputs, args[made.inputs :], strict=True) if outs[i].requires_grad]
     leaves = [args[i] for i in case.wrt]
-    found = fw.autograd.grad([o for o, _ in pairs], leaves, [t for _, t in pairs], allow_unused=True) if pairs else [None] * len(leaves)
+    found: Sequence[Any] = [None] * len(leaves)
+    if pairs:
+        found = fw.autograd.grad([o for o, _ in pairs], leaves, [t for _, t in pairs], allow_unused=True)
     arrays = [np.zeros(x.shape, x.array.dtype) if g is None else g.array for g, x in zip(found, leaves, strict=True)]
     return compare("tape", wants, arrays)
 
@@ -442,7 +356,8 @@ def check_halves(made: JointGraph, inputs: Sequence[Any], wants: Sequence[Wanted
     forward = pipeline.compile_graph(halves.forward, backend="cpu").run(inputs[: made.inputs])
     wrong = compare("forward half", wants[: made.outputs], forward[: made.outputs])
     again = [inputs[i] for i in halves.saved_inputs]
-    gradients = pipeline.compile_graph(halves.backward, backend="cpu").run([*again, *forward[made.outputs :], *inputs[made.inputs :]])
+    late = [*again, *forward[made.outputs :], *inputs[made.inputs :]]
+    gradients = pipeline.compile_graph(halves.backward, backend="cpu").run(late)
     return wrong or compare("backward half", wants[made.outputs :], gradients)
 
 
@@ -502,7 +417,5 @@ def _without(case: Case, k: int) -> Case | None:
     swapped = tuple(replace(n, args=tuple(named.get(a, a) if isinstance(a, Value) else a for a in n.args)) for n in nodes)
     outs = tuple(replace(o, value=named.get(o.value, o.value)) for o in case.graph.outputs)
     graph = replace(case.graph, inputs=(*case.graph.inputs, *named.values()), nodes=swapped, outputs=outs)
-    return replace(case, graph=rewrite(graph, lambda node, builder, args: None), inputs=[*case.inputs, *(np.array(v) for v in values)])
-
-
-__all__ = ["Builder", "Case", "View", "WriteBack", "attempt", "check", "gradmode", "grow", "shrink"]
+    copied = rewrite(graph, lambda node, builder, args: None)
+    return replace(case, graph=copied, inputs=[*case.inputs, *(np.array(v) for v in values)])

@@ -1,28 +1,30 @@
 """Random programs over Tensors: readable Python functions with side effects, made from a seed.
 
 A program is a list of statements over variables of known shape and dtype. Values computed by ops that every back end rounds
-alike are `exact`; only these feed discontinuous ops (comparisons, floor, rounding casts), so a difference is a defect and not
-a rounded bit on the other side of a step.
+alike are `exact`; only these feed discontinuous ops (comparisons, floor, rounding casts) and branches, so a difference is a defect
+and not a rounded bit on the other side of a step.
 """
 
 from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from surroundings import DEPENDENCIES
 
 SHAPES = [(), (1,), (5,), (4, 5), (4, 1), (1, 5), (3, 4, 5), (0, 5), (17,), (2, 33)]
 FLOATS = ["float32", "float64", "float16", "bfloat16"]
 INTS = ["int64", "int32", "int16", "int8", "uint8"]
-SMOOTH = ["exp", "log1p", "sin", "cos", "tanh", "sigmoid", "erf", "sqrt", "expm1", "rsqrt", "log"]
-EXACT_UNARY = ["neg", "abs", "relu"]
+DTYPES = {"float": FLOATS, "int": INTS, "bool": ["bool"], "any": FLOATS + INTS + ["bool"], "number": FLOATS + INTS}
+SMOOTH = ["exp", "log1p", "sin", "cos", "tanh", "sigmoid", "erf", "sqrt", "expm1", "rsqrt", "log", "silu", "reciprocal"]
+EXACT_UNARY = ["neg", "abs", "relu", "clone", "sign"]
 STEPPED = ["floor", "ceil", "round", "trunc", "sign"]
 EXACT_BINARY = ["add", "sub", "mul", "maximum", "minimum"]
 COMPARES = ["eq", "ne", "lt", "le", "gt", "ge"]
-MAKES_FRESH = ["tensor"]
 
 
 @dataclass
@@ -35,23 +37,51 @@ class Var:
     exact: bool = True
     owned: bool = False  # made inside, with memory of its own: may be written without touching an input
     small: bool = True  # bounded so that exp does not overflow
+    grad: bool = False  # may require a gradient
+
+
+@dataclass(frozen=True)
+class Input:
+    """A Tensor argument: `strided` ones have their dimensions in reverse order in memory."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    grad: bool = False
+    strided: bool = False
 
 
 @dataclass
 class Program:
-    """`source` defines ``program(state, *tensors)``; `inputs` are (shape, dtype, requires_grad) of the tensors."""
+    """`statements` are the body of ``program(x0, x1, ..., *, n, way)``; `changes`: statements run before each of the later calls."""
 
     seed: int
-    source: str
-    inputs: list[tuple[tuple[int, ...], str]]
-    effects: Counter[str] = field(default_factory=Counter)
+    inputs: list[Input]
+    statements: list[str]
+    result: str
+    changes: list[list[str]]
+    coverage: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def source(self) -> str:
+        """Text of a function nested in `make`, for its closure cells."""
+        head = "def program(" + ", ".join(f"x{k}" for k in range(len(self.inputs))) + ", *, n=2.0, way='up'):"
+        body = "\n".join([*self.statements, f"return {self.result}"])
+        declared = "nonlocal total\n" if "total" in body else ""
+        return f"{head}\n" + textwrap.indent(declared + body, "    ") + "\n"
 
     def __str__(self) -> str:
-        return f"# seed {self.seed}, inputs {self.inputs}\n{self.source}"
+        steps = "\n".join(f"# before call {i + 1}: {'; '.join(c) or 'new values'}" for i, c in enumerate(self.changes))
+        inputs = ", ".join(f"x{k}: {i}" for k, i in enumerate(self.inputs))
+        return f"# seed {self.seed}\n# {inputs}\n{steps}\n{self.source}"
 
 
-def broadcastable(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
-    return all(x == y or 1 in (x, y) for x, y in zip(a[::-1], b[::-1]))
+def broadcastable(*shapes: tuple[int, ...]) -> bool:
+    """Whether shapes go together."""
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        return False
+    return True
 
 
 class Maker:
@@ -59,175 +89,209 @@ class Maker:
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
-        self.seed, self.lines, self.vars, self.n = seed, [], [], 0
-        self.inputs: list[Var] = []
-        self.effects: Counter[str] = Counter()
+        self.seed = seed
+        self.lines: list[str] = []
+        self.vars: list[Var] = []
+        self.inputs: list[Input] = []
+        self.changes: list[list[str]] = [[], []]
+        self.seen: Counter[str] = Counter()
+        self.count = 0
 
     def pick(self, items: Any) -> Any:
         return items[int(self.rng.integers(len(items)))]
 
-    def var(self, **want: Any) -> Var | None:
-        """A random variable; `kind` limits the dtypes, `exact` and `nonempty` what they say, `ndim` the least rank."""
-        kinds = {"float": FLOATS, "int": INTS, "bool": ["bool"], "any": FLOATS + INTS + ["bool"], "number": FLOATS + INTS}
+    def chance(self, p: float) -> bool:
+        return bool(self.rng.random() < p)
+
+    def var(self, kind: str = "any", *, exact: bool = False, ndim: int = 0, nonempty: bool = False, small: bool = False) -> Var | None:
+        """A random variable, a late one rather than an early one; `kind` limits the dtypes, `ndim` is the least rank."""
         found = [
             v for v in self.vars
-            if v.dtype in kinds[want.get("kind", "any")] and (v.exact or not want.get("exact")) and len(v.shape) >= want.get("ndim", 0)
-            and (0 not in v.shape or not want.get("nonempty")) and (v.small or not want.get("small"))
+            if v.dtype in DTYPES[kind] and (v.exact or not exact) and len(v.shape) >= ndim
+            and (0 not in v.shape or not nonempty) and (v.small or not small)
         ]  # fmt: skip
-        return self.pick(found) if found else None
+        if not found:
+            return None
+        return self.pick(found[-4:]) if self.chance(0.6) else self.pick(found)
 
-    def emit(self, text: str) -> bool:
+    def emit(self, text: str, *kinds: str) -> bool:
         self.lines.append(text)
+        self.seen.update(f"effect {k}" for k in kinds)
         return True
 
-    def let(self, expr: str, shape: tuple[int, ...], dtype: str, **more: Any) -> bool:
-        self.n += 1
-        self.vars.append(Var(f"v{self.n}", shape, dtype, **more))
-        return self.emit(f"v{self.n} = {expr}")
+    def fresh(self) -> str:
+        self.count += 1
+        return f"v{self.count}"
 
-    # values
+    def let(self, expr: str, like: Var, kind: str = "", **more: Any) -> bool:
+        """A variable of the shape, dtype and quality of `like`, but for `more`."""
+        name = self.fresh()
+        self.vars.append(replace(like, name=name, **{"owned": True, **more}))
+        self.seen[f"dtype {self.vars[-1].dtype}"] += 1
+        return self.emit(f"{name} = {expr}", *([kind] if kind else []))
+
+    # -- values --------------------------------------------------------------------------------------------------------
 
     def smooth(self) -> bool:
-        v = self.var(kind="float", small=True)
-        return v is not None and self.let(f"fw.{self.pick(SMOOTH)}({v.name} * 0.5)", v.shape, v.dtype, exact=False, owned=True)
+        v = self.var("float", small=True)
+        return v is not None and self.let(f"fw.{self.pick(SMOOTH)}({v.name} * 0.5)", v, exact=False)
 
     def squash(self) -> bool:
-        v = self.var(kind="float")
-        return v is not None and self.let(f"fw.tanh({v.name})", v.shape, v.dtype, exact=False, owned=True)
+        v = self.var("float")
+        return v is not None and self.let(f"fw.tanh({v.name})", v, exact=False, small=True)
 
     def exact_unary(self) -> bool:
-        v = self.var(kind="number")
-        if v is None or (v.dtype == "uint8"):
+        v = self.var("number", exact=True)
+        if v is None or v.dtype == "uint8":
             return False
-        return self.let(f"fw.{self.pick(EXACT_UNARY)}({v.name})", v.shape, v.dtype, exact=v.exact, owned=True, small=v.small)
+        return self.let(f"fw.{self.pick(EXACT_UNARY)}({v.name})", v)
 
     def stepped(self) -> bool:
-        v = self.var(kind="float", exact=True)
-        return v is not None and self.let(f"fw.{self.pick(STEPPED)}({v.name})", v.shape, v.dtype, owned=True, small=v.small)
+        v = self.var("float", exact=True)
+        return v is not None and self.let(f"fw.{self.pick(STEPPED)}({v.name})", v)
 
-    def pair(self, **want: Any) -> tuple[Var, Var] | None:
-        a = self.var(**want)
-        others = [b for b in self.vars if a and b.dtype == a.dtype and broadcastable(a.shape, b.shape) and (b.exact or not want.get("exact"))]
+    def pair(self, kind: str, exact: bool = False) -> tuple[Var, Var] | None:
+        a = self.var(kind, exact=exact)
+        others = [b for b in self.vars if a and b.dtype == a.dtype and broadcastable(a.shape, b.shape) and (b.exact or not exact)]
         return (a, self.pick(others)) if a and others else None
 
     def binary(self) -> bool:
-        pair = self.pair(kind="number")
+        pair = self.pair("number")
         if pair is None:
             return False
         a, b = pair
-        shape = np.broadcast_shapes(a.shape, b.shape)
-        exact = a.exact and b.exact
         name = self.pick(EXACT_BINARY)
-        return self.let(f"fw.{name}({a.name}, {b.name})", shape, a.dtype, exact=exact, owned=True, small=name in ("maximum", "minimum"))
+        shape, exact = np.broadcast_shapes(a.shape, b.shape), a.exact and b.exact
+        small = name in ("maximum", "minimum") and a.small and b.small
+        return self.let(f"fw.{name}({a.name}, {b.name})", a, shape=shape, exact=exact, small=small, grad=a.grad or b.grad)
 
     def mixed(self) -> bool:
-        a, b = self.var(kind="number"), self.var(kind="any")
-        if a is None or b is None or not broadcastable(a.shape, b.shape) or (a.dtype == b.dtype):
+        a, b = self.var("number"), self.var("any")
+        if a is None or b is None or not broadcastable(a.shape, b.shape) or a.dtype == b.dtype:
             return False
-        self.effects["promotion"] += 1
-        self.n += 1
-        self.emit(f"v{self.n} = ({a.name} * {b.name}).float()")
-        self.vars.append(Var(f"v{self.n}", np.broadcast_shapes(a.shape, b.shape), "float32", a.exact and b.exact, True, False))
-        return True
+        shape, exact = np.broadcast_shapes(a.shape, b.shape), a.exact and b.exact
+        text = f"({a.name} {self.pick('*+')} {b.name}).float()"
+        return self.let(text, a, "promotion", shape=shape, dtype="float32", exact=exact, small=False, grad=a.grad or b.grad)
 
     def scalar(self) -> bool:
-        v = self.var(kind="float")
+        v = self.var("float")
         if v is None:
             return False
-        form = self.pick(["{0} * state.rate", "{0} + state.count", "2 - {0}", "{0} / 3", "{0} * -0.0 + {0}", "state.rate - {0}"])
-        self.effects["python scalar"] += 1
-        return self.let(form.format(v.name), v.shape, v.dtype, exact="/" not in form and v.exact, owned=True, small=False)
+        form = self.pick(["{0} * state.rate", "{0} + state.count", "2 - {0}", "{0} / 3", "{0} * -0.0 + {0}", "state.double - {0}"])
+        return self.let(form.format(v.name), v, "python scalar", exact="/" not in form and v.exact, small=False)
 
     def compare(self) -> bool:
-        pair = self.pair(kind="any", exact=True)
+        pair = self.pair("any", exact=True)
         if pair is None:
             return False
         a, b = pair
-        return self.let(f"fw.{self.pick(COMPARES)}({a.name}, {b.name})", np.broadcast_shapes(a.shape, b.shape), "bool", owned=True)
+        return self.let(f"fw.{self.pick(COMPARES)}({a.name}, {b.name})", a, shape=np.broadcast_shapes(a.shape, b.shape), dtype="bool", grad=False)
 
     def select(self) -> bool:
-        pair, c = self.pair(kind="number"), self.var(kind="bool")
-        if pair is None or c is None or not broadcastable(c.shape, np.broadcast_shapes(pair[0].shape, pair[1].shape)):
+        pair, c = self.pair("number"), self.var("bool")
+        if pair is None or c is None or not broadcastable(c.shape, pair[0].shape, pair[1].shape):
             return False
         a, b = pair
         shape = np.broadcast_shapes(a.shape, b.shape, c.shape)
-        return self.let(f"fw.where({c.name}, {a.name}, {b.name})", shape, a.dtype, exact=a.exact and b.exact, owned=True, small=a.small and b.small)
+        more = {"exact": a.exact and b.exact, "small": a.small and b.small, "grad": a.grad or b.grad}
+        return self.let(f"fw.where({c.name}, {a.name}, {b.name})", a, shape=shape, **more)
 
     def cast(self) -> bool:
-        v = self.var(kind="any", exact=True)
+        v = self.var("any", exact=True)
         if v is None:
             return False
         to = self.pick(FLOATS + (INTS + ["bool"] if v.dtype not in FLOATS else []))
-        return self.let(f"{v.name}.to(fw.{to})", v.shape, to, owned=v.dtype != to, small=v.small)
+        return self.let(f"{v.name}.to(fw.{to})", v, dtype=to, owned=v.dtype != to, grad=v.grad and to in FLOATS)
 
     def reduce(self) -> bool:
-        v = self.var(kind="float", ndim=1, nonempty=True)
+        v = self.var("float", ndim=1, nonempty=True)
         if v is None:
             return False
-        d, keep, name = int(self.rng.integers(len(v.shape))), self.pick([True, False]), self.pick(["sum", "mean", "amax", "amin", "var"])
-        if name == "var" and v.shape[d] < 2:
-            name = "mean"
+        d, keep, name = int(self.rng.integers(len(v.shape))), self.chance(0.5), self.pick(["sum", "mean", "amax", "amin", "var"])
+        name = "mean" if name == "var" and v.shape[d] < 2 else name
         shape = v.shape[:d] + ((1,) if keep else ()) + v.shape[d + 1 :]
         exact = v.exact and name in ("amax", "amin")
-        return self.let(f"{v.name}.{name}(dim={d}, keepdim={keep})", shape, v.dtype, exact=exact, owned=True, small=False)
+        return self.let(f"{v.name}.{name}(dim={d}, keepdim={keep})", v, shape=shape, exact=exact, small=False)
 
     def composite(self) -> bool:
-        v = self.var(kind="float", ndim=1, nonempty=True)
+        v = self.var("float", ndim=1, nonempty=True)
         if v is None:
             return False
-        n = v.shape[-1]
-        form = self.pick(["F.softmax({0}, dim=-1)", "F.log_softmax({0}, dim=-1)", f"F.layer_norm({{0}}, ({n},))", "F.gelu({0})"])
-        return self.let(form.format(v.name), v.shape, v.dtype, exact=False, owned=True, small=False)
+        form = self.pick(["F.softmax({0}, dim=-1)", "F.log_softmax({0}, dim=-1)", f"F.layer_norm({{0}}, ({v.shape[-1]},))", "F.gelu({0})"])
+        return self.let(form.format(v.name), v, exact=False, small=False)
 
     def matmul(self) -> bool:
-        v = self.var(kind="float", ndim=2, nonempty=True, small=True)
+        v = self.var("float", ndim=2, nonempty=True, small=True)
         if v is None:
             return False
         shape = v.shape[:-1] + (v.shape[-2],)
-        return self.let(f"fw.matmul({v.name}, {v.name}.transpose(-1, -2)) * 0.25", shape, v.dtype, exact=False, owned=True, small=False)
+        return self.let(f"fw.matmul({v.name}, {v.name}.transpose(-1, -2)) * 0.25", v, shape=shape, exact=False, small=False)
 
     def view(self) -> bool:
         v = self.var(ndim=1)
         if v is None:
             return False
-        self.effects["view"] += 1
-        kind = self.pick(["slice", "flip order", "unsqueeze", "expand", "reshape", "cat"])
+        kind = self.pick(["slice", "order", "unsqueeze", "expand", "reshape", "cat", "flat"])
+        text, shape = self._view(kind, v)
+        return self.let(text, v, f"view: {kind}", shape=shape, owned=kind == "cat")
+
+    def _view(self, kind: str, v: Var) -> tuple[str, tuple[int, ...]]:
+        name, shape = v.name, v.shape
         if kind == "slice":
-            d = int(self.rng.integers(len(v.shape)))
-            text = f"{v.name}[{':, ' * d}1:]"
-            return self.let(text, v.shape[:d] + (max(0, v.shape[d] - 1),) + v.shape[d + 1 :], v.dtype, exact=v.exact, small=v.small)
+            d = int(self.rng.integers(len(shape)))
+            return f"{name}[{':, ' * d}1:]", shape[:d] + (max(0, shape[d] - 1),) + shape[d + 1 :]
         if kind == "unsqueeze":
-            return self.let(f"{v.name}.unsqueeze(0)", (1, *v.shape), v.dtype, exact=v.exact, small=v.small)
+            return f"{name}.unsqueeze(0)", (1, *shape)
         if kind == "expand":
-            return self.let(f"{v.name}.unsqueeze(0).expand(2, {', '.join(map(str, v.shape))})", (2, *v.shape), v.dtype, exact=v.exact, small=v.small)
-        if kind == "reshape":
-            return self.let(f"{v.name}.reshape(-1)" if 0 not in v.shape else f"{v.name}.reshape(0)", (int(np.prod(v.shape)),), v.dtype, exact=v.exact, small=v.small)
+            return f"{name}.unsqueeze(0).expand(2, {', '.join(map(str, shape))})", (2, *shape)
+        if kind == "reshape" or kind == "flat":
+            size = int(np.prod(shape))
+            return f"{name}.{'reshape' if kind == 'reshape' else 'contiguous().view'}({-1 if size else 0})", (size,)
         if kind == "cat":
-            return self.let(f"fw.cat([{v.name}, {v.name}], dim=0)", (2 * v.shape[0], *v.shape[1:]), v.dtype, exact=v.exact, owned=True, small=v.small)
-        order = tuple(reversed(range(len(v.shape))))
-        return self.let(f"{v.name}.permute{order}" if len(order) > 1 else f"{v.name}.permute(0)", v.shape[::-1], v.dtype, exact=v.exact, small=v.small)
+            return f"fw.cat([{name}, {name}], dim=0)", (2 * shape[0], *shape[1:])
+        return f"{name}.permute({', '.join(map(str, reversed(range(len(shape)))))})", shape[::-1]
 
     def random(self) -> bool:
         shape = self.pick(SHAPES[1:6])
-        self.effects["random"] += 1
-        text = self.pick([f"fw.rand({', '.join(map(str, shape))})", f"F.dropout(fw.ones({', '.join(map(str, shape))}), 0.3)"])
-        return self.let(text, shape, "float32", owned=True)
+        size = ", ".join(map(str, shape))
+        text, exact = self.pick([(f"fw.rand({size})", True), (f"F.dropout(fw.ones({size}), 0.3)", False), (f"fw.randn({size})", False)])
+        return self.let(text, Var("", shape, "float32"), "random", exact=exact)
 
-    # effects
+    def unused_draw(self) -> bool:
+        return self.emit("fw.rand(3)", "random number not used")
+
+    # -- effects -------------------------------------------------------------------------------------------------------
 
     def write(self) -> bool:
         """In place: on an input, on a view of one, or on a tensor made here."""
-        v = self.var(kind="float", nonempty=True)
-        if v is None or v.name.startswith("v") and not v.owned:
+        v = self.var("float", nonempty=True)
+        if v is None or (v.grad and self.chance(0.9)):
             return False
-        kind = self.pick(["add_", "mul_", "through a view", "whole"])
-        self.effects[("in place on an input, " if v in self.inputs else "in place on a fresh tensor, ") + kind] += 1
+        kinds = ["in place", "whole"] + (["through a view", "by index"] if v.shape else [])
+        kind = self.pick(kinds)
+        text = {
+            "in place": f"{v.name}.{self.pick(['mul_', 'add_', 'sub_'])}(0.5)",
+            "whole": f"{v.name}.copy_({v.name} * 0.5)",
+            "through a view": f"{v.name}[..., 0:1] += 1.0",
+            "by index": f"{v.name}[0] = {v.name}[-1] * 2.0",
+        }[kind]
+        where = "an input" if v.name[0] == "x" else "a fresh tensor" if v.owned else "a view"
         self.taint(v)
-        if kind == "through a view" and v.shape:
-            return self.emit(f"{v.name}[..., 0:1] += 1.0")
-        if kind == "whole":
-            return self.emit(f"{v.name}.copy_({v.name} * 0.5)")
-        return self.emit(f"{v.name}.{'mul_' if kind == 'mul_' else 'add_'}(0.5)")
+        return self.emit(text, f"write {kind}", f"write to {where}")
+
+    def write_then_read(self) -> bool:
+        """A view is taken, its base written, and the view read (and the other way round)."""
+        v = self.var("float", ndim=1, nonempty=True)
+        if v is None or v.grad:
+            return False
+        self.taint(v)
+        name = self.fresh()
+        if self.chance(0.5):
+            self.emit(f"{name} = {v.name}[0]\n{v.name}.add_(1.0)\n{name} = {name} * 2.0", "view read after a write to its base")
+        else:
+            self.emit(f"{name} = {v.name}[0]\n{name}.mul_(0.25)\n{name} = {v.name}[0] + {name}", "base read after a write to its view")
+        self.vars.append(replace(v, name=name, shape=v.shape[1:], owned=True, small=False))
+        return True
 
     def taint(self, written: Var) -> None:
         """Views of what was written change too; nothing known as small stays so."""
@@ -235,61 +299,178 @@ class Maker:
             v.small = False
             v.exact = v.exact and written.exact
 
+    STATE = {
+        "attribute": "state.count += 1",
+        "attribute to a float": "state.rate = state.rate * 0.5 + 0.25",
+        "list append": "state.items.append(state.count)",
+        "list item": "state.more.append(0)\nstate.more[-1] = state.count",
+        "dict item": "state.table['n'] = state.table.get('n', 0) + 1",
+        "dict pop": "state.table['gone'] = 1\nstate.table.pop('gone')",
+        "set add": "state.seen.add(state.count)",
+        "slot": "state.item.size = state.item.size + 1",
+        "new attribute": "state.fresh = state.count * 2",
+        "deleted attribute": "state.gone = 1\ndel state.gone",
+        "global": "bump()",
+        "global dict": "COUNTS['calls'] = COUNTS['calls'] + 1",
+        "nonlocal": "total = total + 1",
+        "print": "print('count', state.count)",
+        "opaque call": "opaque('here')",
+        "opaque result": "state.last = opaque(state.count)",
+        "new object": "state.item = Item(state.count)",
+    }
+    TENSOR_STATE = {
+        "attribute to a tensor": "state.last = {0}",
+        "list append of a tensor": "state.more.append({0})",
+        "dict item to a tensor": "state.table['t'] = {0}",
+        "buffer": "net.mean = net.mean * 0.5 + 0.25\nstate.last = {0}",
+        "opaque call on a tensor": "opaque({0}.dtype is fw.float32)",
+        "opaque write": "{0} = {0} + 0.0\nwritten_outside({0})",
+        "print a tensor": "print({0}.shape, {0}.dtype)",
+    }
+
     def state_change(self) -> bool:
-        v = self.var(kind="float")
-        forms = ["state.count += 1", "state.items.append(state.count)", "state.table['n'] = state.table.get('n', 0) + 1",
-                 "state.items[0] = state.count", "bump()", "COUNTS['calls'] = COUNTS['calls'] + 1", "state.seen.add(state.count)",
-                 "state.rate = state.rate * 0.5 + 0.25"]  # fmt: skip
-        if v is not None:
-            forms += [f"state.last = {v.name}", f"state.items.append({v.name})", f"state.table['t'] = {v.name}"]
-        form = self.pick(forms)
-        self.effects[f"python state: {form.split(' =')[0].split('(')[0].split('[')[0]}"] += 1
-        return self.emit(form)
+        v = self.var("float")
+        if v is not None and self.chance(0.4):
+            kind = self.pick(list(self.TENSOR_STATE))
+            if kind == "opaque write":
+                v.owned, v.small = True, False
+            return self.emit(self.TENSOR_STATE[kind].format(v.name), kind)
+        kind = self.pick(list(self.STATE))
+        return self.emit(self.STATE[kind], kind)
+
+    FLOW = {
+        "branch on count": "if state.count % 2:\n    {o} = {v} + 1.0\nelse:\n    {o} = {v} - 1.0",
+        "loop": "{o} = {v}\nfor k in range(3):\n    {o} = {o} * 0.5 + k",
+        "while": "{o} = {v}\nk = 0\nwhile k < 2:\n    k += 1\n    {o} = {o} - k",
+        "inner function": "def inner(t, scale=0.5):\n    return t * scale + state.count\n{o} = inner({v}) + inner({v}, scale=2.0)",
+        "opaque call in a loop": "{o} = {v}\nfor k in range(2):\n    opaque(k)\n    {o} = {o} + 1.0",
+        "opaque call in an inner function": "def inner(t):\n    u = t * 2.0\n    opaque('inner')\n    return u - t\n{o} = inner({v}) + 1.0",
+        "opaque call in try": "try:\n    {o} = {v} + 1.0\n    opaque('try')\n    {o} = {o} * 2.0\nfinally:\n    state.count += 1",
+        "opaque call in with": "with fw.no_grad():\n    {o} = {v} * 2.0\n    opaque('with')\n    {o} = {o} + {v}",
+        "comprehension": "{o} = sum([{v} * k for k in (1, 2)])",
+        "generator": "{o} = sum({v} * k for k in (1, 2))",
+        "no_grad": "with fw.no_grad():\n    {o} = {v} * 2.0",
+        "detach": "{o} = {v}.detach() * 2.0 + {v}",
+        "try": "try:\n    state.table['absent']\n    {o} = {v}\nexcept KeyError:\n    {o} = {v} + 2.0",
+        "caught after a write": "{o} = {v} + 1.0\ntry:\n    {o}.add_(1.0)\n    state.count += 1\n    raise ValueError('inside')\n"
+        "except ValueError as error:\n    state.last = str(error)\n    {o} = {o} * 2.0",
+        "raises on the second call": "if COUNTS['calls'] == 1:\n    COUNTS['calls'] = 2\n    raise RuntimeError('second call')\n"
+        "COUNTS['calls'] += 1\n{o} = {v} * 1.0",
+        "unpacking": "first, *rest = [{v}, {v} * 2.0, {v} * 3.0]\n{o} = first + rest[-1]",
+        "dict of tensors": "d = {{'p': {v}, 'q': {v} + 1.0}}\nd['p'] = d['q'] * 2.0\n{o} = sum(d.values())",
+        "lambda": "{o} = (lambda t, k=state.count: t + k)({v})",
+    }
 
     def flow(self) -> bool:
-        v = self.var(kind="float", nonempty=True)
+        v = self.var("float", nonempty=True)
         if v is None:
             return False
-        self.n += 1
-        name = f"v{self.n}"
-        kind = self.pick(["branch on count", "loop", "inner function", "opaque call", "opaque call in a loop", "comprehension", "no_grad", "try"])
-        self.effects[f"flow: {kind}"] += 1
-        text = {
-            "branch on count": f"if state.count % 2:\n    {name} = {v.name} + 1.0\nelse:\n    {name} = {v.name} - 1.0",
-            "loop": f"{name} = {v.name}\nfor k in range(3):\n    {name} = {name} * 0.5 + k",
-            "inner function": f"def inner(t, scale=0.5):\n    return t * scale + state.count\n{name} = inner({v.name}) + inner({v.name}, scale=2.0)",
-            "opaque call": f"opaque('here')\n{name} = {v.name} + 1.0",
-            "opaque call in a loop": f"{name} = {v.name}\nfor k in range(2):\n    opaque(k)\n    {name} = {name} + 1.0",
-            "comprehension": f"{name} = sum([{v.name} * k for k in (1, 2)])",
-            "no_grad": f"with fw.no_grad():\n    {name} = {v.name} * 2.0",
-            "try": f"try:\n    state.table['absent']\n    {name} = {v.name}\nexcept KeyError:\n    {name} = {v.name} + 2.0",
-        }[kind]
-        self.vars.append(Var(name, v.shape, v.dtype, v.exact, kind != "try", False))
-        return self.emit(text)
+        kind = self.pick(list(self.FLOW))
+        name = self.fresh()
+        self.vars.append(replace(v, name=name, owned=kind != "try", small=False))
+        return self.emit(self.FLOW[kind].format(o=name, v=v.name), f"flow: {kind}")
+
+    def read_value(self) -> bool:
+        """A branch on the value of a tensor."""
+        v = self.var("float", exact=True, nonempty=True)
+        if v is None:
+            return False
+        name = self.fresh()
+        self.vars.append(replace(v, name=name, owned=True, small=False))
+        test = self.pick([f"{v.name}.amax().item() > 1", f"({v.name} > 0).any()", f"bool(({v.name} == 0).all())"])
+        return self.emit(f"if {test}:\n    {name} = {v.name} + 1.0\nelse:\n    {name} = {v.name} * 2.0", "branch on a tensor")
+
+    def wrong(self) -> bool:
+        """What raises: shapes that do not fit, an index out of range."""
+        v = self.var("float", ndim=1, nonempty=True)
+        if v is None:
+            return False
+        n = v.shape[0]
+        if self.chance(0.5):
+            return self.emit(f"if state.count > {int(self.rng.integers(1, 4))}:\n    state.last = {v.name} + fw.ones({v.shape[-1] + 2})",
+                             "shapes that do not fit")  # fmt: skip
+        text = f"state.last = {v.name}.view({n}, -1).gather(0, fw.full((1, 1), {n - 1} if state.count < 3 else {n}, dtype=fw.int64))"
+        return self.emit(text, "index out of range")
+
+    def depend(self) -> bool:
+        """Something around the program is read, and changes before one of the later calls."""
+        v = self.var("float", nonempty=True)
+        if v is None:
+            return False
+        kind = self.pick(list(DEPENDENCIES))
+        which = DEPENDENCIES[kind]
+        if kind in ("same tensor", "shared memory") and (self.inputs[0].grad or self.inputs[0].dtype not in FLOATS):
+            return False
+        name = self.fresh()
+        if kind == "shared memory":
+            self.taint(self.vars[0])
+        if kind == "shared memory":
+            v = replace(v, exact=False)
+        self.vars.append(replace(v, name=name, owned=False, small=False))
+        self.changes[int(self.rng.integers(2))].append(self.pick(which.changes).replace("{{", "{").replace("}}", "}"))
+        return self.emit(which.read.format(o=name, v=v.name), f"depends on {kind}")
 
     STATEMENTS = ["smooth", "squash", "exact_unary", "stepped", "binary", "binary", "mixed", "scalar", "compare", "select", "cast",
-                  "reduce", "composite", "matmul", "view", "view", "random", "write", "write", "state_change", "state_change", "flow"]  # fmt: skip
+                  "reduce", "composite", "matmul", "view", "view", "random", "unused_draw", "write", "write", "write_then_read",
+                  "state_change", "state_change", "state_change", "flow", "flow", "flow", "read_value", "wrong",
+                  "depend", "depend", "depend", "depend"]  # fmt: skip
 
     def make(self, statements: int) -> Program:
+        """A program of so many statements; a third of them have inputs with gradients."""
+        graded = self.chance(0.35)
         for k in range(int(self.rng.integers(2, 5))):
-            dtype = self.pick(FLOATS[:2] * 4 + FLOATS + INTS + ["bool"]) if k else "float32"
-            v = Var(f"x{k}", self.pick(SHAPES), dtype)
-            self.inputs.append(v)
-            self.vars.append(v)
+            dtype = self.pick(FLOATS[:2] * 4 + FLOATS + INTS + ["bool"]) if k > 1 else "float32"
+            shape = self.inputs[0].shape if k == 1 else self.pick(SHAPES)
+            grad = graded and dtype in FLOATS and self.chance(0.6)
+            self.inputs.append(Input(shape, dtype, grad, len(shape) == 2 and self.chance(0.3)))
+            self.vars.append(Var(f"x{k}", shape, dtype, grad=grad))
+            self.seen["effect gradient"] += grad
         while len(self.lines) < statements:
             getattr(self, self.pick(self.STATEMENTS))()
         return self.finish()
 
+    FORMS = {
+        "a tuple": "({0}, {1}, {2})", "a list": "[{0}, {1}]", "a dict": "{{'a': {0}, 'b': {1}}}", "one": "{1}",
+        "nested": "({0}, [{1}, state.count], {{'c': {2}}})", "an input": "(x0, {1})", "a view of an input": "(x0.view(-1)[:1], {1}, {2})",
+        "one twice": "({1}, {1})", "an object": "(Item({1}).size, {0}, state.mode)",
+    }  # fmt: skip
+
     def finish(self) -> Program:
-        results = [v.name for v in self.vars[-4:]]
-        form = self.pick(["({0}, {1})", "[{0}, {1}]", "{{'a': {0}, 'b': {1}}}", "{1}", "({0}, [{1}, state.count])"])
-        body = "\n".join([*self.lines, "return " + form.format(results[0], results[-1])])
-        args = ", ".join(["state", *(v.name for v in self.inputs)])
-        source = f"def program({args}):\n" + textwrap.indent(body, "    ") + "\n"
-        return Program(self.seed, source, [(v.shape, v.dtype) for v in self.inputs], self.effects)
+        names = [v.name for v in self.vars[-4:]]
+        kind = self.pick(list(self.FORMS))
+        self.seen[f"effect returns {kind}"] += 1
+        result = self.FORMS[kind].format(names[0], names[-1], names[len(names) // 2])
+        return Program(self.seed, self.inputs, self.lines, result, self.changes, self.seen)
 
 
 def make(seed: int, statements: int | None = None) -> Program:
     """The program of this seed."""
     maker = Maker(seed)
-    return maker.make(int(maker.rng.integers(3, 14)) if statements is None else statements)
+    return maker.make(int(maker.rng.integers(2, 11)) if statements is None else statements)
+
+
+def kinds() -> list[str]:
+    """Every kind of effect and dependency that programs are made of, as `Program.coverage` counts them."""
+    found = [*Maker.STATE, *Maker.TENSOR_STATE, *(f"flow: {k}" for k in Maker.FLOW), *(f"depends on {k}" for k in DEPENDENCIES)]
+    found += [f"returns {k}" for k in Maker.FORMS]
+    found += [f"view: {k}" for k in ("slice", "order", "unsqueeze", "expand", "reshape", "cat", "flat")]
+    found += [f"write {k}" for k in ("in place", "whole", "through a view", "by index")]
+    found += [f"write to {k}" for k in ("an input", "a fresh tensor", "a view")]
+    found += ["view read after a write to its base", "base read after a write to its view", "random", "random number not used", "promotion"]
+    found += ["python scalar", "branch on a tensor", "shapes that do not fit", "index out of range", "gradient"]
+    return [f"effect {k}" for k in found]
+
+
+def shrink(program: Program, fails: Callable[[Program], bool]) -> Program:
+    """The program with every statement and change dropped without which `fails` still holds."""
+    best = program
+    for k in reversed(range(len(program.statements))):
+        cut = replace(best, statements=best.statements[:k] + best.statements[k + 1 :])
+        best = cut if fails(cut) else best
+    for call, steps in enumerate(best.changes):
+        for k in reversed(range(len(steps))):
+            changes = [list(c) for c in best.changes]
+            del changes[call][k]
+            cut = replace(best, changes=changes)
+            best = cut if fails(cut) else best
+    return best

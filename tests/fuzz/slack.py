@@ -1,0 +1,105 @@
+"""How far two ways of computing one thing may differ: found by computing it again with inexact results moved a little.
+
+What moves with the noise is not held to more than that; everything else is compared to the bit or to a few units in the last place.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from fusewire.ir.op import Decompose, Extern, Gemm, Op, Reduce, Scalar
+
+FLOOR = {"float64": 1e-11, "float32": 1e-5, "float16": 4e-3, "bfloat16": 3e-2}
+SHORT = {"float64": "f64", "float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+
+
+class _Primitives:
+    """Counts the scalar primitives that a record's lowering is built of."""
+
+    def __init__(self) -> None:
+        self.used: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*_args: Any, **_attrs: Any) -> _Primitives:
+            self.used[name] += 1
+            return self
+
+        return call
+
+
+def exact(op: Op, count: int, attrs: Mapping[str, Any]) -> bool:
+    """Whether every way computes the same bits: data movement, or one correctly rounded operation among choices."""
+    lowering = op.lowering
+    if isinstance(lowering, (Reduce, Gemm, Decompose)):
+        return isinstance(lowering, Reduce) and lowering.combine not in ("add", "mul")
+    if not isinstance(lowering, Scalar):
+        return not isinstance(lowering, Extern) or op.grad is None
+    used = _Primitives()
+    try:
+        lowering.fn(used, *[used] * count, **attrs)
+    except Exception:
+        return False
+    rounded = sum(used.used[p] for p in ("add", "sub", "mul", "div", "sqrt", "fma"))
+    loose = sum(used.used[p] for p in ("exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf", "pow", "mod"))
+    return rounded <= 1 and not loose
+
+
+def moved(x: Any, op: Op, rng: np.random.Generator, signs: int) -> Any:
+    """`x` off by its dtype's tolerance, up, down or at random."""
+    name = str(x.dtype)
+    rtol, atol = op.tolerance.get(SHORT[name], (0.0, 0.0))
+    unit = {"float64": 1e-14, "float32": 2e-6, "float16": 1e-3, "bfloat16": 8e-3}[name]
+    way = signs if signs else rng.choice([-1.0, 1.0], x.shape)
+    wide = x.astype(np.float64)
+    return np.asarray(wide + way * (max(rtol, unit) * np.abs(wide) + min(atol, unit))).astype(x.dtype)
+
+
+@dataclass
+class Wanted:
+    """What a run must give: value and the distance allowed, each element on its own; `free`: anything goes there."""
+
+    value: Any
+    slack: Any
+    free: Any
+
+
+def wanted_of(plain: Any, runs: Sequence[Any]) -> Wanted:
+    """What is wanted where a quiet run gave `plain` and noisy ones `runs`."""
+    name = str(plain.dtype)
+    if name not in FLOOR:
+        differs = np.any([r != plain for r in runs], axis=0)
+        return Wanted(plain, np.zeros(plain.shape), differs)
+    x = plain.astype(np.float64)
+    others = [r.astype(np.float64) for r in runs]
+    odd = np.any([np.isfinite(o) != np.isfinite(x) for o in others], axis=0)
+    largest = max(1.0, float(np.abs(x[np.isfinite(x)]).max(initial=0.0)))
+    spread = np.max([np.abs(np.nan_to_num(o) - np.nan_to_num(x)) for o in others], axis=0)
+    return Wanted(plain, 8 * spread + FLOOR[name] * (np.abs(np.nan_to_num(x)) + min(largest, 1e3) * 1e-2), odd)
+
+
+def differs(want: Wanted, got: Any) -> str | None:
+    """What is wrong with `got`, in words; None where nothing is."""
+    got = np.asarray(got)
+    if got.shape != want.value.shape or got.dtype != want.value.dtype:
+        return f"{got.dtype}{list(got.shape)}, not {want.value.dtype}{list(want.value.shape)}"
+    with np.errstate(all="ignore"):
+        return _elements(want, got)
+
+
+def _elements(want: Wanted, got: Any) -> str | None:
+    if str(got.dtype) not in FLOOR:
+        wrong = (got != want.value) & ~want.free
+    else:
+        x, y = want.value.astype(np.float64), got.astype(np.float64)
+        same = (x == y) | (np.isnan(x) & np.isnan(y)) | (np.isfinite(x) & np.isfinite(y) & (np.abs(x - y) <= want.slack))
+        zero = (x == 0) & (y == 0) & (want.slack < 1e-300) & (np.signbit(x) != np.signbit(y))
+        wrong = (~same | zero) & ~want.free
+    if not np.any(wrong):
+        return None
+    at = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(wrong)))
+    pick = at if got.ndim else ()
+    return f"{got[pick]!r} at {list(pick)}, not {want.value[pick]!r} ({int(np.sum(wrong))} of {got.size} elements differ)"

@@ -1,0 +1,44 @@
+"""What a compiled graph's gradients do not reach keeps None, and memory that was written through one input is read afresh."""
+
+from __future__ import annotations
+
+import fusewire as fw
+import pytest
+
+
+def test_an_input_that_no_gradient_reaches_keeps_none() -> None:
+    @fw.compile
+    def fn(a: fw.Tensor, b: fw.Tensor) -> tuple[fw.Tensor, ...]:
+        return a * 2, b.detach() + a, b * 3
+
+    a, b = fw.ones(2, requires_grad=True), fw.ones(2, requires_grad=True)
+    first, second, _ = fn(a, b)
+    (first + second).sum().backward()
+    assert a.grad is not None and a.grad.tolist() == [3, 3] and b.grad is None
+
+
+def test_zeros_do_not_go_on_into_a_history_that_is_used_up() -> None:
+    table: dict[str, fw.Tensor] = {}
+
+    @fw.compile
+    def fn(x: fw.Tensor) -> fw.Tensor:
+        y = x * 2
+        table["y"] = y
+        return y + 1
+
+    for _ in range(3):
+        x = fw.ones(2, requires_grad=True)
+        fn(x).sum().backward()
+        assert x.grad is not None and x.grad.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("second", [lambda x: x, lambda x: x.view(-1), lambda x: x[1:]])
+def test_an_input_read_after_a_write_through_another(second) -> None:  # type: ignore[no-untyped-def]
+    def fn(a: fw.Tensor, b: fw.Tensor) -> fw.Tensor:
+        a.mul_(0.5)
+        return b * 2
+
+    compiled = fw.compile(fn)
+    compiled(fw.arange(5.0), fw.arange(5.0))
+    x, y = fw.arange(5.0), fw.arange(5.0)
+    assert compiled(x, second(x)).tolist() == fn(y, second(y)).tolist()
