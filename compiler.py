@@ -1,7 +1,7 @@
 """``@compile``, ``explain`` and the switches around them. Capture is in `tracer`, code generation behind `pipeline`.
 
-    @fusewire.compile            a function, also a method inside of its class
-    fusewire.compile(model)      a Module: a twin that shares the model's state
+@fusewire.compile            a function, also a method inside of its class
+fusewire.compile(model)      a Module: a twin that shares the model's state
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from typing import Any, TypeVar, overload
 
 from . import knobs
 from .errors import CompileError, FusewireError
-from .ir.plan import Refusal
+from .ir.plan import PlanOutput, Refusal
+from .ir.types import TensorType
 from .nn.module import Module
 from .runtime.guard import Guard
+from .runtime.meta import Meta
 from .tracer.breaks import BreakRecord
 from .tracer.capture import Capture
 from .tracer.dispatch import Dispatcher, Options, entry_of, is_capturing
@@ -32,14 +34,16 @@ BACKENDS = ("cpu", "reference", "interpret", "eager")
 
 
 @overload
-def compile(fn: F, /, *, fullgraph: bool = ..., dynamic: bool | None = ..., mode: str | None = ..., backend: str = ...) -> F: ...  # noqa: A001
+def compile(fn: F, /, *, fullgraph: bool = ..., dynamic: bool | None = ..., mode: str | None = ..., backend: str = ...) -> F: ...
 
 
 @overload
-def compile(*, fullgraph: bool = ..., dynamic: bool | None = ..., mode: str | None = ..., backend: str = ...) -> Callable[[F], F]: ...  # noqa: A001
+def compile(
+    *, fullgraph: bool = ..., dynamic: bool | None = ..., mode: str | None = ..., backend: str = ...
+) -> Callable[[F], F]: ...
 
 
-def compile(  # noqa: A001  (PyTorch's name)
+def compile(
     fn: Any = None, /, *, fullgraph: bool = False, dynamic: bool | None = None, mode: str | None = None, backend: str = "cpu"
 ) -> Any:
     """A compiled form of a function, method or Module that behaves as the original does, on every call.
@@ -104,15 +108,48 @@ def _native_variant(variant: Variant, function: types.FunctionType) -> Any:
 
     made, executable = variant.capture, variant.executable
     plan = getattr(executable, "plan", None)
-    if variant.training is not None or plan is None or callable(executable.code):
+    if plan is None or callable(executable.code) or (variant.training is not None and variant.written):
         return entry.Variant.of_python(made.guards, function, variant.run)
-    for output, meta in zip(plan.outputs, made.metas, strict=True):
+    metas, tail = list(made.metas), made.tail
+    if variant.training is not None:
+        metas = [meta.with_grad(False) for meta in metas] + [_meta_of(o) for o in plan.outputs[len(metas) :]]
+        tail = _recording(variant)
+    for output, meta in zip(plan.outputs, metas, strict=True):
         if output.source is None and output.type != meta.type:
             raise CompileError(f"an output is laid out as {output.type}, not {meta.type}")
     return entry.Variant(
-        plan, executable.code, made.guards, made.sources, function, output_metas=made.metas, tail=made.tail, single=not made.flat,
+        plan, executable.code, made.guards, made.sources, function, output_metas=metas, tail=tail, single=not made.flat,
         on_error=lambda native, args, status, step: variant.failed(args, plan.steps[step].kernel.errors[status - 1]), keep=executable,
     )  # fmt: skip
+
+
+def _meta_of(output: PlanOutput) -> Any:
+    """The Meta of a value saved for the backward graph; None for a number."""
+    t = output.type
+    if not isinstance(t, TensorType):
+        return None
+    if not all(isinstance(n, int) for n in (*t.shape, *t.strides)):
+        raise CompileError(f"a saved value of type {t} has no Meta before the call")
+    return Meta.of(t.shape, t.strides, t.dtype)  # type: ignore[arg-type]
+
+
+def _recording(variant: Variant) -> Callable[..., Any]:
+    """The tail of a native call that records: puts the tape's node behind the outputs, then goes on as the capture says."""
+    from .tracer.gradient import CompiledNode
+
+    captured, training = variant.capture, variant.training
+    assert training is not None
+    sources, tail, flat, count = captured.sources, captured.tail, captured.flat, len(captured.metas)
+
+    def finish(args: Sequence[Any], made: Sequence[Any]) -> Any:
+        inputs, outputs = [s.load(args) for s in sources], list(made[:count])
+        node = CompiledNode(training, inputs, [getattr(x, "_array", x) for x in made[count:]])
+        node.attach([outputs[i] for i in training.outputs], inputs)
+        if tail is not None:
+            return tail(args, outputs)
+        return tuple(outputs) if flat else outputs[0]
+
+    return finish
 
 
 _refusal: list[str | None] = []
@@ -257,7 +294,9 @@ class Report:
         return sum(p.kernels or 0 for p in self.parts)
 
     def __str__(self) -> str:
-        lines = [f"{len(self.parts)} graph(s), {self.kernels} kernel(s), {len(self.breaks)} graph break(s), {len(self.guards)} guard(s)"]
+        lines = [
+            f"{len(self.parts)} graph(s), {self.kernels} kernel(s), {len(self.breaks)} graph break(s), {len(self.guards)} guard(s)"
+        ]
         for i, part in enumerate(self.parts):
             lines += ["", f"-- part {i}: {part.name} " + "-" * 40, str(part.capture.graph).rstrip()]
             lines += ["guards:", *(f"  {g.expr()}" for g in part.capture.guards)]
