@@ -63,6 +63,10 @@ def cache_folder() -> str:
 _values: dict[str, Any] = {name: _initial(name, knob) for name, knob in KNOBS.items()}
 
 
+def __getattr__(name: str) -> Any:  # for type checkers; `_Knobs` answers at run time
+    raise AttributeError(name)
+
+
 class _Knobs(ModuleType):
     """The module's own type, so that an unknown knob or a misspelt assignment is an error."""
 

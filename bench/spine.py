@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+
 def package() -> Any:
     """fusewire itself, seen as its users see it."""
     return importlib.import_module((__package__ or "").rpartition(".")[0])

@@ -75,7 +75,10 @@ def test_an_argument_without_annotation_is_named(tmp_path: Path, capsys: pytest.
 
 
 def test_demo_agrees_and_leaves_its_dumps(tmp_path: Path) -> None:
-    code = "import sys; from fusewire import knobs; knobs.cache_dir = sys.argv[1]; from fusewire.bench import demo; sys.exit(demo.main(epochs=2))"
+    code = (
+        "import sys; from fusewire import knobs; knobs.cache_dir = sys.argv[1]\n"
+        "from fusewire.bench import demo; sys.exit(demo.main(epochs=2))"
+    )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"accuracy on unseen digits: eager \d+\.\d%, compiled \d+\.\d%", done.stdout)
