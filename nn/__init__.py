@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import functional, init
+from . import functional, init, utils
 from .containers import ModuleDict, ModuleList, Sequential
 from .layers import (
     GELU,
@@ -25,5 +25,5 @@ from .parameter import Buffer, Parameter
 __all__ = [
     "GELU", "Buffer", "CrossEntropyLoss", "Dropout", "Flatten", "Identity", "LayerNorm", "Linear", "LogSoftmax", "MSELoss",
     "Module", "ModuleDict", "ModuleList", "Parameter", "ReLU", "Sequential", "SiLU", "Sigmoid", "Softmax", "Tanh", "functional",
-    "init",
+    "init", "utils",
 ]  # fmt: skip

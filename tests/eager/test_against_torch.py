@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-import fusewire as fw
 import numpy as np
 import pytest
+
+import fusewire as fw
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle here")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import fusewire as fw
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import fusewire as fw
 
 SHAPE = (4, 1, 3, 5)
 

@@ -6,9 +6,10 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import fusewire as fw
 import numpy as np
 import pytest
+
+import fusewire as fw
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle here")
 

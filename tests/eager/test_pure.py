@@ -6,8 +6,9 @@ import dis
 import types
 from typing import Any
 
-import fusewire as fw
 import pytest
+
+import fusewire as fw
 from fusewire.eager import creation, functional, generated, neural, reducing
 from fusewire.eager.executor import EAGER
 from fusewire.eager.pure import is_pure

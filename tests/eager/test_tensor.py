@@ -9,9 +9,10 @@ import threading
 import warnings
 import weakref
 
-import fusewire as fw
 import numpy as np
 import pytest
+
+import fusewire as fw
 from fusewire.eager import generate
 from fusewire.errors import AutogradError
 from fusewire.runtime.meta import Meta

@@ -6,9 +6,10 @@ import copy
 import pickle
 from typing import Any
 
-import fusewire as fw
 import numpy as np
 import pytest
+
+import fusewire as fw
 from fusewire import nn, optim
 from fusewire.utils.data import DataLoader, Dataset, Subset, TensorDataset, random_split
 
@@ -245,3 +246,35 @@ def test_mlp_learns() -> None:
         loss.backward()
         opt.step()
     assert (net(x).argmax(1) == y).float().mean().item() > 0.95
+
+
+SCHEDULES = [("StepLR", (2, 0.5)), ("CosineAnnealingLR", (5, 0.01)), ("LambdaLR", (lambda epoch: 1 / (epoch + 1),))]
+
+
+@pytest.mark.parametrize(("name", "arguments"), SCHEDULES)
+def test_learning_rates(name: str, arguments: tuple[Any, ...]) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle here")
+    rates = []
+    for m in (fw, torch):
+        opt = m.optim.SGD([m.nn.Parameter(m.ones(1))], lr=0.3)
+        schedule = getattr(m.optim.lr_scheduler, name)(opt, *arguments)
+        seen = []
+        for _ in range(6):
+            opt.step()
+            schedule.step()
+            seen.append(schedule.get_last_lr()[0])
+        rates.append(seen)
+    np.testing.assert_allclose(rates[0], rates[1], 1e-12)
+
+
+def test_clipping() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle here")
+    results = []
+    for m in (fw, torch):
+        a, b, idle = (m.nn.Parameter(m.ones(n)) for n in (2, 3, 1))
+        ((a * 3).sum() + (b * b * 2).sum()).backward()
+        total = m.nn.utils.clip_grad_norm_([a, b, idle], 1.5)
+        first = a.grad.tolist() + b.grad.tolist() + [total.item()]
+        m.nn.utils.clip_grad_value_([a, b, idle], 0.6)
+        results.append(first + b.grad.tolist())
+    np.testing.assert_allclose(results[0], results[1], 1e-6)
