@@ -38,10 +38,14 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="train an MLP on handwritten digits, eagerly and compiled")
     demo.set_defaults(run=_demo)
     dump = commands.add_parser("dump", help="print one stage of the compilation of a function")
-    explain = commands.add_parser("explain", help="say what a function compiles to: graphs, kernels, breaks, what was not fused and why")
+    explain = commands.add_parser(
+        "explain", help="say what a function compiles to, where it breaks, what was not fused and why"
+    )
     for command in (dump, explain):
         command.add_argument("target", metavar="FILE:FUNC", help="a Python file and a function, Module or attribute path in it")
-        command.add_argument("--args", metavar="EXPR", help="arguments, e.g. 'randn(4, 8), 2.0'; default: from annotations such as \"f32[4,8]\"")
+        command.add_argument(
+            "--args", metavar="EXPR", help="e.g. 'randn(4, 8), 2.0'; default: annotations such as \"f32[4,8]\""
+        )
     dump.add_argument("--stage", required=True, help="one of: " + ", ".join(_stages()))
     dump.set_defaults(run=_dump)
     explain.set_defaults(run=_explain)
@@ -152,7 +156,9 @@ def _example(parameter: inspect.Parameter, name: str) -> Any:
     """A tensor for an annotation like "f32[4,8]": normal numbers, or zeros for integers and bools."""
     match = _TYPE.match(parameter.annotation) if isinstance(parameter.annotation, str) else None
     if match is None:
-        raise UsageError(f"{name} needs an argument {parameter.name!r}: give --args, or annotate it like {parameter.name}: \"f32[4,8]\"")
+        raise UsageError(
+            f'{name} needs an argument {parameter.name!r}: give --args, or annotate it like {parameter.name}: "f32[4,8]"'
+        )
     from .ir import dtypes
 
     if match[1] not in dtypes.BY_NAME:

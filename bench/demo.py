@@ -97,7 +97,9 @@ def main(say: Callable[[str], None] = print, epochs: int = EPOCHS) -> int:
     from .. import compiler, manual_seed
 
     started = time.perf_counter()
-    say(f"fusewire demo: an MLP {'-'.join(map(str, WIDTHS))} with dropout learns handwritten digits, Adam, batch {BATCH}, seed {SEED}")
+    say(
+        f"fusewire demo: an MLP {'-'.join(map(str, WIDTHS))} with dropout learns handwritten digits, Adam, batch {BATCH}, seed {SEED}"
+    )
     runs = []
     compiled = compiler.compile(loss_of)
     for name, function in (("eager", loss_of), ("compiled", compiled)):

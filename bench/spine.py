@@ -137,7 +137,9 @@ def _peers(array: np.ndarray[Any, Any]) -> dict[str, dict[str, Callable[[], obje
         torch.set_num_threads(1)
         f = torch.nn.functional
         tensor = torch.from_numpy(array)
-        made = _programs(torch, lambda x: f.gelu(x, approximate="tanh"), lambda x: f.layer_norm(x, (1024,)), lambda x: f.softmax(x, -1))
+        made = _programs(
+            torch, lambda x: f.gelu(x, approximate="tanh"), lambda x: f.layer_norm(x, (1024,)), lambda x: f.softmax(x, -1)
+        )
         for name, program in made.items():
             compiled = torch.compile(program)
             out.setdefault(name, {})["torch eager"] = lambda p=program: p(tensor)  # type: ignore[misc]
@@ -171,7 +173,8 @@ def kernels(rows: int = 4096, columns: int = 1024) -> list[dict[str, Any]]:
     for name, program in programs.items():
         whole, part = fw.compile(program), fw.compile(program)
         contenders = {
-            "fusewire": lambda c=whole: c(tensor), "fusewire eager": lambda p=program: p(tensor), "copy": lambda: np.copyto(target, array),
+            "fusewire": lambda c=whole: c(tensor), "fusewire eager": lambda p=program: p(tensor),
+            "copy": lambda: np.copyto(target, array),
             "4 rows": lambda c=part: c(few), **peers.get(name, {}),
         }  # fmt: skip
         times = interleaved(contenders, rounds=9, seconds=0.01)
@@ -207,7 +210,15 @@ def memory(cycles: int = 10_000) -> list[dict[str, Any]]:
     before = resident()
     drop(cycles - warm, start=warm)
     grown = resident() - before
-    return [{"row": "memory", "cycles": cycles, "resident_MB": before / 2**20, "grown_kB": grown / 1024, "bytes_a_cycle": grown / (cycles - warm)}]
+    return [
+        {
+            "row": "memory",
+            "cycles": cycles,
+            "resident_MB": before / 2**20,
+            "grown_kB": grown / 1024,
+            "bytes_a_cycle": grown / (cycles - warm),
+        }
+    ]
 
 
 SUITES: dict[str, Callable[[], list[dict[str, Any]]]] = {
