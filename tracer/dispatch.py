@@ -148,7 +148,7 @@ class Dispatcher:
         if made.break_ is not None:
             self._broken(made.break_)
         self._say(3, str(made.graph))
-        variant = Variant(made, self.options.backend)
+        variant = Variant(made, self.options.backend, self._plain)
         self.variants.append(variant)
         if self.native is not None:
             self.native.add(variant)
@@ -171,8 +171,8 @@ class Dispatcher:
     def _limit(self, args: Sequence[Any]) -> None:
         self.full = True
         warnings.warn(
-            f"{self.where.function} ({self.where}) has {len(self.variants)} compiled variants (knob variant_limit); other calls run "
-            f"eagerly. The guard that failed last: {self._culprit(args)}",
+            f"{self.where.function} ({self.where}) has {len(self.variants)} compiled variants (knob variant_limit); other calls "
+            f"run eagerly. The guard that failed last: {self._culprit(args)}",
             RuntimeWarning, stacklevel=4,
         )  # fmt: skip
 
@@ -207,7 +207,7 @@ def binder(function: types.FunctionType) -> Callable[..., tuple[Any, ...]]:
     if not all(n.isidentifier() for n in names):  # a comprehension's or resume function's ".0"
         return lambda *args: args
     space: dict[str, Any] = {}
-    exec(f"def bind({', '.join(kinds)}): return ({''.join(n + ', ' for n in names)})", space)  # noqa: S102  (names of parameters only)
+    exec(f"def bind({', '.join(kinds)}): return ({''.join(n + ', ' for n in names)})", space)
     bind: types.FunctionType = space["bind"]
     bind.__name__, bind.__qualname__ = function.__name__, function.__qualname__
     bind.__defaults__, bind.__kwdefaults__ = function.__defaults__, function.__kwdefaults__

@@ -6,7 +6,7 @@ The native entry does the same from tables; this is its fallback and its oracle.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..eager.factory import make, make_view, storage_of
@@ -73,10 +73,12 @@ def build(graph: Graph, backend: str) -> Any:
 
 
 class Variant:
-    """One capture made runnable. `hits` counts its calls through Python."""
+    """One capture made runnable. `hits` counts its calls through Python. `plain` runs the function itself: where the graph raises
+    (`raising`), nothing was written or replayed yet, and the function has the effects that come before the error, and raises it."""
 
-    def __init__(self, captured: Capture, backend: str) -> None:
-        self.capture, self.backend = captured, backend
+    def __init__(self, captured: Capture, backend: str, plain: Callable[[Sequence[Any]], Any]) -> None:
+        self.capture, self.backend, self.plain = captured, backend, plain
+        self.raising = tuple({kind for node in captured.graph.nodes for kind in node.op.effects.raises})
         self.hits = 0
         graph = captured.graph
         self.number = {v: i for i, v in enumerate(graph.inputs)}
@@ -119,15 +121,17 @@ class Variant:
         """The result of a call with these bound arguments, for which the guards hold."""
         self.hits += 1
         inputs = [s.load(args) for s in self.capture.sources]
-        outputs = replay(self.capture.graph, inputs) if self.executable is None else self._compiled(inputs)
+        try:
+            outputs = replay(self.capture.graph, inputs) if self.executable is None else self._compiled(inputs)
+        except self.raising:
+            return self.plain(args)
         if self.capture.tail is not None:
             return self.capture.tail(args, outputs)
         return tuple(outputs) if self.capture.flat else outputs[0]
 
     def failed(self, args: Sequence[Any], error: Any) -> Any:
-        """A kernel said no: raise what eager raises for these arguments, else the kernel's own error."""
-        inputs = [s.load(args) for s in self.capture.sources]
-        interpret(self.capture.graph, [x._array if isinstance(x, Tensor) else x for x in inputs])
+        """A kernel said no: what the function itself raises for these arguments, else the kernel's own error."""
+        self.plain(args)
         raise error.kind(error.message + (f" (at {error.where})" if error.where else ""))
 
     def _compiled(self, inputs: list[Any]) -> list[Any]:

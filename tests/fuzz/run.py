@@ -12,6 +12,7 @@ import contextlib
 import io
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,8 @@ class Run:
         args = self.arguments(number)
         watch = [Watch(x) for x in args]
         text = io.StringIO()
-        with contextlib.redirect_stdout(text), fw.set_grad_enabled(not self.flags["no_grad"]):
+        with warnings.catch_warnings(), contextlib.redirect_stdout(text), fw.set_grad_enabled(not self.flags["no_grad"]):
+            warnings.simplefilter("error")  # a graph that a back end cannot build is a defect too
             try:
                 result: Any = self.call(*args, **self.keywords)
             except Exception as error:
