@@ -1,8 +1,8 @@
 """Guards and Sources -> rows. Everything is native but what has to call Python: those rows come first.
 
-In Python: SameStorage and SameObject over more than PAIRWISE sources when one of them has changed since they last held; ClassAttrIs when a class on its MRO has changed since;
-a GradMode whose getter is not the runtime's; an Attr of an object whose type no guard names, or that the type's own
-attributes would hide; Equals and KeysAre over keys and values that are not of built-in types.
+In Python: ClassAttrIs when a class on its MRO has changed since; SameStorage and SameObject over more than PAIRWISE sources
+when one of them has changed since they last held; a GradMode whose getter is not the runtime's; an Attr of an object whose
+type no guard names, or that the type's own attributes would hide; Equals and KeysAre of values that are not of built-in types.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fusewire.backends import build
 from fusewire.backends.entry import process, table
 from fusewire.ir import dtypes, loops

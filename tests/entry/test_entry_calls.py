@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fusewire.backends.entry import table
 from fusewire.ir import plan as p
 from fusewire.ir.op import lookup

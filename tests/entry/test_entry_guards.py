@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fusewire.runtime import gradmode
 from fusewire.runtime import guard as g
 from fusewire.runtime import source as s

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fusewire import knobs
 from fusewire.backends import build
 from fusewire.backends.entry import process
