@@ -77,9 +77,21 @@ class Variant:
     def _callee(self, frame: Frame, function: types.FunctionType) -> None:
         for name in ("__code__", "__defaults__", "__kwdefaults__"):
             value = getattr(function, name)
-            if name == "__kwdefaults__" and value is not None:
-                continue  # a dict: its own values are read at every call
-            frame.row("callee", 0, layout.function_offsets()[name], frame.object(value) if value is not None else 0)
+            if isinstance(value, dict):
+                self._keyword_defaults(frame, function, value)
+            else:
+                frame.row("callee", 0, layout.function_offsets()[name], frame.object(value) if value is not None else 0)
+
+    def _keyword_defaults(self, frame: Frame, function: types.FunctionType, values: dict[str, Any]) -> None:
+        """Defaults of keyword-only parameters lie in a dict, which every installed function has of its own."""
+        entry = function.__dict__.get(install.KEEP)
+        if getattr(entry, "function", None) is not function:
+            return
+        frame.row("callee", 0, layout.function_offsets()["__kwdefaults__"], frame.object(values))
+        for name, value in values.items():
+            found = frame.words()
+            frame.row("dict_get", found, frame.const(id(values)), frame.object(name))
+            frame.row("is", 0, found, frame.object(value))
 
     def _program(
         self, frame: Frame, plan: Plan, code: Mapping[str, int], sources: Sequence[Source], metas: Sequence[Meta | None],

@@ -13,11 +13,11 @@ _MASK = str((1 << 63) - 1)
 
 
 class EntryWriter(Writer):
-    """The routine under construction. `E` function table, `T` variant table, `V` frame, `api` process table."""
+    """The routine under construction. `E` function table, `T` variant table, `V` frame of `size` words, `api` process table."""
 
     def __init__(self) -> None:
         super().__init__("define internal i64 @entry(i64 %E, i64 %callee, i64 %args, i64 %nargsf, i64 %kw) #0")
-        self.T = self.V = self.api = self.nparams = self.here = self.dest = self.a = self.b = self.c = ""
+        self.size = self.T = self.V = self.api = self.nparams = self.here = self.dest = self.a = self.b = self.c = ""
         self.held, self.tvar, self.pc, self.ts = self.var("0"), self.var("0"), self.var("0"), self.var("0")
         self.result, self.status, self.step = self.var("0"), self.var("0"), self.var("0")
         self.gather = self.gather_words()
@@ -84,7 +84,7 @@ def module_text() -> str:
         for i in range(w.THUNKS)
     )
     slots = f"@slots = hidden global [{w.THUNKS} x i64] zeroinitializer"  # internal ones would be folded to 0
-    tail = 'attributes #0 = { nounwind "no-builtins" }\n!0 = !{!"branch_weights", i32 2000, i32 1}'
+    tail = 'attributes #0 = { nounwind "no-builtins" "probe-stack"="inline-asm" }\n!0 = !{!"branch_weights", i32 2000, i32 1}'
     return "\n".join([slots, _INCREF, _entry(), thunks, tail])
 
 
@@ -111,7 +111,8 @@ def _bind(b: EntryWriter) -> None:
     nargs = b.binary("and", "%nargsf", _MASK)
     npos, b.nparams = b.get("%E", w.E_NPOS), b.get("%E", w.E_NPARAMS)
     b.api = b.get("%E", w.E_API)
-    frame = b.let(f"alloca i64, i64 {b.get('%E', w.E_NFRAME)}, align 16")
+    b.size = b.get("%E", w.E_NFRAME)
+    frame = b.let(f"alloca i64, i64 {b.size}, align 16")
     b.V = b.let(f"ptrtoint ptr {frame} to i64")
     no_kw = b.eq("%kw", "0")
     python = b.get("%E", w.E_BIND)
@@ -170,6 +171,7 @@ def _keywords(b: EntryWriter, nargs: str) -> None:
 def _variants(b: EntryWriter) -> None:
     """The chain of variants. The running one is held, so that Python code may exchange the chain meanwhile."""
     b.block("bound")
+    b.need(b.compare("sle", b.get("%E", w.E_NFRAME), b.size), "misscall")  # Python code has added a larger variant meanwhile
     first = b.get("%E", w.E_FIRST)
     b.write(b.tvar, first)
     b.need(b.ne(first, "0"), "misscall")

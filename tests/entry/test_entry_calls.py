@@ -492,6 +492,39 @@ def test_assigned_defaults_and_code_are_seen() -> None:
     assert right(call(A, B))
 
 
+def test_changed_keyword_defaults_are_seen() -> None:
+    def keyword(x: Any, *, y: Any = B) -> Any:
+        return "python"
+
+    entry = table.Entry(keyword, keyword)
+
+    def add() -> None:
+        guards = [g.TensorIs(s.Arg(0, "x"), Tensor, A.meta), g.TensorIs(s.Arg(1, "y"), Tensor, B.meta)]
+        sources = [s.Arg(0, "x"), s.Arg(1, "y")]
+        entry.add(table.Variant(muladd_plan(64), code(), guards, sources, entry.function, output_metas=[A.meta]))
+
+    add()
+    call = entry.function
+    assert right(call(A)) and right(call(A, y=B))
+    call.__kwdefaults__["y"] = floats(64, 5)
+    assert call(A) == call(A, y=B) == "python"
+    add()
+    assert not right(call(A)) and call(A) != "python" and right(call(A, y=B))
+    call.__kwdefaults__ = None
+    assert call(A, y=B) == "python"
+
+
+def test_a_variant_with_many_frame_words() -> None:
+    names = [f"k{i}" for i in range(9000)]
+    table_of = dict.fromkeys(names, 1)
+    call, _ = guarded(lambda x: "missed", *(g.Is(s.Item(s.Arg(0, "x"), n), table_of[n]) for n in names))
+    seen: list[Any] = []
+    thread = threading.Thread(target=lambda: seen.append((call(table_of), call({}))))
+    thread.start()
+    thread.join()
+    assert seen == [((), "missed")]
+
+
 def test_gradient_of_the_result_is_in_its_meta() -> None:
     meta = A.meta.with_grad(True)
     call, _, _ = muladd(user, A, B, output_metas=[meta])
