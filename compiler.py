@@ -48,8 +48,8 @@ def compile(
 ) -> Any:
     """A compiled form of a function, method or Module that behaves as the original does, on every call.
 
-    `fullgraph`: GraphBreakError in place of a graph break. `dynamic`, `mode`: accepted; sizes are constants so far. `backend`: "cpu",
-    "reference" (kernels in NumPy), "interpret" (the graph in NumPy) or "eager" (the graph as eager ops).
+    `fullgraph`: GraphBreakError in place of a graph break. `dynamic`, `mode`: accepted; sizes are constants so far. `backend`:
+    "cpu", "reference" (kernels in NumPy), "interpret" (the graph in NumPy) or "eager" (the graph as eager ops).
     """
     if backend not in BACKENDS:
         raise ValueError(f"no back end {backend!r}; there are {', '.join(BACKENDS)}")
@@ -93,7 +93,7 @@ class _Native:
         self.function: types.FunctionType = self.entry.function
 
     def add(self, variant: Variant) -> None:
-        """Serve this variant natively as far as that goes: its guards at least. One that cannot be is served by the dispatcher."""
+        """Serve this variant natively as far as that goes: its guards at least. One that cannot be is the dispatcher's."""
         try:
             self.entry.add(_native_variant(variant, self.function))
         except CompileError:
@@ -119,7 +119,8 @@ def _native_variant(variant: Variant, function: types.FunctionType) -> Any:
             raise CompileError(f"an output is laid out as {output.type}, not {meta.type}")
     return entry.Variant(
         plan, executable.code, made.guards, made.sources, function, output_metas=metas, tail=tail, single=not made.flat,
-        on_error=lambda native, args, status, step: variant.failed(args, plan.steps[step].kernel.errors[status - 1]), keep=executable,
+        on_error=lambda native, args, status, step: variant.failed(args, plan.steps[step].kernel.errors[status - 1]),
+        keep=executable,
     )  # fmt: skip
 
 
@@ -252,7 +253,7 @@ def dispatcher_of(fn: Any) -> Dispatcher:
     return found  # type: ignore[no-any-return]
 
 
-# -- explain ---------------------------------------------------------------------------------------------------------------
+# -- explain ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -295,7 +296,8 @@ class Report:
 
     def __str__(self) -> str:
         lines = [
-            f"{len(self.parts)} graph(s), {self.kernels} kernel(s), {len(self.breaks)} graph break(s), {len(self.guards)} guard(s)"
+            f"{len(self.parts)} graph(s), {self.kernels} kernel(s), {len(self.breaks)} graph break(s), "
+            f"{len(self.guards)} guard(s)"
         ]
         for i, part in enumerate(self.parts):
             lines += ["", f"-- part {i}: {part.name} " + "-" * 40, str(part.capture.graph).rstrip()]
@@ -312,7 +314,7 @@ class Report:
 
 
 def explain(fn: Callable[..., Any], **options: Any) -> Callable[..., Report]:
-    """``explain(fn)(*args)`` calls `fn` once, freshly compiled, and reports graphs, kernels, guards, breaks, and what was not fused."""
+    """``explain(fn)(*args)`` calls `fn` once, freshly compiled, and reports graphs, kernels, guards, breaks, refusals."""
 
     def run(*args: Any, **kwargs: Any) -> Report:
         seen: list[Dispatcher] = []

@@ -1,4 +1,4 @@
-"""Attribute access as CPython does it: descriptors, instance dict, the class's MRO, ``__getattr__``; user code is followed as bytecode.
+"""Attribute access as CPython does it: descriptors, instance dict, MRO, ``__getattr__``; user code is followed as bytecode.
 
 Reads of objects from outside are admitted with their guards; stores to them go through `effects`.
 """
@@ -9,11 +9,11 @@ import collections
 import types
 from typing import TYPE_CHECKING, Any
 
+from ..eager.device import Device
 from ..eager.tensor import Tensor
 from ..ir.dtypes import DType
 from ..ir.op import Effects, Op
 from ..ir.types import TensorType
-from ..eager.device import Device
 from ..runtime.guard import ClassAttrIs, Lacks
 from ..runtime.source import Attr, Const, InstanceDict, Item, Source
 from .breaks import Break, UserRaise, describe
@@ -124,7 +124,7 @@ class Attributes:
         if fallback is not NULL:
             return self.session.call(fallback, (obj, name))
         error = AttributeError(f"'{cls.__name__}' object has no attribute '{name}'", name=name, obj=obj)
-        self.session.throw(error)
+        raise self.session.thrown(error)
 
     def _in_instance(self, obj: Any, name: str) -> Any:
         """The entry of the instance's own dict; NULL where there is none."""
@@ -150,7 +150,7 @@ class Attributes:
             return types.MethodType(self.session.outside.constant(raw, f"{cls.__name__}.{name}"), obj)
         if kind is property:
             if raw.fget is None:
-                self.session.throw(AttributeError(f"property '{name}' of '{cls.__name__}' object has no getter"))
+                raise self.session.thrown(AttributeError(f"property '{name}' of '{cls.__name__}' object has no getter"))
             return self.session.call(raw.fget, (obj,))
         if kind is classmethod:
             return types.MethodType(raw.__func__, cls)
@@ -223,7 +223,16 @@ class Attributes:
             self.session.outside.guard(Lacks(InstanceDict(source), name))
         if name in ("__dict__", "__closure__", "__globals__"):
             raise Break("object", f"{name} of a function")
-        if name in ("__defaults__", "__kwdefaults__", "__self__", "__func__", "__name__", "__qualname__", "__doc__", "__module__"):
+        if name in (
+            "__defaults__",
+            "__kwdefaults__",
+            "__self__",
+            "__func__",
+            "__name__",
+            "__qualname__",
+            "__doc__",
+            "__module__",
+        ):
             value = self.session.native(getattr, obj, name)
             return value if isinstance(obj, types.MethodType) else self.session.outside.admit(value, Attr(source, name))
         return self.session.native(getattr, obj, name)
@@ -258,7 +267,7 @@ class Attributes:
             return changed[0]
         raw = self.find(cls, name)
         if raw is NULL:
-            if raw_meta is NULL and find(meta, "__getattr__") is NULL or meta is type:
+            if (raw_meta is NULL and find(meta, "__getattr__") is NULL) or meta is type:
                 return self.session.native(getattr, cls, name)
             raise Break("object", f"the attribute {name} of the metaclass {meta.__name__}")
         return self._class_bind(raw, cls, name)
@@ -286,7 +295,7 @@ class Attributes:
                 if base.__flags__ & _HEAP:
                     self.session.outside.guard(ClassAttrIs(base, name, raw))
                 return self._class_bind(raw, cls, name) if target is cls else self._bind(raw, target, cls, name)
-        self.session.throw(AttributeError(f"'super' object has no attribute '{name}'", name=name, obj=obj))
+        raise self.session.thrown(AttributeError(f"'super' object has no attribute '{name}'", name=name, obj=obj))
 
     # -- tensors -------------------------------------------------------------------------------------------------------
 
@@ -345,9 +354,9 @@ class Attributes:
             self._store_data(raw, obj, name, value)
             return
         if _dict_of(obj) is None:
-            self.session.throw(AttributeError(f"'{cls.__name__}' object has no attribute '{name}'", name=name, obj=obj))
+            raise self.session.thrown(AttributeError(f"'{cls.__name__}' object has no attribute '{name}'", name=name, obj=obj))
         if value is NULL and self._in_instance(obj, name) is NULL:
-            self.session.throw(AttributeError(f"'{cls.__name__}' object has no attribute '{name}'", name=name, obj=obj))
+            raise self.session.thrown(AttributeError(f"'{cls.__name__}' object has no attribute '{name}'", name=name, obj=obj))
         if source is not None:
             self.session.effects.set_attr(obj, name, value)
         elif value is NULL:
@@ -360,7 +369,7 @@ class Attributes:
             hook = raw.fdel if value is NULL else raw.fset
             if hook is None:
                 what = "deleter" if value is NULL else "setter"
-                self.session.throw(AttributeError(f"property '{name}' of '{type(obj).__name__}' object has no {what}"))
+                raise self.session.thrown(AttributeError(f"property '{name}' of '{type(obj).__name__}' object has no {what}"))
             self.session.call(hook, (obj,) if value is NULL else (obj, value))
             return
         hook = find(type(raw), "__delete__" if value is NULL else "__set__")

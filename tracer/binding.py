@@ -1,4 +1,4 @@
-"""Arguments to parameters, as CPython binds them, for functions that are followed. The TypeError of a bad call is CPython's own."""
+"""Arguments to parameters, as CPython binds them, for functions that are followed. A bad call's TypeError is CPython's own."""
 
 from __future__ import annotations
 

@@ -25,22 +25,51 @@ class Kind:
 KINDS: dict[str, Kind] = {
     kind.code: kind
     for kind in (
-        Kind("opaque-call", "the called code is not Python that the tracer can follow, and it may have effects of its own",
-             "move the call out of the compiled function, or leave it: what follows is compiled again"),
-        Kind("disabled", "the function is marked with compiler.disable", "remove the mark where the function is pure tensor code"),
-        Kind("tensor-to-python", "the value of a tensor is needed in Python while the graph is being recorded, so the graph must run first",
-             "keep the value in a tensor (where, masks, clamp) or read it after the compiled region"),
+        Kind(
+            "opaque-call",
+            "the called code is not Python that the tracer can follow, and it may have effects of its own",
+            "move the call out of the compiled function, or leave it: what follows is compiled again",
+        ),
+        Kind(
+            "disabled", "the function is marked with compiler.disable", "remove the mark where the function is pure tensor code"
+        ),
+        Kind(
+            "tensor-to-python",
+            "the value of a tensor is needed in Python, so the graph that computes it must run first",
+            "keep the value in a tensor (where, masks, clamp) or read it after the compiled region",
+        ),
         Kind("raise", "an exception leaves the compiled region", "none needed: CPython raises it, with your own traceback"),
-        Kind("instruction", "the tracer does not follow this instruction", "leave it: CPython runs it and what follows is compiled again"),
-        Kind("object", "the tracer cannot look into an object of this type without running code that it cannot follow",
-             "pass the needed values as plain attributes, containers or tensors"),
-        Kind("outer-iterator", "the iterator was made outside of the region, and taking from it changes it",
-             "none needed: CPython takes the next item and what follows is compiled again"),
+        Kind(
+            "instruction",
+            "the tracer does not follow this instruction",
+            "leave it: CPython runs it and what follows is compiled again",
+        ),
+        Kind(
+            "object",
+            "the tracer cannot look into such an object without running code that it cannot follow",
+            "pass the needed values as plain attributes, containers or tensors",
+        ),
+        Kind(
+            "outer-iterator",
+            "the iterator was made outside of the region, and taking from it changes it",
+            "none needed: CPython takes the next item and what follows is compiled again",
+        ),
         Kind("depth", "calls are nested deeper than knob inline_limit", "raise knob inline_limit, or flatten the recursion"),
-        Kind("tensor-method", "this Tensor method changes or reads state outside of the graph", "call it outside of the compiled region"),
-        Kind("state", "a live object on the frame cannot be made again outside of the tracer",
-             "consume generators and iterators before the call that breaks the graph"),
-        Kind("unknown-op", "the operation failed inside the tracer in a way that it does not model", "none needed: CPython runs it instead"),
+        Kind(
+            "tensor-method",
+            "this Tensor method changes or reads state outside of the graph",
+            "call it outside of the compiled region",
+        ),
+        Kind(
+            "state",
+            "a live object on the frame cannot be made again outside of the tracer",
+            "consume generators and iterators before the call that breaks the graph",
+        ),
+        Kind(
+            "unknown-op",
+            "the operation failed inside the tracer in a way that it does not model",
+            "none needed: CPython runs it instead",
+        ),
     )
 }
 

@@ -1,4 +1,4 @@
-"""Who is called: Python functions are followed, trusted native code runs, classes are made, and everything else breaks the graph."""
+"""Who is called: Python functions are followed, trusted native code runs, instances are made; all else breaks the graph."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import functools
 import types
 from typing import TYPE_CHECKING, Any
 
-from ..eager.tensor import Tensor
 from ..eager.pure import is_pure
+from ..eager.tensor import Tensor
 from . import natives
 from .attributes import find
 from .breaks import Break, describe
@@ -24,11 +24,32 @@ _HEAP = 1 << 9
 _BOUND = (types.BuiltinFunctionType, types.MethodWrapperType)
 _UNBOUND = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType)
 _CHANGING = {
-    list: {"append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "__iadd__", "__imul__", "__setitem__", "__delitem__"},
+    list: {
+        "append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "__iadd__", "__imul__", "__setitem__",
+        "__delitem__",
+    },
     dict: {"pop", "popitem", "clear", "update", "setdefault", "__setitem__", "__delitem__", "__ior__"},
-    set: {"add", "discard", "remove", "pop", "clear", "update", "difference_update", "intersection_update", "symmetric_difference_update"},
+    set: {
+        "add", "discard", "remove", "pop", "clear", "update", "difference_update", "intersection_update",
+        "symmetric_difference_update",
+    },
 }  # fmt: skip
-_ITERABLE_ARGS = {"extend", "update", "join", "union", "difference", "intersection", "fromkeys", "__iadd__", "isdisjoint", "issubset"}
+_KEYED = {
+    "get", "pop", "setdefault", "__getitem__", "__contains__", "add", "discard", "remove", "index", "count", "insert",
+    "__setitem__", "__delitem__",
+}  # fmt: skip
+_ITERABLE_ARGS = {
+    "extend",
+    "update",
+    "join",
+    "union",
+    "difference",
+    "intersection",
+    "fromkeys",
+    "__iadd__",
+    "isdisjoint",
+    "issubset",
+}
 
 
 class Calls:
@@ -123,7 +144,7 @@ class Calls:
         if isinstance(raw, (types.FunctionType, types.MethodType)):
             return self.call(raw, [fn, *args], kwargs)
         if raw is NULL:
-            self.session.throw(TypeError(f"'{type(fn).__name__}' object is not callable"))
+            raise self.session.thrown(TypeError(f"'{type(fn).__name__}' object is not callable"))
         raise Break("opaque-call", f"a call of {describe(fn)}")
 
     def _class(self, cls: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -144,7 +165,7 @@ class Calls:
         init = self.session.attributes.find(type(made), "__init__")
         if isinstance(init, types.FunctionType):
             if self.call(init, [made, *args], kwargs) is not None:
-                self.session.throw(TypeError("__init__() should return None"))
+                raise self.session.thrown(TypeError("__init__() should return None"))
         elif init is not object.__init__:
             self._native_init(init, made, args, kwargs)
         return made
@@ -157,7 +178,7 @@ class Calls:
         if new is object.__new__:
             init = find(cls, "__init__")
             if init is object.__init__ and (args or kwargs):
-                self.session.throw(TypeError(f"{cls.__name__}() takes no arguments"))
+                raise self.session.thrown(TypeError(f"{cls.__name__}() takes no arguments"))
             return self.session.native(object.__new__, cls)
         if issubclass(cls, (BaseException, list, dict, tuple, set)) and not getattr(cls, "__abstractmethods__", None):
             settled = [list(self.session.operators.items(x)) for x in args] if issubclass(cls, tuple) else args
@@ -233,7 +254,9 @@ class Calls:
     def method(self, owner: Any, name: str, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A built-in type's own method `fn`, bound to `owner`."""
         session = self.session
-        if name in natives.OBJECT_METHODS and getattr(fn, "__objclass__", object) is object or name in natives.ATTRIBUTE_METHODS:
+        if (
+            name in natives.OBJECT_METHODS and getattr(fn, "__objclass__", object) is object
+        ) or name in natives.ATTRIBUTE_METHODS:
             return natives.OBJECT_METHODS[name](session, owner, *args)
         if isinstance(owner, Tensor):
             return self._library(fn, args, kwargs)
@@ -266,7 +289,7 @@ class Calls:
         if name == "__next__":
             value = self.session.operators.advance(owner)
             if value is NULL:
-                self.session.throw(StopIteration())
+                raise self.session.thrown(StopIteration())
             return value
         raise Break("opaque-call", f"{name} of an iterator")
 
@@ -275,7 +298,9 @@ class Calls:
         session = self.session
         base = next((t for t in (list, dict, set) if isinstance(owner, t)), None)
         if name == "__init__" and base is not None and session.outside.source_of(owner) is None:
-            return self._native_init(fn.__objclass__.__init__ if hasattr(fn, "__objclass__") else base.__init__, owner, args, kwargs)
+            return self._native_init(
+                fn.__objclass__.__init__ if hasattr(fn, "__objclass__") else base.__init__, owner, args, kwargs
+            )
         if name == "sort":
             return natives.sort(session, owner, *args, **kwargs)
         if name in _ITERABLE_ARGS:
@@ -284,13 +309,19 @@ class Calls:
             args, kwargs = [*args, dict(kwargs)], {}
             if len(args) > 1:
                 args = [session.native(lambda: {**dict(args[0]), **args[1]})]
-        if name in ("get", "pop", "setdefault", "__getitem__", "__contains__", "add", "discard", "remove", "index", "count", "insert", "__setitem__", "__delitem__"):  # fmt: skip
+        if name in _KEYED:
             args = [session.operators.settle(args[0]), *args[1:]] if args else args
             if args and not session.operators.is_inert(args[0]):
                 raise Break("opaque-call", f"{name} with an object that compares in its own way")
-        if name in ("remove", "index", "count", "__contains__", "__eq__", "copy") and name != "copy" and not session.operators.is_inert(owner):
+        if (
+            name in ("remove", "index", "count", "__contains__", "__eq__", "copy")
+            and name != "copy"
+            and not session.operators.is_inert(owner)
+        ):
             raise Break("opaque-call", f"{name} among objects that compare in their own way")
-        changes = name in _CHANGING.get(base, ()) or isinstance(owner, CONTAINERS[5:]) and name not in ("items", "values", "keys", "get")  # type: ignore[arg-type]
+        changes = name in _CHANGING.get(base, ()) or (
+            isinstance(owner, CONTAINERS[5:]) and name not in ("items", "values", "keys", "get")
+        )  # type: ignore[arg-type]
         result = session.native(fn, *args, **kwargs)
         if changes and session.outside.source_of(owner) is not None:
             if kwargs:
@@ -314,7 +345,9 @@ def runs_natively(fn: Any) -> bool:
 
 
 def _hashes(fn: Any) -> bool:
-    return isinstance(fn, (types.FunctionType, types.BuiltinFunctionType, type, types.MethodDescriptorType, types.WrapperDescriptorType))
+    return isinstance(
+        fn, (types.FunctionType, types.BuiltinFunctionType, type, types.MethodDescriptorType, types.WrapperDescriptorType)
+    )
 
 
 def _is_disabled(fn: Any) -> bool:

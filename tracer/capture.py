@@ -36,7 +36,7 @@ _PACKAGES = tuple(sysconfig.get_paths()[key] + "/" for key in ("purelib", "platl
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """What one call of a function became. `sources`: one per graph input. `metas`: one per graph output, `requires_grad` included.
+    """What one call of a function became. `sources`: one per graph input. `metas`: one per graph output, with `requires_grad`.
 
     `tail` is None where the graph's outputs are the result as they are: one Tensor, or (`flat`) a tuple of Tensors.
     `break_` is the graph break that ends the capture, None where the function returns.
@@ -108,7 +108,7 @@ def _attempt(session: Session, function: types.FunctionType, args: Sequence[Any]
 def of_standard_library(code: types.CodeType) -> bool:
     """Whether code is Python's own: a call of it that cannot be followed to its end is one opaque call."""
     name = code.co_filename
-    return name.startswith("<frozen ") or name.startswith(_STANDARD) and not name.startswith(_PACKAGES)
+    return name.startswith("<frozen ") or (name.startswith(_STANDARD) and not name.startswith(_PACKAGES))
 
 
 # -- a function that returns -----------------------------------------------------------------------------------------------
@@ -127,7 +127,8 @@ def _returned(session: Session, result: Any) -> Capture:
     effects = _effects(session)
     flat = type(result) is tuple and session.outside.source_of(result) is None
     items = result if flat else (result,)
-    if not effects and all(isinstance(x, Tensor) for x in items) and len({id(x) for x in items}) == len(items) and items:
+    plain = items and not effects and all(isinstance(x, Tensor) for x in items) and len({id(x) for x in items}) == len(items)
+    if plain and not session.recorder.shares(items):
         outputs = [session.recorder.output(x) for x in items]
         return _captured(session, outputs, [x.meta for x in items], None, flat, None)
 
@@ -180,7 +181,7 @@ def _broken(session: Session, broken: Break, continuations: Continuations) -> Ca
         raise Uncapturable(record)
     effects = _effects(session)
     innermost = frames[-1]
-    at, innermost.slots, innermost.stack = innermost.begun
+    _, innermost.slots, innermost.stack = innermost.begun
     offsets = [f.program.steps[f.begun[0]].instr.offset for f in frames]
 
     def make(writer: TailWriter) -> tuple[str, list[str], str]:

@@ -1,7 +1,7 @@
 """What the region does to objects from outside: performed on shadows during capture, repeated in order by the tail.
 
-An effect is a record that the tail prints as one line of Python. Objects that the region made are changed directly: nobody else has
-seen them yet.
+An effect is a record that the tail prints as one line of Python. Objects that the region made are changed directly: nobody
+else has seen them yet.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ LEAVE = -1
 
 
 def handles(*ops: str) -> Callable[[Handle], Handle]:
-    """Decorator: this function does the instruction(s); it returns the step to go to, None for the next, LEAVE to leave the frame."""
+    """Decorator: this function does the instruction(s); it returns the step to go to, None for the next, LEAVE to leave."""
 
     def enter(fn: Handle) -> Handle:
         for op in ops:
@@ -42,8 +42,8 @@ class Frame:
     """The state of one function call. `begun`: (step, slots, stack) where the present unit of instructions began."""
 
     __slots__ = (
-        "at", "begun", "builtins", "closure", "code", "entered", "function", "globals", "head", "library", "plain", "program", "raised",
-        "result", "session", "slots", "stack", "started", "step", "unit_number", "yielded",
+        "at", "begun", "builtins", "closure", "code", "entered", "function", "globals", "head", "library", "plain", "program",
+        "raised", "result", "session", "slots", "stack", "started", "step", "unit_number", "yielded",
     )  # fmt: skip
 
     def __init__(self, session: Session, function: types.FunctionType, slots: list[Any], closure: tuple[Any, ...]) -> None:

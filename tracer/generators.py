@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Generator:
-    """What a followed call of a generator function gives. `advance` is ``next``; NULL at the end, then `value` is what it returned."""
+    """What a followed call of a generator function gives. `advance` is ``next``, NULL at the end; `value` is what it returned."""
 
     __slots__ = ("done", "frame", "session", "value")
 

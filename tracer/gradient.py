@@ -125,8 +125,8 @@ class CompiledNode(tape.Node):
     def apply(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
         if self.inputs is None:
             raise AutogradError(
-                f"Trying to backward through the compiled graph {self.step.graph.name} a second time. Saved values are freed when "
-                "you call .backward() or autograd.grad(). Specify retain_graph=True to backward through it a second time."
+                f"Trying to backward through the compiled graph {self.step.graph.name} a second time. Saved values are freed "
+                "when you call .backward() or autograd.grad(). Specify retain_graph=True to backward through it a second time."
             )
         if gradmode.get():
             return self._again(self.inputs, grads)

@@ -1,7 +1,7 @@
 """Everything met from outside of the region: the form the interpreter sees it in, where it comes from, and the guards on it.
 
-`Outside.admit` is the only way in. Guards come from Sources alone and stand in the order of admission, so that none loads through a
-base that is not checked. Containers are copied (`shadow`): the tracer changes the copy, and the tail repeats the changes.
+`Outside.admit` is the only way in. Guards come from Sources alone and stand in the order of admission, so that none loads
+through a base that is not checked. Containers are copied: the tracer changes the copy, and the tail repeats the changes.
 """
 
 from __future__ import annotations
@@ -16,8 +16,21 @@ from ..eager.tensor import Tensor
 from ..ir.dtypes import DType
 from ..ir.op import Effects, Op
 from ..runtime import gradmode
-from ..runtime.guard import ClassAttrIs, Equals, FitsInt64, GradMode, Guard, Is, KeysAre, Lacks, LengthIs, SameObject, SameStorage
-from ..runtime.guard import TensorIs, TypeIs
+from ..runtime.guard import (
+    ClassAttrIs,
+    Equals,
+    FitsInt64,
+    GradMode,
+    Guard,
+    Is,
+    KeysAre,
+    Lacks,
+    LengthIs,
+    SameObject,
+    SameStorage,
+    TensorIs,
+    TypeIs,
+)
 from ..runtime.source import Arg, Attr, Cell, Const, InstanceDict, Item, Source
 from .breaks import Break, describe
 from .recorder import Recorder
@@ -145,7 +158,7 @@ class Outside:
 
     def _tensor(self, value: Any, source: Source) -> Any:
         cls = type(value)
-        if value.meta.device != "cpu" or "__dict__" in dir(cls) and vars(value):
+        if value.meta.device != "cpu" or ("__dict__" in dir(cls) and vars(value)):
             raise Break("object", f"a {cls.__name__} with attributes of its own, or on another device")
         self.guard(TensorIs(source, cls, value.meta))
         return self.register(value, self.recorder.admit(value, source), source)
@@ -207,7 +220,9 @@ class Outside:
     def _key(self, key: Any) -> bool:
         if isinstance(key, tuple):
             return type(key) is tuple and all(map(self._key, key))
-        return type(key) in (str, int, bool, bytes, float, type(None)) or isinstance(key, (type, enum.Enum, DType, types.FunctionType))
+        return type(key) in (str, int, bool, bytes, float, type(None)) or isinstance(
+            key, (type, enum.Enum, DType, types.FunctionType)
+        )
 
     def _method(self, value: Any, source: Source) -> Any:
         self.guard(TypeIs(source, types.MethodType))

@@ -1,4 +1,4 @@
-"""Native code that the tracer runs or models: the built-in functions and types, pure modules, and the library's own state switches.
+"""Native code that the tracer runs or models: built-in functions and types, pure modules, the library's own state switches.
 
 Everything that is in none of these tables is opaque and breaks the graph.
 """
@@ -138,7 +138,7 @@ def _super(s: Session, *args: Any) -> Any:
     frame = s.frames[-1]
     cells = dict(zip(frame.code.co_freevars, frame.slots[len(frame.slots) - len(frame.code.co_freevars) :], strict=True))
     if "__class__" not in cells or not frame.code.co_argcount:
-        s.throw(RuntimeError("super(): __class__ cell not found"))
+        raise s.thrown(RuntimeError("super(): __class__ cell not found"))
     first = frame.load_slot(0)
     if isinstance(first, types.CellType):
         first = first.cell_contents
@@ -244,7 +244,7 @@ def _next(s: Session, it: Any, *default: Any) -> Any:
         return value
     if default:
         return default[0]
-    s.throw(StopIteration(getattr(it, "value", None)) if getattr(it, "value", None) is not None else StopIteration())
+    raise s.thrown(StopIteration(getattr(it, "value", None)) if getattr(it, "value", None) is not None else StopIteration())
 
 
 @models(builtins.sum)
@@ -278,7 +278,7 @@ def _extreme(symbol: str) -> Callable[..., Any]:
         if not values:
             if default is not NULL and len(args) == 1:
                 return default
-            s.throw(ValueError(f"{'min' if symbol == '<' else 'max'}() iterable argument is empty"))
+            raise s.thrown(ValueError(f"{'min' if symbol == '<' else 'max'}() iterable argument is empty"))
         best, weight = values[0], values[0] if key is None else s.call(key, (values[0],))
         for x in values[1:]:
             w = x if key is None else s.call(key, (x,))
@@ -319,7 +319,7 @@ def _sort_now(s: Session, values: list[Any], key: Any, reverse: Any) -> None:
 def _reduce(s: Session, fn: Any, items: Any, *first: Any) -> Any:
     values = [*first, *s.operators.items(items)]
     if not values:
-        s.throw(TypeError("reduce() of empty iterable with no initial value"))
+        raise s.thrown(TypeError("reduce() of empty iterable with no initial value"))
     total = values[0]
     for x in values[1:]:
         total = s.call(fn, (total, x))
@@ -365,9 +365,11 @@ def _filter(s: Session, cls: type, fn: Any, items: Any) -> Any:
 @_makes(zip, enumerate)
 def _zip(s: Session, cls: type, *items: Any, **kwargs: Any) -> Any:
     count = 1 if cls is enumerate else len(items)
+    if cls is zip and kwargs.get("strict") is False:
+        kwargs = {}
     sources = [s.operators.iterate(x) for x in items[:count]]
     if any(isinstance(x, Generator) or s.outside.source_of(x) is not None for x in sources):
-        if kwargs or cls is enumerate and len(items) > 1:
+        if kwargs or (cls is enumerate and len(items) > 1):
             raise Break("opaque-call", f"{cls.__name__} with options over a generator")
         return Lazily(s, _zipped(s, cls, sources))
     settled = {k: concrete(v) for k, v in kwargs.items()}

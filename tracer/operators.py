@@ -10,11 +10,11 @@ import types
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..eager.device import Device
 from ..eager.tensor import Tensor
 from ..ir.dtypes import DType
 from ..ir.op import Effects, Op
 from ..ir.types import ScalarType, TensorType
-from ..eager.device import Device
 from .attributes import Namespace, find
 from .breaks import Break, UserRaise, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
@@ -24,15 +24,40 @@ from .values import SYMBOLIC, concrete
 if TYPE_CHECKING:
     from .session import Session
 
-CONTAINERS = (list, tuple, dict, set, frozenset, collections.OrderedDict, collections.deque, collections.defaultdict, collections.Counter)
+CONTAINERS = (
+    list,
+    tuple,
+    dict,
+    set,
+    frozenset,
+    collections.OrderedDict,
+    collections.deque,
+    collections.defaultdict,
+    collections.Counter,
+)
 RECORDS = (DType, Op, Effects, TensorType, ScalarType, Device)  # the library's own values, which never change
-ATOMS = (type(None), bool, int, float, complex, str, bytes, bytearray, range, slice, type(Ellipsis), type(NotImplemented), *RECORDS)
+ATOMS = (
+    type(None),
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    bytearray,
+    range,
+    slice,
+    type(Ellipsis),
+    type(NotImplemented),
+    *RECORDS,
+)
 VIEWS = (type({}.keys()), type({}.values()), type({}.items()), types.MappingProxyType)
 ITERATORS = tuple(
     type(x)
     for x in (
-        iter([]), iter(()), iter({}), iter({}.values()), iter({}.items()), iter(set()), iter(range(0)), iter(range(2**70)), iter(""),
-        iter(b""), iter(collections.OrderedDict()), iter(collections.deque()), enumerate([]), zip(), reversed([]), reversed(()), reversed({}), reversed(range(0)),
+        iter([]), iter(()), iter({}), iter({}.values()), iter({}.items()), iter(set()), iter(range(0)), iter(range(2**70)),
+        iter(""), iter(b""), iter(collections.OrderedDict()), iter(collections.deque()), enumerate([]), zip(), reversed([]),
+        reversed(()), reversed({}), reversed(range(0)),
     )
 )  # fmt: skip
 _NAMES = {
@@ -77,22 +102,24 @@ class Operators:
         return x
 
     def _unsettled(self, x: Any) -> bool:
-        return isinstance(x, SYMBOLIC) or type(x) in (list, tuple, dict, set, frozenset) and self.settle(x) is not x
+        return isinstance(x, SYMBOLIC) or (type(x) in (list, tuple, dict, set, frozenset) and self.settle(x) is not x)
 
     def is_inert(self, x: Any, depth: int = 0) -> bool:
         """Whether native code may look at `x`, however deep, without running code of the user's or needing a tensor's values."""
         if depth > 20 or self.session.outside.is_opaque(x):
             return False
         self.session.outside.open(x)
-        if isinstance(x, ATOMS) and not type(x).__flags__ & _HEAP or isinstance(x, (Tensor, *SYMBOLIC, *RECORDS)):
+        if (isinstance(x, ATOMS) and not type(x).__flags__ & _HEAP) or isinstance(x, (Tensor, *SYMBOLIC, *RECORDS)):
             return True
         if isinstance(x, (list, tuple, set, frozenset, collections.deque)):
-            plain = not type(x).__flags__ & _HEAP or isinstance(x, tuple) and find(type(x), "__eq__") is tuple.__eq__
+            plain = not type(x).__flags__ & _HEAP or (isinstance(x, tuple) and find(type(x), "__eq__") is tuple.__eq__)
             return plain and all(self.is_inert(y, depth + 1) for y in x)
         if isinstance(x, dict):
             return not type(x).__flags__ & _HEAP and all(self.is_inert(y, depth + 1) for kv in x.items() for y in kv)
         cls = x if isinstance(x, type) else type(x)
-        return find(cls, "__eq__") is object.__eq__ and find(cls, "__hash__") is object.__hash__ or isinstance(x, (type, types.FunctionType))
+        return (find(cls, "__eq__") is object.__eq__ and find(cls, "__hash__") is object.__hash__) or isinstance(
+            x, (type, types.FunctionType)
+        )
 
     # -- arithmetic --------------------------------------------------------------------------------------------------
 
@@ -135,7 +162,7 @@ class Operators:
             if found is not NotImplemented:
                 return found
         text = f"unsupported operand type(s) for {symbol}: '{type(a).__name__}' and '{type(b).__name__}'"
-        self.session.throw(TypeError(text))
+        raise self.session.thrown(TypeError(text))
 
     def try_special(self, x: Any, name: str, args: tuple[Any, ...]) -> Any:
         """The special method's result; NotImplemented where there is none."""
@@ -144,7 +171,11 @@ class Operators:
         raw = self.session.attributes.of_class(x, name)
         if raw is NULL or raw is None:
             return NotImplemented
-        if isinstance(raw, types.WrapperDescriptorType) and isinstance(x, (*ATOMS, *CONTAINERS)) and not any(map(self.is_native, args)):
+        if (
+            isinstance(raw, types.WrapperDescriptorType)
+            and isinstance(x, (*ATOMS, *CONTAINERS))
+            and not any(map(self.is_native, args))
+        ):
             return self.session.native(raw, concrete(x), *args)  # a built-in type says NotImplemented to a stranger
         return self.session.call(raw, (x, *args))
 
@@ -152,7 +183,7 @@ class Operators:
         """Call a special method that must be there."""
         found = self.try_special(x, name, args)
         if found is NotImplemented:
-            self.session.throw(TypeError(f"'{type(x).__name__}' object has no {name}"))
+            raise self.session.thrown(TypeError(f"'{type(x).__name__}' object has no {name}"))
         return found
 
     def unary(self, symbol: str, x: Any) -> Any:
@@ -175,9 +206,9 @@ class Operators:
         return isinstance(x, (Tensor, *SYMBOLIC)) or self.is_inert(x)
 
     def _compare_user(self, symbol: str, a: Any, b: Any, name: str, reflected: str) -> Any:
-        if isinstance(a, CONTAINERS) or isinstance(b, CONTAINERS):
-            if not self._eq_is_python(a) and not self._eq_is_python(b):
-                raise Break("opaque-call", "a comparison of containers that hold objects with code of their own")
+        holds = isinstance(a, CONTAINERS) or isinstance(b, CONTAINERS)
+        if holds and not self._eq_is_python(a) and not self._eq_is_python(b):
+            raise Break("opaque-call", "a comparison of containers that hold objects with code of their own")
         order = [(a, name, b), (b, reflected, a)]
         if type(a) is not type(b) and issubclass(type(b), type(a)):
             order.reverse()
@@ -188,7 +219,7 @@ class Operators:
         if symbol in ("==", "!="):
             return self.same(a, b) == (symbol == "==")
         text = f"'{symbol}' not supported between instances of '{type(a).__name__}' and '{type(b).__name__}'"
-        self.session.throw(TypeError(text))
+        raise self.session.thrown(TypeError(text))
 
     def _eq_is_python(self, x: Any) -> bool:
         return isinstance(find(type(x), "__eq__"), types.FunctionType)
@@ -228,7 +259,7 @@ class Operators:
             raise Break("object", "a loop over an object's namespace")
         if self.session.outside.source_of(x) is not None and isinstance(x, ITERATORS):
             return x
-        if self.is_native(x) or isinstance(x, (tuple, dict)) and not isinstance(find(type(x), "__iter__"), types.FunctionType):
+        if self.is_native(x) or (isinstance(x, (tuple, dict)) and not isinstance(find(type(x), "__iter__"), types.FunctionType)):
             if not isinstance(x, (Tensor, *CONTAINERS, *ATOMS, *VIEWS, *ITERATORS)):
                 raise Break("opaque-call", f"iteration over {describe(x)}")
             it = self.session.native(iter, x)
@@ -238,7 +269,7 @@ class Operators:
             return self.special(x, "__iter__")
         if self.session.attributes.of_class(x, "__getitem__") is not NULL:
             raise Break("opaque-call", f"iteration over {describe(x)} by __getitem__")
-        self.session.throw(TypeError(f"'{type(x).__name__}' object is not iterable"))
+        raise self.session.thrown(TypeError(f"'{type(x).__name__}' object is not iterable"))
 
     def advance(self, it: Any) -> Any:
         """``next(it)``; NULL where it is exhausted."""
@@ -277,7 +308,10 @@ class Operators:
         if self.is_native(container):
             x = self.settle(x)
             keyed = isinstance(container, (dict, set, frozenset, VIEWS[0]))
-            if not (self.is_inert(x) and (keyed or isinstance(container, (str, bytes, range)) or self.is_inert(self._listed(container)))):
+            if not (
+                self.is_inert(x)
+                and (keyed or isinstance(container, (str, bytes, range)) or self.is_inert(self._listed(container)))
+            ):
                 raise Break("opaque-call", "membership among objects that compare in their own way")
             return self.session.native(lambda: x in container)  # type: ignore[no-any-return]
         if self.session.attributes.of_class(container, "__contains__") is not NULL:
@@ -293,13 +327,15 @@ class Operators:
         self.session.outside.open(x)
         if isinstance(x, (*CONTAINERS,)) and not type(x).__flags__ & _HEAP:
             return all(self._printable(y) for y in (x.values() if isinstance(x, dict) else x)) and not isinstance(x, Tensor)
-        return isinstance(x, (*ATOMS, *SYMBOLIC)) and not (type(x).__flags__ & _HEAP and not isinstance(x, (*SYMBOLIC, *RECORDS))) or isinstance(x, type)
+        return (
+            isinstance(x, (*ATOMS, *SYMBOLIC)) and not (type(x).__flags__ & _HEAP and not isinstance(x, (*SYMBOLIC, *RECORDS)))
+        ) or isinstance(x, type)
 
     def text(self, x: Any, how: Callable[[Any], str]) -> str:
         """``str(x)``, ``repr(x)`` or ``ascii(x)``."""
         if self.session.outside.is_opaque(x):
             raise Break("object", f"the text of {describe(x)}, which comes from outside")
-        if self._printable(x) or isinstance(x, Tensor) or isinstance(x, BaseException) and all(map(self._printable, x.args)):
+        if self._printable(x) or isinstance(x, Tensor) or (isinstance(x, BaseException) and all(map(self._printable, x.args))):
             return self.session.native(how, self.settle(x))  # type: ignore[no-any-return]
         for name in ("__str__", "__repr__") if how is str else ("__repr__",):
             raw = self.session.attributes.of_class(x, name)

@@ -113,7 +113,7 @@ def raise_varargs(f: Frame, step: Step) -> None:
     if cause is not NULL:
         exc.__cause__ = None if cause is None else _made(f, cause)
         exc.__suppress_context__ = True
-    f.session.throw(exc)
+    raise f.session.thrown(exc)
 
 
 @handles("RERAISE")

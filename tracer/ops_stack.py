@@ -113,7 +113,9 @@ def load_deref(f: Frame, step: Step) -> None:
 def _unbound_cell(f: Frame, step: Step) -> None:
     name = slot_names(f.code)[step.arg]
     if name in f.code.co_freevars:
-        raise UserRaise(NameError(f"cannot access free variable '{name}' where it is not associated with a value in enclosing scope"))
+        raise UserRaise(
+            NameError(f"cannot access free variable '{name}' where it is not associated with a value in enclosing scope")
+        )
     raise UserRaise(UnboundLocalError(f"cannot access local variable '{name}' where it is not associated with a value"))
 
 

@@ -6,7 +6,7 @@ from the new one again. In-place writes thus are pure ops, and the last base of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -276,6 +276,28 @@ class Recorder:
         base = self._laid_out(storage.value, storage.cover.type)
         window = {"shape": target.meta.shape, "strides": target.meta.strides, "offset": target._offset or 0}
         return self._emit(as_strided_scatter, (base, value), window)  # type: ignore[no-any-return]
+
+    # -- fresh memory under several Tensors ------------------------------------------------------------------------
+
+    def is_fresh(self, tensor: Any) -> bool:
+        """Whether the region made the memory of a traced Tensor."""
+        return id(tensor._storage) not in self.of_storage
+
+    def way_to(self, tensor: Any) -> Chain:
+        """The views that lead from all of its memory to a traced Tensor, their attributes as constants."""
+        self.value_of(tensor)
+        return tuple((op, {k: _static(v) for k, v in attrs.items()}) for op, attrs in self.seen[id(tensor)].chain)
+
+    def whole(self, tensor: Any) -> Any:
+        """A traced Tensor that is all the memory of a traced one."""
+        storage: TracedStorage = tensor._storage
+        tracks = any(seen.tensor.meta.requires_grad for seen in self._on(storage))
+        return self._tensor(Tensor, storage.cover.with_grad(tracks), storage, 0, storage.value, ())
+
+    def shares(self, tensors: Sequence[Any]) -> bool:
+        """Whether two of some traced Tensors lie in one memory that the region made."""
+        fresh = [id(t._storage) for t in tensors if self.is_fresh(t)]
+        return len(set(fresh)) < len(fresh)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

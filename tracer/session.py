@@ -101,11 +101,11 @@ class Session:
         finally:
             self.catching -= 1
 
-    def throw(self, exc: BaseException) -> None:
-        """Raise `exc` in the user's program."""
+    def thrown(self, exc: BaseException) -> UserRaise:
+        """What to raise so that `exc` is raised in the user's program."""
         if exc.__context__ is None and self.handled is not exc:
             exc.__context__ = self.handled
-        raise UserRaise(exc)
+        return UserRaise(exc)
 
     def native(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run trusted native code on values the interpreter holds; what it raises is the user's exception."""

@@ -24,17 +24,19 @@ def load(session: Session, obj: Any, key: Any) -> Any:
     if isinstance(obj, Namespace):
         value = session.attributes.in_instance(obj.owner, key)
         if value is NULL:
-            session.throw(KeyError(key))
+            raise session.thrown(KeyError(key))
         return value
     session.outside.open(obj)
     if isinstance(obj, Tensor):
         return session.native(type(obj).__getitem__, obj, _index(session, key))
     if isinstance(obj, type):
         return _of_class(session, obj, key)
-    if _python(obj, "__getitem__") or not session.operators.is_native(obj) and not isinstance(obj, (tuple, dict, list)):
+    if _python(obj, "__getitem__") or (not session.operators.is_native(obj) and not isinstance(obj, (tuple, dict, list))):
         return session.operators.special(obj, "__getitem__", key)
     key = session.operators.settle(key)
-    if not session.operators.is_inert(key) or not isinstance(obj, (*CONTAINERS, str, bytes, bytearray, range, *VIEWS, types.GenericAlias)):
+    if not session.operators.is_inert(key) or not isinstance(
+        obj, (*CONTAINERS, str, bytes, bytearray, range, *VIEWS, types.GenericAlias)
+    ):
         raise Break("object", f"an item of {describe(obj)}")
     factory = getattr(obj, "default_factory", None)
     if isinstance(obj, dict) and key not in obj and (factory is not None or _python(obj, "__missing__")):
@@ -58,7 +60,7 @@ def _missing(session: Session, obj: Any, key: Any, factory: Any) -> Any:
 
 
 def _of_class(session: Session, cls: type, key: Any) -> Any:
-    if not cls.__flags__ & 1 << 9 or not _python(cls, "__getitem__") and hasattr(cls, "__members__"):
+    if not cls.__flags__ & 1 << 9 or (not _python(cls, "__getitem__") and hasattr(cls, "__members__")):
         return session.native(lambda: cls[session.operators.settle(key)])  # type: ignore[index]
     raise Break("object", f"{cls.__name__}[...]")
 
@@ -96,5 +98,5 @@ def _store_namespace(session: Session, obj: Namespace, key: Any, value: Any) -> 
         session.effects.set_global(vars(obj.owner), key, value)
         return
     if value is NULL and session.attributes.in_instance(obj.owner, key) is NULL:
-        session.throw(KeyError(key))
+        raise session.thrown(KeyError(key))
     session.effects.set_attr(obj.owner, key, value)

@@ -1,7 +1,7 @@
 """Generates the tail of a capture: a readable Python function that rebuilds the result from the graph's outputs and the sources,
 repeats the effects in order and, at a graph break, hands the frames to `resume`.
 
-``tail(args, outputs)``: `args` are the bound parameters, `outputs` the graph's. All sources are loaded before any effect is repeated.
+``tail(args, outputs)``: `args` are the bound parameters, `outputs` the graph's. All sources are loaded before any effect.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 
+from ..eager.device import Device
 from ..eager.tensor import Tensor
 from ..ir.dtypes import DType
 from ..ir.graph import Output
 from ..ir.op import Effects, Op
 from ..ir.types import TensorType
 from ..runtime import gradmode
-from ..eager.device import Device
 from ..runtime.source import Arg, Attr, Cell, Const, InstanceDict, Item, Source
 from .attributes import Namespace
 from .breaks import describe
@@ -62,6 +62,7 @@ class TailWriter:
         self.memo: dict[int, tuple[Any, str]] = {}
         self.pending: set[int] = set()
         self.split = split
+        self.bases: dict[int, tuple[Any, str]] = {}
         self.count = 0
 
     # -- pieces ----------------------------------------------------------------------------------------------------
@@ -72,8 +73,14 @@ class TailWriter:
             if known is value:
                 return name
         word = "".join(ch if ch.isalnum() else "_" for ch in hint) or "c"
-        name = word if word.isidentifier() and word not in self.names and word not in ("args", "outputs") else f"{word}_{len(self.names)}"
-        taken = name.startswith("__") or keyword.iskeyword(name) or name[0] in "sv" and name[1:].isdigit() or name in dir(builtins)
+        name = (
+            word
+            if word.isidentifier() and word not in self.names and word not in ("args", "outputs")
+            else f"{word}_{len(self.names)}"
+        )
+        taken = (
+            name.startswith("__") or keyword.iskeyword(name) or (name[0] in "sv" and name[1:].isdigit()) or name in dir(builtins)
+        )
         name = f"c_{len(self.names)}" if taken or not name.isidentifier() else name
         self.names[name] = value
         return name
@@ -103,7 +110,7 @@ class TailWriter:
 
     def literal(self, x: Any) -> str:
         """A constant."""
-        if x is None or type(x) in (bool, int) or type(x) is str and len(x) < 60 or type(x) is float and math.isfinite(x):
+        if x is None or type(x) in (bool, int) or (type(x) is str and len(x) < 60) or (type(x) is float and math.isfinite(x)):
             return repr(x)
         return self.const(x, getattr(x, "__name__", "c"))
 
@@ -130,7 +137,11 @@ class TailWriter:
         source = self.session.outside.source_of(x)
         if source is not None:
             return self.load(source)
-        if isinstance(x, (type, *_IMMUTABLE)) or type(x) in _CONSTANT or type(x) is types.FunctionType and id(x) not in self.session.fresh_functions:
+        if (
+            isinstance(x, (type, *_IMMUTABLE))
+            or type(x) in _CONSTANT
+            or (type(x) is types.FunctionType and id(x) not in self.session.fresh_functions)
+        ):
             return self.literal(x)
         known = self.memo.get(id(x))
         if known is not None:
@@ -152,6 +163,33 @@ class TailWriter:
         for i, known in enumerate(self.tensors):
             if known is x:
                 return f"outputs[{i}]"
+        if id(x._storage) in self.split:
+            return self._view(x)
+        if self.session.recorder.is_fresh(x) and any(known._storage is x._storage for known in self.tensors):
+            self.split.add(id(x._storage))  # both are views of one output
+            raise _Cycle
+        return self._output(x)
+
+    def _view(self, x: Any) -> str:
+        """A Tensor that shares its fresh memory with another: the same views are taken of all of it again."""
+        known = self.memo.get(id(x))
+        if known is not None:
+            return known[1]
+        recorder = self.session.recorder
+        base = self.bases.get(id(x._storage))
+        if base is None:
+            whole = recorder.whole(x)
+            base = self.bases[id(x._storage)] = whole, self._output(whole)
+        text = base[1]
+        for op, attrs in recorder.way_to(x):
+            text = self.assign(f"{self.const(op, op.name)}({text}, **{self.const(attrs, 'attrs')})")
+        if base[0].meta.requires_grad and not x.meta.requires_grad:
+            text = self.assign(f"{text}.detach()")
+        self.memo[id(x)] = x, text
+        return text
+
+    def _output(self, x: Any) -> str:
+        """A new graph output."""
         self.tensors.append(x)
         self.outputs.append(self.session.recorder.output(x))
         return f"outputs[{len(self.tensors) - 1}]"
@@ -339,7 +377,7 @@ class TailWriter:
         text = f"def {name}(args, outputs):\n" + "".join(f"    {line}\n" for line in lines)
         filename = f"<fusewire {name} {next(_numbers)}>"
         space = dict(self.names)
-        exec(compile(text, filename, "exec"), space)  # noqa: S102  (this file wrote the text)
+        exec(compile(text, filename, "exec"), space)
         tail: Tail = space.pop(name)
         tail.source = text  # type: ignore[attr-defined]
         linecache.cache[filename] = len(text), None, text.splitlines(True), filename
@@ -377,7 +415,12 @@ def _moved(over: Any, count: int) -> Any:
 
 
 def _slots_of(cls: type) -> list[str]:
-    return [n for c in cls.__mro__ for n, d in c.__dict__.items() if isinstance(d, types.MemberDescriptorType) and c.__flags__ & 1 << 9]
+    return [
+        n
+        for c in cls.__mro__
+        for n, d in c.__dict__.items()
+        if isinstance(d, types.MemberDescriptorType) and c.__flags__ & 1 << 9
+    ]
 
 
 _HELPERS: dict[str, Any] = {
@@ -386,14 +429,16 @@ _HELPERS: dict[str, Any] = {
     "continue_frames": continue_frames, "Frame": Resumed, "FrameState": FrameState, "NULL": NULL,
 }  # fmt: skip
 _CONSTANT = {
-    type(None), bool, int, float, complex, str, bytes, range, slice, type(Ellipsis), type(NotImplemented), types.ModuleType, types.CodeType,
+    type(None), bool, int, float, complex, str, bytes, range, slice, type(Ellipsis), type(NotImplemented), types.ModuleType,
+    types.CodeType,
     property, types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
     types.GenericAlias, types.UnionType,
 }  # fmt: skip
 _IMMUTABLE = (DType, Op, Effects, TensorType, Device, np.dtype, np.generic, enum.Enum)  # known by value, or one of a kind
 _BUILDERS: dict[type, Callable[[TailWriter, Any], str]] = {
     list: TailWriter._list, dict: TailWriter._dict, tuple: TailWriter._tuple, set: TailWriter._set, frozenset: TailWriter._set,
-    collections.deque: TailWriter._made_of, collections.OrderedDict: TailWriter._made_of, collections.Counter: TailWriter._made_of,
+    collections.deque: TailWriter._made_of, collections.OrderedDict: TailWriter._made_of,
+    collections.Counter: TailWriter._made_of,
     collections.defaultdict: TailWriter._made_of, types.MethodType: TailWriter._method, functools.partial: TailWriter._partial,
     types.CellType: TailWriter._cell, types.FunctionType: TailWriter._function, Namespace: TailWriter._namespace,
     super: TailWriter._super,
@@ -401,7 +446,7 @@ _BUILDERS: dict[type, Callable[[TailWriter, Any], str]] = {
 
 
 def write(session: Session, make: Callable[[TailWriter], tuple[str, list[str], str]]) -> tuple[Tail, list[Output], list[Any]]:
-    """Run `make` on a fresh writer, again while it finds objects that hold themselves. The tail, graph outputs, their Tensors."""
+    """Run `make` on a fresh writer, again while it finds objects that hold themselves, or memory under several outputs. The tail, graph outputs, their Tensors."""
     split: set[int] = set()
     while True:
         writer = TailWriter(session, split)

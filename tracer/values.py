@@ -1,8 +1,8 @@
 """What the symbolic interpreter's frames hold.
 
-Almost everything is the Python object itself, followed exactly. Three things are not: an unbound slot or a stack NULL (`bytecode.NULL`),
-a value not loaded yet (`Lazy`), and a number from outside (`SymInt`, `SymFloat`): a real int or float that stays an input of the
-graph as long as it only meets arithmetic and tensor ops, and becomes a guarded constant at any other use.
+Almost everything is the Python object itself, followed exactly. Three things are not: an unbound slot or a stack NULL
+(`bytecode.NULL`), a value not loaded yet (`Lazy`), and a number from outside (`SymInt`, `SymFloat`): a real int or float that
+stays an input of the graph as long as it only meets arithmetic and tensor ops, and becomes a guarded constant at any other use.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _install(cls: type, plain: type) -> None:
     for name in _LOOKS:
         if hasattr(plain, f"__{name}__"):
             setattr(cls, f"__{name}__", _pinning(plain, f"__{name}__"))
-    setattr(cls, "__neg__", lambda self: _derive("mul", operator.mul, self, -1))  # -x == x * -1, for ints, floats, zeros and infinities
+    cls.__neg__ = lambda self: _derive("mul", operator.mul, self, -1)  # -x == x * -1, for ints, floats, zeros and infinities
 
 
 _install(SymFloat, float)

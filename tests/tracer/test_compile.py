@@ -37,7 +37,13 @@ def test_the_wrapper_looks_like_the_function(native: bool) -> None:
 
         f.mark = "kept"
         c = compiler.compile(f)
-        assert (c.__name__, c.__qualname__, c.__doc__, c.__module__, c.mark) == (f.__name__, f.__qualname__, "Doc.", f.__module__, "kept")
+        assert (c.__name__, c.__qualname__, c.__doc__, c.__module__, c.mark) == (
+            f.__name__,
+            f.__qualname__,
+            "Doc.",
+            f.__module__,
+            "kept",
+        )
         assert inspect.signature(c) == inspect.signature(f)
         assert inspect.isfunction(c)
         assert c(t(1), j=3).tolist() == [5.0]
@@ -233,7 +239,12 @@ def test_explain_is_for_reading() -> None:
 def test_stage_texts() -> None:
     texts = compiler.stage_texts(lambda x: (x * 2).sum(), (t(1, 2, grad=True),))
     assert set(texts) == set(compiler.STAGES)
-    assert "mul" in texts["graph"] and "define" in texts["llvm"] and "BINARY_OP" in texts["bytecode"] and "is Tensor" in texts["guards"]
+    assert (
+        "mul" in texts["graph"]
+        and "define" in texts["llvm"]
+        and "BINARY_OP" in texts["bytecode"]
+        and "is Tensor" in texts["guards"]
+    )
     assert "_backward" in texts["joint"]
 
 

@@ -117,7 +117,7 @@ def test_dicts_and_sets() -> None:
     def f(x, d):
         d["n"] = d.get("n", 0) + 1
         d.setdefault("seen", []).append(d["n"])
-        d.update(y=x * 2, **{"z": 1})
+        d.update(y=x * 2, z=1)
         d.pop("z")
         d |= {"w": 2}
         if "old" in d:
@@ -199,7 +199,7 @@ def test_exception_keeps_earlier_effects_only() -> None:
         box.append("before")
         y = x + 1
         if box.count("before") > 1:
-            box.missing
+            y = box.missing
         box.append("after")
         return y
 

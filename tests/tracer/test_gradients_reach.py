@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import fusewire as fw
 import pytest
+
+import fusewire as fw
 
 
 def test_an_input_that_no_gradient_reaches_keeps_none() -> None:

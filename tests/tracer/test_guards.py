@@ -50,12 +50,12 @@ def test_text_is_readable() -> None:
     assert got == [
         "is_grad_enabled() is True",
         "flag == True",
-        "vars(test_guards)['LIMIT'] == 3",
         "n == 2",
+        f"vars({__name__})['LIMIT'] == 3",
         "type(box) is Box",
         "Box.forward is Box.forward",
         "'forward' not in vars(box)",
-        "Box.forward.__code__ is <code object forward>",
+        "Box.forward.__code__ is Box.forward",
         "x is Tensor f32[2] on cpu",
         "Box.scale is 2.0",
         "'scale' not in vars(box)",
@@ -67,7 +67,7 @@ def test_text_is_readable() -> None:
         "Box.rate is missing",
         "type(box.items['k'][0]) is float",
         "type(box.rate) is float",
-    ] or "Box.forward is Box.forward" in got  # the order is that of first use
+    ]
 
 
 def test_unused_arguments_are_not_guarded() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-import fusewire as fw
 import pytest
+
+import fusewire as fw
 
 
 def fn(x: Any, index: Any, seen: Any) -> Any:

@@ -9,6 +9,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from breaker import Breaker, Everything
+from resume_cases import CASES, LOG, say
+
 from fusewire.tracer.bytecode import NULL, call_operands, normalised
 from fusewire.tracer.flow import flow
 from fusewire.tracer.resume import (
@@ -25,7 +27,6 @@ from fusewire.tracer.resume import (
     strip_frame,
 )
 from fusewire.tracer.stops import stopping_code
-from resume_cases import CASES, LOG, say
 
 
 def describe(exc, skip):
