@@ -15,6 +15,18 @@ class DTypeError(FusewireError, TypeError, RuntimeError):
     """Operand dtypes do not fit the op. The message names every operand's dtype. (PyTorch raises RuntimeError.)"""
 
 
+class DivisionError(FusewireError, ZeroDivisionError, RuntimeError):
+    """An integral division by zero. (PyTorch raises a RuntimeError whose text is "ZeroDivisionError".)"""
+
+
+class PositionError(FusewireError, IndexError, RuntimeError):
+    """A position in an index tensor lies outside of its dimension. (PyTorch raises RuntimeError.)"""
+
+
+class RangeError(FusewireError, OverflowError, RuntimeError):
+    """A Python number that the dtype it must be stored in does not hold. (PyTorch raises RuntimeError.)"""
+
+
 class DeviceError(FusewireError, RuntimeError):
     """Operands lie on different devices, or the device is not there."""
 

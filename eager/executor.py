@@ -14,7 +14,7 @@ import numpy as np
 
 from ..ir.op import Op
 from ..ir.ops.casts import cast
-from ..ir.promote import target_dtype, type_of
+from ..ir.promote import fitted, target_dtype, type_of
 from ..ir.run_op import run_op
 from ..runtime import gradmode
 from . import tape
@@ -132,6 +132,8 @@ def _promoted(op: Op, operands: tuple[Any, ...]) -> tuple[Any, ...]:
         target = _targets[key] = target_dtype(op, tuple([type_of(x) for x in operands]))
     if target is None:
         return operands
+    if target.kind != "f":
+        operands = fitted(op, operands, target)
     attrs = {"dtype": target}
     return tuple(
         [apply(cast, (x,), attrs) if i in chosen and type(x) not in _WEAK and x.meta.dtype is not target else x
@@ -195,7 +197,7 @@ def _wrap(op: Op, operands: tuple[Any, ...], arrays: list[Any], out: Any, track:
         out = np.asarray(out)
     source = op.effects.aliases
     if source is not None:
-        if out is arrays[source] or np.may_share_memory(out, arrays[source]):
+        if out is arrays[source] or not out.size or np.may_share_memory(out, arrays[source]):  # NumPy says no of empty arrays
             if not out.flags.writeable and arrays[source].flags.writeable and 0 not in out.strides:
                 out.flags.writeable = True  # NumPy's broadcast_to never is, even where it repeats nothing
             return make_view(out, operands[source], track)

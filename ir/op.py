@@ -28,7 +28,7 @@ class Scalar:
 class Reduce:
     """Lowering of a reduction over attr ``dim`` (a tuple of dimensions; kept as size 1 when attr ``keepdim``).
 
-    `combine` is one of "add", "mul", "maximum", "minimum", "and", "or"; accumulation is in the result's compute dtype.
+    `combine` is one of "add", "mul", "maximum", "minimum", "and", "or"; accumulation is in the result's compute dtype, of "and" and "or" in bool.
     """
 
     combine: str
@@ -75,10 +75,12 @@ Lowering = Union[Scalar, Reduce, Move, Gather, Gemm, Decompose, Extern]
 @dataclass(frozen=True, slots=True)
 class Promote:
     """Which operands are cast to one dtype before anything else sees the call, and to which: "same" (the common type
-    of tensors and weak scalars) or "float" (that, or the default float where it is integral)."""
+    of tensors and weak scalars) or "float" (that, or the default float where it is integral). A Python int that an
+    integral target does not hold wraps around; among the operands `exact` it is refused (RangeError)."""
 
     to: str = "same"
     operands: tuple[int, ...] | None = None  # None: all
+    exact: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import RangeError
 from . import dtypes
 from .dtypes import DType
 from .op import Op
@@ -33,12 +34,49 @@ def target_dtype(op: Op, types: tuple[Any, ...]) -> DType | None:
     return dtypes.float32 if rule.to == "float" and not out.is_floating_point else out
 
 
+_C_NAMES = {"u8": "uint8_t", "i8": "int8_t", "i16": "int16_t", "i32": "int", "i64": "int64_t"}
+
+
+def wrapped(value: int, dtype: DType) -> int:
+    """`value` as the integral `dtype` holds it, modulo 2 to the power of its bits; OverflowError beyond 64 bits."""
+    if not -(1 << 63) <= value < 1 << 64:
+        raise OverflowError(f"int too big to convert: {value} does not fit 64 bits")
+    bits = 8 * dtype.itemsize
+    low = value & (1 << bits) - 1
+    return low - (1 << bits) if dtype.kind == "i" and low >> bits - 1 else low
+
+
+def check_fits(op: str, value: int | float, dtype: DType) -> None:
+    """RangeError where the integral `dtype` does not hold a whole `value` (an unsigned one also holds minus its numbers)."""
+    if dtype.kind in "ui" and isinstance(value, int):
+        top = (1 << 8 * dtype.itemsize - (dtype.kind == "i")) - 1
+        if not -top - (dtype.kind == "i") <= value <= top:
+            name = _C_NAMES[dtype.short]
+            raise RangeError(f"value cannot be converted to type {name} without overflow: {op} of {value} and {dtype.name}")
+
+
+def fitted(op: Op, operands: tuple[Any, ...], target: DType) -> tuple[Any, ...]:
+    """`operands` with every Python int that the integral `target` does not hold wrapped, or refused where it must be exact."""
+    rule = op.promote
+    if target.kind not in "ui" or rule is None:
+        return operands
+    chosen = range(len(operands)) if rule.operands is None else rule.operands
+    out = list(operands)
+    for i in chosen:
+        if type(out[i]) is int and i in rule.exact:
+            check_fits(op.name, out[i], target)
+        elif type(out[i]) is int:
+            out[i] = wrapped(out[i], target)
+    return tuple(out)
+
+
 def promoted(op: Op, operands: tuple[Any, ...]) -> tuple[Any, ...]:
-    """`operands` with the chosen tensors cast by the `cast` op where their dtype is not the target."""
+    """`operands` with the chosen tensors cast by the `cast` op where their dtype is not the target, and Python ints that fit it."""
     types = tuple(type_of(x) for x in operands)
     target = target_dtype(op, types)
     if target is None:
         return operands
+    operands = fitted(op, operands, target)
     chosen = range(len(operands)) if op.promote is None or op.promote.operands is None else op.promote.operands
     from .ops.casts import cast
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DivisionError
 from . import dtypes, numpy_math, sizes
 from .dtypes import DType
 from .op import Op, Scalar
@@ -32,7 +33,7 @@ def _mod(x: Any, y: Any) -> Any:
 
 def _refuse_zero(y: Any) -> None:
     if not np.all(y):
-        raise ZeroDivisionError("integer division or modulo by zero")
+        raise DivisionError("ZeroDivisionError: integer division or modulo by zero")
 
 
 def _abs(x: Any) -> Any:
@@ -72,12 +73,12 @@ class NumpyScalars:
         return primitive
 
     def const(self, value: bool | int | float) -> Any:
-        """`value` in the op's compute dtype."""
-        return np.asarray(value, self.dtype)
+        """`value` in the op's compute dtype; an integral one wraps around."""
+        return np.asarray(value).astype(self.dtype)
 
     def const_as(self, value: bool | int | float, dtype: DType) -> Any:
         """`value` in the compute form of `dtype`."""
-        return np.asarray(value, dtype.compute)
+        return np.asarray(value).astype(dtype.compute)
 
     def cast(self, x: Any, dtype: DType) -> Any:
         """Conversion to `dtype`, truncating toward zero from floating to integral."""

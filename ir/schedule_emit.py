@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import DivisionError, PositionError
 from . import dtypes, sizes
 from .dtypes import DType
 from .graph import Node, Value
@@ -314,7 +315,7 @@ class Emitter:
     def _builder(self, node: Node | None, dtype: DType, index: At, mask: Mask | None, block: Block) -> KernelScalars:
         def check(ok: str, message: str) -> None:
             assert node is not None
-            self._check(node, ok, message, ZeroDivisionError, mask, block)
+            self._check(node, ok, message, DivisionError, mask, block)
 
         op: Any = node.op if node else None
         return KernelScalars(self.names, block, op, dtype, lambda n: self._as_data(n, block), index, check, node and node.where)
@@ -417,7 +418,7 @@ class Emitter:
             self._ready([(operand, at)], inside)
         inner = self.value(operand, at, mask, inside)
         s = self._builder(node, result.dtype, index, mask, inside)
-        acc = compute_dtype(result.dtype)
+        acc = dtypes.bool_ if lowering.combine in ("and", "or") else compute_dtype(result.dtype)
         value = s.cast(s.cast(inner, compute_dtype(operand.dtype)), acc)
         if not axes:
             return s.cast(value, result.dtype)
@@ -439,7 +440,7 @@ class Emitter:
         size = self._index(table.shape[dim], block_at)
         inside = s.and_(s.le(s.const(0, dtypes.int64), at), s.lt(at, size))
         message = f"index is out of bounds for dimension {dim} with size {table.shape[dim]}"
-        self._check(node, inside, message, IndexError, mask, block_at)
+        self._check(node, inside, message, PositionError, mask, block_at)
         block_at.memo[("position", symbol_name(symbol))] = at
         return self.value(table, (*index[:dim], symbol, *index[dim + 1 :]), mask, block)
 

@@ -9,6 +9,7 @@ from . import dtypes
 from .dtypes import DType
 from .loops import PRIMITIVES, Compute, Const, Stmt
 from .op import Op
+from .promote import wrapped
 from .scalar_numpy import compute_dtype as scalar_dtype
 from .sizes import Size
 
@@ -68,7 +69,7 @@ class KernelScalars:
     def const(self, value: bool | int | float, dtype: DType | None = None) -> str:
         """A literal; without `dtype` in the dtype the op computes in."""
         dtype = compute_dtype(dtype or self._dtype)
-        value = bool(value) if dtype.kind == "b" else float(value) if dtype.kind == "f" else int(value)
+        value = bool(value) if dtype.kind == "b" else float(value) if dtype.kind == "f" else wrapped(int(value), dtype)
         key = ("const", repr(value), dtype)
         name = self._block.find(key)
         if name is None:

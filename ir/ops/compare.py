@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DTypeError
+from ...errors import DTypeError, RangeError
 from .. import dtypes, layout
 from ..op import Op, Sample
 from ..types import TensorType
@@ -86,6 +86,8 @@ def _where_eager(c: Any, x: Any, y: Any) -> Any:
         raise TypeError("bool condition expected")
     if not isinstance(x, np.ndarray) and not isinstance(y, np.ndarray):
         x = dtypes.result_type((), (), (type(x), type(y))).np.type(x)
+    kind = next(v.dtype for v in (x, y) if not isinstance(v, (bool, int, float)))
+    x, y = (np.asarray(v).astype(kind) if type(v) is int and kind.kind == "u" else v for v in (x, y))
     return np.where(c, x, y)
 
 
@@ -100,16 +102,19 @@ def _where_grad(g: Any, need: Any, out: Any, c: Any, x: Any, y: Any) -> tuple[An
 def _where_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for sample in binary_samples("buif")(rng):
         x, y = sample.operands
-        if sample.raises is None:
+        if sample.raises is None and "wraps" not in sample.note:
             shape = np.broadcast_shapes(np.shape(x), np.shape(y))
             yield Sample((floats(rng, shape, dtypes.bool_), x, y), note=sample.note)
     yield Sample((floats(rng, (3, 1), dtypes.bool_), 1.5, 2), note="both weak")
     yield Sample((floats(rng, (3, 1), dtypes.bool_), floats(rng, ()), floats(rng, (4,))), note="broadcast")
     yield Sample((floats(rng, (3,)), floats(rng, (3,)), 0.0), raises=DTypeError)
+    c, u = floats(rng, (3, 1), dtypes.bool_), floats(rng, (4,), dtypes.uint8)
+    yield Sample((c, u, -1), note="minus 1 is 255")
+    yield Sample((c, u, 256), raises=RangeError)
 
 
 #: x where the condition holds, y elsewhere.
 where = pointwise(
     "where", ("where(Tensor condition, Tensor|Scalar input, Tensor|Scalar other)",), _where_eager, _where_scalar, _where_grad,
-    _where_samples, operands=(1, 2), infer=_where_infer, autocast="promote",
+    _where_samples, operands=(1, 2), infer=_where_infer, autocast="promote", exact=(1, 2),
 )  # fmt: skip

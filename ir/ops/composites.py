@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DTypeError, ShapeError
+from ...errors import DTypeError, PositionError, ShapeError
 from .. import dtypes, layout
 from ..op import Decompose, Effects, Op, Sample, register
 from ..sizes import Size
@@ -247,7 +247,7 @@ def _loss_eager(
     valid = target != ignore_index
     bad = valid & ((target < 0) | (target >= classes))
     if bad.any():
-        raise IndexError(f"Target {target[bad].flat[0]} is out of bounds.")
+        raise PositionError(f"Target {target[bad].flat[0]} is out of bounds.")
     low = _log_softmax_eager(x, dim=dim)
     picked = np.take_along_axis(low, np.expand_dims(np.where(valid, target, 0), dim), dim).squeeze(dim)
     if label_smoothing:
@@ -322,8 +322,8 @@ def _loss_samples(rng: np.random.Generator) -> Iterator[Sample]:
     x, t = case((4, 3))
     yield Sample((x, np.repeat(t, 2)[::2]), note="strided")
     yield Sample((floats(rng, (3, 4), dtypes.float64).T, t), note="transposed")
-    yield Sample((x, np.array([0, 1, 7, 2])), raises=IndexError, note="Target 7 is out of bounds.")
-    yield Sample((x, np.array([0, 1, -1, 2])), raises=IndexError)
+    yield Sample((x, np.array([0, 1, 7, 2])), raises=PositionError, note="Target 7 is out of bounds.")
+    yield Sample((x, np.array([0, 1, -1, 2])), raises=PositionError)
     yield Sample((x, t[:3]), raises=ShapeError)
     yield Sample((x, t.astype(np.int32)), raises=DTypeError)
     yield Sample((x, t), {"reduction": "max"}, raises=ValueError)
@@ -332,5 +332,5 @@ def _loss_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: Minus the log-probability of the target class. Public (class weights, probabilities): eager/functional.py.
 cross_entropy: Op = register(Op(
     "cross_entropy", (), _loss_infer, _loss_eager, _loss_grad, Decompose(_loss_decompose), _loss_samples, tolerance=CLOSE,
-    autocast="f32", effects=Effects(raises=(IndexError,)),
+    autocast="f32", effects=Effects(raises=(PositionError,)),
 ))  # fmt: skip

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import RangeError
 from .. import dtypes
 from ..dtypes import DType
 from ..op import Op, Sample, Scalar, register
+from ..promote import check_fits
 from ..sizes import Expr, Size
 from ..types import TensorType, numel, tensor
 
@@ -23,10 +25,12 @@ def made_by(x: Any, op: Op, *operands: Any, **attrs: Any) -> Any:
 
 
 def _full_infer(value: Any, *, shape: tuple[Size, ...], dtype: DType) -> tuple[TensorType]:
+    check_fits("full", value, dtype)
     return (tensor(shape, dtype),)
 
 
 def _full_eager(value: Any, *, shape: tuple[int, ...], dtype: DType) -> Any:
+    check_fits("full", value, dtype)
     out = np.empty(shape, dtype.np)
     out.fill(np.asarray(value).astype(dtype.np))
     return out
@@ -38,6 +42,8 @@ def _full_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((2.5,), {"shape": (), "dtype": dtypes.float64})
     yield Sample((float("-inf"),), {"shape": (0, 4), "dtype": dtypes.bfloat16})
     yield Sample((True,), {"shape": (3,), "dtype": dtypes.int64})
+    yield Sample((-1,), {"shape": (3,), "dtype": dtypes.uint8}, note="minus 1 is 255")
+    yield Sample((256,), {"shape": (3,), "dtype": dtypes.uint8}, raises=RangeError)
 
 
 #: Every element is the weak operand. Public (full, zeros, ones, *_like): eager/functional.py.

@@ -107,6 +107,8 @@ def _scalar_samples(rng: np.random.Generator, kinds: Kinds, left: Any, right: An
     a, b = max(1, int(left[1])), max(1, int(right[1]))
     yield Sample((floats(rng, (3,), dtypes.int32, left), b), note="weak int")
     yield Sample((a, floats(rng, (3,), dtypes.int64, right)), note="weak int left")
+    yield Sample((256 + a, floats(rng, (3,), dtypes.uint8, right)), note="weak int wraps")
+    yield Sample((floats(rng, (3,), dtypes.int8, left), -a), note="weak int wraps or is negative")
     if "f" in kinds:
         yield Sample((floats(rng, (3,), dtypes.float32, left), b - 0.5), note="weak float")
         yield Sample((floats(rng, (3,), dtypes.bfloat16, left), b), note="weak int, half")
@@ -121,10 +123,10 @@ def pointwise(
     grad: Callable[..., Any] | None, sample: Callable[..., Iterator[Sample]], *, to: str = "same", kinds: Kinds = "buif",
     result: DType | None = None, hint: str = "", operands: tuple[int, ...] | None = None,
     tolerance: Mapping[str, tuple[float, float]] = EXACT, autocast: str = "", constant: str = "", effects: Effects = PURE,
-    infer: Infer | None = None,
+    infer: Infer | None = None, exact: tuple[int, ...] = (),
 ) -> Op:  # fmt: skip
     """Register an op with a scalar lowering."""
     rule = infer or infer_pointwise(name, kinds, result, hint)
-    promote = Promote(to, operands)
+    promote = Promote(to, operands, exact)
     return register(Op(name, signature, rule, eager, grad, Scalar(scalar), sample, promote, None, effects, autocast,
                        tolerance, True, constant))  # fmt: skip

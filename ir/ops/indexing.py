@@ -1,4 +1,4 @@
-"""Reads and writes at positions held in a tensor. Positions are checked: an index out of range raises IndexError."""
+"""Reads and writes at positions held in a tensor. Positions are checked: an index out of range raises PositionError."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DTypeError, ShapeError
+from ...errors import DTypeError, PositionError, ShapeError
 from .. import dtypes, layout
 from ..op import Effects, Extern, Gather, Op, Sample, register
 from ..types import TensorType, tensor
@@ -15,12 +15,12 @@ from .creation import zeros_like
 from .declare import floats
 from .shape import expand, front
 
-_RAISES = Effects(raises=(IndexError,))
+_RAISES = Effects(raises=(PositionError,))
 
 
 def _check(op: str, x: TensorType, index: TensorType, dim: int) -> None:
-    if index.dtype is not dtypes.int64:
-        raise DTypeError(f"{op}: the index must be int64, got {layout.describe(x, index)}")
+    if index.dtype not in (dtypes.int64, dtypes.int32):
+        raise DTypeError(f"{op}(): Expected dtype int32/int64 for index, got {layout.describe(x, index)}")
     if index.ndim != x.ndim or not 0 <= dim < x.ndim:
         raise ShapeError(f"{op}: operand and index must have equally many dimensions, got {layout.describe(x, index)}, dim {dim}")
     for d, (n, m) in enumerate(zip(index.shape, x.shape, strict=True)):
@@ -35,10 +35,16 @@ def _gather_infer(x: TensorType, index: TensorType, *, dim: int) -> tuple[Tensor
 
 
 def check_range(index: Any, size: int, dim: int) -> None:
-    """IndexError where an element of `index` is no position in a dimension of `size`."""
+    """PositionError where an element of `index` is no position in a dimension of `size`."""
     bad = (index < 0) | (index >= size)
     if bad.any():
-        raise IndexError(f"index {index[bad].flat[0]} is out of bounds for dimension {dim} with size {size}")
+        raise PositionError(f"index {index[bad].flat[0]} is out of bounds for dimension {dim} with size {size}")
+
+
+def _checked(index: Any, size: int, dim: int) -> None:
+    if index.dtype.itemsize < 4 or index.dtype.kind != "i":
+        raise TypeError("int32 or int64 positions expected")
+    check_range(index, size, dim)
 
 
 def _places(index: Any, dim: int) -> tuple[Any, ...]:
@@ -48,7 +54,7 @@ def _places(index: Any, dim: int) -> tuple[Any, ...]:
 
 
 def _gather_eager(x: Any, index: Any, *, dim: int) -> Any:
-    check_range(index, x.shape[dim], dim)
+    _checked(index, x.shape[dim], dim)
     return np.asarray(x[_places(index, dim)], order="C")
 
 
@@ -58,9 +64,11 @@ def _gather_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((x, rng.integers(0, x.shape[dim], shape)), {"dim": dim})
     yield Sample((floats(rng, (4, 3)).T, rng.integers(0, 3, (4, 3)).T), {"dim": 0}, note="transposed")
     yield Sample((floats(rng, (2, 3, 4), dtypes.bfloat16), rng.integers(0, 3, (2, 2, 4))), {"dim": 1})
-    yield Sample((x, np.array([[4]])), {"dim": 1}, raises=IndexError)
-    yield Sample((x, np.array([[-1]])), {"dim": 0}, raises=IndexError)
-    yield Sample((x, np.array([[0]], np.int32)), {"dim": 0}, raises=DTypeError)
+    yield Sample((x, np.array([[4]])), {"dim": 1}, raises=PositionError)
+    yield Sample((x, np.array([[-1]])), {"dim": 0}, raises=PositionError)
+    yield Sample((x, rng.integers(0, 3, (2, 4)).astype(np.int32)), {"dim": 0}, note="int32")
+    yield Sample((x, np.array([[3]], np.int32)), {"dim": 0}, raises=PositionError)
+    yield Sample((x, np.array([[0]], np.int16)), {"dim": 0}, raises=DTypeError)
     yield Sample((x, np.array([0])), {"dim": 0}, raises=ShapeError)
 
 
@@ -88,7 +96,7 @@ def _scatter_infer(x: TensorType, index: TensorType, source: TensorType, *, dim:
 
 
 def _scatter_eager(x: Any, index: Any, source: Any, *, dim: int) -> Any:
-    check_range(index, x.shape[dim], dim)
+    _checked(index, x.shape[dim], dim)
     out = np.array(x, order="C", copy=True)
     np.add.at(out, _places(index, dim), source)
     return out

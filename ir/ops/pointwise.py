@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DTypeError
+from ...errors import DivisionError, DTypeError, RangeError
 from .. import dtypes, layout, numpy_math
+from ..dtypes import DType
 from ..op import Effects, Op, Sample, is_scalar
+from ..promote import check_fits, wrapped
 from ..types import TensorType
 from .compare import eq, ge, gt, le, logical_and, logical_or, lt, where
 from .creation import filled, zeros_like
-from .declare import CLOSE, binary_samples, check_kind, floats, pointwise, unary_samples
+from .declare import CLOSE, binary_samples, check_kind, dtype_of, floats, pointwise, unary_samples
 
 _BOOL_HINT = "use logical_not or logical_xor"
 
@@ -106,7 +108,7 @@ minimum = pointwise(
 
 def _refuse_zero(op: str, y: Any) -> None:
     if not np.all(y):
-        raise ZeroDivisionError(f"{op}: integer division by zero")
+        raise DivisionError(f"ZeroDivisionError: {op}: integer division by zero")
 
 
 def _integral_div(op: str, ufunc: Any) -> Any:
@@ -141,13 +143,20 @@ def _floor_divide_scalar(s: Any, x: Any, y: Any) -> Any:
     return s.select(s.eq(y, zero), plain, near)
 
 
-_DIVISION = Effects(raises=(ZeroDivisionError,))
+def _division_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield from binary_samples("uif", right=(1, 4))(rng)
+    yield Sample((floats(rng, (3,), dtypes.int64), 0), raises=DivisionError)
+    yield Sample((floats(rng, (3,), dtypes.uint8), 256), raises=DivisionError, note="wraps to 0")
+    yield Sample((floats(rng, (3,), dtypes.int32), np.array([1, 0, 2], np.int32)), raises=DivisionError)
 
-#: The quotient rounded down; ZeroDivisionError for an integral divisor of zero. Public (with rounding_mode): eager/functional.py.
+
+_DIVISION = Effects(raises=(DivisionError,))
+
+#: The quotient rounded down; DivisionError for an integral divisor of zero. Public (with rounding_mode): eager/functional.py.
 floor_divide: Op = pointwise(
     "floor_divide", ("floor_divide(Tensor input, Tensor|Scalar other)",), _integral_div("floor_divide", np.floor_divide),
     _floor_divide_scalar, lambda g, need, out, x, y: (zeros_like(g) if need[0] else None, zeros_like(g) if need[1] else None),
-    binary_samples("uif", right=(1, 4)), kinds="uif", effects=_DIVISION,
+    _division_samples, kinds="uif", effects=_DIVISION,
 )  # fmt: skip
 
 
@@ -155,14 +164,25 @@ def _remainder_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, .
     return g if need[0] else None, neg(mul(g, floor_divide(x, y))) if need[1] else None
 
 
-#: x - floor(x / y) * y: has the sign of y; ZeroDivisionError for an integral divisor of zero.
+#: x - floor(x / y) * y: has the sign of y; DivisionError for an integral divisor of zero.
 remainder = pointwise(
     "remainder", ("remainder(Tensor|Scalar input, Tensor|Scalar other)",), _integral_div("remainder", np.remainder),
-    lambda s, x, y: s.mod(x, y), _remainder_grad, binary_samples("uif", right=(1, 4)), kinds="uif", effects=_DIVISION,
+    lambda s, x, y: s.mod(x, y), _remainder_grad, _division_samples, kinds="uif", effects=_DIVISION,
     tolerance=CLOSE,
 )  # fmt: skip
 
 # -- powers
+
+
+_NEGATIVE_POWER = "Integers to negative integer powers are not allowed: pow of an integral tensor; make it floating first"
+
+
+def _pow_infer(x: Any, y: Any) -> tuple[TensorType]:
+    check_kind("pow", "uif", x, y)
+    dtype = dtype_of(x, y)
+    if isinstance(y, int) and y < 0 and dtype.kind in "ui":
+        raise RangeError(_NEGATIVE_POWER)
+    return (layout.elementwise("pow", dtype, x, y),)
 
 
 def _pow_eager(x: Any, y: Any) -> Any:
@@ -171,7 +191,7 @@ def _pow_eager(x: Any, y: Any) -> Any:
         simple = _SIMPLE_POWERS.get(y) if isinstance(y, (int, float)) else None
         return simple(x) if simple else np.power(x, y)
     if isinstance(y, int) and y < 0:
-        raise ValueError("pow: an integral tensor cannot be raised to a negative integer; make it floating first")
+        raise RangeError(_NEGATIVE_POWER)
     if isinstance(y, int):
         return np.power(x, y)
     raised = np.asarray(np.power(x, np.maximum(y, 0)))
@@ -225,19 +245,21 @@ def _pow_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
 
 
 def _pow_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    yield from binary_samples("uif", (1, 3), (0, 3))(rng)
+    yield from (s for s in binary_samples("uif", (1, 3), (0, 3))(rng) if "wraps" not in s.note)
+    yield Sample((258, floats(rng, (3,), dtypes.uint8, (0, 3))), note="weak int wraps")
     x = floats(rng, (3, 4), dtypes.float64)
     for exponent in (2, 3, 0.5, -1, 0, 1, -2.0):
         yield Sample((np.abs(x) + 0.1, exponent))
     yield Sample((x, 2.0), note="negative base")
     yield Sample((np.array([3, -2, 7, 1, -1, 0]), np.array([50, 70, 0, -5, -3, -1])), note="wraps; negative exponents")
-    yield Sample((np.array([3, 2]), -1), raises=ValueError)
+    yield Sample((np.array([3, 2]), -1), raises=RangeError)
+    yield Sample((np.array([3, 2], np.uint8), 300), raises=RangeError)
 
 
 #: x to the power of y.
 pow: Op = pointwise(
-    "pow", ("pow(Tensor|Scalar input, Tensor|Scalar exponent)",), _pow_eager, _pow_scalar, _pow_grad, _pow_samples, kinds="uif",
-    tolerance=CLOSE, autocast="f32", effects=Effects(raises=(ValueError,)),
+    "pow", ("pow(Tensor|Scalar input, Tensor|Scalar exponent)",), _pow_eager, _pow_scalar, _pow_grad, _pow_samples, infer=_pow_infer,
+    tolerance=CLOSE, autocast="f32", effects=Effects(raises=(RangeError,)), exact=(1,),
 )  # fmt: skip
 
 # -- functions of one operand, floating for every dtype
@@ -408,23 +430,38 @@ round = _rounding("round", np.rint)
 trunc = _rounding("trunc", np.trunc)
 
 
+def _bound(value: Any, dtype: DType) -> Any:
+    """A bound of `clamp` as an integral `dtype` holds it (minus a number wraps where there are no negative ones)."""
+    return wrapped(value, dtype) if type(value) is int and dtype.kind == "u" else value
+
+
 def _clamp_infer(x: TensorType, *, min: float | None = None, max: float | None = None) -> tuple[TensorType]:
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max must be given")
     check_kind("clamp", "uif", x)
     if x.dtype.kind in "ui" and any(isinstance(v, float) for v in (min, max)):
         raise DTypeError(f"clamp: float bounds for {layout.describe(x)}; cast it to a floating dtype first")
+    for bound in (min, max):
+        if bound is not None:
+            check_fits("clamp", bound, x.dtype)
     return (layout.elementwise("clamp", x.dtype, x),)
 
 
 def _clamp_eager(x: Any, *, min: float | None = None, max: float | None = None) -> Any:
-    low = x if min is None else np.maximum(x, min)
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max must be given")
+    if x.dtype.kind == "u":
+        dtype = dtypes.from_numpy(x.dtype)
+        check_fits("clamp", 0 if min is None else min, dtype)
+        check_fits("clamp", 0 if max is None else max, dtype)
+        min, max = _bound(min, dtype), _bound(max, dtype)
+    low = x if min is None else np.maximum(x, min)
     return low if max is None else np.minimum(low, max)
 
 
 def _clamp_scalar(s: Any, x: Any, *, min: float | None = None, max: float | None = None) -> Any:
+    dtype = s.dtype_of(x)
+    min, max = _bound(min, dtype), _bound(max, dtype)
     low = x if min is None else s.maximum(x, s.const(min))
     return low if max is None else s.minimum(low, s.const(max))
 
@@ -441,6 +478,9 @@ def _clamp_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((x,), {"max": 0.5})
     yield Sample((x,), {"min": 2.0, "max": -2.0})
     yield Sample((x,), raises=ValueError)
+    u = np.array([3, 0, 250], np.uint8)
+    yield Sample((u,), {"min": -5}, note="minus 5 is 251")
+    yield Sample((u,), {"max": 256}, raises=RangeError)
 
 
 #: Between attrs `min` and `max` (numbers or None). Public (tensor bounds, promotion by them): eager/functional.py.

@@ -235,22 +235,27 @@ prod: Op = register(Op(
 def _truth_infer(op: str) -> Infer:
     def infer(x: TensorType, *, dim: Dims, keepdim: bool = False) -> tuple[TensorType]:
         _check_dims(op, x, dim)
-        return (tensor(reduced_shape(x.shape, dim, keepdim), dtypes.bool_),)
+        return (tensor(reduced_shape(x.shape, dim, keepdim), x.dtype if x.dtype is dtypes.uint8 else dtypes.bool_),)
 
     return infer
+
+
+def _truth_eager(ufunc: Any, x: Any, dim: Dims, keepdim: bool) -> Any:
+    out = folded(ufunc, x, dim, np.bool_, keepdim)
+    return out.view(np.uint8) if x.dtype == np.uint8 else out
 
 
 def _truth(name: str, combine: str, ufunc: Any) -> Op:
     return register(Op(
         name, (f"{name}(Tensor input, dims dim=None, bool keepdim=False)",), _truth_infer(name),
-        lambda x, *, dim, keepdim=False: folded(ufunc, x, dim, np.bool_, keepdim), None, Reduce(combine),
+        lambda x, *, dim, keepdim=False: _truth_eager(ufunc, x, dim, keepdim), None, Reduce(combine),
         reduction_samples("buif"), constant="piecewise constant",
     ))  # fmt: skip
 
 
-#: Whether one element is not zero. Always bool (PyTorch gives uint8 for uint8).
+#: Whether one element is not zero, as bool; of uint8 as uint8.
 any = _truth("any", "or", np.logical_or)
-#: Whether every element is not zero. Always bool.
+#: Whether every element is not zero, as bool; of uint8 as uint8.
 all = _truth("all", "and", np.logical_and)
 
 
