@@ -61,7 +61,7 @@ def make_view(array: Array, base: Tensor, requires_grad: bool = False) -> Tensor
     t = make(array, requires_grad)
     storage = storage_of(base)
     t._storage = storage
-    offset = (address_of(array) - storage.address) // array.itemsize
+    offset = (address_of(array) - storage.address) // array.itemsize if array.size else base._offset
     t._offset = offset or None
     return t
 

@@ -345,6 +345,8 @@ def _view_offset(op: Op, meta: Meta, attrs: dict[str, Any]) -> int | None:
         extent = 1 + sum((n - 1) * s for n, s in zip(meta.shape, meta.strides, strict=True))
     base = np.lib.stride_tricks.as_strided(np.zeros(extent, np.uint8), meta.shape, meta.strides)
     out = op.eager(base, **{k: _static(v) for k, v in attrs.items()})
+    if not out.size:
+        return 0
     if not np.may_share_memory(out, base):
         return None
     return int(out.__array_interface__["data"][0] - base.__array_interface__["data"][0])
