@@ -19,6 +19,7 @@ from .ir.plan import PlanOutput, Refusal
 from .ir.types import TensorType
 from .nn.module import Module
 from .runtime.guard import Guard
+from .runtime.install import original_of
 from .runtime.meta import Meta
 from .tracer.breaks import BreakRecord
 from .tracer.capture import Capture
@@ -27,7 +28,7 @@ from .tracer.natives import SPECIAL
 from .tracer.variant import Variant
 
 F = TypeVar("F", bound=Callable[..., Any])
-_ORIGINAL, _DISPATCHER = "__fusewire_original__", "__fusewire_dispatcher__"
+_DISPATCHER = "__fusewire_dispatcher__"
 _dispatchers: weakref.WeakSet[Dispatcher] = weakref.WeakSet()
 _twins: weakref.WeakKeyDictionary[type, tuple[type, Options]] = weakref.WeakKeyDictionary()
 BACKENDS = ("cpu", "reference", "interpret", "eager")
@@ -67,7 +68,7 @@ def _compiled(fn: Any, options: Options) -> Any:
     if isinstance(fn, (staticmethod, classmethod)):
         return type(fn)(_compiled(fn.__func__, options))
     if isinstance(fn, types.FunctionType):
-        return _entry(getattr(fn, _ORIGINAL, fn), options)
+        return _entry(original_of(fn) or fn, options)
     if isinstance(fn, type) or not callable(fn):
         raise TypeError(f"compile takes a function, a method or a Module, not {fn!r}")
     return fn  # a built-in function or another object with a call of its own: nothing to capture
@@ -200,7 +201,7 @@ def _twin(module: Module, options: Options) -> Module:
 
 
 def _plain_function(call: Any) -> types.FunctionType:
-    found = getattr(call, _ORIGINAL, call)
+    found = original_of(call) or call
     if not isinstance(found, types.FunctionType):
         raise TypeError(f"__call__ of a Module must be a Python function to be compiled, not {call!r}")
     return found
@@ -248,7 +249,7 @@ def dispatcher_of(fn: Any) -> Dispatcher:
     """What stands behind a compiled function or Module."""
     fn = type(fn).__call__ if isinstance(fn, Module) else getattr(fn, "__func__", fn)
     found = getattr(fn, _DISPATCHER, None)
-    if found is None:
+    if found is None or found.installed is not fn:
         raise TypeError(f"{fn!r} is not compiled")
     return found  # type: ignore[no-any-return]
 
@@ -360,7 +361,7 @@ def _bytecode(fn: Any, part: Part) -> str:
     import dis
 
     call = type(fn).forward if isinstance(fn, Module) else getattr(fn, "__func__", fn)
-    return dis.Bytecode(getattr(call, _ORIGINAL, call)).dis()
+    return dis.Bytecode(original_of(call) or call).dis()
 
 
 def _staged(part: Part, what: Callable[[Any], str]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..eager.pure import is_pure
 from ..eager.tensor import Tensor
+from ..runtime.install import original_of
 from . import natives
 from .attributes import find
 from .breaks import Break, describe
@@ -103,7 +104,7 @@ class Calls:
     def _function(self, fn: types.FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if _is_disabled(fn):
             raise Break("disabled", f"a call of {describe(fn)}")
-        original = getattr(fn, "__fusewire_original__", None)
+        original = original_of(fn)
         if original is not None:
             return self.session.inline(original, args, kwargs)
         if runs_natively(fn):

@@ -72,6 +72,7 @@ class Dispatcher:
     misses: list[Miss] = field(default_factory=list)
     refused: BreakRecord | None = None
     full: bool = False
+    installed: Any = None  # what the user calls
 
     def __post_init__(self) -> None:
         if self.continuations is None:
@@ -220,6 +221,7 @@ def entry_of(dispatcher: Dispatcher) -> types.FunctionType:
         entry = dispatcher.native.function
     else:
         entry = functools.wraps(dispatcher.function)(lambda *args, **kwargs: dispatcher.enter(*args, **kwargs))
+    dispatcher.installed = entry
     entry.__fusewire_original__ = dispatcher.function  # type: ignore[attr-defined]
     entry.__fusewire_dispatcher__ = dispatcher  # type: ignore[attr-defined]
     return entry

@@ -1,0 +1,121 @@
+"""Compiled programs through the native entry, on the library's own Tensor."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fusewire
+from fusewire import compiler, knobs
+from fusewire.backends.entry import Variant, process
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_classes() -> Any:
+    """The library's Tensor here, not the small one."""
+    if process.Classes.tensor is not fusewire.Tensor:
+        compiler._refusal.clear()
+        process.Classes.tensor = None
+    return None
+
+
+def native(fn: Any) -> list[Variant]:
+    return compiler.dispatcher_of(fn).native.entry.variants  # type: ignore[union-attr]
+
+
+def rand(*shape: int, requires_grad: bool = False) -> Any:
+    made = fusewire.tensor(np.random.default_rng(len(shape)).standard_normal(shape).astype(np.float32))
+    return made.requires_grad_() if requires_grad else made
+
+
+def test_a_hit_runs_the_plan() -> None:
+    @compiler.compile
+    def f(x: Any, y: Any, scale: Any = 2.0) -> Any:
+        return x * y + x * scale
+
+    x, y = rand(64), rand(64)
+    for scale in (2.0, 3.5, -1.0):
+        for _ in range(3):
+            np.testing.assert_array_equal(f(x, y, scale=scale).numpy(), (x * y + x * scale).numpy())
+    (variant,) = native(f)
+    assert variant.hits == 8 and len(variant.plan.steps) == 1
+
+
+def test_calls_that_record_run_the_plan_and_give_gradients() -> None:
+    def loss(x: Any, w: Any) -> Any:
+        return (x @ w).tanh().sum()
+
+    compiled = compiler.compile(loss)
+    x, w = rand(8, 16), rand(16, 4, requires_grad=True)
+    loss(x, w).backward()
+    wanted, w.grad = w.grad.numpy().copy(), None
+    for _ in range(3):
+        compiled(x, w).backward()
+        np.testing.assert_allclose(w.grad.numpy(), wanted, rtol=1e-5, atol=1e-6)
+        w.grad = None
+    (variant,) = native(compiled)
+    assert variant.hits == 2 and len(variant.plan.steps) > 0
+    with fusewire.no_grad():
+        assert not compiled(x, w).requires_grad
+
+
+def test_writes_count_in_the_storage() -> None:
+    @compiler.compile
+    def step(x: Any, g: Any) -> Any:
+        x.add_(g)
+        return x
+
+    x, g = rand(32), rand(32)
+    expected = x.numpy() + 5 * g.numpy()
+    storage = x.storage
+    before = storage.version
+    for _ in range(5):
+        assert step(x, g) is x
+    assert storage.version == before + 5 and native(step)[0].hits == 4
+    np.testing.assert_allclose(x.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_an_index_out_of_range_raises_what_eager_raises() -> None:
+    def pick(x: Any, i: Any) -> Any:
+        return x.gather(0, i) * 2.0
+
+    compiled = compiler.compile(pick)
+    x, good, bad = rand(8), fusewire.tensor([1, 2]), fusewire.tensor([1, 99])
+    assert compiled(x, good).tolist() == pick(x, good).tolist()
+    errors = []
+    for f in (pick, compiled):
+        with pytest.raises(Exception) as caught:
+            f(x, bad)
+        errors.append((type(caught.value), str(caught.value)))
+    assert errors[0] == errors[1]
+    assert compiled(x, good).tolist() == pick(x, good).tolist()
+
+
+def test_a_wrapper_of_a_compiled_function_is_not_that_function() -> None:
+    @compiler.compile
+    def f(x: Any) -> Any:
+        return x + 1
+
+    @functools.wraps(f)
+    def twice(x: Any) -> Any:
+        return f(x) * 2
+
+    x = rand(4)
+    assert compiler.compile(twice)(x).tolist() == twice(x).tolist() == ((x + 1) * 2).tolist()
+    with pytest.raises(TypeError, match="not compiled"):
+        compiler.dispatcher_of(twice)
+
+    @compiler.compile
+    def outer(x: Any) -> Any:
+        return twice(x) - 1
+
+    assert outer(x).tolist() == ((x + 1) * 2 - 1).tolist()
+
+
+def test_the_knob_turns_it_off() -> None:
+    with knobs.override(native_entry=False):
+        f = compiler.compile(lambda x: x + 1)
+        assert compiler.dispatcher_of(f).native is None and f(rand(3)).tolist() == (rand(3) + 1).tolist()
