@@ -32,10 +32,18 @@ def run_op(op: Op, args: Sequence[Any], attrs: Mapping[str, Any], result_dtypes:
         return tuple(map(np.asarray, out)) if isinstance(out, tuple) else (np.asarray(out),)
     if result_dtypes is None:
         result_dtypes = [t.dtype for t in op.infer(*map(_type, args), **attrs) if isinstance(t, TensorType)]
-    wide = [a.astype(_F32) if isinstance(a, np.ndarray) and a.dtype in _HALF else a for a in args]
+    wide = [_widened(a) if isinstance(a, np.ndarray) and a.dtype in _HALF else a for a in args]
     out = op.eager(*wide, **attrs)
     out = out if isinstance(out, tuple) else (out,)
     return tuple(_rounded(np.asarray(r), d) for r, d in zip(out, result_dtypes, strict=True))
+
+
+def _widened(array: Any) -> Any:
+    """In float32; expanded dimensions stay so, since the result is laid out by the strides of the operands."""
+    if 0 not in array.strides:
+        return array.astype(_F32)
+    once = array[tuple(slice(0, 1) if step == 0 and n > 1 else slice(None) for n, step in zip(array.shape, array.strides, strict=True))]
+    return np.broadcast_to(once.astype(_F32), array.shape)
 
 
 def _rounded(array: Any, dtype: dtypes.DType) -> Any:
