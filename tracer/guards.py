@@ -180,13 +180,16 @@ class Outside:
 
     # -- containers --------------------------------------------------------------------------------------------------
 
-    def _sized(self, value: Any, source: Source) -> None:
-        if len(value) > _LARGEST:
-            raise Break("object", f"a {type(value).__name__} of {len(value)} items")
+    def _as_it_is(self, value: Any, source: Source) -> Any:
+        """Something to pass on, not to look into: its type is guarded, its content is not."""
         self.guard(TypeIs(source, type(value)))
+        self.opaque.add(id(value))
+        return self.register(value, value, source)
 
     def _tuple(self, value: Any, source: Source) -> Any:
-        self._sized(value, source)
+        if len(value) > _LARGEST:
+            return self._as_it_is(value, source)
+        self.guard(TypeIs(source, type(value)))
         self.guard(LengthIs(source, len(value)))
         items = [self.admit(x, Item(source, i)) for i, x in enumerate(tuple.__iter__(value))]
         seen = tuple.__new__(type(value), items)
@@ -194,7 +197,9 @@ class Outside:
 
     def _list(self, value: Any, source: Source) -> Any:
         """A list may be appended to without a guard on what it holds: it is opened when something looks into it."""
-        self._sized(value, source)
+        if len(value) > _LARGEST:
+            return self._as_it_is(value, source)
+        self.guard(TypeIs(source, list))
         seen: list[Any] = self.register(value, [], source)
         self.closed[id(seen)] = seen, value, source
         return seen
@@ -208,9 +213,9 @@ class Outside:
             seen[:0] = [self.admit(x, Item(source, i)) for i, x in enumerate(real)]
 
     def _dict(self, value: Any, source: Source) -> Any:
-        self._sized(value, source)
-        if not all(self._key(k) for k in value):
-            raise Break("object", "a dict whose keys are neither text, numbers nor objects compared by identity")
+        if len(value) > _LARGEST or not all(self._key(k) for k in value):
+            return self._as_it_is(value, source)
+        self.guard(TypeIs(source, dict))
         self.guard(KeysAre(source, tuple(value)))
         seen: dict[Any, Any] = self.register(value, {}, source)
         for key, x in value.items():
@@ -247,11 +252,11 @@ class Outside:
         return self.register(value, functools.partial(function, *args, **keywords), source)
 
     def _span(self, value: Any, source: Source) -> Any:
+        parts = [getattr(value, part) for part in ("start", "stop", "step")]
+        if not all(type(x) in (int, type(None)) for x in parts):
+            return self._as_it_is(value, source)
         self.guard(TypeIs(source, type(value)))
-        for part in ("start", "stop", "step"):
-            x = getattr(value, part)
-            if not isinstance(x, (int, type(None))):
-                raise Break("object", f"a slice from {x!r}")
+        for part, x in zip(("start", "stop", "step"), parts, strict=True):
             self.guard(Equals(Attr(source, part), x))
         return self.register(value, value, source)
 

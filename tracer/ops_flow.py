@@ -16,8 +16,8 @@ from .values import Lazy
 @handles("JUMP")
 def jump(f: Frame, step: Step) -> int:
     if f.head and step.backward:  # the frame is unpacked; its body begins
-        f.head = False
         f.stack = [f.session.outside.admit(x.value, x.source) if type(x) is Lazy else x for x in f.stack]
+        f.head = False
     return step.target
 
 
