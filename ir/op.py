@@ -28,7 +28,8 @@ class Scalar:
 class Reduce:
     """Lowering of a reduction over attr ``dim`` (a tuple of dimensions; kept as size 1 when attr ``keepdim``).
 
-    `combine` is one of "add", "mul", "maximum", "minimum", "and", "or"; accumulation is in the result's compute dtype, of "and" and "or" in bool.
+    `combine` is one of "add", "mul", "maximum", "minimum", "and", "or"; accumulation is in the result's compute dtype, that
+    of "and" and "or" in bool.
     """
 
     combine: str

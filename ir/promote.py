@@ -71,7 +71,8 @@ def fitted(op: Op, operands: tuple[Any, ...], target: DType) -> tuple[Any, ...]:
 
 
 def promoted(op: Op, operands: tuple[Any, ...]) -> tuple[Any, ...]:
-    """`operands` with the chosen tensors cast by the `cast` op where their dtype is not the target, and Python ints that fit it."""
+    """`operands` with the chosen tensors cast by the `cast` op where their dtype is not the target, and Python ints that
+    fit it."""
     types = tuple(type_of(x) for x in operands)
     target = target_dtype(op, types)
     if target is None:

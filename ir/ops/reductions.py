@@ -16,11 +16,11 @@ from ..op import Decompose, Extern, Infer, Op, Reduce, Sample, lookup, register
 from ..sizes import Size
 from ..types import TensorType, numel, tensor
 from .casts import cast
-from .compare import eq, logical_and, where
-from .creation import count, number
+from .compare import eq, where
+from .creation import arange, count, filled, made_by, number
 from .declare import CLOSE, check_kind, floats
 from .pointwise import div, maximum, mul, sub
-from .shape import expand, front, reshape
+from .shape import cat, expand, front, inverse, permute, reshape, slice_
 
 Dims = tuple[int, ...]
 
@@ -210,18 +210,43 @@ def _prod_eager(x: Any, *, dim: Dims, keepdim: bool = False, dtype: DType | None
 
 
 def _prod_grad(g: Any, need: Any, out: Any, x: Any, *, dim: Dims, keepdim: bool = False, dtype: Any = None) -> tuple[Any, ...]:
-    """The product of the other elements: all over x where none is zero; at the only zero, the product of the rest."""
-    zero = eq(x, 0)
-    filled_in = where(zero, 1.0, x)
-    others = prod(filled_in, dim=dim, keepdim=True)
-    zeros = sum(zero, dim=dim, keepdim=True)
-    at_zero = where(logical_and(zero, eq(zeros, 1)), others, 0.0)
-    return (mul(restored(g, x, dim, keepdim), where(eq(zeros, 0), div(others, filled_in), at_zero)),)
+    """g times the product of the other elements, by multiplication alone: right to every order, at zeros too."""
+    g = restored(g, x, dim, keepdim)
+    order = (*(d for d in range(x.ndim) if d not in dim), *dim)
+    rows = permute(x, dims=order)
+    lead = rows.shape[: x.ndim - len(dim)]
+    others = _others(converted(reshape(rows, (*lead, count(x, dim))), wide(g.dtype)))
+    return (mul(g, permute(reshape(others, tuple(rows.shape)), dims=inverse(order))),)
+
+
+def _others(x: Any) -> Any:
+    """For each element the product of the other elements along the last dimension."""
+    last, n = x.ndim - 1, x.shape[-1]
+    if not isinstance(n, int):
+        return _others_of_many(x)
+    if n <= 1:
+        return filled(x, tuple(x.shape), 1)
+    half = n // 2  # pairs have one product of others each, which lacks the partner
+    a, b, single = (slice_(x, dim=last, start=i, stop=j, step=1) for i, j in ((0, half), (half, 2 * half), (2 * half, n)))
+    outer = _others(cat(mul(a, b), single, dim=last) if n % 2 else mul(a, b))
+    pairs = slice_(outer, dim=last, start=0, stop=half, step=1)
+    rest = (slice_(outer, dim=last, start=half, stop=half + 1, step=1),) if n % 2 else ()
+    return cat(mul(pairs, b), mul(pairs, a), *rest, dim=last)
+
+
+def _others_of_many(x: Any) -> Any:
+    """`_others` where the size is symbolic, so that it cannot be halved: n products of n elements, of which one is left out."""
+    n = x.shape[-1]
+    at = made_by(x, arange, start=0, step=1, length=n, dtype=dtypes.int64)
+    same = eq(reshape(at, (n, 1)), at)
+    spread = expand(reshape(x, (*x.shape[:-1], 1, n)), shape=(*x.shape[:-1], n, n))
+    return prod(where(same, 1.0, spread), dim=(x.ndim,), keepdim=False)
 
 
 def _prod_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield from reduction_samples("buif")(rng)
     yield Sample((np.array([[1.0, 0.0, 3.0], [0.0, 2.0, 0.0], [1.5, 2.0, -1.0]]),), {"dim": (1,), "keepdim": False}, note="zeros")
+    yield Sample((np.array([[1.0, 0.0, 3.0, 0.0, 2.0]]),), {"dim": (0, 1), "keepdim": True}, note="two zeros")
     yield Sample((floats(rng, (3,)),), {"dim": (0,), "keepdim": False, "dtype": dtypes.float64})
 
 

@@ -12,8 +12,9 @@ from .. import dtypes, layout, sizes
 from ..op import Effects, Extern, Move, Op, Promote, Sample, register
 from ..sizes import Size
 from ..types import TensorType, contiguous_strides, numel, tensor
-from .creation import filled, zeros_like
+from .creation import arange, filled, made_by, number, size_of, zeros_like
 from .declare import floats
+from .pointwise import add, mul
 
 ALIAS = Effects(aliases=0)
 
@@ -349,9 +350,38 @@ def _as_strided_index(index: Any, shapes: Any, *, shape: Any, strides: Any, offs
 
 
 def _as_strided_grad(g: Any, need: Any, out: Any, x: Any, **window: Any) -> tuple[Any, ...]:
-    if any(layout.is_zero(s) and not layout.is_one(n) for n, s in zip(window["shape"], window["strides"], strict=True)):
-        raise AutogradError("as_strided: no gradient where elements of the window overlap; use expand")
-    return (as_strided_scatter(zeros_like(x), g, **window),)
+    """`g` put back into the window; where elements of the window may be the same one, their gradients are added up."""
+    if _is_apart(**window):
+        return (as_strided_scatter(zeros_like(x), g, **window),)
+    from .indexing import scatter_add
+
+    flat = filled(g, (numel(x.shape),), 0)
+    at = reshape(_positions(g, **window), (numel(g.shape),))
+    return (reshape(scatter_add(flat, at, reshape(g, (numel(g.shape),)), dim=0), tuple(x.shape)),)
+
+
+def _is_apart(shape: Any, strides: Any, offset: Size = 0) -> bool:
+    """Whether the elements of a window certainly are different ones: each stride steps over all that is inside of it."""
+    if any(layout.is_zero(n) for n in shape):
+        return True
+    real = [(n, s) for n, s in zip(shape, strides, strict=True) if not layout.is_one(n)]
+    if not all(isinstance(v, int) for pair in real for v in pair):
+        return len(real) == 1 and not layout.is_zero(real[0][1])
+    reach = 0
+    for n, s in sorted(real, key=lambda pair: pair[1]):
+        if s <= reach:
+            return False
+        reach += (n - 1) * s
+    return True
+
+
+def _positions(g: Any, shape: Any, strides: Any, offset: Size = 0) -> Any:
+    """Where in the operand each element of the window lies: int64, of the window's shape."""
+    total = made_by(g, size_of, size=offset)
+    for d, (n, s) in enumerate(zip(shape, strides, strict=True)):
+        steps = mul(made_by(g, arange, start=0, step=1, length=n, dtype=dtypes.int64), number(g, s))
+        total = add(total, reshape(steps, (n, *(1,) * (len(shape) - d - 1))))
+    return expand(total, shape=tuple(shape))
 
 
 def _window_samples(rng: np.random.Generator) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
@@ -366,6 +396,8 @@ def _window_samples(rng: np.random.Generator) -> Iterator[tuple[Any, Any, dict[s
 def _as_strided_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for x, _, window in _window_samples(rng):
         yield Sample((x,), window)
+    for shape, strides in (((5, 4), (2, 1)), ((3, 4), (0, 2)), ((2, 2, 2), (1, 1, 1)), ((0, 3), (0, 0)), ((1, 3), (0, 5))):
+        yield Sample((floats(rng, (4, 6), dtypes.float64),), {"shape": shape, "strides": strides, "offset": 3}, note="overlap")
     yield Sample((floats(rng, (4,)),), {"shape": (3,), "strides": (2,), "offset": 0}, raises=ShapeError)
 
 
@@ -398,6 +430,12 @@ def _scatter_eager(x: Any, y: Any, **window: Any) -> Any:
 
 def _scatter_grad(g: Any, need: Any, out: Any, x: Any, y: Any, **window: Any) -> tuple[Any, ...]:
     from .casts import contiguous
+
+    if need[1] and not _is_apart(**window):
+        raise AutogradError(
+            f"as_strided_scatter: elements of the window {list(window['shape'])} with strides {list(window['strides'])} may be the "
+            "same one, and which of the values is kept is not defined; write into a window without overlap"
+        )
 
     g = contiguous(g)
     return as_strided_scatter(g, zeros_like(y), **window) if need[0] else None, as_strided(g, **window) if need[1] else None
