@@ -119,7 +119,7 @@ class Op:
     grad       ``(g, need, out, *ins, **attrs) -> tuple``, one entry per operand, None where not wanted or not
                differentiable; written in ops; may ignore broadcasting and promotion (the engine undoes both)
     lowering   exactly one of the classes above
-    batch      ``(dims, *ins, **attrs) -> result`` with the batch dimension first; derived for Scalar and Reduce
+    batch      ``(dims, *ins, **attrs) -> result`` with the batch dimension first; without it `ir.batch` derives one
     autocast   "low", "f32", "promote" or "" (indifferent)
     tolerance  dtype short name -> (rtol, atol), compiled against eager
     sample     ``(rng) -> iterator of Sample``

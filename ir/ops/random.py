@@ -20,10 +20,11 @@ from ..sizes import Expr, Size
 from ..types import TensorType, contiguous_strides, numel, tensor
 from .casts import cast
 from .compare import ge, where
+from .creation import arange, made_by, number
 from .declare import CLOSE, floats
-from .pointwise import mul
+from .pointwise import add, mul
 from .reductions import converted, wide
-from .shape import slice_, view
+from .shape import front, slice_, view
 
 #: dtype -> bits of a uniform number: its mantissa with the leading one, so that every value is exact and below 1.
 _BITS = {"f16": 11, "bf16": 8, "f32": 24, "f64": 53}
@@ -146,13 +147,19 @@ _STREAM = "a fixed stream of numbers"
 
 def _draw(name: str, eager: Any, scalar: Any, per_block: int) -> tuple[Op, Op]:
     """The op on a state, and the pointwise op on key and counter it decomposes into."""
+    def looped(dims: Any, *ins: Any, **attrs: Any) -> Any:
+        """Each member has its own key and counter, and a draw takes one of each."""
+        from ..batch import unrolled
+
+        return unrolled(point if len(ins) == 2 else draw)(dims, *ins, **attrs)
+
     point = register(Op(
         f"philox_{name}", (), _point_infer(f"philox_{name}"), _point_eager(eager), None, Scalar(scalar), _point_samples,
-        upcast=False, tolerance=CLOSE, constant=_STREAM, batch=None,
+        upcast=False, tolerance=CLOSE, constant=_STREAM, batch=looped,
     ))  # fmt: skip
     draw = register(Op(
         name, (), _draw_infer(name), eager, None, Decompose(lambda state, **attrs: point(*halves(state), **attrs)), _draw_samples,
-        effects=Effects(draws=blocks_of(per_block)), upcast=False, tolerance=CLOSE, constant=_STREAM,
+        effects=Effects(draws=blocks_of(per_block)), upcast=False, tolerance=CLOSE, constant=_STREAM, batch=looped,
     ))  # fmt: skip
     return draw, point
 
@@ -177,7 +184,13 @@ def _advance_scalar(s: Any, state: Any, *, blocks: Size) -> Any:
 rng_advance = register(Op(
     "rng_advance", (), _advance_infer, lambda state, *, blocks: state + np.array([0, blocks]), None, Scalar(_advance_scalar),
     lambda rng: iter((Sample((np.array([3, 9], np.int64),), {"blocks": 7}),)), upcast=False, constant=_STREAM,
+    batch=lambda dims, state, *, blocks: _advance_batch(front(state, dims[0]), blocks),
 ))  # fmt: skip
+
+
+def _advance_batch(state: Any, blocks: Size) -> Any:
+    step = made_by(state, arange, start=0, step=1, length=2, dtype=dtypes.int64)
+    return add(state, mul(step, number(state, blocks)))
 
 
 def _dropout_infer(x: TensorType, state: TensorType, *, p: float) -> tuple[TensorType]:

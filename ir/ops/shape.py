@@ -433,8 +433,8 @@ def _scatter_grad(g: Any, need: Any, out: Any, x: Any, y: Any, **window: Any) ->
 
     if need[1] and not _is_apart(**window):
         raise AutogradError(
-            f"as_strided_scatter: elements of the window {list(window['shape'])} with strides {list(window['strides'])} may be the "
-            "same one, and which of the values is kept is not defined; write into a window without overlap"
+            f"as_strided_scatter: elements of the window {list(window['shape'])} with strides {list(window['strides'])} may be "
+            "the same one, and which of the values is kept is not defined; write into a window without overlap"
         )
 
     g = contiguous(g)
