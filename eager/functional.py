@@ -27,10 +27,11 @@ _NONE: dict[str, Any] = {}
 
 
 def _scaled(other: Any, alpha: Any) -> Any:
-    """`other` times `alpha`, as add and sub take it."""
-    if alpha == 1:
+    """`other` times `alpha`, as add and sub take it. A traced number is not asked for its value where it does not matter."""
+    tensor = hasattr(other, "meta")
+    if (type(alpha) in (int, float) or not tensor or other.meta.dtype.kind != "f") and alpha == 1:
         return other
-    return apply(pointwise.mul, (other, alpha), _NONE) if hasattr(other, "meta") else other * alpha
+    return apply(pointwise.mul, (other, alpha), _NONE) if tensor else other * alpha
 
 
 @pure

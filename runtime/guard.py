@@ -14,6 +14,9 @@ from .meta import Meta
 from .source import Source
 
 
+_BY_VALUE = (str, int, float, bool, bytes, tuple, type(None))
+
+
 @dataclass(frozen=True, slots=True)
 class TensorIs:
     """A Tensor of exactly this class and this interned meta."""
@@ -55,7 +58,8 @@ class Is:
         return self.source.load(args) is self.value
 
     def expr(self) -> str:
-        return f"{self.source.expr()} is {getattr(self.value, '__qualname__', None) or repr(self.value)}"
+        name = getattr(self.value, "__qualname__", None) or getattr(self.value, "co_qualname", None)
+        return f"{self.source.expr()} is {name or repr(self.value)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +120,12 @@ class KeysAre:
         value = self.source.load(args)
         found = tuple(dict.keys(value))
         return len(found) == len(self.keys) and all(
-            a is b or (type(a) is type(b) and a == b) for a, b in zip(found, self.keys, strict=True)
+            a is b or (type(a) is type(b) and type(a) in _BY_VALUE and a == b) for a, b in zip(found, self.keys, strict=True)
         )
 
     def expr(self) -> str:
-        return f"list({self.source.expr()}) == {list(self.keys)!r}"
+        keys = [repr(k) if type(k) in _BY_VALUE else getattr(k, "__qualname__", f"<this {type(k).__name__}>") for k in self.keys]
+        return f"list({self.source.expr()}) == [{', '.join(keys)}]"
 
 
 @dataclass(frozen=True, slots=True)

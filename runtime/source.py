@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Union
 
 
+_BY_VALUE = (str, int, float, bool, bytes, tuple)
+
+
 @dataclass(frozen=True, slots=True)
 class Arg:
     """Parameter number `index` of the compiled function after binding (``*args`` is a tuple, ``**kwargs`` a dict)."""
@@ -68,12 +71,21 @@ class Attr:
         return f"{self.base.expr()}.{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Item:
     """``base[key]`` of an exact list, tuple or dict (or a subclass with the built-in storage), with a constant key."""
 
     base: Source
     key: Any
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Item):
+            return False
+        same = self.key is other.key or (type(self.key) is type(other.key) and type(self.key) in _BY_VALUE and self.key == other.key)
+        return same and self.base == other.base
+
+    def __hash__(self) -> int:
+        return hash((self.base, self.key))
 
     def load(self, args: Sequence[Any]) -> Any:
         base = self.base.load(args)

@@ -121,19 +121,23 @@ class Calls:
         for x in (*args, *kwargs.values()):
             if not self.session.operators.is_inert(x):
                 raise Break("object", f"{describe(x)} handed to {describe(fn)}")
-        result = self.session.native(fn, *args, **kwargs)
-        self._traced(result, fn)
-        return result
+        return self._traced(self.session.native(fn, *args, **kwargs), fn)
 
     def _number(self, x: Any, keeps: bool) -> Any:
         """A symbolic number stays one only where the library takes it for an operand."""
         return x if keeps and type(x) is SymFloat else self.session.operators.settle(x)
 
-    def _traced(self, result: Any, fn: Any) -> None:
-        """A Tensor made without an op holds values that the graph does not know."""
-        for x in result if type(result) in (tuple, list) else (result,):
-            if isinstance(x, Tensor) and x._array is not None:
-                raise Break("opaque-call", f"{describe(fn)}, which makes a tensor from Python values")
+    def _traced(self, result: Any, fn: Any) -> Any:
+        """A Tensor that library code made without an op holds values that the graph does not know: a constant, if it is uniform."""
+        if type(result) in (tuple, list):
+            return type(result)([self._traced(x, fn) for x in result])
+        if not isinstance(result, Tensor) or result._array is None:
+            return result
+        array = result._array
+        if type(result) is not Tensor or not array.size or array.size > 1 and not (array == array.flat[0]).all():
+            raise Break("opaque-call", f"{describe(fn)}, which makes a tensor from Python values")
+        value = array.flat[0].item()
+        return self.session.recorder.constant(value, result.meta)
 
     # -- objects -------------------------------------------------------------------------------------------------------
 

@@ -219,14 +219,15 @@ class Outside:
         self.guard(KeysAre(source, tuple(value)))
         seen: dict[Any, Any] = self.register(value, {}, source)
         for key, x in value.items():
-            seen[key] = self.admit(x, Item(source, key))
+            seen_key = self.admit(key, Const(key, "key")) if isinstance(key, Tensor) else key
+            seen[seen_key] = self.admit(x, Item(source, key))
         return seen
 
     def _key(self, key: Any) -> bool:
         if isinstance(key, tuple):
             return type(key) is tuple and all(map(self._key, key))
         return type(key) in (str, int, bool, bytes, float, type(None)) or isinstance(
-            key, (type, enum.Enum, DType, types.FunctionType)
+            key, (type, enum.Enum, DType, types.FunctionType, Tensor)
         )
 
     def _method(self, value: Any, source: Source) -> Any:

@@ -135,6 +135,13 @@ class Recorder:
             self.sources.append(source)
         return self.scalars[source]
 
+    def constant(self, value: Any, meta: Meta) -> Any:
+        """A fresh tensor all of whose elements are `value`."""
+        from ..ir.ops.creation import full
+
+        made = self._emit(full, (value,), {"shape": meta.shape, "dtype": meta.dtype})
+        return self.wrap(made, _meta(made.tensor_type, meta.requires_grad))
+
     # -- values ----------------------------------------------------------------------------------------------------
 
     def value_of(self, tensor: Any) -> Value:
@@ -313,6 +320,14 @@ class Recorder:
         return Output(value, owner.value, View(tensor._offset or 0, type.shape, type.strides))
 
     def finish(self, outputs: list[Output]) -> Graph:
+        """The graph, without inputs that nothing in it reads."""
+        used: set[Any] = {a for node in self.builder.nodes for a in node.args if isinstance(a, Value)}
+        used.update(w.target for w in self.writes)
+        used.update(v for w in self.writes for v in (w.value,))
+        used.update(v for o in outputs for v in (o.value, o.source) if v is not None)
+        kept = [i for i, v in enumerate(self.builder.inputs) if v in used]
+        self.builder.inputs = [self.builder.inputs[i] for i in kept]
+        self.sources = [self.sources[i] for i in kept]
         return self.builder.finish(outputs, self.writes)
 
 
