@@ -126,13 +126,18 @@ def _tile(axes: Sequence[Axis], at: int, body: Sequence[Stmt]) -> Axis | None:
 
 def _copies(body: Sequence[Stmt], nested: bool, reducing: bool) -> int:
     cost = weight(body)
-    if any(isinstance(s, Compute) and s.prim == "philox" for s in body):
+    if _draws(body):
         return philox.GROUP
     if nested:  # many columns at a time: memory is then walked in long runs
         return 16 if cost <= 3 else 8 if cost <= 6 else 4 if cost <= 24 else 1
     if reducing:
         return 4 if cost <= 10 else 2 if cost <= 24 else 1
     return 2 if cost <= 12 else 1
+
+
+def _draws(body: Sequence[Stmt]) -> bool:
+    """Whether random words are drawn in `body` or in the loops inside."""
+    return any(isinstance(s, Compute) and s.prim == "philox" for s in body) or any(_draws(s.body) for s in inner(body))
 
 
 def weight(body: Sequence[Stmt]) -> int:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 
 from .. import sizes, solve
 from ..graph import Graph, Node, Output, Value, rewrite
-from ..op import Scalar
+from ..op import Extern, Gemm, Scalar
 from ..text import values_of
 from ..types import ScalarType, TensorType
 from .autodiff import JointGraph
 from .cse import cse
 from .dce import dce, keep
+from .masks import masks
 
 #: Pointwise calls that may stand between a value computed again and what is at hand. Longer chains cost more to compute
 #: again than a read of memory does.
@@ -39,7 +40,7 @@ class Partition:
 def partition(joined: JointGraph) -> Partition:
     """Forward and backward graphs that together compute what `joined` does. An input that the forward graph writes to is
     saved as a copy, never read again."""
-    graph = cse(joined.graph)
+    graph = cse(masks(joined.graph))
     inputs, tangents = graph.inputs[: joined.inputs], graph.inputs[joined.inputs :]
     outputs, gradients = graph.outputs[: joined.outputs], graph.outputs[joined.outputs :]
     late = _depending(graph, tangents)
@@ -88,10 +89,11 @@ class _Cut:
     def choose(self, gradients: Iterable[Value]) -> None:
         """Settle where each value that the backward graph reads comes from, in the order of computation."""
         wanted = self.wanted(gradients)
+        stored = self.stored(self.early) & self.stored(self.again)
         for value in values_of(self.forward):
-            if value not in wanted:
+            if value not in wanted and value not in stored:
                 continue
-            if self.at_hand(value, _DEPTH):
+            if self.at_hand(value, _DEPTH) and value not in stored:
                 self.take(value)
             else:
                 self.saved.add(value)
@@ -109,6 +111,18 @@ class _Cut:
             elif node not in self.again:
                 self.again.add(node)
                 todo += [a for a in node.args if isinstance(a, Value)]
+        return found
+
+    def stored(self, nodes: Iterable[Node]) -> set[Value]:
+        """Values computed in the forward graph that one of `nodes` reads in memory, itself or a view of it: where both halves
+        do, a second computation would need a second store."""
+        found = set()
+        for node in nodes:
+            for a in node.args if isinstance(node.op.lowering, (Gemm, Extern)) else ():
+                while isinstance(a, Value) and a in self.made_by and self.made_by[a].op.effects.aliases is not None:
+                    a = self.made_by[a].args[self.made_by[a].op.effects.aliases]
+                if isinstance(a, Value) and self.made_by.get(a) in self.early:
+                    found.add(a)
         return found
 
     def at_hand(self, value: Value, depth: int) -> bool:

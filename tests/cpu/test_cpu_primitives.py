@@ -210,3 +210,25 @@ def test_extremes_hand_nan_on(combine: str) -> None:
         out = np.zeros(1, np.float32)
         assert run(Kernel("k", buffers, (), (), (), (body, Store("o", 0, "s"))), [x, out]) == 0
         assert np.isnan(out[0])
+
+
+@pytest.mark.parametrize("rows, columns", [(5, 64), (7, 33), (3, 256)])
+@pytest.mark.parametrize("target", TARGETS[:2], ids=str)
+def test_philox_inside_of_a_reduction_over_rows(target: object, rows: int, columns: int) -> None:
+    """Blocks are shared where the vector axis is the outer one, and where a row does not begin with a block."""
+    i, r = sizes.symbol("i", 0, columns - 1), sizes.symbol("r", 0, rows - 1)
+    at = r * columns + i
+    inside = (
+        Index("c", sizes.floordiv(at, 4)), Index("w", sizes.mod(at, 4)), Compute("a", "philox", ("k", "c", "w"), dtypes.int64),
+        Store("p", at, "a"),
+    )  # fmt: skip
+    rounds = Reduce((Axis("r", rows),), inside, (Acc("s", "add", "a", dtypes.int64),))
+    body = Const("k", 3, dtypes.int64), rounds, Store("o", i, "s")
+    n = rows * columns
+    buffers = Buffer("o", dtypes.int64, columns, "w"), Buffer("p", dtypes.int64, n, "w")
+    o, p = np.ones(columns, np.int64), np.ones(n, np.int64)
+    assert run(Kernel("k", buffers, (), (), (Axis("i", columns),), body), [o, p], target=target) == 0
+    number = np.arange(n)
+    want = MEANING["philox"](np.full(n, 3), number // 4, number % 4)
+    np.testing.assert_array_equal(p, want)
+    np.testing.assert_array_equal(o, want.reshape(rows, columns).sum(0))
