@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Union
 
-
 _BY_VALUE = (str, int, float, bool, bytes, tuple)
 
 
@@ -111,4 +110,33 @@ class Cell:
         return self.base.expr()
 
 
-Source = Union[Arg, Const, InstanceDict, Attr, Item, Cell]
+@dataclass(frozen=True, slots=True, eq=False)
+class Computed:
+    """Arithmetic on numbers found elsewhere: `op` is "+", "-" or "*"; `args` are two Sources or numbers. ValueError where one of
+    them is no plain int or float any more."""
+
+    op: str
+    args: tuple[Any, Any]
+
+    def _key(self) -> tuple[Any, ...]:
+        """Numbers by type and text: 1 is not 1.0, and 0.0 not -0.0."""
+        return self.op, *[(type(x), repr(x)) if isinstance(x, (int, float)) else x for x in self.args]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Computed) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def load(self, args: Sequence[Any]) -> Any:
+        a, b = (x if isinstance(x, (int, float)) else x.load(args) for x in self.args)
+        if type(a) not in (int, float) or type(b) not in (int, float):
+            raise ValueError(f"{self.expr()} is not arithmetic on plain numbers")
+        return a + b if self.op == "+" else a - b if self.op == "-" else a * b
+
+    def expr(self) -> str:
+        a, b = (repr(x) if isinstance(x, (int, float)) else x.expr() for x in self.args)
+        return f"({a} {self.op} {b})"
+
+
+Source = Union[Arg, Const, InstanceDict, Attr, Item, Cell, Computed]

@@ -134,7 +134,7 @@ class Calls:
         if not isinstance(result, Tensor) or result._array is None:
             return result
         array = result._array
-        if type(result) is not Tensor or not array.size or array.size > 1 and not (array == array.flat[0]).all():
+        if type(result) is not Tensor or not array.size or (array.size > 1 and not (array == array.flat[0]).all()):
             raise Break("opaque-call", f"{describe(fn)}, which makes a tensor from Python values")
         value = array.flat[0].item()
         return self.session.recorder.constant(value, result.meta)

@@ -15,6 +15,7 @@ from typing import Any
 from ..eager.tensor import Tensor
 from ..ir.dtypes import DType
 from ..ir.op import Effects, Op
+from ..ir.types import ScalarType
 from ..runtime import gradmode
 from ..runtime.guard import (
     ClassAttrIs,
@@ -31,7 +32,7 @@ from ..runtime.guard import (
     TensorIs,
     TypeIs,
 )
-from ..runtime.source import Arg, Attr, Cell, Const, InstanceDict, Item, Source
+from ..runtime.source import Arg, Attr, Cell, Computed, Const, InstanceDict, Item, Source
 from .breaks import Break, describe
 from .recorder import Recorder
 from .values import Leaf, Sym, SymFloat, SymInt
@@ -269,6 +270,9 @@ class Outside:
             if source not in self.pinned:
                 fits = type(x) is SymInt and source in self.recorder.scalars
                 self.guard(FitsInt64(source) if fits else TypeIs(source, x.plain))
+        for source, value in self.recorder.scalars.items():
+            if isinstance(source, Computed):
+                self.guard(FitsInt64(source) if value.type == ScalarType("int") else TypeIs(source, float))
         if self.recorder.writes and len(self.recorder.inputs) > 1:
             self.guard(SameStorage(tuple((i.source,) for i in self.recorder.inputs)))
         self._identities()

@@ -19,10 +19,10 @@ from ..ir.op import Op
 from ..ir.types import ScalarType, TensorType
 from ..runtime import gradmode
 from ..runtime.meta import Meta
-from ..runtime.source import Source
+from ..runtime.source import Computed, Source
 from ..runtime.storage import Storage
 from .breaks import Break, ValueNeeded
-from .values import SYMBOLIC, Leaf, concrete
+from .values import SYMBOLIC, Apply, Leaf, concrete
 
 Chain = tuple[tuple[Op, dict[str, Any]], ...]
 
@@ -126,9 +126,9 @@ class Recorder:
         """A number from outside as a graph operand: an input where it is one, else a constant."""
         if not isinstance(x, SYMBOLIC):
             return x
-        if x.sym.pinned or not isinstance(x.sym.expr, Leaf) or (x.plain is int and not -(2**63) <= x.raw < 2**63):
+        if x.sym.pinned or (x.plain is int and not -(2**63) <= x.raw < 2**63):
             return concrete(x)
-        source = x.sym.expr.source
+        source = _source_of(x.sym.expr)
         if source not in self.scalars:
             kind = "int" if x.plain is int else "float"
             self.scalars[source] = self.builder.input(ScalarType(kind), _input_name(source, self.builder))
@@ -329,6 +329,13 @@ class Recorder:
         self.builder.inputs = [self.builder.inputs[i] for i in kept]
         self.sources = [self.sources[i] for i in kept]
         return self.builder.finish(outputs, self.writes)
+
+
+def _source_of(expr: Any) -> Any:
+    """A symbolic number's expression as a Source; constants stay numbers."""
+    if isinstance(expr, Leaf):
+        return expr.source
+    return Computed(expr.op, tuple(_source_of(x) for x in expr.args)) if isinstance(expr, Apply) else expr  # type: ignore[arg-type]
 
 
 def _detach() -> Op:

@@ -135,7 +135,7 @@ class GuardRows:
             return
         seen: dict[s.Source, None] = {}
         for source in self._named(sources):
-            while source not in seen and not isinstance(source, (s.Arg, s.Const)):
+            while source not in seen and not isinstance(source, (s.Arg, s.Const, s.Computed)):
                 seen[source] = None
                 source = source.base
         for source in seen:
@@ -179,6 +179,10 @@ class GuardRows:
     def _pin(self, source: s.Source) -> None:
         """Have Python load what rows cannot; the call owns such an object until it ends."""
         if isinstance(source, (s.Arg, s.Const)) or source in self._pinned:
+            return
+        if isinstance(source, s.Computed):
+            at = self._pinned[source] = self.frame.owned()
+            self.frame.row("call", at, self.frame.object(_Loader(source)), 0, self.frame.nparams)
             return
         self._pin(source.base)
         odd_attr = isinstance(source, s.Attr) and not self._attr_is_native(source)

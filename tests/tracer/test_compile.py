@@ -305,3 +305,50 @@ def test_dropped_functions_are_collected() -> None:
     refs = [make() for _ in range(3)]
     gc.collect()
     assert all(r() is None for r in refs)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+def test_an_optimiser_step_is_one_graph(name: str) -> None:
+    import fusewire
+    from fusewire import optim
+
+    def run(wrap):
+        fusewire.manual_seed(1)
+        model = Net()
+        opt = getattr(optim, name)(model.parameters(), lr=0.1, **({"momentum": 0.9} if name == "SGD" else {}))
+        step = wrap(opt.step)
+        for i in range(5):
+            opt.zero_grad()
+            (model(t([1, 2, 3])) ** 2).sum().backward()
+            step()
+            if i == 3:
+                opt.param_groups[0]["lr"] = 0.05
+        return step, [p.detach().numpy().tolist() for p in model.parameters()]
+
+    eager = run(lambda f: f)[1]
+    step, ours = run(lambda f: compiler.compile(f, backend="interpret", fullgraph=True))
+    assert ours == eager
+    made = compiler.variants_of(step)
+    assert len(made) == 2  # state is made at the first call
+
+
+def test_training_step_with_backward_inside() -> None:
+    import fusewire
+    from fusewire import optim
+
+    def run(wrap):
+        fusewire.manual_seed(1)
+        model = Net()
+        opt = optim.Adam(model.parameters(), lr=0.1)
+
+        def step(x):
+            opt.zero_grad()
+            loss = (model(x) ** 2).sum()
+            loss.backward()
+            opt.step()
+            return loss
+
+        step = wrap(step)
+        return [step(t([1, 2, 3])).item() for _ in range(4)]
+
+    assert run(lambda f: compiler.compile(f, backend="interpret")) == run(lambda f: f)

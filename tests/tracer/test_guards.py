@@ -200,6 +200,16 @@ def test_special_floats() -> None:
     agree(lambda x, v: x * v, *[(t(1), v) for v in (0.0, -0.0, 1e308, float("inf"))], variants=1)
 
 
+def test_arithmetic_on_numbers_stays_symbolic() -> None:
+    def f(x, n, v):
+        return x * (n * 2) + x * (n * 2.0) - (1 - v) * x, -v, n + 1, x / (v + n)
+
+    compiled = agree(f, *[(t(1, 2), n, v) for n, v in ((2, 0.5), (3, 0.25), (-4, 1e300), (0, -0.0))], variants=1)
+    text = [g.expr() for g in compiler.variants_of(compiled)[0].guards]
+    assert "(n * 2) fits int64" in text and "type((n * 2.0)) is float" in text
+    agree(f, (t(1, 2), 2, 0.5), (t(1, 2), 2**62, 0.5), (t(1, 2), 2**70, 0.5))
+
+
 def test_numbers_of_every_type() -> None:
     def f(x, n):
         return x * n if not isinstance(n, str) else x

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import fusewire as fw
 import pytest
+
+import fusewire as fw
 
 
 def views(x: Any, w: Any) -> Any:
