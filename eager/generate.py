@@ -19,14 +19,8 @@ from ..ir.promote import type_of
 from ..ir.run_op import type_of_array
 from .signature import Param, Signature, parse, split
 
-#: Python's operators and the records that they are.
-BINARY = {
-    "add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "pow": "pow",
-    "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "lshift": "bitwise_left_shift",
-    "rshift": "bitwise_right_shift",
-}  # fmt: skip
-COMPARE = {"eq": "eq", "ne": "ne", "lt": "lt", "le": "le", "gt": "gt", "ge": "ge"}
-UNARY = {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}
+#: Python's operators whose special methods have no reflected form.
+COMPARE = ("eq", "ne", "lt", "le", "gt", "ge")
 
 HEAD = '''"""Public functions, methods and operators of the op records.
 
@@ -73,7 +67,10 @@ def generate() -> str:
     twice = {n for n in names if names.count(n) > 1}
     if twice:
         raise ValueError(f"public functions with several records: {sorted(twice)}; write them by hand in eager/functional.py")
-    operators = [OPS[n] for n in (*BINARY.values(), *COMPARE.values(), *UNARY.values()) if n in OPS]
+    operators = [op for op in OPS.values() if op.operator]
+    spelled = [op.operator for op in operators]
+    if len(set(spelled)) < len(spelled):
+        raise ValueError(f"two records are one of Python's operators: {sorted(spelled)}")
     used = dict.fromkeys([*(op for op, _ in public), *operators])
     lines = [HEAD]
     by_module: dict[str, list[str]] = {}
@@ -273,20 +270,24 @@ def _inplace(op: Op, signature: Signature) -> Iterator[str]:
 
 
 def _operators() -> Iterator[list[str]]:
-    for dunder, name in BINARY.items():
-        if name in OPS and OPS[name].promote is not None:
-            yield _operator(f"__{dunder}__", f"apply(_{name}, (self, other), _NONE)")
-            yield _operator(f"__r{dunder}__", f"apply(_{name}, (other, self), _NONE)")
-            if isinstance(OPS[name].lowering, Scalar):
-                yield _operator(f"__i{dunder}__", f"inplace(_{name}, (self, other), _NONE)")
-    for dunder, name in COMPARE.items():
-        if name in OPS:
-            ignore = "  # type: ignore[override]" if dunder in ("eq", "ne") else ""
-            yield _operator(f"__{dunder}__", f"apply(_{name}, (self, other), _NONE)", ignore)
-    for dunder, name in UNARY.items():
-        if name in OPS:
-            call = f"apply(_{name}, (self,), _NONE)"
-            yield ["    @pure", f"    def __{dunder}__(self) -> Tensor:", f"        return {call}  # type: ignore[no-any-return]"]
+    for op in OPS.values():
+        name = op.operator
+        if not name:
+            continue
+        if _operands(op) == 1:
+            call = f"apply(_{op.name}, (self,), _NONE)"
+            yield ["    @pure", f"    def __{name}__(self) -> Tensor:", f"        return {call}  # type: ignore[no-any-return]"]
+            continue
+        ignore = "  # type: ignore[override]" if name in ("eq", "ne") else ""
+        yield _operator(f"__{name}__", f"apply(_{op.name}, (self, other), _NONE)", ignore)
+        if name not in COMPARE:
+            yield _operator(f"__r{name}__", f"apply(_{op.name}, (other, self), _NONE)")
+            if isinstance(op.lowering, Scalar):
+                yield _operator(f"__i{name}__", f"inplace(_{op.name}, (self, other), _NONE)")
+
+
+def _operands(op: Op) -> int:
+    return len(next(iter(op.sample(np.random.default_rng(0)))).operands)
 
 
 def _operator(name: str, call: str, ignore: str = "") -> list[str]:

@@ -117,14 +117,6 @@ def detach(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 @pure
-def cat(tensors: Any, dim: int = 0, *, axis: Any = None, out: Tensor | None = None) -> Tensor:
-    """cat(Tensor[] tensors, dim dim=0)."""
-    dim = one_of('dim', dim, 'axis', axis)
-    result: Tensor = apply(_cat, (*tensors,), {"dim": wrap_dim(dim, tensors[0].ndim)})
-    return result if out is None else into(out, result)
-
-
-@pure
 def eq(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """eq(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_eq, (input, other), _NONE)
@@ -226,20 +218,6 @@ def bitwise_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def where(condition: Tensor, input: Tensor | complex, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """where(Tensor condition, Tensor|Scalar input, Tensor|Scalar other)."""
     result: Tensor = apply(_where, (condition, input, other), _NONE)
-    return result if out is None else into(out, result)
-
-
-@pure
-def gather(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """gather(Tensor input, dim dim, Tensor index)."""
-    result: Tensor = apply(_gather, (input, index), {"dim": wrap_dim(dim, input.ndim)})
-    return result if out is None else into(out, result)
-
-
-@pure
-def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """scatter_add(Tensor input, dim dim, Tensor index, Tensor src)."""
-    result: Tensor = apply(_scatter_add, (input, index, src), {"dim": wrap_dim(dim, input.ndim)})
     return result if out is None else into(out, result)
 
 
@@ -436,6 +414,28 @@ def round(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def trunc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """trunc(Tensor input)."""
     result: Tensor = apply(_trunc, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def cat(tensors: Any, dim: int = 0, *, axis: Any = None, out: Tensor | None = None) -> Tensor:
+    """cat(Tensor[] tensors, dim dim=0)."""
+    dim = one_of('dim', dim, 'axis', axis)
+    result: Tensor = apply(_cat, (*tensors,), {"dim": wrap_dim(dim, tensors[0].ndim)})
+    return result if out is None else into(out, result)
+
+
+@pure
+def gather(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """gather(Tensor input, dim dim, Tensor index)."""
+    result: Tensor = apply(_gather, (input, index), {"dim": wrap_dim(dim, input.ndim)})
+    return result if out is None else into(out, result)
+
+
+@pure
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """scatter_add(Tensor input, dim dim, Tensor index, Tensor src)."""
+    result: Tensor = apply(_scatter_add, (input, index, src), {"dim": wrap_dim(dim, input.ndim)})
     return result if out is None else into(out, result)
 
 
@@ -767,16 +767,6 @@ class TensorOps:
         return inplace(_where, (self, input, other), _NONE)  # type: ignore[no-any-return]
 
     @pure
-    def gather(self, dim: int, index: Tensor) -> Tensor:
-        """gather(Tensor input, dim dim, Tensor index)."""
-        return apply(_gather, (self, index), {"dim": wrap_dim(dim, self.ndim)})  # type: ignore[no-any-return]
-
-    @pure
-    def scatter_add(self, dim: int, index: Tensor, src: Tensor) -> Tensor:
-        """scatter_add(Tensor input, dim dim, Tensor index, Tensor src)."""
-        return apply(_scatter_add, (self, index, src), {"dim": wrap_dim(dim, self.ndim)})  # type: ignore[no-any-return]
-
-    @pure
     def mul(self, other: Tensor | complex) -> Tensor:
         """mul(Tensor input, Tensor|Scalar other)."""
         return apply(_mul, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -1057,6 +1047,16 @@ class TensorOps:
         return inplace(_trunc, (self,), _NONE)  # type: ignore[no-any-return]
 
     @pure
+    def gather(self, dim: int, index: Tensor) -> Tensor:
+        """gather(Tensor input, dim dim, Tensor index)."""
+        return apply(_gather, (self, index), {"dim": wrap_dim(dim, self.ndim)})  # type: ignore[no-any-return]
+
+    @pure
+    def scatter_add(self, dim: int, index: Tensor, src: Tensor) -> Tensor:
+        """scatter_add(Tensor input, dim dim, Tensor index, Tensor src)."""
+        return apply(_scatter_add, (self, index, src), {"dim": wrap_dim(dim, self.ndim)})  # type: ignore[no-any-return]
+
+    @pure
     def sum(self, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = None) -> Tensor:
         """sum(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)."""
         dim = one_of('dim', dim, 'axis', axis)
@@ -1158,6 +1158,119 @@ class TensorOps:
         return apply(_layer_norm, (self, weight, bias), attrs)  # type: ignore[no-any-return]
 
     @pure
+    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
+        if other is None:
+            return NotImplemented
+        try:
+            return apply(_eq, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
+        if other is None:
+            return NotImplemented
+        try:
+            return apply(_ne, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __lt__(self, other: Any) -> Tensor:
+        try:
+            return apply(_lt, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __le__(self, other: Any) -> Tensor:
+        try:
+            return apply(_le, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __gt__(self, other: Any) -> Tensor:
+        try:
+            return apply(_gt, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __ge__(self, other: Any) -> Tensor:
+        try:
+            return apply(_ge, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __and__(self, other: Any) -> Tensor:
+        try:
+            return apply(_bitwise_and, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __rand__(self, other: Any) -> Tensor:
+        try:
+            return apply(_bitwise_and, (other, self), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __iand__(self, other: Any) -> Tensor:
+        try:
+            return inplace(_bitwise_and, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __or__(self, other: Any) -> Tensor:
+        try:
+            return apply(_bitwise_or, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __ror__(self, other: Any) -> Tensor:
+        try:
+            return apply(_bitwise_or, (other, self), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __ior__(self, other: Any) -> Tensor:
+        try:
+            return inplace(_bitwise_or, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __xor__(self, other: Any) -> Tensor:
+        try:
+            return apply(_bitwise_xor, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __rxor__(self, other: Any) -> Tensor:
+        try:
+            return apply(_bitwise_xor, (other, self), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __ixor__(self, other: Any) -> Tensor:
+        try:
+            return inplace(_bitwise_xor, (self, other), _NONE)  # type: ignore[no-any-return]
+        except NotOperand:
+            return NotImplemented
+
+    @pure
+    def __invert__(self) -> Tensor:
+        return apply(_bitwise_not, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
     def __add__(self, other: Any) -> Tensor:
         try:
             return apply(_add, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -1242,6 +1355,10 @@ class TensorOps:
             return NotImplemented
 
     @pure
+    def __neg__(self) -> Tensor:
+        return apply(_neg, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
     def __floordiv__(self, other: Any) -> Tensor:
         try:
             return apply(_floor_divide, (self, other), _NONE)  # type: ignore[no-any-return]
@@ -1305,122 +1422,5 @@ class TensorOps:
             return NotImplemented
 
     @pure
-    def __and__(self, other: Any) -> Tensor:
-        try:
-            return apply(_bitwise_and, (self, other), _NONE)  # type: ignore[no-any-return]
-        except NotOperand:
-            return NotImplemented
-
-    @pure
-    def __rand__(self, other: Any) -> Tensor:
-        try:
-            return apply(_bitwise_and, (other, self), _NONE)  # type: ignore[no-any-return]
-        except NotOperand:
-            return NotImplemented
-
-    @pure
-    def __iand__(self, other: Any) -> Tensor:
-        try:
-            return inplace(_bitwise_and, (self, other), _NONE)  # type: ignore[no-any-return]
-        except NotOperand:
-            return NotImplemented
-
-    @pure
-    def __or__(self, other: Any) -> Tensor:
-        try:
-            return apply(_bitwise_or, (self, other), _NONE)  # type: ignore[no-any-return]
-        except NotOperand:
-            return NotImplemented
-
-    @pure
-    def __ror__(self, other: Any) -> Tensor:
-        try:
-            return apply(_bitwise_or, (other, self), _NONE)  # type: ignore[no-any-return]
-        except NotOperand:
-            return NotImplemented
-
-    @pure
-    def __ior__(self, other: Any) -> Tensor:
-        try:
-            return inplace(_bitwise_or, (self, other), _NONE)  # type: ignore[no-any-return]
-        except NotOperand:
-            return NotImplemented
-
-    @pure
-    def __xor__(self, other: Any) -> Tensor:
-        try:
-            return apply(_bitwise_xor, (self, other), _NONE)  # type: ignore[no-any-return]
-        except NotOperand:
-            return NotImplemented
-
-    @pure
-    def __rxor__(self, other: Any) -> Tensor:
-        try:
-            return apply(_bitwise_xor, (other, self), _NONE)  # type: ignore[no-any-return]
-        except NotOperand:
-            return NotImplemented
-
-    @pure
-    def __ixor__(self, other: Any) -> Tensor:
-        try:
-            return inplace(_bitwise_xor, (self, other), _NONE)  # type: ignore[no-any-return]
-        except NotOperand:
-            return NotImplemented
-
-    @pure
-    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
-        if other is None:
-            return NotImplemented
-        try:
-            return apply(_eq, (self, other), _NONE)  # type: ignore[no-any-return]
-        except NotOperand:
-            return NotImplemented
-
-    @pure
-    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
-        if other is None:
-            return NotImplemented
-        try:
-            return apply(_ne, (self, other), _NONE)  # type: ignore[no-any-return]
-        except NotOperand:
-            return NotImplemented
-
-    @pure
-    def __lt__(self, other: Any) -> Tensor:
-        try:
-            return apply(_lt, (self, other), _NONE)  # type: ignore[no-any-return]
-        except NotOperand:
-            return NotImplemented
-
-    @pure
-    def __le__(self, other: Any) -> Tensor:
-        try:
-            return apply(_le, (self, other), _NONE)  # type: ignore[no-any-return]
-        except NotOperand:
-            return NotImplemented
-
-    @pure
-    def __gt__(self, other: Any) -> Tensor:
-        try:
-            return apply(_gt, (self, other), _NONE)  # type: ignore[no-any-return]
-        except NotOperand:
-            return NotImplemented
-
-    @pure
-    def __ge__(self, other: Any) -> Tensor:
-        try:
-            return apply(_ge, (self, other), _NONE)  # type: ignore[no-any-return]
-        except NotOperand:
-            return NotImplemented
-
-    @pure
-    def __neg__(self) -> Tensor:
-        return apply(_neg, (self,), _NONE)  # type: ignore[no-any-return]
-
-    @pure
     def __abs__(self) -> Tensor:
         return apply(_abs, (self,), _NONE)  # type: ignore[no-any-return]
-
-    @pure
-    def __invert__(self) -> Tensor:
-        return apply(_bitwise_not, (self,), _NONE)  # type: ignore[no-any-return]

@@ -125,6 +125,7 @@ class Op:
     sample     ``(rng) -> iterator of Sample``
     upcast     half operands reach `eager` in float32 and the result is rounded once
     constant   why there is no gradient, for ops without `grad`
+    operator   Python's operator that is this op, as its special method is called without underscores ("add", "eq", "invert")
     """
 
     name: str
@@ -141,6 +142,7 @@ class Op:
     tolerance: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     upcast: bool = True
     constant: str = ""
+    operator: str = ""
 
     def __call__(self, *operands: Any, **attrs: Any) -> Any:
         """Apply to Tensors (eager or traced) or to graph Values: the first operand that knows how decides."""

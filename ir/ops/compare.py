@@ -18,7 +18,7 @@ _FLAT = "piecewise constant"
 
 def _compare(name: str, eager: Any, scalar: Any) -> Op:
     return pointwise(name, (f"{name}(Tensor input, Tensor|Scalar other)",), eager, scalar, None, binary_samples("buif"),
-                     result=dtypes.bool_, constant=_FLAT)  # fmt: skip
+                     result=dtypes.bool_, constant=_FLAT, operator=name)  # fmt: skip
 
 
 eq = _compare("eq", np.equal, lambda s, x, y: s.eq(x, y))
@@ -56,7 +56,7 @@ isnan = pointwise(
 
 def _bits(name: str, eager: Any, scalar: Any) -> Op:
     return pointwise(name, (f"{name}(Tensor input, Tensor|Scalar other)",), eager, scalar, None, binary_samples("bui", (0, 3)),
-                     kinds="bui", constant="bits")  # fmt: skip
+                     kinds="bui", constant="bits", operator=name.removeprefix("bitwise_"))  # fmt: skip
 
 
 bitwise_and = _bits("bitwise_and", np.bitwise_and, lambda s, x, y: s.and_(x, y))
@@ -64,7 +64,7 @@ bitwise_or = _bits("bitwise_or", np.bitwise_or, lambda s, x, y: s.or_(x, y))
 bitwise_xor = _bits("bitwise_xor", np.bitwise_xor, lambda s, x, y: s.xor(x, y))
 bitwise_not = pointwise(
     "bitwise_not", ("bitwise_not(Tensor input)",), np.bitwise_not, lambda s, x: s.not_(x), None, unary_samples("bui"),
-    kinds="bui", constant="bits",
+    kinds="bui", constant="bits", operator="invert",
 )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ _BOOL_HINT = "use logical_not or logical_xor"
 add = pointwise(
     "add", (), np.add, lambda s, x, y: s.or_(x, y) if s.dtype_of(x).kind == "b" else s.add(x, y),
     lambda g, need, out, x, y: (g if need[0] else None, g if need[1] else None), binary_samples("buif"), autocast="promote",
+    operator="add",
 )  # fmt: skip
 
 
@@ -38,7 +39,7 @@ def _sub_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
 #: x - y. Public (with alpha): eager/functional.py.
 sub = pointwise(
     "sub", (), np.subtract, lambda s, x, y: s.sub(x, y), _sub_grad, binary_samples("uif"), kinds="uif", hint=_BOOL_HINT,
-    autocast="promote",
+    autocast="promote", operator="sub",
 )  # fmt: skip
 
 
@@ -50,7 +51,7 @@ def _mul_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
 mul = pointwise(
     "mul", ("mul(Tensor input, Tensor|Scalar other)",), np.multiply,
     lambda s, x, y: s.and_(x, y) if s.dtype_of(x).kind == "b" else s.mul(x, y), _mul_grad, binary_samples("buif"),
-    autocast="promote",
+    autocast="promote", operator="mul",
 )  # fmt: skip
 
 
@@ -62,13 +63,13 @@ def _div_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
 #: x / y, floating for every dtype. Public (with rounding_mode): eager/functional.py.
 div = pointwise(
     "div", (), np.true_divide, lambda s, x, y: s.div(x, y), _div_grad, binary_samples("buif", right=(1, 3)), to="float",
-    autocast="promote", tolerance=CLOSE,
+    autocast="promote", tolerance=CLOSE, operator="truediv",
 )  # fmt: skip
 
 #: -x; not for bool.
 neg: Op = pointwise(
     "neg", ("neg(Tensor input)",), np.negative, lambda s, x: s.neg(x), lambda g, need, out, x: (neg(g),),
-    unary_samples("uif"), kinds="uif", hint="use logical_not",
+    unary_samples("uif"), kinds="uif", hint="use logical_not", operator="neg",
 )  # fmt: skip
 
 #: e to the power of x.
@@ -156,7 +157,7 @@ _DIVISION = Effects(raises=(DivisionError,))
 floor_divide: Op = pointwise(
     "floor_divide", ("floor_divide(Tensor input, Tensor|Scalar other)",), _integral_div("floor_divide", np.floor_divide),
     _floor_divide_scalar, lambda g, need, out, x, y: (zeros_like(g) if need[0] else None, zeros_like(g) if need[1] else None),
-    _division_samples, kinds="uif", effects=_DIVISION,
+    _division_samples, kinds="uif", effects=_DIVISION, operator="floordiv",
 )  # fmt: skip
 
 
@@ -168,7 +169,7 @@ def _remainder_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, .
 remainder = pointwise(
     "remainder", ("remainder(Tensor|Scalar input, Tensor|Scalar other)",), _integral_div("remainder", np.remainder),
     lambda s, x, y: s.mod(x, y), _remainder_grad, _division_samples, kinds="uif", effects=_DIVISION,
-    tolerance=CLOSE,
+    tolerance=CLOSE, operator="mod",
 )  # fmt: skip
 
 # -- powers
@@ -259,7 +260,7 @@ def _pow_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: x to the power of y.
 pow: Op = pointwise(
     "pow", ("pow(Tensor|Scalar input, Tensor|Scalar exponent)",), _pow_eager, _pow_scalar, _pow_grad, _pow_samples,
-    infer=_pow_infer, tolerance=CLOSE, autocast="f32", effects=Effects(raises=(RangeError,)), exact=(1,),
+    infer=_pow_infer, tolerance=CLOSE, autocast="f32", effects=Effects(raises=(RangeError,)), exact=(1,), operator="pow",
 )  # fmt: skip
 
 # -- functions of one operand, floating for every dtype
@@ -378,7 +379,7 @@ def _abs_scalar(s: Any, x: Any) -> Any:
 #: Magnitude; not for bool.
 abs: Op = pointwise(
     "abs", ("abs(Tensor input)",), np.absolute, _abs_scalar, lambda g, need, out, x: (mul(g, sign(x)),), unary_samples("uif"),
-    kinds="uif",
+    kinds="uif", operator="abs",
 )  # fmt: skip
 
 #: max(x, 0); NaN stays NaN.
