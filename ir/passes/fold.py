@@ -28,7 +28,7 @@ def fold(graph: Graph) -> Graph:
             type = node.results[0].tensor_type
             made = builder.emit(lookup("full"), (number,), {"shape": type.shape, "dtype": type.dtype}, node.where)
             changed = True
-        elif node.op.name == "full":
+        elif node.op is lookup("full"):
             made, number = builder.emit(node.op, args, node.attrs, node.where), _value(node)
         else:
             return None

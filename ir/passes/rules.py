@@ -41,7 +41,7 @@ class Match:
         x = self.args[i]
         while isinstance(x, Value):
             node = self.made_by.get(x)
-            if node is None or not (node.op.name == "full" or node.op.effects.aliases == 0):
+            if node is None or not (node.op is lookup("full") or node.op.effects.aliases == 0):
                 return None
             x = node.args[0]
         return x
