@@ -198,8 +198,8 @@ def _wrap(op: Op, operands: tuple[Any, ...], arrays: list[Any], out: Any, track:
     source = op.effects.aliases
     if source is not None:
         if out is arrays[source] or not out.size or np.may_share_memory(out, arrays[source]):  # NumPy says no of empty arrays
-            if not out.flags.writeable and arrays[source].flags.writeable and 0 not in out.strides:
-                out.flags.writeable = True  # NumPy's broadcast_to never is, even where it repeats nothing
+            if not out.flags.writeable and arrays[source].flags.writeable:
+                out.flags.writeable = True  # NumPy's broadcast_to never is; Storage.write refuses what repeats an element
             return make_view(out, operands[source], track)
     elif out.base is not None:
         out = _unshared(out, arrays)

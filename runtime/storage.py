@@ -59,7 +59,7 @@ class Storage:
     def write(self, tensor: Held, source: Any) -> None:
         """Store `source` (an array or number that broadcasts to it) into `tensor` and count the write."""
         array: Array = tensor._array
-        if not array.flags.writeable:
+        if not array.flags.writeable or (0 in array.strides and _repeats(array)):
             raise RuntimeError(
                 f"cannot write in place to a tensor of shape {list(array.shape)}: more than one of its elements refers to a "
                 "single memory location (an expanded view), or its memory is read-only; clone() it first"
@@ -69,6 +69,11 @@ class Storage:
             values = values.astype(array.dtype)  # ml_dtypes converts by astype only
         np.copyto(array, values)
         self.version += 1
+
+
+def _repeats(array: Array) -> bool:
+    """Whether several elements lie in one place."""
+    return any(step == 0 and n > 1 for n, step in zip(array.shape, array.strides, strict=True))
 
 
 def address_of(array: Array) -> int:

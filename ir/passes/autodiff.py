@@ -55,7 +55,7 @@ def joint(graph: Graph, wrt: Sequence[int], outputs: Sequence[int]) -> JointGrap
     for node in reversed(forward):
         reverse.node(node)
     reached = tuple(v in reverse.gradients for v in chosen)
-    gradients = [Output(reverse.of(v)) for v in chosen]
+    gradients = [Output(reverse.dense(reverse.of(v))) for v in chosen]
     made = builder.finish([*results, *gradients], writes, graph.symbols)
     return JointGraph(made, len(graph.inputs), len(results), tuple(wrt), tuple(outputs), reached)
 
@@ -93,6 +93,13 @@ class _Reverse:
     def of(self, value: Value) -> Value:
         found = self.gradients.get(value)
         return self.zeros(value.tensor_type) if found is None else found
+
+    def dense(self, gradient: Value) -> Value:
+        """`gradient` with memory for each element: the caller may write to it."""
+        if not any(isinstance(step, int) and step == 0 for step in gradient.tensor_type.strides):
+            return gradient
+        made: Value = self.emit("clone", gradient)
+        return made
 
     def node(self, node: Node) -> None:
         if node.op.grad is None or not any(r in self.gradients for r in node.results):

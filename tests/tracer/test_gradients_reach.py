@@ -43,3 +43,29 @@ def test_an_input_read_after_a_write_through_another(second) -> None:  # type: i
     compiled(fw.arange(5.0), fw.arange(5.0))
     x, y = fw.arange(5.0), fw.arange(5.0)
     assert compiled(x, second(x)).tolist() == fn(y, second(y)).tolist()
+
+
+def test_a_gradient_has_memory_for_each_element() -> None:
+    for fn in (lambda x: x.sum(), lambda x: x.sum(dim=1, keepdim=True)):
+        found = []
+        for call in (fn, fw.compile(fn)):
+            x = fw.ones(3, 4, requires_grad=True)
+            call(x).sum().backward()
+            assert x.grad is not None
+            x.grad[0, 1] = 7.0
+            found.append((x.grad.stride(), x.grad.tolist()))
+        assert found[0] == found[1]
+
+
+def test_no_write_to_an_expanded_view_that_a_capture_returned() -> None:
+    def fn(x: fw.Tensor) -> fw.Tensor:
+        wide = x.expand(2, 3)
+        wide[:1, 1:2] += 1.0
+        wide.mul_(2.0)
+        return wide
+
+    for call in (fn, fw.compile(fn)):
+        x = fw.ones(1)
+        with pytest.raises(RuntimeError, match="single memory location"):
+            call(x)
+        assert x.tolist() == [2.0]
