@@ -193,7 +193,8 @@ def _twin(module: Module, options: Options) -> Module:
     call = _entry(_plain_function(cls.__call__), options)
     names = {"__call__": call, "__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__,
              "__reduce_ex__": _reduce_twin}  # fmt: skip
-    sub = type(cls)(cls.__name__, (cls,), names)
+    made_by: Any = type(cls)
+    sub = made_by(cls.__name__, (cls,), names)
     _twins[sub] = cls, options
     made: Module = object.__new__(sub)
     object.__setattr__(made, "__dict__", vars(module))

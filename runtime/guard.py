@@ -13,7 +13,6 @@ from typing import Any, Union
 from .meta import Meta
 from .source import Source
 
-
 _BY_VALUE = (str, int, float, bool, bytes, tuple, type(None))
 
 

@@ -80,8 +80,9 @@ class Item:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Item):
             return False
-        same = self.key is other.key or (type(self.key) is type(other.key) and type(self.key) in _BY_VALUE and self.key == other.key)
-        return same and self.base == other.base
+        by_value = type(self.key) is type(other.key) and type(self.key) in _BY_VALUE
+        same = self.key is other.key or (by_value and self.key == other.key)
+        return bool(same) and self.base == other.base
 
     def __hash__(self) -> int:
         return hash((self.base, self.key))

@@ -34,7 +34,12 @@ _NATIVE_BINDERS = (
     types.MemberDescriptorType, types.BuiltinFunctionType,
 )  # fmt: skip
 
-_FIELD = type(collections.namedtuple("_Field", "x").x)  # what a named tuple's fields are
+_FIELD = type(vars(collections.namedtuple("_Field", "x"))["x"])  # what a named tuple's fields are
+
+
+def is_heap(cls: Any) -> bool:
+    """Whether Python code made the class."""
+    return bool(cls.__flags__ & _HEAP)
 
 
 def find(cls: type, name: str) -> Any:
@@ -159,7 +164,7 @@ class Attributes:
         if kind is types.MemberDescriptorType or kind is types.GetSetDescriptorType:
             return self._slot(raw, obj, name)
         if isinstance(raw, (*_NATIVE_BINDERS, _FIELD)):
-            return self.session.native(raw.__get__, obj, cls)
+            return self.session.native(raw.__get__, obj, cls)  # type: ignore[union-attr]
         getter = find(kind, "__get__")
         if getter is NULL:
             return self._class_value(raw, cls, name)
@@ -257,7 +262,7 @@ class Attributes:
         meta = type(cls)
         raw_meta = find(meta, name)
         if raw_meta is not NULL and _is_data(raw_meta):
-            if meta.__flags__ & _HEAP and not isinstance(raw_meta, _NATIVE_BINDERS):
+            if is_heap(meta) and not isinstance(raw_meta, _NATIVE_BINDERS):
                 raise Break("object", f"the attribute {name} of the metaclass {meta.__name__}")
             if name == "__dict__":
                 raise Break("object", f"vars({cls.__name__})")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _HEAP = 1 << 9
 _BOUND = (types.BuiltinFunctionType, types.MethodWrapperType)
 _UNBOUND = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType)
-_CHANGING = {
+_CHANGING: dict[Any, set[str]] = {
     list: {
         "append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "__iadd__", "__imul__", "__setitem__",
         "__delitem__",
@@ -128,7 +128,7 @@ class Calls:
         return x if keeps and type(x) is SymFloat else self.session.operators.settle(x)
 
     def _traced(self, result: Any, fn: Any) -> Any:
-        """A Tensor that library code made without an op holds values that the graph does not know: a constant, if it is uniform."""
+        """A Tensor that library code made without an op holds values the graph does not know: a uniform one is a constant."""
         if type(result) in (tuple, list):
             return type(result)([self._traced(x, fn) for x in result])
         if not isinstance(result, Tensor) or result._array is None:
@@ -319,8 +319,7 @@ class Calls:
             if args and not session.operators.is_inert(args[0]):
                 raise Break("opaque-call", f"{name} with an object that compares in its own way")
         if (
-            name in ("remove", "index", "count", "__contains__", "__eq__", "copy")
-            and name != "copy"
+            name in ("remove", "index", "count", "__contains__", "__eq__")
             and not session.operators.is_inert(owner)
         ):
             raise Break("opaque-call", f"{name} among objects that compare in their own way")

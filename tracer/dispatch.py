@@ -217,6 +217,7 @@ def binder(function: types.FunctionType) -> Callable[..., tuple[Any, ...]]:
 
 def entry_of(dispatcher: Dispatcher) -> types.FunctionType:
     """What the user calls: the native entry, or a Python function that does the same."""
+    entry: Any
     if dispatcher.native is not None:
         entry = dispatcher.native.function
     else:
@@ -224,7 +225,7 @@ def entry_of(dispatcher: Dispatcher) -> types.FunctionType:
     dispatcher.installed = entry
     entry.__fusewire_original__ = dispatcher.function  # type: ignore[attr-defined]
     entry.__fusewire_dispatcher__ = dispatcher  # type: ignore[attr-defined]
-    return entry
+    return entry  # type: ignore[no-any-return]
 
 
 __all__ = ["Capture", "Dispatcher", "Options", "binder", "entry_of"]

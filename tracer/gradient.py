@@ -54,10 +54,11 @@ def replay(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
 
 def _window(x: Any, view: View) -> Any:
     """A Tensor on the memory of `x` through a window counted from the first element of `x`."""
-    array = x._array
-    step = array.itemsize
-    moved = np.lib.stride_tricks.as_strided(array, (view.offset + 1,), (step,))[view.offset :] if view.offset else array
-    strides = tuple(s * step for s in view.strides)
+    array: Any = x._array
+    step: Any = array.itemsize
+    extent: Any = (view.offset + 1,)
+    moved: Any = np.lib.stride_tricks.as_strided(array, extent, (step,))[view.offset :] if view.offset else array
+    strides: Any = tuple(s * step for s in view.strides)
     return make_view(np.lib.stride_tricks.as_strided(moved, view.shape, strides), x)  # type: ignore[arg-type]
 
 

@@ -108,7 +108,7 @@ class Outside:
         make = _MAKERS.get(cls)
         if make is not None:
             return make(self, value, source)
-        if isinstance(value, tuple) and cls.__new__ is not tuple.__new__ and hasattr(cls, "_fields"):
+        if isinstance(value, tuple) and hasattr(cls, "_fields"):
             return self._tuple(value, source)
         self.guard(TypeIs(source, cls))
         if next(c for c in cls.__mro__ if not c.__flags__ & _HEAP) is not object and not isinstance(value, types.CellType):
@@ -293,7 +293,7 @@ def _stands_alone(function: Any) -> bool:
 
 
 def _root(source: Source) -> Source:
-    while not isinstance(source, (Arg, Const)):
+    while not isinstance(source, (Arg, Const, Computed)):
         source = source.base
     return source
 

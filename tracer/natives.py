@@ -93,7 +93,7 @@ def _isinstance(s: Session, obj: Any, cls: Any) -> bool:
     if isinstance(obj, SYMBOLIC):
         return issubclass(python_type(obj), cls)
     if isinstance(obj, Generator):
-        return isinstance((x for x in ()), cls)
+        return issubclass(types.GeneratorType, cls)
     return s.native(isinstance, obj, cls)  # type: ignore[no-any-return]
 
 
@@ -502,8 +502,8 @@ def _operator_module() -> None:
         SPECIAL[fn] = functools.partial(lambda sym, s, a, b: s.operators.binary(sym, a, b), symbol)
     for symbol, fn in COMPARE.items():
         SPECIAL[fn] = functools.partial(lambda sym, s, a, b: s.operators.compare(sym, a, b), symbol)
-    for symbol, fn in UNARY.items():
-        SPECIAL[fn] = functools.partial(lambda sym, s, x: s.operators.unary(sym, x), symbol)
+    for symbol, unary in UNARY.items():
+        SPECIAL[unary] = functools.partial(lambda sym, s, x: s.operators.unary(sym, x), symbol)
 
 
 _operator_module()

@@ -51,15 +51,13 @@ ATOMS = (
     type(NotImplemented),
     *RECORDS,
 )
-VIEWS = (type({}.keys()), type({}.values()), type({}.items()), types.MappingProxyType)
-ITERATORS = tuple(
-    type(x)
-    for x in (
-        iter([]), iter(()), iter({}), iter({}.values()), iter({}.items()), iter(set()), iter(range(0)), iter(range(2**70)),
-        iter(""), iter(b""), iter(collections.OrderedDict()), iter(collections.deque()), enumerate([]), zip(), reversed([]),
-        reversed(()), reversed({}), reversed(range(0)),
-    )
+VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()), types.MappingProxyType)
+_EXAMPLES: tuple[Any, ...] = (
+    iter([]), iter(()), iter({}), iter({}.values()), iter({}.items()), iter(set()), iter(range(0)), iter(range(2**70)), iter(""),
+    iter(b""), iter(collections.OrderedDict()), iter(collections.deque()), enumerate([]), zip(), reversed([]), reversed(()),
+    reversed({}), reversed(range(0)),
 )  # fmt: skip
+ITERATORS: tuple[type, ...] = tuple(map(type, _EXAMPLES))
 _NAMES = {
     "+": "add", "&": "and", "//": "floordiv", "<<": "lshift", "@": "matmul", "*": "mul", "%": "mod", "|": "or", "**": "pow",
     ">>": "rshift", "-": "sub", "/": "truediv", "^": "xor",
@@ -319,7 +317,7 @@ class Operators:
         return any(self.same(x, y) or self.truth(self.compare("==", y, x)) for y in self.items(container))
 
     def _listed(self, container: Any) -> Any:
-        return list(container) if isinstance(container, VIEWS) else container
+        return [*container] if isinstance(container, VIEWS) else container  # type: ignore[misc, attr-defined]
 
     def _printable(self, x: Any) -> bool:
         if self.session.outside.is_opaque(x):

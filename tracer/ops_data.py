@@ -194,7 +194,8 @@ def list_to_tuple(f: Frame, step: Step) -> None:
 
 
 def _counted(f: Frame, obj: Any, count: int, least: bool) -> list[Any]:
-    it, items = f.session.operators.iterate(obj), []
+    it = f.session.operators.iterate(obj)
+    items: list[Any] = []
     while least or len(items) <= count:
         value = f.session.operators.advance(it)
         if value is NULL:
@@ -229,7 +230,7 @@ def unpack_ex(f: Frame, step: Step) -> None:
 
 @handles("CONVERT_VALUE")
 def convert_value(f: Frame, step: Step) -> None:
-    how = {"s": str, "r": repr, "a": ascii}[step.arg]
+    how: Any = {"s": str, "r": repr, "a": ascii}[step.arg]
     f.stack.append(f.session.operators.text(f.stack.pop(), how))
 
 

@@ -112,7 +112,7 @@ class Recorder:
         return self._tensor(cls, meta, TracedStorage(self, value, meta), 0, value, ())
 
     def _tensor(self, cls: type, meta: Meta, storage: TracedStorage, offset: int, value: Value, chain: Chain) -> Any:
-        t = object.__new__(cls)
+        t: Any = object.__new__(cls)
         t.meta, t._array, t._storage, t._offset, t.grad, t._node = meta, None, storage, offset or None, None, None
         self.seen[id(t)] = Seen(t, value, storage.version, chain)
         return t

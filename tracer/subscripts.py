@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ def load(session: Session, obj: Any, key: Any) -> Any:
     factory = getattr(obj, "default_factory", None)
     if isinstance(obj, dict) and key not in obj and (factory is not None or _python(obj, "__missing__")):
         return _missing(session, obj, key, factory)
-    return session.native(lambda: obj[key])
+    return session.native(operator.getitem, obj, key)
 
 
 def _index(session: Session, x: Any) -> Any:

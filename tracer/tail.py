@@ -14,6 +14,7 @@ import itertools
 import keyword
 import linecache
 import math
+import operator
 import types
 import weakref
 from collections.abc import Callable, Sequence
@@ -332,7 +333,7 @@ class TailWriter:
             return self.assign(f"{type(x).__name__}({self.items(made[1])}{', strict=True' if len(made) > 2 else ''})")
         _, over = self.session.made_from.get(id(x), (None, None))
         if isinstance(x, (type(iter({})), type(iter({}.values())), type(iter({}.items())))) and over is not None:
-            done = len(over) - x.__length_hint__()
+            done = len(over) - operator.length_hint(x)
             return self.assign(f"moved({self.text(over)}, {done})")
         parts = x.__reduce__()
         if parts[0] not in (iter, reversed) or isinstance(x, (type(iter(set())), type(reversed({})))):
@@ -446,7 +447,9 @@ _BUILDERS: dict[type, Callable[[TailWriter, Any], str]] = {
 
 
 def write(session: Session, make: Callable[[TailWriter], tuple[str, list[str], str]]) -> tuple[Tail, list[Output], list[Any]]:
-    """Run `make` on a fresh writer, again while it finds objects that hold themselves, or memory under several outputs. The tail, graph outputs, their Tensors."""
+    """Run `make` on a fresh writer, again while it finds objects that hold themselves, or memory under several outputs.
+
+    The tail, the graph outputs, their Tensors."""
     split: set[int] = set()
     while True:
         writer = TailWriter(session, split)

@@ -171,7 +171,8 @@ def _install(cls: type, plain: type) -> None:
     for name in _LOOKS:
         if hasattr(plain, f"__{name}__"):
             setattr(cls, f"__{name}__", _pinning(plain, f"__{name}__"))
-    cls.__neg__ = lambda self: _derive("mul", operator.mul, self, -1)  # -x == x * -1, for ints, floats, zeros and infinities
+    # -x == x * -1, for ints, floats, zeros and infinities
+    cls.__neg__ = lambda self: _derive("mul", operator.mul, self, -1)  # type: ignore[operator, attr-defined]
 
 
 _install(SymFloat, float)

@@ -13,6 +13,7 @@ from ..eager.factory import make, make_view, storage_of
 from ..eager.tensor import Tensor
 from ..ir.graph import Graph
 from ..ir.interpret import interpret
+from ..runtime.guard import TensorIs
 from ..runtime.meta import Meta
 from .capture import Capture
 from .gradient import Training, replay
@@ -73,8 +74,8 @@ def build(graph: Graph, backend: str) -> Any:
 
 
 class Variant:
-    """One capture made runnable. `hits` counts its calls through Python. `plain` runs the function itself: where the graph raises
-    (`raising`), nothing was written or replayed yet, and the function has the effects that come before the error, and raises it."""
+    """One capture made runnable. `hits` counts its calls through Python. `plain` runs the function itself: where the graph
+    raises (`raising`), nothing was written or replayed yet; the function has the effects before the error, and raises it."""
 
     def __init__(self, captured: Capture, backend: str, plain: Callable[[Sequence[Any]], Any]) -> None:
         self.capture, self.backend, self.plain = captured, backend, plain
@@ -106,7 +107,7 @@ class Variant:
 
     def _grad_inputs(self) -> list[bool]:
         """Which graph inputs require grad, by the guards on them."""
-        metas = {g.source: g.meta for g in self.capture.guards if hasattr(g, "meta")}
+        metas = {g.source: g.meta for g in self.capture.guards if isinstance(g, TensorIs)}
         return [s in metas and metas[s].requires_grad for s in self.capture.sources]
 
     def _executable(self) -> Any:
