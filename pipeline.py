@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import knobs
@@ -30,6 +31,10 @@ class Stages:
         return tuple(s.kernel for s in self.plan.steps if isinstance(s, KernelStep))
 
 
+#: Each is shown the stages of every graph (`bench.replay` records them).
+OBSERVERS: list[Callable[[Stages], None]] = []
+
+
 def stages(graph: Graph) -> Stages:
     """All stages of `graph` up to the plan, which no back end has seen yet."""
     optimised = passes.run(graph)
@@ -37,6 +42,8 @@ def stages(graph: Graph) -> Stages:
     made = Stages(graph, optimised, schedule, memory.plan(schedule))
     for kernel in made.kernels if knobs.verify else ():
         verify_kernel(kernel)
+    for see in OBSERVERS:
+        see(made)
     return made
 
 

@@ -253,10 +253,12 @@ class Fusion:
 def fuse(graph: Graph, origins: Mapping[Node, str] | None = None) -> Fusion:
     """Group the nodes of `graph` (no Decompose left in it). `origins`: the op each node was decomposed from, by name."""
     producers = {r: n for n in graph.nodes for r in n.results}
-    wanted = {o.value for o in graph.outputs if o.source is None} | {w.value for w in graph.writes}
-    fusion = Fusion(graph, producers, {v for v in wanted if isinstance(v.type, TensorType)}, origins or {})
-    for value in [v for v in fusion.wanted if v not in producers]:
-        _root(fusion, value)
+    stored = [o.value for o in graph.outputs if o.source is None] + [w.value for w in graph.writes]
+    wanted = dict.fromkeys(v for v in stored if isinstance(v.type, TensorType))
+    fusion = Fusion(graph, producers, set(wanted), origins or {})
+    for value in wanted:
+        if value not in producers:
+            _root(fusion, value)
     for node in reversed(graph.nodes):
         if not any(fusion.reads.get(r) or r in fusion.wanted for r in node.results):
             continue

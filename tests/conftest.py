@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the text at hand as the new golden text")
+    parser.addoption("--replay", type=Path, metavar="FILE", help="record what is emitted for every graph (fusewire.bench.replay)")
 
 
 @pytest.fixture
@@ -34,4 +35,16 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 @pytest.fixture(autouse=True)
 def verify_everything() -> object:
     with knobs.override(verify=True):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def replay(request: pytest.FixtureRequest) -> Iterator[None]:
+    path = request.config.getoption("--replay")
+    if path is None:
+        yield
+        return
+    from fusewire.bench.replay import recording
+
+    with recording(path):
         yield
