@@ -101,14 +101,21 @@ def var_mean(
 
 @pure
 def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Length: p is "fro" or 2, 1, or infinity."""
-    size = g.abs(input)
+    """Length: p is "fro", a number, 0 (how many are not 0) or an infinity (largest or smallest magnitude); floating only."""
+    dtype = input.dtype
+    if not dtype.is_floating_point:
+        raise RuntimeError(f"norm: expected a floating point tensor as input, got {dtype.name}{list(input.shape)}; cast it first")
+    if dtype.is_half:  # powers leave the range of half types where the length does not
+        return to(norm(to(input, dtypes.float32), p, dim, keepdim), dtype)
     if p in (2, "fro"):
         return g.sqrt(g.sum(input * input, dim, keepdim))
+    if p == 0:
+        return g.sum(to(g.ne(input, 0), dtype), dim, keepdim)
+    size = g.abs(input)
     if p == 1:
         return g.sum(size, dim, keepdim)
-    if p == float("inf"):
-        return g.amax(size, dim, keepdim)
+    if p in (float("inf"), float("-inf")):
+        return g.amax(size, dim, keepdim) if p > 0 else g.amin(size, dim, keepdim)
     return g.pow(g.sum(g.pow(size, p), dim, keepdim), 1 / p)
 
 
