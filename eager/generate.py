@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from ..ir import ops
+from ..ir.layout import type_of_array
 from ..ir.op import OPS, Op, Scalar
 from ..ir.promote import type_of
-from ..ir.run_op import type_of_array
 from .signature import Param, Signature, parse, split
 
 #: Python's operators whose special methods have no reflected form.
@@ -117,7 +117,7 @@ def _places() -> dict[str, tuple[str, str]]:
             if isinstance(value, Op):
                 found.setdefault(value.name, (info.name, variable))
         for variable, value in vars(module).items():
-            if isinstance(value, Op) and getattr(module, "__name__", "") and _declares(module, variable):
+            if isinstance(value, Op) and _declares(module, variable):
                 found[value.name] = (info.name, variable)
     return found
 

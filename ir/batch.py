@@ -118,7 +118,7 @@ def _decomposing(op: Op) -> Callable[..., Any]:
     def rule(dims: Dims, /, *ins: Any, **attrs: Any) -> Any:
         members = [Batched(front(x, d), d is None) if hasattr(x, "shape") else x for x, d in zip(ins, dims, strict=True)]
         n = _batch_size(dims, ins)
-        out = op.lowering.fn(*members, **attrs)  # type: ignore[union-attr]
+        out: Any = op.lowering.fn(*members, **attrs)  # type: ignore[union-attr]
         return tuple([r.stacked(n) for r in out]) if isinstance(out, tuple) else out.stacked(n)
 
     return rule
