@@ -8,7 +8,8 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -34,6 +35,7 @@ from ..ir.plan import (
 )  # fmt: skip
 from ..ir.run_op import run_op
 from ..ir.types import TensorType
+from .program import Program
 
 Array = np.ndarray[Any, Any]
 #: ``(kernel, flat arrays, values of its sizes, scalar arguments) -> status``
@@ -58,7 +60,7 @@ class _Call:
     values: dict[str, int]
     arena: Array
     outputs: dict[int, Array] = field(default_factory=dict)
-    flat: list[Array] = field(default_factory=list)
+    flat: dict[int, Array] = field(default_factory=dict)
 
 
 class Executable:
@@ -81,11 +83,13 @@ class Executable:
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """The outputs for arrays and Python numbers as inputs; write-backs change the input arrays. Raises what an eager
         run of the graph raises, and ShapeError where an input is not of its type."""
+        if self._program is not None and len(inputs) == len(self.plan.inputs):
+            return self._program.run(inputs, lambda: self._bind(inputs), lambda step, status: self._failed(step, status, inputs))
         values = self._bind(inputs)
         arena = aligned_bytes(sizes.evaluate(self.plan.arena, values))
         call = _Call(inputs, values, arena)
-        for buffer in self.plan.buffers:
-            call.flat.append(self._memory(buffer, call))
+        for number, buffer in enumerate(self.plan.buffers):
+            call.flat[number] = self._memory(buffer, call)
         for step in self.plan.steps:
             if isinstance(step, KernelStep):
                 self._kernel(step, call)
@@ -95,6 +99,13 @@ class Executable:
                 _extern(step, call)
         fresh = iter(range(len(self.plan.outputs)))
         return [self._output(o, call, fresh) for o in self.plan.outputs]
+
+    @cached_property
+    def _program(self) -> Program | None:
+        """The plan with all that no call changes worked out; None where sizes are known at the call only."""
+        if self.plan.symbols or callable(self.code):
+            return None
+        return Program(self.plan, self.code, _on_arrays)
 
     def _bind(self, inputs: Sequence[Any]) -> dict[str, int]:
         if len(inputs) != len(self.plan.inputs):
@@ -125,9 +136,12 @@ class Executable:
         scalars = [call.inputs[s.index] for s in step.scalars]
         status = self.run_kernel(kernel, [call.flat[b] for b in step.buffers], call.values, scalars)
         if status:
-            interpret(self.graph, call.inputs)  # raises what eager raises
-            error = kernel.errors[status - 1]
-            raise error.kind(error.message + (f" (at {error.where})" if error.where else ""))
+            self._failed(step, status, call.inputs)
+
+    def _failed(self, step: KernelStep, status: int, inputs: Sequence[Any]) -> NoReturn:
+        interpret(self.graph, inputs)  # raises what eager raises
+        error = step.kernel.errors[status - 1]
+        raise error.kind(error.message + (f" (at {error.where})" if error.where else ""))
 
     def _output(self, output: PlanOutput, call: _Call, fresh: Any) -> Any:
         if output.source is None:
@@ -173,12 +187,21 @@ def _view(view: BufferView, call: _Call) -> Array:
     return _shaped(call.flat[view.buffer], view.type, sizes.evaluate(view.offset, call.values), call.values)
 
 
+def _on_arrays(step: Any, flat: Callable[[int], Array], inputs: Sequence[Any]) -> None:
+    """Run a step that has no form of its own in a `Program`: on arrays laid over the buffers."""
+    views = (step.a, step.b, step.out) if isinstance(step, GemmStep) else (*step.args, *step.results)
+    buffers = {v.buffer: flat(v.buffer) for v in views if isinstance(v, BufferView)}
+    call = _Call(inputs, {}, np.empty(0, np.uint8), flat=buffers)
+    (_gemm if isinstance(step, GemmStep) else _extern)(step, call)
+
+
 def _gemm(step: GemmStep, call: _Call) -> None:
     a, b, out = _view(step.a, call), _view(step.b, call), _view(step.out, call)
-    if step.out.type.dtype.is_half:
-        out[...] = np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(out.dtype)
-    else:
-        np.matmul(a, b, out=out)
+    with np.errstate(all="ignore"):
+        if step.out.type.dtype.is_half:
+            out[...] = np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(out.dtype)
+        else:
+            np.matmul(a, b, out=out)
 
 
 def _extern(step: ExternStep, call: _Call) -> None:

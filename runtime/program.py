@@ -1,0 +1,242 @@
+"""A plan whose sizes are all numbers, with everything worked out that no call changes: what `Executable.run` does then.
+
+Addresses in place of arrays: a call fills in the addresses of its inputs and outputs, and each step is one call of machine
+code. Arenas are kept for the next call. Checks inputs; compiles nothing; knows no Tensor.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import LoadError
+from ..ir import dtypes, sizes
+from ..ir.plan import BufferView, FromInput, FromOutput, GemmStep, KernelStep, Plan, PlanOutput
+from ..ir.types import TensorType
+from . import blas, layout
+
+Array = np.ndarray[Any, Any]
+ALIGN = 64
+#: batched products of more matrices than this are left to NumPy, which walks them in C
+MAX_BATCH = 64
+
+_P, _L = ctypes.c_void_p, ctypes.c_int64
+_KERNEL = ctypes.CFUNCTYPE(ctypes.c_int32, _P, _P, _P, _P, _L, _L)
+_GEMM = {
+    dtypes.float32: ctypes.CFUNCTYPE(
+        None, *[ctypes.c_int] * 3, _L, _L, _L, ctypes.c_float, _P, _L, _P, _L, ctypes.c_float, _P, _L
+    ),
+    dtypes.float64: ctypes.CFUNCTYPE(
+        None, *[ctypes.c_int] * 3, _L, _L, _L, ctypes.c_double, _P, _L, _P, _L, ctypes.c_double, _P, _L
+    ),
+}  # fmt: skip
+_ROWS = 101  # CblasRowMajor
+
+
+class Call:
+    """One call under way: the address of every buffer, of the pointer lists of all kernels, of scalars and of scratch."""
+
+    __slots__ = ("inputs", "keep", "lists", "scalars", "scratch", "where")
+
+    def __init__(self, inputs: Sequence[Any], where: list[int], lists: Array, scalars: Array, scratch: int) -> None:
+        self.inputs, self.where, self.scratch, self.keep = inputs, where, scratch, (lists, scalars)
+        self.lists, self.scalars = address(lists), address(scalars)
+
+
+#: runs one step; a nonzero status is an error of that kernel
+Step = Callable[[Call], int]
+
+
+class Program:
+    """`plan` with the machine code of its kernels. `generic` runs a step that has no form of its own here: it gets the step
+    and a flat array for a buffer number."""
+
+    def __init__(self, plan: Plan, code: Any, generic: Callable[[Any, Callable[[int], Array], Sequence[Any]], None]) -> None:
+        self.plan, self.generic = plan, generic
+        self.tensors = [(i, t, *_expected(t)) for i, t in enumerate(plan.inputs) if isinstance(t, TensorType)]
+        self.counts = [_number(b.size) for b in plan.buffers]
+        self.places = [b.place for b in plan.buffers]
+        self.fresh = [_fresh(o, self._output_bytes(k)) for k, o in enumerate(o for o in plan.outputs if o.source is None)]
+        kernels = [s for s in plan.steps if isinstance(s, KernelStep)]
+        self.gather = np.array([b for s in kernels for b in s.buffers], np.intp)
+        self.scalars = [(s.index, p.kind) for k in kernels for s, p in zip(k.scalars, k.kernel.scalars, strict=True)]
+        self.packer = struct.Struct("".join("d" if kind == "float" else "q" for _, kind in self.scalars))
+        arena = -(-_number(plan.arena) // ALIGN) * ALIGN
+        scratch = max((_scratch(s) for s in kernels), default=0)
+        self.scratch_at, self.arena_bytes = arena, arena + scratch
+        self.arenas: list[tuple[Array, int]] = []
+        self.steps = self._steps(code)
+
+    def _output_bytes(self, number: int) -> int:
+        for b, count in zip(self.plan.buffers, self.counts, strict=True):
+            if b.place == FromOutput(number):
+                return count * b.dtype.itemsize
+        return 0
+
+    # ---- what a call does --------------------------------------------------------------------------------------------
+    def run(self, inputs: Sequence[Any], mismatch: Callable[[], None], failed: Callable[[KernelStep, int], None]) -> list[Any]:
+        """The outputs. `mismatch()` raises for inputs that are not of their types, `failed(step, status)` for a kernel's no."""
+        for i, _, dtype, shape, strides in self.tensors:
+            x = inputs[i]
+            if not isinstance(x, np.ndarray):
+                inputs = [*inputs[:i], np.asarray(x), *inputs[i + 1 :]]
+                x = inputs[i]
+            if x.dtype is not dtype or x.shape != shape or x.strides != strides:
+                mismatch()
+        made = [_new(*f) for f in self.fresh]
+        arena = self.arenas.pop() if self.arenas else _aligned(self.arena_bytes)
+        try:
+            self._run(self._call(inputs, made, arena[1]), failed)
+        finally:
+            self.arenas.append(arena)
+        arrays = iter(made)
+        return [next(arrays)[0] if o.source is None else self._view(o, inputs[o.source]) for o in self.plan.outputs]
+
+    def _call(self, inputs: Sequence[Any], made: list[tuple[Array, int]], arena: int) -> Call:
+        where = []
+        for place in self.places:
+            if isinstance(place, FromInput):
+                where.append(address(inputs[place.index]))
+            elif isinstance(place, FromOutput):
+                where.append(made[place.index][1])
+            else:
+                where.append(arena + place.offset)  # type: ignore[arg-type]
+        lists = np.array(where, np.int64)[self.gather] if where else self.gather
+        return Call(inputs, where, lists, self._words(inputs), arena + self.scratch_at)
+
+    def _words(self, inputs: Sequence[Any]) -> Array:
+        """The scalar arguments of all kernels, eight bytes each."""
+        if not self.scalars:
+            return self.gather
+        try:
+            return np.frombuffer(self.packer.pack(*[inputs[i] for i, _ in self.scalars]), np.uint8)
+        except struct.error as error:
+            raise OverflowError(f"an int argument of graph {self.plan.name} does not fit 64 bits: {error}") from None
+
+    def _run(self, call: Call, failed: Callable[[KernelStep, int], None]) -> None:
+        for step, run in zip(self.plan.steps, self.steps, strict=True):
+            status = run(call)
+            if status:
+                failed(step, status)  # type: ignore[arg-type]
+
+    def _view(self, output: PlanOutput, source: Any) -> Any:
+        if output.offset is None:
+            return source
+        assert isinstance(output.type, TensorType)
+        offset = _number(output.offset)
+        flat = np.lib.stride_tricks.as_strided(source, (offset + 1,), (source.itemsize,))[offset:] if offset else source
+        return np.lib.stride_tricks.as_strided(flat, *_expected(output.type)[1:])
+
+    # ---- steps -------------------------------------------------------------------------------------------------------
+    def _steps(self, code: Mapping[str, int]) -> list[Step]:
+        out, lists, words = [], 0, 0
+        for step in self.plan.steps:
+            if isinstance(step, KernelStep):
+                out.append(_kernel(code[step.kernel.name], lists, words))
+                lists, words = lists + 8 * len(step.buffers), words + 8 * len(step.scalars)
+            else:
+                made = _gemm(step) if isinstance(step, GemmStep) else None
+                out.append(made or self._generic(step))
+        return out
+
+    def _generic(self, step: Any) -> Step:
+        def run(call: Call) -> int:
+            def flat(buffer: int) -> Array:
+                dtype, count = self.plan.buffers[buffer].dtype.np, self.counts[buffer]
+                memory = (ctypes.c_char * (count * dtype.itemsize)).from_address(call.where[buffer])
+                return np.frombuffer(memory, dtype) if count else np.empty(0, dtype)
+
+            self.generic(step, flat, call.inputs)
+            return 0
+
+        return run
+
+
+def _kernel(code: int, lists: int, words: int) -> Step:
+    function = _KERNEL(code)
+
+    def run(call: Call) -> int:
+        return function(call.lists + lists, None, call.scalars + words, call.scratch, 0, 1)  # type: ignore[no-any-return]
+
+    return run
+
+
+def _gemm(step: GemmStep) -> Step | None:
+    """The step as calls of BLAS; None where BLAS cannot take its operands as they lie."""
+    found = blas.operands(step)
+    batch = [_number(n) for n in step.out.type.shape[:-2]]
+    if found is None or int(np.prod(batch, dtype=np.int64)) > MAX_BATCH:
+        return None
+    at, (ta, lda), (tb, ldb), ldc = found
+    function = _GEMM[step.out.type.dtype](at)
+    sizes_ = [_number(n) for n in (step.out.type.shape[-2], step.out.type.shape[-1], step.a.type.shape[-1])]
+    (m, n, k), (lda, ldb, ldc) = sizes_, map(_number, (lda, ldb, ldc))
+    a, b, out = (_starts(v, batch) for v in (step.a, step.b, step.out))
+    places = list(zip(a, b, out, strict=True))
+    xa, xb, xc = step.a.buffer, step.b.buffer, step.out.buffer
+
+    def run(call: Call) -> int:
+        pa, pb, pc = call.where[xa], call.where[xb], call.where[xc]
+        for oa, ob, oc in places:
+            function(_ROWS, ta, tb, m, n, k, 1.0, pa + oa, lda, pb + ob, ldb, 0.0, pc + oc, ldc)
+        return 0
+
+    return run
+
+
+def _starts(view: BufferView, batch: list[int]) -> list[int]:
+    """Bytes from the buffer's start to each matrix of the batch."""
+    strides = [_number(s) for s in blas.batch_strides(view.type, len(batch))]
+    item, first = view.type.dtype.itemsize, _number(view.offset)
+    numbers = itertools.product(*map(range, batch))
+    return [item * (first + sum(i * s for i, s in zip(at, strides, strict=True))) for at in numbers]
+
+
+# ---- memory ------------------------------------------------------------------------------------------------------------
+def _number(size: Any) -> int:
+    return sizes.evaluate(size, {})
+
+
+def _expected(t: TensorType) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
+    """dtype, shape and strides (bytes) of an array of this type."""
+    item = t.dtype.itemsize
+    return t.dtype.np, tuple(map(_number, t.shape)), tuple(item * _number(s) for s in t.strides)
+
+
+def _fresh(output: PlanOutput, count: int) -> tuple[Any, ...]:
+    assert isinstance(output.type, TensorType)
+    return (count, *_expected(output.type))
+
+
+def _new(count: int, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Array, int]:
+    """A fresh output and its address."""
+    raw, start = _aligned(count)
+    return np.ndarray(shape, dtype, raw, start - address(raw), strides), start
+
+
+def _aligned(count: int) -> tuple[Array, int]:
+    """Memory of at least `count` bytes, and the first address in it that is a multiple of 64."""
+    raw = np.empty(count + ALIGN, np.uint8)
+    return raw, -(-address(raw) // ALIGN) * ALIGN
+
+
+def _scratch(step: KernelStep) -> int:
+    return sum(-(-_number(s.size) * s.dtype.itemsize // ALIGN) * ALIGN for s in step.kernel.scratch)
+
+
+def _by_layout() -> Callable[[Any], int]:
+    """The address of an array's first element, read from the object where its layout is known (a tenth of the time)."""
+    try:
+        layout.check()
+    except LoadError:
+        return lambda x: int(x.ctypes.data)
+    word = ctypes.c_size_t.from_address
+    return lambda x: word(id(x) + layout.DATA).value
+
+
+address: Callable[[Any], int] = _by_layout()
