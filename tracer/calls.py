@@ -163,6 +163,8 @@ class Calls:
             return self._builtin_class(cls, args, kwargs)
         if issubclass(cls, Tensor):
             raise Break("opaque-call", f"a call of {describe(cls)}")
+        if find(cls, "__del__") is not NULL:
+            raise Break("opaque-call", f"a call of {describe(cls)}, whose objects run code when they die")
         self.session.outside.constant(cls, cls.__qualname__)
         made = self._new(cls, args, kwargs)
         if not isinstance(made, cls):

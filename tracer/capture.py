@@ -24,6 +24,7 @@ from .breaks import Break, BreakRecord, Restart, UserRaise, describe
 from .bytecode import NULL, slot_names
 from .effects import GradModeSet
 from .frame import Frame
+from .generators import Generator
 from .resume import Continuations, origin, refusal
 from .session import Session
 from .tail import Tail, TailWriter, write
@@ -99,10 +100,19 @@ def _attempt(session: Session, function: types.FunctionType, args: Sequence[Any]
     try:
         result = session.run(frame)
     except Break as broken:
+        _close_generators(session)
         return _broken(session, broken, continuations)
     except UserRaise as raised:
         raise AssertionError(f"an exception left the frame without a break: {raised.exc!r}") from raised.exc
+    _close_generators(session)
     return _returned(session, result)
+
+
+def _close_generators(session: Session) -> None:
+    """A generator that is left inside of a ``try`` or ``with`` runs code when it is dropped: CPython is to make and drop it."""
+    for made, unit in session.made_at.values():
+        if isinstance(made, Generator) and made.has_to_close:
+            raise Restart(unit, "state", "a generator that is left inside of a try or with")
 
 
 def of_standard_library(code: types.CodeType) -> bool:

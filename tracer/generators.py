@@ -23,6 +23,15 @@ class Generator:
         self.done, self.value = False, None
         session.only_here(self)
 
+    @property
+    def has_to_close(self) -> bool:
+        """Whether code of the generator runs when it is dropped now: it stands in a ``try`` or ``with``."""
+        if self.done or not self.frame.started:
+            return False
+        program = self.frame.program
+        handler = program.handler(self.frame.step)
+        return handler is not None and program.steps[handler[0]].op != "STOPITERATION_ERROR"
+
     def advance(self, sent: Any = None) -> Any:
         if self.done:
             return NULL
@@ -50,6 +59,8 @@ class Lazily(Generator):
         self.session, self.items = session, items
         self.done, self.value = False, None
         session.only_here(self)
+
+    has_to_close = False  # type: ignore[assignment]
 
     def advance(self, sent: Any = None) -> Any:
         return next(self.items, NULL)

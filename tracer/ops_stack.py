@@ -10,7 +10,7 @@ from ..ir.dtypes import DType
 from ..ir.op import Op
 from ..runtime.guard import Lacks
 from ..runtime.source import Cell, Const, Item
-from .breaks import Break, UserRaise
+from .breaks import Break, UserRaise, describe
 from .bytecode import NULL, Step, slot_names
 from .frame import Frame, handles
 from .values import Lazy, concrete
@@ -65,6 +65,8 @@ def load_fast_and_clear(f: Frame, step: Step) -> None:
 
 @handles("STORE_FAST")
 def store_fast(f: Frame, step: Step) -> None:
+    if not f.head:
+        _drop(f.slots[step.arg])
     f.slots[step.arg] = f.stack.pop()
 
 
@@ -73,7 +75,15 @@ def delete_fast(f: Frame, step: Step) -> None:
     if f.slots[step.arg] is NULL:
         name = slot_names(f.code)[step.arg]
         raise UserRaise(UnboundLocalError(f"cannot access local variable '{name}' where it is not associated with a value"))
+    _drop(f.slots[step.arg])
     f.slots[step.arg] = NULL
+
+
+def _drop(old: Any) -> None:
+    """A variable lets go of `old`; where that may run code of the user's, CPython is to do it."""
+    old = old.value if type(old) is Lazy else old
+    if type(old).__flags__ & 1 << 9 and hasattr(type(old), "__del__"):
+        raise Break("opaque-call", f"{describe(old)} may die here, which runs its __del__")
 
 
 @handles("MAKE_CELL")
