@@ -26,6 +26,8 @@ from ..ir.loops import (
     Reduce,
     Stmt,
     Store,
+    method_of,
+    neutral,
 )  # fmt: skip
 from ..ir.scalar_numpy import NumpyScalars
 from ..ir.sizes import Call, Expr, Size, Symbol
@@ -50,24 +52,9 @@ def run_kernel(kernel: Kernel, buffers: Sequence[Array], values: Mapping[str, in
     return 0
 
 
-def neutral(combine: str, dtype: np.dtype[Any]) -> Any:
-    """The value that changes nothing under `combine`."""
-    if combine in ("add", "or"):
-        return dtype.type(0)
-    if combine in ("mul", "and"):
-        return dtype.type(1)
-    if dtype.kind == "f":
-        return dtype.type(-np.inf if combine == "maximum" else np.inf)
-    if dtype.kind == "b":
-        return dtype.type(combine == "minimum")
-    info = np.iinfo(dtype)
-    return dtype.type(info.min if combine == "maximum" else info.max)
-
-
 COMBINE: Mapping[str, Any] = {
     "add": np.add, "mul": np.multiply, "maximum": np.maximum, "minimum": np.minimum, "and": np.logical_and, "or": np.logical_or,
 }  # fmt: skip
-_KEYWORDS = ("and", "or", "not")
 
 
 class _Failed(Exception):
@@ -119,7 +106,7 @@ class _Run:
             x = self.env[acc.value]
             x = x.reshape(x.shape + (1,) * (outer + count - x.ndim))
             x = np.broadcast_to(x, (*self.extents, *inner)).reshape(*self.extents, int(np.prod(inner, dtype=np.int64)))
-            start = neutral(acc.combine, dtype)
+            start = neutral(acc.combine, acc.dtype)
             made = COMBINE[acc.combine].reduce(np.ascontiguousarray(x), axis=-1, dtype=dtype, initial=start)
             self.env[acc.dest] = np.asarray(made, dtype)
 
@@ -168,7 +155,7 @@ class _Run:
         args = [self._full(a) for a in st.args]
         if st.prim == "cast":
             return np.asarray(s.cast(args[0], st.dtype))
-        out = getattr(s, st.prim + "_" if st.prim in _KEYWORDS else st.prim)(*args)
+        out = getattr(s, method_of(st.prim))(*args)
         if out.dtype != st.dtype.np:
             raise TypeError(f"{self.kernel.name}: {st} gives {out.dtype}")
         return np.asarray(out)
@@ -223,6 +210,3 @@ class _Run:
         if value.dtype != memory.dtype:
             raise TypeError(f"{self.kernel.name}: {value.dtype} stored in {st.buffer} of {memory.dtype}")
         memory[at] = value
-
-
-__all__ = ["neutral", "run_kernel"]

@@ -6,6 +6,8 @@ in the same block and in nested blocks. Text, verifier and NumPy reference live 
 
 from __future__ import annotations
 
+import keyword
+import math
 from dataclasses import dataclass
 from typing import Union
 
@@ -25,8 +27,34 @@ PRIMITIVES: dict[str, int] = {
     "select": 3, "cast": 1, "philox": 3,
 }  # fmt: skip
 
-#: combine -> the value that changes nothing, as a function of the dtype is in `backends`; these are the legal names.
+#: Primitives whose result is bool whatever the operands are.
+COMPARISONS = frozenset(("eq", "lt", "le"))
+
+#: How accumulators combine; `neutral` is the value that changes nothing.
 COMBINES = ("add", "mul", "maximum", "minimum", "and", "or")
+
+#: Bytes to whose multiples temporaries and scratch areas are aligned.
+ALIGN = 64
+
+
+def method_of(prim: str) -> str:
+    """What a builder of scalar primitives calls `prim`: Python's keywords get an underscore."""
+    return f"{prim}_" if keyword.iskeyword(prim) else prim
+
+
+def neutral(combine: str, dtype: DType) -> bool | int | float:
+    """The value of `dtype` that changes nothing under `combine`."""
+    if combine in ("add", "or", "mul"):
+        return dtype.np.type(combine == "mul").item()  # type: ignore[no-any-return]
+    if combine == "and":
+        return -1 if dtype.kind == "i" else (1 << 8 * dtype.itemsize) - 1 if dtype.kind == "u" else True
+    least = combine == "maximum"
+    if dtype.kind == "f":
+        return -math.inf if least else math.inf
+    if dtype.kind == "b":
+        return not least
+    bits, signed = 8 * dtype.itemsize, dtype.kind == "i"
+    return (-(1 << bits - 1) if signed else 0) if least else (1 << bits - signed) - 1
 
 
 @dataclass(frozen=True, slots=True)

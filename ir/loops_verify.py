@@ -16,6 +16,7 @@ from . import dtypes, sizes
 from .dtypes import DType
 from .loops import (
     COMBINES,
+    COMPARISONS,
     PRIMITIVES,
     Axis,
     Check,
@@ -38,7 +39,6 @@ from .sizes import Size
 FLOATING_ONLY = frozenset(
     ("fma", "sqrt", "exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf", "floor", "ceil", "trunc", "round")
 )
-COMPARISONS = frozenset(("eq", "lt", "le"))
 LOGIC = frozenset(("and", "or", "xor", "not"))
 SHIFTS = frozenset(("shl", "shr"))
 SCALAR_KINDS = ("bool", "int", "float")

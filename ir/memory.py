@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from . import sizes
+from .loops import ALIGN
 from .plan import BufferView, ExternStep, FromArena, GemmStep, KernelStep, Plan, PlanBuffer, Step
 from .schedule import UNPLACED, Schedule
 from .sizes import Size
 from .types import Type
-
-ALIGN = 64
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,11 @@ from typing import Any
 
 from . import dtypes
 from .dtypes import DType
-from .loops import PRIMITIVES, Compute, Const, Stmt
+from .loops import COMPARISONS, PRIMITIVES, Compute, Const, Stmt, method_of
 from .op import Op
 from .promote import wrapped
 from .scalar_numpy import compute_dtype as scalar_dtype
 from .sizes import Size
-
-BOOL_RESULT = frozenset(("eq", "lt", "le"))
 
 
 def compute_dtype(dtype: DType) -> DType:
@@ -125,7 +123,7 @@ class KernelScalars:
         names = tuple(x if isinstance(x, str) else self.const(x, dtype) for x in data)
         if prim == "select":
             names = (operands[0] if isinstance(operands[0], str) else self.const(operands[0], dtypes.bool_), *names)
-        dtype = dtypes.bool_ if prim in BOOL_RESULT else self._names.dtype[names[-1]]
+        dtype = dtypes.bool_ if prim in COMPARISONS else self._names.dtype[names[-1]]
         if prim in ("div", "mod") and dtype.kind in "ui":
             self._nonzero(names[1])
         return self._emit(prim, names, dtype)
@@ -153,8 +151,7 @@ def _method(prim: str) -> Callable[..., str]:
 
 for _prim in PRIMITIVES:
     if _prim != "cast":
-        _name = _prim + "_" if _prim in ("and", "or", "not") else _prim
-        setattr(KernelScalars, _name, _method(_prim))
+        setattr(KernelScalars, method_of(_prim), _method(_prim))
 
 
 def primitives_of(node: Any) -> set[str]:

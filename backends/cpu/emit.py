@@ -13,6 +13,7 @@ from ...errors import CompileError
 from ...ir import dtypes, sizes
 from ...ir.dtypes import DType
 from ...ir.loops import (
+    ALIGN,
     Acc,
     Axis,
     Check,
@@ -27,6 +28,7 @@ from ...ir.loops import (
     Reduce,
     Stmt,
     Store,
+    neutral,
 )
 from ...ir.sizes import Call, Expr, Size, Symbol
 from . import memory, nest, philox, scalar
@@ -105,7 +107,7 @@ class Emitter:
         offset: Size = 0
         for s in self.kernel.scratch:
             self.pointers[s.name] = self.w.let(f"getelementptr i8, ptr %scratch, i64 {self.size(offset)}")
-            offset = sizes.floordiv(offset + s.size * s.dtype.itemsize + 63, 64) * 64
+            offset = sizes.floordiv(offset + s.size * s.dtype.itemsize + ALIGN - 1, ALIGN) * ALIGN
 
     def _at(self, base: str, offset: int) -> str:
         return self.w.let(f"getelementptr i8, ptr {base}, i64 {offset}") if offset else base
@@ -226,7 +228,7 @@ class Emitter:
         outer = [a for a in axes if shape is None or (a is not shape.axis and a is not shape.tile)]
         lanes = Lanes(self.w, shape.lanes) if shape else self._open().lanes if self.vector else self.one
         copies = shape.copies if shape else len(self.vector.bases) if self.vector else 1
-        kinds = [(lanes.type(ELEMENT[a.dtype]), lanes.const(scalar.neutral(a.combine, a.dtype), ELEMENT[a.dtype])) for a in accs]
+        kinds = [(lanes.type(ELEMENT[a.dtype]), lanes.const(neutral(a.combine, a.dtype), ELEMENT[a.dtype])) for a in accs]
         carried = [kind for kind in kinds for _ in range(copies)]
 
         def leaf(values: list[str]) -> list[str]:

@@ -29,24 +29,6 @@ def combine(lanes: Lanes, name: str, dtype: DType, a: str, b: str) -> str:
     return RULES[name](lanes, dtype, (a, b))
 
 
-def neutral(name: str, dtype: DType) -> float | int | bool:
-    """The value that `combine` leaves as it is."""
-    if name in ("add", "or"):
-        return 0
-    if name == "mul":
-        return 1
-    if name == "and":
-        return -1 if dtype.kind in "ui" else 1
-    low = name == "maximum"
-    if dtype.kind == "f":
-        return float("-inf") if low else float("inf")
-    if dtype.kind == "b":
-        return not low
-    bits = 8 * dtype.itemsize
-    floor, top = (0, 2**bits - 1) if dtype.kind == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    return floor if low else top
-
-
 def _pick(floating: str, integer: str, boolean: str | None = None) -> Rule:
     """A rule that is one instruction, chosen by kind."""
 

@@ -29,6 +29,7 @@ from ...ir.loops import (
     Reduce,
     Stmt,
     Store,
+    neutral,
 )  # fmt: skip
 from ...ir.sizes import Call, Expr, Size, Symbol
 from . import scalar
@@ -310,7 +311,8 @@ class Printer:
 
     def _begin(self, acc: Acc) -> str:
         name = self.fresh(f"{acc.dest}_acc")
-        value = neutral(acc)
+        value = neutral(acc.combine, acc.dtype)
+        value = int(value) if isinstance(value, bool) else value
         text = f'float("{value}")' if value in (float("inf"), float("-inf")) else repr(value)
         self.say(f"{name} = tl.full([XBLOCK, RBLOCK], {text}, {self._kept(acc)})")
         return name
@@ -327,24 +329,6 @@ class Printer:
     def _helper(acc: Acc) -> str:
         integral = acc.dtype.kind != "f" and acc.combine in ("maximum", "minimum")
         return f"_{acc.combine}{'_int' if integral else ''}"
-
-
-def neutral(acc: Acc) -> float | int:
-    """The value that the combine leaves as it is."""
-    if acc.combine in ("add", "or"):
-        return 0.0 if acc.dtype.kind == "f" else 0
-    if acc.combine == "mul":
-        return 1.0 if acc.dtype.kind == "f" else 1
-    if acc.combine == "and":
-        return 1 if acc.dtype.kind == "b" else -1 if acc.dtype.kind == "i" else 2 ** (8 * acc.dtype.itemsize) - 1
-    low = acc.combine == "maximum"
-    if acc.dtype.kind == "f":
-        return float("-inf") if low else float("inf")
-    if acc.dtype.kind == "b":
-        return 0 if low else 1
-    bits = 8 * acc.dtype.itemsize
-    bottom, top = (0, 2**bits - 1) if acc.dtype.kind == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    return bottom if low else top
 
 
 def triton_source(kernel: Kernel) -> Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from fusewire import knobs, pipeline
 from fusewire.bench import replay
 from fusewire.ir import dtypes
