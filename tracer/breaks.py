@@ -54,6 +54,11 @@ KINDS: dict[str, Kind] = {
             "the iterator was made outside of the region, and taking from it changes it",
             "none needed: CPython takes the next item and what follows is compiled again",
         ),
+        Kind(
+            "long",
+            "capture unrolls loops, and this one would make a graph too large to compile",
+            "keep the loop outside of the compiled function, or write it as tensor operations",
+        ),
         Kind("depth", "calls are nested deeper than knob inline_limit", "raise knob inline_limit, or flatten the recursion"),
         Kind(
             "tensor-method",

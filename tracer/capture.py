@@ -186,6 +186,8 @@ def _earlier(session: Session, broken: Break) -> None:
 
 def _broken(session: Session, broken: Break, continuations: Continuations) -> Capture:
     frames, record = session.frames, _record(session, broken)
+    if broken.code == "long":
+        raise Uncapturable(record)
     _earlier(session, broken)
     if frames[0].head or frames[-1].unit_number == 0:
         raise Uncapturable(record)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Handle = Callable[["Frame", Step], "int | None"]
 HANDLERS: dict[str, Handle] = {}
 LEAVE = -1
+_LONGEST = 500_000
 
 
 def handles(*ops: str) -> Callable[[Handle], Handle]:
@@ -77,6 +78,8 @@ class Frame:
                 session.units += 1
                 self.unit_number = session.units
                 self.begun = self.at, self.slots.copy(), self.stack.copy()
+                if session.units > _LONGEST:
+                    raise Break("long", f"more than {_LONGEST} instructions in one region")
                 if session.units in session.forced:
                     raise Break(*session.forced[session.units])
             to = self._do(step)

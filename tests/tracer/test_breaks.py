@@ -320,3 +320,17 @@ def test_tracebacks_are_the_users() -> None:
 def test_every_kind_has_a_reason_and_a_hint() -> None:
     for kind in breaks.KINDS.values():
         assert kind.why and kind.hint
+
+
+def test_a_loop_too_long_to_unroll_runs_under_cpython(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fusewire.tracer import frame
+
+    monkeypatch.setattr(frame, "_LONGEST", 500)
+
+    def f(x, n):
+        total = 0
+        for i in range(n):
+            total += i
+        return x * total
+
+    agree(f, (t(1, 2), 1000), (t(1, 2), 5), breaks=["long"])
