@@ -345,7 +345,7 @@ def _part(dispatcher: Dispatcher, variant: Any) -> Part:
 
 # -- stages ----------------------------------------------------------------------------------------------------------------
 
-STAGES = ("bytecode", "graph", "joint", "schedule", "kernels", "llvm", "triton", "guards", "tail")
+STAGES = ("bytecode", "graph", "joint", "schedule", "kernels", "llvm", "asm", "triton", "guards", "tail")
 
 
 def stage_texts(fn: Callable[..., Any], args: Sequence[Any], stages: Sequence[str] = STAGES) -> dict[str, str]:
@@ -386,12 +386,16 @@ def _llvm(made: Any) -> str:
     return llvm_text(made.kernels) if made.kernels else ""
 
 
+def _asm(made: Any) -> str:
+    from .backends.cpu.module import asm_text
+
+    return asm_text(made.kernels) if made.kernels else ""
+
+
 def _triton(made: Any) -> str:
-    try:
-        from .backends.gpu import print_kernel  # type: ignore[attr-defined]
-    except ImportError:
-        return ""
-    return "\n\n".join(print_kernel(k) for k in made.kernels)
+    from .backends.gpu.triton import triton_text
+
+    return triton_text(made.kernels) if made.kernels else ""
 
 
 _STAGE: dict[str, Callable[[Any, Part], str]] = {
@@ -401,6 +405,7 @@ _STAGE: dict[str, Callable[[Any, Part], str]] = {
     "schedule": lambda fn, part: _staged(part, lambda made: str(made.schedule)),
     "kernels": lambda fn, part: _staged(part, _kernels),
     "llvm": lambda fn, part: _staged(part, _llvm),
+    "asm": lambda fn, part: _staged(part, _asm),
     "triton": lambda fn, part: _staged(part, _triton),
     "guards": lambda fn, part: "\n".join(g.expr() for g in part.capture.guards),
     "tail": lambda fn, part: part.capture.tail.source if part.capture.tail is not None else "",  # type: ignore[attr-defined]

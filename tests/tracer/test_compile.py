@@ -245,7 +245,7 @@ def test_stage_texts() -> None:
         and "BINARY_OP" in texts["bytecode"]
         and "is Tensor" in texts["guards"]
     )
-    assert "_backward" in texts["joint"]
+    assert "_backward" in texts["joint"] and "tl.load" in texts["triton"]
 
 
 def test_back_end_that_cannot_build(monkeypatch: pytest.MonkeyPatch) -> None:
