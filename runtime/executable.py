@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
@@ -32,6 +31,7 @@ from ..ir.plan import (
     PlanOutput,
     Refusal,
     ScalarInput,
+    SymbolSource,
 )  # fmt: skip
 from ..ir.run_op import run_op
 from ..ir.types import TensorType
@@ -50,6 +50,8 @@ class Code(Protocol):
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 4, ctypes.c_int64, ctypes.c_int64)
 _SCALAR: Mapping[str, type[np.float64 | np.int64]] = {"float": np.float64, "int": np.int64, "bool": np.int64}
 ALIGN = 64
+#: Combinations of sizes whose worked-out form is kept.
+MAX_PROGRAMS = 256
 
 
 @dataclass(slots=True)
@@ -68,6 +70,7 @@ class Executable:
 
     def __init__(self, plan: Plan, code: Code | RunKernel, graph: Graph) -> None:
         self.plan, self.graph, self.code = plan, graph, code
+        self._programs: dict[tuple[int, ...], Program] = {}
         self.run_kernel: RunKernel = code if callable(code) else _by_address(code)
 
     @property
@@ -83,8 +86,9 @@ class Executable:
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """The outputs for arrays and Python numbers as inputs; write-backs change the input arrays. Raises what an eager
         run of the graph raises, and ShapeError where an input is not of its type."""
-        if self._program is not None and len(inputs) == len(self.plan.inputs):
-            return self._program.run(inputs, lambda: self._bind(inputs), lambda step, status: self._failed(step, status, inputs))
+        if len(inputs) == len(self.plan.inputs) and not callable(self.code):
+            program = self._program(tuple([_value(s, inputs[s.index]) for s in self.plan.symbols]))
+            return program.run(inputs, lambda: self._bind(inputs), lambda step, status: self._failed(step, status, inputs))
         values = self._bind(inputs)
         arena = aligned_bytes(sizes.evaluate(self.plan.arena, values))
         call = _Call(inputs, values, arena)
@@ -100,20 +104,22 @@ class Executable:
         fresh = iter(range(len(self.plan.outputs)))
         return [self._output(o, call, fresh) for o in self.plan.outputs]
 
-    @cached_property
-    def _program(self) -> Program | None:
-        """The plan with all that no call changes worked out; None where sizes are known at the call only."""
-        if self.plan.symbols or callable(self.code):
-            return None
-        return Program(self.plan, self.code, _on_arrays)
+    def _program(self, values: tuple[int, ...]) -> Program:
+        """The plan with all worked out that calls share where the symbols have these values."""
+        found = self._programs.get(values)
+        if found is None:
+            if len(self._programs) >= MAX_PROGRAMS:
+                self._programs.clear()
+            names = [s.name for s in self.plan.symbols]
+            found = self._programs[values] = Program(self.plan, self.code, dict(zip(names, values, strict=True)), _on_arrays)
+        return found
 
     def _bind(self, inputs: Sequence[Any]) -> dict[str, int]:
         if len(inputs) != len(self.plan.inputs):
             raise TypeError(f"graph {self.plan.name} takes {len(self.plan.inputs)} inputs, not {len(inputs)}")
         values: dict[str, int] = {}
         for s in self.plan.symbols:
-            x = inputs[s.index]
-            values[s.name] = x if s.what == "value" else x.shape[s.dim] if s.what == "shape" else x.strides[s.dim] // x.itemsize
+            values[s.name] = _value(s, inputs[s.index])
         for number, (x, kind) in enumerate(zip(inputs, self.plan.inputs, strict=True)):
             if isinstance(kind, TensorType):
                 _check_input(number, x, kind, values)
@@ -155,6 +161,11 @@ class Executable:
         return window(source, sizes.evaluate(output.offset, call.values), shape, strides)
 
 
+def _value(s: SymbolSource, x: Any) -> int:
+    value: int = x if s.what == "value" else x.shape[s.dim] if s.what == "shape" else x.strides[s.dim] // x.itemsize
+    return value
+
+
 def _check_input(number: int, x: Any, kind: TensorType, values: Mapping[str, int]) -> None:
     shape = tuple(sizes.evaluate(n, values) for n in kind.shape)
     strides = tuple(sizes.evaluate(s, values) for s in kind.strides)
@@ -187,11 +198,11 @@ def _view(view: BufferView, call: _Call) -> Array:
     return _shaped(call.flat[view.buffer], view.type, sizes.evaluate(view.offset, call.values), call.values)
 
 
-def _on_arrays(step: Any, flat: Callable[[int], Array], inputs: Sequence[Any]) -> None:
+def _on_arrays(step: Any, flat: Callable[[int], Array], inputs: Sequence[Any], values: Mapping[str, int]) -> None:
     """Run a step that has no form of its own in a `Program`: on arrays laid over the buffers."""
     views = (step.a, step.b, step.out) if isinstance(step, GemmStep) else (*step.args, *step.results)
     buffers = {v.buffer: flat(v.buffer) for v in views if isinstance(v, BufferView)}
-    call = _Call(inputs, {}, np.empty(0, np.uint8), flat=buffers)
+    call = _Call(inputs, dict(values), np.empty(0, np.uint8), flat=buffers)
     (_gemm if isinstance(step, GemmStep) else _extern)(step, call)
 
 

@@ -1,4 +1,4 @@
-"""A plan whose sizes are all numbers, with everything worked out that no call changes: what `Executable.run` does then.
+"""A plan for given sizes, with everything worked out that calls of these sizes share: what `Executable.run` does.
 
 Addresses in place of arrays: a call fills in the addresses of its inputs and outputs, and each step is one call of machine
 code. Arenas are kept for the next call. Checks inputs; compiles nothing; knows no Tensor.
@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import LoadError
 from ..ir import dtypes, sizes
-from ..ir.plan import BufferView, FromInput, FromOutput, GemmStep, KernelStep, Plan, PlanOutput
+from ..ir.plan import BufferView, FromArena, FromInput, FromOutput, GemmStep, KernelStep, Place, Plan, PlanOutput
 from ..ir.types import TensorType
 from . import blas, layout
 
@@ -50,24 +50,25 @@ class Call:
 
 #: runs one step; a nonzero status is an error of that kernel
 Step = Callable[[Call], int]
+Generic = Callable[[Any, Callable[[int], Array], Sequence[Any], Mapping[str, int]], None]
 
 
 class Program:
-    """`plan` with the machine code of its kernels. `generic` runs a step that has no form of its own here: it gets the step
-    and a flat array for a buffer number."""
+    """`plan` with the machine code of its kernels, where its symbols have these `values`. `generic` runs a step that has no form
+    of its own here: it gets the step, a function from buffer numbers to flat arrays, the inputs and `values`."""
 
-    def __init__(self, plan: Plan, code: Any, generic: Callable[[Any, Callable[[int], Array], Sequence[Any]], None]) -> None:
-        self.plan, self.generic = plan, generic
-        self.tensors = [(i, t, *_expected(t)) for i, t in enumerate(plan.inputs) if isinstance(t, TensorType)]
-        self.counts = [_number(b.size) for b in plan.buffers]
-        self.places = [b.place for b in plan.buffers]
-        self.fresh = [_fresh(o, self._output_bytes(k)) for k, o in enumerate(o for o in plan.outputs if o.source is None)]
+    def __init__(self, plan: Plan, code: Any, values: Mapping[str, int], generic: Generic) -> None:
+        self.plan, self.values, self.generic = plan, values, generic
+        self.tensors = [(i, *self._expected(t)) for i, t in enumerate(plan.inputs) if isinstance(t, TensorType)]
+        self.counts = [self._number(b.size) for b in plan.buffers]
+        self.places = [self._place(b.place) for b in plan.buffers]
+        self.fresh = [self._fresh(o, self._output_bytes(k)) for k, o in enumerate(o for o in plan.outputs if o.source is None)]
         kernels = [s for s in plan.steps if isinstance(s, KernelStep)]
         self.gather = np.array([b for s in kernels for b in s.buffers], np.intp)
         self.scalars = [(s.index, p.kind) for k in kernels for s, p in zip(k.scalars, k.kernel.scalars, strict=True)]
         self.packer = struct.Struct("".join("d" if kind == "float" else "q" for _, kind in self.scalars))
-        arena = -(-_number(plan.arena) // ALIGN) * ALIGN
-        scratch = max((_scratch(s) for s in kernels), default=0)
+        arena = -(-self._number(plan.arena) // ALIGN) * ALIGN
+        scratch = max((self._scratch(s) for s in kernels), default=0)
         self.scratch_at, self.arena_bytes = arena, arena + scratch
         self.arenas: list[tuple[Array, int]] = []
         self.steps = self._steps(code)
@@ -81,7 +82,7 @@ class Program:
     # ---- what a call does --------------------------------------------------------------------------------------------
     def run(self, inputs: Sequence[Any], mismatch: Callable[[], None], failed: Callable[[KernelStep, int], None]) -> list[Any]:
         """The outputs. `mismatch()` raises for inputs that are not of their types, `failed(step, status)` for a kernel's no."""
-        for i, _, dtype, shape, strides in self.tensors:
+        for i, dtype, shape, strides in self.tensors:
             x = inputs[i]
             if not isinstance(x, np.ndarray):
                 inputs = [*inputs[:i], np.asarray(x), *inputs[i + 1 :]]
@@ -105,7 +106,7 @@ class Program:
             elif isinstance(place, FromOutput):
                 where.append(made[place.index][1])
             else:
-                where.append(arena + place.offset)  # type: ignore[arg-type]
+                where.append(arena + place)
         lists = np.array(where, np.int64)[self.gather] if where else self.gather
         return Call(inputs, where, lists, self._words(inputs), arena + self.scratch_at)
 
@@ -128,19 +129,20 @@ class Program:
         if output.offset is None:
             return source
         assert isinstance(output.type, TensorType)
-        offset = _number(output.offset)
+        offset = self._number(output.offset)
         flat = np.lib.stride_tricks.as_strided(source, (offset + 1,), (source.itemsize,))[offset:] if offset else source
-        return np.lib.stride_tricks.as_strided(flat, *_expected(output.type)[1:])
+        return np.lib.stride_tricks.as_strided(flat, *self._expected(output.type)[1:])
 
     # ---- steps -------------------------------------------------------------------------------------------------------
     def _steps(self, code: Mapping[str, int]) -> list[Step]:
         out, lists, words = [], 0, 0
         for step in self.plan.steps:
             if isinstance(step, KernelStep):
-                out.append(_kernel(code[step.kernel.name], lists, words))
+                counts = np.array([self.values[name] for name in step.kernel.sizes], np.int64)
+                out.append(_kernel(code[step.kernel.name], lists, words, counts))
                 lists, words = lists + 8 * len(step.buffers), words + 8 * len(step.scalars)
             else:
-                made = _gemm(step) if isinstance(step, GemmStep) else None
+                made = self._gemm(step) if isinstance(step, GemmStep) else None
                 out.append(made or self._generic(step))
         return out
 
@@ -151,68 +153,71 @@ class Program:
                 memory = (ctypes.c_char * (count * dtype.itemsize)).from_address(call.where[buffer])
                 return np.frombuffer(memory, dtype) if count else np.empty(0, dtype)
 
-            self.generic(step, flat, call.inputs)
+            self.generic(step, flat, call.inputs, self.values)
             return 0
 
         return run
 
+    def _gemm(self, step: GemmStep) -> Step | None:
+        """The step as calls of BLAS; None where BLAS cannot take its operands as they lie."""
+        found = blas.operands(step)
+        batch = [self._number(n) for n in step.out.type.shape[:-2]]
+        if found is None or int(np.prod(batch, dtype=np.int64)) > MAX_BATCH:
+            return None
+        at, (ta, lda), (tb, ldb), ldc = found
+        function = _GEMM[step.out.type.dtype](at)
+        sizes_ = [self._number(n) for n in (step.out.type.shape[-2], step.out.type.shape[-1], step.a.type.shape[-1])]
+        (m, n, k), (lda, ldb, ldc) = sizes_, map(self._number, (lda, ldb, ldc))
+        a, b, out = (self._starts(v, batch) for v in (step.a, step.b, step.out))
+        places = list(zip(a, b, out, strict=True))
+        xa, xb, xc = step.a.buffer, step.b.buffer, step.out.buffer
 
-def _kernel(code: int, lists: int, words: int) -> Step:
-    function = _KERNEL(code)
+        def run(call: Call) -> int:
+            pa, pb, pc = call.where[xa], call.where[xb], call.where[xc]
+            for oa, ob, oc in places:
+                function(_ROWS, ta, tb, m, n, k, 1.0, pa + oa, lda, pb + ob, ldb, 0.0, pc + oc, ldc)
+            return 0
+
+        return run
+
+    def _starts(self, view: BufferView, batch: list[int]) -> list[int]:
+        """Bytes from the buffer's start to each matrix of the batch."""
+        strides = [self._number(s) for s in blas.batch_strides(view.type, len(batch))]
+        item, first = view.type.dtype.itemsize, self._number(view.offset)
+        numbers = itertools.product(*map(range, batch))
+        return [item * (first + sum(i * s for i, s in zip(at, strides, strict=True))) for at in numbers]
+
+    # ---- sizes -------------------------------------------------------------------------------------------------------
+    def _number(self, size: Any) -> int:
+        return sizes.evaluate(size, self.values)
+
+    def _place(self, place: Place) -> FromInput | FromOutput | int:
+        return self._number(place.offset) if isinstance(place, FromArena) else place
+
+    def _expected(self, t: TensorType) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
+        """dtype, shape and strides (bytes) of an array of this type."""
+        item = t.dtype.itemsize
+        return t.dtype.np, tuple(map(self._number, t.shape)), tuple(item * self._number(s) for s in t.strides)
+
+    def _fresh(self, output: PlanOutput, count: int) -> tuple[Any, ...]:
+        assert isinstance(output.type, TensorType)
+        return (count, *self._expected(output.type))
+
+    def _scratch(self, step: KernelStep) -> int:
+        return sum(-(-self._number(s.size) * s.dtype.itemsize // ALIGN) * ALIGN for s in step.kernel.scratch)
+
+
+def _kernel(code: int, lists: int, words: int, counts: Array) -> Step:
+    function, sizes_at = _KERNEL(code), address(counts)
 
     def run(call: Call) -> int:
-        return function(call.lists + lists, None, call.scalars + words, call.scratch, 0, 1)  # type: ignore[no-any-return]
+        _ = counts  # stays alive with this function
+        return function(call.lists + lists, sizes_at, call.scalars + words, call.scratch, 0, 1)  # type: ignore[no-any-return]
 
     return run
-
-
-def _gemm(step: GemmStep) -> Step | None:
-    """The step as calls of BLAS; None where BLAS cannot take its operands as they lie."""
-    found = blas.operands(step)
-    batch = [_number(n) for n in step.out.type.shape[:-2]]
-    if found is None or int(np.prod(batch, dtype=np.int64)) > MAX_BATCH:
-        return None
-    at, (ta, lda), (tb, ldb), ldc = found
-    function = _GEMM[step.out.type.dtype](at)
-    sizes_ = [_number(n) for n in (step.out.type.shape[-2], step.out.type.shape[-1], step.a.type.shape[-1])]
-    (m, n, k), (lda, ldb, ldc) = sizes_, map(_number, (lda, ldb, ldc))
-    a, b, out = (_starts(v, batch) for v in (step.a, step.b, step.out))
-    places = list(zip(a, b, out, strict=True))
-    xa, xb, xc = step.a.buffer, step.b.buffer, step.out.buffer
-
-    def run(call: Call) -> int:
-        pa, pb, pc = call.where[xa], call.where[xb], call.where[xc]
-        for oa, ob, oc in places:
-            function(_ROWS, ta, tb, m, n, k, 1.0, pa + oa, lda, pb + ob, ldb, 0.0, pc + oc, ldc)
-        return 0
-
-    return run
-
-
-def _starts(view: BufferView, batch: list[int]) -> list[int]:
-    """Bytes from the buffer's start to each matrix of the batch."""
-    strides = [_number(s) for s in blas.batch_strides(view.type, len(batch))]
-    item, first = view.type.dtype.itemsize, _number(view.offset)
-    numbers = itertools.product(*map(range, batch))
-    return [item * (first + sum(i * s for i, s in zip(at, strides, strict=True))) for at in numbers]
 
 
 # ---- memory ------------------------------------------------------------------------------------------------------------
-def _number(size: Any) -> int:
-    return sizes.evaluate(size, {})
-
-
-def _expected(t: TensorType) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
-    """dtype, shape and strides (bytes) of an array of this type."""
-    item = t.dtype.itemsize
-    return t.dtype.np, tuple(map(_number, t.shape)), tuple(item * _number(s) for s in t.strides)
-
-
-def _fresh(output: PlanOutput, count: int) -> tuple[Any, ...]:
-    assert isinstance(output.type, TensorType)
-    return (count, *_expected(output.type))
-
-
 def _new(count: int, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Array, int]:
     """A fresh output and its address."""
     raw, start = _aligned(count)
@@ -223,10 +228,6 @@ def _aligned(count: int) -> tuple[Array, int]:
     """Memory of at least `count` bytes, and the first address in it that is a multiple of 64."""
     raw = np.empty(count + ALIGN, np.uint8)
     return raw, -(-address(raw) // ALIGN) * ALIGN
-
-
-def _scratch(step: KernelStep) -> int:
-    return sum(-(-_number(s.size) * s.dtype.itemsize // ALIGN) * ALIGN for s in step.kernel.scratch)
 
 
 def _by_layout() -> Callable[[Any], int]:
