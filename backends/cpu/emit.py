@@ -90,12 +90,11 @@ class Emitter:
     def text(self) -> str:
         """The function's text."""
         self._arguments()
-        grid, body = nest.collapse(self.kernel)
-        if grid:
-            self.nest(grid, body, (), split=True)
+        if self.kernel.grid:
+            self.nest(self.kernel.grid, self.kernel.body, (), split=True)
         else:
             self._first_thread_only()
-            self.block(body)
+            self.block(self.kernel.body)
         self.w.do("ret i32 0")
         return self.w.text()
 

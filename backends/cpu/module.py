@@ -1,14 +1,17 @@
-"""Kernels -> one LLVM module -> machine code. Equal kernels (but for their names) are written once."""
+"""Kernels -> one LLVM module -> machine code. Kernels that differ in names only are written once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from ...ir.loops import Compute, Const, Kernel, Loop, Reduce, Stmt
+from ...ir.loops import Compute, Const, Kernel, Load, LoadAt, Loop, Param, Reduce, Stmt, Store
 from .. import build
 from .emit import Emitter, Target
+
+#: Level of LLVM's code generation. The text is vectorised and hoisted already: no pass of LLVM's own runs over it.
+_LEVEL = 1
 
 
 @lru_cache(maxsize=1)
@@ -30,32 +33,40 @@ class Code:
 
     def __getitem__(self, name: str) -> int:
         if self.loaded is None:
-            raise KeyError(name)
+            raise KeyError(f"no kernel {name!r}: the graph has none")
         return self.loaded[self.names[name]]
 
 
 def unique(kernels: Sequence[Kernel]) -> dict[str, Kernel]:
-    """Kernel name -> the first kernel with the same content."""
+    """Kernel name -> the first kernel with the same text but for its own name."""
     first: dict[tuple[object, ...], Kernel] = {}
-    out = {}
-    for k in kernels:
-        key = (k.buffers, k.sizes, k.scalars, k.grid, _content(k.body), k.scratch)
-        out[k.name] = first.setdefault(key, k)
-    return out
+    return {k.name: first.setdefault(_content(k), k) for k in kernels}
 
 
-def _content(body: Sequence[Stmt]) -> tuple[object, ...]:
+def _content(kernel: Kernel) -> tuple[object, ...]:
+    """What the text follows from: memory and scalar arguments count by their place, not by their name."""
+    places = {x.name: str(i) for i, x in enumerate((*kernel.buffers, *kernel.scratch))}
+    places |= {p.name: str(i) for i, p in enumerate(kernel.scalars)}
+    memory = tuple((b.dtype, b.size, b.access) for b in kernel.buffers), tuple((s.dtype, s.size) for s in kernel.scratch)
+    return memory, kernel.sizes, tuple(p.kind for p in kernel.scalars), kernel.grid, _statements(kernel.body, places)
+
+
+def _statements(body: Sequence[Stmt], places: Mapping[str, str]) -> tuple[object, ...]:
     """The statements without the user's lines; literals by their text, since 0.0 equals -0.0."""
     out: list[object] = []
     for s in body:
         if isinstance(s, Compute):
-            out.append((s.dest, s.prim, s.args, s.dtype))
+            out.append(replace(s, where=None))
         elif isinstance(s, Const):
             out.append((s.dest, repr(s.value), s.dtype))
+        elif isinstance(s, (Load, LoadAt, Store)):
+            out.append(replace(s, buffer=places[s.buffer]))
+        elif isinstance(s, Param):
+            out.append(replace(s, param=places[s.param]))
         elif isinstance(s, Loop):
-            out.append((s.axis, _content(s.body)))
+            out.append((s.axis, _statements(s.body, places)))
         elif isinstance(s, Reduce):
-            out.append((s.axes, s.accs, _content(s.body)))
+            out.append((s.axes, s.accs, _statements(s.body, places)))
         else:
             out.append(s)
     return tuple(out)
@@ -63,10 +74,14 @@ def _content(body: Sequence[Stmt]) -> tuple[object, ...]:
 
 def llvm_text(kernels: Sequence[Kernel], target: Target | None = None) -> str:
     """The LLVM module of `kernels`."""
+    return _module_text(unique(kernels), target)
+
+
+def _module_text(kernels: Mapping[str, Kernel], target: Target | None) -> str:
     parts: list[str] = []
     declared: dict[str, str] = {}
     helpers: dict[str, str] = {}
-    for kernel in {k.name: k for k in unique(kernels).values()}.values():
+    for kernel in {k.name: k for k in kernels.values()}.values():
         emitter = Emitter(kernel, target or host_target())
         parts.append(emitter.text())
         declared.update(emitter.w.declared)
@@ -76,11 +91,12 @@ def llvm_text(kernels: Sequence[Kernel], target: Target | None = None) -> str:
 
 def asm_text(kernels: Sequence[Kernel]) -> str:
     """The assembly of `kernels` on this machine."""
-    return build.assembly(llvm_text(kernels), level=1, passes=())
+    return build.assembly(llvm_text(kernels), level=_LEVEL, passes=())
 
 
 def compile_kernels(kernels: Sequence[Kernel], target: Target | None = None) -> Code:
     """Machine code of `kernels`, in this process; for `target` in place of the host where that is given."""
-    text = llvm_text(kernels, target)
-    loaded = build.load(build.build(text, level=1, passes=())) if kernels else None
-    return Code({name: k.name for name, k in unique(kernels).items()}, text, loaded)
+    written = unique(kernels)
+    text = _module_text(written, target)
+    loaded = build.load(build.build(text, level=_LEVEL, passes=())) if kernels else None
+    return Code({name: k.name for name, k in written.items()}, text, loaded)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fusewire import pipeline
 from fusewire.ir.graph import Builder, Graph
 from fusewire.ir.interpret import interpret

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+
 from fusewire.backends.cpu import module
 from fusewire.backends.cpu.emit import Target
 from fusewire.ir import dtypes, sizes
@@ -233,7 +235,7 @@ def test_in_place() -> None:
 
 
 @ways
-def test_small_inner_axes_and_collapse(target: Target) -> None:
+def test_small_inner_axes(target: Target) -> None:
     x, b = np.random.default_rng(3).normal(size=(6, 4, 3)).astype("f4"), np.arange(3, dtype="f4")
     o = np.zeros_like(x)
     at = I * 12 + J * 3 + K
@@ -277,6 +279,21 @@ def test_what_counts_as_equal() -> None:
     ]  # fmt: skip
     code = module.compile_kernels(zeros)
     assert code["plus"] == code["other_line"] != code["minus"]
+
+
+def test_names_of_memory_and_arguments_do_not_count() -> None:
+    def scaled(name: str, x: str, o: str, by: str) -> Kernel:
+        body = Load("a", x, I), Param("s", by, F), Compute("y", "mul", ("a", "s"), F), Store(o, I, "y")
+        memory = Buffer(x, F, 8, "r"), Buffer(o, F, 8, "w")
+        return Kernel(name, memory, (), (ScalarParam(by, "float"),), (Axis("i", 8),), body)
+
+    code = module.compile_kernels([scaled("one", "x", "o", "lr"), scaled("two", "t0", "out1", "decay")])
+    assert code["one"] == code["two"] and code.text.count("define ") == 1
+    swapped = pointwise("sub", [F, F], F, "three")
+    other = {"x0": "x1", "x1": "x0"}
+    body = tuple(replace(s, buffer=other[s.buffer]) if isinstance(s, Load) else s for s in swapped.body)
+    code = module.compile_kernels([swapped, replace(swapped, name="four", body=body)])
+    assert code["three"] != code["four"]
 
 
 def test_text(golden: Callable[[str, str], None]) -> None:

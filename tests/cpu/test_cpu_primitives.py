@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from fusewire.backends.cpu import scalar
 from fusewire.ir import dtypes, loops, sizes
 from fusewire.ir.loops import Acc, Axis, Buffer, Compute, Const, Index, Kernel, Load, Reduce, Store
