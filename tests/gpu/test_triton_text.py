@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fusewire.backends.gpu import scalar
 from fusewire.backends.gpu.triton import Source, triton_source, triton_text
 from fusewire.ir import dtypes, loops, sizes

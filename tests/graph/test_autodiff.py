@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from fusewire.ir.graph import Builder
 from fusewire.ir.interpret import interpret
 from fusewire.ir.layout import type_of_array

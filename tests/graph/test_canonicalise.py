@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fusewire.ir import dtypes
 from fusewire.ir.graph import Graph
 from fusewire.ir.interpret import interpret

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from fusewire.ir.interpret import interpret
 from fusewire.ir.passes.cse import cse
 from fusewire.ir.text import parse_graph

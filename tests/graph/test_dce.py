@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from fusewire.ir.interpret import interpret
 from fusewire.ir.passes.dce import dce
 from fusewire.ir.text import parse_graph

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fusewire.ir.passes.functionalise import functionalise
 from fusewire.ir.text import parse_graph
 from fusewire.ir.verify import verify

@@ -10,6 +10,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
+
 from fusewire.errors import VerifyError
 from fusewire.ir import dtypes
 from fusewire.ir import interpret as module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from fusewire.ir.interpret import interpret
 from fusewire.ir.passes.autodiff import joint
 from fusewire.ir.passes.masks import masks

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from fusewire.ir.interpret import interpret
 from fusewire.ir.passes import run
 from fusewire.ir.passes.autodiff import joint

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from fusewire import knobs
 from fusewire.errors import VerifyError
 from fusewire.ir import passes

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from fusewire.errors import ParseError
-from fusewire.ir import sizes, solve
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from fusewire.errors import ParseError
+from fusewire.ir import sizes, solve
 
 TOP = {"a": 7, "b": 5, "n": 6, "i": 5, "j": 3}
 A, B, N = sizes.symbol("a"), sizes.symbol("b", 1, 5), sizes.symbol("n", 1)

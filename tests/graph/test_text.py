@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from fusewire.errors import ParseError
 from fusewire.ir import dtypes, sizes, text, types
 from fusewire.ir.graph import Builder, Graph, Node, Output, Value, View, Where, WriteBack

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from fusewire.errors import VerifyError
 from fusewire.ir import sizes
 from fusewire.ir.graph import Graph, Output, Value, View, WriteBack

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
 from fusewire.ir import dtypes, sizes
 from fusewire.ir.graph import Builder, Graph, Output, Value, View, Where, WriteBack
 from fusewire.ir.op import Op, lookup

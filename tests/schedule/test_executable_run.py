@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fusewire import pipeline
 from fusewire.errors import ShapeError
 from fusewire.ir import sizes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from fusewire.errors import ParseError, VerifyError
 from fusewire.ir.loops_text import parse_kernel, print_kernel
 from fusewire.ir.loops_verify import verify_kernel

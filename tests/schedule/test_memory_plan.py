@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 from fusewire import pipeline
 from fusewire.ir import memory, sizes
 from fusewire.ir.memory import Lifetime, first_fit

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from fusewire import pipeline
 from fusewire.ir.interpret import interpret
 

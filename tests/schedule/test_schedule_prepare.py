@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from fusewire import pipeline
 from fusewire.ir.graph import Value, WriteBack
 from fusewire.ir.interpret import interpret

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fusewire import pipeline
 from fusewire.ir.interpret import interpret
 from fusewire.ir.loops_text import parse_kernel

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fusewire import pipeline
 from fusewire.ir import op as ops
 from fusewire.ir.graph import Builder

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fusewire import pipeline
 from fusewire.ir import sizes
 from fusewire.ir.interpret import interpret
