@@ -73,7 +73,7 @@ class Storage:
 
 def _repeats(array: Array) -> bool:
     """Whether several elements lie in one place."""
-    return any(step == 0 and n > 1 for n, step in zip(array.shape, array.strides, strict=True))
+    return array.size > 0 and any(step == 0 and n > 1 for n, step in zip(array.shape, array.strides, strict=True))
 
 
 def address_of(array: Array) -> int:
