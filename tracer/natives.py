@@ -389,6 +389,7 @@ def _zipped(s: Session, cls: type, iterators: list[Any]) -> Iterator[Any]:
 
 @_makes(reversed)
 def _reversed(s: Session, cls: type, x: Any) -> Any:
+    s.operators.is_native(x)  # opens a list, refuses content that no guard covers
     if type(x) in CONTAINERS or isinstance(x, (range, str, type({}.keys()), type({}.values()), type({}.items()))):
         it = s.native(reversed, x)
         s.made_from[id(it)] = it, x

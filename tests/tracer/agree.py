@@ -21,6 +21,8 @@ def plain(x: Any, seen: dict[int, int] | None = None) -> Any:
         return type(x).__name__, x.dtype.name, tuple(x.shape), x.requires_grad, x.detach().numpy().tolist(), grad
     if isinstance(x, (type(None), bool, int, float, str, bytes, type, types.FunctionType, types.ModuleType, range, slice)):
         return type(x).__name__, getattr(x, "__qualname__", x)
+    if type(x) is tuple:  # CPython itself merges equal constant tuples
+        return "tuple", [plain(v, seen) for v in x]
     if id(x) in seen:
         return "again", seen[id(x)]
     seen[id(x)] = len(seen)
