@@ -14,6 +14,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the text at hand as the new golden text")
+    parser.addoption("--fuzz", type=int, help="number of random programs in tests/fuzz (default: 1000 on CPython 3.12, else 250)")
     parser.addoption("--replay", type=Path, metavar="FILE", help="record what is emitted for every graph (fusewire.bench.replay)")
 
 

@@ -104,6 +104,8 @@ BAIT: dict[str, Callable[[Value], Any]] = {
 NEAR: tuple[Callable[[Value], Any], ...] = (
     lambda x: _op("add", x, 0.0),
     lambda x: _op("sub", x, -0.0),
+    lambda x: _op("add", _op("mul", x, 0.0), 0.0),
+    lambda x: _op("mul", _op("neg", _op("abs", x)), 0.0),
     lambda x: _op("mul", x, -1.0),
     lambda x: _op("neg", _op("abs", x)),
     lambda x: _op("cast", _op("cast", x, dtype=fw.bfloat16), dtype=x.dtype),
@@ -270,11 +272,11 @@ def strides_differ(what: str, graph: Graph, gots: Sequence[Any]) -> str | None:
     return None
 
 
-def check_compiled(graph: Graph, inputs: Sequence[Any], seed: int, what: str) -> str | None:
+def check_compiled(graph: Graph, inputs: Sequence[Any], seed: int, what: str, backends: Sequence[str]) -> str | None:
     """Every back end gives the interpreter's outputs and writes."""
     wants = wanted(graph, inputs, seed)
     count = len(graph.outputs)
-    for backend in BACKENDS:
+    for backend in backends:
         memory = [own(x) if isinstance(x, np.ndarray) and writable(x) else x for x in inputs]
         name = f"{what} by {backend}"
         got = pipeline.compile_graph(graph, backend=backend).run(memory)
@@ -328,15 +330,15 @@ def tangents(made: JointGraph, case: Case) -> list[Any]:
     return [np.asarray(rng.integers(-8, 9, t.shape) / 4.0).astype(t.dtype.np) for t in types]
 
 
-def check_gradients(case: Case) -> str | None:
+def check_gradients(case: Case, backends: Sequence[str]) -> str | None:
     """The joint graph, whole and cut in two, compiled, against the tape."""
     graph = replace(case.graph, writes=())
     made = joint(graph, case.wrt, case.outputs)
     inputs = [*case.inputs, *tangents(made, case)]
     wants = wanted(made.graph, inputs, case.seed)
     wrong = check_tape(case, made, inputs, wants[made.outputs :])
-    wrong = wrong or check_compiled(made.graph, inputs, case.seed, "joint graph")
-    return wrong or check_halves(made, inputs, wants)
+    wrong = wrong or check_compiled(made.graph, inputs, case.seed, "joint graph", backends)
+    return wrong or check_halves(made, inputs, wants, backends[-1])
 
 
 def check_tape(case: Case, made: JointGraph, inputs: Sequence[Any], wants: Sequence[Wanted]) -> str | None:
@@ -351,30 +353,30 @@ def check_tape(case: Case, made: JointGraph, inputs: Sequence[Any], wants: Seque
     return compare("tape", wants, arrays)
 
 
-def check_halves(made: JointGraph, inputs: Sequence[Any], wants: Sequence[Wanted]) -> str | None:
+def check_halves(made: JointGraph, inputs: Sequence[Any], wants: Sequence[Wanted], backend: str) -> str | None:
     halves = partition(made)
-    forward = pipeline.compile_graph(halves.forward, backend="cpu").run(inputs[: made.inputs])
+    forward = pipeline.compile_graph(halves.forward, backend=backend).run(inputs[: made.inputs])
     wrong = compare("forward half", wants[: made.outputs], forward[: made.outputs])
     again = [inputs[i] for i in halves.saved_inputs]
     late = [*again, *forward[made.outputs :], *inputs[made.inputs :]]
-    gradients = pipeline.compile_graph(halves.backward, backend="cpu").run(late)
+    gradients = pipeline.compile_graph(halves.backward, backend=backend).run(late)
     return wrong or compare("backward half", wants[made.outputs :], gradients)
 
 
-def check(case: Case) -> str | None:
+def check(case: Case, backends: Sequence[str] = BACKENDS) -> str | None:
     """The first disagreement between two ways of running the case, in words; None where all agree."""
     wants = wanted(case.graph, case.inputs, case.seed)
     count = len(case.graph.outputs)
-    wrong = check_eager(case, wants[:count]) or check_compiled(case.graph, case.inputs, case.seed, "graph")
+    wrong = check_eager(case, wants[:count]) or check_compiled(case.graph, case.inputs, case.seed, "graph", backends)
     if not wrong and case.wrt and case.outputs:
-        wrong = check_gradients(case)
+        wrong = check_gradients(case, backends)
     return wrong
 
 
-def attempt(case: Case) -> str | None:
+def attempt(case: Case, backends: Sequence[str] = BACKENDS) -> str | None:
     """`check`, with an exception as a disagreement."""
     try:
-        return check(case)
+        return check(case, backends)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
 

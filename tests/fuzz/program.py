@@ -267,11 +267,14 @@ class Maker:
         v = self.var("float", nonempty=True)
         if v is None or (v.grad and self.chance(0.9)):
             return False
-        kinds = ["in place", "whole"] + (["through a view", "by index"] if v.shape else [])
+        kinds = ["in place", "whole"] + (["through a view", "by index", "from a reduction", "from a part", "of a copy"] if v.shape else [])
         kind = self.pick(kinds)
         text = {
             "in place": f"{v.name}.{self.pick(['mul_', 'add_', 'sub_'])}(0.5)",
             "whole": f"{v.name}.copy_({v.name} * 0.5)",
+            "from a reduction": f"{v.name}.sub_({v.name}.amax(dim=0, keepdim=True))",
+            "from a part": f"{v.name}.mul_({v.name}[-1:] * 0.5)",
+            "of a copy": f"t = {v.name}.clone()\n{v.name}.add_(1.0)\n{v.name}.copy_(t * 0.5)",
             "through a view": f"{v.name}[..., 0:1] += 1.0",
             "by index": f"{v.name}[0] = {v.name}[-1] * 2.0",
         }[kind]
@@ -317,6 +320,7 @@ class Maker:
         "opaque call": "opaque('here')",
         "opaque result": "state.last = opaque(state.count)",
         "new object": "state.item = Item(state.count)",
+        "grad mode left": "fw.set_grad_enabled(state.count % 3 == 0)",
     }
     TENSOR_STATE = {
         "attribute to a tensor": "state.last = {0}",
@@ -389,8 +393,9 @@ class Maker:
         if self.chance(0.5):
             return self.emit(f"if state.count > {int(self.rng.integers(1, 4))}:\n    state.last = {v.name} + fw.ones({v.shape[-1] + 2})",
                              "shapes that do not fit")  # fmt: skip
-        text = f"state.last = {v.name}.view({n}, -1).gather(0, fw.full((1, 1), {n - 1} if state.count < 3 else {n}, dtype=fw.int64))"
-        return self.emit(text, "index out of range")
+        name = self.pick(["state.last = ", ""])
+        index = f"fw.full((1, 1), {n - 1} if state.count < {self.pick([2, 3])} else {n}, dtype=fw.int64)"
+        return self.emit(f"{name}{v.name}.contiguous().view({n}, -1).gather(0, {index})", "index out of range")
 
     def depend(self) -> bool:
         """Something around the program is read, and changes before one of the later calls."""
@@ -410,10 +415,11 @@ class Maker:
         self.changes[int(self.rng.integers(2))].append(self.pick(which.changes).replace("{{", "{").replace("}}", "}"))
         return self.emit(which.read.format(o=name, v=v.name), f"depends on {kind}")
 
-    STATEMENTS = ["smooth", "squash", "exact_unary", "stepped", "binary", "binary", "mixed", "scalar", "compare", "select", "cast",
-                  "reduce", "composite", "matmul", "view", "view", "random", "unused_draw", "write", "write", "write_then_read",
-                  "state_change", "state_change", "state_change", "flow", "flow", "flow", "read_value", "wrong",
-                  "depend", "depend", "depend", "depend"]  # fmt: skip
+    STATEMENTS = {
+        "smooth": 1, "squash": 1, "exact_unary": 1, "stepped": 1, "binary": 2, "mixed": 1, "scalar": 1, "compare": 1, "select": 1,
+        "cast": 1, "reduce": 1, "composite": 1, "matmul": 1, "view": 2, "random": 1, "unused_draw": 1, "write": 3,
+        "write_then_read": 1, "state_change": 7, "flow": 5, "read_value": 1, "wrong": 2, "depend": 10,
+    }  # fmt: skip
 
     def make(self, statements: int) -> Program:
         """A program of so many statements; a third of them have inputs with gradients."""
@@ -426,7 +432,7 @@ class Maker:
             self.vars.append(Var(f"x{k}", shape, dtype, grad=grad))
             self.seen["effect gradient"] += grad
         while len(self.lines) < statements:
-            getattr(self, self.pick(self.STATEMENTS))()
+            getattr(self, self.pick([name for name, n in self.STATEMENTS.items() for _ in range(n)]))()
         return self.finish()
 
     FORMS = {
@@ -446,7 +452,7 @@ class Maker:
 def make(seed: int, statements: int | None = None) -> Program:
     """The program of this seed."""
     maker = Maker(seed)
-    return maker.make(int(maker.rng.integers(2, 11)) if statements is None else statements)
+    return maker.make(int(maker.rng.integers(3, 13)) if statements is None else statements)
 
 
 def kinds() -> list[str]:
@@ -454,7 +460,7 @@ def kinds() -> list[str]:
     found = [*Maker.STATE, *Maker.TENSOR_STATE, *(f"flow: {k}" for k in Maker.FLOW), *(f"depends on {k}" for k in DEPENDENCIES)]
     found += [f"returns {k}" for k in Maker.FORMS]
     found += [f"view: {k}" for k in ("slice", "order", "unsqueeze", "expand", "reshape", "cat", "flat")]
-    found += [f"write {k}" for k in ("in place", "whole", "through a view", "by index")]
+    found += [f"write {k}" for k in ("in place", "whole", "through a view", "by index", "from a reduction", "from a part", "of a copy")]
     found += [f"write to {k}" for k in ("an input", "a fresh tensor", "a view")]
     found += ["view read after a write to its base", "base read after a write to its view", "random", "random number not used", "promotion"]
     found += ["python scalar", "branch on a tensor", "shapes that do not fit", "index out of range", "gradient"]

@@ -134,7 +134,7 @@ DEPENDENCIES: dict[str, Dependency] = {
     "objects apart": Dependency(
         "state.more.append(2)\n{o} = {v} + len(state.items)", ("state.items = state.more", "state.more = state.items")
     ),
-    "global number": Dependency("{o} = {v} + LEVEL", ("scope['LEVEL'] = 5", "scope['LEVEL'] = 1.5", "scope['LEVEL'] = fw.ones(1)")),
+    "global number": Dependency("{o} = {v} + LEVEL", ("scope['LEVEL'] = 5", "scope['LEVEL'] = 2**70", "scope['LEVEL'] = 1.5", "scope['LEVEL'] = fw.ones(1)")),
     "global branch": Dependency("{o} = {v} * 2.0\nif LEVEL > 2:\n    {o} = {v} - 2.0", ("scope['LEVEL'] = 7", "scope['LEVEL'] = 1")),
     "global container": Dependency("{o} = {v} - LIMITS[0] * LIMITS[1][0]", ("scope['LIMITS'] = (1.5, [2.0])", "LIMITS[1][0] = 4.0")),
     "global function": Dependency(
