@@ -9,7 +9,7 @@ from typing import Any
 from . import sizes
 from .graph import Node, Value
 from .op import Move
-from .sizes import Call, Expr, Size
+from .sizes import Size, simplify
 from .types import TensorType, contiguous_strides, numel
 
 Index = tuple[Size, ...]
@@ -63,51 +63,6 @@ def linear(index: Index, strides: Sequence[Size]) -> Size:
 def axes_of(index: Iterable[Size]) -> set[str]:
     """Names of all symbols in an index."""
     return {name for size in index for name in sizes.symbols_of(size)}
-
-
-def simplify(size: Size) -> Size:
-    """The size with split indices put together again: (x // b) * b + x % b -> x."""
-    while isinstance(size, Expr):
-        joined = _rejoin(size)
-        if joined is None:
-            return size
-        size = joined
-    return size
-
-
-def _rejoin(size: Expr) -> Size | None:
-    terms = dict(size.terms)
-    for mono, k in size.terms:
-        for atom, power in mono:
-            if power != 1 or not isinstance(atom, Call) or atom.fn != "mod":
-                continue
-            rest = Expr((((tuple(p for p in mono if p[0] is not atom)), k),)) if len(mono) > 1 else k
-            quotient = sizes.floordiv(atom.a, atom.b)
-            whole = _unwrap(quotient * atom.b * rest)
-            if all(terms.get(m) == c for m, c in whole):
-                return size - quotient * atom.b * rest - Expr(((mono, k),)) + atom.a * rest
-            outer = _unwrap_div(atom.a)
-            if outer is None:
-                continue
-            quotient = sizes.floordiv(outer[0], outer[1] * atom.b)
-            whole = _unwrap(quotient * atom.b * rest)
-            if all(terms.get(m) == c for m, c in whole):
-                return size - quotient * atom.b * rest - Expr(((mono, k),)) + atom.a * rest
-    return None
-
-
-def _unwrap(size: Size) -> tuple[Any, ...]:
-    return size.terms if isinstance(size, Expr) else ((((), size)),) if size else ()
-
-
-def _unwrap_div(size: Size) -> tuple[Size, Size] | None:
-    """(a, b) where `size` is the one atom a // b."""
-    if not isinstance(size, Expr) or len(size.terms) != 1:
-        return None
-    (mono, k), = size.terms
-    if k != 1 or len(mono) != 1 or mono[0][1] != 1 or not isinstance(mono[0][0], Call) or mono[0][0].fn != "floordiv":
-        return None
-    return mono[0][0].a, mono[0][0].b
 
 
 def affine(size: Size, axes: Sequence[str]) -> tuple[Size, tuple[Size, ...]] | None:

@@ -344,16 +344,30 @@ def _choice(fn: str, a: Size, b: Size) -> Size:
 
 
 def simplify(size: Size) -> Size:
-    """`size` with ``b * (a // b) + a % b`` put together to ``a`` wherever the two occur with fitting factors."""
-    for mono, k in _terms(size):
-        for atom, p in mono:
-            if p == 1 and isinstance(atom, Call) and atom.fn == "mod":
-                rest = _normal({tuple(item for item in mono if item[0] is not atom): k})
-                both = rest * _atom(atom) + rest * atom.b * _atom(Call("floordiv", atom.a, atom.b))
-                left = size - both
-                if len(_terms(left)) == len(_terms(size)) - len(_terms(both)):
-                    return simplify(left + rest * atom.a)
+    """`size` with split indices put together again: ``b * (a // b) + a % b -> a``, wherever both occur with fitting factors."""
+    joined: Size | None = size
+    while joined is not None:
+        size, joined = joined, _rejoined(joined)
     return size
+
+
+def _rejoined(size: Size) -> Size | None:
+    """`size` with one remainder and its quotient joined; None where there is none."""
+    terms = dict(_terms(size))
+    for mono, k in terms.items():
+        for atom, p in mono:
+            if p != 1 or not isinstance(atom, Call) or atom.fn != "mod":
+                continue
+            rest = _normal({tuple(item for item in mono if item[0] is not atom): k})
+            inner = _only_call(atom.a)
+            quotients = [floordiv(atom.a, atom.b)]
+            if inner is not None and inner.fn == "floordiv":  # (x // c) // b is written x // (c * b)
+                quotients.append(floordiv(inner.a, inner.b * atom.b))
+            for quotient in quotients:
+                whole = quotient * atom.b * rest
+                if all(terms.get(m) == c for m, c in _terms(whole)):
+                    return size - whole - rest * _atom(atom) + rest * atom.a
+    return None
 
 
 Interval = tuple[int | None, int | None]
