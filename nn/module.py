@@ -6,6 +6,7 @@ Saving and loading are in `state.py`, the printed form in `show.py`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -27,6 +28,8 @@ class Module:
 
     def __init__(self) -> None:
         set_plain = super().__setattr__
+        if sys.version_info >= (3, 13):  # a dict of its own, for machine code to see by its version that nothing has changed
+            set_plain("__dict__", dict(self.__dict__))
         set_plain("training", True)
         set_plain("_parameters", {})
         set_plain("_buffers", {})

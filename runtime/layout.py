@@ -22,10 +22,16 @@ _api = ctypes.PyDLL(None)
 TYPE, SIZE, LIST_ITEMS, TUPLE_ITEMS, BYTES, FLOAT, SET_USED, CELL = 8, 16, 24, 24, 32, 16, 24, 16
 #: offset in a dict of its version, a number that no other state of a dict has ever had
 DICT_VERSION = 24
+#: offsets in a dict of its keys and of the values where the keys are shared; in the keys of their kind, 0 where not all are str
+DICT_KEYS, DICT_VALUES, KEYS_KIND = 32, 40, 10
+#: where the pointer to the dict lies in an instance whose class keeps it in front of the object
+MANAGED_DICT = -24
+#: offsets in a bound method
+METHOD_FUNCTION, METHOD_SELF = 16, 24
 #: offsets in a PyTypeObject
 TP_VECTORCALL_OFFSET, TP_FLAGS, TP_VERSION = 56, 168, 384
 #: bits of tp_flags
-LIST, TUPLE, DICT = 1 << 25, 1 << 26, 1 << 29
+LIST, TUPLE, DICT, HAS_MANAGED_DICT = 1 << 25, 1 << 26, 1 << 29, 1 << 4
 #: offsets in a PyArrayObject
 DATA, NDIM, DIMS, STRIDES, BASE, DESCR, FLAGS = 16, 24, 32, 40, 48, 56, 64
 #: numbers in NumPy's C API table
@@ -161,6 +167,8 @@ def check() -> None:
     need(_containers_are_known(), "built-in containers")
     need(_flags_are_known(), "type flags")
     need(_array_is_known(), "NumPy arrays")
+    need(_methods_are_known(), "bound methods")
+    need(_dict_keys_are_known(), "keys of dicts")
     numpy_api()
     function_offsets()
 
@@ -212,6 +220,48 @@ def dict_versions() -> bool:
     before = word(id(table) + DICT_VERSION)
     reads = table["a"], table.get("x"), list(table), "b" in table, dict(table), table.copy()
     return len(set(seen)) == len(seen) and before == word(id(table) + DICT_VERSION) and len(reads) == 6
+
+
+class _Plain:
+    def method(self) -> None: ...
+
+
+def dict_pointer(cls: type) -> int | None:
+    """Offset in an instance of exactly `cls` of the pointer to its dict; None where there is none at a fixed place.
+
+    The pointer is that of the dict once someone has asked for the dict; until then it is something else."""
+    if cls.__flags__ & HAS_MANAGED_DICT:
+        return MANAGED_DICT if _managed_dicts() else None
+    return cls.__dictoffset__ if cls.__dictoffset__ > 0 and cls.__itemsize__ == 0 else None
+
+
+@lru_cache(maxsize=1)
+def _managed_dicts() -> bool:
+    instances = [_Plain(), _Plain()]
+    instances[1].__dict__ = {"a": 1}
+    return all(id(x.__dict__) == word(id(x) + MANAGED_DICT) for x in instances)  # asking for the dict makes it
+
+
+@lru_cache(maxsize=1)
+def inline_fields() -> bool:
+    """Whether a dict may share the fields inside of an instance, whose stores leave the version of the dict alone."""
+    x = _Plain()
+    setattr(x, "a", 1)  # noqa: B010  (the class declares no field)
+    fields = vars(x)
+    return word(id(fields) + DICT_VALUES) == id(x) + _Plain.__basicsize__
+
+
+def _methods_are_known() -> bool:
+    bound: Any = _Plain().method
+    return (word(id(bound) + METHOD_FUNCTION), word(id(bound) + METHOD_SELF)) == (id(bound.__func__), id(bound.__self__))
+
+
+def _dict_keys_are_known() -> bool:
+    cases: list[tuple[dict[Any, Any], bool]] = [({"a": 1}, True), ({1: 1}, False), ({"a": 1, 2: 2}, False), ({}, True)]
+    x = _Plain()
+    setattr(x, "a", 1)  # noqa: B010
+    cases.append((vars(x), True))
+    return all((ctypes.c_uint8.from_address(word(id(d) + DICT_KEYS) + KEYS_KIND).value != 0) is strings for d, strings in cases)
 
 
 def decref(address: int) -> None:

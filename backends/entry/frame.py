@@ -57,6 +57,10 @@ class Frame:
         self.rows.append((OP[op] | dest << 8, _signed(a), _signed(b), _signed(c)))
         return len(self.rows) - 1
 
+    def change(self, number: int, op: str, dest: int = 0, a: int = 0, b: int = 0, c: int = 0) -> None:
+        """Write instruction `number` anew."""
+        self.rows[number] = (OP[op] | dest << 8, _signed(a), _signed(b), _signed(c))
+
     def const(self, value: int) -> int:
         """A word that holds `value` from the start of the call on."""
         value = _signed(value)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from types import CellType, MemberDescriptorType
+from types import CellType, FunctionType, MemberDescriptorType, MethodType
 from typing import Any
 
 from ...errors import CompileError
@@ -19,6 +19,7 @@ from ...runtime import gradmode, layout
 from ...runtime import guard as g
 from ...runtime import source as s
 from .frame import Frame
+from .memos import Memos, named
 
 _PLAIN = (bool, int, float, str, bytes, type(None))
 _MISSING = object()
@@ -40,16 +41,18 @@ class GuardRows:
         self._at: dict[s.Source, int] = {}
         self._done: set[g.Guard] = set()
         self._arrays: dict[s.Source, int] = {}
-        self._pinned: dict[s.Source, int] = {}
+        self._items: dict[s.Source, int] = {}
+        self._slots: dict[tuple[type, str], int] = {}
+        self._strings: set[s.Source] = set()  # dicts whose keys a row has looked at: they are all str
+        self._keys_of = {x.source: x for x in guards if isinstance(x, g.KeysAre) and all(map(_plain, x.keys))}
+        self.pinned: dict[s.Source, int] = {}
         self._inputs: set[s.Source] = set()
-        self._runs: dict[s.Source, list[s.Item]] = {}  # dict -> the items of it that are loaded
 
     def emit(self, sources: Sequence[s.Source]) -> None:
         """Rows of all guards: those that may run Python, then, with everything loaded anew, the others."""
         versions: dict[type, list[g.ClassAttrIs]] = {}
         self._inputs = set(sources)
-        self._find_runs(sources)
-        for src in self._named(sources):
+        for src in [*sources, *(src for x in self.guards for src in named(x))]:
             self._pin(src)
         for x in self.guards:
             if isinstance(x, g.ClassAttrIs):
@@ -58,18 +61,26 @@ class GuardRows:
                 self._callback(x)
         for cls, found in versions.items():
             self._version(cls, found)
-        for x in self.guards:
+        self._first = len(self.frame.rows)
+        native = [x for x in self.guards if self._native(x) and not isinstance(x, g.ClassAttrIs)]
+        Memos(self, native, sources).emit()
+        for x in native:
+            if not self._is_long(x):
+                self.guard(x)
+        for x in native:
             if self._is_long(x):
                 self._remembered(x)
-        self._forget()
-        for x in self.guards:
-            if self._native(x) and not isinstance(x, g.ClassAttrIs) and not self._is_long(x):
-                self._guard(x)
 
-    def _forget(self) -> None:
-        self._at = dict(self._pinned)
-        self._done.clear()
-        self._arrays.clear()
+    @property
+    def known(self) -> dict[s.Source, int]:
+        """The word of every source that has been loaded."""
+        return self._at
+
+    def forget(self, sources: Iterable[s.Source]) -> None:
+        """These have words only in rows that may be skipped."""
+        for source in sources:
+            self._at.pop(source, None)
+        self._items.clear()
 
     # ---- sources ----
     def word(self, source: s.Source) -> int:
@@ -103,9 +114,6 @@ class GuardRows:
         if isinstance(source, s.Const):
             return frame.const(frame.object(source.value))
         base = self.word(source.base)
-        if isinstance(source, s.Item) and source in self._runs.get(source.base, ()):
-            self._load_run(source.base, base)
-            return self._at[source]
         dest = frame.words()
         if isinstance(source, s.InstanceDict):
             frame.row("instance_dict", dest, base)
@@ -118,54 +126,41 @@ class GuardRows:
             self._attr(source, dest, base)
         return dest
 
-    def _named(self, sources: Sequence[s.Source]) -> Iterator[s.Source]:
-        """All sources that rows load."""
-        yield from sources
-        for x in self.guards:
-            if isinstance(x, (g.SameStorage, g.SameObject)):
-                yield from (src for group in x.classes for src in group)
-            elif not isinstance(x, (g.ClassAttrIs, g.GradMode)):
-                yield x.source
+    def items(self, source: s.Source) -> int:
+        """The word with the address of the items of the list at `source`, which has some."""
+        at = self._items.get(source)
+        if at is None:
+            at = self._items[source] = self.frame.words()
+            self.frame.row("load", at, self.word(source), layout.LIST_ITEMS)
+        return at
 
-    def _find_runs(self, sources: Sequence[s.Source]) -> None:
-        """Dicts of which several items are loaded: while such a dict does not change, its items are read off a list.
-
-        Not the dict of an instance: from 3.13 on a store to an attribute need not touch the dict's version."""
-        if not layout.dict_versions():
-            return
-        seen: dict[s.Source, None] = {}
-        for source in self._named(sources):
-            while source not in seen and not isinstance(source, (s.Arg, s.Const, s.Computed)):
-                seen[source] = None
-                source = source.base
-        for source in seen:
-            if isinstance(source, s.Item) and type(source.key) is str and not isinstance(source.base, s.InstanceDict):
-                self._runs.setdefault(source.base, []).append(source)
-        self._runs = {base: items for base, items in self._runs.items() if len(items) > 2}
-
-    def _load_run(self, base: s.Source, at: int) -> None:
-        items, frame = self._runs[base], self.frame
-        dest, cache = frame.words(len(items)), frame.array([0] * (3 + len(items)))
-        frame.row("dict_same", dest, at, cache, len(items))
-        for i, item in enumerate(items):
-            frame.row("dict_get", dest + i, at, frame.object(item.key))
-            self._at[item] = dest + i
-        frame.row("dict_learn", dest, at, cache, len(items))
+    def _need_plain_keys(self, source: s.Source) -> None:
+        """Looking into a dict must run no ``__eq__`` of its keys: a guard names them all, or they are str."""
+        keys = self._keys_of.get(source)
+        if keys is not None:
+            self.guard(keys)
+        elif source not in self._strings and not issubclass(self.types.get(source, dict), (list, tuple)):
+            self._strings.add(source)
+            self.frame.row("strings", 0, self.word(source))
 
     def _item(self, source: s.Item, dest: int, base: int) -> None:
         if type(source.key) is int and -(2**62) < source.key < 2**62:
+            if source.base in self._keys_of:
+                self._need_plain_keys(source.base)
             self.frame.row("item", dest, base, self.frame.object(source.key), source.key)
         else:
+            self._need_plain_keys(source.base)
             self.frame.row("dict_get", dest, base, self.frame.object(source.key))
 
     def _attr(self, source: s.Attr, dest: int, base: int) -> None:
-        cls = self.types[source.base]
-        found = _class_attr(cls, source.name)
-        self._need_type(source.base)
-        if isinstance(found, MemberDescriptorType):
-            self.frame.row("load", dest, base, _slot(found))
+        if source.base in self.types:
+            self._need_type(source.base)
+        if self.slot(source) > 0:
+            self.frame.row("load", dest, base, self.slot(source))
         else:
-            where = self.word(s.InstanceDict(source.base))
+            fields = s.InstanceDict(source.base)
+            where = self.word(fields)
+            self._need_plain_keys(fields)
             self.frame.row("dict_get", dest, where, self.frame.object(source.name))
 
     def _need_type(self, source: s.Source) -> None:
@@ -178,25 +173,44 @@ class GuardRows:
 
     def _pin(self, source: s.Source) -> None:
         """Have Python load what rows cannot; the call owns such an object until it ends."""
-        if isinstance(source, (s.Arg, s.Const)) or source in self._pinned:
+        if isinstance(source, (s.Arg, s.Const)) or source in self.pinned:
             return
         if isinstance(source, s.Computed):
-            at = self._pinned[source] = self.frame.owned()
+            at = self.pinned[source] = self._at[source] = self.frame.owned()
             self.frame.row("call", at, self.frame.object(_Loader(source)), 0, self.frame.nparams)
             return
         self._pin(source.base)
         odd_attr = isinstance(source, s.Attr) and not self._attr_is_native(source)
-        if odd_attr or (isinstance(source, s.Item) and not _plain(source.key)):
-            at = self._pinned[source] = self.frame.owned()
+        if odd_attr or (isinstance(source, s.Item) and not self._item_is_native(source)):
+            at = self.pinned[source] = self._at[source] = self.frame.owned()
             self.frame.row("call", at, self.frame.object(_Loader(source)), 0, self.frame.nparams)
 
+    def _item_is_native(self, source: s.Item) -> bool:
+        if type(source.key) is str or source.base in self._keys_of:
+            return _plain(source.key)
+        return type(source.key) is int and issubclass(self.types.get(source.base, dict), (list, tuple))
+
+    def slot(self, source: s.Attr) -> int:
+        """Offset of the field of the object at ``source.base`` that holds the attribute; -1 where it is not a plain field."""
+        cls = self._class_of(source.base)
+        if cls is None:
+            return -1
+        if (cls, source.name) not in self._slots:
+            self._slots[cls, source.name] = _field(cls, source.name)
+        return self._slots[cls, source.name]
+
+    def _class_of(self, source: s.Source) -> type | None:
+        if isinstance(source, s.Const) and isinstance(source.value, (FunctionType, MethodType)):
+            return type(source.value)  # nobody changes the type of these
+        return self.types.get(source)
+
     def _attr_is_native(self, source: s.Attr) -> bool:
+        if self.slot(source) > 0:
+            return True
         cls = self.types.get(source.base)
         if cls is None or _class_attr(cls, "__getattribute__") is not object.__getattribute__:
             return False
         found = _class_attr(cls, source.name)
-        if isinstance(found, MemberDescriptorType):
-            return _slot(found) > 0
         return not hasattr(type(found), "__set__") and cls.__dictoffset__ != 0
 
     # ---- guards ----
@@ -213,7 +227,8 @@ class GuardRows:
             return all(map(_plain, x.keys))
         return True
 
-    def _guard(self, x: g.Guard) -> None:
+    def guard(self, x: g.Guard) -> None:
+        """Rows of a guard, unless they are written already."""
         if x not in self._done:
             self._done.add(x)
             _ROWS[type(x)](self, x)
@@ -248,7 +263,6 @@ class GuardRows:
         return isinstance(x, (g.SameStorage, g.SameObject)) and self._native(x) and sum(map(len, x.classes)) > PAIRWISE
 
     def _remembered(self, x: Any) -> None:
-        self._forget()
         sources, words = self._compared(x)
         frame, by_storage = self.frame, isinstance(x, g.SameStorage)
         seen = (ctypes.c_int64 * len(words))()
@@ -261,8 +275,8 @@ class GuardRows:
                 seen[:] = [id(y.storage if by_storage else y) for y in found]
             return holds
 
-        frame.row("remembered", by_storage, frame.array([len(words), *words]), ctypes.addressof(seen), frame.object(ask))
-        self._forget()
+        back = len(frame.rows) + 1 - self._first
+        frame.row("remembered", by_storage, frame.array([len(words), *words, back]), ctypes.addressof(seen), frame.object(ask))
 
     def _pattern(self, x: Any) -> None:
         _, words = self._compared(x)
@@ -274,7 +288,7 @@ class GuardRows:
         sources = [src for group in x.classes for src in group]
         if isinstance(x, g.SameStorage):
             for src in sources:
-                self._guard(self.tensors[src])
+                self.guard(self.tensors[src])
         return sources, [self.word(src) for src in sources]
 
     # one method per native guard
@@ -319,6 +333,7 @@ class GuardRows:
         self.frame.row("keys", 0, self.word(x.source), self.frame.object(tuple(x.keys)))
 
     def _lacks(self, x: g.Lacks) -> None:
+        self._need_plain_keys(x.source)
         self.frame.row("lacks", 0, self.word(x.source), self.frame.object(x.key))
 
     def _grad(self, x: g.GradMode) -> None:
@@ -362,10 +377,16 @@ def _class_attr(cls: type, name: str) -> Any:
     return next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), _MISSING)
 
 
-def _slot(member: MemberDescriptorType) -> int:
-    """Byte offset of a ``__slots__`` member; -1 where that is no plain object slot."""
-    owner = member.__objclass__
+def _field(cls: type, name: str) -> int:
+    """Byte offset in an instance of `cls` of the plain field behind an attribute; -1 where there is none."""
+    if issubclass(cls, FunctionType):
+        return layout.function_offsets()["__code__"] if name == "__code__" else -1
+    if cls is MethodType:
+        return {"__func__": layout.METHOD_FUNCTION, "__self__": layout.METHOD_SELF}.get(name, -1)
+    found = _class_attr(cls, name)
+    if not isinstance(found, MemberDescriptorType) or _class_attr(cls, "__getattribute__") is not object.__getattribute__:
+        return -1
     try:
-        return layout.slot_offsets(owner).get(member.__name__, -1)
+        return layout.slot_offsets(found.__objclass__).get(found.__name__, -1)
     except (layout.LayoutError, TypeError, AttributeError):
         return -1

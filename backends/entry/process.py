@@ -81,6 +81,11 @@ def api_table() -> int:
     return int(_api.ctypes.data)
 
 
+def api(which: int) -> int:
+    """One word of the process table."""
+    return int(_api[which])
+
+
 # ---- code ----------------------------------------------------------------------------------------------------------
 @lru_cache(maxsize=1)
 def _key() -> str:

@@ -1,7 +1,7 @@
 """Bodies of the instructions that come before a hit: loads, guards and weak scalars. A failed one goes to `miss`.
 
-References are borrowed; the rows that may run Python (`callback`, `version`, `remembered`) come first in every program, and
-nothing loaded before them is used after them.
+References are borrowed; the rows that may run Python (`callback`, `version`) come first in every program, and nothing loaded
+before them is used after them; where `remembered` ran Python, all is loaded again.
 """
 
 from __future__ import annotations
@@ -47,27 +47,56 @@ def dict_get(b: EntryWriter) -> None:
     _dict_get(b, obj)
 
 
-def dict_same(b: EntryWriter) -> None:
-    obj = b.v(b.a)
-    same = b.eq(b.get(b.b, 0), obj)
-    for i, value in ((1, _type(b, obj)), (2, b.load(obj, at.DICT_VERSION))):  # a type too: the address may have a new owner
-        same = b.let(f"and i1 {same}, {b.eq(b.get(b.b, i), value)}")
-    known = b.label("known")
-    b.branch(same, known, "next")
-    b.block(known)
-    values = b.add(b.b, "24")
-    for k in b.loop(b.c):
-        b.set(b.add(b.dest, k), b.get(values, k))
-    b.write(b.pc, b.add(b.read(b.pc), b.shl(b.after(b.c), "5")))
+def strings(b: EntryWriter) -> None:
+    _need_flag(b, b.v(b.a), at.DICT)
+    keys = b.load(b.v(b.a), at.DICT_KEYS)
+    b.need(b.ne(b.load(keys, at.KEYS_KIND, "i8"), "0"), "miss")
 
 
-def dict_learn(b: EntryWriter) -> None:
-    obj = b.v(b.a)
-    for i, value in enumerate((obj, _type(b, obj), b.load(obj, at.DICT_VERSION))):
-        b.put(b.b, i, value)
-    values = b.add(b.b, "24")
-    for k in b.loop(b.c):
-        b.put(values, k, b.v(b.add(b.dest, k)))
+def _template(b: EntryWriter) -> tuple[str, str, str, str, str, str]:
+    """Template: numbers of words, fills, inline dicts; (frame index, offset) of each word; frame index of each fill; triples.
+    Memory: the object, (address, value) of each word, value of each fill. Gives: the counts, where template and memory fills lie."""
+    words, fills, inline = (b.get(b.b, i) for i in range(3))
+    size = b.shl(words, "4")
+    return words, fills, inline, b.add(b.b, "24"), b.add(b.add(b.b, "24"), size), b.add(b.add(b.a, "8"), size)
+
+
+def memo(b: EntryWriter) -> None:
+    b.need(b.eq(b.get(b.a, 0), b.v(b.dest)), "next")
+    words, fills, _, _, places, values = _template(b)
+    end, here = b.add(b.a, b.shl(words, "4")), b.var("0")
+    b.write(here, b.a)
+    head, body, same = b.label("head"), b.label("body"), b.label("same")
+    b.goto(head)
+    b.block(head)
+    p = b.read(here)
+    b.branch(b.eq(p, end), same, body)
+    b.block(body)
+    b.write(here, b.add(p, "16"))
+    b.branch(b.eq(b.load(b.load(p, 8)), b.load(p, 16)), head, "next")
+    b.block(same)
+    for k in b.loop(fills):
+        b.set(b.get(places, k), b.get(values, k))
+    b.write(b.pc, b.add(b.read(b.pc), b.shl(b.c, "5")))
+
+
+def learn(b: EntryWriter) -> None:
+    b.put(b.a, 0, "0")
+    words, fills, inline, pairs, places, values = _template(b)
+    triples = b.add(places, b.shl(fills, "3"))
+    for k in b.loop(inline):  # a dict whose values are the fields of its owner
+        three = b.add(triples, b.binary("mul", k, "24"))
+        fields = b.load(b.v(b.get(three, 0)), at.DICT_VALUES)
+        b.need(b.ne(fields, b.add(b.v(b.get(three, 1)), b.get(three, 2))), "next")
+    for k in b.loop(words):
+        offset = b.shl(k, "4")
+        pair, place = b.add(pairs, offset), b.add(b.a, offset)
+        address = b.add(b.v(b.get(pair, 0)), b.get(pair, 1))
+        b.put(place, 1, address)
+        b.put(place, 2, b.load(address))
+    for k in b.loop(fills):
+        b.put(values, k, b.v(b.get(places, k)))
+    b.put(b.a, 0, b.v(b.dest))
 
 
 def item(b: EntryWriter) -> None:
@@ -226,13 +255,16 @@ def callback(b: EntryWriter) -> None:
 
 
 def remembered(b: EntryWriter) -> None:
-    """The things in list a are those for which c agreed the last time and which it wrote down at b; see `_key`."""
+    """The things in list a are those for which c agreed the last time and which it wrote down at b; see `_key`. Where Python
+    had to be asked everything is looked at again, from so many rows before as the word behind list a says."""
     count, ask = b.get(b.a, 0), b.label("ask")
     for i in b.loop(count):
         b.need(b.eq(_key(b, i), b.get(b.b, i)), ask)
     b.goto("next")
     b.block(ask)
     _ask(b, b.c)
+    back = b.get(b.add(b.a, "8"), count)
+    b.write(b.pc, b.binary("sub", b.read(b.pc), b.shl(back, "5")))
 
 
 def pattern(b: EntryWriter) -> None:
@@ -274,7 +306,7 @@ def bool_(b: EntryWriter) -> None:
 
 BODIES: dict[str, Callable[[EntryWriter], None]] = {
     "load": load, "instance_dict": instance_dict, "dict_get": dict_get,
-    "dict_same": dict_same, "dict_learn": dict_learn, "meta": meta, "item": item, "tensor": tensor, "array": array,
+    "strings": strings, "memo": memo, "learn": learn, "meta": meta, "item": item, "tensor": tensor, "array": array,
     "type": type_, "is": is_, "float_is": float_is, "float_nan": float_nan, "int_is": int_is, "equal": equal,
     "length": length, "keys": keys, "lacks": lacks, "grad": grad, "callee": callee, "version": version,
     "callback": callback, "remembered": remembered, "pattern": pattern, "float": float_, "int": int_, "bool": bool_,

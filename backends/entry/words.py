@@ -26,8 +26,9 @@ OPS: tuple[str, ...] = (
     "instance_dict",  # V[dest] = the dict of instance V[a]
     "dict_get",  # V[dest] = V[a][object b], V[a] a dict
     "item",  # V[dest] = V[a][object b], c the same as a number: dict, list or tuple
-    "dict_same",  # dict V[a] as dict_learn saw it for list b: V[dest..] = its c values, and the next c + 1 rows are left out
-    "dict_learn",  # write down for list b which dict V[a] is, its version, and the c objects in V[dest..]
+    "strings",  # all keys of dict V[a] are str: looking for one runs no Python
+    "memo",  # memory a holds what `learn` saw for object V[dest] by template b: fill in words, leave out the next c rows
+    "learn",  # write down in memory a, for object V[dest], the words that template b names
     "meta",  # V[a] is of type b with meta c
     "tensor",  # V[a] is of type b with meta c; V[dest] = its array, V[dest + 1] = address of its data
     "array",  # V[dest] = array of tensor V[a], V[dest + 1] = address of its data
