@@ -414,7 +414,8 @@ def _root(fusion: Fusion, value: Value) -> Group:
     """A kernel that stores `value`: one with the same loops and a common operand, else a new one."""
     node = fusion.producers.get(value)
     kind = value.tensor_type
-    shape = tuple(1 if s == 0 else n for n, s in zip(kind.shape, kind.strides, strict=True))
+    whole = any(isinstance(r.unit, Barrier) for r in fusion.reads.get(value, []))  # it reads the row-major copy
+    shape = tuple(1 if s == 0 and not whole else n for n, s in zip(kind.shape, kind.strides, strict=True))
     order = _storage_order(kind)
     domain = tuple(shape[d] for d in order if shape[d] != 1)
     group = _beside(fusion, node, value, domain) if node else None

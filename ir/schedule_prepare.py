@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .graph import Builder, Graph, Node, Value, rewrite
-from .op import Decompose, Gemm, lookup
+from .op import Decompose, Extern, Gemm, lookup
+from .types import TensorType
 
 Origins = dict[Node, str]
 Visit = Callable[[Node, Builder, tuple[Any, ...]], Any]
@@ -25,6 +26,9 @@ def prepared(graph: Graph) -> tuple[Graph, Origins]:
         graph = _rewritten(graph, origins, _sharing())
     if any(isinstance(n.op.lowering, Gemm) for n in graph.nodes):
         graph = _rewritten(graph, origins, _turning(graph))
+    apart = {o.value for o in graph.outputs if o.source is None and _repeats(o.value)} | {w.value for w in graph.writes}
+    if apart:
+        graph = _rewritten(graph, origins, _copying(apart))
     return graph, origins
 
 
@@ -88,6 +92,25 @@ def _turning(graph: Graph) -> Visit:
             return None
         a, b = (permute(x, dims=_swapped(len(x.shape))) for x in products[args[0]])
         return builder.emit(producers[source].op, (b, a), producers[source].attrs)
+
+    return visit
+
+
+def _repeats(value: Value) -> bool:
+    """Whether elements of the value share memory where it lies as its type says."""
+    return isinstance(value.type, TensorType) and any(s == 0 and n != 1 for n, s in zip(value.shape, value.type.strides, strict=True))
+
+
+def _copying(apart: set[Value]) -> Visit:
+    """A step of its own reads a row-major copy of what is given out, or written back, with elements that share memory."""
+    contiguous = lookup("contiguous")
+
+    def visit(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
+        if not isinstance(node.op.lowering, (Gemm, Extern)):
+            return None
+        copied = [contiguous(new) if isinstance(old, Value) and old in apart and _repeats(old) else new
+                  for old, new in zip(node.args, args, strict=True)]  # fmt: skip
+        return builder.emit(node.op, tuple(copied), node.attrs)
 
     return visit
 
