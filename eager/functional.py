@@ -70,8 +70,10 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = 
 
 def _truncated(input: Any, other: Any) -> Any:
     quotient = input // other
+    if quotient.dtype.is_floating_point:
+        return g.trunc(apply(pointwise.div, (input, other), _NONE))
     inexact = (quotient * other).ne(input)
-    return quotient + apply(pointwise.mul, ((quotient < 0) & inexact, 1), _NONE)
+    return quotient + to((quotient < 0) & inexact, quotient.dtype)
 
 
 def add_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
@@ -325,7 +327,9 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` views of equal size along `dim` (the last may be smaller)."""
     n = input.shape[wrap_dim(dim, input.ndim)]
-    return split(input, max(1, -(-n // chunks)), dim)
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    return split(input, -(-n // chunks) or [0] * chunks, dim)
 
 
 @pure
@@ -354,6 +358,7 @@ def repeat(self: Tensor, *sizes: Any) -> Tensor:
     x = shapes.reshape(self, (1,) * (len(times) - self.ndim) + self.shape)
     wide = [n for pair in zip(times, x.shape, strict=True) for n in pair]
     x = expand(shapes.reshape(x, [n for size in x.shape for n in (1, size)]), wide)
+    x = apply(casts.contiguous, (x,), _NONE)  # its own memory, also where nothing is repeated
     return shapes.reshape(x, [k * n for k, n in zip(times, wide[1::2], strict=True)])  # type: ignore[no-any-return]
 
 

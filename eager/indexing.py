@@ -114,6 +114,7 @@ def _plain(item: Any) -> Any:
     if hasattr(item, "meta"):
         if item.dtype.kind == "f":
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+        item = item.to(dtypes.bool_) if item.dtype is dtypes.uint8 else item  # bytes are a mask, as in PyTorch
         return int(item.item()) if not item.ndim and item.dtype is not dtypes.bool_ and item._array is not None else item
     if hasattr(item, "__index__"):
         return int(item.__index__())
@@ -226,7 +227,7 @@ def _put_mask(x: Any, mask: Any, value: Any) -> None:
 
 def _numpy_index(index: Any) -> Any:
     items = index if isinstance(index, tuple) else (index,)
-    return tuple([i.storage.read(i) if hasattr(i, "meta") else np.asarray(i) if isinstance(i, list) else i for i in items])
+    return tuple([i.storage.read(i) if hasattr(i, "meta") else i for i in map(_plain, items)])
 
 
 def _put_tracked(x: Any, index: Any, value: Any) -> None:

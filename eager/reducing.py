@@ -87,7 +87,15 @@ def std(
     axis: Any = None, keepdims: Any = None,
 ) -> Tensor:  # fmt: skip
     """Square root of `var`."""
-    return g.sqrt(var(input, dim, unbiased, keepdim, correction=correction, axis=axis, keepdims=keepdims))
+    return _root(var(input, dim, unbiased, keepdim, correction=correction, axis=axis, keepdims=keepdims))
+
+
+def _root(x: Tensor) -> Tensor:
+    """Square root whose gradient at 0 is 0: the length of nothing does not grow infinitely fast."""
+    if not x.meta.requires_grad:
+        return g.sqrt(x)
+    zero = g.eq(x, 0)
+    return where(zero, 0.0, g.sqrt(where(zero, 1.0, x)))  # type: ignore[no-any-return]
 
 
 @pure
@@ -108,7 +116,7 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False) -> T
     if dtype.is_half:  # powers leave the range of half types where the length does not
         return to(norm(to(input, dtypes.float32), p, dim, keepdim), dtype)
     if p in (2, "fro"):
-        return g.sqrt(g.sum(input * input, dim, keepdim))
+        return _root(g.sum(input * input, dim, keepdim))
     if p == 0:
         return g.sum(to(g.ne(input, 0), dtype), dim, keepdim)
     size = g.abs(input)
@@ -131,9 +139,16 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if hasattr(min, "meta") or hasattr(max, "meta"):
-        out = input if min is None else g.maximum(input, min)
-        return out if max is None else g.minimum(out, max)
+        out = input if min is None else _bounded(input, min, g.maximum, g.ge)
+        return out if max is None else _bounded(out, max, g.minimum, g.le)
     return apply(pointwise.clamp, _with_bound_dtype(input, min, max), {"min": min, "max": max})  # type: ignore[no-any-return]
+
+
+def _bounded(x: Tensor, bound: Any, pair: Any, inside: Any) -> Any:
+    """The larger or smaller of each pair; where both are equal the gradient is that of x alone."""
+    if not (x.meta.requires_grad or getattr(getattr(bound, "meta", None), "requires_grad", False)):
+        return pair(x, bound)
+    return where(inside(x, bound), x, pair(x, bound))
 
 
 def _with_bound_dtype(input: Tensor, *bounds: Any) -> tuple[Tensor]:

@@ -1,0 +1,80 @@
+"""Corners where a value is right and its memory, dtype or gradient could be wrong, against PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fusewire as fw
+
+torch = pytest.importorskip("torch", reason="PyTorch is the oracle here")
+
+
+@pytest.mark.parametrize("times", [(1, 1), (1, 2), (2, 1), (1, 1, 1)])
+@pytest.mark.parametrize("shape", [(3, 4), (1, 4), (1, 1)])
+def test_repeat_has_memory_of_its_own(shape: tuple[int, ...], times: tuple[int, ...]) -> None:
+    x = fw.ones(*shape)
+    y = x.repeat(*times)
+    assert y.is_contiguous()
+    y[0] = 5
+    y.view(-1)[-1:].fill_(7)
+    t = torch.ones(*shape).repeat(*times)
+    t[0] = 5
+    t.view(-1)[-1:].fill_(7)
+    assert x.tolist() == np.ones(shape).tolist()
+    assert y.tolist() == t.tolist()
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "float16", "float32", "float64"])
+def test_division_towards_zero(dtype: str) -> None:
+    a = np.array([7.0, 8, 9, 1, 0, 120, 100]) * (1 if dtype == "uint8" else -1)
+    for b in (3, 2, 7):
+        ours = fw.div(fw.tensor(a).to(getattr(fw, dtype)), b, rounding_mode="trunc")
+        theirs = torch.div(torch.tensor(a).to(getattr(torch, dtype)), b, rounding_mode="trunc")
+        assert ours.dtype.name == dtype
+        assert ours.tolist() == theirs.tolist()
+    x = np.array([-0.3, 0.3, 1e30, np.inf, np.nan])
+    ours = fw.div(fw.tensor(x), fw.tensor([0.1], dtype=fw.float64), rounding_mode="trunc")
+    theirs = torch.div(torch.tensor(x), torch.tensor([0.1], dtype=torch.float64), rounding_mode="trunc")
+    np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+GRADIENTS: dict[str, Any] = {
+    "norm": lambda m, x: x.norm(),
+    "norm of rows": lambda m, x: x.norm(dim=1).sum(),
+    "std": lambda m, x: x.std(1).sum(),
+    "std of one": lambda m, x: x[:, :1].std(1, unbiased=False).sum(),
+    "clamp by tensors": lambda m, x: (m.clamp(x, x.detach() * 0, x.detach() * 0 + 1) * 3).sum(),
+    "clamp tensor bounds": lambda m, x: (m.clamp(x.detach(), x * 0.5, x * 2) * 3).sum(),
+}
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_gradients_at_zeros_and_ties(name: str, compiled: bool) -> None:
+    values = np.array([[0.0, 0, 0], [0, 1, 2], [-1, 1, 0.5]])
+    for rows in (values, values[:1]):
+        x, t = fw.tensor(rows, requires_grad=True), torch.tensor(rows, requires_grad=True)
+
+        def ours(x: Any) -> Any:
+            return GRADIENTS[name](fw, x)
+
+        (fw.compile(ours) if compiled else ours)(x).backward()
+        GRADIENTS[name](torch, t).backward()
+        np.testing.assert_allclose(x.grad.numpy(), t.grad.numpy(), rtol=1e-12)
+
+
+def test_chunks_of_nothing_are_as_many_as_asked_for() -> None:
+    assert [c.shape for c in fw.zeros(2, 0).chunk(3, 1)] == [(2, 0)] * 3
+    with pytest.raises(RuntimeError, match="greater than 0"):
+        fw.zeros(2).chunk(0)
+
+
+def test_bytes_as_an_index_are_a_mask() -> None:
+    x = fw.arange(4)
+    mask = fw.tensor([0, 1, 0, 1], dtype=fw.uint8)
+    assert x[mask].tolist() == [1, 3]
+    x[mask] = 9
+    assert x.tolist() == [0, 9, 2, 9]
