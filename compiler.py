@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from . import knobs
+from .eager.modes import capturing
 from .errors import CompileError, FusewireError
 from .ir.plan import PlanOutput, Refusal
 from .ir.types import TensorType
@@ -233,6 +234,7 @@ def is_compiling() -> bool:
 
 
 SPECIAL[is_compiling] = lambda session: True
+SPECIAL[capturing] = lambda session: True
 
 
 def reset() -> None:

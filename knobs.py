@@ -36,6 +36,7 @@ KNOBS: dict[str, Knob] = {
     "native_entry": Knob(True, _flag, "install compiled functions behind the machine-code entry (off: a Python wrapper)"),
     "cache_dir": Knob("", str, "folder of the disk cache; empty: fusewire in the user's cache folder"),
     "disk_cache": Knob(True, _flag, "keep machine code on disk"),
+    "fused_optim": Knob(True, _flag, "optimisers update each parameter by one compiled kernel (off: op by op)"),
     "variant_limit": Knob(64, int, "compiled variants of one function before eager takes over"),
     "inline_limit": Knob(64, int, "depth of inlined calls at which the graph breaks"),
 }

@@ -84,3 +84,9 @@ class set_grad_enabled(_Mode):
 def is_grad_enabled() -> bool:
     """Whether operations on this thread are recorded."""
     return gradmode.get()
+
+
+def capturing() -> bool:
+    """True in code that a tracer follows (the tracer answers in its place), else False: for what has a faster form that
+    cannot be followed."""
+    return False

@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ..eager.creation import tensor, zeros_like
+from ..eager.modes import capturing
 from ..eager.tensor import Tensor
-from ..ir.dtypes import float32, float64
+from ..ir.dtypes import DType, float32, float64
+from ..ir.ops.pointwise import add, div, maximum, mul, neg, sqrt, sub
 from .optimizer import Optimizer, Params, check_not_negative
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Which parts the update has. `shrinks`: weight decay on the parameter itself; `adds`: on the gradient."""
+
+    maximize: bool
+    shrinks: bool
+    adds: bool
+    amsgrad: bool
+
+
+def adam(x: Mapping[str, Any], n: Mapping[str, Any], form: Form) -> dict[str, Any]:
+    """One step: new parameter and moments from the old ones, the gradient, and the bias corrections of this step."""
+    p = mul(x["p"], n["keep"]) if form.shrinks else x["p"]
+    grad = neg(x["grad"]) if form.maximize else x["grad"]
+    grad = add(grad, mul(p, n["decay"])) if form.adds else grad
+    mean = add(mul(x["exp_avg"], n["beta1"]), mul(grad, n["rest1"]))
+    square = add(mul(x["exp_avg_sq"], n["beta2"]), mul(mul(grad, grad), n["rest2"]))
+    new = {"exp_avg": mean, "exp_avg_sq": square}
+    if form.amsgrad:
+        square = new["max_exp_avg_sq"] = maximum(x["max_exp_avg_sq"], square)
+    scale = add(div(sqrt(square), x["correction2"]), n["eps"])
+    new["p"] = sub(p, mul(div(n["lr"], x["correction1"]), div(mean, scale)))
+    return new
 
 
 class Adam(Optimizer):
@@ -33,29 +63,34 @@ class Adam(Optimizer):
         return state
 
     def _update(self, p: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
-        if p not in self.state:
+        is_new = p not in self.state
+        if is_new:
             self.state[p] = self._make_state(p, group)
         state = self.state[p]
         beta1, beta2 = group["betas"]
         lr, decay = group["lr"], group["weight_decay"]
-        if group["maximize"]:
-            grad = -grad
-        if decay != 0:
-            if self.decoupled:
-                p.mul_(1 - lr * decay)
-            else:
-                grad = grad + p * decay
-        step, mean, square = state["step"], state["exp_avg"], state["exp_avg_sq"]
+        form = Form(group["maximize"], decay != 0 and self.decoupled, decay != 0 and not self.decoupled, group["amsgrad"])
+        step = state["step"]
         step.add_(1)
-        mean.mul_(beta1).add_(grad, alpha=1 - beta1)
-        square.mul_(beta2).add_(grad * grad, alpha=1 - beta2)
-        if group["amsgrad"]:
-            square = state["max_exp_avg_sq"].copy_(state["max_exp_avg_sq"].maximum(square))
-        step = step.double()  # 1 - beta**step loses its digits in float32
         exact = float64 if p.dtype is float64 else float32
-        correction1 = (1 - beta1**step).to(exact)
-        correction2 = (1 - beta2**step).sqrt().to(exact)
-        p.sub_(lr / correction1 * (mean / (square.sqrt() / correction2 + group["eps"])))
+        found = _corrections(step, beta1, beta2, exact) if capturing() else _remembered(step.item(), beta1, beta2, exact)
+        x = {"p": p, "grad": grad, "correction1": found[0], "correction2": found[1]}
+        x.update((k, v) for k, v in state.items() if k != "step")
+        n = {"lr": lr, "beta1": beta1, "rest1": 1 - beta1, "beta2": beta2, "rest2": 1 - beta2, "eps": group["eps"]}
+        if decay != 0:
+            n.update(keep=1 - lr * decay, decay=decay)
+        self._write(adam, form, x, n, is_new)
+
+
+def _corrections(step: Any, beta1: float, beta2: float, exact: DType) -> tuple[Any, Any]:
+    step = step.double()  # 1 - beta**step loses its digits in float32
+    return (1 - beta1**step).to(exact), (1 - beta2**step).sqrt().to(exact)
+
+
+@lru_cache(maxsize=64)
+def _remembered(step: float, beta1: float, beta2: float, exact: DType) -> tuple[Any, Any]:
+    """The corrections of a step whose number is known: the same for most parameters."""
+    return _corrections(tensor(step), beta1, beta2, exact)
 
 
 class AdamW(Adam):

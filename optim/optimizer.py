@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
-from ..eager.modes import no_grad
+from ..eager.modes import capturing, no_grad
 from ..eager.tensor import Tensor
+from . import fused
 
 
 class Optimizer:
@@ -64,6 +65,13 @@ class Optimizer:
     def _update(self, p: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
         """Change `p` in place by its gradient; runs with gradients off."""
         raise NotImplementedError
+
+    def _write(self, rule: fused.Rule, form: Any, x: Mapping[str, Tensor], n: Mapping[str, Any], is_new: bool) -> None:
+        """Store what ``rule(x, n, form)`` gives: by one kernel, or op by op while capturing and for parameters seen first (a
+        program that takes one step compiles nothing)."""
+        if capturing() or is_new or not fused.run(rule, form, x, n):
+            for name, value in rule(x, n, form).items():
+                x[name].copy_(value)
 
     def state_dict(self) -> dict[str, Any]:
         """State by parameter number, and the groups with numbers in place of parameters."""

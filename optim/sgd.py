@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..eager.tensor import Tensor
+from ..ir.ops.pointwise import add, mul, neg
 from .optimizer import Optimizer, Params, check_not_negative
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Which parts the update has."""
+
+    maximize: bool
+    decays: bool
+    remembers: bool
+    nesterov: bool
+
+
+def sgd(x: Mapping[str, Any], n: Mapping[str, Any], form: Form) -> dict[str, Any]:
+    """One step: the new parameter, and the new velocity where there is one."""
+    p, new = x["p"], {}
+    grad = neg(x["grad"]) if form.maximize else x["grad"]
+    grad = add(grad, mul(p, n["decay"])) if form.decays else grad
+    if form.remembers:
+        velocity = new["momentum_buffer"] = add(mul(x["momentum_buffer"], n["momentum"]), mul(grad, n["rest"]))
+        grad = add(grad, mul(velocity, n["momentum"])) if form.nesterov else velocity
+    new["p"] = add(p, mul(grad, n["rate"]))
+    return new
 
 
 class SGD(Optimizer):
@@ -23,17 +48,17 @@ class SGD(Optimizer):
         super().__init__(params, defaults)
 
     def _update(self, p: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
-        if group["maximize"]:
-            grad = -grad
-        if group["weight_decay"] != 0:
-            grad = grad + p * group["weight_decay"]
-        momentum = group["momentum"]
-        if momentum != 0:
-            if p not in self.state:
-                self.state[p] = {"momentum_buffer": grad.clone()}
-                velocity = self.state[p]["momentum_buffer"]
-            else:
-                velocity = self.state[p]["momentum_buffer"]
-                velocity.mul_(momentum).add_(grad, alpha=1 - group["dampening"])
-            grad = grad + velocity * momentum if group["nesterov"] else velocity
-        p.add_(grad, alpha=-group["lr"])
+        momentum, decay = group["momentum"], group["weight_decay"]
+        is_new = momentum != 0 and p not in self.state
+        form = Form(group["maximize"], decay != 0, momentum != 0 and not is_new, group["nesterov"])
+        x = {"p": p, "grad": grad}
+        n = {"decay": decay, "momentum": momentum, "rest": 1 - group["dampening"], "rate": -group["lr"]}
+        if is_new:  # the buffer begins as the first gradient
+            grad = -grad if group["maximize"] else grad
+            grad = grad + p * decay if decay != 0 else grad.clone()
+            self.state[p] = {"momentum_buffer": grad.detach()}
+            x["grad"] = grad + grad * momentum if group["nesterov"] else grad
+            form = Form(False, False, False, False)
+        elif momentum != 0:
+            x["momentum_buffer"] = self.state[p]["momentum_buffer"]
+        self._write(sgd, form, x, n, is_new)
