@@ -18,13 +18,13 @@ from ..runtime.guard import ClassAttrIs, Lacks
 from ..runtime.source import Attr, Const, InstanceDict, Item, Source
 from .breaks import Break, UserRaise, describe
 from .bytecode import NULL
+from .classes import by_python
 from .guards import of_library
 from .values import SYMBOLIC, concrete
 
 if TYPE_CHECKING:
     from .session import Session
 
-_HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE: a class that Python code made
 _OPAQUE_TENSOR = {
     "_array", "_storage", "_node", "_offset", "storage", "array", "data", "grad_fn", "is_leaf", "data_ptr", "storage_offset",
     "_version", "register_hook", "retain_grad", "backward", "requires_grad_", "detach_", "__dict__", "__class__",
@@ -35,11 +35,6 @@ _NATIVE_BINDERS = (
 )  # fmt: skip
 
 _FIELD = type(vars(collections.namedtuple("_Field", "x"))["x"])  # what a named tuple's fields are
-
-
-def is_heap(cls: Any) -> bool:
-    """Whether Python code made the class."""
-    return bool(cls.__flags__ & _HEAP)
 
 
 def find(cls: type, name: str) -> Any:
@@ -75,7 +70,7 @@ class Attributes:
             return self._of_class(obj, name)
         if cls is super:
             return self._of_super(obj, name)
-        if not cls.__flags__ & _HEAP:
+        if not by_python(cls):
             return self._of_builtin(obj, cls, name)
         return self.of_instance(obj, cls, name)
 
@@ -100,7 +95,7 @@ class Attributes:
     def find(self, cls: type, name: str) -> Any:
         """`find`, guarded where the class can change."""
         value = find(cls, name)
-        if cls.__flags__ & _HEAP and not (of_library(cls.__module__) and not name.startswith("forward")):
+        if by_python(cls) and not (of_library(cls.__module__) and not name.startswith("forward")):
             missing = value is NULL
             self.session.outside.guard(ClassAttrIs(cls, name, None if missing else value, missing))
         return value
@@ -262,7 +257,7 @@ class Attributes:
         meta = type(cls)
         raw_meta = find(meta, name)
         if raw_meta is not NULL and _is_data(raw_meta):
-            if is_heap(meta) and not isinstance(raw_meta, _NATIVE_BINDERS):
+            if by_python(meta) and not isinstance(raw_meta, _NATIVE_BINDERS):
                 raise Break("object", f"the attribute {name} of the metaclass {meta.__name__}")
             if name == "__dict__":
                 raise Break("object", f"vars({cls.__name__})")
@@ -287,7 +282,7 @@ class Attributes:
             return self.session.outside.constant(raw, f"{cls.__name__}.{name}")
         if isinstance(raw, _NATIVE_BINDERS):
             return self.session.native(raw.__get__, None, cls) if hasattr(raw, "__get__") else raw
-        if find(kind, "__get__") is NULL or not kind.__flags__ & _HEAP:
+        if find(kind, "__get__") is NULL or not by_python(kind):
             return self._class_value(raw, cls, name)
         raise Break("object", f"the descriptor {cls.__name__}.{name} of type {kind.__name__}")
 
@@ -297,7 +292,7 @@ class Attributes:
         for base in mro[mro.index(start) + 1 :]:
             if name in base.__dict__:
                 raw = base.__dict__[name]
-                if base.__flags__ & _HEAP:
+                if by_python(base):
                     self.session.outside.guard(ClassAttrIs(base, name, raw))
                 return self._class_bind(raw, cls, name) if target is cls else self._bind(raw, target, cls, name)
         raise self.session.thrown(AttributeError(f"'super' object has no attribute '{name}'", name=name, obj=obj))

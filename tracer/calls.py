@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..eager.pure import is_pure
 from ..eager.tensor import Tensor
+from ..ir.op import Op
 from ..runtime.install import original_of
 from . import natives
 from .attributes import find
 from .breaks import Break, describe
 from .bytecode import NULL
+from .classes import by_python
 from .generators import Generator
 from .guards import of_library
 from .operators import CONTAINERS, ITERATORS, VIEWS
@@ -21,7 +23,6 @@ from .values import SYMBOLIC, SymFloat, concrete
 if TYPE_CHECKING:
     from .session import Session
 
-_HEAP = 1 << 9
 _BOUND = (types.BuiltinFunctionType, types.MethodWrapperType)
 _UNBOUND = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType)
 _CHANGING: dict[Any, set[str]] = {
@@ -87,7 +88,9 @@ class Calls:
             return self._builtin(fn, args, kwargs)
         if isinstance(fn, _UNBOUND):
             return self._unbound(fn, args, kwargs)
-        if type(fn).__flags__ & _HEAP:
+        if isinstance(fn, Op):
+            return self._op(fn, args, kwargs)
+        if by_python(type(fn)):
             return self._object(fn, args, kwargs)
         raise Break("opaque-call", f"a call of {describe(fn)}")
 
@@ -122,6 +125,13 @@ class Calls:
             if not self.session.operators.is_inert(x):
                 raise Break("object", f"{describe(x)} handed to {describe(fn)}")
         return self._traced(self.session.native(fn, *args, **kwargs), fn)
+
+    def _op(self, op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """A record called by name: numbers among its operands stay symbolic."""
+        for x in (*args, *kwargs.values()):
+            if not self.session.operators.is_inert(x):
+                raise Break("object", f"{describe(x)} handed to the op {op.name}")
+        return self.session.native(self.session.recorder.apply, op, tuple(args), kwargs)
 
     def _number(self, x: Any, keeps: bool) -> Any:
         """A symbolic number stays one only where the library takes it for an operand."""
@@ -159,7 +169,7 @@ class Calls:
             if hasattr(cls, "__members__") and all(map(self.session.operators.is_inert, args)):
                 return self.session.native(cls, *map(concrete, args), **kwargs)
             raise Break("opaque-call", f"a call of {describe(cls)}")
-        if not cls.__flags__ & _HEAP or cls in natives.CLASSES:
+        if not by_python(cls) or cls in natives.CLASSES:
             return self._builtin_class(cls, args, kwargs)
         if issubclass(cls, Tensor):
             raise Break("opaque-call", f"a call of {describe(cls)}")

@@ -34,6 +34,7 @@ from ..runtime.guard import (
 )
 from ..runtime.source import Arg, Attr, Cell, Computed, Const, InstanceDict, Item, Source
 from .breaks import Break, describe
+from .classes import native_base
 from .recorder import Recorder
 from .values import Leaf, Sym, SymFloat, SymInt
 
@@ -43,7 +44,6 @@ _SINGLE = (
     types.WrapperDescriptorType, types.ClassMethodDescriptorType, types.CodeType, types.GetSetDescriptorType,
     types.MemberDescriptorType, DType, Op, Effects, types.GenericAlias, types.UnionType,
 )  # fmt: skip
-_HEAP = 1 << 9
 _LARGEST = 10_000
 _OURS = __name__.split(".")[0]
 _OUTSIDE_OF_LIBRARY = tuple(f"{_OURS}.{part}" for part in ("bench", "tests", "examples"))
@@ -111,7 +111,7 @@ class Outside:
         if isinstance(value, tuple) and hasattr(cls, "_fields"):
             return self._tuple(value, source)
         self.guard(TypeIs(source, cls))
-        if next(c for c in cls.__mro__ if not c.__flags__ & _HEAP) is not object and not isinstance(value, types.CellType):
+        if native_base(cls) is not object and not isinstance(value, types.CellType):
             self.opaque.add(id(value))
         return self.register(value, value, source)
 

@@ -21,6 +21,7 @@ from . import subscripts
 from .attributes import Namespace, find
 from .breaks import Break, UserRaise, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
+from .classes import by_python
 from .effects import GradModeSet
 from .generators import Generator, Lazily
 from .operators import CONTAINERS
@@ -434,7 +435,7 @@ def _number(s: Session, cls: type, *args: Any, **kwargs: Any) -> Any:
     if any(isinstance(x, Tensor) for x in args):
         raise Break("tensor-to-python", f"{cls.__name__}() of a tensor")
     for x in args:
-        if type(x).__flags__ & 1 << 9:
+        if by_python(type(x)):
             return s.operators.special(x, "__float__" if cls is float else "__int__")
     return s.native(cls, *args, **{k: concrete(v) for k, v in kwargs.items()})
 

@@ -18,6 +18,7 @@ from ..ir.types import ScalarType, TensorType
 from .attributes import Namespace, find
 from .breaks import Break, UserRaise, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
+from .classes import by_python
 from .generators import Generator
 from .values import SYMBOLIC, concrete
 
@@ -64,13 +65,12 @@ _NAMES = {
 }  # fmt: skip
 _COMPARE = {"<": ("lt", "gt"), "<=": ("le", "ge"), "==": ("eq", "eq"), "!=": ("ne", "ne"), ">": ("gt", "lt"), ">=": ("ge", "le")}
 _UNARY = {"-": "neg", "+": "pos", "~": "invert"}
-_HEAP = 1 << 9
 
 
 def is_native(x: Any) -> bool:
     """Whether operators on `x` run no code of the user's: built-in types, Tensors, and classes that only inherit from them."""
     cls = type(x)
-    return not cls.__flags__ & _HEAP or isinstance(x, (Tensor, *SYMBOLIC, *RECORDS, types.ModuleType))
+    return not by_python(cls) or isinstance(x, (Tensor, *SYMBOLIC, *RECORDS, types.ModuleType))
 
 
 class Operators:
@@ -107,13 +107,13 @@ class Operators:
         if depth > 20 or self.session.outside.is_opaque(x):
             return False
         self.session.outside.open(x)
-        if (isinstance(x, ATOMS) and not type(x).__flags__ & _HEAP) or isinstance(x, (Tensor, *SYMBOLIC, *RECORDS)):
+        if (isinstance(x, ATOMS) and not by_python(type(x))) or isinstance(x, (Tensor, *SYMBOLIC, *RECORDS)):
             return True
         if isinstance(x, (list, tuple, set, frozenset, collections.deque)):
-            plain = not type(x).__flags__ & _HEAP or (isinstance(x, tuple) and find(type(x), "__eq__") is tuple.__eq__)
+            plain = not by_python(type(x)) or (isinstance(x, tuple) and find(type(x), "__eq__") is tuple.__eq__)
             return plain and all(self.is_inert(y, depth + 1) for y in x)
         if isinstance(x, dict):
-            return not type(x).__flags__ & _HEAP and all(self.is_inert(y, depth + 1) for kv in x.items() for y in kv)
+            return not by_python(type(x)) and all(self.is_inert(y, depth + 1) for kv in x.items() for y in kv)
         cls = x if isinstance(x, type) else type(x)
         return (find(cls, "__eq__") is object.__eq__ and find(cls, "__hash__") is object.__hash__) or isinstance(
             x, (type, types.FunctionType)
@@ -323,10 +323,10 @@ class Operators:
         if self.session.outside.is_opaque(x):
             return False
         self.session.outside.open(x)
-        if isinstance(x, (*CONTAINERS,)) and not type(x).__flags__ & _HEAP:
+        if isinstance(x, (*CONTAINERS,)) and not by_python(type(x)):
             return all(self._printable(y) for y in (x.values() if isinstance(x, dict) else x)) and not isinstance(x, Tensor)
         return (
-            isinstance(x, (*ATOMS, *SYMBOLIC)) and not (type(x).__flags__ & _HEAP and not isinstance(x, (*SYMBOLIC, *RECORDS)))
+            isinstance(x, (*ATOMS, *SYMBOLIC)) and not (by_python(type(x)) and not isinstance(x, (*SYMBOLIC, *RECORDS)))
         ) or isinstance(x, type)
 
     def text(self, x: Any, how: Callable[[Any], str]) -> str:

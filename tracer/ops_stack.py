@@ -12,6 +12,7 @@ from ..runtime.guard import Lacks
 from ..runtime.source import Cell, Const, Item
 from .breaks import Break, UserRaise, describe
 from .bytecode import NULL, Step, slot_names
+from .classes import by_python
 from .frame import Frame, handles
 from .values import Lazy, concrete
 
@@ -82,7 +83,7 @@ def delete_fast(f: Frame, step: Step) -> None:
 def _drop(old: Any) -> None:
     """A variable lets go of `old`; where that may run code of the user's, CPython is to do it."""
     old = old.value if type(old) is Lazy else old
-    if type(old).__flags__ & 1 << 9 and hasattr(type(old), "__del__"):
+    if by_python(type(old)) and hasattr(type(old), "__del__"):
         raise Break("opaque-call", f"{describe(old)} may die here, which runs its __del__")
 
 

@@ -10,6 +10,7 @@ from ..eager.tensor import Tensor
 from .attributes import Namespace, find
 from .breaks import Break, describe
 from .bytecode import NULL
+from .classes import by_python
 from .operators import CONTAINERS, VIEWS
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _missing(session: Session, obj: Any, key: Any, factory: Any) -> Any:
 
 
 def _of_class(session: Session, cls: type, key: Any) -> Any:
-    if not cls.__flags__ & 1 << 9 or (not _python(cls, "__getitem__") and hasattr(cls, "__members__")):
+    if not by_python(cls) or (not _python(cls, "__getitem__") and hasattr(cls, "__members__")):
         return session.native(lambda: cls[session.operators.settle(key)])  # type: ignore[index]
     raise Break("object", f"{cls.__name__}[...]")
 

@@ -33,6 +33,7 @@ from ..runtime.source import Arg, Attr, Cell, Const, InstanceDict, Item, Source
 from .attributes import Namespace
 from .breaks import describe
 from .bytecode import NULL
+from .classes import by_python, native_base
 from .effects import Effect, GradModeSet, Method, SetAttr, SetCell, SetItem
 from .generators import Generator
 from .operators import ITERATORS, VIEWS
@@ -219,7 +220,7 @@ class TailWriter:
             if owner is None or isinstance(owner, types.ModuleType):
                 return self.const(x, x.__name__)
             return self.assign(f"{self.text(owner)}.{x.__name__}")
-        if cls.__flags__ & 1 << 9:
+        if by_python(cls):
             return self._instance(x, cls)
         if isinstance(x, BaseException):
             return self._instance(x, cls)
@@ -312,7 +313,7 @@ class TailWriter:
         if base is tuple:
             return self.assign(f"tuple.__new__({self.literal(cls)}, {self._tuple_text(tuple(x))})")
         args = ", " + self.items(x.args) if base is BaseException and x.args else ""
-        native = next(c for c in cls.__mro__ if not c.__flags__ & 1 << 9)
+        native = native_base(cls)
         name = self._early(x, f"{self.literal(native)}.__new__({self.literal(cls)}{args})")
         if base is list or base is set:
             self.builds.append(f"{base.__name__}.{'extend' if base is list else 'update'}({name}, [{self.items(x)}])")
@@ -420,7 +421,7 @@ def _slots_of(cls: type) -> list[str]:
         n
         for c in cls.__mro__
         for n, d in c.__dict__.items()
-        if isinstance(d, types.MemberDescriptorType) and c.__flags__ & 1 << 9
+        if isinstance(d, types.MemberDescriptorType) and by_python(c)
     ]
 
 
