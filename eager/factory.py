@@ -41,6 +41,9 @@ def meta_of(array: Array, requires_grad: bool = False) -> Meta:
 
 def _fresh_meta(array: Array, requires_grad: bool) -> Meta:
     dtype = dtypes.from_numpy(array.dtype)
+    if not array.dtype.isnative or any(s % array.itemsize for s in array.strides):
+        what = "the other byte order" if not array.dtype.isnative else f"strides of {array.strides} bytes, not whole elements"
+        raise ValueError(f"an array of {array.dtype} with {what} cannot be a tensor's memory: pass a copy, or tensor(array)")
     return Meta.of(array.shape, layout.strides_of(array), dtype, requires_grad)
 
 

@@ -78,3 +78,19 @@ def test_bytes_as_an_index_are_a_mask() -> None:
     assert x[mask].tolist() == [1, 3]
     x[mask] = 9
     assert x.tolist() == [0, 9, 2, 9]
+
+
+def _arrays_torch_refuses() -> list[np.ndarray]:
+    record = np.zeros(5, [("a", "f4"), ("b", "u1")])
+    record["a"] = np.arange(5)
+    return [record["a"], np.arange(5.0).astype(">f8"), np.arange(5).astype(">i2")]
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_memory_no_machine_code_reads(which: int) -> None:
+    array = _arrays_torch_refuses()[which]
+    with pytest.raises(ValueError, match="cannot be a tensor's memory"):
+        fw.from_numpy(array)
+    for make in (fw.tensor, fw.as_tensor):
+        x = make(array)
+        assert fw.compile(lambda x: x + 1)(x).tolist() == [1, 2, 3, 4, 5]
