@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keyword
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Union
 
@@ -197,6 +198,27 @@ class Reduce:
 
 
 Stmt = Union[Load, LoadAt, Index, Const, Param, Compute, Store, Check, Loop, Reduce]
+
+
+def walk(body: Iterable[Stmt]) -> Iterator[Stmt]:
+    """All statements, nested ones included, in order."""
+    for st in body:
+        yield st
+        if isinstance(st, (Loop, Reduce)):
+            yield from walk(st.body)
+
+
+def sizes_of(st: Stmt) -> tuple[Size, ...]:
+    """The index expressions and extents of one statement itself."""
+    if isinstance(st, (Load, Store)):
+        return (st.index,)
+    if isinstance(st, LoadAt):
+        return (st.index, st.stride)
+    if isinstance(st, Index):
+        return (st.value,)
+    if isinstance(st, Loop):
+        return (st.axis.extent,)
+    return tuple(a.extent for a in st.axes) if isinstance(st, Reduce) else ()
 
 
 @dataclass(frozen=True, slots=True)

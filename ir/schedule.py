@@ -13,7 +13,7 @@ from typing import Any
 
 from . import sizes
 from .graph import Graph, Node, Value, WriteBack
-from .loops import Kernel, Load, LoadAt, Store
+from .loops import Kernel, Load, LoadAt, Store, walk
 from .op import Extern, Gemm
 from .plan import (
     BufferView,
@@ -33,7 +33,7 @@ from .plan import (
     SymbolSource,
 )  # fmt: skip
 from .schedule_collapse import collapse
-from .schedule_emit import Emitter, Target, size_of, walk
+from .schedule_emit import Emitter, Target, size_of
 from .schedule_fuse import Fusion, Group, Unit, fuse, operand_view
 from .schedule_index import layout
 from .schedule_merge import merge
@@ -331,7 +331,7 @@ def row_fits(group: Group, key: Any) -> bool:
 
 def reads_after_write(kernel: Kernel, buffer: str) -> bool:
     """Whether the kernel may read elements of `buffer` after it, or another grid point, has overwritten them."""
-    body = walk(kernel.body)
+    body = list(walk(kernel.body))
     stores = [i for i, st in enumerate(body) if isinstance(st, Store) and st.buffer == buffer]
     places = {body[i].index for i in stores}  # type: ignore[union-attr]
     for i, st in enumerate(body):

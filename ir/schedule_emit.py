@@ -28,8 +28,9 @@ from .loops import (
     Reduce,
     ScalarParam,
     Scratch,
-    Stmt,
     Store,
+    sizes_of,
+    walk,
 )  # fmt: skip
 from .op import Gather, Move, Scalar
 from .op import Reduce as ReduceLowering
@@ -86,7 +87,7 @@ class Emitter:
             if value not in self.stored:
                 self._store_loop(value, top)
         grid = tuple(Axis(a, group.extents[a]) for a in group.levels[0])
-        used = {s for st in walk(tuple(top.out)) for e in sizes_of(st) for s in sizes.symbols_of(e)}
+        used = {s for st in walk(top.out) for e in sizes_of(st) for s in sizes.symbols_of(e)}
         used |= {s for a in grid for s in sizes.symbols_of(a.extent)}
         reached = [b.size for b in self.buffers.values()] + [b.size for b in self.scratch]
         used |= {s for size in reached for s in sizes.symbols_of(size)}
@@ -116,16 +117,9 @@ class Emitter:
 
     def _inner(self, value: Value) -> list[list[str]]:
         """The loops inside the grid that a stored value needs, level by level."""
-        axes = self._axes(self.group.stores[value])
+        axes = self.group.axes(self.group.stores[value])
         nest = [[a for a in level if a in axes] for level in self.group.levels[1:]]
         return [level for level in nest if level]
-
-    def _axes(self, index: At) -> set[str]:
-        """Loop axes an index depends on, those behind data-dependent positions included."""
-        out: set[str] = set()
-        for name in axes_of(index):
-            out |= self.group.positions[name].axes if name in self.group.positions else {name} & set(self.group.extents)
-        return out
 
     def _place(self, block: Block, axes: set[str]) -> Block:
         while block.parent is not None and axes <= block.parent.axes:
@@ -137,7 +131,7 @@ class Emitter:
         asked for afterwards is known already, so that long chains need no deep recursion."""
         for v, index in self._needed(roots, block, (ReduceLowering,)):
             reduces = isinstance(self.producers[v].op.lowering, ReduceLowering)
-            if reduces and self._place(block, self._axes(index)) is not block:
+            if reduces and self._place(block, self.group.axes(index)) is not block:
                 self.value(v, index, None, block)
         for v, index in self._needed(roots, block, (ReduceLowering, Gather)):
             self.value(v, index, None, block)
@@ -166,7 +160,7 @@ class Emitter:
 
     def value(self, v: Value, index: At, mask: Mask | None, block: Block) -> str:
         """The name of `v` at `index`; statements go to the outermost block that knows the index."""
-        block = self._place(block, self._axes(index) | (set(mask.axes) if mask else set()))
+        block = self._place(block, self.group.axes(index) | (set(mask.axes) if mask else set()))
         key = (v, index)
         found = block.find(key) or (mask and block.find((key, mask.name)))
         if found:
@@ -295,14 +289,14 @@ class Emitter:
                     prim = {"floordiv": "div", "mod": "mod", "min": "minimum", "max": "maximum"}[atom.fn]
                     factor = s._emit(prim, (self._as_data(atom.a, block), self._as_data(atom.b, block)), dtypes.int64)
                 for _ in range(power):
-                    term = s.mul(term, factor)  # type: ignore[attr-defined]
-            total = term if total is None else s.add(total, term)  # type: ignore[attr-defined]
+                    term = s.mul(term, factor)
+            total = term if total is None else s.add(total, term)
         assert total is not None
         return total
 
     def _index(self, size: Size, block: Block) -> str:
         """An index expression as an i64 value, in the outermost block that knows it."""
-        block = self._place(block, self._axes((size,)))
+        block = self._place(block, self.group.axes((size,)))
         if isinstance(size, int):
             return self._builder(None, dtypes.int64, (), None, block).const(size)
         name = block.find(("index", size))
@@ -323,7 +317,7 @@ class Emitter:
     def _check(self, node: Node, ok: str, message: str, kind: type[BaseException], mask: Mask | None, block: Block) -> None:
         if mask is not None:
             s = self._builder(node, dtypes.bool_, (), None, block)
-            ok = s.or_(ok, s.not_(mask.name))  # type: ignore[attr-defined]
+            ok = s.or_(ok, s.not_(mask.name))
         error = KernelError(node.op.name, kind, f"{node.op.name}: {message}", node.where)
         if error not in self.errors:
             self.errors.append(error)
@@ -378,7 +372,7 @@ class Emitter:
         for piece in reversed(found):
             inside = self._condition(piece, mask, block)
             x = self._piece(piece, dtype, inside, block)
-            out = x if out is None else s.select(inside.name, x, out)  # type: ignore[attr-defined]
+            out = x if out is None else s.select(inside.name, x, out)
         return s.cast(s.const(0), dtype) if out is None else out  # no piece: the result is empty
 
     def _piece(self, piece: Piece, dtype: DType, mask: Mask | None, block: Block) -> str:
@@ -390,20 +384,19 @@ class Emitter:
     def _condition(self, piece: Piece, mask: Mask | None, block: Block) -> Mask:
         assert piece.condition is not None
         lo, size, hi = piece.condition
-        axes = self._axes(piece.condition) | (set(mask.axes) if mask else set())
+        axes = self.group.axes(piece.condition) | (set(mask.axes) if mask else set())
         block = self._place(block, axes)
         s = self._builder(None, dtypes.int64, (), None, block)
         x = self._as_data(size, block)
         tests = []
-        if (sizes.bounds(size - lo)[0] or -1) < 0 and sizes.bounds(size - lo)[0] != 0:
-            tests.append(s.le(self._as_data(lo, block), x))  # type: ignore[attr-defined]
-        low = sizes.bounds(hi - size)[0]
-        if low is None or low <= 0:
-            tests.append(s.lt(x, self._as_data(hi, block)))  # type: ignore[attr-defined]
+        if not is_at_least(size - lo, 0):
+            tests.append(s.le(self._as_data(lo, block), x))
+        if not is_at_least(hi - size, 1):
+            tests.append(s.lt(x, self._as_data(hi, block)))
         tests += [mask.name] if mask else []
         name = tests[0]
         for other in tests[1:]:
-            name = s.and_(name, other)  # type: ignore[attr-defined]
+            name = s.and_(name, other)
         return Mask(name, frozenset(axes))
 
     def _reduce(self, node: Node, index: At, mask: Mask | None, block: Block) -> str:
@@ -445,32 +438,15 @@ class Emitter:
         return self.value(table, (*index[:dim], symbol, *index[dim + 1 :]), mask, block)
 
 
+def is_at_least(size: Size, least: int) -> bool:
+    """Whether a size is certainly `least` or more."""
+    low = sizes.bounds(size)[0]
+    return low is not None and low >= least
+
+
 def symbol_name(symbol: Size) -> str:
     """The name of a size that is one symbol."""
     return next(iter(sizes.symbols_of(symbol)))
-
-
-def sizes_of(st: Stmt) -> tuple[Size, ...]:
-    """The index expressions and extents of one statement itself."""
-    if isinstance(st, (Load, Store)):
-        return (st.index,)
-    if isinstance(st, LoadAt):
-        return (st.index, st.stride)
-    if isinstance(st, Index):
-        return (st.value,)
-    if isinstance(st, Loop):
-        return (st.axis.extent,)
-    return tuple(a.extent for a in st.axes) if isinstance(st, Reduce) else ()
-
-
-def walk(body: tuple[Stmt, ...]) -> list[Stmt]:
-    """All statements, nested ones included, in order."""
-    out: list[Stmt] = []
-    for st in body:
-        out.append(st)
-        if isinstance(st, (Loop, Reduce)):
-            out += walk(st.body)
-    return out
 
 
 def size_of(kind: TensorType, offset: Size = 0) -> Size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import dtypes
 from .dtypes import DType
@@ -63,6 +63,10 @@ class KernelScalars:
     ) -> None:  # fmt: skip
         self._names, self._block, self._op, self._dtype = names, block, op, dtype
         self._size, self._at, self._check, self._where = size, index, check, where
+
+    if TYPE_CHECKING:  # the primitives' methods are made below
+
+        def __getattr__(self, prim: str) -> Callable[..., str]: ...
 
     def const(self, value: bool | int | float, dtype: DType | None = None) -> str:
         """A literal; without `dtype` in the dtype the op computes in."""
