@@ -253,7 +253,7 @@ class Fusion:
 def fuse(graph: Graph, origins: Mapping[Node, str] | None = None) -> Fusion:
     """Group the nodes of `graph` (no Decompose left in it). `origins`: the op each node was decomposed from, by name."""
     producers = {r: n for n in graph.nodes for r in n.results}
-    stored = [o.value for o in graph.outputs if o.source is None] + [w.value for w in graph.writes]
+    stored = [o.value for o in graph.outputs if o.source is None] + [w.value for w in graph.writes] + _checked(graph)
     wanted = dict.fromkeys(v for v in stored if isinstance(v.type, TensorType))
     fusion = Fusion(graph, producers, set(wanted), origins or {})
     for value in wanted:
@@ -270,6 +270,30 @@ def fuse(graph: Graph, origins: Mapping[Node, str] | None = None) -> Fusion:
             _place(fusion, node)
     fusion.refusals.reverse()
     return fusion
+
+
+def _checked(graph: Graph) -> list[Value]:
+    """Values that must be computed whole because computing them may raise, and of which the readers may read less."""
+    readers: dict[Value, list[Node]] = {}
+    for node in graph.nodes:
+        for a in node.args:
+            if isinstance(a, Value):
+                readers.setdefault(a, []).append(node)
+    stored = {o.value for o in graph.outputs} | {w.value for w in graph.writes}
+    raising = [n.results[0] for n in graph.nodes if n.op.effects.raises]
+    return [v for v in raising if not _read_whole(v, readers, stored)]
+
+
+def _read_whole(value: Value, readers: Mapping[Value, list[Node]], stored: set[Value]) -> bool:
+    """Whether every element is stored or read by some op; one that moves elements counts if it keeps them all for such an op."""
+    for node in readers.get(value, ()):
+        if not isinstance(node.op.lowering, Move):
+            return True
+        kept, had = numel(node.results[0].shape), numel(value.shape)
+        grows = isinstance(kept, int) and isinstance(had, int) and kept > had
+        if (kept == had or grows) and _read_whole(node.results[0], readers, stored):
+            return True
+    return value in stored
 
 
 def _barrier(fusion: Fusion, node: Node) -> None:
