@@ -70,13 +70,15 @@ def _identity(x: Any) -> str:
 
 
 def _turning(graph: Graph) -> Visit:
-    """permute(a @ b) -> permute(b) @ permute(a), where the product has no other reader: its reader finds it in order."""
+    """permute(a @ b) -> permute(b) @ permute(a), where the product has no other reader: its reader finds it in order. If
+    that reader is a row-major copy, it goes."""
     readers: dict[Value, int] = {}
     for value in [a for n in graph.nodes for a in n.args if isinstance(a, Value)] + [o.value for o in graph.outputs]:
         readers[value] = readers.get(value, 0) + 1
     kept = {o.value for o in graph.outputs} | {w.value for w in graph.writes}
     producers = {n.results[0]: n for n in graph.nodes}
-    permute = lookup("permute")
+    permute, contiguous = lookup("permute"), lookup("contiguous")
+    turned: set[Any] = set()
     products: dict[Value, tuple[Any, Any]] = {}
 
     def visit(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
@@ -85,13 +87,17 @@ def _turning(graph: Graph) -> Visit:
             products[made] = args[0], args[1]
             return made
         source = node.args[0] if node.args else None
+        if node.op is contiguous and args[0] in turned and args[0].type == node.results[0].type:
+            return args[0]
         if node.op is not permute or args[0] not in products or not isinstance(source, Value):
             return None
         dims = tuple(node.attrs["dims"])
         if readers[source] > 1 or source in kept or node.results[0] in kept or dims != _swapped(len(dims)):
             return None
         a, b = (permute(x, dims=_swapped(len(x.shape))) for x in products[args[0]])
-        return builder.emit(producers[source].op, (b, a), producers[source].attrs)
+        made = builder.emit(producers[source].op, (b, a), producers[source].attrs)
+        turned.add(made)
+        return made
 
     return visit
 

@@ -55,7 +55,7 @@ def joint(graph: Graph, wrt: Sequence[int], outputs: Sequence[int]) -> JointGrap
     for node in reversed(forward):
         reverse.node(node)
     reached = tuple(v in reverse.gradients for v in chosen)
-    gradients = [Output(reverse.dense(reverse.of(v))) for v in chosen]
+    gradients = [Output(reverse.laid_out(v)) for v in chosen]
     made = builder.finish([*results, *gradients], writes, graph.symbols)
     return JointGraph(made, len(graph.inputs), len(results), tuple(wrt), tuple(outputs), reached)
 
@@ -100,6 +100,13 @@ class _Reverse:
             return gradient
         made: Value = self.emit("clone", gradient)
         return made
+
+    def laid_out(self, value: Value) -> Value:
+        """The gradient of an input; row-major where the input is, so that what adds the two walks memory in order."""
+        found = self.dense(self.of(value))
+        if value.tensor_type.is_contiguous and not found.tensor_type.is_contiguous:
+            found = self.emit("contiguous", found)
+        return found
 
     def node(self, node: Node) -> None:
         if node.op.grad is None or not any(r in self.gradients for r in node.results):

@@ -11,6 +11,8 @@ import numpy as np
 from fusewire import pipeline
 from fusewire.ir.graph import Value, WriteBack
 from fusewire.ir.interpret import interpret
+from fusewire.ir.passes.autodiff import joint
+from fusewire.ir.passes.partition import partition
 from fusewire.ir.plan import GemmStep
 from fusewire.ir.schedule_prepare import prepared
 from fusewire.ir.types import tensor
@@ -59,3 +61,14 @@ def test_dropout_mask_is_drawn_once_for_forward_and_gradient() -> None:
     inputs = arrays(made)
     for got, want in zip(pipeline.compile_graph(made, backend="reference").run(inputs), interpret(made, inputs)[0], strict=True):
         np.testing.assert_array_equal(got, want)
+
+
+def test_weight_gradient_that_is_a_result_is_the_product_itself() -> None:
+    """No kernel turns it round: autodiff asks for the weight's layout, and the product is made in it."""
+    linear = graph(lambda x, w: [op("matmul")(x, op("permute")(w, dims=(1, 0)))], (64, 32), (16, 32))
+    cut = partition(joint(linear, (1,), (0,)))
+    plan = pipeline.stages(cut.backward).plan
+    assert [type(s) for s in plan.steps] == [GemmStep] and plan.outputs[0].type.is_contiguous  # type: ignore[union-attr]
+    inputs = arrays(cut.backward)
+    (got,) = pipeline.compile_graph(cut.backward).run(inputs)
+    np.testing.assert_allclose(got, interpret(cut.backward, inputs)[0][0], rtol=1e-4, atol=1e-5)
