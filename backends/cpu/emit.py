@@ -235,6 +235,8 @@ class Emitter:
                 return self._round(body, accs, values, lanes, copies)
             if shape.tile is not None:
                 return self._tiled(shape, shape.tile, ranges, even, body)
+            if nest.in_blocks(shape.axis, accs):
+                return self._blocks(shape, ranges[shape.axis.name], even, body, accs, list(zip(carried, values, strict=True)))
             return self._vector_loop(shape, ranges[shape.axis.name], even, body, accs, values)
 
         totals = self._loops(outer, ranges, carried, [v for _, v in carried], leaf)
@@ -261,6 +263,29 @@ class Emitter:
             return []
 
         return self._loop(start, lo, hi, nest.TILE, [], run)
+
+    def _blocks(
+        self,
+        shape: nest.Shape,
+        bounds: tuple[str, str],
+        even: bool,
+        body: Sequence[Stmt],
+        accs: Sequence[Acc],
+        carried: list[tuple[tuple[str, str], str]],
+    ) -> list[str]:
+        """The vector loop block by block, each summed up by itself: rounding errors grow with the root of the length."""
+        start = Axis(f"{shape.axis.name}.block", shape.axis.extent)
+        lanes = Lanes(self.w, shape.lanes)
+        lo, hi = bounds
+
+        def run(values: list[str]) -> list[str]:
+            first = self.symbols[start.name]
+            end = self.one.call("llvm.smin", "i64", self.add(first, str(nest.BLOCK)), hi)
+            parts = self._vector_loop(shape, (first, end), even, body, accs, [neutral for (_, neutral), _ in carried])
+            return [scalar.combine(lanes, accs[i // shape.copies].combine, accs[i // shape.copies].dtype, part, value)
+                    for i, (part, value) in enumerate(zip(parts, values, strict=True))]  # fmt: skip
+
+        return self._loop(start, lo, hi, nest.BLOCK, [(t, v) for (t, _), v in carried], run)
 
     def _loops(
         self,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...ir import sizes
 from ...ir.dtypes import DType
-from ...ir.loops import Axis, Compute, Index, Kernel, Load, LoadAt, Loop, Reduce, Stmt, Store
+from ...ir.loops import Acc, Axis, Compute, Index, Kernel, Load, LoadAt, Loop, Reduce, Stmt, Store
 from ...ir.sizes import Expr, Size, Symbol
 from . import philox
 
@@ -18,6 +18,8 @@ COST = {
 }  # fmt: skip
 #: rounds of a tile: as many as elements of four bytes in a cache line
 TILE = 16
+#: elements of a long sum that are added up before their total is: a whole number of vectors of any width
+BLOCK = 16384
 _UNIT, _REVERSED, _GATHERED = 1.0, 0.7, 0.25
 #: rounds of a loop inside, where one has to be guessed
 _ROUNDS = 32.0
@@ -31,6 +33,12 @@ class Shape:
     lanes: int
     copies: int
     tile: Axis | None = None
+
+
+def in_blocks(axis: Axis, accs: Sequence[Acc]) -> bool:
+    """Whether a loop over `axis` may be so long that its sums lose digits when they are added up in one go."""
+    high = sizes.bounds(axis.extent)[1]
+    return (high is None or high > 2 * BLOCK) and any(a.combine == "add" and a.dtype.kind == "f" for a in accs)
 
 
 def linear(index: Size, axis: str) -> tuple[Size, Size] | None:

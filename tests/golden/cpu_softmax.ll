@@ -19,13 +19,13 @@ entry:
   %v11 = mul i64 %v4, %v8
   %v12 = udiv i64 %v11, %threads
   %v16 = and i64 %v6, -64
-  %v120 = and i64 %v6, -32
-  %v273 = icmp slt i64 %v10, %v12
-  br i1 %v273, label %pre14, label %exit272
+  %v253 = and i64 %v6, -32
+  %v292 = icmp slt i64 %v10, %v12
+  br i1 %v292, label %pre14, label %exit291
 pre14:
   br label %loop15
 loop15:
-  %i13 = phi i64 [ %v10, %pre14 ], [ %v274, %exit268 ]
+  %i13 = phi i64 [ %v10, %pre14 ], [ %v293, %exit287 ]
   %v27 = mul i64 %v6, %i13
   %v54 = icmp slt i64 0, %v16
   br i1 %v54, label %pre22, label %exit53
@@ -135,179 +135,201 @@ exit79:
   %v117 = select i1 %v116, float %v114, float %v115
   %v118 = fcmp uno float %v114, %v114
   %v119 = select i1 %v118, float %v114, float %v117
-  %v132 = insertelement <16 x float> poison, float %v119, i64 0
-  %v133 = shufflevector <16 x float> %v132, <16 x float> poison, <16 x i32> zeroinitializer
-  %v177 = icmp slt i64 0, %v120
-  br i1 %v177, label %pre124, label %exit176
-pre124:
-  br label %loop125
-loop125:
-  %i121 = phi i64 [ 0, %pre124 ], [ %v178, %loop125 ]
-  %c122 = phi <16 x float> [ splat (float 0x0000000000000000), %pre124 ], [ %v174, %loop125 ]
-  %c123 = phi <16 x float> [ splat (float 0x0000000000000000), %pre124 ], [ %v175, %loop125 ]
-  %v126 = add i64 %i121, 16
-  %v127 = add i64 %v27, %i121
-  %v128 = getelementptr float, ptr %v1, i64 %v127
-  %v129 = load <16 x float>, ptr %v128, align 4
-  %v130 = getelementptr float, ptr %v128, i64 16
-  %v131 = load <16 x float>, ptr %v130, align 4
-  %v134 = fsub <16 x float> %v129, %v133
-  %v135 = fsub <16 x float> %v131, %v133
-  %v136 = fcmp ogt <16 x float> splat (float 0xC05A000000000000), %v134
-  %v137 = select <16 x i1> %v136, <16 x float> splat (float 0xC05A000000000000), <16 x float> %v134
-  %v138 = fcmp olt <16 x float> splat (float 0x4056400000000000), %v137
-  %v139 = select <16 x i1> %v138, <16 x float> splat (float 0x4056400000000000), <16 x float> %v137
-  %v140 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v139, <16 x float> splat (float 0x3FF7154760000000), <16 x float> splat (float 0x4168000000000000))
-  %v141 = fsub <16 x float> %v140, splat (float 0x4168000000000000)
-  %v142 = bitcast <16 x float> %v140 to <16 x i32>
-  %v143 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v141, <16 x float> splat (float 0xBFE62E4300000000), <16 x float> %v139)
-  %v144 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v141, <16 x float> splat (float 0x3E205C6100000000), <16 x float> %v143)
-  %v145 = sub <16 x i32> %v142, splat (i32 1262485504)
-  %v146 = fmul <16 x float> %v144, %v144
-  %v147 = call <16 x float> @llvm.fma.v16f32(<16 x float> splat (float 0x3F56DB33E0000000), <16 x float> %v144, <16 x float> splat (float 0x3F8123B700000000))
-  %v148 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v147, <16 x float> %v144, <16 x float> splat (float 0x3FA55545E0000000))
-  %v149 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v148, <16 x float> %v144, <16 x float> splat (float 0x3FC55548E0000000))
-  %v150 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v149, <16 x float> %v144, <16 x float> splat (float 0x3FE0000000000000))
-  %v151 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v146, <16 x float> %v150, <16 x float> %v144)
-  %v152 = fadd <16 x float> %v151, splat (float 0x3FF0000000000000)
-  %v153 = call <16 x float> @llvm.ldexp.v16f32.v16i32(<16 x float> %v152, <16 x i32> %v145)
-  %v154 = fcmp ogt <16 x float> splat (float 0xC05A000000000000), %v135
-  %v155 = select <16 x i1> %v154, <16 x float> splat (float 0xC05A000000000000), <16 x float> %v135
-  %v156 = fcmp olt <16 x float> splat (float 0x4056400000000000), %v155
-  %v157 = select <16 x i1> %v156, <16 x float> splat (float 0x4056400000000000), <16 x float> %v155
-  %v158 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v157, <16 x float> splat (float 0x3FF7154760000000), <16 x float> splat (float 0x4168000000000000))
-  %v159 = fsub <16 x float> %v158, splat (float 0x4168000000000000)
-  %v160 = bitcast <16 x float> %v158 to <16 x i32>
-  %v161 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v159, <16 x float> splat (float 0xBFE62E4300000000), <16 x float> %v157)
-  %v162 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v159, <16 x float> splat (float 0x3E205C6100000000), <16 x float> %v161)
-  %v163 = sub <16 x i32> %v160, splat (i32 1262485504)
-  %v164 = fmul <16 x float> %v162, %v162
-  %v165 = call <16 x float> @llvm.fma.v16f32(<16 x float> splat (float 0x3F56DB33E0000000), <16 x float> %v162, <16 x float> splat (float 0x3F8123B700000000))
-  %v166 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v165, <16 x float> %v162, <16 x float> splat (float 0x3FA55545E0000000))
-  %v167 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v166, <16 x float> %v162, <16 x float> splat (float 0x3FC55548E0000000))
-  %v168 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v167, <16 x float> %v162, <16 x float> splat (float 0x3FE0000000000000))
-  %v169 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v164, <16 x float> %v168, <16 x float> %v162)
-  %v170 = fadd <16 x float> %v169, splat (float 0x3FF0000000000000)
-  %v171 = call <16 x float> @llvm.ldexp.v16f32.v16i32(<16 x float> %v170, <16 x i32> %v163)
-  %v172 = getelementptr float, ptr %v7, i64 %i121
-  store <16 x float> %v153, ptr %v172, align 4
-  %v173 = getelementptr float, ptr %v172, i64 16
-  store <16 x float> %v171, ptr %v173, align 4
-  %v174 = fadd <16 x float> %v153, %c122
-  %v175 = fadd <16 x float> %v171, %c123
-  %v178 = add nsw i64 %i121, 32
-  %v179 = icmp slt i64 %v178, %v120
-  br i1 %v179, label %loop125, label %exit176
-exit176:
-  %v180 = phi <16 x float> [ splat (float 0x0000000000000000), %exit79 ], [ %v174, %loop125 ]
-  %v181 = phi <16 x float> [ splat (float 0x0000000000000000), %exit79 ], [ %v175, %loop125 ]
-  %v218 = icmp slt i64 %v120, %v6
-  br i1 %v218, label %pre184, label %exit217
-pre184:
-  br label %loop185
-loop185:
-  %i182 = phi i64 [ %v120, %pre184 ], [ %v219, %loop185 ]
-  %c183 = phi <16 x float> [ %v180, %pre184 ], [ %v216, %loop185 ]
-  %v186 = sub i64 %v6, %i182
-  %v187 = call i64 @llvm.smin.i64(i64 %v186, i64 16)
-  %v188 = trunc i64 %v187 to i32
-  %v189 = insertelement <16 x i32> poison, i32 %v188, i64 0
-  %v190 = shufflevector <16 x i32> %v189, <16 x i32> poison, <16 x i32> zeroinitializer
-  %v191 = icmp ult <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>, %v190
-  %v192 = add i64 %v27, %i182
-  %v193 = getelementptr float, ptr %v1, i64 %v192
-  %v194 = call <16 x float> @llvm.masked.load.v16f32.p0(ptr %v193, i32 4, <16 x i1> %v191, <16 x float> zeroinitializer)
-  %v195 = fsub <16 x float> %v194, %v133
-  %v196 = fcmp ogt <16 x float> splat (float 0xC05A000000000000), %v195
-  %v197 = select <16 x i1> %v196, <16 x float> splat (float 0xC05A000000000000), <16 x float> %v195
-  %v198 = fcmp olt <16 x float> splat (float 0x4056400000000000), %v197
-  %v199 = select <16 x i1> %v198, <16 x float> splat (float 0x4056400000000000), <16 x float> %v197
-  %v200 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v199, <16 x float> splat (float 0x3FF7154760000000), <16 x float> splat (float 0x4168000000000000))
-  %v201 = fsub <16 x float> %v200, splat (float 0x4168000000000000)
-  %v202 = bitcast <16 x float> %v200 to <16 x i32>
-  %v203 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v201, <16 x float> splat (float 0xBFE62E4300000000), <16 x float> %v199)
-  %v204 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v201, <16 x float> splat (float 0x3E205C6100000000), <16 x float> %v203)
-  %v205 = sub <16 x i32> %v202, splat (i32 1262485504)
-  %v206 = fmul <16 x float> %v204, %v204
-  %v207 = call <16 x float> @llvm.fma.v16f32(<16 x float> splat (float 0x3F56DB33E0000000), <16 x float> %v204, <16 x float> splat (float 0x3F8123B700000000))
-  %v208 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v207, <16 x float> %v204, <16 x float> splat (float 0x3FA55545E0000000))
-  %v209 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v208, <16 x float> %v204, <16 x float> splat (float 0x3FC55548E0000000))
-  %v210 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v209, <16 x float> %v204, <16 x float> splat (float 0x3FE0000000000000))
-  %v211 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v206, <16 x float> %v210, <16 x float> %v204)
-  %v212 = fadd <16 x float> %v211, splat (float 0x3FF0000000000000)
-  %v213 = call <16 x float> @llvm.ldexp.v16f32.v16i32(<16 x float> %v212, <16 x i32> %v205)
-  %v214 = getelementptr float, ptr %v7, i64 %i182
-  call void @llvm.masked.store.v16f32.p0(<16 x float> %v213, ptr %v214, i32 4, <16 x i1> %v191)
-  %v215 = fadd <16 x float> %v213, %c183
-  %v216 = select <16 x i1> %v191, <16 x float> %v215, <16 x float> %c183
-  %v219 = add nsw i64 %i182, 16
-  %v220 = icmp slt i64 %v219, %v6
-  br i1 %v220, label %loop185, label %exit217
-exit217:
-  %v221 = phi <16 x float> [ %v180, %exit176 ], [ %v216, %loop185 ]
-  %v222 = fadd <16 x float> %v221, %v181
-  %v223 = shufflevector <16 x float> %v222, <16 x float> poison, <8 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7>
-  %v224 = shufflevector <16 x float> %v222, <16 x float> poison, <8 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>
-  %v225 = fadd <8 x float> %v223, %v224
-  %v226 = shufflevector <8 x float> %v225, <8 x float> poison, <4 x i32> <i32 0, i32 1, i32 2, i32 3>
-  %v227 = shufflevector <8 x float> %v225, <8 x float> poison, <4 x i32> <i32 4, i32 5, i32 6, i32 7>
-  %v228 = fadd <4 x float> %v226, %v227
-  %v229 = shufflevector <4 x float> %v228, <4 x float> poison, <2 x i32> <i32 0, i32 1>
-  %v230 = shufflevector <4 x float> %v228, <4 x float> poison, <2 x i32> <i32 2, i32 3>
-  %v231 = fadd <2 x float> %v229, %v230
-  %v232 = extractelement <2 x float> %v231, i64 0
-  %v233 = extractelement <2 x float> %v231, i64 1
-  %v234 = fadd float %v232, %v233
-  %v243 = insertelement <16 x float> poison, float %v234, i64 0
-  %v244 = shufflevector <16 x float> %v243, <16 x float> poison, <16 x i32> zeroinitializer
-  %v251 = icmp slt i64 0, %v120
-  br i1 %v251, label %pre236, label %exit250
-pre236:
-  br label %loop237
-loop237:
-  %i235 = phi i64 [ 0, %pre236 ], [ %v252, %loop237 ]
-  %v238 = add i64 %i235, 16
-  %v239 = getelementptr float, ptr %v7, i64 %i235
-  %v240 = load <16 x float>, ptr %v239, align 4
-  %v241 = getelementptr float, ptr %v239, i64 16
-  %v242 = load <16 x float>, ptr %v241, align 4
-  %v245 = fdiv <16 x float> %v240, %v244
-  %v246 = fdiv <16 x float> %v242, %v244
-  %v247 = add i64 %v27, %i235
-  %v248 = getelementptr float, ptr %v3, i64 %v247
-  store <16 x float> %v245, ptr %v248, align 4
-  %v249 = getelementptr float, ptr %v248, i64 16
-  store <16 x float> %v246, ptr %v249, align 4
-  %v252 = add nsw i64 %i235, 32
-  %v253 = icmp slt i64 %v252, %v120
-  br i1 %v253, label %loop237, label %exit250
-exit250:
-  %v269 = icmp slt i64 %v120, %v6
-  br i1 %v269, label %pre255, label %exit268
+  %v142 = insertelement <16 x float> poison, float %v119, i64 0
+  %v143 = shufflevector <16 x float> %v142, <16 x float> poison, <16 x i32> zeroinitializer
+  %v235 = icmp slt i64 0, %v6
+  br i1 %v235, label %pre123, label %exit234
+pre123:
+  br label %loop124
+loop124:
+  %i120 = phi i64 [ 0, %pre123 ], [ %v236, %exit227 ]
+  %c121 = phi <16 x float> [ splat (float 0x0000000000000000), %pre123 ], [ %v232, %exit227 ]
+  %c122 = phi <16 x float> [ splat (float 0x0000000000000000), %pre123 ], [ %v233, %exit227 ]
+  %v125 = add i64 %i120, 16384
+  %v126 = call i64 @llvm.smin.i64(i64 %v125, i64 %v6)
+  %v127 = mul i64 %i120, -1
+  %v128 = add i64 %v126, %v127
+  %v129 = and i64 %v128, -32
+  %v130 = add i64 %i120, %v129
+  %v187 = icmp slt i64 %i120, %v130
+  br i1 %v187, label %pre134, label %exit186
+pre134:
+  br label %loop135
+loop135:
+  %i131 = phi i64 [ %i120, %pre134 ], [ %v188, %loop135 ]
+  %c132 = phi <16 x float> [ splat (float 0x0000000000000000), %pre134 ], [ %v184, %loop135 ]
+  %c133 = phi <16 x float> [ splat (float 0x0000000000000000), %pre134 ], [ %v185, %loop135 ]
+  %v136 = add i64 %i131, 16
+  %v137 = add i64 %v27, %i131
+  %v138 = getelementptr float, ptr %v1, i64 %v137
+  %v139 = load <16 x float>, ptr %v138, align 4
+  %v140 = getelementptr float, ptr %v138, i64 16
+  %v141 = load <16 x float>, ptr %v140, align 4
+  %v144 = fsub <16 x float> %v139, %v143
+  %v145 = fsub <16 x float> %v141, %v143
+  %v146 = fcmp ogt <16 x float> splat (float 0xC05A000000000000), %v144
+  %v147 = select <16 x i1> %v146, <16 x float> splat (float 0xC05A000000000000), <16 x float> %v144
+  %v148 = fcmp olt <16 x float> splat (float 0x4056400000000000), %v147
+  %v149 = select <16 x i1> %v148, <16 x float> splat (float 0x4056400000000000), <16 x float> %v147
+  %v150 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v149, <16 x float> splat (float 0x3FF7154760000000), <16 x float> splat (float 0x4168000000000000))
+  %v151 = fsub <16 x float> %v150, splat (float 0x4168000000000000)
+  %v152 = bitcast <16 x float> %v150 to <16 x i32>
+  %v153 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v151, <16 x float> splat (float 0xBFE62E4300000000), <16 x float> %v149)
+  %v154 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v151, <16 x float> splat (float 0x3E205C6100000000), <16 x float> %v153)
+  %v155 = sub <16 x i32> %v152, splat (i32 1262485504)
+  %v156 = fmul <16 x float> %v154, %v154
+  %v157 = call <16 x float> @llvm.fma.v16f32(<16 x float> splat (float 0x3F56DB33E0000000), <16 x float> %v154, <16 x float> splat (float 0x3F8123B700000000))
+  %v158 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v157, <16 x float> %v154, <16 x float> splat (float 0x3FA55545E0000000))
+  %v159 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v158, <16 x float> %v154, <16 x float> splat (float 0x3FC55548E0000000))
+  %v160 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v159, <16 x float> %v154, <16 x float> splat (float 0x3FE0000000000000))
+  %v161 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v156, <16 x float> %v160, <16 x float> %v154)
+  %v162 = fadd <16 x float> %v161, splat (float 0x3FF0000000000000)
+  %v163 = call <16 x float> @llvm.ldexp.v16f32.v16i32(<16 x float> %v162, <16 x i32> %v155)
+  %v164 = fcmp ogt <16 x float> splat (float 0xC05A000000000000), %v145
+  %v165 = select <16 x i1> %v164, <16 x float> splat (float 0xC05A000000000000), <16 x float> %v145
+  %v166 = fcmp olt <16 x float> splat (float 0x4056400000000000), %v165
+  %v167 = select <16 x i1> %v166, <16 x float> splat (float 0x4056400000000000), <16 x float> %v165
+  %v168 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v167, <16 x float> splat (float 0x3FF7154760000000), <16 x float> splat (float 0x4168000000000000))
+  %v169 = fsub <16 x float> %v168, splat (float 0x4168000000000000)
+  %v170 = bitcast <16 x float> %v168 to <16 x i32>
+  %v171 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v169, <16 x float> splat (float 0xBFE62E4300000000), <16 x float> %v167)
+  %v172 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v169, <16 x float> splat (float 0x3E205C6100000000), <16 x float> %v171)
+  %v173 = sub <16 x i32> %v170, splat (i32 1262485504)
+  %v174 = fmul <16 x float> %v172, %v172
+  %v175 = call <16 x float> @llvm.fma.v16f32(<16 x float> splat (float 0x3F56DB33E0000000), <16 x float> %v172, <16 x float> splat (float 0x3F8123B700000000))
+  %v176 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v175, <16 x float> %v172, <16 x float> splat (float 0x3FA55545E0000000))
+  %v177 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v176, <16 x float> %v172, <16 x float> splat (float 0x3FC55548E0000000))
+  %v178 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v177, <16 x float> %v172, <16 x float> splat (float 0x3FE0000000000000))
+  %v179 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v174, <16 x float> %v178, <16 x float> %v172)
+  %v180 = fadd <16 x float> %v179, splat (float 0x3FF0000000000000)
+  %v181 = call <16 x float> @llvm.ldexp.v16f32.v16i32(<16 x float> %v180, <16 x i32> %v173)
+  %v182 = getelementptr float, ptr %v7, i64 %i131
+  store <16 x float> %v163, ptr %v182, align 4
+  %v183 = getelementptr float, ptr %v182, i64 16
+  store <16 x float> %v181, ptr %v183, align 4
+  %v184 = fadd <16 x float> %v163, %c132
+  %v185 = fadd <16 x float> %v181, %c133
+  %v188 = add nsw i64 %i131, 32
+  %v189 = icmp slt i64 %v188, %v130
+  br i1 %v189, label %loop135, label %exit186
+exit186:
+  %v190 = phi <16 x float> [ splat (float 0x0000000000000000), %loop124 ], [ %v184, %loop135 ]
+  %v191 = phi <16 x float> [ splat (float 0x0000000000000000), %loop124 ], [ %v185, %loop135 ]
+  %v228 = icmp slt i64 %v130, %v126
+  br i1 %v228, label %pre194, label %exit227
+pre194:
+  br label %loop195
+loop195:
+  %i192 = phi i64 [ %v130, %pre194 ], [ %v229, %loop195 ]
+  %c193 = phi <16 x float> [ %v190, %pre194 ], [ %v226, %loop195 ]
+  %v196 = sub i64 %v126, %i192
+  %v197 = call i64 @llvm.smin.i64(i64 %v196, i64 16)
+  %v198 = trunc i64 %v197 to i32
+  %v199 = insertelement <16 x i32> poison, i32 %v198, i64 0
+  %v200 = shufflevector <16 x i32> %v199, <16 x i32> poison, <16 x i32> zeroinitializer
+  %v201 = icmp ult <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>, %v200
+  %v202 = add i64 %v27, %i192
+  %v203 = getelementptr float, ptr %v1, i64 %v202
+  %v204 = call <16 x float> @llvm.masked.load.v16f32.p0(ptr %v203, i32 4, <16 x i1> %v201, <16 x float> zeroinitializer)
+  %v205 = fsub <16 x float> %v204, %v143
+  %v206 = fcmp ogt <16 x float> splat (float 0xC05A000000000000), %v205
+  %v207 = select <16 x i1> %v206, <16 x float> splat (float 0xC05A000000000000), <16 x float> %v205
+  %v208 = fcmp olt <16 x float> splat (float 0x4056400000000000), %v207
+  %v209 = select <16 x i1> %v208, <16 x float> splat (float 0x4056400000000000), <16 x float> %v207
+  %v210 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v209, <16 x float> splat (float 0x3FF7154760000000), <16 x float> splat (float 0x4168000000000000))
+  %v211 = fsub <16 x float> %v210, splat (float 0x4168000000000000)
+  %v212 = bitcast <16 x float> %v210 to <16 x i32>
+  %v213 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v211, <16 x float> splat (float 0xBFE62E4300000000), <16 x float> %v209)
+  %v214 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v211, <16 x float> splat (float 0x3E205C6100000000), <16 x float> %v213)
+  %v215 = sub <16 x i32> %v212, splat (i32 1262485504)
+  %v216 = fmul <16 x float> %v214, %v214
+  %v217 = call <16 x float> @llvm.fma.v16f32(<16 x float> splat (float 0x3F56DB33E0000000), <16 x float> %v214, <16 x float> splat (float 0x3F8123B700000000))
+  %v218 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v217, <16 x float> %v214, <16 x float> splat (float 0x3FA55545E0000000))
+  %v219 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v218, <16 x float> %v214, <16 x float> splat (float 0x3FC55548E0000000))
+  %v220 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v219, <16 x float> %v214, <16 x float> splat (float 0x3FE0000000000000))
+  %v221 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v216, <16 x float> %v220, <16 x float> %v214)
+  %v222 = fadd <16 x float> %v221, splat (float 0x3FF0000000000000)
+  %v223 = call <16 x float> @llvm.ldexp.v16f32.v16i32(<16 x float> %v222, <16 x i32> %v215)
+  %v224 = getelementptr float, ptr %v7, i64 %i192
+  call void @llvm.masked.store.v16f32.p0(<16 x float> %v223, ptr %v224, i32 4, <16 x i1> %v201)
+  %v225 = fadd <16 x float> %v223, %c193
+  %v226 = select <16 x i1> %v201, <16 x float> %v225, <16 x float> %c193
+  %v229 = add nsw i64 %i192, 16
+  %v230 = icmp slt i64 %v229, %v126
+  br i1 %v230, label %loop195, label %exit227
+exit227:
+  %v231 = phi <16 x float> [ %v190, %exit186 ], [ %v226, %loop195 ]
+  %v232 = fadd <16 x float> %v231, %c121
+  %v233 = fadd <16 x float> %v191, %c122
+  %v236 = add nsw i64 %i120, 16384
+  %v237 = icmp slt i64 %v236, %v6
+  br i1 %v237, label %loop124, label %exit234
+exit234:
+  %v238 = phi <16 x float> [ splat (float 0x0000000000000000), %exit79 ], [ %v232, %exit227 ]
+  %v239 = phi <16 x float> [ splat (float 0x0000000000000000), %exit79 ], [ %v233, %exit227 ]
+  %v240 = fadd <16 x float> %v238, %v239
+  %v241 = shufflevector <16 x float> %v240, <16 x float> poison, <8 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7>
+  %v242 = shufflevector <16 x float> %v240, <16 x float> poison, <8 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>
+  %v243 = fadd <8 x float> %v241, %v242
+  %v244 = shufflevector <8 x float> %v243, <8 x float> poison, <4 x i32> <i32 0, i32 1, i32 2, i32 3>
+  %v245 = shufflevector <8 x float> %v243, <8 x float> poison, <4 x i32> <i32 4, i32 5, i32 6, i32 7>
+  %v246 = fadd <4 x float> %v244, %v245
+  %v247 = shufflevector <4 x float> %v246, <4 x float> poison, <2 x i32> <i32 0, i32 1>
+  %v248 = shufflevector <4 x float> %v246, <4 x float> poison, <2 x i32> <i32 2, i32 3>
+  %v249 = fadd <2 x float> %v247, %v248
+  %v250 = extractelement <2 x float> %v249, i64 0
+  %v251 = extractelement <2 x float> %v249, i64 1
+  %v252 = fadd float %v250, %v251
+  %v262 = insertelement <16 x float> poison, float %v252, i64 0
+  %v263 = shufflevector <16 x float> %v262, <16 x float> poison, <16 x i32> zeroinitializer
+  %v270 = icmp slt i64 0, %v253
+  br i1 %v270, label %pre255, label %exit269
 pre255:
   br label %loop256
 loop256:
-  %i254 = phi i64 [ %v120, %pre255 ], [ %v270, %loop256 ]
-  %v257 = sub i64 %v6, %i254
-  %v258 = call i64 @llvm.smin.i64(i64 %v257, i64 16)
-  %v259 = trunc i64 %v258 to i32
-  %v260 = insertelement <16 x i32> poison, i32 %v259, i64 0
-  %v261 = shufflevector <16 x i32> %v260, <16 x i32> poison, <16 x i32> zeroinitializer
-  %v262 = icmp ult <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>, %v261
-  %v263 = getelementptr float, ptr %v7, i64 %i254
-  %v264 = call <16 x float> @llvm.masked.load.v16f32.p0(ptr %v263, i32 4, <16 x i1> %v262, <16 x float> zeroinitializer)
-  %v265 = fdiv <16 x float> %v264, %v244
+  %i254 = phi i64 [ 0, %pre255 ], [ %v271, %loop256 ]
+  %v257 = add i64 %i254, 16
+  %v258 = getelementptr float, ptr %v7, i64 %i254
+  %v259 = load <16 x float>, ptr %v258, align 4
+  %v260 = getelementptr float, ptr %v258, i64 16
+  %v261 = load <16 x float>, ptr %v260, align 4
+  %v264 = fdiv <16 x float> %v259, %v263
+  %v265 = fdiv <16 x float> %v261, %v263
   %v266 = add i64 %v27, %i254
   %v267 = getelementptr float, ptr %v3, i64 %v266
-  call void @llvm.masked.store.v16f32.p0(<16 x float> %v265, ptr %v267, i32 4, <16 x i1> %v262)
-  %v270 = add nsw i64 %i254, 16
-  %v271 = icmp slt i64 %v270, %v6
-  br i1 %v271, label %loop256, label %exit268
-exit268:
-  %v274 = add nsw i64 %i13, 1
-  %v275 = icmp slt i64 %v274, %v12
-  br i1 %v275, label %loop15, label %exit272
-exit272:
+  store <16 x float> %v264, ptr %v267, align 4
+  %v268 = getelementptr float, ptr %v267, i64 16
+  store <16 x float> %v265, ptr %v268, align 4
+  %v271 = add nsw i64 %i254, 32
+  %v272 = icmp slt i64 %v271, %v253
+  br i1 %v272, label %loop256, label %exit269
+exit269:
+  %v288 = icmp slt i64 %v253, %v6
+  br i1 %v288, label %pre274, label %exit287
+pre274:
+  br label %loop275
+loop275:
+  %i273 = phi i64 [ %v253, %pre274 ], [ %v289, %loop275 ]
+  %v276 = sub i64 %v6, %i273
+  %v277 = call i64 @llvm.smin.i64(i64 %v276, i64 16)
+  %v278 = trunc i64 %v277 to i32
+  %v279 = insertelement <16 x i32> poison, i32 %v278, i64 0
+  %v280 = shufflevector <16 x i32> %v279, <16 x i32> poison, <16 x i32> zeroinitializer
+  %v281 = icmp ult <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15>, %v280
+  %v282 = getelementptr float, ptr %v7, i64 %i273
+  %v283 = call <16 x float> @llvm.masked.load.v16f32.p0(ptr %v282, i32 4, <16 x i1> %v281, <16 x float> zeroinitializer)
+  %v284 = fdiv <16 x float> %v283, %v263
+  %v285 = add i64 %v27, %i273
+  %v286 = getelementptr float, ptr %v3, i64 %v285
+  call void @llvm.masked.store.v16f32.p0(<16 x float> %v284, ptr %v286, i32 4, <16 x i1> %v281)
+  %v289 = add nsw i64 %i273, 16
+  %v290 = icmp slt i64 %v289, %v6
+  br i1 %v290, label %loop275, label %exit287
+exit287:
+  %v293 = add nsw i64 %i13, 1
+  %v294 = icmp slt i64 %v293, %v12
+  br i1 %v294, label %loop15, label %exit291
+exit291:
   ret i32 0
 }
 
