@@ -14,6 +14,7 @@ from ..eager.tensor import Tensor
 from ..ir.graph import Graph
 from ..ir.interpret import interpret
 from ..runtime.guard import TensorIs
+from ..runtime import gradmode
 from ..runtime.meta import Meta
 from .capture import Capture
 from .gradient import Training, replay
@@ -123,12 +124,21 @@ class Variant:
         self.hits += 1
         inputs = [s.load(args) for s in self.capture.sources]
         try:
-            outputs = replay(self.capture.graph, inputs) if self.executable is None else self._compiled(inputs)
+            outputs = self._replayed(inputs) if self.executable is None else self._compiled(inputs)
         except self.raising:
             return self.plain(args)
         if self.capture.tail is not None:
             return self.capture.tail(args, outputs)
         return tuple(outputs) if self.capture.flat else outputs[0]
+
+    def _replayed(self, inputs: list[Any]) -> list[Any]:
+        """The graph as eager ops. What ran without gradients is detached in it, so they are on, whatever the mode is on entry."""
+        mode = gradmode.get()
+        gradmode.set(True)
+        try:
+            return replay(self.capture.graph, inputs)
+        finally:
+            gradmode.set(mode)
 
     def failed(self, args: Sequence[Any], error: Any) -> Any:
         """A kernel said no: what the function itself raises for these arguments, else the kernel's own error."""

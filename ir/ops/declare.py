@@ -38,6 +38,8 @@ def infer_pointwise(op: str, kinds: Kinds = "buif", result: DType | None = None,
     """`infer` of an op whose operands have been promoted: the result has their dtype, or `result`."""
 
     def infer(*types: Any, **_attrs: Any) -> tuple[TensorType]:
+        if None in types:
+            raise TypeError(f"{op}: expected tensors and numbers, got None (operands {layout.describe(*types)})")
         check_kind(op, kinds, *types, hint=hint)
         return (layout.elementwise(op, result or dtype_of(*types), *types),)
 

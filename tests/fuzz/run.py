@@ -130,7 +130,7 @@ class Run:
             "net": frozen({**dict(self.scope["net"].named_parameters()), "mean": self.scope["net"].mean, "steps": self.scope["net"].steps}),
             "globals": frozen({k: self.scope[k] for k in ("LEVEL", "COUNTS", "log")}), "printed": text.getvalue(),
             "nonlocal": frozen(self.cell("total")), "random numbers": frozen(fw.default_generator.state),
-            "gradients": self.gradients(tensors, args), "saved values": [w.spoilt() for w in watch],
+            "saved values": [w.spoilt() for w in watch], "gradients": self.gradients(tensors, args),
         }  # fmt: skip
 
     def gradients(self, results: list[Any], args: list[Any]) -> Any:
