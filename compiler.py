@@ -52,6 +52,9 @@ def compile(
 
     `fullgraph`: GraphBreakError in place of a graph break. `dynamic`, `mode`: accepted; sizes are constants so far. `backend`:
     "cpu", "reference" (kernels in NumPy), "interpret" (the graph in NumPy) or "eager" (the graph as eager ops).
+
+    A debugger, coverage tool or `sys.settrace` sees no lines of calls that compiled code serves. Captures of all threads take
+    turns; calls need no lock.
     """
     if backend not in BACKENDS:
         raise ValueError(f"no back end {backend!r}; there are {', '.join(BACKENDS)}")

@@ -335,7 +335,10 @@ def _source_of(expr: Any) -> Any:
     """A symbolic number's expression as a Source; constants stay numbers."""
     if isinstance(expr, Leaf):
         return expr.source
-    return Computed(expr.op, tuple(_source_of(x) for x in expr.args)) if isinstance(expr, Apply) else expr  # type: ignore[arg-type]
+    if not isinstance(expr, Apply):
+        return expr
+    a, b = expr.args
+    return Computed(expr.op, (_source_of(a), _source_of(b)))
 
 
 def _detach() -> Op:

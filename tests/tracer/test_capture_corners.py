@@ -372,6 +372,15 @@ def lists_grow_before_they_are_read(x, a, b):
     return x * len(a), b[-1], a
 
 
+@program((X, collections.deque([1, 2])), (X, collections.deque([3])))
+def native_content_from_outside(x, d):
+    """A C type's content is no attribute: it is passed on, and looked into by CPython only."""
+    method = d.append
+    json.loads("1")
+    method(len(d))
+    return x * d[-1], d.pop(), list(d), d.maxlen
+
+
 @pytest.mark.parametrize(("fn", "calls"), PROGRAMS, ids=[f.__name__ for f, _ in PROGRAMS])
 def test_agrees(fn: Any, calls: tuple[Any, ...]) -> None:
     agree(fn, *calls, breaks="any")
