@@ -102,8 +102,9 @@ class Thunks:
         self._free: list[tuple[int, int]] = []
         self.mapped: list[Any] = []
 
-    def install(self, function: types.FunctionType, table: int, keep: Any) -> types.FunctionType:
-        """A copy of `function` whose calls run `table`; `keep` lives as long as the copy."""
+    def install(self, function: types.FunctionType, table: int, keep: Any, memory: Any) -> types.FunctionType:
+        """A copy of `function` whose calls run `table`. `memory`, where the table lies, lives as long as the copy, and must not
+        lead back to it; `keep` is an attribute of the copy."""
         if not self._free:
             code = self._map()
             self.mapped.append(code)
@@ -114,9 +115,9 @@ class Thunks:
         made.__dict__[KEEP] = keep  # not in the finalizer: a table that leads back to the function would never die
         _write_word(pair[1], table)
         set_vectorcall(made, pair[0])
-        weakref.finalize(made, self._release, pair).atexit = False
+        weakref.finalize(made, self._release, pair, memory).atexit = False
         return made
 
-    def _release(self, pair: tuple[int, int]) -> None:
+    def _release(self, pair: tuple[int, int], memory: Any) -> None:
         _write_word(pair[1], 0)
         self._free.append(pair)

@@ -31,7 +31,7 @@ _FUNCTIONS = {
     w.A_GET_DICT: "PyObject_GenericGetDict", w.A_ERR_CLEAR: "PyErr_Clear", w.A_EQUAL: "PyObject_RichCompareBool",
     w.A_LONG_AS: "PyLong_AsLongLongAndOverflow", w.A_LONG_FROM: "PyLong_FromLongLong", w.A_TUPLE_NEW: "PyTuple_New",
     w.A_TSS_GET: "PyThread_tss_get", w.A_SAVE: "PyEval_SaveThread", w.A_RESTORE: "PyEval_RestoreThread",
-    w.A_TP_ALLOC: "PyType_GenericAlloc",
+    w.A_TP_ALLOC: "PyType_GenericAlloc", w.A_DICT_NEW: "PyDict_New",
 }  # fmt: skip
 
 _api = np.zeros(w.A_WORDS, np.int64)

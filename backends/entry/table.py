@@ -173,8 +173,8 @@ class Entry:
     """The native side of one compiled function.
 
     `function` is a copy of the user's function whose calls run the variants; a call that none takes is
-    ``dispatcher(*args, **kwargs)``, and its result is the call's. Arguments that do not bind go to the dispatcher too (or,
-    for functions with ``*args`` or ``**kwargs``, raise the TypeError of a function of that signature).
+    ``dispatcher(*args, **kwargs)``, and its result is the call's. Arguments that do not bind go to the dispatcher too. Once
+    the entry is gone the function runs as its own Python code does.
     """
 
     def __init__(self, function: types.FunctionType, dispatcher: Callable[..., Any]) -> None:
@@ -182,19 +182,36 @@ class Entry:
         self._original, self._dispatcher = function, dispatcher
         names = parameters(function)
         code = function.__code__
-        bare = not code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
-        self._binder = None if bare else make_binder(function)
+        varargs, varkw = bool(code.co_flags & inspect.CO_VARARGS), bool(code.co_flags & inspect.CO_VARKEYWORDS)
+        named = len(names) - varargs - varkw
+        self._binder = make_binder(function) if varkw else None
         self._names = np.array([0 if i < code.co_posonlyargcount else id(n) for i, n in enumerate(names)] or [0], np.int64)
-        self._defaults = np.zeros(max(1, len(names)), np.int64)
+        self._defaults = np.zeros(max(1, named), np.int64)
         table = self._words = np.zeros(w.E_WORDS, np.int64)
         table[w.E_MISS], table[w.E_API] = id(dispatcher), process.api_table()
         table[w.E_NPOS], table[w.E_NPARAMS] = code.co_argcount, len(names)
         table[w.E_NAMES], table[w.E_DEFAULTS] = self._names.ctypes.data, self._defaults.ctypes.data
-        table[w.E_BIND] = id(self._binder) if self._binder else 0
+        table[w.E_BIND] = id(self._binder) if self._binder is not None else 0
         table[w.E_NFRAME] = max(1, len(names))
         table[w.E_PLAIN] = len(names) if code.co_argcount == len(names) else -1
+        table[w.E_NNAMED], table[w.E_VARARGS] = named, named if varargs else -1
+        table[w.E_VARKW] = len(names) - 1 if varkw else -1
+        table[w.E_ORIGINAL] = layout.word(id(parameters) + layout.function_offsets()["vectorcall"])
         self._read_defaults(function)
-        self.function: Any = _thunks().install(function, self.address, self)
+        # the words outlive this object where someone empties the function's __dict__
+        self.function: Any = _thunks().install(function, self.address, self, (table, self._names, self._defaults))
+
+    def __del__(self) -> None:
+        if not hasattr(self, "_words"):
+            return
+        empty = int(self._words[w.E_EMPTY])
+        for which in (w.E_MISS, w.E_FIRST, w.E_BIND, w.E_EMPTY):
+            self._words[which] = 0
+        for which in (w.E_VARARGS, w.E_VARKW):
+            self._words[which] = -1
+        self._defaults[:] = 0
+        if empty:
+            layout.decref(empty)
 
     def _read_defaults(self, function: types.FunctionType) -> None:
         code, found = function.__code__, list(function.__defaults__ or ())

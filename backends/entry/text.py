@@ -6,6 +6,7 @@ No address and no layout of a Tensor is written into the code; both come from ta
 
 from __future__ import annotations
 
+from ...runtime import layout as at
 from . import words as w
 from .writer import Writer
 
@@ -18,6 +19,7 @@ class EntryWriter(Writer):
     def __init__(self) -> None:
         super().__init__("define internal i64 @entry(i64 %E, i64 %callee, i64 %args, i64 %nargsf, i64 %kw) #0")
         self.size = self.T = self.V = self.api = self.nparams = self.here = self.dest = self.a = self.b = self.c = ""
+        self.rest, self.named = self.var("0"), self.var("0")
         self.held, self.tvar, self.pc, self.ts = self.var("0"), self.var("0"), self.var("0"), self.var("0")
         self.result, self.status, self.step = self.var("0"), self.var("0"), self.var("0")
         self.gather = self.gather_words()
@@ -115,32 +117,33 @@ def _bind(b: EntryWriter) -> None:
     frame = b.let(f"alloca i64, i64 {b.size}, align 16")
     b.V = b.let(f"ptrtoint ptr {frame} to i64")
     no_kw = b.eq("%kw", "0")
-    python = b.get("%E", w.E_BIND)
-    b.branch(b.ne(python, "0"), "bind.python", "bind.native")
-    b.block("bind.native")
     b.branch(b.let(f"and i1 {no_kw}, {b.eq(nargs, b.get('%E', w.E_PLAIN))}"), "bind.plain", "bind.mixed")
     b.block("bind.plain")
     for i in b.loop(nargs):
         b.set(i, b.get("%args", i))
     b.goto("bound")
     b.block("bind.mixed")
-    b.need(b.compare("sle", nargs, npos), "misscall")
-    for i in b.loop(b.nparams):
+    few = b.select(b.compare("slt", nargs, npos), nargs, npos)
+    _rest(b, nargs, npos)
+    named = b.get("%E", w.E_NNAMED)
+    for i in b.loop(named):
         b.set(i, "0")
-    for i in b.loop(nargs):
+    for i in b.loop(few):
         b.set(i, b.get("%args", i))
     b.branch(no_kw, "bind.defaults", "bind.keywords")
     b.block("bind.keywords")
-    _keywords(b, nargs)
+    _keywords(b, nargs, named)
     b.block("bind.defaults")
     defaults = b.get("%E", w.E_DEFAULTS)
-    for i in b.loop(b.nparams):
+    for i in b.loop(named):
         for _ in b.when(b.eq(b.v(i), "0")):
             default = b.get(defaults, i)
             b.need(b.ne(default, "0"), "misscall")
             b.set(i, default)
     b.goto("bound")
-    b.block("bind.python")
+    b.block("bind.python")  # keywords for **kwargs
+    python = b.get("%E", w.E_BIND)
+    b.need(b.ne(python, "0"), "misscall")
     bound = b.vectorcall(python, "%args", "%nargsf", "%kw")
     b.write(b.held, bound)
     b.need(b.ne(bound, "0"), "leave")
@@ -149,20 +152,61 @@ def _bind(b: EntryWriter) -> None:
     b.goto("bound")
 
 
-def _keywords(b: EntryWriter, nargs: str) -> None:
+def _rest(b: EntryWriter, nargs: str, npos: str) -> None:
+    """A new tuple for ``*args`` and an empty dict for ``**kwargs``. Both come first: on 3.11 making one may run Python code."""
+    at = b.get("%E", w.E_VARARGS)
+    tuple_, many, dict_, after = b.label("rest"), b.label("many"), b.label("named"), b.label("after")
+    b.branch(b.compare("sge", at, "0"), tuple_, many)
+    b.block(many)
+    b.need(b.compare("sle", nargs, npos), "misscall")
+    b.goto(dict_)
+    b.block(tuple_)
+    extra = b.binary("sub", nargs, npos)
+    count = b.select(b.compare("slt", extra, "0"), "0", extra)
+    made = b.fn(w.A_TUPLE_NEW, count)
+    b.write(b.rest, made)
+    b.need(b.ne(made, "0"), "leave")
+    for i in b.loop(count):
+        arg = b.get("%args", b.add(npos, i))
+        b.incref(arg)
+        b.put(b.add(made, "24"), i, arg)
+    b.set(at, made)
+    b.goto(dict_)
+    b.block(dict_)
+    at = b.get("%E", w.E_VARKW)
+    kwargs, lend, fresh = b.label("kwargs"), b.label("lend"), b.label("fresh")
+    b.branch(b.compare("sge", at, "0"), kwargs, after)
+    b.block(kwargs)
+    empty = b.get("%E", w.E_EMPTY)
+    b.branch(b.ne(empty, "0"), lend, fresh)
+    b.block(lend)
+    b.put("%E", w.E_EMPTY, "0")
+    b.write(b.named, empty)
+    b.set(at, empty)
+    b.goto(after)
+    b.block(fresh)
+    made = b.fn(w.A_DICT_NEW)
+    b.need(b.ne(made, "0"), "leave")
+    b.write(b.named, made)
+    b.set(at, made)
+    b.goto(after)
+    b.block(after)
+
+
+def _keywords(b: EntryWriter, nargs: str, named: str) -> None:
     names = b.get("%E", w.E_NAMES)
     for k in b.loop(b.load("%kw", 16)):
         name, found = b.get(b.add("%kw", "24"), k), b.var("-1")
-        for j in b.loop(b.nparams):
+        for j in b.loop(named):
             b.write(found, b.select(b.eq(b.get(names, j), name), j, b.read(found)))
         for _ in b.when(b.compare("slt", b.read(found), "0")):  # a name that is not interned, or an unknown one
-            for j in b.loop(b.nparams):
+            for j in b.loop(named):
                 other = b.get(names, j)
                 for _ in b.when(b.ne(other, "0")):
                     same = b.eq(b.fn(w.A_EQUAL, other, name, "i32 2", ret="i32"), "1")
                     b.write(found, b.select(same, j, b.read(found)))
         j = b.read(found)
-        b.need(b.compare("sge", j, "0"), "misscall")
+        b.need(b.compare("sge", j, "0"), "bind.python")
         b.need(b.eq(b.v(j), "0"), "misscall")  # given twice: Python says it properly
         b.set(j, b.get("%args", b.add(nargs, k)))
     b.goto("bind.defaults")
@@ -212,11 +256,24 @@ def _exits(b: EntryWriter) -> None:
     b.incref(b.get(following, w.T_OWNER))
     b.decref(owner)
     b.goto("variant")
-    b.block("miss.last")
+    b.block("miss.last")  # where the variant kept the dispatcher alive, it need not outlive this
+    miss = b.get("%E", w.E_MISS)
+    for _ in b.when(b.ne(miss, "0")):
+        b.incref(miss)
     b.decref(owner)
-    b.goto("misscall")
+    b.branch(b.ne(miss, "0"), "miss.ask", "miss.original")
+    b.block("miss.ask")
+    b.write(b.result, b.vectorcall(miss, "%args", "%nargsf", "%kw"))
+    b.decref(miss)
+    b.goto("leave")
     b.block("misscall")
-    b.write(b.result, b.vectorcall(b.get("%E", w.E_MISS), "%args", "%nargsf", "%kw"))
+    miss = b.get("%E", w.E_MISS)
+    b.branch(b.ne(miss, "0"), "misscall.ask", "miss.original")
+    b.block("misscall.ask")
+    b.write(b.result, b.vectorcall(miss, "%args", "%nargsf", "%kw"))
+    b.goto("leave")
+    b.block("miss.original")
+    b.write(b.result, b.call(b.get("%E", w.E_ORIGINAL), "%callee", "%args", "%nargsf", "%kw"))
     b.goto("leave")
     b.block("fail")
     _restore(b)
@@ -230,10 +287,28 @@ def _exits(b: EntryWriter) -> None:
     b.decref(b.get(b.T, w.T_OWNER))
     b.goto("leave")
     b.block("leave")
-    held = b.read(b.held)
-    for _ in b.when(b.ne(held, "0")):
-        b.decref(held)
+    for held in (b.read(b.held), b.read(b.rest)):
+        for _ in b.when(b.ne(held, "0")):
+            b.decref(held)
+    named = b.read(b.named)
+    for _ in b.when(b.ne(named, "0")):
+        _give_back(b, named)
     b.do(f"ret i64 {b.read(b.result)}")
+
+
+def _give_back(b: EntryWriter, named: str) -> None:
+    """An empty dict that nobody else holds serves the next call too."""
+    alone = b.eq(b.load(named, 0, "i32"), "1")
+    empty = b.let(f"and i1 {b.eq(b.load(named, at.SIZE), '0')}, {b.eq(b.get('%E', w.E_EMPTY), '0')}")
+    keep, drop, done = b.label("keep"), b.label("drop"), b.label("done")
+    b.branch(b.let(f"and i1 {alone}, {empty}"), keep, drop)
+    b.block(keep)
+    b.put("%E", w.E_EMPTY, named)
+    b.goto(done)
+    b.block(drop)
+    b.decref(named)
+    b.goto(done)
+    b.block(done)
 
 
 def _restore(b: EntryWriter) -> None:

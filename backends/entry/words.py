@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 #: table of one installed function: what a thunk's slot points to. PLAIN: the number of arguments that bind by position
-#: alone, -1 where there are keyword-only ones
-(E_MISS, E_FIRST, E_API, E_NPOS, E_NPARAMS, E_NAMES, E_DEFAULTS, E_BIND, E_NFRAME, E_PLAIN) = range(10)
-E_WORDS = 10
+#: alone, -1 where there are keyword-only ones. NNAMED: parameters with a name in a call; then come ``*args`` at VARARGS and
+#: ``**kwargs`` at VARKW, -1 where there are none. EMPTY: a dict to be lent as ``**kwargs``, or null. MISS: null once the owner
+#: is gone; then ORIGINAL, the function's own vectorcall, runs it
+(E_MISS, E_FIRST, E_API, E_NPOS, E_NPARAMS, E_NAMES, E_DEFAULTS, E_BIND, E_NFRAME, E_PLAIN, E_NNAMED, E_VARARGS, E_VARKW,
+ E_EMPTY, E_ORIGINAL) = range(15)  # fmt: skip
+E_WORDS = 15
 
 #: table of one variant
 (T_OWNER, T_NEXT, T_CONSTS, T_NCONSTS, T_CONST_AT, T_PROGRAM, T_OWNED, T_NOWNED, T_HITS, T_ARENA, T_ARENA_BYTES, T_ARENA_AT,
@@ -16,8 +19,8 @@ T_WORDS = 14
 (A_VECTORCALL, A_DECREF, A_NONE, A_TRUE, A_FALSE, A_FLOAT, A_INT, A_NDARRAY, A_TENSOR, A_TP_ALLOC, A_NEW_ARRAY, A_SET_BASE,
  A_DICT_GET, A_DICT_HAS, A_DICT_NEXT, A_SET_SIZE, A_GET_DICT, A_ERR_CLEAR, A_EQUAL, A_LONG_AS, A_LONG_FROM, A_TUPLE_NEW,
  A_TSS_GET, A_GRAD_KEY, A_SAVE, A_RESTORE, A_U8, A_S_META, A_S_ARRAY, A_S_STORAGE, A_S_OFFSET, A_S_GRAD, A_S_NODE, A_S_VERSION,
- A_NEW_META, A_DIMS) = range(36)  # fmt: skip
-A_WORDS = 36
+ A_NEW_META, A_DIMS, A_DICT_NEW) = range(37)  # fmt: skip
+A_WORDS = 37
 
 #: instructions: rows of four words (op | dest << 8, a, b, c); V is the frame, V[0..parameters) the bound arguments
 OPS: tuple[str, ...] = (
