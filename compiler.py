@@ -113,7 +113,7 @@ def _native_variant(variant: Variant, function: types.FunctionType) -> Any:
 
     made, executable = variant.capture, variant.executable
     plan = getattr(executable, "plan", None)
-    if plan is None or callable(executable.code) or (variant.training is not None and variant.written):
+    if plan is None or callable(executable.code):
         return entry.Variant.of_python(made.guards, function, variant.run)
     metas, tail = list(made.metas), made.tail
     if variant.training is not None:
@@ -141,15 +141,13 @@ def _meta_of(output: PlanOutput) -> Any:
 
 def _recording(variant: Variant) -> Callable[..., Any]:
     """The tail of a native call that records: puts the tape's node behind the outputs, then goes on as the capture says."""
-    from .tracer.gradient import CompiledNode
-
     captured, training = variant.capture, variant.training
     assert training is not None
     sources, tail, flat, count = captured.sources, captured.tail, captured.flat, len(captured.metas)
 
     def finish(args: Sequence[Any], made: Sequence[Any]) -> Any:
         inputs, outputs = [s.load(args) for s in sources], list(made[:count])
-        node = CompiledNode(training, inputs, [getattr(x, "_array", x) for x in made[count:]])
+        node = training.node(inputs, [getattr(x, "_array", x) for x in made[count:]])
         node.attach([outputs[i] for i in training.outputs], inputs)
         if tail is not None:
             return tail(args, outputs)

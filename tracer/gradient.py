@@ -7,7 +7,7 @@ the inputs and so never depends on what the first cut saved.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..eager import autograd, executor, tape
 from ..eager.factory import make, make_view, version_of
 from ..eager.tensor import Tensor
 from ..errors import AutogradError
-from ..ir.graph import Graph, Value, View
+from ..ir.graph import Graph, Output, Value, View
 from ..ir.passes.autodiff import joint
 from ..ir.passes.partition import Partition, partition
 from ..ir.types import TensorType
@@ -77,8 +77,9 @@ class Training:
 
     def __post_init__(self) -> None:
         self.cut = partition(joint(self.graph, self.wrt, self.outputs))
-        self.forward = self.build(self.cut.forward)
         self.written = [i for i, v in enumerate(self.graph.inputs) if any(w.target is v for w in self.graph.writes)]
+        former = tuple(Output(self.cut.forward.inputs[i]) for i in self.written)
+        self.forward = self.build(replace(self.cut.forward, outputs=(*self.cut.forward.outputs, *former)))
 
     @property
     def backward(self) -> Any:
@@ -97,12 +98,17 @@ class Training:
 
     def run(self, inputs: Sequence[Any], arrays: Sequence[Any]) -> tuple[list[Any], CompiledNode]:
         """Outputs (arrays, the graph's own only) and the node for those that are differentiated; the caller attaches it."""
-        kept = list(inputs)
-        for i in self.written:
-            kept[i] = make(arrays[i].copy(), inputs[i].meta.requires_grad)
         found = self.forward.run(arrays)
         count = len(self.graph.outputs)
-        return found[:count], CompiledNode(self, kept, found[count:])
+        return found[:count], self.node(inputs, found[count:])
+
+    def node(self, inputs: Sequence[Any], more: Sequence[Any]) -> CompiledNode:
+        """The record of a call. `more`: what the forward graph gave beyond the original's outputs: the saved values, then what
+        was in the inputs that it has written to."""
+        kept = list(inputs)
+        for i, array in zip(self.written, more[self.cut.saved :], strict=True):
+            kept[i] = make(array, inputs[i].meta.requires_grad)
+        return CompiledNode(self, kept, list(more[: self.cut.saved]))
 
 
 class CompiledNode(tape.Node):

@@ -119,3 +119,23 @@ def test_the_knob_turns_it_off() -> None:
     with knobs.override(native_entry=False):
         f = compiler.compile(lambda x: x + 1)
         assert compiler.dispatcher_of(f).native is None and f(rand(3)).tolist() == (rand(3) + 1).tolist()
+
+
+def test_a_training_call_that_writes_an_input_is_native() -> None:
+    """The record keeps what was in it, for derivatives of any order."""
+    def step(x: Any, s: Any) -> Any:
+        y = x * s
+        s.mul_(2.0)
+        return (y * y).sum()
+
+    compiled = compiler.compile(step)
+    x, s = fusewire.tensor([1.0, 2.0, 3.0]).requires_grad_(True), fusewire.tensor([1.0, 1.0, 2.0])
+    for _ in range(3):
+        before, version = s.numpy().copy(), s._version
+        (g,) = fusewire.autograd.grad(compiled(x, s), [x], create_graph=True)
+        (gg,) = fusewire.autograd.grad(g.sum(), [x])
+        np.testing.assert_array_equal(g.detach().numpy(), 2 * x.detach().numpy() * before**2)
+        np.testing.assert_array_equal(gg.numpy(), 2 * before**2)
+        np.testing.assert_array_equal(s.numpy(), 2 * before)
+        assert s._version == version + 1
+    assert compiler.dispatcher_of(compiled).variants[0].hits == 1  # the first call only; the others never saw Python
