@@ -98,6 +98,7 @@ from .eager.tensor import Tensor
 from .ir.dtypes import DType as dtype
 from .ir.dtypes import bfloat16, float16, float32, float64, int8, int16, int32, int64, promote_types, uint8
 from .ir.dtypes import bool_ as bool
+from .runtime.threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
 
@@ -111,11 +112,11 @@ __all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)
     "bernoulli", "bfloat16", "bmm", "bool", "broadcast_to", "chunk", "clamp", "clip", "concat", "default_generator",
     "device", "div", "divide", "dot", "double", "dropout", "dtype", "e", "empty", "empty_like", "enable_grad", "equal",
     "eye", "flatten", "float", "float16", "float32", "float64", "from_numpy", "full", "full_like", "get_default_dtype",
-    "get_rng_state", "half", "inf", "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8",
+    "get_num_threads", "get_rng_state", "half", "inf", "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8",
     "is_grad_enabled", "is_tensor", "lerp", "linspace", "log_softmax", "long", "manual_seed", "masked_fill", "matmul",
     "max", "min", "mm", "movedim", "multiply", "nan", "narrow", "no_grad", "norm", "numel", "ones", "ones_like",
     "outer", "permute", "pi", "promote_types", "rand", "rand_like", "randint", "randn", "randn_like", "randperm",
-    "reshape", "rsub", "select", "set_default_dtype", "set_grad_enabled", "set_rng_state", "short", "softmax", "split",
+    "reshape", "rsub", "select", "set_default_dtype", "set_grad_enabled", "set_num_threads", "set_rng_state", "short", "softmax", "split",
     "square", "squeeze", "stack", "std", "sub", "subtract", "t", "tensor", "transpose", "tril", "triu", "true_divide",
     "uint8", "unbind", "unflatten", "unsqueeze", "var", "var_mean", "zeros", "zeros_like",
 ]  # fmt: skip

@@ -94,7 +94,7 @@ def sparkline(values: list[float], width: int = 60) -> str:
 
 def main(say: Callable[[str], None] = print, epochs: int = EPOCHS) -> int:
     """Run the demo; 0 when the losses of eager and compiled agree within 1e-3 at every step, else 1."""
-    from .. import compiler, manual_seed
+    from .. import compiler, manual_seed, set_num_threads
 
     started = time.perf_counter()
     say(
