@@ -116,7 +116,8 @@ __all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)
     "is_grad_enabled", "is_tensor", "lerp", "linspace", "log_softmax", "long", "manual_seed", "masked_fill", "matmul",
     "max", "min", "mm", "movedim", "multiply", "nan", "narrow", "no_grad", "norm", "numel", "ones", "ones_like",
     "outer", "permute", "pi", "promote_types", "rand", "rand_like", "randint", "randn", "randn_like", "randperm",
-    "reshape", "rsub", "select", "set_default_dtype", "set_grad_enabled", "set_num_threads", "set_rng_state", "short", "softmax", "split",
+    "reshape", "rsub", "select", "set_default_dtype", "set_grad_enabled", "set_num_threads",
+    "set_rng_state", "short", "softmax", "split",
     "square", "squeeze", "stack", "std", "sub", "subtract", "t", "tensor", "transpose", "tril", "triu", "true_divide",
     "uint8", "unbind", "unflatten", "unsqueeze", "var", "var_mean", "zeros", "zeros_like",
 ]  # fmt: skip
