@@ -46,11 +46,17 @@ def wrapped(value: int, dtype: DType) -> int:
     return low - (1 << bits) if dtype.kind == "i" and low >> bits - 1 else low
 
 
+def representable(dtype: DType) -> tuple[int, int]:
+    """The least and the greatest Python int that the integral `dtype` takes where it must not wrap around."""
+    top = (1 << 8 * dtype.itemsize - (dtype.kind == "i")) - 1
+    return -top - (dtype.kind == "i"), top
+
+
 def check_fits(op: str, value: int | float, dtype: DType) -> None:
     """RangeError where the integral `dtype` does not hold a whole `value` (an unsigned one also holds minus its numbers)."""
     if dtype.kind in "ui" and isinstance(value, int):
-        top = (1 << 8 * dtype.itemsize - (dtype.kind == "i")) - 1
-        if not -top - (dtype.kind == "i") <= value <= top:
+        low, high = representable(dtype)
+        if not low <= value <= high:
             name = _C_NAMES[dtype.short]
             raise RangeError(f"value cannot be converted to type {name} without overflow: {op} of {value} and {dtype.name}")
 

@@ -85,6 +85,9 @@ class NumpyScalars:
         with np.errstate(all="ignore"):
             return np.asarray(x).astype(dtype.np)
 
+    def given(self, x: Any) -> Any:
+        """None: every number is known here, and `infer` has judged it."""
+
     def index(self, d: int) -> Any:
         """The output's index along dimension `d`, as int64."""
         ones = [1] * len(self.shape)

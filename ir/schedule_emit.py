@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import DivisionError, PositionError
+from ..errors import PositionError, RangeError
 from . import dtypes, sizes
 from .dtypes import DType
 from .graph import Node, Value
@@ -35,6 +35,7 @@ from .loops import (
 from .op import Gather, Move, Scalar
 from .op import Reduce as ReduceLowering
 from .scalar_numpy import compute_dtype as scalar_dtype
+from .promote import representable
 from .schedule_fuse import Group
 from .schedule_index import Index as At
 from .schedule_index import Piece, affine, axes_of, broadcast, linear, pieces, reach
@@ -78,6 +79,7 @@ class Emitter:
     errors: list[KernelError] = field(default_factory=list)
     again: dict[Any, bool] = field(default_factory=dict)
     stored: set[Value] = field(default_factory=set)
+    given: dict[str, Value] = field(default_factory=dict)  # names of int parameters
 
     def kernel(self, name: str) -> Kernel:
         """The finished kernel."""
@@ -307,12 +309,17 @@ class Emitter:
         return str(name)
 
     def _builder(self, node: Node | None, dtype: DType, index: At, mask: Mask | None, block: Block) -> KernelScalars:
-        def check(ok: str, message: str) -> None:
+        def require(ok: str, message: str, kind: type[BaseException]) -> None:
             assert node is not None
-            self._check(node, ok, message, DivisionError, mask, block)
+            self._check(node, ok, message, kind, mask, block)
+
+        def given(x: str) -> str | None:
+            at = self.given.get(x)
+            return None if at is None else self._param(at, dtypes.int64, block)
 
         op: Any = node.op if node else None
-        return KernelScalars(self.names, block, op, dtype, lambda n: self._as_data(n, block), index, check, node and node.where)
+        where = node and node.where
+        return KernelScalars(self.names, block, op, dtype, lambda n: self._as_data(n, block), index, require, where, given)
 
     def _check(self, node: Node, ok: str, message: str, kind: type[BaseException], mask: Mask | None, block: Block) -> None:
         if mask is not None:
@@ -328,6 +335,7 @@ class Emitter:
         weak = scalar_dtype(node.op, types, [r.tensor_type for r in node.results])
         s = self._builder(node, weak, index, mask, block)
         xs = [self._operand(a, weak, index, mask, block, s) for a in node.args]
+        self._require_exact(node, xs, weak, s)
         assert isinstance(node.op.lowering, Scalar)
         made = node.op.lowering.fn(s, *xs, **node.attrs)
         made = made if isinstance(made, tuple) else (made,)
@@ -340,6 +348,17 @@ class Emitter:
                 block.memo[(result, index)] = x
                 self._finish((result, index), x, block)
         return out
+
+    def _require_exact(self, node: Node, xs: list[Any], weak: DType, s: KernelScalars) -> None:
+        """Check that the integral dtype `weak` holds each int, known only at the call, that must not wrap around."""
+        if weak.kind not in "ui" or node.op.promote is None:
+            return
+        low, high = representable(weak)
+        for x in (xs[i] for i in node.op.promote.exact):
+            wide = s.given(x)
+            if wide is not None and weak is not dtypes.int64:
+                inside = s.and_(s.le(s.const(low, dtypes.int64), wide), s.le(wide, s.const(high, dtypes.int64)))
+                s.require(inside, f"a Python number does not fit {weak.name}", RangeError)
 
     def _operand(self, a: Any, weak: DType, index: At, mask: Mask | None, block: Block, s: KernelScalars) -> Any:
         """An operand at the result's `index`, in its compute dtype."""
@@ -358,6 +377,8 @@ class Emitter:
             label = f"{a.name}"
             self.scalars[label] = ScalarParam(label, a.type.kind)  # type: ignore[union-attr]
             name = self.names.fresh(dtype)
+            if self.scalars[label].kind == "int":
+                self.given[name] = a
             block.out.append(Param(name, label, dtype))
             block.memo[("param", a, dtype)] = name
         return str(name)

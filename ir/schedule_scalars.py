@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..errors import DivisionError
 from . import dtypes
 from .dtypes import DType
 from .loops import COMPARISONS, PRIMITIVES, Compute, Const, Stmt, method_of
@@ -17,6 +18,10 @@ from .sizes import Size
 def compute_dtype(dtype: DType) -> DType:
     """The dtype arithmetic is done in: float32 for the half types."""
     return dtypes.BY_NUMPY[dtype.compute]
+
+
+#: ``(name of a bool, message, kind)``: where the bool is false the kernel ends with that error.
+Require = Callable[[str, str, type[BaseException]], None]
 
 
 class Block:
@@ -55,14 +60,15 @@ class Names:
 class KernelScalars:
     """`s` of a Scalar lowering inside a kernel: one method per primitive (``s.and_`` for "and"), each gives a name.
 
-    Operands are names or Python numbers; a number takes the dtype of the other operands."""
+    Operands are names or Python numbers; a number takes the dtype of the other operands. ``s.require(ok, message, kind)``
+    ends the kernel with an error where `ok` is false."""
 
     def __init__(
         self, names: Names, block: Block, op: Op, dtype: DType, size: Callable[[Size], str], index: Sequence[Size],
-        check: Callable[[str, str], None], where: Any,
+        require: Require, where: Any, given: Callable[[str], str | None] = lambda x: None,
     ) -> None:  # fmt: skip
         self._names, self._block, self._op, self._dtype = names, block, op, dtype
-        self._size, self._at, self._check, self._where = size, index, check, where
+        self._size, self._at, self.require, self._where, self._given = size, index, require, where, given
 
     if TYPE_CHECKING:  # the primitives' methods are made below
 
@@ -91,6 +97,10 @@ class KernelScalars:
     def dtype_of(self, x: str) -> DType:
         """The dtype of a name."""
         return self._names.dtype[x]
+
+    def given(self, x: str) -> str | None:
+        """As i64, the weak int that is known only at the call and is operand `x` of this op; None where `x` is none."""
+        return self._given(x)
 
     def index(self, d: int) -> str:
         """The result's index along dimension `d`, as i64."""
@@ -136,7 +146,7 @@ class KernelScalars:
         literals = [st for st in self._block.out if isinstance(st, Const) and st.dest == divisor]
         if not (literals and literals[0].value):
             zero = self._emit("eq", (divisor, self.const(0, self._names.dtype[divisor])), dtypes.bool_)
-            self._check(self._emit("not", (zero,), dtypes.bool_), "integer division or modulo by zero")
+            self.require(self._emit("not", (zero,), dtypes.bool_), "integer division or modulo by zero", DivisionError)
 
 
 #: Primitives that cost about as much as a load from cache.
@@ -164,7 +174,7 @@ def primitives_of(node: Any) -> set[str]:
     block = Block(None, frozenset())
     dtype = scalar_dtype(node.op, [getattr(a, "type", a) for a in node.args], [r.type for r in node.results])
     where = (0,) * len(node.results[0].shape)
-    s = KernelScalars(names, block, node.op, dtype, lambda _: names.fresh(dtypes.int64), where, lambda ok, message: None, None)
+    s = KernelScalars(names, block, node.op, dtype, lambda _: names.fresh(dtypes.int64), where, lambda ok, message, kind: None, None)
     xs = [None if a is None else names.fresh(compute_dtype(getattr(getattr(a, "type", a), "dtype", dtype))) for a in node.args]
     node.op.lowering.fn(s, *xs, **node.attrs)
     return {st.prim for st in block.out if isinstance(st, Compute)}

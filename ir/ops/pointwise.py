@@ -213,6 +213,9 @@ def _pow_scalar(s: Any, x: Any, y: Any) -> Any:
     dtype = s.dtype_of(x)
     if dtype.kind == "f":
         return s.pow(x, y)
+    given = s.given(y)
+    if given is not None:
+        s.require(s.le(s.const_as(0, dtypes.int64), given), _NEGATIVE_POWER, RangeError)
     zero, one = s.const(0), s.const(1)
     out, square = one, x
     for bit in range(8 * dtype.itemsize - (dtype.kind == "i")):
