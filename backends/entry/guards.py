@@ -47,6 +47,7 @@ class GuardRows:
         self._keys_of = {x.source: x for x in guards if isinstance(x, g.KeysAre) and all(map(_plain, x.keys))}
         self.pinned: dict[s.Source, int] = {}
         self._inputs: set[s.Source] = set()
+        self._first = 0  # the row behind those that run Python
 
     def emit(self, sources: Sequence[s.Source]) -> None:
         """Rows of all guards: those that may run Python, then, with everything loaded anew, the others."""
@@ -116,7 +117,11 @@ class GuardRows:
         base = self.word(source.base)
         dest = frame.words()
         if isinstance(source, s.InstanceDict):
-            frame.row("instance_dict", dest, base)
+            cls = self.types.get(source.base)
+            pointer = layout.dict_pointer(cls) if cls is not None else None
+            if pointer:
+                self._need_type(source.base)
+            frame.row("instance_dict", dest, base, pointer or 0, len(frame.rows) + 1 - self._first)
         elif isinstance(source, s.Item):
             self._item(source, dest, base)
         elif isinstance(source, s.Cell):

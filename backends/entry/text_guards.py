@@ -29,10 +29,27 @@ def load(b: EntryWriter) -> None:
 
 
 def instance_dict(b: EntryWriter) -> None:
-    found = b.fn(w.A_GET_DICT, b.v(b.a), "0")
+    """V[dest] = the dict of V[a], to which the word at offset b points (0: unknown). Where it has to be made first, all is looked
+    at again from c rows before: on 3.11 making it may run Python code."""
+    obj = b.v(b.a)
+    look, ready, make, restart = b.label("look"), b.label("ready"), b.label("make"), b.label("restart")
+    known = b.ne(b.b, "0")
+    b.branch(known, look, make)
+    b.block(look)
+    there = b.load(obj, b.b)
+    tagged = b.ne(b.binary("and", there, "1"), "0")  # 3.12: fields in place of a dict
+    b.branch(b.let(f"or i1 {b.eq(there, '0')}, {tagged}"), make, ready)
+    b.block(ready)
+    b.set(b.dest, there)
+    b.goto("next")
+    b.block(make)
+    found = b.fn(w.A_GET_DICT, obj, "0")
     b.need(b.ne(found, "0"), "clear")
     b.decref(found)  # the instance holds it
     b.set(b.dest, found)
+    b.branch(known, restart, "next")
+    b.block(restart)
+    b.write(b.pc, b.binary("sub", b.read(b.pc), b.shl(b.c, "5")))
 
 
 def _dict_get(b: EntryWriter, obj: str) -> None:

@@ -26,7 +26,7 @@ A_WORDS = 37
 OPS: tuple[str, ...] = (
     # loads; a failed one is a miss
     "load",  # V[dest] = word at V[a] + b, which is not null
-    "instance_dict",  # V[dest] = the dict of instance V[a]
+    "instance_dict",  # V[dest] = the dict of instance V[a], found at offset b; c: rows since the first
     "dict_get",  # V[dest] = V[a][object b], V[a] a dict
     "item",  # V[dest] = V[a][object b], c the same as a number: dict, list or tuple
     "strings",  # all keys of dict V[a] are str: looking for one runs no Python
