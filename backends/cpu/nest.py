@@ -114,9 +114,15 @@ def choose(axes: Sequence[Axis], body: Sequence[Stmt], kernel: Kernel, vector_by
     lanes = max(2, min(lanes, 32))
     tile = None if nested or not outermost else _tile(axes, at, body)
     copies = 1 if tile else _copies(body, nested, not outermost)
-    while copies > 1 and isinstance(axes[at].extent, int) and lanes * copies > axes[at].extent:
+    while copies > 1 and isinstance(axes[at].extent, int) and _too_many(axes[at].extent, lanes, copies, body):
         copies //= 2
     return Shape(axes[at], lanes, copies, tile)
+
+
+def _too_many(extent: int, lanes: int, copies: int, body: Sequence[Stmt]) -> bool:
+    """Whether the loop has no round of so many vectors, or, drawing numbers, would leave too much to single vectors."""
+    group = lanes * copies
+    return group > extent or (copies > philox.GROUP and extent % group * 16 > extent and _draws(body))
 
 
 def _tile(axes: Sequence[Axis], at: int, body: Sequence[Stmt]) -> Axis | None:
@@ -135,7 +141,7 @@ def _tile(axes: Sequence[Axis], at: int, body: Sequence[Stmt]) -> Axis | None:
 def _copies(body: Sequence[Stmt], nested: bool, reducing: bool) -> int:
     cost = weight(body)
     if _draws(body):
-        return philox.GROUP
+        return philox.GROUP * philox.CHAINS
     if nested:  # many columns at a time: memory is then walked in long runs
         return 16 if cost <= 3 else 8 if cost <= 6 else 4 if cost <= 24 else 1
     if reducing:
