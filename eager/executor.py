@@ -12,7 +12,8 @@ from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
-from ..ir.op import Op
+from ..ir.layout import conformed
+from ..ir.op import Op, Scalar
 from ..ir.ops.casts import cast
 from ..ir.promote import fitted, target_dtype, type_of
 from ..ir.run_op import run_op
@@ -71,7 +72,7 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         return _recording.recorder.apply(op, operands, attrs)
     arrays: list[Any] = []
     dtype = None
-    uniform, weak, track, half = True, False, False, False
+    uniform, weak, track, half, plain = True, False, False, False, True
     for x in operands:
         if type(x) in _WEAK:
             weak = weak or x is not None
@@ -94,6 +95,8 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
             half = half or dtype.compute is not dtype.np
         if meta.requires_grad:
             track = True
+        if not meta.plain:
+            plain = False
         arrays.append(array)
     rule = op.promote
     if rule is not None and not (uniform and dtype is not None and (dtype.kind == "f" or (not weak and rule.to == "same"))):
@@ -111,6 +114,8 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
             _explain(op, operands, attrs, e)
         finally:
             _errors.reset(token)
+    if not plain and type(op.lowering) is Scalar and type(out) is not tuple:
+        out = _conformed(op, operands, attrs, out)
     if track and op.grad is not None and gradmode.get():
         return _wrap_tracked(op, operands, arrays, attrs, out)
     if type(out) is tuple:
@@ -139,6 +144,24 @@ def _promoted(op: Op, operands: tuple[Any, ...]) -> tuple[Any, ...]:
         [apply(cast, (x,), attrs) if i in chosen and type(x) not in _WEAK and x.meta.dtype is not target else x
          for i, x in enumerate(operands)]
     )  # fmt: skip
+
+
+_strides: dict[tuple[Any, ...], tuple[int, ...]] = {}
+_LIMIT = 4096
+
+
+def _conformed(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], out: Any) -> Any:
+    """An elementwise result with the strides that `infer` says; NumPy chooses others where operands disagree."""
+    if type(out) is not _ndarray:
+        out = np.asarray(out)
+    key = (op, out.dtype, *[type(x) if type(x) in _WEAK else x.meta for x in operands])
+    wanted = _strides.get(key)
+    if wanted is None:
+        if len(_strides) > _LIMIT:
+            _strides.clear()
+        (result,) = op.infer(*[type_of(x) for x in operands], **attrs)
+        wanted = _strides[key] = tuple([s * out.itemsize for s in result.strides])  # type: ignore[union-attr, operator, misc]
+    return out if out.strides == wanted else conformed(out, wanted)
 
 
 class Eager:

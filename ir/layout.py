@@ -1,11 +1,13 @@
 """Shapes and strides of results: broadcasting, the stride order of elementwise results, and which reshapes are views.
 
-The rules are NumPy's own (its iterator's 'K' order, its copy-free reshape), so that an eager kernel's fresh array has
-the strides `infer` says without a copy. One law is ours: an empty tensor has row-major strides. Never looks at data.
+The order of elementwise results is PyTorch's, whose rule differs from NumPy's where operands disagree and in dimensions of
+size 1: `conformed` mends an eager kernel's array there. Reshapes are NumPy's copy-free ones. An empty tensor has row-major
+strides. Never looks at data.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -94,11 +96,6 @@ def is_row_major(t: TensorType) -> bool:
     return _dense(reversed(t.shape), reversed(t.strides))
 
 
-def is_column_major(t: TensorType) -> bool:
-    """Whether the elements lie without gaps with the first dimension fastest."""
-    return _dense(iter(t.shape), iter(t.strides))
-
-
 def _dense(shape: Iterator[Size], strides: Iterator[Size]) -> bool:
     step: Size = 1
     ok = True
@@ -111,52 +108,88 @@ def _dense(shape: Iterator[Size], strides: Iterator[Size]) -> bool:
     return ok
 
 
-def elementwise(op: str, dtype: DType, *types: Any, ufunc: bool = True) -> TensorType:
+def elementwise(op: str, dtype: DType, *types: Any) -> TensorType:
     """Type of an elementwise result of the tensors among `types`: broadcast shape, dense in their common stride order."""
     tensors = [t for t in types if isinstance(t, TensorType)]
     shape = broadcast_shapes(op, [t.shape for t in tensors], types)
-    return TensorType(shape, dtype, dense_strides(shape, tensors, ufunc))
+    alone = len(tensors) == len(types)
+    return TensorType(shape, dtype, dense_strides(shape, tensors, alone))
 
 
-def dense_strides(shape: tuple[Size, ...], tensors: Sequence[TensorType], ufunc: bool = True) -> tuple[Size, ...]:
-    """Strides of a fresh elementwise result: dense, in the operands' stride order; where operands disagree, row-major.
+def preserved(dtype: DType, t: TensorType) -> TensorType:
+    """Type of a copy of `t`: its own strides where it is dense, else dense in their order."""
+    dense = is_dense(t) and not any(is_zero(n) for n in t.shape)
+    return TensorType(t.shape, dtype, t.strides if dense else dense_strides(t.shape, [t], False))
 
-    `ufunc`: whether NumPy's kernel is a ufunc, which treats column-major operands alone (it shows in sizes of 1)."""
+
+def dense_strides(shape: tuple[Size, ...], tensors: Sequence[TensorType], alone: bool = True) -> tuple[Size, ...]:
+    """Strides of a fresh elementwise result, as PyTorch's iterator chooses them: dense, in the stride order of the operands;
+    of two dimensions the first operand decides that is not broadcast along one. `alone`: whether there is no weak operand,
+    which is broadcast like a 0-d tensor (it shows in dimensions of size 1)."""
+    plain = contiguous_strides(shape)
+    if any(is_zero(n) for n in shape) or all(t.strides == plain for t in tensors if t.shape):
+        return plain
     big = [t for t in tensors if t.shape]
-    if any(is_zero(n) for n in shape) or all(t.shape == shape and t.is_contiguous for t in big):
-        return contiguous_strides(shape)
-    whole = all(len(t.shape) == len(shape) and same_shape(t.shape, shape) for t in big)
-    if whole and all(is_row_major(t) for t in big):
-        return contiguous_strides(shape)
-    if ufunc and whole and all(is_column_major(t) for t in big):
-        return tuple(reversed(contiguous_strides(tuple(reversed(shape)))))
-    return _in_order(shape, _stride_order(len(shape), [_broadcast_strides(t, len(shape)) for t in big]))
+    if alone and all(len(t.shape) == len(shape) and same_shape(t.shape, shape) for t in tensors):
+        if all(is_row_major(t) for t in tensors):
+            return plain
+        if len(shape) == 4 and all(_is_channels_last(t) for t in tensors):
+            return _in_order(shape, (1, 3, 2, 0))
+        if all(t.strides == big[0].strides for t in big) and is_dense(big[0]):
+            return big[0].strides
+    order = _stride_order(shape, [_broadcast_strides(t, shape) for t in big])
+    return plain if order == [*reversed(range(len(shape)))] else _in_order(shape, order)
 
 
-def _broadcast_strides(t: TensorType, ndim: int) -> tuple[Size, ...]:
-    own = tuple(0 if is_one(n) else s for n, s in zip(t.shape, t.strides, strict=True))
-    return (0,) * (ndim - len(own)) + own
+def is_dense(t: TensorType) -> bool:
+    """Whether the elements lie without gaps or overlap, in whatever order of dimensions."""
+    step: Size = 1
+    rest = [(n, s) for n, s in zip(t.shape, t.strides, strict=True) if not is_one(n)]
+    while rest:
+        found = next((k for k, (_, s) in enumerate(rest) if same(s, step)), None)
+        if found is None:
+            return False
+        step = step * rest.pop(found)[0]
+    return True
 
 
-def _stride_order(ndim: int, strides: Sequence[tuple[Size, ...]]) -> list[int]:
-    """Dimensions from fastest to slowest: an insertion sort that starts from row-major (NumPy's iterator)."""
-    order: list[int] = []
-    for placed, outer in enumerate(reversed(range(ndim))):
-        at = placed
-        for i in range(placed - 1, -1, -1):
-            swap = _goes_inside(outer, order[i], strides)
-            if swap is False:
+def _is_channels_last(t: TensorType) -> bool:
+    order = (1, 3, 2, 0)
+    return len(t.shape) == 4 and _dense((t.shape[d] for d in order), (t.strides[d] for d in order))
+
+
+def _broadcast_strides(t: TensorType, shape: tuple[Size, ...]) -> tuple[Size, ...]:
+    lead = len(shape) - len(t.shape)
+    own = (0 if is_one(n) and not is_one(m) else s for n, s, m in zip(t.shape, t.strides, shape[lead:], strict=True))
+    return (0,) * lead + tuple(own)
+
+
+def _stride_order(shape: tuple[Size, ...], strides: Sequence[tuple[Size, ...]]) -> list[int]:
+    """Dimensions from fastest to slowest: PyTorch's insertion sort, which starts from row-major."""
+    order = [*reversed(range(len(shape)))]
+    for start in range(1, len(order)):
+        at = start
+        for i in reversed(range(start)):
+            slower = _is_slower(order[i], order[at], shape, strides)
+            if slower is False:
                 break
-            if swap:
+            if slower:
+                order[i], order[at] = order[at], order[i]
                 at = i
-        order.insert(at, outer)
     return order
 
 
-def _goes_inside(outer: int, inner: int, strides: Sequence[tuple[Size, ...]]) -> bool | None:
-    """Whether `outer` has the smaller stride: None where every operand is broadcast along one of the two."""
-    found = [at_most(s[inner], s[outer]) for s in strides if not is_zero(s[outer]) and not is_zero(s[inner])]
-    return None if not found else not any(found)
+def _is_slower(a: int, b: int, shape: tuple[Size, ...], strides: Sequence[tuple[Size, ...]]) -> bool | None:
+    """Whether dimension `a` has the larger stride in the first operand that tells (of equal strides, the larger size);
+    None where each operand is broadcast along one of the two."""
+    for s in strides:
+        if is_zero(s[a]) or is_zero(s[b]):
+            continue
+        if not same(s[a], s[b]):
+            return not at_most(s[a], s[b])
+        if not at_most(shape[a], shape[b]):
+            return True
+    return None
 
 
 def _in_order(shape: tuple[Size, ...], order: Sequence[int]) -> tuple[Size, ...]:
@@ -169,12 +202,28 @@ def _in_order(shape: tuple[Size, ...], order: Sequence[int]) -> tuple[Size, ...]
 
 
 def empty_like(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """An uninitialised array with the strides of an elementwise result of `x` (`np.empty_like` sorts strides of 0 otherwise)."""
-    if x.flags.c_contiguous:
-        return np.empty(x.shape, dtype)
-    strides = dense_strides(x.shape, [TensorType(x.shape, dtypes.bool_, strides_of(x))])
-    memory = np.empty(x.size * dtype.itemsize, np.uint8)
-    return np.ndarray(x.shape, dtype, memory.data, 0, [s * dtype.itemsize for s in strides])  # type: ignore
+    """An uninitialised array with the strides of a copy of `x` (`preserved`)."""
+    return _empty(x.shape, dtype, preserved(dtypes.bool_, TensorType(x.shape, dtypes.bool_, strides_of(x))).strides)
+
+
+def _empty(shape: tuple[int, ...], dtype: np.dtype, strides: Sequence[Size]) -> np.ndarray:
+    """An uninitialised dense array with these strides (in elements)."""
+    memory = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
+    return np.ndarray(shape, dtype, memory.data, 0, [s * dtype.itemsize for s in strides])  # type: ignore
+
+
+def is_plain(x: np.ndarray) -> bool:
+    """Whether the strides are the row-major ones, in dimensions of size 1 too."""
+    return strides_of(x) == contiguous_strides(x.shape)
+
+
+def conformed(array: np.ndarray, strides: tuple[int, ...]) -> np.ndarray:
+    """A kernel's fresh result with these strides (in bytes): itself, or a copy. An empty one has any."""
+    if array.size == 0 or array.strides == strides:
+        return array
+    out = _empty(array.shape, array.dtype, [s // array.itemsize for s in strides])
+    out[...] = array
+    return out
 
 
 def resolve_shape(op: str, shape: Sequence[Size], t: TensorType) -> tuple[Size, ...]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .layout import type_of_array
-from .op import Op
+from .layout import conformed, is_plain, type_of_array
+from .op import Op, Scalar
 from .promote import fitted, target_dtype
 from .types import TensorType
 
@@ -29,20 +29,31 @@ def run_op(op: Op, args: Sequence[Any], attrs: Mapping[str, Any], result_dtypes:
     half = op.upcast and any(isinstance(a, np.ndarray) and a.dtype in _HALF for a in args)
     if not half:
         out = op.eager(*args, **attrs)
-        return tuple(map(np.asarray, out)) if isinstance(out, tuple) else (np.asarray(out),)
+        made = tuple(map(np.asarray, out)) if isinstance(out, tuple) else (np.asarray(out),)
+        return _conformed(op, args, attrs, made)
     if result_dtypes is None:
         result_dtypes = [t.dtype for t in op.infer(*map(_type, args), **attrs) if isinstance(t, TensorType)]
     wide = [_widened(a) if isinstance(a, np.ndarray) and a.dtype in _HALF else a for a in args]
     out = op.eager(*wide, **attrs)
     out = out if isinstance(out, tuple) else (out,)
-    return tuple(_rounded(np.asarray(r), d) for r, d in zip(out, result_dtypes, strict=True))
+    return _conformed(op, args, attrs, tuple(_rounded(np.asarray(r), d) for r, d in zip(out, result_dtypes, strict=True)))
+
+
+def _conformed(op: Op, args: Sequence[Any], attrs: Mapping[str, Any], results: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Elementwise results with the strides that `infer` says, where NumPy may have chosen others."""
+    if type(op.lowering) is not Scalar or all(is_plain(a) for a in args if isinstance(a, np.ndarray)):
+        return results
+    types = op.infer(*map(_type, args), **attrs)
+    strides = [tuple(s * r.itemsize for s in t.strides) for r, t in zip(results, types, strict=True)]  # type: ignore[union-attr]
+    return tuple(conformed(r, s) for r, s in zip(results, strides, strict=True))
 
 
 def _widened(array: Any) -> Any:
     """In float32; expanded dimensions stay so, since the result is laid out by the strides of the operands."""
     if 0 not in array.strides:
         return array.astype(_F32)
-    once = array[tuple(slice(0, 1) if step == 0 and n > 1 else slice(None) for n, step in zip(array.shape, array.strides, strict=True))]
+    sizes = zip(array.shape, array.strides, strict=True)
+    once = array[tuple(slice(0, 1) if step == 0 and n > 1 else slice(None) for n, step in sizes)]
     return np.broadcast_to(once.astype(_F32), array.shape)
 
 

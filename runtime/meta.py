@@ -15,16 +15,18 @@ from ..ir.types import TensorType
 class Meta:
     """Shape, strides (elements), dtype, requires_grad, device of a tensor. Made by `Meta.of` only.
 
-    `raw` is the bytes of dims, then strides, as int64: what machine code reads. `type` is the graph type.
+    `raw` is the bytes of dims, then strides, as int64: what machine code reads. `type` is the graph type. `plain`: whether
+    the strides are the row-major ones, in dimensions of size 1 too.
     """
 
-    __slots__ = ("__weakref__", "device", "dtype", "raw", "requires_grad", "shape", "strides", "type")
+    __slots__ = ("__weakref__", "device", "dtype", "plain", "raw", "requires_grad", "shape", "strides", "type")
 
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     dtype: DType
     requires_grad: bool
     device: str
+    plain: bool
     raw: bytes
     type: TensorType
 
@@ -40,6 +42,7 @@ class Meta:
             meta.shape, meta.strides, meta.dtype, meta.requires_grad, meta.device = key
             meta.raw = np.array(shape + strides, np.int64).tobytes()
             meta.type = TensorType(shape, dtype, strides)
+            meta.plain = meta.type.is_contiguous
             meta = _TABLE.setdefault(key, meta)
         return meta
 

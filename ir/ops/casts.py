@@ -15,7 +15,7 @@ from .declare import floats, unary_samples
 
 
 def _cast_infer(x: TensorType, *, dtype: DType) -> tuple[TensorType]:
-    return (layout.elementwise("cast", dtype, x),)
+    return (layout.preserved(dtype, x),)
 
 
 def _cast_eager(x: Any, *, dtype: DType) -> Any:
@@ -77,7 +77,7 @@ def _clone_eager(x: Any) -> Any:
 
 #: A fresh copy, dense in the stride order of its operand.
 clone: Op = register(Op(
-    "clone", ("clone(Tensor input)",), lambda x: (layout.elementwise("clone", x.dtype, x),), _clone_eager,
+    "clone", ("clone(Tensor input)",), lambda x: (layout.preserved(x.dtype, x),), _clone_eager,
     lambda g, need, out, x: (g,), Scalar(lambda s, x: x), unary_samples("buif"), upcast=False,
 ))  # fmt: skip
 

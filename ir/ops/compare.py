@@ -73,7 +73,7 @@ def _where_infer(c: Any, x: Any, y: Any) -> tuple[TensorType]:
         raise DTypeError(f"where: the condition must be bool, got {layout.describe(c, x, y)}")
     tensors = [t for t in (x, y) if isinstance(t, TensorType)]
     dtype = dtype_of(x, y) if tensors else dtypes.result_type((), (), (_python(x), _python(y)))
-    return (layout.elementwise("where", dtype, c, x, y, ufunc=False),)
+    return (layout.elementwise("where", dtype, c, x, y),)
 
 
 def _python(x: Any) -> type:

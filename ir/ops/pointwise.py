@@ -183,7 +183,7 @@ def _pow_infer(x: Any, y: Any) -> tuple[TensorType]:
     dtype = dtype_of(x, y)
     if isinstance(y, int) and y < 0 and dtype.kind in "ui":
         raise RangeError(_NEGATIVE_POWER)
-    return (layout.elementwise("pow", dtype, x, y),)
+    return (layout.elementwise("pow", dtype, *(t for t in (x, y) if isinstance(t, TensorType))),)
 
 
 def _pow_eager(x: Any, y: Any) -> Any:

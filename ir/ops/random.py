@@ -199,7 +199,7 @@ def _dropout_infer(x: TensorType, state: TensorType, *, p: float) -> tuple[Tenso
         raise DTypeError(f"dropout: not defined for {x.dtype.name} (got {layout.describe(x, state)})")
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: the probability must be between 0 and 1, got {p}")
-    return (layout.elementwise("dropout", x.dtype, x),)
+    return (layout.preserved(x.dtype, x),)
 
 
 def _dropout_eager(x: Any, state: Any, *, p: float) -> Any:

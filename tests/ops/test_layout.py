@@ -1,4 +1,4 @@
-"""The stride rules against NumPy itself, on random layouts, and with symbolic sizes."""
+"""The stride rules against PyTorch (elementwise results) and NumPy (views), on random layouts, and with symbolic sizes."""
 
 from __future__ import annotations
 
@@ -30,23 +30,73 @@ def random_operands(rng: np.random.Generator, count: int) -> list[np.ndarray]:
     return operands
 
 
+def type_of(x: np.ndarray, dtype: dtypes.DType = dtypes.float32) -> TensorType:
+    return TensorType(x.shape, dtype, layout.strides_of(x))
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_elementwise_strides_are_numpys(count: int) -> None:
+def test_elementwise_strides_are_pytorchs(count: int) -> None:
+    """Also in dimensions of size 1, and where operands disagree: the first that is not broadcast decides."""
+    torch = pytest.importorskip("torch")
     rng = np.random.default_rng(count)
-    for _ in range(1500):
+    for _ in range(3000):
         xs = random_operands(rng, count)
+        ts = [torch.zeros(5000, dtype=torch.bool if count == 3 and k == 0 else torch.float32) for k in range(count)]
+        ts = [torch.as_strided(t, x.shape, layout.strides_of(x)) for t, x in zip(ts, xs, strict=True)]
+        out = {1: torch.neg, 2: torch.add, 3: torch.where}[count](*ts)
+        types = [type_of(x) for x in xs]
+        want = out.stride() if out.numel() else strides(out.shape)
+        assert layout.elementwise("op", dtypes.float32, *types).strides == want, types
+
+
+def strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tensor(tuple(shape), dtypes.float32).strides  # type: ignore[return-value]
+
+
+def test_a_copy_and_a_weak_operand_have_pytorchs_strides() -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(6)
+    for _ in range(2000):
+        (x,) = random_operands(rng, 1)
+        t = torch.as_strided(torch.zeros(5000), x.shape, layout.strides_of(x))
+        if x.size:
+            assert layout.preserved(dtypes.float32, type_of(x)).strides == t.clone().stride(), x.strides
+            assert layout.elementwise("op", dtypes.float32, type_of(x), 2).strides == (t + 2).stride(), x.strides
+
+
+@pytest.mark.parametrize("name", ["neg", "add", "where", "clone"])
+@pytest.mark.parametrize("dtype", [dtypes.float32, dtypes.bfloat16], ids=str)
+def test_what_runs_has_the_strides_that_infer_says(name: str, dtype: dtypes.DType) -> None:
+    """Through the interpreter's way of running a record and through Tensors."""
+    import fusewire as fw
+    from fusewire.ir.op import lookup
+    from fusewire.ir.run_op import run_op
+
+    op, rng = lookup(name), np.random.default_rng(8)
+    count = {"neg": 1, "add": 2, "where": 3, "clone": 1}[name]
+    for _ in range(150):
+        xs = [np.lib.stride_tricks.as_strided(np.zeros(5000, dtype.np), x.shape, [s // 4 * dtype.itemsize for s in x.strides])
+              for x in random_operands(rng, count)]  # fmt: skip
         if count == 3:
-            xs[0] = np.lib.stride_tricks.as_strided(np.zeros(100000, bool), xs[0].shape, [s // 4 for s in xs[0].strides])
-        out = np.asarray({1: np.negative, 2: np.add, 3: np.where}[count](*xs))
-        types = [TensorType(x.shape, dtypes.float32, layout.strides_of(x)) for x in xs]
-        assert layout.elementwise("op", dtypes.float32, *types, ufunc=count < 3) == layout.type_of_array(out), types
+            xs[0] = np.lib.stride_tricks.as_strided(np.zeros(5000, bool), xs[0].shape, layout.strides_of(xs[0]))
+        types = [layout.type_of_array(x) for x in xs]
+        (want,) = op.infer(*types)
+        (made,) = run_op(op, xs, {})
+        assert layout.type_of_array(made) == want, types
+        assert op(*[fw.from_numpy(x) if x.dtype != dtypes.bfloat16.np else wrap(x) for x in xs]).stride() == want.strides, types
 
 
-def test_empty_like_has_the_strides_of_an_elementwise_result() -> None:
+def wrap(x: np.ndarray) -> object:
+    from fusewire.eager.factory import make
+
+    return make(x)
+
+
+def test_empty_like_has_the_strides_of_a_copy() -> None:
     rng = np.random.default_rng(9)
     for _ in range(500):
         (x,) = random_operands(rng, 1)
-        want = layout.elementwise("op", dtypes.bfloat16, layout.type_of_array(x))
+        want = layout.preserved(dtypes.bfloat16, layout.type_of_array(x))
         assert layout.type_of_array(layout.empty_like(x, dtypes.bfloat16.np)) == want
 
 
@@ -80,7 +130,8 @@ def test_symbolic_transposed_operand_keeps_its_order() -> None:
     m, n = sizes.symbol("m"), sizes.symbol("n")
     x = TensorType((m, n), dtypes.float32, (1, m))
     assert layout.elementwise("neg", dtypes.float32, x).strides == (1, m)
-    assert layout.elementwise("add", dtypes.float32, x, tensor((m, n), dtypes.float32)).strides == (n, 1)
+    assert layout.elementwise("add", dtypes.float32, x, tensor((m, n), dtypes.float32)).strides == (1, m)
+    assert layout.elementwise("add", dtypes.float32, tensor((m, n), dtypes.float32), x).strides == (n, 1)
 
 
 def test_symbolic_views() -> None:

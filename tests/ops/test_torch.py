@@ -117,7 +117,7 @@ def test_values_dtypes_and_strides(op: Op) -> None:
         assert str(want.dtype) == f"torch.{got.dtype.name}", sample
         assert tuple(want.shape) == got.shape, sample
         close(got.array, to_numpy(want.resolve_neg()), LOOSE if got.dtype.is_floating_point else {})
-        if got.array.size and sample.note not in ("orders disagree", "expanded") and 1 not in got.shape:
+        if got.array.size and op.name != "expand":  # stride 0, or what NumPy has, where nothing is repeated
             assert tuple(want.stride()) == got.type.strides, sample
 
 
