@@ -234,8 +234,8 @@ def _put_tracked(x: Any, index: Any, value: Any) -> None:
     check_writable(x)
     before = alias(x, x.meta.requires_grad)
     before._node = x._node
-    node = IndexWrite(x, index, value)
     edges = tape.edge_of(before), tape.edge_of(value)
+    node = IndexWrite(x, index, value)
     del before  # a second Tensor on this storage would look like a view
     was = gradmode.get()
     gradmode.set(False)

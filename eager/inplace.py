@@ -155,10 +155,11 @@ def _rebase_view(view: Any, root: Any, out: Any) -> None:
         chain.append(x._node)
         x = x._node.base
     chain.reverse()
-    node = WindowWrite(chain, root)
     old = make(root._array, root.meta.requires_grad)
     old._node = root._node
-    node.edges = (tape.edge_of(old), tape.edge_of(out))
+    edges = (tape.edge_of(old), tape.edge_of(out))
+    node = WindowWrite(chain, root)
+    node.edges = edges
     node.results = (root.meta.type,)
     root.meta = root.meta.with_grad(True)
     root._node = node

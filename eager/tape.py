@@ -60,6 +60,7 @@ class Node:
         """Make this node the origin of `outputs` (fresh Tensors) as functions of `inputs` (others than Tensors: ignored);
         those of `outputs` that are among `constant` get no gradient."""
         self.edges = tuple([edge_of(x) for x in inputs])
+        self.order = next(_sequence)  # behind what the edges lead to: asking for them may have recorded views again
         self.results = tuple([t.meta.type for t in outputs])
         for i, out in enumerate(outputs):
             if any(out is c for c in constant):
@@ -213,8 +214,9 @@ def edge_of(x: Any) -> Edge:
 
 def record(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], results: tuple[Tensor, ...]) -> None:
     """Put a call whose `results` are fresh Tensors that require grad on the tape."""
+    edges = tuple([edge_of(x) for x in operands])  # first: it may record views again, which must come before their reader
     node = OpNode(op, attrs, len(operands))
-    node.edges = tuple([edge_of(x) for x in operands])
+    node.edges = edges
     node.types = tuple([x.meta.type if hasattr(x, "meta") else None for x in operands])
     node.results = tuple([r.meta.type for r in results])
     read = _read_by_rule(op, attrs, operands, node)

@@ -94,3 +94,16 @@ def test_memory_no_machine_code_reads(which: int) -> None:
     for make in (fw.tensor, fw.as_tensor):
         x = make(array)
         assert fw.compile(lambda x: x + 1)(x).tolist() == [1, 2, 3, 4, 5]
+
+
+def test_a_view_recorded_again_comes_before_its_reader() -> None:
+    values, weights = np.random.default_rng(0).standard_normal((2, 3, 4))
+    x = fw.tensor(values, requires_grad=True)
+    y = x * 1
+    column = y.t()[0]
+    column.mul_(3)
+    y.view(-1)[1:].add_(column.sum())  # reads a view whose memory was written to since it was made
+    (got,) = fw.autograd.grad((y * fw.tensor(weights)).sum(), x)
+    want = weights.copy()
+    want[:, 0] = 3 * weights[:, 0] + 3 * weights.ravel()[1:].sum()
+    np.testing.assert_allclose(got.numpy(), want)
