@@ -56,13 +56,13 @@ def field(base: s.Source, name: str) -> s.Item:
     return s.Item(s.InstanceDict(base), name)
 
 
-P, Q = floats(4), floats(8)
+P, Q, R, S = floats(4), floats(8), floats(4), floats(4)
 META_P, META_Q = (Meta.of((n,), (1,), P.meta.dtype) for n in (4, 8))
 
 
 def tree(cls: type) -> Any:
-    leaf = cls(p=P, q=Q, table={"p": P, "q": Q}, number=1.5, flag=True, name="leaf")
-    items: Any = [P, 2, Q]
+    leaf = cls(p=P, q=Q, table={"p": R, "q": Q}, number=1.5, flag=True, name="leaf")
+    items: Any = [S, 2, Q]
     return cls(left=leaf, right=cls(p=P, extra=None), items=items, pair=(P, (1, 2)), slots=Slots(P), steps=0)
 
 
@@ -78,7 +78,7 @@ def guards_of(cls: type) -> list[g.Guard]:
         g.Lacks(s.InstanceDict(right), "forward"),
         g.TypeIs(items, list), g.LengthIs(items, 3), g.TensorIs(s.Item(items, 0), Tensor, META_P),
         g.Equals(s.Item(items, 1), 2), g.Is(s.Item(items, 2), Q),
-        g.TypeIs(pair, tuple), g.LengthIs(pair, 2), g.Is(s.Item(pair, 0), P), g.Equals(s.Item(s.Item(pair, 1), 1), 2),
+        g.TypeIs(pair, tuple), g.LengthIs(pair, 2), g.Is(s.Item(pair, 0), P), g.TypeIs(s.Item(pair, 1), tuple), g.Equals(s.Item(s.Item(pair, 1), 1), 2),
         g.TypeIs(slots, Slots), g.Is(s.Attr(slots, "here"), P),
     ]  # fmt: skip
 
@@ -95,9 +95,9 @@ CHANGES: dict[str, Any] = {
     "order": lambda x, r: x.left.table.__setitem__("p", x.left.table.pop("p", P)),
     "both": lambda x, r: (x.left.table.clear(), x.left.table.update(p=P, q=Q)),
     "table": lambda x, r: setattr(x.left, "table", r.choice([{"p": P, "q": Q}, {"p": Q, "q": P}, {"p": P}])),
-    "meta": lambda x, r: setattr(P, "meta", r.choice([META_P, META_Q])),
+    "meta": lambda x, r: setattr(r.choice([P, R, S]), "meta", r.choice([META_P, META_Q])),
     "class": lambda x, r: setattr(x.left, "__class__", r.choice([type(x), Other])),
-    "parameter": lambda x, r: setattr(P, "__class__", r.choice([Tensor, Tensor, Parameter])),
+    "parameter": lambda x, r: setattr(r.choice([P, R, S]), "__class__", r.choice([Tensor, Parameter])),
     "child": lambda x, r: setattr(x, "left", r.choice([tree(type(x)).left, x.right, x.left])),
     "dict": lambda x, r: setattr(x.left, "__dict__", r.choice([dict(vars(x.left)), {"p": Q}, vars(tree(type(x)).left)])),
     "append": lambda x, r: x.items.append(P),
@@ -124,12 +124,14 @@ def test_random_changes(cls: type, seed: int) -> None:
             CHANGES[change](x, rng)
         if rng.random() < 0.4:
             x = tree(cls)
-            P.meta, P.__class__ = META_P, Tensor
+            for tensor in (P, R, S):
+                tensor.meta, tensor.__class__ = META_P, Tensor
         expected = g.first_failure(guards, (x,)) is None
         held += expected
         for _ in range(2):
             assert (call(x) != "missed") is expected, (turn, change, variant.failed_guard((x,)))
-    P.meta, P.__class__ = META_P, Tensor
+    for tensor in (P, R, S):
+        tensor.meta, tensor.__class__ = META_P, Tensor
     assert 100 < held < 900
 
 
