@@ -1,10 +1,12 @@
-"""Philox4x64-10 words. Four vectors of consecutive elements share their blocks; anything else goes through a scalar loop."""
+"""Philox4x64-10 words. Four vectors of consecutive elements share their blocks; elsewhere each lane computes its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from .lanes import Lanes, suffix
+from .writer import Writer
 
 _M = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 _W = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
@@ -21,7 +23,7 @@ def words(lanes: Lanes, arguments: Sequence[tuple[str, str, str]]) -> list[str]:
     if lanes.n == 1:
         return [_one(lanes, *a) for a in arguments]
     if len(arguments) % GROUP or lanes.n % 4:
-        return _by_loop(lanes, arguments)
+        return _each(lanes, arguments)
     w = lanes.w
     fast, slow, join = (w.fresh(stem) for stem in ("fast", "slow", "join"))
     w.do(f"br i1 {_regular(lanes, arguments)}, label %{fast}, label %{slow}")
@@ -32,7 +34,7 @@ def words(lanes: Lanes, arguments: Sequence[tuple[str, str, str]]) -> list[str]:
     after_fast = w.levels[-1].label
     w.label(slow)
     with w.sometimes():
-        each = _by_loop(lanes, arguments)
+        each = _each(lanes, arguments)
     w.do(f"br label %{join}")
     after_slow = w.levels[-1].label
     w.label(join)
@@ -134,76 +136,17 @@ def _high(lanes: Lanes, x: str) -> str:
     return lanes.op("lshr", "i64", x, lanes.const(32, "i64"))
 
 
-# ---- the scalar loop --------------------------------------------------------------------------------------------------
-def _by_loop(lanes: Lanes, arguments: Sequence[tuple[str, str, str]]) -> list[str]:
-    """All copies through memory and ``fw.philox``."""
-    w, t, n = lanes.w, lanes.type("i64"), lanes.n
-    w.helpers["fw.philox"] = _LOOP
-    slots = [w.slot(f"[{n * len(arguments)} x i64], align 64") for _ in range(4)]
-    for k, values in enumerate(arguments):
-        for slot, value in zip(slots, values, strict=False):
-            w.do(f"store {t} {value}, ptr {_at(lanes, slot, k)}, align 8")
-    w.do(f"call void @fw.philox(ptr {slots[0]}, ptr {slots[1]}, ptr {slots[2]}, ptr {slots[3]}, i64 {n * len(arguments)})")
-    return [w.here(f"load {t}, ptr {_at(lanes, slots[3], k)}, align 8") for k in range(len(arguments))]
+# ---- words of any blocks ----------------------------------------------------------------------------------------------
+def _each(lanes: Lanes, arguments: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Every lane computes a block of its own, by a function that all such places of a kernel share."""
+    t, name = lanes.type("i64"), f"fw.philox.{lanes.n}"
+    lanes.w.helpers[name] = _function(name, lanes.n)
+    return [lanes.w.here(f"call {t} @{name}({', '.join(f'{t} {v}' for v in a)})") for a in arguments]
 
 
-def _at(lanes: Lanes, slot: str, k: int) -> str:
-    return lanes.w.let(f"getelementptr i64, ptr {slot}, i64 {k * lanes.n}") if k else slot
-
-
-_LOOP = """define internal void @fw.philox(ptr %keys, ptr %counters, ptr %words, ptr %out, i64 %n) noinline {
-entry:
-  br label %loop
-loop:
-  %i = phi i64 [ 0, %entry ], [ %next, %done ]
-  %kp = getelementptr i64, ptr %keys, i64 %i
-  %cp = getelementptr i64, ptr %counters, i64 %i
-  %wp = getelementptr i64, ptr %words, i64 %i
-  %op = getelementptr i64, ptr %out, i64 %i
-  %key = load i64, ptr %kp
-  %counter = load i64, ptr %cp
-  %word = load i64, ptr %wp
-  br label %round
-round:
-  %r = phi i64 [ 0, %loop ], [ %r1, %round ]
-  %c0 = phi i64 [ %counter, %loop ], [ %d0, %round ]
-  %c1 = phi i64 [ 0, %loop ], [ %low1, %round ]
-  %c2 = phi i64 [ 0, %loop ], [ %d2, %round ]
-  %c3 = phi i64 [ 0, %loop ], [ %low0, %round ]
-  %k0 = phi i64 [ %key, %loop ], [ %j0, %round ]
-  %k1 = phi i64 [ 0, %loop ], [ %j1, %round ]
-  %x0 = zext i64 %c0 to i128
-  %x2 = zext i64 %c2 to i128
-  %p0 = mul i128 %x0, M0
-  %p1 = mul i128 %x2, M1
-  %low0 = trunc i128 %p0 to i64
-  %low1 = trunc i128 %p1 to i64
-  %q0 = lshr i128 %p0, 64
-  %q1 = lshr i128 %p1, 64
-  %high0 = trunc i128 %q0 to i64
-  %high1 = trunc i128 %q1 to i64
-  %e0 = xor i64 %high1, %c1
-  %d0 = xor i64 %e0, %k0
-  %e2 = xor i64 %high0, %c3
-  %d2 = xor i64 %e2, %k1
-  %j0 = add i64 %k0, W0
-  %j1 = add i64 %k1, W1
-  %r1 = add i64 %r, 1
-  %again = icmp ult i64 %r1, 10
-  br i1 %again, label %round, label %done
-done:
-  %is0 = icmp eq i64 %word, 0
-  %is1 = icmp eq i64 %word, 1
-  %is2 = icmp eq i64 %word, 2
-  %s2 = select i1 %is2, i64 %d2, i64 %low0
-  %s1 = select i1 %is1, i64 %low1, i64 %s2
-  %s0 = select i1 %is0, i64 %d0, i64 %s1
-  store i64 %s0, ptr %op
-  %next = add i64 %i, 1
-  %more = icmp ult i64 %next, %n
-  br i1 %more, label %loop, label %exit
-exit:
-  ret void
-}"""
-for _name, _value in (("M0", _M[0]), ("M1", _M[1]), ("W0", _W[0]), ("W1", _W[1])):
-    _LOOP = _LOOP.replace(_name, str(_value))
+@lru_cache(maxsize=8)
+def _function(name: str, n: int) -> str:
+    t = f"<{n} x i64>"
+    w = Writer(f"define internal {t} @{name}({t} %key, {t} %counter, {t} %word) noinline", ("%key", "%counter", "%word"))
+    w.do(f"ret {t} {_one(Lanes(w, n), '%key', '%counter', '%word')}")
+    return w.text()
