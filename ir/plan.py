@@ -95,12 +95,19 @@ Step = Union[KernelStep, GemmStep, ExternStep]
 
 @dataclass(frozen=True, slots=True)
 class SymbolSource:
-    """Where the value of a symbol is read at entry: `what` is "shape" or "stride" of input `index` at `dim`, or "value"."""
+    """Where the value of a symbol is read at entry: `what` is "shape" or "stride" of input `index` at `dim`, or "value".
+    The number read there is ``scale * symbol + offset``."""
 
     name: str
     index: int
     what: str
     dim: int = 0
+    scale: int = 1
+    offset: int = 0
+
+    def solved(self, read: int) -> int:
+        """The symbol's value."""
+        return (read - self.offset) // self.scale
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import sizes
+from ..errors import CompileError
+from . import sizes, solve
 from .graph import Graph, Node, Value, WriteBack
 from .loops import Kernel, Load, LoadAt, Store, walk
 from .op import Extern, Gemm
@@ -118,6 +119,7 @@ class _Scheduler:
     def _place_inputs(self) -> None:
         for i, value in enumerate(self.graph.inputs):
             if isinstance(value.type, TensorType):
+                _refuse_negative_strides(value)
                 self.homes[value] = self._buffer(value.name, value.type, FromInput(i))
 
     def _place_outputs(self) -> None:
@@ -314,6 +316,13 @@ def may_raise(unit: Unit) -> bool:
     return any(n.op.effects.raises or isinstance(n.op.lowering, Extern) for n in nodes)
 
 
+def _refuse_negative_strides(value: Value) -> None:
+    """A buffer begins at its tensor's first element, so that nothing may lie before that."""
+    tops = [sizes.bounds(stride)[1] for stride in value.tensor_type.strides]
+    if any(top is not None and top < 0 for top in tops):
+        raise CompileError(f"input %{value.name} is {value.type}: a negative stride; make it contiguous before the call")
+
+
 def layout_only(value: Value) -> Target:
     """A stand-in for a place that is not decided yet."""
     kind = layout(value, True)
@@ -359,19 +368,24 @@ def expanded(view: BufferView, batch: tuple[Size, ...]) -> BufferView:
 
 
 def symbol_sources(graph: Graph) -> tuple[SymbolSource, ...]:
-    """Where each symbol's value is read: a shape or stride that is that symbol, or an int input of its name."""
+    """Where each symbol's value is read: a shape or stride that settles it alone, the plainest one, or an int input of its
+    name. CompileError where there is none."""
     out = []
     for name in graph.symbols:
-        source = next((s for i, v in enumerate(graph.inputs) for s in _sources(name, i, v)), None)
-        if source is None:
-            raise ValueError(f"no input of graph {graph.name} shows the value of symbol {name}")
-        out.append(source)
+        found = [s for i, v in enumerate(graph.inputs) for s in _sources(name, i, v)]
+        if not found:
+            raise CompileError(f"graph {graph.name}: no size, stride or int input settles the symbol {name} alone")
+        out.append(min(found, key=lambda s: (s.scale, abs(s.offset))))
     return tuple(out)
 
 
 def _sources(name: str, index: int, value: Value) -> list[SymbolSource]:
     if isinstance(value.type, ScalarType):
         return [SymbolSource(name, index, "value")] if value.name == name else []
-    plain = sizes.symbol(name)
-    out = [SymbolSource(name, index, "shape", d) for d, n in enumerate(value.shape) if n == plain]
-    return out + [SymbolSource(name, index, "stride", d) for d, s in enumerate(value.tensor_type.strides) if s == plain]
+    out = []
+    for what, found in (("shape", value.shape), ("stride", value.tensor_type.strides)):
+        for d, size in enumerate(found):
+            form = solve.linear_form(size) if set(sizes.symbols_of(size)) == {name} else None
+            if form is not None and form[0] > 0:
+                out.append(SymbolSource(name, index, what, d, *form))
+    return out

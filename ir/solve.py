@@ -16,7 +16,7 @@ def solve(pairs: Iterable[tuple[Size, int]], known: Mapping[str, int]) -> dict[s
         for size, number in open_:
             unknown = {name for name in symbols_of(size) if name not in values}
             if len(unknown) == 1:
-                slope = _slope(substitute(size, values))
+                slope = linear_form(substitute(size, values))
                 if slope is not None and (number - slope[1]) % slope[0] == 0:
                     values[unknown.pop()] = (number - slope[1]) // slope[0]
                     continue
@@ -48,7 +48,7 @@ def _linear(size: Expr, name: str) -> bool:
     return all(isinstance(a, Symbol) and (p == 1 if a.name == name else a.lo > 0) for a, p in monos[0])
 
 
-def _slope(size: Size) -> tuple[int, int] | None:
+def linear_form(size: Size) -> tuple[int, int] | None:
     """(k, c) where `size` is ``k * symbol + c``."""
     terms = dict(size.terms) if isinstance(size, Expr) else {(): size}
     constant = terms.pop((), 0)

@@ -162,8 +162,8 @@ class Executable:
 
 
 def _value(s: SymbolSource, x: Any) -> int:
-    value: int = x if s.what == "value" else x.shape[s.dim] if s.what == "shape" else x.strides[s.dim] // x.itemsize
-    return value
+    read: int = x if s.what == "value" else x.shape[s.dim] if s.what == "shape" else x.strides[s.dim] // x.itemsize
+    return s.solved(read)
 
 
 def _check_input(number: int, x: Any, kind: TensorType, values: Mapping[str, int]) -> None:

@@ -64,7 +64,7 @@ class PlanRows:
         known = self.guards.tensors.get(self.sources[s.index])
         if known is None:
             raise CompileError(f"no guard fixes the {s.what} of input {s.index} that gives the size {s.name}")
-        self.known[s.name] = (known.meta.shape if s.what == "shape" else known.meta.strides)[s.dim]
+        self.known[s.name] = s.solved((known.meta.shape if s.what == "shape" else known.meta.strides)[s.dim])
         self.symbols[s.name] = self.frame.const(self.known[s.name])
 
     # ---- sizes ----

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from fusewire import pipeline
-from fusewire.ir import sizes
+from fusewire.errors import CompileError, ShapeError
+from fusewire.ir import dtypes, sizes
 from fusewire.ir.interpret import interpret
-from fusewire.ir.types import tensor
+from fusewire.ir.types import TensorType, tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
 import schedule_cases
@@ -62,3 +63,26 @@ def test_symbolic(name: str, backend: str, monkeypatch: pytest.MonkeyPatch) -> N
             inputs[1] = np.minimum(inputs[1], s1 - 1)
         for got, want in zip(executable.run(inputs), interpret(made, inputs)[0], strict=True):
             np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_a_symbol_that_only_a_multiple_shows(backend: str) -> None:
+    made = graph(lambda a: op("mul")(op("view")(a, shape=(S0 + 3, 8)), 2.0), (8 * S0 + 24,))
+    executable = pipeline.compile_graph(made, backend=backend)
+    for count in (24, 40, 400):
+        x = np.arange(count, dtype="f4")
+        np.testing.assert_array_equal(executable.run([x])[0], 2 * x.reshape(-1, 8))
+    with pytest.raises(ShapeError, match="compiled for"):
+        executable.run([np.zeros(41, "f4")])
+
+
+def test_a_symbol_that_nothing_shows_alone_is_refused() -> None:
+    made = graph(lambda a, b: op("exp")(b), (S1,), (S0 * S1,))
+    with pytest.raises(CompileError, match="settles the symbol s0 alone"):
+        pipeline.compile_graph(made)
+
+
+def test_negative_strides_are_refused() -> None:
+    made = graph(lambda a: op("exp")(a), TensorType((4,), dtypes.float32, (-1,)))
+    with pytest.raises(CompileError, match=r"input %\w+ is f32\[4\]@\(-1\): a negative stride"):
+        pipeline.compile_graph(made)
