@@ -5,6 +5,7 @@ Knows no op. Values are ndarrays; arithmetic on half dtypes does not occur (they
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -93,6 +94,10 @@ class NumpyScalars:
         ones = [1] * len(self.shape)
         ones[d] = self.shape[d]
         return np.arange(self.shape[d], dtype=np.int64).reshape(ones)
+
+    def number(self, shape: Sequence[sizes.Size]) -> Any:
+        """The row-major number of the output's element, as int64."""
+        return np.arange(math.prod(self.shape), dtype=np.int64).reshape(self.shape)
 
     def size(self, value: sizes.Size) -> Any:
         """A size as int64."""

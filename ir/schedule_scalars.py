@@ -13,6 +13,7 @@ from .op import Op
 from .promote import wrapped
 from .scalar_numpy import compute_dtype as scalar_dtype
 from .sizes import Size
+from .types import contiguous_strides
 
 
 def compute_dtype(dtype: DType) -> DType:
@@ -105,6 +106,13 @@ class KernelScalars:
     def index(self, d: int) -> str:
         """The result's index along dimension `d`, as i64."""
         return self._size(self._at[d])
+
+    def number(self, shape: Sequence[Size]) -> str:
+        """The row-major number of the result's element, as i64: one index expression, so that loops may still become one."""
+        total: Size = 0
+        for at, stride in zip(self._at, contiguous_strides(tuple(shape)), strict=True):
+            total = total + at * stride
+        return self._size(total)
 
     def cast(self, x: Any, dtype: DType) -> str:
         """`x` converted; half types go through float32."""

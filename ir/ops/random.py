@@ -17,7 +17,7 @@ from .. import dtypes, layout, numpy_math, sizes
 from ..dtypes import DType
 from ..op import Decompose, Effects, Op, Sample, Scalar, register
 from ..sizes import Expr, Size
-from ..types import TensorType, contiguous_strides, numel, tensor
+from ..types import TensorType, numel, tensor
 from .casts import cast
 from .compare import ge, where
 from .creation import arange, made_by, number
@@ -79,17 +79,6 @@ def _point_infer(op: str) -> Any:
     return infer
 
 
-def _number(s: Any, shape: tuple[Size, ...]) -> Any:
-    """The row-major number of the element, as i64."""
-    flat = None
-    for d, stride in enumerate(contiguous_strides(shape)):
-        term = s.index(d)
-        if not layout.is_one(stride):
-            term = s.mul(term, s.size(stride) if isinstance(stride, Expr) else s.const_as(stride, dtypes.int64))
-        flat = term if flat is None else s.add(flat, term)
-    return s.const_as(0, dtypes.int64) if flat is None else flat
-
-
 def _uniform(s: Any, key: Any, counter: Any, number: Any, dtype: DType) -> Any:
     """Uniform number `number` of the stream, in the compute dtype of `dtype`."""
     bits = _BITS[dtype.short]
@@ -101,13 +90,13 @@ def _uniform(s: Any, key: Any, counter: Any, number: Any, dtype: DType) -> Any:
 
 
 def _uniform_scalar(s: Any, key: Any, counter: Any, *, shape: tuple[Size, ...], dtype: DType) -> Any:
-    return _uniform(s, key, counter, _number(s, shape), dtype)
+    return _uniform(s, key, counter, s.number(shape), dtype)
 
 
 def _normal_scalar(s: Any, key: Any, counter: Any, *, shape: tuple[Size, ...], dtype: DType) -> Any:
     """Box and Muller's method in float64: two uniforms make one normal number (the sine is not used)."""
     f64 = dtypes.float64
-    twice = s.mul(_number(s, shape), s.const_as(2, dtypes.int64))
+    twice = s.mul(s.number(shape), s.const_as(2, dtypes.int64))
     u1 = _uniform(s, key, counter, twice, f64)
     u2 = _uniform(s, key, counter, s.add(twice, s.const_as(1, dtypes.int64)), f64)
     radius = s.sqrt(s.mul(s.const_as(-2.0, f64), s.log1p(s.neg(u1))))
