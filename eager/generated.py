@@ -64,6 +64,7 @@ from ..ir.ops.pointwise import (
     sign as _sign,
     silu as _silu,
     sin as _sin,
+    softplus as _softplus,
     sqrt as _sqrt,
     sub as _sub,
     tanh as _tanh,
@@ -93,7 +94,7 @@ __all__ = [
     "cat", "ceil", "clone", "cos", "detach", "eq", "erf", "exp", "expm1", "floor", "floor_divide", "gather", "ge",
     "gelu", "gt", "isnan", "layer_norm", "le", "log", "log1p", "logical_and", "logical_not", "logical_or", "lt",
     "maximum", "mean", "minimum", "mul", "ne", "neg", "pow", "prod", "reciprocal", "relu", "remainder", "round",
-    "rsqrt", "scatter_add", "sigmoid", "sign", "silu", "sin", "sqrt", "sum", "tanh", "trunc", "where",
+    "rsqrt", "scatter_add", "sigmoid", "sign", "silu", "sin", "softplus", "sqrt", "sum", "tanh", "trunc", "where",
 ]
 
 if TYPE_CHECKING:
@@ -365,6 +366,13 @@ def reciprocal(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def gelu(input: Tensor, *, approximate: str = "none", out: Tensor | None = None) -> Tensor:
     """gelu(Tensor input, *, str approximate="none")."""
     result: Tensor = apply(_gelu, (input,), {"approximate": approximate})
+    return result if out is None else into(out, result)
+
+
+@pure
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: Tensor | None = None) -> Tensor:
+    """softplus(Tensor input, float beta=1.0, float threshold=20.0)."""
+    result: Tensor = apply(_softplus, (input,), {"beta": float(beta), "threshold": float(threshold)})
     return result if out is None else into(out, result)
 
 
@@ -975,6 +983,16 @@ class TensorOps:
     def gelu_(self, *, approximate: str = "none") -> Tensor:
         """`gelu`, stored in self."""
         return inplace(_gelu, (self,), {"approximate": approximate})  # type: ignore[no-any-return]
+
+    @pure
+    def softplus(self, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+        """softplus(Tensor input, float beta=1.0, float threshold=20.0)."""
+        return apply(_softplus, (self,), {"beta": float(beta), "threshold": float(threshold)})  # type: ignore[no-any-return]
+
+    @pure
+    def softplus_(self, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+        """`softplus`, stored in self."""
+        return inplace(_softplus, (self,), {"beta": float(beta), "threshold": float(threshold)})  # type: ignore[no-any-return]
 
     @pure
     def abs(self) -> Tensor:

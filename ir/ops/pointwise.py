@@ -372,6 +372,39 @@ gelu = pointwise(
     infer=_gelu_infer, tolerance=CLOSE,
 )  # fmt: skip
 
+
+def _softplus_eager(x: Any, *, beta: float = 1.0, threshold: float = 20.0) -> Any:
+    if x.dtype.kind != "f":
+        raise TypeError("floating array expected")
+    scaled = x * beta
+    out = np.asarray(np.log1p(np.exp(scaled)) / beta)
+    np.copyto(out, x, where=scaled > threshold)
+    return out
+
+
+def _softplus_scalar(s: Any, x: Any, *, beta: float = 1.0, threshold: float = 20.0) -> Any:
+    scaled = s.mul(x, s.const(beta))
+    return s.select(s.lt(s.const(threshold), scaled), x, s.div(s.log1p(s.exp(scaled)), s.const(beta)))
+
+
+def _softplus_grad(g: Any, need: Any, out: Any, x: Any, *, beta: float = 1.0, threshold: float = 20.0) -> tuple[Any, ...]:
+    scaled = mul(x, beta)
+    return (where(gt(scaled, threshold), g, mul(g, sigmoid(scaled))),)
+
+
+def _softplus_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield from unary_samples("f", (-6, 6))(rng)
+    yield from unary_samples("f", (-3, 3), beta=2.0, threshold=3.0)(rng)
+    yield Sample((np.array([-800.0, 0.0, 19.5, 20.0, 20.5, 800.0]),), note="far out, ties with the threshold")
+    yield Sample((floats(rng, (3,), dtypes.int64),), raises=DTypeError)
+
+
+#: log(1 + exp(beta * x)) / beta, a smooth relu; x itself where beta * x is above the threshold.
+softplus = pointwise(
+    "softplus", ("softplus(Tensor input, float beta=1.0, float threshold=20.0)",), _softplus_eager, _softplus_scalar,
+    _softplus_grad, _softplus_samples, kinds="f", tolerance=CLOSE, autocast="f32",
+)  # fmt: skip
+
 # -- piecewise linear and constant functions
 
 
