@@ -1,7 +1,7 @@
 """Joint graph -> joint graph: a dropout that is differentiated becomes its parts, so that its mask can be saved as bools.
 
-A dropout is any record that draws and has a gradient. Runs between autodiff and partition. Drawing the random numbers again in the backward half costs far more than a byte of
-memory per element. Changes no value.
+A dropout is any record that draws and has a gradient. Runs between autodiff and partition. Drawing the random numbers again in
+the backward half costs far more than a byte of memory per element. Changes no value.
 """
 
 from __future__ import annotations
