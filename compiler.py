@@ -15,16 +15,18 @@ from typing import Any, TypeVar, overload
 
 from . import knobs
 from .eager.modes import capturing
+from .eager.tensor import Tensor
 from .errors import CompileError, FusewireError
 from .ir.plan import PlanOutput, Refusal
 from .ir.types import TensorType
 from .nn.module import Module
-from .runtime.guard import Guard
+from .runtime.guard import Guard, TensorIs
 from .runtime.install import original_of
 from .runtime.meta import Meta
 from .tracer.breaks import BreakRecord
 from .tracer.capture import Capture
 from .tracer.dispatch import Dispatcher, Options, entry_of, is_capturing
+from .tracer.gradient import Training
 from .tracer.natives import SPECIAL
 from .tracer.variant import Variant
 
@@ -119,6 +121,7 @@ def _native_variant(variant: Variant, function: types.FunctionType) -> Any:
     if variant.training is not None:
         metas = [meta.with_grad(False) for meta in metas] + [_meta_of(o) for o in plan.outputs[len(metas) :]]
         tail = _recording(variant)
+        variant.training.native = _backward(variant)
     for output, meta in zip(plan.outputs, metas, strict=True):
         if output.source is None and output.type != meta.type:
             raise CompileError(f"an output is laid out as {output.type}, not {meta.type}")
@@ -131,7 +134,10 @@ def _native_variant(variant: Variant, function: types.FunctionType) -> Any:
 
 def _meta_of(output: PlanOutput) -> Any:
     """The Meta of a value saved for the backward graph; None for a number."""
-    t = output.type
+    return _meta_of_type(output.type)
+
+
+def _meta_of_type(t: Any) -> Any:
     if not isinstance(t, TensorType):
         return None
     if not all(isinstance(n, int) for n in (*t.shape, *t.strides)):
@@ -147,13 +153,43 @@ def _recording(variant: Variant) -> Callable[..., Any]:
 
     def finish(args: Sequence[Any], made: Sequence[Any]) -> Any:
         inputs, outputs = [s.load(args) for s in sources], list(made[:count])
-        node = training.node(inputs, [getattr(x, "_array", x) for x in made[count:]])
+        node = training.node(inputs, made[count:])
         node.attach([outputs[i] for i in training.outputs], inputs)
         if tail is not None:
             return tail(args, outputs)
         return tuple(outputs) if flat else outputs[0]
 
     return finish
+
+
+def _backward(variant: Variant) -> Callable[[Training, Any], Callable[..., Any] | None]:
+    """What makes the backward graph of a variant a native function."""
+    known = {x.source: (x.cls, x.meta) for x in variant.capture.guards if isinstance(x, TensorIs)}
+    saved = [known.get(source) for source in variant.capture.sources]
+
+    def make(training: Training, executable: Any) -> Callable[..., Any] | None:
+        from .backends import entry
+
+        plan = getattr(executable, "plan", None)
+        if plan is None or callable(executable.code) or any(o.source is not None for o in plan.outputs):
+            return None  # a gradient that is an operand itself: a Tensor of its own is made of it in Python
+        kept = [saved[i] for i in training.cut.saved_inputs]
+        try:
+            inputs = [of or _kind_of(v.type) for of, v in zip(kept + [None] * len(plan.inputs), training.cut.backward.inputs)]  # noqa: B905
+            metas = [_meta_of(o) for o in plan.outputs]
+            return entry.routine(plan, executable.code, inputs, metas, training.through_arrays, keep=executable)
+        except CompileError:
+            return None
+
+    return make
+
+
+_NUMBERS = {"float": float, "int": int, "bool": bool}
+
+
+def _kind_of(type_: Any) -> tuple[type, Any]:
+    """Class and Meta of what a graph input of this type is at a call."""
+    return (Tensor, _meta_of_type(type_)) if isinstance(type_, TensorType) else (_NUMBERS[type_.kind], None)
 
 
 _refusal: list[str | None] = []

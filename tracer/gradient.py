@@ -72,7 +72,10 @@ class Training:
     build: Build
     cut: Partition = field(init=False)
     forward: Any = field(init=False)
+    #: makes of this and the backward Executable a function of Tensors and numbers to a tuple of Tensors; None: there is none
+    native: Callable[[Training, Any], Callable[..., Any] | None] | None = None
     _backward: Any = None
+    _gradients: Callable[..., Any] | None = None
     _reached: dict[tuple[int, ...], tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,6 +90,22 @@ class Training:
         if self._backward is None:
             self._backward = self.build(self.cut.backward)
         return self._backward
+
+    @property
+    def gradients(self) -> Callable[..., Any]:
+        """The backward graph as a function of Tensors and numbers that gives Tensors, one for each of `wrt`."""
+        if self._gradients is None:
+            found = self.native(self, self.backward) if self.native is not None else None
+            self._gradients = found or self.through_arrays
+        return self._gradients
+
+    def through_arrays(self, *operands: Any) -> list[Any]:
+        """`gradients` without machine code between Tensors and arrays."""
+        inputs, arrays = self.cut.backward.inputs, []
+        for v, x in zip(inputs, operands, strict=True):
+            strange = isinstance(v.type, TensorType) and v.type.is_contiguous and not x.meta.type.is_contiguous
+            arrays.append(np.ascontiguousarray(x._array) if strange else getattr(x, "_array", x))
+        return [make(array) for array in self.backward.run(arrays)]
 
     def reached(self, used: tuple[int, ...]) -> tuple[int, ...]:
         """Places in `wrt` of the inputs that gradients of the outputs `used` get to. The others keep None, as in eager: zeros
@@ -106,8 +125,8 @@ class Training:
         """The record of a call. `more`: what the forward graph gave beyond the original's outputs: the saved values, then what
         was in the inputs that it has written to."""
         kept = list(inputs)
-        for i, array in zip(self.written, more[self.cut.saved :], strict=True):
-            kept[i] = make(array, inputs[i].meta.requires_grad)
+        for i, former in zip(self.written, more[self.cut.saved :], strict=True):
+            kept[i] = make(getattr(former, "_array", former), inputs[i].meta.requires_grad)
         return CompiledNode(self, kept, list(more[: self.cut.saved]))
 
 
@@ -137,13 +156,14 @@ class CompiledNode(tape.Node):
             )
         if gradmode.get():
             return self._again(self.inputs, grads)
-        arrays = [self._unpacked(self.inputs, i) for i in self.step.cut.saved_inputs]
-        tangents = [self._tangent(g, t) for g, t in zip(grads, self.results, strict=True)]
-        made = self.step.backward.run([*arrays, *self.saved, *tangents])
+        operands = [self._unpacked(self.inputs, i) for i in self.step.cut.saved_inputs]
+        operands += [make(x) if isinstance(x, np.ndarray) else x for x in self.saved]
+        operands += [self._tangent(g, t) for g, t in zip(grads, self.results, strict=True)]
+        made = self.step.gradients(*operands)
         out: list[Any] = [None] * len(self.inputs)
         used = tuple(i for i, g in zip(self.step.outputs, grads, strict=True) if g is not None)
         for k in self.step.reached(used):
-            out[self.step.wrt[k]] = make(made[k])
+            out[self.step.wrt[k]] = made[k]
         return tuple(out)
 
     def _unpacked(self, inputs: list[Any], index: int) -> Any:
@@ -156,12 +176,14 @@ class CompiledNode(tape.Node):
                 f"[{x.meta.dtype!r} {list(x.meta.shape)}], input %{self.step.graph.inputs[index].name} of {self.name()}, is at "
                 f"version {version_of(x)}; expected version {self.versions[index]} instead. Clone it before the in-place write."
             )
-        return x._array
+        return x
 
     def _tangent(self, g: Any, type: TensorType) -> Any:
         if g is None:
-            return np.zeros(type.shape, type.dtype.np)  # type: ignore[arg-type]
-        return np.ascontiguousarray(g._array).reshape(type.shape)  # type: ignore[arg-type]
+            return make(np.zeros(type.shape, type.dtype.np))  # type: ignore[arg-type]
+        if g.meta.type.is_contiguous and g.meta.shape == type.shape:
+            return g
+        return make(np.ascontiguousarray(g._array).reshape(type.shape))  # type: ignore[arg-type]
 
     def _again(self, inputs: list[Any], grads: tuple[Any, ...]) -> tuple[Any, ...]:
         """Gradients that can themselves be differentiated."""

@@ -4,12 +4,14 @@
     refusal() -> str | None                                             why it cannot serve in this process
     Variant(plan, code, guards, sources, function, ...)                 one plan under one set of guards
     Entry(function, dispatcher)                                         `.function` is the function to hand out; add, clear
+    routine(plan, code, inputs, output_metas, otherwise)                a plan as a function of Tensors
 
 Knows neither Tensor nor tracer: classes and callbacks come in as arguments. Importing it loads no llvmlite.
 """
 
 from .process import configure, warm
+from .routine import routine
 from .selftest import refusal
 from .table import Entry, Variant, parameters
 
-__all__ = ["Entry", "Variant", "configure", "parameters", "refusal", "warm"]
+__all__ = ["Entry", "Variant", "configure", "parameters", "refusal", "routine", "warm"]
