@@ -34,8 +34,8 @@ from .loops import (
 )  # fmt: skip
 from .op import Gather, Move, Scalar
 from .op import Reduce as ReduceLowering
-from .scalar_numpy import compute_dtype as scalar_dtype
 from .promote import representable
+from .scalar_numpy import compute_dtype as scalar_dtype
 from .schedule_fuse import Group
 from .schedule_index import Index as At
 from .schedule_index import Piece, affine, axes_of, broadcast, linear, pieces, reach
