@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "support"), str(Path(__file__).parent)]
+from random_graphs import RandomGraph, every_op
+from slack import Wanted, differs, exact, moved, wanted_of
+
 import fusewire as fw
 from fusewire import pipeline
 from fusewire.eager.executor import apply
@@ -29,8 +32,6 @@ from fusewire.ir.passes.fold import fold
 from fusewire.ir.passes.partition import partition
 from fusewire.ir.run_op import run_op
 from fusewire.ir.types import TensorType
-from random_graphs import RandomGraph, every_op
-from slack import Wanted, differs, exact, moved, wanted_of
 
 BACKENDS = ("reference", "cpu")
 RULES = {r.name: r for r in (*ALWAYS, *FINAL_RULES)}
