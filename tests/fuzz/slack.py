@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from fusewire.ir.op import Decompose, Extern, Gemm, Op, Reduce, Scalar
 
 FLOOR = {"float64": 1e-11, "float32": 1e-5, "float16": 4e-3, "bfloat16": 3e-2}
