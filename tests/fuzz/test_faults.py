@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-import fusewire as fw
 import graph_level
 import program
 import run
 from faults import FAULTS, Fault
+
+import fusewire as fw
 from fusewire import knobs
 
 MOST = 300
