@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import fusewire as fw
 import numpy as np
 import pytest
+
+import fusewire as fw
 from fusewire import knobs, optim
 from fusewire.optim import fused
 
