@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fusewire.errors import ShapeError
 from fusewire.ir import sizes
 from fusewire.ir.batch import Batched, batch_rule
