@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fusewire.ir.op import Op, Sample
 
 sys.path.insert(0, str(Path(__file__).parent))
