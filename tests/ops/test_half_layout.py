@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import fusewire as fw
 import pytest
+
+import fusewire as fw
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
