@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from fusewire.errors import ShapeError
 from fusewire.ir import dtypes, layout, sizes
 from fusewire.ir.types import TensorType, tensor
