@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fusewire.ir import layout
 from fusewire.ir.op import OPS, Extern, Gather, Gemm, Op, Promote, register
 
