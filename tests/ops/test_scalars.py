@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from fusewire.ir import dtypes, numpy_math
 from fusewire.ir.loops import PRIMITIVES
 from fusewire.ir.op import OPS, lookup
