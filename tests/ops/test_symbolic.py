@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fusewire.errors import ShapeError
 from fusewire.ir import sizes
 from fusewire.ir.graph import Builder, Value
