@@ -11,6 +11,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+
 from fusewire.errors import DivisionError, PositionError, RangeError
 from fusewire.ir import dtypes
 from fusewire.ir.op import Op
