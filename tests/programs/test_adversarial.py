@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
-import fusewire
 import numpy as np
 import pytest
+
+import fusewire
 
 sys.path.insert(0, str(Path(__file__).parent))
 from adversarial import PROGRAMS
