@@ -5,8 +5,9 @@ import sys
 import traceback
 from pathlib import Path
 
-import fusewire
 import pytest
+
+import fusewire
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tracer"))
 import resume_cases
