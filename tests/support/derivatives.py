@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from random_graphs import every_op, same_bits, samples
+
 from fusewire.ir.graph import Graph, Value
 from fusewire.ir.interpret import interpret
 from fusewire.ir.op import Op, Sample
@@ -13,7 +15,6 @@ from fusewire.ir.passes.autodiff import JointGraph, joint
 from fusewire.ir.passes.partition import Partition, partition
 from fusewire.ir.types import TensorType
 from fusewire.ir.verify import verify
-from random_graphs import every_op, same_bits, samples
 
 
 def is_f64(value: Value) -> bool:
