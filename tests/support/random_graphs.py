@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+
 from fusewire.errors import FusewireError
 from fusewire.ir import layout
 from fusewire.ir.graph import Builder, Graph, Value, Where, WriteBack, scalar_type
