@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+
 from fusewire.backends.cpu import module
 from fusewire.backends.cpu.emit import Target
 from fusewire.ir import dtypes, sizes
