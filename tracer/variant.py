@@ -13,8 +13,8 @@ from ..eager.factory import make, make_view, storage_of
 from ..eager.tensor import Tensor
 from ..ir.graph import Graph
 from ..ir.interpret import interpret
-from ..runtime.guard import TensorIs
 from ..runtime import gradmode
+from ..runtime.guard import TensorIs
 from ..runtime.meta import Meta
 from .capture import Capture
 from .gradient import Training, replay
