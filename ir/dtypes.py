@@ -95,7 +95,9 @@ def promote_types(a: DType, b: DType) -> DType:
     return int16 if signed is int8 else signed
 
 
-def result_type(tensors: tuple[DType, ...], zero_dim: tuple[DType, ...], scalars: tuple[type, ...], default: DType = float32) -> DType:
+def result_type(
+    tensors: tuple[DType, ...], zero_dim: tuple[DType, ...], scalars: tuple[type, ...], default: DType = float32
+) -> DType:
     """PyTorch's three-tier promotion: tensors with dimensions, then 0-d tensors, then Python scalars; a lower tier counts
     only where its kind (bool < int < float) is above that of the tiers over it."""
     weak = {bool: bool_, int: int64, float: default}

@@ -129,7 +129,8 @@ def evaluate(op: Op, operands: Sequence[Any], results: Sequence[TensorType], **a
     made = op.lowering.fn(s, *(_widened(x, s) for x in operands), **attrs)
     made = made if isinstance(made, tuple) else (made,)
     with np.errstate(all="ignore"):
-        return tuple(np.broadcast_to(m.astype(t.dtype.np), t.shape) for m, t in zip(made, results, strict=True))
+        shapes: Any = [t.shape for t in results]
+        return tuple(np.broadcast_to(m.astype(t.dtype.np), n) for m, t, n in zip(made, results, shapes, strict=True))
 
 
 def _widened(x: Any, s: NumpyScalars) -> Any:
