@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -27,6 +28,8 @@ class _Mode:
 
     def __call__(self, fn: F) -> F:
         mode = self.mode
+        if inspect.isgeneratorfunction(fn):
+            return _generator_in(mode, fn)  # type: ignore[return-value]
 
         @functools.wraps(fn)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -38,6 +41,32 @@ class _Mode:
                 gradmode.set(before)
 
         return wrapped  # type: ignore[return-value]
+
+
+def _generator_in(mode: bool, fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The generator function `fn` whose every step runs in `mode`, and whose caller does not."""
+
+    @functools.wraps(fn)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        generator = fn(*args, **kwargs)
+        step, value = generator.send, None
+        while True:
+            try:
+                with _Mode(mode):
+                    out = step(value)
+            except StopIteration as end:
+                return end.value
+            try:
+                value = yield out
+                step = generator.send
+            except GeneratorExit:
+                with _Mode(mode):
+                    generator.close()
+                raise
+            except BaseException as thrown:
+                step, value = generator.throw, thrown
+
+    return wrapped
 
 
 class no_grad(_Mode):
@@ -79,6 +108,10 @@ class set_grad_enabled(_Mode):
     def __enter__(self) -> None:
         self.before.append(self._former)
         gradmode.set(self.mode)
+
+    def __call__(self, fn: F) -> F:
+        gradmode.set(self._former)  # a decorator sets the mode inside the function only
+        return super().__call__(fn)
 
 
 def is_grad_enabled() -> bool:
