@@ -15,16 +15,18 @@ from typing import Any
 
 SEED, BATCH, EPOCHS = 7, 128, 12
 WIDTHS = (64, 512, 256, 10)
+PARTS = ("forward", "backward", "optimiser")
 
 
 @dataclass
 class Run:
-    """One training: the loss of every step, seconds of every step, and the accuracy at the end."""
+    """One training: loss and seconds of every step, in all and for each of PARTS, and the accuracy at the end."""
 
     name: str
     model: Any
     losses: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    parts: list[tuple[float, ...]] = field(default_factory=list)
     accuracy: float = 0.0
 
 
@@ -60,9 +62,13 @@ def train(run: Run, loss_function: Callable[..., Any], epochs: int, say: Callabl
             start = time.perf_counter()
             optimiser.zero_grad()
             loss = loss_function(run.model, images, labels)
+            forward = time.perf_counter()
             loss.backward()
+            backward = time.perf_counter()
             optimiser.step()
-            run.seconds.append(time.perf_counter() - start)
+            end = time.perf_counter()
+            run.seconds.append(end - start)
+            run.parts.append((forward - start, backward - forward, end - backward))
             run.losses.append(loss.item())
         if epoch % 3 == 2 or epoch == epochs - 1:
             say(f"  {run.name:9} epoch {epoch + 1:2}/{epochs}   loss {run.losses[-1]:.4f}")
@@ -119,6 +125,8 @@ def main(say: Callable[[str], None] = print, epochs: int = EPOCHS) -> int:
 
 def report(base: Run, ours: Run, worst: float, say: Callable[[str], None]) -> None:
     """Both curves, their difference, accuracy, and what compiling cost and gained."""
+    from .. import knobs
+
     steady = {r.name: statistics.median(r.seconds[len(r.seconds) // 2 :]) for r in (base, ours)}
     first = ours.seconds[0] - steady["compiled"]
     say("")
@@ -130,6 +138,10 @@ def report(base: Run, ours: Run, worst: float, say: Callable[[str], None]) -> No
         f"a training step: eager {1e3 * steady['eager']:.2f} ms, compiled {1e3 * steady['compiled']:.2f} ms: "
         f"{steady['eager'] / steady['compiled']:.2f} times as fast"
     )
+    for k, part in enumerate(PARTS):
+        eager, compiled = (1e3 * statistics.median(x[k] for x in r.parts[len(r.parts) // 2 :]) for r in (base, ours))
+        note = "   (one compiled kernel a parameter, in both)" if part == "optimiser" and knobs.fused_optim else ""
+        say(f"  {part:9} {eager:6.2f} -> {compiled:.2f} ms{note}")
     say(f"compile time (forward and backward, once): {1e3 * first:.0f} ms")
 
 
