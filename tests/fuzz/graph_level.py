@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "support"), str(Path(__file__).parent)]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from random_graphs import RandomGraph, every_op
 from slack import Wanted, differs, exact, moved, wanted_of
 

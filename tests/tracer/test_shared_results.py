@@ -26,7 +26,7 @@ def test_views_of_one_result(fn: Any) -> None:
     seen = []
     for call in (fn, fw.compile(fn)):
         x, w = fw.arange(6.0).view(2, 3), fw.ones(3, requires_grad=True)
-        row, turned, v, cut, nothing = made = call(x, w)
+        row, turned, v, cut, _ = made = call(x, w)
         (row.sum() * 2 + turned.sum() * 3 + v.sum()).backward()
         with fw.no_grad():
             cut.mul_(10)
