@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from . import knobs
@@ -11,9 +11,10 @@ from .ir import schedule as scheduling
 from .ir.graph import Graph
 from .ir.loops import Kernel
 from .ir.loops_verify import verify_kernel
+from .ir.op import Op
 from .ir.plan import KernelStep, Plan
 from .ir.schedule import Schedule
-from .runtime.executable import Executable
+from .runtime.executable import Code, Executable, RunKernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,10 @@ class Stages:
 OBSERVERS: list[Callable[[Stages], None]] = []
 
 
-def stages(graph: Graph) -> Stages:
-    """All stages of `graph` up to the plan, which no back end has seen yet."""
-    optimised = passes.run(graph)
-    schedule = scheduling.schedule(optimised)
+def stages(graph: Graph, claims: frozenset[Op] = frozenset()) -> Stages:
+    """All stages of `graph` up to the plan, which no back end has seen yet; composites in `claims` stay whole."""
+    optimised = passes.run(graph, passes.FINAL)
+    schedule = scheduling.schedule(optimised, claims)
     made = Stages(graph, optimised, schedule, memory.plan(schedule))
     for kernel in made.kernels if knobs.verify else ():
         verify_kernel(kernel)
@@ -47,14 +48,36 @@ def stages(graph: Graph) -> Stages:
     return made
 
 
-def compile_graph(graph: Graph, *, backend: str = "cpu") -> Executable:
-    """`graph` as something that runs. `backend`: "cpu" (machine code) or "reference" (NumPy runs the kernels).
+def compile_graph(graph: Graph, *, backend: str | Backend = "cpu") -> Executable:
+    """`graph` as something that runs, built by `backend` or the one of that name in `BACKENDS`.
     CompileError where the back end cannot build it."""
-    made = stages(graph)
-    if backend == "reference":
-        from .backends.reference import run_kernel
+    if isinstance(backend, str) and backend not in BACKENDS:
+        raise ValueError(f"no back end {backend!r}; there are {', '.join(BACKENDS)}")
+    chosen = BACKENDS[backend] if isinstance(backend, str) else backend
+    made = stages(graph, chosen.claims)
+    return Executable(made.plan, chosen.build(made.kernels), made.optimised)
 
-        return Executable(made.plan, run_kernel, made.optimised)
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What turns a plan's kernels into something that runs them. `claims`: composites (records with a Decompose) that it runs
+    whole: each call is then one step of the plan."""
+
+    build: Callable[[Sequence[Kernel]], Code | RunKernel]
+    claims: frozenset[Op] = frozenset()
+
+
+def _machine_code(kernels: Sequence[Kernel]) -> Code:
     from .backends.cpu.module import compile_kernels
 
-    return Executable(made.plan, compile_kernels(made.kernels), made.optimised)
+    return compile_kernels(kernels)
+
+
+def _in_numpy(kernels: Sequence[Kernel]) -> RunKernel:
+    from .backends.reference import run_kernel
+
+    return run_kernel
+
+
+#: Back ends by name.
+BACKENDS: dict[str, Backend] = {"cpu": Backend(_machine_code), "reference": Backend(_in_numpy)}

@@ -72,6 +72,10 @@ class Extern:
 
 Lowering = Union[Scalar, Reduce, Move, Gather, Gemm, Decompose, Extern]
 
+#: Lowerings whose calls never share a kernel. (Decompose stands here for the calls that a back end claims whole; all others
+#: are decomposed before kernels are made.)
+WHOLE = (Gemm, Extern, Decompose)
+
 
 @dataclass(frozen=True, slots=True)
 class Promote:

@@ -82,7 +82,8 @@ class GemmStep:
 
 @dataclass(frozen=True, slots=True)
 class ExternStep:
-    """Run the op's NumPy kernel on views of the buffers and copy its results into `results`."""
+    """Run the op whole, by its NumPy kernel or what the back end that claims it has for it, on views of the buffers, and copy
+    its results into `results`."""
 
     op: Op
     args: tuple[Union[BufferView, ScalarInput, bool, int, float, None], ...]

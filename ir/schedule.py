@@ -15,7 +15,7 @@ from ..errors import CompileError
 from . import sizes, solve
 from .graph import Graph, Node, Value, WriteBack
 from .loops import Kernel, Load, LoadAt, Store, walk
-from .op import Extern, Gemm
+from .op import WHOLE, Gemm
 from .plan import (
     BufferView,
     ExternStep,
@@ -38,7 +38,7 @@ from .schedule_emit import Emitter, Target, size_of
 from .schedule_fuse import Fusion, Group, Unit, fuse, operand_view
 from .schedule_index import layout
 from .schedule_merge import merge
-from .schedule_prepare import prepared
+from .schedule_prepare import Claims, prepared
 from .sizes import Size
 from .types import ScalarType, TensorType
 
@@ -66,9 +66,10 @@ class Schedule:
         return "\n".join(lines)
 
 
-def schedule(graph: Graph) -> Schedule:
-    """The steps that compute `graph`, in an order that respects every value and every write-back."""
-    return _Scheduler(graph, fuse(*prepared(graph))).run()
+def schedule(graph: Graph, claims: Claims = frozenset()) -> Schedule:
+    """The steps that compute `graph`, in an order that respects every value and every write-back. `claims`: composites that
+    stay whole, each call a step of its own."""
+    return _Scheduler(graph, fuse(*prepared(graph, claims))).run()
 
 
 def _step_text(step: Step) -> str:
@@ -313,7 +314,7 @@ class _Scheduler:
 def may_raise(unit: Unit) -> bool:
     """Whether running the unit may end in an error because of values."""
     nodes = unit.nodes if isinstance(unit, Group) else [unit.node]
-    return any(n.op.effects.raises or isinstance(n.op.lowering, Extern) for n in nodes)
+    return any(n.op.effects.raises or (isinstance(n.op.lowering, WHOLE) and not isinstance(n.op.lowering, Gemm)) for n in nodes)
 
 
 def _refuse_negative_strides(value: Value) -> None:

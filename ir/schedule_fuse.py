@@ -12,7 +12,7 @@ from typing import Union
 
 from . import sizes
 from .graph import Graph, Node, Value
-from .op import Extern, Gather, Gemm, Move, Op, Scalar
+from .op import WHOLE, Gather, Gemm, Move, Op, Scalar
 from .op import Reduce as ReduceLowering
 from .plan import Refusal
 from .schedule_index import Index, axes_of, broadcast, covers, layout, pieces, view_of
@@ -207,7 +207,7 @@ class Group:
 
 @dataclass(slots=True, eq=False)
 class Barrier:
-    """A node that runs as a step of its own: a matrix product or an extern op."""
+    """A node that runs as a step of its own: a matrix product, an extern op or a claimed composite."""
 
     number: int
     node: Node
@@ -251,7 +251,7 @@ class Fusion:
 
 
 def fuse(graph: Graph, origins: Mapping[Node, str] | None = None) -> Fusion:
-    """Group the nodes of `graph` (no Decompose left in it). `origins`: the op each node was decomposed from, by name."""
+    """Group the nodes of `graph`, which `prepared` made. `origins`: the op each node was decomposed from, by name."""
     producers = {r: n for n in graph.nodes for r in n.results}
     stored = [o.value for o in graph.outputs if o.source is None] + [w.value for w in graph.writes] + _checked(graph)
     wanted = dict.fromkeys(v for v in stored if isinstance(v.type, TensorType))
@@ -262,7 +262,7 @@ def fuse(graph: Graph, origins: Mapping[Node, str] | None = None) -> Fusion:
     for node in reversed(graph.nodes):
         if not any(fusion.reads.get(r) or r in fusion.wanted for r in node.results):
             continue
-        if isinstance(node.op.lowering, (Gemm, Extern)):
+        if isinstance(node.op.lowering, WHOLE):
             _barrier(fusion, node)
         elif isinstance(node.op.lowering, Move):
             _move(fusion, node)
@@ -488,7 +488,7 @@ def _ancestors(fusion: Fusion, node: Node, most: int = 24) -> set[Value]:
         for a in current.args:
             if isinstance(a, Value) and isinstance(a.type, TensorType) and a not in found:
                 found[a] = None
-                if a in fusion.producers and not isinstance(fusion.producers[a].op.lowering, (Gemm, Extern)):
+                if a in fusion.producers and not isinstance(fusion.producers[a].op.lowering, WHOLE):
                     waiting.append(fusion.producers[a])
     return set(found)
 

@@ -9,19 +9,25 @@ from collections.abc import Callable
 from typing import Any
 
 from .graph import Builder, Graph, Node, Value, rewrite
-from .op import Decompose, Extern, Gemm, lookup
+from .op import WHOLE, Decompose, Gemm, Op, lookup
 from .types import TensorType
 
 Origins = dict[Node, str]
+#: Composites that a back end runs whole.
+Claims = frozenset[Op]
 Visit = Callable[[Node, Builder, tuple[Any, ...]], Any]
 
 
-def prepared(graph: Graph) -> tuple[Graph, Origins]:
-    """`graph` without Decompose ops, and the name of the op each node comes from."""
+def prepared(graph: Graph, claims: Claims = frozenset()) -> tuple[Graph, Origins]:
+    """`graph` with no Decompose op but those in `claims`, and the name of the op each node comes from."""
+    def decompose(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
+        lowering = node.op.lowering
+        return lowering.fn(*args, **node.attrs) if isinstance(lowering, Decompose) and node.op not in claims else None
+
     origins = {n: n.op.name for n in graph.nodes}
-    composite = any(isinstance(n.op.lowering, Decompose) for n in graph.nodes)
-    while any(isinstance(n.op.lowering, Decompose) for n in graph.nodes):
-        graph = _rewritten(graph, origins, _decompose)
+    composite = False
+    while any(isinstance(n.op.lowering, Decompose) and n.op not in claims for n in graph.nodes):
+        graph, composite = _rewritten(graph, origins, decompose), True
     if composite:
         graph = _rewritten(graph, origins, _sharing())
     if any(isinstance(n.op.lowering, Gemm) for n in graph.nodes):
@@ -45,10 +51,6 @@ def _rewritten(graph: Graph, origins: Origins, step: Visit) -> Graph:
         return made
 
     return rewrite(graph, visit)
-
-
-def _decompose(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
-    return node.op.lowering.fn(*args, **node.attrs) if isinstance(node.op.lowering, Decompose) else None
 
 
 def _sharing() -> Visit:
@@ -104,7 +106,8 @@ def _turning(graph: Graph) -> Visit:
 
 def _repeats(value: Value) -> bool:
     """Whether elements of the value share memory where it lies as its type says."""
-    return isinstance(value.type, TensorType) and any(s == 0 and n != 1 for n, s in zip(value.shape, value.type.strides, strict=True))
+    kind = value.type
+    return isinstance(kind, TensorType) and any(s == 0 and n != 1 for n, s in zip(kind.shape, kind.strides, strict=True))
 
 
 def _copying(apart: set[Value]) -> Visit:
@@ -112,7 +115,7 @@ def _copying(apart: set[Value]) -> Visit:
     contiguous = lookup("contiguous")
 
     def visit(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
-        if not isinstance(node.op.lowering, (Gemm, Extern)):
+        if not isinstance(node.op.lowering, WHOLE):
             return None
         copied = [contiguous(new) if isinstance(old, Value) and old in apart and _repeats(old) else new
                   for old, new in zip(node.args, args, strict=True)]  # fmt: skip

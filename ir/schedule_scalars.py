@@ -181,8 +181,12 @@ def primitives_of(node: Any) -> set[str]:
     names = Names()
     block = Block(None, frozenset())
     dtype = scalar_dtype(node.op, [getattr(a, "type", a) for a in node.args], [r.type for r in node.results])
-    where = (0,) * len(node.results[0].shape)
-    s = KernelScalars(names, block, node.op, dtype, lambda _: names.fresh(dtypes.int64), where, lambda ok, message, kind: None, None)
+
+    def size(value: Size) -> str:
+        return names.fresh(dtypes.int64)
+
+    at = (0,) * len(node.results[0].shape)
+    s = KernelScalars(names, block, node.op, dtype, size, at, lambda ok, message, kind: None, None)
     xs = [None if a is None else names.fresh(compute_dtype(getattr(getattr(a, "type", a), "dtype", dtype))) for a in node.args]
     node.op.lowering.fn(s, *xs, **node.attrs)
     return {st.prim for st in block.out if isinstance(st, Compute)}

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from fusewire import pipeline
 from fusewire.ir.graph import Value, WriteBack
 from fusewire.ir.interpret import interpret
 from fusewire.ir.passes.autodiff import joint
 from fusewire.ir.passes.partition import partition
-from fusewire.ir.plan import GemmStep
+from fusewire.ir.plan import ExternStep, GemmStep
 from fusewire.ir.schedule_prepare import prepared
 from fusewire.ir.types import tensor
 
@@ -32,6 +33,31 @@ def test_composites_share_equal_parts() -> None:
 def test_calls_that_only_look_equal_are_kept_apart() -> None:
     made = graph(lambda a: [op("softmax")(a, dim=1), *(op("mul")(a, x) for x in (0.0, -0.0, 1, True))], (4, 3))
     assert sum(n.op.name == "mul" for n in prepared(made)[0].nodes) == 4
+
+
+def test_what_a_back_end_claims_stays_whole() -> None:
+    def make(a: Value) -> Any:
+        return op("mul")(op("layer_norm")(op("softmax")(op("exp")(a), dim=1), None, None, normalized_shape=(5,), eps=1e-5), 2.0)
+
+    made = graph(make, (8, 5))
+    inputs = arrays(made)
+    numpy = pipeline.BACKENDS["reference"].build
+    executable = pipeline.compile_graph(made, backend=pipeline.Backend(numpy, frozenset({op("softmax")})))
+    kinds = [step.op.name if isinstance(step, ExternStep) else "kernel" for step in executable.plan.steps]
+    assert kinds == ["kernel", "softmax", "kernel"]
+    assert {r.reason for r in executable.refusals} == {"softmax runs as a step of its own"}
+    np.testing.assert_allclose(executable.run(inputs)[0], interpret(made, inputs)[0][0], rtol=1e-4, atol=1e-5)
+    assert pipeline.compile_graph(made, backend="reference").kernel_count == 1
+
+
+def test_a_back_end_that_is_not_there() -> None:
+    with pytest.raises(ValueError, match="no back end 'cuda'; there are cpu, reference"):
+        pipeline.compile_graph(graph(lambda a: op("exp")(a), (2,)), backend="cuda")
+
+
+def test_detach_makes_no_kernel() -> None:
+    made = graph(lambda a, b: op("matmul")(op("detach")(op("matmul")(a, b)), b), (4, 4), (4, 4))
+    assert [type(step) for step in pipeline.stages(made).plan.steps] == [GemmStep, GemmStep]
 
 
 def test_weight_gradient_is_made_in_the_order_of_the_weight() -> None:
