@@ -232,6 +232,7 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"no suite {unknown[0]!r}; there are {', '.join(SUITES)}", file=sys.stderr)
         return 2
+    importlib.import_module(package().__name__ + ".backends.entry").warm()
     started = time.perf_counter()
     for name in names or SUITES:
         for row in SUITES[name]():

@@ -281,8 +281,8 @@ class PlanRows:
         for i, x in enumerate(operands):
             if isinstance(x, p.BufferView):
                 dims, strides = self.run(x.type.shape), self.run([s * x.type.dtype.itemsize for s in x.type.strides])
-                writable = _WRITEABLE if i < len(results) else 0
-                desc = self.frame.array([self.frame.object(x.type.dtype.np), len(x.type.shape), writable, dims, strides])
+                item = self.frame.object(x.type.dtype.np)  # operands are writeable too: NumPy's argmax copies what is not
+                desc = self.frame.array([item, len(x.type.shape), _WRITEABLE, dims, strides])
                 views.append((at + i, desc, self.address(x.buffer, x.offset), self.owner(x.buffer)))
 
         def emit() -> None:

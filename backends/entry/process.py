@@ -1,7 +1,9 @@
 """The entry in this process: its code (compiled once, kept on disk), the table of C API addresses, the classes it builds.
 
 `configure` is called once with the Tensor class; `code` gives mapped entry code, from the disk cache where there is one. The
-first process ever compiles it without optimisation (about 10 ms); `warm` stores the optimised form (about 60 ms).
+first process ever compiles it without optimisation (about 10 ms). The optimised form (about 60 ms, once for a processor and a
+Python) is stored by `warm`: `fusewire demo` and `fusewire bench` call it, and so does a process at its AMORTISED-th variant,
+where it is a small part of what has been spent on compiling. Never in the background, never at exit.
 """
 
 from __future__ import annotations
@@ -137,9 +139,27 @@ def build_blob(level: int) -> bytes:
 
 
 def warm() -> None:
-    """Put the optimised entry into the disk cache, for the processes to come."""
-    if _read(2) is None:
-        _write(2, build_blob(2))
+    """Put the optimised entry into the disk cache, for the processes to come, and for what this one has yet to install."""
+    if not knobs.disk_cache or not loader.SUPPORTED:
+        return
+    with _lock:
+        if _read(2) is None:
+            blob = build_blob(2)
+            _write(2, blob)
+            _blob[:] = [blob]
+
+
+#: variants after which a process has spent so much on compiling that `warm` is a tenth of it
+AMORTISED = 40
+_variants = 0
+
+
+def count_variant() -> None:
+    """One variant more in this process."""
+    global _variants
+    _variants += 1
+    if _variants == AMORTISED:
+        warm()
 
 
 _blob: list[bytes] = []

@@ -1,4 +1,4 @@
-"""A plan as a function of Tensors and numbers, through the same machine code as compiled functions: no capture, no user function."""
+"""A plan as a function of Tensors and numbers, through the machine code of compiled functions: no capture, no user function."""
 
 from __future__ import annotations
 
@@ -32,11 +32,10 @@ def routine(
         for source, (cls, meta) in zip(sources, inputs, strict=True)
     ]
     entry = Entry(function, otherwise)
-    entry.add(
-        Variant(
-            plan, code, guards, sources, entry.function, output_metas=output_metas, single=False,
-            on_error=lambda variant, args, status, step: otherwise(*args), keep=keep,
-        )  # fmt: skip
-    )
+    variant = Variant(
+        plan, code, guards, sources, entry.function, output_metas=output_metas, single=False,
+        on_error=lambda variant, args, status, step: otherwise(*args), keep=keep,
+    )  # fmt: skip
+    entry.add(variant)
     made: FunctionType = entry.function
     return made

@@ -243,6 +243,7 @@ class Entry:
         variant._follow(self.variants[0] if self.variants else None)
         self.variants.insert(0, variant)
         self._words[w.E_FIRST] = variant.address
+        process.count_variant()
 
     def clear(self) -> None:
         """Forget all variants; running calls finish."""

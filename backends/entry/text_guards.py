@@ -72,7 +72,7 @@ def strings(b: EntryWriter) -> None:
 
 def _template(b: EntryWriter) -> tuple[str, str, str, str, str, str]:
     """Template: numbers of words, fills, inline dicts; (frame index, offset) of each word; frame index of each fill; triples.
-    Memory: the object, (address, value) of each word, value of each fill. Gives: the counts, where template and memory fills lie."""
+    Memory: the object, (address, value) of each word, value of each fill. Gives the counts, and where words and fills lie."""
     words, fills, inline = (b.get(b.b, i) for i in range(3))
     size = b.shl(words, "4")
     return words, fills, inline, b.add(b.b, "24"), b.add(b.add(b.b, "24"), size), b.add(b.add(b.a, "8"), size)

@@ -78,7 +78,8 @@ def guards_of(cls: type) -> list[g.Guard]:
         g.Lacks(s.InstanceDict(right), "forward"),
         g.TypeIs(items, list), g.LengthIs(items, 3), g.TensorIs(s.Item(items, 0), Tensor, META_P),
         g.Equals(s.Item(items, 1), 2), g.Is(s.Item(items, 2), Q),
-        g.TypeIs(pair, tuple), g.LengthIs(pair, 2), g.Is(s.Item(pair, 0), P), g.TypeIs(s.Item(pair, 1), tuple), g.Equals(s.Item(s.Item(pair, 1), 1), 2),
+        g.TypeIs(pair, tuple), g.LengthIs(pair, 2), g.Is(s.Item(pair, 0), P), g.TypeIs(s.Item(pair, 1), tuple),
+        g.Equals(s.Item(s.Item(pair, 1), 1), 2),
         g.TypeIs(slots, Slots), g.Is(s.Attr(slots, "here"), P),
     ]  # fmt: skip
 
