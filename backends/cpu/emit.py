@@ -33,6 +33,7 @@ from ...ir.loops import (
 from ...ir.sizes import Call, Expr, Size, Symbol
 from . import memory, nest, philox, scalar
 from .lanes import ELEMENT, Lanes
+from .nest import Shape
 from .writer import Writer
 
 
@@ -248,7 +249,7 @@ class Emitter:
                 self.names[acc.dest] = Value(acc.dtype, texts, self.vector is not None)
 
     def _tiled(
-        self, shape: nest.Shape, tile: Axis, ranges: dict[str, tuple[str, str]], even: bool, body: Sequence[Stmt]
+        self, shape: Shape, tile: Axis, ranges: dict[str, tuple[str, str]], even: bool, body: Sequence[Stmt]
     ) -> list[str]:
         """The vector loop with a few rounds of axis `tile` inside it, so that gathered cache lines are used up in time."""
         lo, hi = ranges[tile.name]

@@ -45,7 +45,7 @@ def unique(kernels: Sequence[Kernel]) -> dict[str, Kernel]:
 
 def _content(kernel: Kernel) -> tuple[object, ...]:
     """What the text follows from: memory and scalar arguments count by their place, not by their name."""
-    places = {x.name: str(i) for i, x in enumerate((*kernel.buffers, *kernel.scratch))}
+    places = {x.name: str(i) for i, x in enumerate(kernel.memory)}
     places |= {p.name: str(i) for i, p in enumerate(kernel.scalars)}
     memory = tuple((b.dtype, b.size, b.access) for b in kernel.buffers), tuple((s.dtype, s.size) for s in kernel.scratch)
     return memory, kernel.sizes, tuple(p.kind for p in kernel.scalars), kernel.grid, _statements(kernel.body, places)

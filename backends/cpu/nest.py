@@ -109,12 +109,13 @@ def choose(axes: Sequence[Axis], body: Sequence[Stmt], kernel: Kernel, vector_by
     nested = any(True for _ in inner(body))
     if nested and (kernel.scratch or gains[at] <= best_inside(body)):
         return None
-    types = varying_types(body, axes[at].name, {b.name: b.dtype for b in (*kernel.buffers, *kernel.scratch)})
+    types = varying_types(body, axes[at].name, {b.name: b.dtype for b in kernel.memory})
     lanes = max(1, vector_bytes // max((t.itemsize for t in types), default=8))
     lanes = max(2, min(lanes, 32))
     tile = None if nested or not outermost else _tile(axes, at, body)
     copies = 1 if tile else _copies(body, nested, not outermost)
-    while copies > 1 and isinstance(axes[at].extent, int) and _too_many(axes[at].extent, lanes, copies, body):
+    extent = axes[at].extent
+    while copies > 1 and isinstance(extent, int) and _too_many(extent, lanes, copies, body):
         copies //= 2
     return Shape(axes[at], lanes, copies, tile)
 

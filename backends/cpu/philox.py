@@ -48,8 +48,8 @@ def _regular(lanes: Lanes, arguments: Sequence[tuple[str, str, str]]) -> str:
     total = None
     for k, values in enumerate(arguments):
         blocks = _vector([(k * lanes.n + lane) // 4 for lane in range(lanes.n)])
-        wanted = lanes.splat(key, "i64"), lanes.op("add", "i64", lanes.splat(counter, "i64"), blocks)
-        wanted = (*wanted, _vector([lane % 4 for lane in range(lanes.n)]))
+        keys, counters = lanes.splat(key, "i64"), lanes.op("add", "i64", lanes.splat(counter, "i64"), blocks)
+        wanted = (keys, counters, _vector([lane % 4 for lane in range(lanes.n)]))
         for value, want in zip(values, wanted, strict=True):
             same = lanes.op("icmp eq", "i64", value, want)
             total = same if total is None else lanes.op("and", "i1", total, same)
@@ -81,7 +81,7 @@ def _in_order(lanes: Lanes, c: list[str]) -> list[str]:
         for low in (0, 2):  # lane l takes word l % 4 of block (k * n + l) // 4
             order = [((lane % 4 - low) % 2) * lanes.n + (k * lanes.n + lane) // 4 for lane in range(lanes.n)]
             pairs.append(_shuffle(lanes, c[low], c[low + 1], order))
-        out.append(_shuffle(lanes, *pairs, [lane + (lanes.n if lane % 4 >= 2 else 0) for lane in range(lanes.n)]))
+        out.append(_shuffle(lanes, pairs[0], pairs[1], [lane + (lanes.n if lane % 4 >= 2 else 0) for lane in range(lanes.n)]))
     return out
 
 

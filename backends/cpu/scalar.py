@@ -8,6 +8,7 @@ from ...ir import dtypes
 from ...ir.dtypes import DType
 from . import intmath, math, philox
 from .lanes import ELEMENT, Lanes
+from .real import Real
 
 #: ``(lanes, dtype of the operands, values) -> value``; the result's dtype is that of the operands or bool
 Rule = Callable[[Lanes, DType, tuple[str, ...]], str]
@@ -49,7 +50,7 @@ def _rounding(intrinsic: str) -> Rule:
 
 
 def _floating(function: Callable[..., str]) -> Rule:
-    return lambda lanes, dtype, args: function(math.Real(lanes, ELEMENT[dtype]), *args)
+    return lambda lanes, dtype, args: function(Real(lanes, ELEMENT[dtype]), *args)
 
 
 def _fma(lanes: Lanes, dtype: DType, args: tuple[str, ...]) -> str:
@@ -98,13 +99,13 @@ def _div(lanes: Lanes, dtype: DType, args: tuple[str, ...]) -> str:
 
 def _mod(lanes: Lanes, dtype: DType, args: tuple[str, ...]) -> str:
     if dtype.kind == "f":
-        return math.python_mod(math.Real(lanes, ELEMENT[dtype]), *args)
+        return math.python_mod(Real(lanes, ELEMENT[dtype]), *args)
     return intmath.modulo(lanes, ELEMENT[dtype], dtype.kind == "i", *args)
 
 
 def _pow(lanes: Lanes, dtype: DType, args: tuple[str, ...]) -> str:
     if dtype.kind == "f":
-        return math.power(math.Real(lanes, ELEMENT[dtype]), *args)
+        return math.power(Real(lanes, ELEMENT[dtype]), *args)
     return intmath.power(lanes, ELEMENT[dtype], *args)
 
 

@@ -239,7 +239,7 @@ class Printer:
 
     # ---- memory ---------------------------------------------------------------------------------------------------
     def _dtype(self, name: str) -> DType:
-        return next(b.dtype for b in (*self.kernel.buffers, *self.kernel.scratch) if b.name == name)
+        return next(b.dtype for b in self.kernel.memory if b.name == name)
 
     def _load(self, s: Load | LoadAt) -> None:
         dtype = self._dtype(s.buffer)
