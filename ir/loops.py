@@ -246,6 +246,11 @@ class Kernel:
     errors: tuple[KernelError, ...] = ()
     scratch: tuple[Scratch, ...] = ()
 
+    @property
+    def memory(self) -> tuple[Buffer | Scratch, ...]:
+        """What loads and stores name: the buffers, then the scratch areas."""
+        return (*self.buffers, *self.scratch)
+
     def __str__(self) -> str:
         from .loops_text import print_kernel
 
