@@ -113,8 +113,9 @@ class _Verifier:
         target = target_dtype(node.op, types)
         chosen = range(len(types)) if node.op.promote is None or node.op.promote.operands is None else node.op.promote.operands
         for i in chosen if target is not None else ():
-            if i < len(types) and isinstance(types[i], TensorType):
-                self.require(types[i].dtype is target, f"operand {i} is {types[i].dtype.short} and is not cast to {target.short}")
+            found = types[i] if i < len(types) else None
+            if isinstance(found, TensorType) and target is not None:
+                self.require(found.dtype is target, f"operand {i} is {found.dtype.short} and is not cast to {target.short}")
         try:
             inferred = node.op.infer(*types, **node.attrs)
         except (FusewireError, TypeError, ValueError, IndexError) as e:

@@ -22,8 +22,9 @@ class Sequential(Module):
                 self.add_module(str(i), module)
 
     def forward(self, input: Any) -> Any:
-        for module in self._modules.values():
-            input = module(input)
+        call: Any  # a place set to None is called as it is: TypeError, as in PyTorch
+        for call in self._modules.values():
+            input = call(input)
         return input
 
     def __getitem__(self, index: int | slice) -> Any:

@@ -41,8 +41,9 @@ def original_of(function: Any) -> Any:
     """The function that `function` is the compiled form of; None where it is no compiled one itself: functools.wraps copies
     the attributes of what it wraps, so that having them says nothing."""
     dispatcher = getattr(function, "__fusewire_dispatcher__", None)
-    compiled = dispatcher is not None and dispatcher.installed is getattr(function, "__func__", function)
-    return dispatcher.function if compiled else None
+    if dispatcher is None or dispatcher.installed is not getattr(function, "__func__", function):
+        return None
+    return dispatcher.function
 
 
 def _write_word(address: int, value: int) -> None:

@@ -80,7 +80,7 @@ class Program:
         return 0
 
     # ---- what a call does --------------------------------------------------------------------------------------------
-    def run(self, inputs: Sequence[Any], mismatch: Callable[[], None], failed: Callable[[KernelStep, int], None]) -> list[Any]:
+    def run(self, inputs: Sequence[Any], mismatch: Callable[[], object], failed: Callable[[KernelStep, int], None]) -> list[Any]:
         """The outputs. `mismatch()` raises for inputs that are not of their types, `failed(step, status)` for a kernel's no."""
         for i, dtype, shape, strides in self.tensors:
             x = inputs[i]

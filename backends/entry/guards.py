@@ -114,6 +114,8 @@ class GuardRows:
             return source.index
         if isinstance(source, s.Const):
             return frame.const(frame.object(source.value))
+        if isinstance(source, s.Computed):
+            raise CompileError(f"{source.expr()} is computed by Python: it must be pinned")
         base = self.word(source.base)
         dest = frame.words()
         if isinstance(source, s.InstanceDict):

@@ -44,7 +44,7 @@ class Memos:
                 if isinstance(source, _ROOTS):
                     break
                 source = source.base
-        self.roots = {x for x in self.sources if isinstance(x, _ROOTS)}
+        self.roots: set[s.Source] = {x for x in self.sources if isinstance(x, _ROOTS)}
         self.roots |= {x.base for x in self.sources if isinstance(x, (s.InstanceDict, s.Attr))}
         self.roots |= {x for x in self.sources if x in rows.pinned}
         self.groups: dict[s.Source, list[s.Source]] = {}
@@ -70,7 +70,7 @@ class Memos:
         for root in self.groups:
             if not isinstance(root, _ROOTS):
                 children.setdefault(self._owner(root.base), []).append(root)
-        waiting = [r for r in reversed(self.groups) if isinstance(r, _ROOTS)]
+        waiting: list[s.Source] = [r for r in reversed(self.groups) if isinstance(r, _ROOTS)]
         while waiting:
             root = waiting.pop()
             below = children.get(root, [])

@@ -105,7 +105,7 @@ def absolute_of_negative(m: Match) -> Right:
 # type is not enough: see identity_permute. A sum over nothing still turns -0.0 into 0.0.)
 @rule(RULES, "cast", "contiguous", "view", "expand")
 def same_type(m: Match) -> Right:
-    return m[0]
+    return m.operand(0)
 
 
 # permute(x, 0 1 2 ...) -> x
@@ -168,7 +168,7 @@ def settled_choice(m: Match) -> Right:
 # detach(x) -> x in a graph that is not differentiated any more
 @rule(FINAL_RULES, "detach")
 def attached(m: Match) -> Right:
-    return m[0]
+    return m.operand(0)
 
 
 def canonicalise(graph: Graph, fired: Counter[str] | None = None) -> Graph:

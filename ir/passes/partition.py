@@ -119,8 +119,11 @@ class _Cut:
         found = set()
         for node in nodes:
             for a in node.args if isinstance(node.op.lowering, (Gemm, Extern)) else ():
-                while isinstance(a, Value) and a in self.made_by and self.made_by[a].op.effects.aliases is not None:
-                    a = self.made_by[a].args[self.made_by[a].op.effects.aliases]
+                while isinstance(a, Value) and a in self.made_by:
+                    aliased = self.made_by[a].op.effects.aliases
+                    if aliased is None:
+                        break
+                    a = self.made_by[a].args[aliased]
                 if isinstance(a, Value) and self.made_by.get(a) in self.early:
                     found.add(a)
         return found

@@ -36,6 +36,11 @@ class Match:
     def __getitem__(self, i: int) -> Any:
         return self.args[i]
 
+    def operand(self, i: int) -> Value | None:
+        """Operand `i` where it is a value of the graph."""
+        x = self.args[i]
+        return x if isinstance(x, Value) else None
+
     def number(self, i: int) -> Any:
         """The Python number that operand `i` is, or every element of which it is (`full` and views of it); else None."""
         x = self.args[i]
