@@ -267,7 +267,7 @@ class Emitter:
 
     def _blocks(
         self,
-        shape: nest.Shape,
+        shape: Shape,
         bounds: tuple[str, str],
         even: bool,
         body: Sequence[Stmt],
@@ -320,7 +320,7 @@ class Emitter:
 
     def _vector_loop(
         self,
-        shape: nest.Shape,
+        shape: Shape,
         bounds: tuple[str, str],
         even: bool,
         body: Sequence[Stmt],
