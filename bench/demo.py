@@ -101,6 +101,7 @@ def sparkline(values: list[float], width: int = 60) -> str:
 def main(say: Callable[[str], None] = print, epochs: int = EPOCHS) -> int:
     """Run the demo; 0 when the losses of eager and compiled agree within 1e-3 at every step, else 1."""
     from .. import compiler, manual_seed, set_num_threads
+    from ..backends.entry import warm
 
     started, shape = time.perf_counter(), "-".join(map(str, WIDTHS))
     set_num_threads(1)  # a steady race: kernels run on one thread, and so do matrix products
@@ -117,6 +118,7 @@ def main(say: Callable[[str], None] = print, epochs: int = EPOCHS) -> int:
     worst = max(abs(a - b) for a, b in zip(base.losses, ours.losses, strict=True))
     report(base, ours, worst, say)
     say(f"stages of the compiled step: {dump(compiled, ours.model)}")
+    warm()
     say(f"total {time.perf_counter() - started:.1f} s")
     if worst > 1e-3:
         say("the loss curves differ: this is a defect, please report it")
