@@ -45,6 +45,8 @@ def stages(graph: Graph, claims: frozenset[Op] = frozenset()) -> Stages:
         verify_kernel(kernel)
     for see in OBSERVERS:
         see(made)
+    if knobs.debug >= 4:
+        knobs.say(4, str(schedule))
     return made
 
 
@@ -68,9 +70,13 @@ class Backend:
 
 
 def _machine_code(kernels: Sequence[Kernel]) -> Code:
-    from .backends.cpu.module import compile_kernels
+    from .backends.cpu.module import asm_text, compile_kernels
 
-    return compile_kernels(kernels)
+    code = compile_kernels(kernels)
+    knobs.say(5, code.text)
+    if knobs.debug >= 6:
+        knobs.say(6, asm_text(kernels))
+    return code
 
 
 def _in_numpy(kernels: Sequence[Kernel]) -> RunKernel:

@@ -37,6 +37,9 @@ class Step:
     before: int
     after: int
 
+    def __str__(self) -> str:
+        return f"pass {self.name}: {self.before} -> {self.after} nodes in {1e3 * self.seconds:.2f} ms"
+
 
 def run(
     graph: Graph,
@@ -58,10 +61,15 @@ def run(
     for step in passes if most < 0 else passes[:most]:
         start, before = time.perf_counter(), len(graph.nodes)
         graph = step(graph)
+        taken = Step(step.__name__, time.perf_counter() - start, before, len(graph.nodes))
         if steps is not None:
-            steps.append(Step(step.__name__, time.perf_counter() - start, before, len(graph.nodes)))
+            steps.append(taken)
+        if knobs.debug >= 3:
+            knobs.say(3, str(taken))
         if checked:
             check(graph)
         if dump:
             dump(step.__name__, graph)
+    if knobs.debug >= 3:
+        knobs.say(3, str(graph))
     return graph

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -93,3 +94,15 @@ def test_random_graphs_mean_the_same_after_all(seed: int) -> None:
     assert unchanged(lambda g: run(g, FINAL), interpret, graph, inputs)
     again = run(graph)
     assert len(run(again).nodes) == len(again.nodes)
+
+
+def test_debug_tells_what_each_pass_did_and_its_time(capsys: pytest.CaptureFixture[str]) -> None:
+    with knobs.override(debug=2):
+        run(parse_graph(TEXT))
+    assert capsys.readouterr().err == ""
+    with knobs.override(debug=3):
+        made = run(parse_graph(TEXT))
+    lines = capsys.readouterr().err.splitlines()
+    told = [re.fullmatch(r"pass (\w+): (\d+) -> (\d+) nodes in \d+\.\d\d ms", line) for line in lines[: len(DEFAULT)]]
+    assert [m and m[1] for m in told] == [p.__name__ for p in DEFAULT]
+    assert int(told[-1][3]) == len(made.nodes) < int(told[0][2]) and "\n".join(lines[len(DEFAULT) :]) == str(made)  # type: ignore

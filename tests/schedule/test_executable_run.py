@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fusewire import pipeline
+from fusewire import knobs, pipeline
 from fusewire.errors import ShapeError
 from fusewire.ir import sizes
 from fusewire.ir.graph import Output, Value, View, WriteBack
@@ -201,3 +201,15 @@ def test_rows_of_a_computed_table_are_picked(backend: str) -> None:
     inputs = arrays(made)
     (want,) = interpret(made, inputs)[0]
     np.testing.assert_allclose(pipeline.compile_graph(made, backend=backend).run(inputs)[0], want, rtol=1e-5)
+
+
+def test_the_debug_ladder(capsys: pytest.CaptureFixture[str]) -> None:
+    made = graph(lambda a: op("exp")(a), (4,))
+    told = []
+    for level in range(7):
+        with knobs.override(debug=level):
+            pipeline.compile_graph(made)
+        told.append(capsys.readouterr().err)
+    assert told[:3] == ["", "", ""] and "pass dce: 1 -> 1 nodes" in told[3] and "kernel k0_exp" not in told[3]
+    assert "kernel k0_exp" in told[4] and "define i32 @k0_exp" not in told[4]
+    assert "define i32 @k0_exp" in told[5] and ".text" not in told[5] and ".text" in told[6]
