@@ -356,15 +356,41 @@ INTRINSICS: dict[int, list[Part]] = {
 }  # fmt: skip
 ATTRIBUTES = {1: "defaults", 2: "kwdefaults", 4: "annotations", 8: "closure"}
 CONVERSIONS = {1: "s", 2: "r", 3: "a"}
-METHOD_PAIR: list[Part] = [("PUSH_NULL", None)] + [("SWAP", 2)] * (VERSION < (3, 13))
+NULL_ABOVE = VERSION >= (3, 13)
+METHOD_PAIR: list[Part] = [("PUSH_NULL", None)] + [("SWAP", 2)] * (not NULL_ABOVE)
 """Behind an attribute that is about to be called: the NULL goes below the callable up to 3.12, above it from 3.13 on."""
+CALL_TOP: list[Part] = [*METHOD_PAIR, *([("PRECALL", 0)] if VERSION == (3, 11) else []), ("CALL", 0)]
+"""Real instructions that call the top of the stack without arguments."""
+LOAD_BOUND = "LOAD_FAST_CHECK" if VERSION >= (3, 12) else "LOAD_FAST"
+"""The real instruction that loads a slot and raises UnboundLocalError where it is unbound."""
+
+
+def has_argument(op: str) -> bool:
+    """Whether the real instruction reads its argument."""
+    number = dis.opmap[op]
+    return number in dis.hasarg if sys.version_info >= (3, 12) else number >= dis.HAVE_ARGUMENT
+
+
+def plain_load(op: str, arg: int) -> list[Part] | None:
+    """Real instructions for an attribute load with the pair that a method call takes, none of which looks for a method; None
+    for any other instruction."""
+    if op == "LOAD_METHOD":
+        return [("LOAD_ATTR", arg), *METHOD_PAIR]
+    if op in ("LOAD_ATTR", "LOAD_SUPER_ATTR") and VERSION >= (3, 12) and arg & 1:
+        return [(op, arg - 1), *METHOD_PAIR]
+    return None
+
+
+def tests_truth(op: str, arg: int) -> bool:
+    """Whether the real instruction is a comparison that pushes the truth of its result."""
+    return op == "COMPARE_OP" and VERSION >= (3, 13) and bool(arg & 16)
 
 
 def _load_global(code: CodeType, arg: int) -> list[Part]:
     load: Part = ("LOAD_GLOBAL", code.co_names[arg >> 1])
     if not arg & 1:
         return [load]
-    return [load, ("PUSH_NULL", None)] if VERSION >= (3, 13) else [("PUSH_NULL", None), load]
+    return [load, ("PUSH_NULL", None)] if NULL_ABOVE else [("PUSH_NULL", None), load]
 
 
 def _load_attr(code: CodeType, arg: int) -> list[Part]:
@@ -375,8 +401,7 @@ def _load_attr(code: CodeType, arg: int) -> list[Part]:
 
 def _compare(code: CodeType, arg: int) -> list[Part]:
     shift = {(3, 11): 0, (3, 12): 4}.get(VERSION, 5)
-    truth = VERSION >= (3, 13) and bool(arg & 16)
-    return [("COMPARE_OP", dis.cmp_op[arg >> shift]), *([("TO_BOOL", None)] if truth else [])]
+    return [("COMPARE_OP", dis.cmp_op[arg >> shift]), *([("TO_BOOL", None)] if tests_truth("COMPARE_OP", arg) else [])]
 
 
 def _make_function(code: CodeType, arg: int) -> list[Part]:
@@ -499,7 +524,7 @@ def call_operands(stack: list[Any], shape: CallShape) -> tuple[Any, list[Any]]:
     low, high = stack[first - 2 : first]
     args = stack[first:]
     del stack[first - 2 :]
-    if VERSION >= (3, 13):
+    if NULL_ABOVE:
         return (low, args) if high is NULL else (low, [high, *args])
     return (high, args) if low is NULL else (low, [high, *args])
 
@@ -509,4 +534,4 @@ def call_ex_operands(stack: list[Any], has_kwargs: bool) -> tuple[Any, Any, Any]
     kwargs = stack.pop() if has_kwargs else None
     args = stack.pop()
     high, low = stack.pop(), stack.pop()
-    return (low if VERSION >= (3, 13) else high), args, kwargs
+    return (low if NULL_ABOVE else high), args, kwargs

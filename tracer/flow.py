@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import CodeType
 from typing import NamedTuple
 
-from .bytecode import ALWAYS_JUMP, TERMINAL, VERSION, Instruction, by_code, decode, landing, unit_of
+from .bytecode import ALWAYS_JUMP, TERMINAL, Instruction, by_code, decode, has_argument, landing, unit_of
 
 
 class State(NamedTuple):
@@ -30,9 +30,7 @@ class Way(NamedTuple):
 
 def effect(instr: Instruction, jump: bool) -> int:
     """Change of the stack depth by `instr`."""
-    number = dis.opmap[instr.op]
-    has_arg = number in dis.hasarg if VERSION >= (3, 12) else number >= dis.HAVE_ARGUMENT
-    return dis.stack_effect(number, instr.arg if has_arg else None, jump=jump)
+    return dis.stack_effect(dis.opmap[instr.op], instr.arg if has_argument(instr.op) else None, jump=jump)
 
 
 def _moved(instr: Instruction, depth: int, marks: frozenset[int], left: int) -> frozenset[int]:

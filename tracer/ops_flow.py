@@ -7,7 +7,7 @@ import types
 from typing import Any
 
 from .breaks import Break, UserRaise, describe
-from .bytecode import NULL, VERSION, Step, call_ex_operands, call_operands
+from .bytecode import NULL, Step, call_ex_operands, call_operands
 from .frame import Frame, handles
 from .generators import Generator
 from .values import Lazy
@@ -230,5 +230,3 @@ def match_class(f: Frame, step: Step) -> None:
     found += [f.session.attributes.load_or(subject, name, NULL) for name in names]
     f.stack.append(None if any(x is NULL for x in found) else tuple(found))
 
-
-__all__ = ["VERSION"]

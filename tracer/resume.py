@@ -22,18 +22,21 @@ from .assemble import assemble, encode, handler_table, locations
 from .bytecode import (
     AFTER_LOOP,
     ALWAYS_JUMP,
+    CALL_TOP,
     CALLS,
     METHOD_PAIR,
     NO_POSITION,
     NULL,
+    NULL_ABOVE,
     PAIRS,
     SLOT_OPS,
-    VERSION,
     Handler,
     Instruction,
     decode,
     normalised,
+    plain_load,
     slot_count,
+    tests_truth,
 )  # fmt: skip
 from .flow import Way, flow
 from .stops import Stop, ends_of_handlers, in_handler, stopping_code
@@ -277,12 +280,8 @@ STEP_EFFECT = {
 def _native(code: CodeType, instr: Instruction, hidden: int) -> list[Instruction]:
     """`instr` for a step function. Whether an attribute is called as a method is decided here, not at run time: never."""
     op, arg = instr.op, instr.arg
-    parts = [(op, arg)]
-    if op == "LOAD_METHOD":
-        parts = [("LOAD_ATTR", arg), *METHOD_PAIR]
-    elif op in ("LOAD_ATTR", "LOAD_SUPER_ATTR") and VERSION >= (3, 12) and arg & 1:
-        parts = [(op, arg - 1), *METHOD_PAIR]
-    elif op in PAIRS:
+    parts = plain_load(op, arg) or [(op, arg)]
+    if op in PAIRS:
         parts = [(PAIRS[op][0], (arg >> 4) + hidden), (PAIRS[op][1], (arg & 15) + hidden)]
     elif op in SLOT_OPS:
         parts = [(op, arg + hidden)]
@@ -335,16 +334,15 @@ def site_code(code: CodeType, shape: Shape) -> CodeType:
     last = graph.unit(graph.at[shape.offset])[-1]
     onward = next(way for way in graph.ways(last) if way.kind == "next")
     below, wanted = shape.depth - 1, onward.state.depth
-    null: list[tuple[str, int | None]] = [("PUSH_NULL", 0), *([("SWAP", 2)] if VERSION < (3, 13) else [])]
-    parts = [*null, *([("PRECALL", 0)] if VERSION == (3, 11) else []), ("CALL", 0)]
-    if last.op == "COMPARE_OP" and VERSION >= (3, 13) and last.arg & 16:
+    parts = list(CALL_TOP)
+    if tests_truth(last.op, last.arg):
         parts.append(("TO_BOOL", 0))
     nulls = shape.nulls
     if wanted == below:
         parts.append(("POP_TOP", 0))
     elif wanted == below + 2:
         parts += METHOD_PAIR
-        nulls |= {build.slots + below + (1 if VERSION >= (3, 13) else 0)}
+        nulls |= {build.slots + below + NULL_ABOVE}
     elif wanted != below + 1:
         raise ValueError(f"{last.op} at {shape.offset} of {code.co_qualname} leaves {wanted} values over {below} below the call")
     build.main = [Instruction(op, arg or 0, position=last.position) for op, arg in parts]

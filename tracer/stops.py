@@ -10,10 +10,9 @@ from types import CodeType
 from typing import Any
 
 from .assemble import assemble
-from .bytecode import NULL, PAIRS, SLOT_OPS, VERSION, Handler, Instruction, parse, slot_count
+from .bytecode import LOAD_BOUND, NULL, PAIRS, SLOT_OPS, Handler, Instruction, parse, slot_count
 from .flow import State, flow
 
-_LOAD = "LOAD_FAST_CHECK" if VERSION >= (3, 12) else "LOAD_FAST"
 _ANY_UNIT = 4  # stands for an instruction's unit where RERAISE would look for one; only tracing takes notice of it
 
 
@@ -68,7 +67,7 @@ def _pack(consts: list[Any], slots: list[int], first: int, state: State, stop: S
             if group is stack and k in state.lastis:
                 main.append(const(_ANY_UNIT))
                 continue
-            load, join = Instruction(_LOAD, slot), Instruction("NOP")
+            load, join = Instruction(LOAD_BOUND, slot), Instruction("NOP")
             caught = [Instruction("POP_TOP"), const(NULL), Instruction("JUMP_BACKWARD_NO_INTERRUPT", target=join)]
             load.handler = Handler(caught[0], below + k, False)
             main += [load, join]

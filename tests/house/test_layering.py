@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,11 @@ def test_imports_go_down(path: Path) -> None:
 def test_tracer_knows_no_back_end() -> None:
     for path in (ROOT / "tracer").glob("*.py"):
         assert not [line for line, name, _ in imports(path) if name == "backends"], path
+
+
+def test_the_tracer_asks_for_pythons_version_in_one_file() -> None:
+    asking = [p.name for p in (ROOT / "tracer").glob("*.py") if re.search(r"version_info|hexversion|\bVERSION\b", p.read_text())]
+    assert asking == ["bytecode.py"]
 
 
 def test_only_knobs_reads_the_environment() -> None:
