@@ -113,17 +113,22 @@ class _Cut:
                 todo += [a for a in node.args if isinstance(a, Value)]
         return found
 
+    def viewed(self, a: Any) -> Any:
+        """What `a` is a view of, through however many views."""
+        while isinstance(a, Value) and a in self.made_by:
+            node = self.made_by[a]
+            if node.op.effects.aliases is None:
+                break
+            a = node.args[node.op.effects.aliases]
+        return a
+
     def stored(self, nodes: Iterable[Node]) -> set[Value]:
         """Values computed in the forward graph that one of `nodes` reads in memory, itself or a view of it: where both halves
         do, a second computation would need a second store."""
         found = set()
         for node in nodes:
             for a in node.args if isinstance(node.op.lowering, (Gemm, Extern)) else ():
-                while isinstance(a, Value) and a in self.made_by:
-                    aliased = self.made_by[a].op.effects.aliases
-                    if aliased is None:
-                        break
-                    a = self.made_by[a].args[aliased]
+                a = self.viewed(a)
                 if isinstance(a, Value) and self.made_by.get(a) in self.early:
                     found.add(a)
         return found
