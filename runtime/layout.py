@@ -34,6 +34,8 @@ TP_VECTORCALL_OFFSET, TP_FLAGS, TP_VERSION = 56, 168, 384
 LIST, TUPLE, DICT, HAS_MANAGED_DICT = 1 << 25, 1 << 26, 1 << 29, 1 << 4
 #: offsets in a PyArrayObject
 DATA, NDIM, DIMS, STRIDES, BASE, DESCR, FLAGS = 16, 24, 32, 40, 48, 56, 64
+#: bit of an array's flags
+WRITEABLE = 0x400
 #: numbers in NumPy's C API table
 NPY_NDARRAY, NPY_NEW_FROM_DESCR, NPY_SET_BASE = 2, 94, 282
 
@@ -125,6 +127,7 @@ def _array_is_known() -> bool:
         and tuple(word(dims + 8 * i) for i in range(3)) == a.shape
         and tuple(word(strides + 8 * i) for i in range(3)) == a.strides
         and (word(at + BASE), word(at + DESCR), half(at + FLAGS)) == (id(a.base), id(a.dtype), a.flags.num)
+        and a.flags.num & WRITEABLE != 0
     )
 
 

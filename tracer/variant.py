@@ -123,6 +123,8 @@ class Variant:
         """The result of a call with these bound arguments, for which the guards hold."""
         self.hits += 1
         inputs = [s.load(args) for s in self.capture.sources]
+        if any(not inputs[i]._array.flags.writeable for i in self.written):
+            return self.plain(args)  # raises where eager does
         try:
             outputs = self._replayed(inputs) if self.executable is None else self._compiled(inputs)
         except self.raising:

@@ -19,6 +19,7 @@ from ...ir.loops import Kernel
 from ...ir.run_op import run_op
 from ...ir.types import ScalarType, TensorType, tensor
 from ...runtime import blas
+from ...runtime import layout
 from ...runtime.meta import Meta
 from ...runtime.source import Source
 from .frame import Frame
@@ -26,7 +27,6 @@ from .guards import GuardRows
 
 #: elements touched (or multiplications / 8) from which the interpreter lock is let go: about 100 us
 LONG_STEP = 1 << 18
-_WRITEABLE = 0x400  # NumPy's flag
 
 
 class PlanRows:
@@ -54,6 +54,8 @@ class PlanRows:
                 self.frame.row(type_.kind, at, self.objects[i])
             else:
                 self.arrays[i] = self.guards.tensor(source)
+        for target in dict.fromkeys(write.target for write in self.plan.writes):
+            self.frame.row("writable", 0, self.arrays[target])
         for s in self.plan.symbols:
             self._symbol(s)
 
@@ -148,7 +150,7 @@ class PlanRows:
         whole = self._alloc(tensor((size,), type_.dtype), 0)  # memory with gaps: NumPy would allocate the elements only
         at = self.frame.owned()
         data = self.frame.words()
-        desc = self.frame.array([self.frame.object(type_.dtype.np), len(type_.shape), _WRITEABLE, self.run(type_.shape), strides])
+        desc = self.frame.array([self.frame.object(type_.dtype.np), len(type_.shape), layout.WRITEABLE, self.run(type_.shape), strides])
         self.frame.row("view", at, desc, whole + 1, whole)
         self.frame.row("add", data, whole + 1, self.frame.const(0))
         return at
@@ -282,7 +284,7 @@ class PlanRows:
             if isinstance(x, p.BufferView):
                 dims, strides = self.run(x.type.shape), self.run([s * x.type.dtype.itemsize for s in x.type.strides])
                 item = self.frame.object(x.type.dtype.np)  # operands are writeable too: NumPy's argmax copies what is not
-                desc = self.frame.array([item, len(x.type.shape), _WRITEABLE, dims, strides])
+                desc = self.frame.array([item, len(x.type.shape), layout.WRITEABLE, dims, strides])
                 views.append((at + i, desc, self.address(x.buffer, x.offset), self.owner(x.buffer)))
 
         def emit() -> None:

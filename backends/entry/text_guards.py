@@ -164,6 +164,11 @@ def array(b: EntryWriter) -> None:
     _array(b, b.v(b.a))
 
 
+def writable(b: EntryWriter) -> None:
+    flags = b.load(b.v(b.a), at.FLAGS, "i32")
+    b.need(b.ne(b.binary("and", flags, str(at.WRITEABLE)), "0"), "miss")
+
+
 def type_(b: EntryWriter) -> None:
     b.need(b.eq(_type(b, b.v(b.a)), b.b), "miss")
 
@@ -324,6 +329,7 @@ def bool_(b: EntryWriter) -> None:
 BODIES: dict[str, Callable[[EntryWriter], None]] = {
     "load": load, "instance_dict": instance_dict, "dict_get": dict_get,
     "strings": strings, "memo": memo, "learn": learn, "meta": meta, "item": item, "tensor": tensor, "array": array,
+    "writable": writable,
     "type": type_, "is": is_, "float_is": float_is, "float_nan": float_nan, "int_is": int_is, "equal": equal,
     "length": length, "keys": keys, "lacks": lacks, "grad": grad, "callee": callee, "version": version,
     "callback": callback, "remembered": remembered, "pattern": pattern, "float": float_, "int": int_, "bool": bool_,

@@ -35,6 +35,7 @@ OPS: tuple[str, ...] = (
     "meta",  # V[a] is of type b with meta c
     "tensor",  # V[a] is of type b with meta c; V[dest] = its array, V[dest + 1] = address of its data
     "array",  # V[dest] = array of tensor V[a], V[dest + 1] = address of its data
+    "writable",  # array V[a] may be written to
     # guards
     "type", "is", "float_is", "float_nan", "int_is", "equal", "length", "keys", "lacks", "grad", "callee", "pattern",
     # guards that may run Python
