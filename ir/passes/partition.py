@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .. import sizes, solve
 from ..graph import Graph, Node, Output, Value, rewrite
