@@ -59,8 +59,8 @@ def test_a_wrong_count_gives_the_reasons() -> None:
 
 def test_a_break_is_not_overlooked() -> None:
     def broken(x: Any, b: Any) -> Any:
-        print(float((x * b).sum()))
+        print("between")
         return x + b
 
-    with pytest.raises(AssertionError, match="2 graphs"):
+    with pytest.raises(AssertionError, match=r"2 graphs: graph break \[opaque-call\]: a call of print"):
         assert_kernels(broken, (X, ROW), 1)
