@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import fusewire  # noqa: F401  (all modules below are loaded through it)
+import fusewire
+from fusewire import knobs
 from fusewire.backends.entry import plans
 from fusewire.eager import executor
 from fusewire.ir import memory, passes, schedule, schedule_emit, schedule_index, schedule_scalars
@@ -95,7 +96,7 @@ def _without(kind: type) -> Plant:
 
 
 for _kind in guard.Guard.__args__:
-    _backend = "reference" if _kind in (guard.TensorIs, guard.TypeIs, guard.FitsInt64, guard.Is) else "cpu"
+    _backend = "reference" if _kind in (guard.TensorIs, guard.TypeIs, guard.Is) else "cpu"
     FAULTS.append(Fault(f"no_{_kind.__name__}_guard", "python", _without(_kind), _backend))
 
 
@@ -121,7 +122,9 @@ class _Loosely:
 
 
 def _blind_to(part: str) -> Plant:
-    return lambda: _guards_changed(lambda g: _Loosely(g, part) if type(g) is guard.TensorIs else g)
+    return lambda: _both(
+        _guards_changed(lambda g: _Loosely(g, part) if type(g) is guard.TensorIs else g), knobs.override(native_entry=False)
+    )
 
 
 for _part in ("dtype", "strides", "requires_grad", "shape"):

@@ -93,7 +93,7 @@ class Maker:
         self.lines: list[str] = []
         self.vars: list[Var] = []
         self.inputs: list[Input] = []
-        self.changes: list[list[str]] = [[], []]
+        self.changes: list[list[str]] = [[], [], []]
         self.seen: Counter[str] = Counter()
         self.count = 0
 
@@ -273,7 +273,7 @@ class Maker:
             "in place": f"{v.name}.{self.pick(['mul_', 'add_', 'sub_'])}(0.5)",
             "whole": f"{v.name}.copy_({v.name} * 0.5)",
             "from a reduction": f"{v.name}.sub_({v.name}.amax(dim=0, keepdim=True))",
-            "from a part": f"{v.name}.mul_({v.name}[-1:] * 0.5)",
+            "from a part": f"{v.name}.mul_({v.name}[:1] * 0.5)",
             "of a copy": f"t = {v.name}.clone()\n{v.name}.add_(1.0)\n{v.name}.copy_(t * 0.5)",
             "through a view": f"{v.name}[..., 0:1] += 1.0",
             "by index": f"{v.name}[0] = {v.name}[-1] * 2.0",
@@ -320,7 +320,7 @@ class Maker:
         "opaque call": "opaque('here')",
         "opaque result": "state.last = opaque(state.count)",
         "new object": "state.item = Item(state.count)",
-        "grad mode left": "fw.set_grad_enabled(state.count % 3 == 0)",
+        "grad mode left": "fw.set_grad_enabled(state.count % 3 != 0)",
     }
     TENSOR_STATE = {
         "attribute to a tensor": "state.last = {0}",
@@ -402,7 +402,7 @@ class Maker:
         v = self.var("float", nonempty=True)
         if v is None:
             return False
-        kind = self.pick(list(DEPENDENCIES))
+        kind = "shared memory" if self.chance(0.04) else self.pick(list(DEPENDENCIES))
         which = DEPENDENCIES[kind]
         if kind in ("same tensor", "shared memory") and (self.inputs[0].grad or self.inputs[0].dtype not in FLOATS):
             return False
@@ -412,7 +412,8 @@ class Maker:
         if kind == "shared memory":
             v = replace(v, exact=False)
         self.vars.append(replace(v, name=name, owned=False, small=False))
-        self.changes[int(self.rng.integers(2))].append(self.pick(which.changes).replace("{{", "{").replace("}}", "}"))
+        idle = [c for c in self.changes if len(c) == min(map(len, self.changes))]  # one change at a time hides no other
+        self.pick(idle).append(self.pick(which.changes).replace("{{", "{").replace("}}", "}"))
         return self.emit(which.read.format(o=name, v=v.name), f"depends on {kind}")
 
     STATEMENTS = {

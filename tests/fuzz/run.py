@@ -88,7 +88,7 @@ def restrided(args: list[Any]) -> list[Any]:
 
 
 class Run:
-    """Calls the program three times and keeps what each call shows. `spoil`: in some programs an input is written to between the
+    """Calls the program four times and keeps what each call shows. `spoil`: in some programs an input is written to between the
     call and the backward pass, which must be refused or make no difference."""
 
     def __init__(self, program: Program, wrap: Wrap, spoil: bool = False) -> None:
@@ -134,7 +134,8 @@ class Run:
         }  # fmt: skip
 
     def gradients(self, results: list[Any], args: list[Any]) -> Any:
-        """Gradients of a weighted sum of the results for inputs, parameters and attributes."""
+        """Gradients of a weighted sum of the results for inputs, parameters and attributes. (Their strides may differ: a backward
+        graph takes row-major gradients.)"""
         scope = self.scope
         losses = [(r.float() * (0.5 + k)).sum() for k, r in enumerate(results) if r.requires_grad and r.is_floating_point()]
         leaves = [x for x in (*args, *scope["net"].parameters(), scope["state"].bias) if isinstance(x, fw.Tensor) and x.is_leaf]
@@ -146,7 +147,7 @@ class Run:
                 sum(losses).backward()  # type: ignore[union-attr]
             except RuntimeError as error:
                 return type(error).__name__, self.spoil
-        found = [frozen(x.grad) for x in leaves]
+        found = [None if x.grad is None else (frozen(x.grad.contiguous()), 0 in x.grad.stride()) for x in leaves]
         for x in leaves:
             x.grad = None
         return found

@@ -178,5 +178,5 @@ DEPENDENCIES: dict[str, Dependency] = {
     "dtype": Dependency("{o} = {v} + 1.0 if {v}.dtype is fw.float32 else {v} * 0.5", ("args[:] = recast(args)",)),
     "strides": Dependency("{o} = {v} + 1.0 if {v}.is_contiguous() else {v} * 0.5", ("args[:] = restrided(args)",)),
     "same tensor": Dependency("{o} = {v} + 1.0 if x0 is x1 else {v} * 0.5", ("args[1] = args[0]",)),
-    "shared memory": Dependency("x0.mul_(0.5)\n{o} = {v} + x1.sum().to({v}.dtype)", ("args[1] = args[0]", "args[1] = args[0].view(-1)")),
+    "shared memory": Dependency("x0.mul_(0.5)\n{o} = {v} + x1.sum().to({v}.dtype)", ("args[1] = args[0]", "args[1] = args[0].view(args[0].shape)")),
 }
