@@ -43,17 +43,16 @@ def calls() -> list[dict[str, Any]]:
     from .timing import interleaved
 
     fw = package()
+    module: Any = fw.nn.Module
 
-    @fw.compile
     def f(x: Any, y: Any) -> Any:
         return x * y + x
 
     class Holder:
-        @fw.compile
         def method(self, x: Any, y: Any, scale: float = 2.0) -> Any:
             return x * y + x * scale
 
-    class Wide(fw.nn.Module):
+    class Wide(module):
         def __init__(self) -> None:
             super().__init__()
             self.layers = fw.nn.ModuleList([fw.nn.Linear(2, 2) for _ in range(75)])

@@ -367,8 +367,9 @@ LOAD_BOUND = "LOAD_FAST_CHECK" if VERSION >= (3, 12) else "LOAD_FAST"
 
 def has_argument(op: str) -> bool:
     """Whether the real instruction reads its argument."""
-    number = dis.opmap[op]
-    return number in dis.hasarg if sys.version_info >= (3, 12) else number >= dis.HAVE_ARGUMENT
+    if sys.version_info >= (3, 12):
+        return dis.opmap[op] in dis.hasarg
+    return dis.opmap[op] >= dis.HAVE_ARGUMENT
 
 
 def plain_load(op: str, arg: int) -> list[Part] | None:

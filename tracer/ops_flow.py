@@ -229,4 +229,3 @@ def match_class(f: Frame, step: Step) -> None:
         found = [f.session.attributes.load_or(subject, name, NULL) for name in positional]
     found += [f.session.attributes.load_or(subject, name, NULL) for name in names]
     f.stack.append(None if any(x is NULL for x in found) else tuple(found))
-
