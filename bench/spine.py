@@ -43,12 +43,15 @@ def calls() -> list[dict[str, Any]]:
     from .timing import interleaved
 
     fw = package()
+    compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = fw.compile
     module: Any = fw.nn.Module
 
+    @compiled
     def f(x: Any, y: Any) -> Any:
         return x * y + x
 
     class Holder:
+        @compiled
         def method(self, x: Any, y: Any, scale: float = 2.0) -> Any:
             return x * y + x * scale
 
@@ -171,7 +174,7 @@ def kernels(rows: int = 4096, columns: int = 1024) -> list[dict[str, Any]]:
     peers, found = _peers(array), []
     for name, program in programs.items():
         whole, part = fw.compile(program), fw.compile(program)
-        contenders = {
+        contenders: dict[str, Callable[[], object]] = {
             "fusewire": lambda c=whole: c(tensor), "fusewire eager": lambda p=program: p(tensor),
             "copy": lambda: np.copyto(target, array),
             "4 rows": lambda c=part: c(few), **peers.get(name, {}),

@@ -6,7 +6,6 @@ Greedy: inputs are read again, cheap values are computed again, the rest is save
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 from dataclasses import dataclass, replace
 from typing import Any
 
