@@ -35,7 +35,7 @@ from .plan import (
 )  # fmt: skip
 from .schedule_collapse import collapse
 from .schedule_emit import Emitter, Target, size_of
-from .schedule_fuse import Fusion, Group, Unit, fuse, operand_view
+from .schedule_fuse import Fusion, Group, Unit, axis_stem, fuse, operand_view
 from .schedule_index import layout
 from .schedule_merge import merge
 from .schedule_prepare import Claims, prepared
@@ -86,7 +86,6 @@ class _Scheduler:
     fusion: Fusion
     buffers: list[PlanBuffer] = field(default_factory=list)
     number: dict[str, int] = field(default_factory=dict)
-    input_names: dict[Value, str] = field(default_factory=dict)
     homes: dict[Value, Target] = field(default_factory=dict)
     extra: dict[Value, list[Target]] = field(default_factory=dict)
     direct: set[WriteBack] = field(default_factory=set)
@@ -256,8 +255,8 @@ class _Scheduler:
             keep = frozenset(k for k, twice in emitter.again.items() if twice and (turn == 0 or k in keep) and row_fits(group, k))
             if not keep:
                 break
-        letter = "i" if not any(re.fullmatch(r"i\d+", s) for s in self.graph.symbols) else "axis"
-        return collapse(merge(Emitter(group, self.fusion.producers, self.home, targets, keep).kernel(name)), letter)
+        made = merge(Emitter(group, self.fusion.producers, self.home, targets, keep).kernel(name))
+        return collapse(made, axis_stem(self.graph.symbols))
 
     def _kernel_step(self, kernel: Kernel) -> KernelStep:
         self.kernels += 1
@@ -274,7 +273,7 @@ class _Scheduler:
         group.levels = [[a for a, n in zip(group.levels[0], shape, strict=True) if n != 1]]
         group.stores[value] = at
         emitter = Emitter(group, {}, lambda v: self.saved.get(v) or self.home(v), {value: [target]})
-        return self._kernel_step(collapse(emitter.kernel(f"k{self.kernels}_copy")))
+        return self._kernel_step(collapse(emitter.kernel(f"k{self.kernels}_copy"), axis_stem(self.graph.symbols)))
 
     def _view(self, node: Node, value: Value) -> BufferView:
         base, offset, strides = operand_view(self.fusion, node, value)

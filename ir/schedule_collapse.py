@@ -13,8 +13,8 @@ from .sizes import Size
 Change = Callable[[Size], Size]
 
 
-def collapse(kernel: Kernel, letter: str = "i") -> Kernel:
-    """The same kernel with as few loops as its index expressions allow, named i0, i1, ... from the grid inwards."""
+def collapse(kernel: Kernel, stem: str) -> Kernel:
+    """The same kernel with as few loops as its index expressions allow, named `stem` and a number from the grid inwards."""
     again = True
     while again:
         again = False
@@ -23,7 +23,7 @@ def collapse(kernel: Kernel, letter: str = "i") -> Kernel:
             if merged is not None:
                 kernel, again = merged, True
                 break
-    return _renamed(kernel, letter)
+    return _renamed(kernel, stem)
 
 
 def _neighbours(kernel: Kernel) -> list[tuple[Axis, Axis]]:
@@ -97,9 +97,9 @@ def _change_body(body: tuple[Stmt, ...], change: Change, axes: Mapping[str, Axis
     return tuple(out)
 
 
-def _renamed(kernel: Kernel, letter: str) -> Kernel:
+def _renamed(kernel: Kernel, stem: str) -> Kernel:
     order = dict.fromkeys(a for run in (kernel.grid, *_runs(kernel.body)) for a in run)
-    new = {a.name: Axis(f"{letter}{i}", a.extent) for i, a in enumerate(order)}
+    new = {a.name: Axis(f"{stem}{i}", a.extent) for i, a in enumerate(order)}
     symbols: dict[str, Size] = {old: sizes.symbol(a.name, 0, a.extent - 1) for old, a in new.items()}
     body = _change_body(kernel.body, lambda size: sizes.substitute(size, symbols), new)
     return replace(kernel, grid=tuple(new[a.name] for a in kernel.grid), body=body)

@@ -65,9 +65,12 @@ class Group:
 
     def new_axis(self, extent: Size) -> str:
         """The name of a fresh loop axis."""
-        name = f"{_axis_letter(self.symbols)}{len(self.extents)}"
+        name = self._axis_name(len(self.extents))
         self.extents[name] = extent
         return name
+
+    def _axis_name(self, number: int) -> str:
+        return f"{axis_stem(self.symbols)}{number}"
 
     def axis(self, name: str) -> Size:
         """The axis as an index expression, bounded by its extent."""
@@ -186,7 +189,7 @@ class Group:
         for extent in wanted:
             same = next((a for a in free if self.extents[a] == extent), None)
             if same is None:
-                same = f"{_axis_letter(self.symbols)}{len(self.extents) + len(fresh)}"
+                same = self._axis_name(len(self.extents) + len(fresh))
                 fresh[same] = extent
                 levels[k].append(same)
             else:
@@ -560,6 +563,7 @@ def _at_most(a: Size, b: Size) -> bool:
     return low is not None and low >= 0
 
 
-def _axis_letter(symbols: tuple[str, ...]) -> str:
+def axis_stem(symbols: tuple[str, ...]) -> str:
+    """What the names of loop axes begin with, so that none is the name of a size."""
     return "i" if not any(s.startswith("i") and s[1:].isdigit() for s in symbols) else "axis"
 

@@ -44,10 +44,12 @@ class Block:
 
 
 class Names:
-    """Fresh names of one kernel, the dtype of each, and what each costs to compute again: (slow primitives, loads)."""
+    """Fresh names of one kernel, the dtype of each, the value of literals, and what each costs to compute again: (slow
+    primitives, loads)."""
 
     def __init__(self) -> None:
         self.dtype: dict[str, DType] = {}
+        self.literal: dict[str, bool | int | float] = {}
         self.cost: dict[str, tuple[int, int]] = {}
 
     def fresh(self, dtype: DType, *parts: str, slow: int = 0, loads: int = 0) -> str:
@@ -83,6 +85,7 @@ class KernelScalars:
         name = self._block.find(key)
         if name is None:
             name = self._names.fresh(dtype)
+            self._names.literal[name] = value
             self._block.out.append(Const(name, value, dtype))
             self._block.memo[key] = name
         return str(name)
@@ -151,8 +154,7 @@ class KernelScalars:
         return self._emit(prim, names, dtype)
 
     def _nonzero(self, divisor: str) -> None:
-        literals = [st for st in self._block.out if isinstance(st, Const) and st.dest == divisor]
-        if not (literals and literals[0].value):
+        if not self._names.literal.get(divisor):
             zero = self._emit("eq", (divisor, self.const(0, self._names.dtype[divisor])), dtypes.bool_)
             self.require(self._emit("not", (zero,), dtypes.bool_), "integer division or modulo by zero", DivisionError)
 
