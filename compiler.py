@@ -6,6 +6,7 @@ fusewire.compile(model)      a Module: a twin that shares the model's state
 
 from __future__ import annotations
 
+import functools
 import types
 import warnings
 import weakref
@@ -56,7 +57,8 @@ def compile(
     "cpu", "reference" (kernels in NumPy), "interpret" (the graph in NumPy) or "eager" (the graph as eager ops).
 
     A debugger, coverage tool or `sys.settrace` sees no lines of calls that compiled code serves. Captures of all threads take
-    turns; calls need no lock.
+    turns; calls need no lock. A generator or coroutine function runs uncompiled, as does an object, no Module, with a ``__call__``
+    of its own: compile that method. TypeError for what cannot be called, and for a class.
     """
     if backend not in BACKENDS:
         raise ValueError(f"no back end {backend!r}; there are {', '.join(BACKENDS)}")
@@ -73,6 +75,8 @@ def _compiled(fn: Any, options: Options) -> Any:
         return types.MethodType(_compiled(fn.__func__, options), fn.__self__)
     if isinstance(fn, (staticmethod, classmethod)):
         return type(fn)(_compiled(fn.__func__, options))
+    if type(fn) is functools.partial:
+        return functools.partial(_compiled(fn.func, options), *fn.args, **fn.keywords)
     if isinstance(fn, types.FunctionType):
         return _entry(original_of(fn) or fn, options)
     if isinstance(fn, type) or not callable(fn):

@@ -18,8 +18,7 @@ from ...ir import sizes as z
 from ...ir.loops import Kernel
 from ...ir.run_op import run_op
 from ...ir.types import ScalarType, TensorType, tensor
-from ...runtime import blas
-from ...runtime import layout
+from ...runtime import blas, layout
 from ...runtime.meta import Meta
 from ...runtime.source import Source
 from .frame import Frame
