@@ -173,9 +173,13 @@ class Attributes:
         if name == "__dict__":
             return self.namespace(obj)
         changed = self.session.effects.attr_of(obj, name)
-        if changed is not None and changed[0] is not NULL:
+        if changed is not None:
+            if changed[0] is NULL:
+                raise self.session.thrown(AttributeError(name, name=name, obj=obj))
             return changed[0]
         source = self.session.outside.source_of(obj)
+        if source is not None and isinstance(raw, types.MemberDescriptorType) and not hasattr(obj, name):
+            raise Break("object", f"the slot {name} of {describe(obj)}, which is empty")  # no guard says so
         value = self.session.native(raw.__get__, obj, type(obj))
         return value if source is None else self.session.outside.admit(value, Attr(source, name))
 
@@ -199,11 +203,22 @@ class Attributes:
     def in_instance(self, obj: Any, name: str) -> Any:
         """``vars(obj)[name]``; NULL where there is none."""
         if isinstance(obj, types.ModuleType):
-            return self._of_module(obj, name) if name in vars(obj) else NULL
+            own, changes = vars(obj), self.session.effects.globals
+            if (id(own), name) in changes:
+                return changes[id(own), name]
+            if name in own:
+                return self._of_module(obj, name)
+            self.session.outside.guard(Lacks(Const(own, f"vars({obj.__name__})"), name))
+            return NULL
         return self._in_instance(obj, name)
 
     def _of_builtin(self, obj: Any, cls: type, name: str) -> Any:
         source = self.session.outside.source_of(obj)
+        changed = self.session.effects.attr_of(obj, name)
+        if changed is not None:
+            if changed[0] is NULL:
+                raise self.session.thrown(AttributeError(f"'{cls.__name__}' object has no attribute '{name}'", name=name, obj=obj))
+            return changed[0]
         if cls in (types.FunctionType, types.MethodType, types.BuiltinFunctionType) and source is not None:
             return self._of_callable(obj, name, source)
         if cls is types.FunctionType and name == "__closure__":
@@ -238,12 +253,16 @@ class Attributes:
         return self.session.native(getattr, obj, name)
 
     def _of_module(self, module: Any, name: str) -> Any:
-        changed = self.session.effects.globals.get((id(vars(module)), name))
-        if changed is not None and changed is not NULL:
+        own, outside, changes = vars(module), self.session.outside, self.session.effects.globals
+        changed = changes.get((id(own), name), NULL)
+        if changed is not NULL:
             return changed
-        outside = self.session.outside
-        own = vars(module)
-        if name in own and changed is None:
+        if (id(own), name) in changes:
+            if "__getattr__" in own:
+                raise Break("object", f"the attribute {name}, deleted, of a module with a __getattr__")
+            error = AttributeError(f"module {module.__name__!r} has no attribute {name!r}", name=name, obj=module)
+            raise self.session.thrown(error)
+        if name in own:
             value = own[name]
             if of_library(module.__name__) and isinstance(value, (types.FunctionType, type, types.ModuleType, Op, DType)):
                 return outside.constant(value, f"{module.__name__}.{name}")
@@ -331,6 +350,8 @@ class Attributes:
             self._store_tensor(obj, name, value)
             return
         if isinstance(obj, types.ModuleType):
+            if value is NULL and self.in_instance(obj, name) is NULL:
+                raise self.session.thrown(AttributeError(name, name=name, obj=obj))
             self.session.effects.set_global(vars(obj), name, value)
             return
         if isinstance(obj, type):
@@ -378,6 +399,8 @@ class Attributes:
             return
         slot = isinstance(raw, types.MemberDescriptorType)
         if self.session.outside.source_of(obj) is not None and slot:
+            if value is NULL:
+                self._slot(raw, obj, name)  # there is something to delete
             self.session.effects.set_attr(obj, name, value)
             return
         if self.session.outside.source_of(obj) is not None or not (slot or isinstance(obj, BaseException)):

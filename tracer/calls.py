@@ -212,7 +212,9 @@ class Calls:
 
     def mapping_or_items(self, x: Any) -> Any:
         """An argument of dict() or update(): a mapping as it is, else the items."""
-        return x if isinstance(x, dict) else list(self.session.operators.items(x))
+        if isinstance(x, dict) and self.session.operators.is_native(x):
+            return x
+        return list(self.session.operators.items(x))
 
     def _builtin_class(self, cls: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if issubclass(cls, BaseException) or cls is object:

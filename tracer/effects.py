@@ -6,6 +6,7 @@ else has seen them yet.
 
 from __future__ import annotations
 
+import collections
 from dataclasses import dataclass, field
 from typing import Any, Union
 
@@ -55,6 +56,8 @@ class GradModeSet:
     enabled: bool
 
 
+_KEEPS = {"append", "insert", "setdefault", "add", "__setitem__"}  # these hold their argument itself
+_VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
 Effect = Union[SetAttr, SetItem, SetCell, Method, GradModeSet]
 
 
@@ -91,12 +94,20 @@ class Effects:
     def container(self, target: Any, name: str, args: tuple[Any, ...]) -> None:
         """A changing method of a built-in container, which the caller runs on the shadow or fresh object itself."""
         if self.outside.source_of(target) is not None:
+            if name not in _KEEPS:
+                args = tuple(map(self._as_now, args))
             self._note(Method(target, name, args), target)
 
     def item(self, target: Any, key: Any, value: Any) -> None:
         """A store or delete by key, which the caller also does on the shadow or fresh object itself."""
         if self.outside.source_of(target) is not None:
-            self._note(SetItem(target, key, value), target)
+            self._note(SetItem(target, key, self._as_now(value) if isinstance(key, slice) else value), target)
+
+    def _as_now(self, x: Any) -> Any:
+        """A container that the region made, whose items are taken: as they are now, whatever becomes of it."""
+        if self.outside.source_of(x) is not None:
+            return x
+        return x.copy() if type(x) in (list, dict, set, collections.deque) else list(x) if type(x) in _VIEWS else x
 
     def attr_of(self, target: Any, name: str) -> Any:
         """What an earlier store left in the attribute (NULL: deleted); None where there was none. Wrapped in a tuple."""

@@ -114,6 +114,7 @@ class Frame:
             raise UserRaise(exc)
         target, depth, lasti = handler
         del self.stack[depth:]
+        session.made_at.setdefault(id(exc), (exc, self.unit_number))  # CPython alone makes tracebacks
         if lasti:
             self.stack.append(self.step.instr.unit)
         self.stack.append(exc)

@@ -414,7 +414,7 @@ def _collect(s: Session, cls: type, *items: Any) -> Any:
 
 @_makes(dict)
 def _dict(s: Session, cls: type, *items: Any, **kwargs: Any) -> Any:
-    if not items or isinstance(items[0], dict):
+    if not items or (isinstance(items[0], dict) and s.operators.is_native(items[0])):
         return s.native(dict, *items, **kwargs)
     pairs = [tuple(s.operators.items(pair)) for pair in s.operators.items(items[0])]
     return s.native(dict, [(s.operators.settle(p[0]), *p[1:]) for p in pairs], **kwargs)

@@ -143,8 +143,8 @@ class Operators:
             if symbol == "%":
                 b = self.settle(b)
             if symbol.endswith("=") and type(a) in (list, dict, set, collections.deque):
-                self.session.effects.container(a, f"__i{_NAMES[symbol[:-1]]}__", (b,))
                 b = self.session.calls.iterable(b) if type(a) is list and symbol == "+=" else b
+                self.session.effects.container(a, f"__i{_NAMES[symbol[:-1]]}__", (b,))
         if type(a) is str and symbol.startswith("%") and not self._printable(b):
             raise Break("opaque-call", "text made of an object with code of its own")
         return self.session.native(fn, a, b)

@@ -178,7 +178,7 @@ def set_update(f: Frame, step: Step) -> None:
 def dict_update(f: Frame, step: Step) -> None:
     other = f.stack.pop()
     target = f.stack[-step.arg]
-    if not isinstance(other, dict):
+    if not isinstance(other, dict) or not f.session.operators.is_native(other):
         raise Break("object", "a mapping that is not a dict")
     if step.op == "DICT_MERGE":
         for key in other:

@@ -96,9 +96,9 @@ def _store_container(session: Session, obj: Any, key: Any, value: Any) -> None:
 
 
 def _store_namespace(session: Session, obj: Namespace, key: Any, value: Any) -> None:
+    if value is NULL and session.attributes.in_instance(obj.owner, key) is NULL:
+        raise session.thrown(KeyError(key))
     if isinstance(obj.owner, types.ModuleType):
         session.effects.set_global(vars(obj.owner), key, value)
         return
-    if value is NULL and session.attributes.in_instance(obj.owner, key) is NULL:
-        raise session.thrown(KeyError(key))
     session.effects.set_attr(obj.owner, key, value)

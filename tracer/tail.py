@@ -205,6 +205,8 @@ class TailWriter:
 
     def _build(self, x: Any) -> str:
         cls = type(x)
+        if isinstance(x, BaseException) and id(x) in self.session.made_at:
+            raise self.session.undo(x, f"{describe(x)}, which was raised and has a traceback")
         make = _BUILDERS.get(cls)
         if make is not None:
             return make(self, x)
@@ -315,6 +317,8 @@ class TailWriter:
         args = ", " + self.items(x.args) if base is BaseException and x.args else ""
         native = native_base(cls)
         name = self._early(x, f"{self.literal(native)}.__new__({self.literal(cls)}{args})")
+        if base is BaseException:
+            self._exception(x, native, name)
         if base is list or base is set:
             self.builds.append(f"{base.__name__}.{'extend' if base is list else 'update'}({name}, [{self.items(x)}])")
         if base is dict:
@@ -326,6 +330,20 @@ class TailWriter:
             if hasattr(x, slot):
                 self.builds.append(f"put({name}, {slot!r}, {self.text(getattr(x, slot))})")
         return name
+
+    def _exception(self, x: BaseException, native: type, name: str) -> None:
+        """What an exception holds beside its arguments. It was never raised: CPython makes those that were."""
+        for part in ("__cause__", "__context__"):
+            if getattr(x, part) is not None:
+                self.builds.append(f"{name}.{part} = {self.text(getattr(x, part))}")
+        self.builds.append(f"{name}.__suppress_context__ = {x.__suppress_context__}")
+        bare = native.__new__(native, *x.args)
+        for cls in native.__mro__:
+            for part, held in vars(cls).items():
+                value = getattr(x, part, None)
+                own = isinstance(held, types.MemberDescriptorType) and not part.startswith("__")
+                if own and value is not getattr(bare, part, None):
+                    self.builds.append(f"{name}.{part} = {self.text(value)}")
 
     def _iterator(self, x: Any) -> str:
         """A half-run iterator: made again over the same container and moved to the same place."""
