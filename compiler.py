@@ -388,7 +388,7 @@ def _part(dispatcher: Dispatcher, variant: Any) -> Part:
 
 # -- stages ----------------------------------------------------------------------------------------------------------------
 
-STAGES = ("bytecode", "graph", "joint", "schedule", "kernels", "llvm", "asm", "triton", "guards", "tail")
+STAGES = ("bytecode", "graph", "joint", "schedule", "kernels", "plan", "llvm", "asm", "triton", "guards", "tail")
 
 
 def stage_texts(fn: Callable[..., Any], args: Sequence[Any], stages: Sequence[str] = STAGES) -> dict[str, str]:
@@ -447,6 +447,7 @@ _STAGE: dict[str, Callable[[Any, Part], str]] = {
     "joint": _joint,
     "schedule": lambda fn, part: _staged(part, lambda made: str(made.schedule)),
     "kernels": lambda fn, part: _staged(part, _kernels),
+    "plan": lambda fn, part: _staged(part, lambda made: str(made.plan)),
     "llvm": lambda fn, part: _staged(part, _llvm),
     "asm": lambda fn, part: _staged(part, _asm),
     "triton": lambda fn, part: _staged(part, _triton),

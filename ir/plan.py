@@ -151,3 +151,8 @@ class Plan:
     writes: tuple[PlanWrite, ...] = ()
     arena: Size = 0
     refusals: tuple[Refusal, ...] = ()
+
+    def __str__(self) -> str:
+        from .plan_text import print_plan
+
+        return print_plan(self)
