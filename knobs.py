@@ -35,7 +35,7 @@ KNOBS: dict[str, Knob] = {
     "pass_limit": Knob(-1, int, "run only the first n pass applications of each graph (-1: all), to bisect", short=True),
     "native_entry": Knob(True, _flag, "install compiled functions behind the machine-code entry (off: a Python wrapper)"),
     "cache_dir": Knob("", str, "folder of the disk cache; empty: fusewire in the user's cache folder"),
-    "disk_cache": Knob(True, _flag, "keep machine code on disk"),
+    "disk_cache": Knob(True, _flag, "keep the machine code of the call path on disk"),
     "fused_optim": Knob(True, _flag, "optimisers update each parameter by one compiled kernel (off: op by op)"),
     "variant_limit": Knob(64, int, "compiled variants of one function before eager takes over"),
     "inline_limit": Knob(64, int, "depth of inlined calls at which the graph breaks"),

@@ -6,7 +6,6 @@ Calls are free of locks; captures of all functions take turns, because they swit
 from __future__ import annotations
 
 import functools
-import sys
 import threading
 import types
 import warnings
@@ -133,7 +132,7 @@ class Dispatcher:
                 return None
             if self.variants:
                 self.misses.append(Miss(self._culprit(args), self.where))
-                self._say(2, f"recompile {self.where.function} ({self.where}): {self.misses[-1].guard}")
+                knobs.say(2, f"recompile {self.where.function} ({self.where}): {self.misses[-1].guard}")
             return self._compiled(args)
 
     def _compiled(self, args: Sequence[Any]) -> Variant | None:
@@ -148,7 +147,8 @@ class Dispatcher:
             _state.capturing = False
         if made.break_ is not None:
             self._broken(made.break_)
-        self._say(3, str(made.graph))
+        if knobs.debug >= 3:
+            knobs.say(3, str(made.graph))
         variant = Variant(made, self.options.backend, self._plain)
         self.variants.append(variant)
         if self.native is not None:
@@ -158,11 +158,8 @@ class Dispatcher:
     def _broken(self, record: BreakRecord) -> None:
         if self.options.fullgraph and record.code != "raise":
             raise refused(record)
-        self._say(1, str(record))
-
-    def _say(self, level: int, text: str) -> None:
-        if knobs.debug >= level:
-            print(text, file=sys.stderr)
+        if knobs.debug >= 1:
+            knobs.say(1, str(record))
 
     def _culprit(self, args: Sequence[Any]) -> str:
         guards = self.variants[-1].capture.guards
