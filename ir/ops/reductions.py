@@ -212,6 +212,9 @@ def _prod_eager(x: Any, *, dim: Dims, keepdim: bool = False, dtype: DType | None
 def _prod_grad(g: Any, need: Any, out: Any, x: Any, *, dim: Dims, keepdim: bool = False, dtype: Any = None) -> tuple[Any, ...]:
     """g times the product of the other elements, by multiplication alone: right to every order, at zeros too."""
     g = restored(g, x, dim, keepdim)
+    sizes_of = [x.shape[d] for d in dim]
+    if builtins.any(map(layout.is_zero, sizes_of)) or builtins.all(map(layout.is_one, sizes_of)):  # no others: x is not read
+        return (expand(g, shape=tuple(x.shape)),)
     order = (*(d for d in range(x.ndim) if d not in dim), *dim)
     rows = permute(x, dims=order)
     lead = rows.shape[: x.ndim - len(dim)]

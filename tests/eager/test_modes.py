@@ -36,7 +36,7 @@ def test_a_generator_returns_its_value() -> None:
     @fw.no_grad()
     def gives() -> Iterator[int]:
         yield 1
-        return 5  # noqa: B901
+        return 5
 
     def outer() -> Iterator[int]:
         got = yield from gives()

@@ -107,3 +107,23 @@ def test_a_view_recorded_again_comes_before_its_reader() -> None:
     want = weights.copy()
     want[:, 0] = 3 * weights[:, 0] + 3 * weights.ravel()[1:].sum()
     np.testing.assert_allclose(got.numpy(), want)
+
+
+@pytest.mark.parametrize("shapes", [[(), (1,), (4,)], [(1, 3), (2, 3)], [(0, 2), (2, 2)]])
+def test_what_a_rule_reads_is_found_for_sizes_of_one_apart(shapes: list[tuple[int, ...]]) -> None:
+    for shape in shapes:
+        values = np.random.default_rng(0).standard_normal(shape)
+        x, t = fw.tensor(values, requires_grad=True), torch.tensor(values, requires_grad=True)
+        (ours,) = fw.autograd.grad(x.prod(0).sum(), x, create_graph=True)
+        (theirs,) = torch.autograd.grad(t.prod(0).sum(), t, create_graph=True)
+        np.testing.assert_allclose(ours.detach().numpy(), theirs.detach().numpy())
+        if len(shape) and shape[0] > 1:
+            np.testing.assert_allclose(fw.autograd.grad((ours * ours).sum(), x)[0].numpy(),
+                                       torch.autograd.grad((theirs * theirs).sum(), t)[0].numpy())  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (1, 0), (1, 1)])
+def test_product_of_all_of_few(shape: tuple[int, ...]) -> None:
+    x = fw.zeros(*shape).requires_grad_()
+    (g,) = fw.autograd.grad(x.prod(), x)
+    assert g.shape == shape and (g == 1).all()
