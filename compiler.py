@@ -57,8 +57,8 @@ def compile(
     "cpu", "reference" (kernels in NumPy), "interpret" (the graph in NumPy) or "eager" (the graph as eager ops).
 
     A debugger, coverage tool or `sys.settrace` sees no lines of calls that compiled code serves. Captures of all threads take
-    turns; calls need no lock. A generator or coroutine function runs uncompiled, as does an object, no Module, with a ``__call__``
-    of its own: compile that method. TypeError for what cannot be called, and for a class.
+    turns; calls need no lock. A generator or coroutine function runs uncompiled, as does an object, no Module, that has a
+    ``__call__`` of its own: compile that method. TypeError for what cannot be called, and for a class.
     """
     if backend not in BACKENDS:
         raise ValueError(f"no back end {backend!r}; there are {', '.join(BACKENDS)}")

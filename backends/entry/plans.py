@@ -149,7 +149,8 @@ class PlanRows:
         whole = self._alloc(tensor((size,), type_.dtype), 0)  # memory with gaps: NumPy would allocate the elements only
         at = self.frame.owned()
         data = self.frame.words()
-        desc = self.frame.array([self.frame.object(type_.dtype.np), len(type_.shape), layout.WRITEABLE, self.run(type_.shape), strides])
+        rank, dims = len(type_.shape), self.run(type_.shape)
+        desc = self.frame.array([self.frame.object(type_.dtype.np), rank, layout.WRITEABLE, dims, strides])
         self.frame.row("view", at, desc, whole + 1, whole)
         self.frame.row("add", data, whole + 1, self.frame.const(0))
         return at

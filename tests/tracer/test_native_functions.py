@@ -21,7 +21,9 @@ import pytest
 
 import fusewire as fw
 from fusewire import compiler, knobs
+from fusewire.backends import entry
 from fusewire.backends.entry import process
+from fusewire.errors import CompileError
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -278,6 +280,19 @@ def test_writes_to_read_only_memory_are_refused() -> None:
         with pytest.raises(RuntimeError, match="read-only"):
             function(fw.from_numpy(array))
         assert array.tolist() == [1.0] * 3
+
+
+def test_what_cannot_be_native_is_served_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise CompileError("not in this test")
+
+    monkeypatch.setattr(entry, "Variant", refuse)
+    monkeypatch.setattr(entry, "routine", refuse)
+    f, x = fw.compile(lambda x: (x * x).sum()), ones().requires_grad_()
+    for turn in range(3):
+        f(x).backward()
+        assert x.grad.tolist() == [2.0 * (turn + 1)] * 3
+    assert compiler.dispatcher_of(f).variants[0].hits == 3
 
 
 # -- threads and memory ----------------------------------------------------------------------------------------------------
