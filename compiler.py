@@ -177,9 +177,9 @@ def _backward(variant: Variant) -> Callable[[Training, Any], Callable[..., Any] 
         plan = getattr(executable, "plan", None)
         if plan is None or callable(executable.code) or any(o.source is not None for o in plan.outputs):
             return None  # a gradient that is an operand itself: a Tensor of its own is made of it in Python
-        kept = [saved[i] for i in training.cut.saved_inputs]
+        first = dict(enumerate(saved[i] for i in training.cut.saved_inputs))
         try:
-            inputs = [of or _kind_of(v.type) for of, v in zip(kept + [None] * len(plan.inputs), training.cut.backward.inputs)]  # noqa: B905
+            inputs = [first.get(n) or _kind_of(v.type) for n, v in enumerate(training.cut.backward.inputs)]
             metas = [_meta_of(o) for o in plan.outputs]
             return entry.routine(plan, executable.code, inputs, metas, training.through_arrays, keep=executable)
         except CompileError:
