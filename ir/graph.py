@@ -12,7 +12,7 @@ from typing import Any, Union
 
 from .op import Op
 from .sizes import Size
-from .types import ScalarType, TensorType, Type
+from .types import ScalarType, TensorType, Type, sizes_of
 
 _NO_WORD = re.compile(r"[^\w.]")
 
@@ -186,9 +186,8 @@ def free_symbols(inputs: Iterable[Value]) -> tuple[str, ...]:
 
     seen: dict[str, None] = {}
     for value in inputs:
-        if isinstance(value.type, TensorType):
-            for size in (*value.type.shape, *value.type.strides):
-                seen.update(dict.fromkeys(symbols_of(size)))
+        for size in sizes_of(value.type):
+            seen.update(dict.fromkeys(symbols_of(size)))
     return tuple(seen)
 
 

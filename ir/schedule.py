@@ -156,15 +156,17 @@ class _Scheduler:
             unit = self.fusion.host.get(write.value) or self._copy_unit(write.value)
             alone = sum(w.target is write.target for w in self.graph.writes) == 1
             readers = ({r.unit for r in self.fusion.reads.get(write.target, [])} | raising) - {unit}
-            if alone and isinstance(unit, Group) and not self._reaches(unit, readers):
-                if unit not in trials:
-                    trials[unit] = self._trial(unit)
-                if self._write_directly(write, unit, trials[unit]):
-                    for reader in readers:
-                        self.fusion.after.setdefault(reader, set()).add(unit)
-                    continue
-            if any(w.target is write.value for w in self.graph.writes):
+            direct = alone and isinstance(unit, Group) and not self._reaches(unit, readers) and self._try(write, unit, trials)
+            for reader in readers if direct and unit is not None else ():
+                self.fusion.after.setdefault(reader, set()).add(unit)
+            if not direct and any(w.target is write.value for w in self.graph.writes):
                 self.saved[write.value] = self._buffer(f"old_{write.value.name}", layout(write.value, True), UNPLACED)
+
+    def _try(self, write: WriteBack, unit: Group, trials: dict[Unit, Kernel]) -> bool:
+        """`_write_directly` with the unit's trial kernel, which is made once."""
+        if unit not in trials:
+            trials[unit] = self._trial(unit)
+        return self._write_directly(write, unit, trials[unit])
 
     def _trial(self, unit: Group) -> Kernel:
         """The unit's kernel with every write-back stored in the input itself, to see what it reads afterwards."""

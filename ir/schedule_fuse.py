@@ -488,11 +488,10 @@ def _ancestors(fusion: Fusion, node: Node, most: int = 24) -> set[Value]:
     waiting = [node]
     while waiting and len(found) < most:
         current = waiting.pop(0)
-        for a in current.args:
-            if isinstance(a, Value) and isinstance(a.type, TensorType) and a not in found:
-                found[a] = None
-                if a in fusion.producers and not isinstance(fusion.producers[a].op.lowering, WHOLE):
-                    waiting.append(fusion.producers[a])
+        fresh = [a for a in current.args if isinstance(a, Value) and isinstance(a.type, TensorType) and a not in found]
+        found.update(dict.fromkeys(fresh))
+        makers = [fusion.producers[a] for a in dict.fromkeys(fresh) if a in fusion.producers]
+        waiting += [n for n in makers if not isinstance(n.op.lowering, WHOLE)]
     return set(found)
 
 

@@ -359,15 +359,19 @@ def _rejoined(size: Size) -> Size | None:
             if p != 1 or not isinstance(atom, Call) or atom.fn != "mod":
                 continue
             rest = _normal({tuple(item for item in mono if item[0] is not atom): k})
-            inner = _only_call(atom.a)
-            quotients = [floordiv(atom.a, atom.b)]
-            if inner is not None and inner.fn == "floordiv":  # (x // c) // b is written x // (c * b)
-                quotients.append(floordiv(inner.a, inner.b * atom.b))
-            for quotient in quotients:
-                whole = quotient * atom.b * rest
-                if all(terms.get(m) == c for m, c in _terms(whole)):
-                    return size - whole - rest * _atom(atom) + rest * atom.a
+            wholes = (quotient * atom.b * rest for quotient in _quotients(atom))
+            whole = next((w for w in wholes if all(terms.get(m) == c for m, c in _terms(w))), None)
+            if whole is not None:
+                return size - whole - rest * _atom(atom) + rest * atom.a
     return None
+
+
+def _quotients(remainder: Call) -> Iterator[Size]:
+    """The forms in which the quotient that goes with a remainder is written: (x // c) // b as x // (c * b) too."""
+    yield floordiv(remainder.a, remainder.b)
+    inner = _only_call(remainder.a)
+    if inner is not None and inner.fn == "floordiv":
+        yield floordiv(inner.a, inner.b * remainder.b)
 
 
 Interval = tuple[int | None, int | None]

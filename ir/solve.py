@@ -15,12 +15,10 @@ def solve(pairs: Iterable[tuple[Size, int]], known: Mapping[str, int]) -> dict[s
         left = []
         for size, number in open_:
             unknown = {name for name in symbols_of(size) if name not in values}
-            if len(unknown) == 1:
-                slope = linear_form(substitute(size, values))
-                if slope is not None and (number - slope[1]) % slope[0] == 0:
-                    values[unknown.pop()] = (number - slope[1]) // slope[0]
-                    continue
-            if unknown:
+            form = linear_form(substitute(size, values)) if len(unknown) == 1 else None
+            if form is not None and (number - form[1]) % form[0] == 0:
+                values[unknown.pop()] = (number - form[1]) // form[0]
+            elif unknown:
                 left.append((size, number))
         if len(left) == len(open_):
             return values

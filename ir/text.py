@@ -21,7 +21,7 @@ from . import dtypes, op, sizes
 from .dtypes import DType
 from .graph import Builder, Graph, Node, Output, Value, View, Where, WriteBack
 from .sizes import Expr, Size
-from .types import ScalarType, TensorType, Type, contiguous_strides
+from .types import ScalarType, TensorType, Type, contiguous_strides, sizes_of
 
 Names = Mapping[Value, str]
 
@@ -70,10 +70,9 @@ def declared(graph: Graph) -> list[sizes.Symbol]:
     """The graph's symbols with their bounds, in order."""
     found: dict[str, sizes.Symbol] = {}
     for value in values_of(graph):
-        if isinstance(value.type, TensorType):
-            for size in (*value.type.shape, *value.type.strides):
-                for s in sizes.atoms_of(size):
-                    found.setdefault(s.name, s)
+        for size in sizes_of(value.type):
+            for s in sizes.atoms_of(size):
+                found.setdefault(s.name, s)
     return [found.get(name) or sizes.Symbol(name) for name in graph.symbols]
 
 

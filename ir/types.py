@@ -44,6 +44,11 @@ class ScalarType:
 Type = Union[TensorType, ScalarType]
 
 
+def sizes_of(type: Type) -> tuple[Size, ...]:
+    """Shape, then strides; nothing for a scalar."""
+    return (*type.shape, *type.strides) if isinstance(type, TensorType) else ()
+
+
 def contiguous_strides(shape: Sequence[Size]) -> tuple[Size, ...]:
     """Row-major strides in elements. A dimension of size 0 counts as 1, as PyTorch has it."""
     out: list[Size] = []

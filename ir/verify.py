@@ -17,7 +17,7 @@ from .graph import Graph, Node, Value, View
 from .op import Op
 from .promote import target_dtype
 from .text import attr_text, node_text
-from .types import ScalarType, TensorType
+from .types import ScalarType, TensorType, sizes_of
 
 _P = inspect.Parameter
 _NAME = re.compile(r"[\w.]+")
@@ -64,7 +64,7 @@ class _Verifier:
         for value in graph.inputs:
             self.define(value, 0)
         given: dict[str, int] = {v.name: 0 for v in graph.inputs if isinstance(v.type, ScalarType) and v.type.kind == "int"}
-        known = solve.solvable((s for v in graph.inputs for s in _sizes_of(v.type)), given)
+        known = solve.solvable((s for v in graph.inputs for s in sizes_of(v.type)), given)
         for name in graph.symbols:
             self.require(name in known, f"no input defines the symbol {name}")
 
@@ -74,7 +74,7 @@ class _Verifier:
         self.require(_NAME.fullmatch(value.name), f"{value.name!r} is no name for a value")
         self.require(value.name not in self.names, f"two values are called %{value.name}")
         self.require(isinstance(value.type, TensorType | ScalarType), f"%{value.name} has no type but {value.type!r}")
-        self.symbols(_sizes_of(value.type), f"the type of %{value.name}")
+        self.symbols(sizes_of(value.type), f"the type of %{value.name}")
         if isinstance(value.type, TensorType):
             self.require(len(value.type.shape) == len(value.type.strides), f"%{value.name} has not one stride per dimension")
             tops = [sizes.bounds(n)[1] for n in value.type.shape]
@@ -207,10 +207,6 @@ def _sizes_in(attr: Any) -> Iterable[sizes.Size]:
             yield from _sizes_in(item)
     elif isinstance(attr, sizes.Expr):
         yield attr
-
-
-def _sizes_of(type: Any) -> tuple[sizes.Size, ...]:
-    return (*type.shape, *type.strides) if isinstance(type, TensorType) else ()
 
 
 def _exact(type: Any) -> str:

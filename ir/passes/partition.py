@@ -13,7 +13,7 @@ from .. import sizes, solve
 from ..graph import Graph, Node, Output, Value, rewrite
 from ..op import Extern, Gemm, Scalar
 from ..text import values_of
-from ..types import ScalarType, TensorType
+from ..types import ScalarType, sizes_of
 from .autodiff import JointGraph
 from .cse import cse
 from .dce import dce, keep
@@ -164,7 +164,7 @@ class _Cut:
         """Symbols that occur in the backward graph, in the joint graph's order."""
         nodes = [n for n in self.graph.nodes if n in self.again]
         values = [*self.inputs, *self.saved, *self.free, *(r for n in nodes for r in n.results)]
-        found = {name for v in values for s in _sizes(v) for name in sizes.symbols_of(s)}
+        found = {name for v in values for s in sizes_of(v.type) for name in sizes.symbols_of(s)}
         found |= {name for n in nodes for x in n.attrs.values() for name in _names(x)}
         return tuple(name for name in self.graph.symbols if name in found)
 
@@ -173,17 +173,13 @@ class _Cut:
         while True:
             taken = [*self.inputs, *self.saved, *self.free]
             scalars = [v.name for v in taken if isinstance(v.type, ScalarType)]
-            known = solve.solvable([s for v in taken for s in _sizes(v)], scalars)
+            known = solve.solvable([s for v in taken for s in sizes_of(v.type)], scalars)
             missing = [name for name in self.symbols() if name not in known]
             if not missing:
                 return
-            settling = [v for v in self.forward.inputs if missing[0] in (v.name, *map(str, _sizes(v)))]
+            settling = [v for v in self.forward.inputs if missing[0] in (v.name, *map(str, sizes_of(v.type)))]
             best = min(settling, key=lambda v: v in self.written)
             (self.saved if best in self.written else self.inputs).add(best)
-
-
-def _sizes(value: Value) -> tuple[sizes.Size, ...]:
-    return (*value.type.shape, *value.type.strides) if isinstance(value.type, TensorType) else ()
 
 
 def _names(attr: object) -> Iterable[str]:
