@@ -67,14 +67,14 @@ def _has_sizes(attr: Any) -> bool:
 
 
 class _Position(Exception):
-    """The lowering asked for the index of the element."""
+    """The lowering asked where the element stands."""
 
 
 class _Recorder:
     """Stands for the builder of scalar primitives, and for every operand and result."""
 
     def __getattr__(self, name: str) -> Any:
-        if name == "index":
+        if name in ("index", "number"):
             raise _Position
         return self
 
