@@ -41,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     explain = commands.add_parser(
         "explain", help="say what a function compiles to, where it breaks, what was not fused and why"
     )
+    breaks = commands.add_parser("breaks", help="list the codes of graph breaks, why they happen and what to do")
+    breaks.set_defaults(run=_breaks)
     for command in (dump, explain):
         command.add_argument("target", metavar="FILE:FUNC", help="a Python file and a function, Module or attribute path in it")
         command.add_argument(
@@ -62,6 +64,13 @@ def _demo(options: argparse.Namespace) -> int:
     from .bench import demo
 
     return demo.main()
+
+
+def _breaks(options: argparse.Namespace) -> int:
+    from .tracer.breaks import catalogue
+
+    print(catalogue(), end="")
+    return 0
 
 
 def _dump(options: argparse.Namespace) -> int:

@@ -79,6 +79,14 @@ KINDS: dict[str, Kind] = {
 }
 
 
+def catalogue() -> str:
+    """All codes with their reasons and hints, as Markdown."""
+    lines = ["# Graph breaks", "", "Printed by `fusewire breaks`. At a break CPython runs the piece named; capture goes on behind it.", ""]
+    lines += ["| code | why the graph ends | what to do |", "|---|---|---|"]
+    lines += [f"| `{kind.code}` | {kind.why} | {kind.hint} |" for kind in KINDS.values()]
+    return "\n".join(lines) + "\n"
+
+
 @dataclass(frozen=True, slots=True)
 class BreakRecord:
     """One graph break: which kind, what exactly, and where in the user's file (innermost frame last)."""
