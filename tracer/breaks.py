@@ -73,7 +73,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             "unknown-op",
             "the operation failed inside the tracer in a way that it does not model",
-            "none needed: CPython runs it instead",
+            "none needed: CPython runs it instead; please report it, it is a defect",
         ),
     )
 }
@@ -81,7 +81,7 @@ KINDS: dict[str, Kind] = {
 
 def catalogue() -> str:
     """All codes with their reasons and hints, as Markdown."""
-    lines = ["# Graph breaks", "", "Printed by `fusewire breaks`. At a break CPython runs the piece named; capture goes on behind it.", ""]
+    lines = ["# Graph breaks", "", "Printed by `fusewire breaks`. At a break CPython runs the piece named; capture goes on behind.", ""]
     lines += ["| code | why the graph ends | what to do |", "|---|---|---|"]
     lines += [f"| `{kind.code}` | {kind.why} | {kind.hint} |" for kind in KINDS.values()]
     return "\n".join(lines) + "\n"
