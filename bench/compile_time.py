@@ -1,0 +1,201 @@
+"""What compiling costs: the first call of programs from one op to a thousand, split into the stages of the compiler.
+
+Run as ``python -m fusewire.bench.compile_time [row ...]``. One JSON line a row, each measured in a fresh process, after the import
+of llvmlite; milliseconds. Keeps no code on disk and compares with nobody.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+#: stage -> the functions whose time is counted as its own, as (module inside the package, name there)
+STAGES: dict[str, tuple[tuple[str, str], ...]] = {
+    "capture": (("tracer.dispatch", "capture"),),
+    "passes": (("ir.passes", "run"),),
+    "schedule": (("ir.schedule", "schedule"), ("ir.memory", "plan")),
+    "text": (("backends.cpu.module", "_module_text"),),
+    "llvm": (("backends.build", "build"),),
+}
+
+Prepared = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+def package() -> Any:
+    """fusewire itself, seen as its users see it."""
+    return importlib.import_module((__package__ or "").rpartition(".")[0])
+
+
+class Split:
+    """Seconds spent in each stage, without those of the stages it calls."""
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self._inside: list[str] = []
+        self._since = 0.0
+        for stage, places in STAGES.items():
+            for module, name in places:
+                home = importlib.import_module(f"{package().__name__}.{module}")
+                setattr(home, name, self._counted(stage, getattr(home, name)))
+
+    def _counted(self, stage: str, run: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            self._turn()
+            self._inside.append(stage)
+            try:
+                return run(*args, **kwargs)
+            finally:
+                self._turn()
+                self._inside.pop()
+
+        return counted
+
+    def _turn(self) -> None:
+        now = time.perf_counter()
+        if self._inside:
+            self.seconds[self._inside[-1]] += now - self._since
+        self._since = now
+
+
+def _small(fw: Any) -> Prepared:
+    return lambda x, y: x * y + x, (fw.randn(1024), fw.randn(1024))
+
+
+def _next_small(fw: Any) -> Prepared:
+    x, y = fw.randn(1024), fw.randn(1024)
+    fw.compile(lambda x, y: x * y + x)(x, y)
+    return lambda x, y: fw.tanh(x) / (1 + y * y), (x, y)
+
+
+def _layers(fw: Any, count: int, norm: bool) -> Any:
+    nn, layers = fw.nn, []
+    for _ in range(count):
+        layers += [nn.Linear(32, 32), *([nn.LayerNorm(32)] if norm else []), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+def _forward(fw: Any) -> Prepared:
+    model = _layers(fw, 3, False)
+
+    def run(x: Any) -> Any:
+        with fw.no_grad():
+            return model(x)
+
+    return run, (fw.randn(8, 32),)
+
+
+def _training(fw: Any, count: int = 3, norm: bool = False) -> Prepared:
+    model = _layers(fw, count, norm)
+
+    def run(x: Any, target: Any) -> Any:
+        loss = fw.nn.functional.mse_loss(model(x), target)
+        loss.backward()
+        return loss
+
+    return run, (fw.randn(8, 32), fw.randn(8, 32))
+
+
+def _deep(fw: Any) -> Prepared:
+    return _training(fw, 12, True)
+
+
+def _chain(fw: Any) -> Prepared:
+    def run(x: Any) -> Any:
+        y = x
+        for i in range(25):
+            y = fw.tanh(y * (i + 1.5) + x) - 0.25
+        return y
+
+    return run, (fw.randn(1024),)
+
+
+def _statistics(fw: Any) -> Prepared:
+    def run(tensors: Any) -> Any:
+        return [r for t in tensors for r in (t.mean(), t.std())]
+
+    return run, ([fw.randn(20, 30) for _ in range(50)],)
+
+
+def _joined(fw: Any) -> Prepared:
+    return lambda tensors: (fw.cat(tensors), fw.stack(tensors)), ([fw.randn(4) for _ in range(300)],)
+
+
+def _many(fw: Any) -> Prepared:
+    def run(tensors: Any) -> Any:
+        total = tensors[0]
+        for t in tensors[1:]:
+            total = total + t
+        return total
+
+    return run, ([fw.randn(4) for _ in range(1000)],)
+
+
+def _power(fw: Any) -> Prepared:
+    return lambda x, n: x**n, (fw.arange(1000), fw.arange(1000) % 7)
+
+
+def _adam(fw: Any) -> Prepared:
+    model = fw.nn.Sequential(*[fw.nn.Linear(4, 4) for _ in range(25)])
+    optimizer = fw.optim.Adam(model.parameters(), lr=1e-3)
+    model(fw.randn(2, 4)).sum().backward()
+    optimizer.step()
+
+    def run() -> None:
+        optimizer.step()
+
+    return run, ()
+
+
+ROWS: dict[str, Callable[[Any], Prepared]] = {
+    "first small": _small, "next small": _next_small, "MLP forward": _forward, "MLP training": _training,
+    "12 layers with layer_norm, training": _deep, "100 pointwise ops": _chain, "50 x (mean, std)": _statistics,
+    "cat and stack of 300": _joined, "sum of 1000 inputs": _many, "integer pow": _power, "Adam step of 50 parameters": _adam,
+}  # fmt: skip
+
+
+def measure(name: str) -> dict[str, Any]:
+    """The row `name` in this process, which should be fresh."""
+    fw = package()
+    import llvmlite.binding  # noqa: F401  # not what is measured
+
+    function, args = ROWS[name](fw)
+    split = Split()
+    compiled = fw.compile(function)
+    started = time.perf_counter()
+    compiled(*args)
+    total = time.perf_counter() - started
+    found = {stage: 1e3 * s for stage, s in split.seconds.items()}
+    return {"row": name, "ms": 1e3 * total, **found, "rest": 1e3 * total - sum(found.values())}
+
+
+def fresh(name: str, rounds: int) -> dict[str, Any]:
+    """The row with the median time of `rounds` fresh processes."""
+    code = f"import json; from {__spec__.name} import measure; print(json.dumps(measure({name!r})))"
+    runs = []
+    for _ in range(rounds):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        runs.append(json.loads(done.stdout.splitlines()[-1]))
+    middle = statistics.median_low([r["ms"] for r in runs])
+    return next(r for r in runs if r["ms"] == middle)
+
+
+def main(names: list[str], rounds: int = 5) -> int:
+    """Measure the rows named (all without names); 2 where a name is unknown."""
+    unknown = [n for n in names if n not in ROWS]
+    if unknown:
+        print(f"no row {unknown[0]!r}; there are {', '.join(ROWS)}", file=sys.stderr)
+        return 2
+    importlib.import_module(package().__name__ + ".backends.entry").warm()
+    for name in names or ROWS:
+        print(json.dumps({k: round(v, 1) if isinstance(v, float) else v for k, v in fresh(name, rounds).items()}), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
