@@ -11,10 +11,12 @@ _BY_VALUE = (str, int, float, bool, bytes, tuple)
 
 @dataclass(frozen=True, slots=True)
 class Arg:
-    """Parameter number `index` of the compiled function after binding (``*args`` is a tuple, ``**kwargs`` a dict)."""
+    """Parameter number `index` of the compiled function after binding (``*args`` is a tuple, ``**kwargs`` a dict). `slots`: where
+    it is the packed frame of a resume function, the names of the variables; the stack follows them, its top first."""
 
     index: int
     name: str
+    slots: tuple[str, ...] | None = None
 
     def load(self, args: Sequence[Any]) -> Any:
         return args[self.index]
@@ -93,6 +95,9 @@ class Item:
         return plain.__getitem__(base, self.key)
 
     def expr(self) -> str:
+        if isinstance(self.base, Arg) and self.base.slots is not None:
+            slots = self.base.slots
+            return slots[self.key] if self.key < len(slots) else f"stack[{len(slots) - self.key - 1}]"
         if isinstance(self.base, InstanceDict) and isinstance(self.key, str):
             return f"{self.base.base.expr()}.{self.key}"
         return f"{self.base.expr()}[{self.key!r}]"

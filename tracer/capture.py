@@ -95,7 +95,9 @@ def capture(function: types.FunctionType, args: Sequence[Any], continuations: Co
 def _attempt(session: Session, function: types.FunctionType, args: Sequence[Any], continuations: Continuations) -> Capture:
     session.constant_function(function)
     names = parameters(function.__code__)
-    slots: list[Any] = [Lazy(value, Arg(i, name)) for i, (value, name) in enumerate(zip(args, names, strict=True))]
+    continued = origin(function.__code__)
+    frame_slots = None if continued is None else slot_names(continued.code)
+    slots: list[Any] = [Lazy(value, Arg(i, name, frame_slots)) for i, (value, name) in enumerate(zip(args, names, strict=True))]
     frame = Frame(session, function, slots, session.closure_of(function))
     try:
         result = session.run(frame)
