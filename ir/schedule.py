@@ -39,6 +39,7 @@ from .schedule_fuse import Fusion, Group, Unit, axis_stem, fuse, operand_view
 from .schedule_index import layout
 from .schedule_merge import merge
 from .schedule_prepare import Claims, prepared
+from .schedule_split import split
 from .sizes import Size
 from .types import ScalarType, TensorType
 
@@ -236,7 +237,8 @@ class _Scheduler:
 
     def _steps(self, unit: Unit) -> list[Step]:
         if isinstance(unit, Group):
-            return [self._kernel_step(self._emit(unit))] if any(self._targets(v) for v in unit.stores) else []
+            parts = split(unit) if any(self._targets(v) for v in unit.stores) else []
+            return [self._kernel_step(self._emit(part)) for part in parts]
         node = unit.node
         step = self._gemm(node) if isinstance(node.op.lowering, Gemm) else self._extern(node)
         return [step, *(self._copy(r, target) for r in node.results for target in self.extra.get(r, []))]

@@ -497,7 +497,11 @@ class Emitter:
         for c in range(len(v.bases)):
             wanted = self.lane(s.mask, c, v.lanes) if s.mask else None
             active = v.lanes.op("and", "i1", v.mask, wanted) if v.mask and wanted else v.mask or wanted
-            texts.append(access.load(v.lanes, self._place(s, v, c), active))
+            step = nest.strided(s, v.axis) if active is None and v.lanes.n > 1 else None
+            if step is None:
+                texts.append(access.load(v.lanes, self._place(s, v, c), active))
+            else:
+                texts.append(access.load_every(v.lanes, self._first(s.index, v), step * c * v.lanes.n, step))
         self.names[s.dest] = Value(dtype, texts, True)
 
     def _place(self, s: Load | LoadAt | Store, v: Vector, copy: int) -> memory.Place:
@@ -514,6 +518,12 @@ class Emitter:
         return memory.Place(
             v.lanes.op("add", "i64", index, v.lanes.op("mul", "i64", at, v.lanes.splat(self.size(s.stride), "i64"))), 0, 0
         )
+
+    def _first(self, index: Size, v: Vector) -> str:
+        """The element that lane 0 of the first copy reads or writes."""
+        parts = nest.linear(index, v.axis)
+        assert parts is not None
+        return self.add(self.size(parts[1]), self.mul(self.size(parts[0]), v.bases[0]))
 
     def _store(self, s: Store) -> None:
         dtype, _ = self._buffer(s.buffer)

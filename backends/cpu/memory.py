@@ -77,6 +77,24 @@ class Access:
             raw = reverse(lanes, memory_element(self.dtype), raw) if place.step < 0 else raw
         return self._from_memory(lanes, raw)
 
+    def load_every(self, lanes: Lanes, index: str, offset: int, step: int) -> str:
+        """Every `step`-th element from `index` + `offset` on, as vectors side by side and shuffles; reads nothing behind the
+        last one."""
+        element, n = memory_element(self.dtype), lanes.n
+        stored, last = lanes.type(element), (n - 1) * step
+        starts = [*range(0, last + 1 - n, n), last + 1 - n]
+        vectors = [self._read(f"load {stored}, ptr {self._first(lanes, Place(index, offset + at, 1))}, align {self.dtype.itemsize}")
+                   for at in starts]  # fmt: skip
+        taken, raw = 0, ""
+        for start, vector in zip(starts, vectors, strict=True):
+            here = [k for k in range(taken, n) if k * step < start + n]
+            order = list(range(n))
+            for k in here:
+                order[k] = n + k * step - start
+            raw = lanes.w.let(f"shufflevector {stored} {raw or 'poison'}, {stored} {vector}, {_order(order)}")
+            taken += len(here)
+        return self._from_memory(lanes, raw)
+
     def store(self, lanes: Lanes, place: Place, value: str, mask: str | None) -> None:
         """Stores the lanes inside `mask` (None: all)."""
         if lanes.n == 1:
@@ -138,6 +156,10 @@ def reverse(lanes: Lanes, element: str, value: str) -> str:
     order = ", ".join(f"i32 {k}" for k in reversed(range(lanes.n)))
     t = lanes.type(element)
     return lanes.w.let(f"shufflevector {t} {value}, {t} poison, <{lanes.n} x i32> <{order}>")
+
+
+def _order(lanes: list[int]) -> str:
+    return f"<{len(lanes)} x i32> <{', '.join(f'i32 {k}' for k in lanes)}>"
 
 
 def halves(lanes: Lanes, element: str, value: str) -> tuple[str, str]:

@@ -20,6 +20,8 @@ COST = {
 TILE = 16
 #: elements of a long sum that are added up before their total is: a whole number of vectors of any width
 BLOCK = 16384
+#: largest distance between lanes at which whole vectors are read and shuffled
+NEAR = 4
 _UNIT, _REVERSED, _GATHERED = 1.0, 0.7, 0.25
 #: rounds of a loop inside, where one has to be guessed
 _ROUNDS = 32.0
@@ -63,6 +65,12 @@ def linear(index: Size, axis: str) -> tuple[Size, Size] | None:
             left = left * factor
         coefficient = coefficient + left
     return coefficient, rest
+
+
+def strided(s: Load | LoadAt | Store, axis: str) -> int | None:
+    """The small constant distance between lanes when `axis` is the vector; None where they lie otherwise."""
+    parts = None if isinstance(s, LoadAt) else linear(s.index, axis)
+    return parts[0] if parts is not None and isinstance(parts[0], int) and 1 < parts[0] <= NEAR else None
 
 
 def accesses(body: Sequence[Stmt], weight: float = 1.0) -> Iterator[tuple[Load | LoadAt | Store, float]]:
