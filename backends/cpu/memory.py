@@ -109,6 +109,13 @@ class Access:
             self._run(f"llvm.masked.scatter.{suffix(stored)}.v{lanes.n}p0", f"{stored} {raw}", f"{many} {addresses}", active)
             return
         address = self._first(lanes, place)
+        only = _only_lane(mask)
+        if only is not None:  # LLVM turns this masked store into a scalar one of the width before a truncation: two bytes too many
+            one = self.w.let(f"extractelement {stored} {raw}, i64 {only}")
+            at = lanes.n - 1 - only if place.step < 0 else only
+            there = self.w.let(f"getelementptr {element}, ptr {address}, i64 {at}") if at else address
+            self.w.do(f"store {element} {one}, ptr {there}, align {self.dtype.itemsize}")
+            return
         if place.step < 0:
             raw, mask = reverse(lanes, element, raw), reverse(lanes, "i1", mask) if mask else None
         if mask is None:
@@ -208,3 +215,12 @@ def quotient(lanes: Lanes, atom: Call, a: str, b: str, nonnegative: bool) -> str
             return lanes.op("ashr", "i64", a, lanes.const(atom.b.bit_length() - 1, "i64"))
         return lanes.op("and", "i64", a, lanes.const(atom.b - 1, "i64"))
     return (intmath.divide if divide else intmath.modulo)(lanes, "i64", not nonnegative, a, b)
+
+
+def _only_lane(mask: str | None) -> int | None:
+    """The number of the only lane inside a constant mask; None for other masks."""
+    if mask is None or not mask.startswith("<"):
+        return None
+    lanes = [part.split()[-1] for part in mask.strip("<>").split(",")]
+    inside = [i for i, bit in enumerate(lanes) if bit in ("true", "1")]
+    return inside[0] if len(inside) == 1 else None
