@@ -205,6 +205,15 @@ class Outside:
         self.closed[id(seen)] = seen, value, source
         return seen
 
+    def closed_length(self, seen: Any) -> int | None:
+        """The length of a list from outside that nothing has looked into, which stays closed; None for anything else."""
+        found = self.closed.get(id(seen))
+        if found is None:
+            return None
+        _, real, source = found
+        self.guard(LengthIs(source, len(real)))
+        return len(real) + len(seen)
+
     def open(self, seen: Any) -> None:
         """Something looks into `seen`: a list from outside gets its items, before those the region appended."""
         found = self.closed.pop(id(seen), None)

@@ -247,6 +247,9 @@ class Operators:
         """``len(x)``."""
         if isinstance(x, Namespace):
             raise Break("object", "the length of an object's namespace")
+        closed = self.session.outside.closed_length(x)
+        if closed is not None:
+            return closed
         return self.session.native(len, x) if self.is_native(x) else self.special(x, "__len__")  # type: ignore[no-any-return]
 
     def iterate(self, x: Any) -> Any:

@@ -249,6 +249,16 @@ def test_hooks_added_after_compile() -> None:
     assert compiled(x).tolist() == model(x).tolist()
 
 
+def test_the_length_of_a_list_is_guarded_without_its_content() -> None:
+    def f(x, items):
+        items.append("more")
+        return x * len(items)
+
+    x = t(1, 2)
+    agree(f, (x, ["a"]), (x, ["b"]), (x, [[]]), variants=1)
+    agree(f, (x, ["a"]), (x, ["b", "c"]), (x, ["d"]), variants=2)
+
+
 def test_variant_limit_names_the_culprit() -> None:
     from fusewire import knobs
 
