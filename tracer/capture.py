@@ -204,7 +204,7 @@ def _broken(session: Session, broken: Break, continuations: Continuations) -> Ca
             slots = [writer.text(x) for x in frame.slots]
             stack = [writer.text(x) for x in frame.stack]
             state = f"FrameState([{', '.join(slots)}], [{', '.join(stack)}])"
-            texts.append(f"Frame({writer.const(_place(frame), frame.code.co_name)}, {offset}, {state})")
+            texts.append(f"Frame({writer.const(frame.function, frame.code.co_name)}, {offset}, {state})")
         done = [writer.effect(e) for e in effects]
         return "tail", done, f"continue_frames([{', '.join(texts)}], {writer.const(continuations, 'continuations')})"
 
@@ -215,17 +215,6 @@ def _broken(session: Session, broken: Break, continuations: Continuations) -> Ca
             raise Restart(frames[0].unit_number, stuck.code, stuck.what) from None
         raise Uncapturable(record) from None
     return _captured(session, outputs, [t.meta for t in tensors], tail, False, record)
-
-
-def _place(frame: Frame) -> types.FunctionType:
-    """The function whose code and globals the frame runs."""
-    return frame.function
-
-
-def describe_slots(frame: Frame) -> str:
-    """Names and values of a frame's bound slots, for error messages."""
-    pairs = zip(slot_names(frame.code), frame.slots, strict=True)
-    return ", ".join(f"{name}={value!r}" for name, value in pairs if value is not NULL)
 
 
 __all__ = ["Capture", "Uncapturable", "capture", "origin", "parameters"]
