@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .dtypes import float32
 from .graph import Builder, Graph, Node, Value, rewrite
 from .op import WHOLE, Decompose, Gemm, Op, lookup
 from .types import TensorType
@@ -31,6 +32,7 @@ def prepared(graph: Graph, claims: Claims = frozenset()) -> tuple[Graph, Origins
     if composite:
         graph = _rewritten(graph, origins, _sharing())
     if any(isinstance(n.op.lowering, Gemm) for n in graph.nodes):
+        graph = _rewritten(graph, origins, _thin)
         graph = _rewritten(graph, origins, _turning(graph))
     apart = {o.value for o in graph.outputs if o.source is None and _repeats(o.value)} | {w.value for w in graph.writes}
     if apart:
@@ -69,6 +71,30 @@ def _sharing() -> Visit:
 def _identity(x: Any) -> str:
     """Text that tells 1 from 1.0 and True, 0.0 from -0.0, and one value from another."""
     return f"%{id(x)}" if isinstance(x, Value) else f"({','.join(map(_identity, x))})" if isinstance(x, tuple) else repr(x)
+
+
+def _thin(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
+    """a @ b -> sum(a * b) where one of them is a vector, a * b where both are: bound by memory, so that a kernel which fuses with
+    its readers does better than a BLAS made for matrices."""
+    if not isinstance(node.op.lowering, Gemm) or any(not isinstance(x, Value) or len(x.shape) < 2 for x in args):
+        return None
+    a, b = args
+    rows, inner, columns = a.shape[-2], a.shape[-1], b.shape[-1]
+    if not any(isinstance(n, int) and n == 1 for n in (rows, inner, columns)):
+        return None
+    to = node.results[0].dtype
+    mul, cast, permute = lookup("mul"), lookup("cast"), lookup("permute")
+    if to.is_half:
+        a, b = (cast(x, dtype=float32) for x in (a, b))
+    if isinstance(inner, int) and inner == 1:
+        out = mul(a, b)
+    else:
+        ndim = max(len(a.shape), len(b.shape))
+        tall = not (isinstance(columns, int) and columns == 1)
+        product = mul(permute(a, dims=_swapped(len(a.shape))), b) if tall else mul(a, permute(b, dims=_swapped(len(b.shape))))
+        out = lookup("sum")(product, dim=(ndim - 2 if tall else ndim - 1,), keepdim=True, dtype=product.dtype)
+    out = out if out.dtype is to else cast(out, dtype=to)
+    return out if out.type == node.results[0].type else lookup("contiguous")(out)
 
 
 def _turning(graph: Graph) -> Visit:
