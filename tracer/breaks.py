@@ -81,7 +81,8 @@ KINDS: dict[str, Kind] = {
 
 def catalogue() -> str:
     """All codes with their reasons and hints, as Markdown."""
-    lines = ["# Graph breaks", "", "Printed by `fusewire breaks`. At a break CPython runs the piece named; capture goes on behind.", ""]
+    lines = ["# Graph breaks", ""]
+    lines += ["Printed by `fusewire breaks`. At a break CPython runs the piece named; capture goes on behind.", ""]
     lines += ["| code | why the graph ends | what to do |", "|---|---|---|"]
     lines += [f"| `{kind.code}` | {kind.why} | {kind.hint} |" for kind in KINDS.values()]
     return "\n".join(lines) + "\n"

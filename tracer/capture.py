@@ -21,7 +21,7 @@ from ..runtime.meta import Meta
 from ..runtime.source import Arg, Source
 from . import ops_data, ops_flow, ops_stack  # noqa: F401  (they register the handlers)
 from .breaks import Break, BreakRecord, Restart, UserRaise, describe
-from .bytecode import NULL, slot_names
+from .bytecode import slot_names
 from .effects import GradModeSet
 from .frame import Frame
 from .generators import Generator

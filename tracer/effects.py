@@ -10,7 +10,6 @@ import collections
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from .bytecode import NULL
 from .guards import Outside
 
 
@@ -113,6 +112,3 @@ class Effects:
         """What an earlier store left in the attribute (NULL: deleted); None where there was none. Wrapped in a tuple."""
         key = id(target), name
         return (self.attrs[key],) if key in self.attrs else None
-
-    def is_deleted(self, value: Any) -> bool:
-        return value is NULL
