@@ -83,10 +83,10 @@ class Access:
         element, n = memory_element(self.dtype), lanes.n
         stored, last = lanes.type(element), (n - 1) * step
         starts = [*range(0, last + 1 - n, n), last + 1 - n]
-        vectors = [self._read(f"load {stored}, ptr {self._first(lanes, Place(index, offset + at, 1))}, align {self.dtype.itemsize}")
-                   for at in starts]  # fmt: skip
         taken, raw = 0, ""
-        for start, vector in zip(starts, vectors, strict=True):
+        for start in starts:
+            address = self._first(lanes, Place(index, offset + start, 1))
+            vector = self._read(f"load {stored}, ptr {address}, align {self.dtype.itemsize}")
             here = [k for k in range(taken, n) if k * step < start + n]
             order = list(range(n))
             for k in here:
