@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fusewire import pipeline
+from fusewire.backends.cpu.module import llvm_text
 from fusewire.ir import dtypes
 from fusewire.ir.graph import Builder
 from fusewire.ir.op import lookup
@@ -30,6 +31,9 @@ def test_nothing_behind_a_row_is_written(dtype: str, width: int, monkeypatch: py
     x = b.input(tensor((4, width), dtypes.int32 if dtype.startswith("int") else kind))
     y = lookup("cast")(lookup("add")(x, 1), dtype=kind)
     total = lookup("sum")(y, dim=(1,))
-    pipeline.compile_graph(b.finish([y, total])).run([np.ones((4, width), x.dtype.np)])
+    graph = b.finish([y, total])
+    stores = [line for line in llvm_text(pipeline.stages(graph).kernels).splitlines() if "call void @llvm.masked.store" in line]
+    assert all(line.count("i1 true") != 1 for line in stores)  # the form that LLVM gets wrong, in some modules only
+    pipeline.compile_graph(graph).run([np.ones((4, width), x.dtype.np)])
     for raw, start, count in kept:
         assert (raw[start + count :] == 0xAB).all() and (raw[:start] == 0xAB).all()
