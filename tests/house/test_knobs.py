@@ -1,0 +1,194 @@
+"""Every switch: what its two positions do, how the environment sets it, and that something reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fusewire as fw
+from fusewire import compiler, knobs, pipeline
+from fusewire.backends.entry import process
+from fusewire.errors import VerifyError
+from fusewire.ir.graph import Graph
+from fusewire.ir.op import lookup
+from fusewire.ir.passes import run
+from fusewire.ir.text import parse_graph
+from fusewire.optim import fused
+
+ROOT = Path(__file__).resolve().parents[2]
+GRAPH = parse_graph("""
+graph g(%x: f32[4]):
+  %0 : f32[4] = mul(%x, 1.0)
+  %1 : f32[4] = add(%0, %x)
+  return %1
+""")
+
+
+# -- what each does ----------------------------------------------------------------------------------------------------
+
+
+def reshaped(x: Any, n: int) -> Any:
+    return x.reshape(n, -1)
+
+
+def recursive(x: Any, n: int) -> Any:
+    return x if n == 0 else recursive(x + 1, n - 1)
+
+
+def forgetful(graph: Graph) -> Graph:
+    """A pass with a defect."""
+    return replace(graph, nodes=graph.nodes[1:])
+
+
+def test_knob_verify() -> None:
+    with knobs.override(verify=False):
+        assert len(run(GRAPH, [forgetful]).nodes) == 1
+    with knobs.override(verify=True), pytest.raises(VerifyError, match="is not defined in this graph"):
+        run(GRAPH, [forgetful])
+
+
+def test_knob_pass_limit() -> None:
+    with knobs.override(pass_limit=0):
+        assert [n.op.name for n in pipeline.stages(GRAPH).optimised.nodes] == ["mul", "add"]
+    with knobs.override(pass_limit=-1):
+        assert [n.op.name for n in pipeline.stages(GRAPH).optimised.nodes] == ["add"]
+
+
+def test_knob_native_entry() -> None:
+    x = fw.arange(4.0)
+    for on in (True, False):
+        with knobs.override(native_entry=on):
+            made = compiler.compile(reshaped)
+            assert made(x, 2).tolist() == [[0.0, 1.0], [2.0, 3.0]]
+            assert (compiler.dispatcher_of(made).native is not None) == on
+
+
+def test_knob_cache_dir() -> None:
+    with knobs.override(cache_dir="/somewhere"):
+        assert knobs.cache_folder() == "/somewhere"
+    with knobs.override(cache_dir=""):
+        assert Path(knobs.cache_folder()).name == "fusewire"
+
+
+def test_knob_disk_cache(tmp_path: Path) -> None:
+    with knobs.override(cache_dir=str(tmp_path)):
+        with knobs.override(disk_cache=False):
+            process._write(0, b"code")
+            assert process._read(0) is None and not any(tmp_path.iterdir())
+        with knobs.override(disk_cache=True):
+            process._write(0, b"code")
+            assert process._read(0) == b"code"
+
+
+def test_knob_fused_optim() -> None:
+    def doubled(tensors: Any, numbers: Any, flags: Any) -> dict[str, Any]:
+        return {"p": lookup("sub")(tensors["p"], lookup("mul")(tensors["grad"], numbers["lr"]))}
+
+    for on in (True, False):
+        p, grad = fw.ones(3), fw.ones(3)
+        with knobs.override(fused_optim=on):
+            assert fused.run(doubled, None, {"p": p, "grad": grad}, {"lr": 0.5}) == on
+        np.testing.assert_array_equal(p.numpy(), np.float32([0.5] * 3 if on else [1.0] * 3))
+
+
+def test_knob_variant_limit() -> None:
+    x = fw.arange(12.0)
+    for limit in (2, 64):
+        made = compiler.compile(reshaped, backend="interpret")
+        with knobs.override(variant_limit=limit):
+            made(x, 1), made(x, 2)
+            if limit == 2:
+                with pytest.warns(RuntimeWarning, match="knob variant_limit"):
+                    made(x, 3)
+            assert made(x, 3).shape == (3, 4)
+            assert len(compiler.variants_of(made)) == min(limit, 3)
+
+
+def test_knob_inline_limit() -> None:
+    for limit in (4, 64):
+        with knobs.override(inline_limit=limit):
+            report = compiler.explain(recursive, backend="interpret")(fw.ones(2), 8)
+            assert report.result.tolist() == [9.0, 9.0]
+            assert {b.code for b in report.breaks} == ({"depth"} if limit == 4 else set())
+
+
+def breaking(x: Any, n: int) -> Any:
+    y = fw.sin(x) + json.loads("1")
+    return y.reshape(n, -1) * 2
+
+
+#: what stands in the text of each level of knob debug, and of no lower one
+LADDER = [
+    r"graph break \[opaque-call\]", r"recompile breaking .*: n == 1", r"^graph breaking\(", r"^kernel k0_", r"^define i32 @", r"^\t\.text",
+]  # fmt: skip
+
+
+def test_knob_debug(capsys: pytest.CaptureFixture[str]) -> None:
+    for level in range(len(LADDER) + 1):
+        with knobs.override(debug=level):
+            made = compiler.compile(breaking)
+            made(fw.ones(4), 1), made(fw.ones(4), 2)
+        said = capsys.readouterr().err
+        assert [bool(re.search(p, said, re.MULTILINE)) for p in LADDER] == [k < level for k in range(len(LADDER))], said
+
+
+def test_every_knob_is_tested_in_both_positions() -> None:
+    assert {name.removeprefix("test_knob_") for name in globals() if name.startswith("test_knob_")} == knobs.KNOBS.keys()
+
+
+@pytest.mark.parametrize("name", knobs.KNOBS)
+def test_something_reads_it(name: str) -> None:
+    outside = [p for p in ROOT.rglob("*.py") if p.relative_to(ROOT).parts[0] not in ("tests", "build", "docs")]
+    text = "".join(p.read_text() for p in outside)
+    assert f"knobs.{name}" in text or f'_values["{name}"]' in text
+
+
+# -- how they are set --------------------------------------------------------------------------------------------------
+
+
+def from_environment(**variables: str) -> subprocess.CompletedProcess[str]:
+    code = "from fusewire import knobs; print({n: getattr(knobs, n) for n in knobs.KNOBS})"
+    known = {f"FUSEWIRE_{n.upper()}" for n in knobs.KNOBS} | {"VERIFY", "DEBUG", "PASS_LIMIT"}
+    env = {k: v for k, v in os.environ.items() if k not in known}
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**env, **variables})
+
+
+def test_defaults_and_the_environment() -> None:
+    plain = eval(from_environment().stdout)
+    assert plain == {name: knob.default for name, knob in knobs.KNOBS.items()}
+    variables = {"VERIFY": "1", "DEBUG": "2", "FUSEWIRE_NATIVE_ENTRY": "off", "FUSEWIRE_CACHE_DIR": "here"}
+    variables["FUSEWIRE_PASS_LIMIT"] = "3"
+    changed = {"verify": True, "debug": 2, "native_entry": False, "cache_dir": "here", "pass_limit": 3}
+    assert eval(from_environment(**variables).stdout) == plain | changed
+
+
+def test_what_is_no_value_is_named() -> None:
+    done = from_environment(FUSEWIRE_VARIANT_LIMIT="many")
+    assert done.returncode == 1
+    assert "FUSEWIRE_VARIANT_LIMIT='many': expected a value like 64 (compiled variants of one function" in done.stderr
+
+
+def test_a_wrong_name_or_type_is_an_error() -> None:
+    with pytest.raises(AttributeError, match=r"no knob 'verfy'; there are cache_dir, debug"):
+        knobs.verfy = True
+    with pytest.raises(AttributeError, match="no knob 'verfy'"):
+        _ = knobs.verfy
+    with pytest.raises(TypeError, match="knob debug takes a int, not 'high'"):
+        knobs.debug = "high"
+
+
+def test_override_ends_with_its_block() -> None:
+    before = knobs.debug
+    with pytest.raises(KeyError), knobs.override(debug=0):
+        knobs.debug = 0
+        raise KeyError
+    assert knobs.debug == before
