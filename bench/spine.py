@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,6 @@ def calls() -> list[dict[str, Any]]:
 
     fw = package()
     compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = fw.compile
-    module: Any = fw.nn.Module
 
     @compiled
     def f(x: Any, y: Any) -> Any:
@@ -55,7 +55,7 @@ def calls() -> list[dict[str, Any]]:
         def method(self, x: Any, y: Any, scale: float = 2.0) -> Any:
             return x * y + x * scale
 
-    class Wide(module):
+    class Wide(fw.nn.Module):  # type: ignore[misc, name-defined]  # `fw` is known at run time only
         def __init__(self) -> None:
             super().__init__()
             self.layers = fw.nn.ModuleList([fw.nn.Linear(2, 2) for _ in range(75)])
@@ -144,8 +144,8 @@ def _peers(array: np.ndarray[Any, Any]) -> dict[str, dict[str, Callable[[], obje
         )
         for name, program in made.items():
             compiled = torch.compile(program)
-            out.setdefault(name, {})["torch eager"] = lambda p=program: p(tensor)  # type: ignore[misc]
-            out[name]["torch.compile"] = lambda p=compiled: p(tensor)  # type: ignore[misc]
+            out.setdefault(name, {})["torch eager"] = partial(program, tensor)
+            out[name]["torch.compile"] = partial(compiled, tensor)
     if importlib.util.find_spec("jax"):
         import jax
 
@@ -175,9 +175,8 @@ def kernels(rows: int = 4096, columns: int = 1024) -> list[dict[str, Any]]:
     for name, program in programs.items():
         whole, part = fw.compile(program), fw.compile(program)
         contenders: dict[str, Callable[[], object]] = {
-            "fusewire": lambda c=whole: c(tensor), "fusewire eager": lambda p=program: p(tensor),
-            "copy": lambda: np.copyto(target, array),
-            "4 rows": lambda c=part: c(few), **peers.get(name, {}),
+            "fusewire": partial(whole, tensor), "fusewire eager": partial(program, tensor),
+            "copy": partial(np.copyto, target, array), "4 rows": partial(part, few), **peers.get(name, {}),
         }  # fmt: skip
         times = interleaved(contenders, rounds=9, seconds=0.01)
         arithmetic = times.pop("4 rows") * rows / 4

@@ -56,7 +56,7 @@ class GradModeSet:
 
 
 _KEEPS = {"append", "insert", "setdefault", "add", "__setitem__"}  # these hold their argument itself
-_VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 Effect = Union[SetAttr, SetItem, SetCell, Method, GradModeSet]
 
 

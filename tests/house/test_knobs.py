@@ -128,7 +128,8 @@ def breaking(x: Any, n: int) -> Any:
 
 #: what stands in the text of each level of knob debug, and of no lower one
 LADDER = [
-    r"graph break \[opaque-call\]", r"recompile breaking .*: n == 1", r"^graph breaking\(", r"^kernel k0_", r"^define i32 @", r"^\t\.text",
+    r"graph break \[opaque-call\]", r"recompile breaking .*: n == 1", r"^graph breaking\(", r"^kernel k0_", r"^define i32 @",
+    r"^\t\.text",
 ]  # fmt: skip
 
 
