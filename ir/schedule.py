@@ -158,10 +158,15 @@ class _Scheduler:
             alone = sum(w.target is write.target for w in self.graph.writes) == 1
             readers = ({r.unit for r in self.fusion.reads.get(write.target, [])} | raising) - {unit}
             direct = alone and isinstance(unit, Group) and not self._reaches(unit, readers) and self._try(write, unit, trials)
-            for reader in readers if direct and unit is not None else ():
-                self.fusion.after.setdefault(reader, set()).add(unit)
+            if direct and unit is not None:
+                self._after(unit, readers)
             if not direct and any(w.target is write.value for w in self.graph.writes):
                 self.saved[write.value] = self._buffer(f"old_{write.value.name}", layout(write.value, True), UNPLACED)
+
+    def _after(self, unit: Unit, readers: set[Unit]) -> None:
+        """Have `unit` run behind all of `readers`."""
+        for reader in readers:
+            self.fusion.after.setdefault(reader, set()).add(unit)
 
     def _try(self, write: WriteBack, unit: Group, trials: dict[Unit, Kernel]) -> bool:
         """`_write_directly` with the unit's trial kernel, which is made once."""
