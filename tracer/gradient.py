@@ -162,6 +162,8 @@ class CompiledNode(tape.Node):
         made = self.step.gradients(*operands)
         out: list[Any] = [None] * len(self.inputs)
         used = tuple(i for i, g in zip(self.step.outputs, grads, strict=True) if g is not None)
+        if len(used) < len(grads) and any(np.isnan(x._array.astype(np.float64)).any() for x in made):
+            return self._without_zeros(self.inputs, grads)
         for k in self.step.reached(used):
             out[self.step.wrt[k]] = made[k]
         return tuple(out)
@@ -184,6 +186,15 @@ class CompiledNode(tape.Node):
         if g.meta.type.is_contiguous and g.meta.shape == type.shape:
             return g
         return make(np.ascontiguousarray(g._array).reshape(type.shape))  # type: ignore[arg-type]
+
+    def _without_zeros(self, inputs: list[Any], grads: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Gradients where a zero that stands for a missing one met an infinite derivative: only the outputs in use are gone through."""
+        gradmode.set(True)
+        try:
+            found = self._again(inputs, grads)
+        finally:
+            gradmode.set(False)
+        return tuple(None if g is None else g.detach() for g in found)
 
     def _again(self, inputs: list[Any], grads: tuple[Any, ...]) -> tuple[Any, ...]:
         """Gradients that can themselves be differentiated."""

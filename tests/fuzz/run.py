@@ -139,14 +139,17 @@ class Run:
         scope = self.scope
         losses = [(r.float() * (0.5 + k)).sum() for k, r in enumerate(results) if r.requires_grad and r.is_floating_point()]
         leaves = [x for x in (*args, *scope["net"].parameters(), scope["state"].bias) if isinstance(x, fw.Tensor) and x.is_leaf]
+        before = args[0].detach().clone()
         if self.spoil:
-            with fw.no_grad():
-                args[0].add_(1.0)
-        if losses:
-            try:
+            args[0].detach().add_(1.0)
+        try:
+            if losses:
                 sum(losses).backward()  # type: ignore[union-attr]
-            except RuntimeError as error:
-                return type(error).__name__, self.spoil
+        except RuntimeError as error:
+            return type(error).__name__, self.spoil
+        finally:
+            if self.spoil:
+                args[0].detach().copy_(before)
         found = [None if x.grad is None else (frozen(x.grad.contiguous()), 0 in x.grad.stride()) for x in leaves]
         for x in leaves:
             x.grad = None

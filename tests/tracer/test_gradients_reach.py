@@ -69,3 +69,13 @@ def test_no_write_to_an_expanded_view_that_a_capture_returned() -> None:
         with pytest.raises(RuntimeError, match="single memory location"):
             call(x)
         assert x.tolist() == [2.0]
+
+
+def test_an_unused_result_with_an_infinite_derivative() -> None:
+    def fn(x: fw.Tensor) -> tuple[fw.Tensor, ...]:
+        return fw.log(x), x * 2
+
+    for call in (fn, fw.compile(fn)):
+        x = fw.tensor([0.0, 1.0], requires_grad=True)
+        call(x)[1].sum().backward()
+        assert x.grad is not None and x.grad.tolist() == [2.0, 2.0]
