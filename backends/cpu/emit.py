@@ -240,7 +240,12 @@ class Emitter:
                 return self._blocks(shape, ranges[shape.axis.name], even, body, accs, list(zip(carried, values, strict=True)))
             return self._vector_loop(shape, ranges[shape.axis.name], even, body, accs, values)
 
-        totals = self._loops(outer, ranges, carried, [v for _, v in carried], leaf)
+        def join(parts: list[str], values: list[str]) -> list[str]:
+            return [scalar.combine(lanes, accs[i // copies].combine, accs[i // copies].dtype, part, value)
+                    for i, (part, value) in enumerate(zip(parts, values, strict=True))]  # fmt: skip
+
+        long = {a.name for a in outer if nest.in_stretches(a, accs)}
+        totals = self._loops(outer, ranges, carried, [v for _, v in carried], leaf, join, long)
         for k, acc in enumerate(accs):
             texts = totals[k * copies : (k + 1) * copies]
             if shape is not None:
@@ -295,14 +300,28 @@ class Emitter:
         carried: list[tuple[str, str]],
         values: list[str],
         leaf: Callable[[list[str]], list[str]],
+        join: Callable[[list[str], list[str]], list[str]],
+        long: set[str],
     ) -> list[str]:
+        """Nested loops over `axes`, `leaf` innermost; those that are `long` in stretches, each summed up by itself."""
         if not axes:
             return leaf(values)
         axis, (lo, hi) = axes[0], ranges[axes[0].name]
         types = [t for t, _ in carried]
-        return self._loop(
-            axis, lo, hi, 1, list(zip(types, values, strict=True)), lambda v: self._loops(axes[1:], ranges, carried, v, leaf)
-        )
+
+        def inside(v: list[str]) -> list[str]:
+            return self._loops(axes[1:], ranges, carried, v, leaf, join, long)
+
+        if axis.name not in long:
+            return self._loop(axis, lo, hi, 1, list(zip(types, values, strict=True)), inside)
+        start = Axis(f"{axis.name}.block", axis.extent)
+
+        def stretch(v: list[str]) -> list[str]:
+            first = self.symbols[start.name]
+            end = self.one.call("llvm.smin", "i64", self.add(first, str(nest.STRETCH)), hi)
+            return join(self._loop(axis, first, end, 1, carried, inside), v)
+
+        return self._loop(start, lo, hi, nest.STRETCH, list(zip(types, values, strict=True)), stretch)
 
     def _loop(
         self, axis: Axis, lo: str, hi: str, step: int, carried: list[tuple[str, str]], body: Callable[[list[str]], list[str]]

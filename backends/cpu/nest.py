@@ -20,6 +20,8 @@ COST = {
 TILE = 16
 #: elements of a long sum that are added up before their total is: a whole number of vectors of any width
 BLOCK = 16384
+#: rounds of a long loop around the vectors, or inside them, whose sum is added to the total
+STRETCH = 1024
 #: largest distance between lanes at which whole vectors are read and shuffled
 NEAR = 4
 _UNIT, _REVERSED, _GATHERED = 1.0, 0.7, 0.25
@@ -41,6 +43,12 @@ def in_blocks(axis: Axis, accs: Sequence[Acc]) -> bool:
     """Whether a loop over `axis` may be so long that its sums lose digits when they are added up in one go."""
     high = sizes.bounds(axis.extent)[1]
     return (high is None or high > 2 * BLOCK) and any(a.combine == "add" and a.dtype.kind == "f" for a in accs)
+
+
+def in_stretches(axis: Axis, accs: Sequence[Acc]) -> bool:
+    """As `in_blocks`, for a loop that adds one element at a time."""
+    high = sizes.bounds(axis.extent)[1]
+    return (high is None or high > 4 * STRETCH) and any(a.combine == "add" and a.dtype.kind == "f" for a in accs)
 
 
 def linear(index: Size, axis: str) -> tuple[Size, Size] | None:

@@ -23,6 +23,8 @@ from .pointwise import div, maximum, mul, sub
 from .shape import cat, expand, front, inverse, permute, reshape, slice_
 
 Dims = tuple[int, ...]
+#: Rows that are added one to another before their sum is added to the total.
+STRETCH = 1024
 
 
 def reduced_shape(shape: Any, dim: Dims, keepdim: bool) -> tuple[Size, ...]:
@@ -42,8 +44,24 @@ def _check_dims(op: str, x: TensorType, dim: Dims) -> None:
 
 
 def folded(ufunc: Any, x: Any, dim: Dims, dtype: Any, keepdim: bool) -> np.ndarray:
-    """`x` folded along `dim` by `ufunc` in `dtype` (None: its own), row-major."""
+    """`x` folded along `dim` by `ufunc` in `dtype` (None: its own), row-major. Long float sums go in stretches: NumPy adds
+    row to row, and a small row to a large total loses its digits."""
+    long = [d for d in dim if x.shape[d] > 4 * STRETCH] if ufunc is np.add and len(dim) < x.ndim else ()
+    if long and np.dtype(dtype or x.dtype).kind == "f" and builtins.any(x.strides[long[0]] > s for s in x.strides):
+        return _in_stretches(x, dim, long[0], dtype, keepdim)
     return row_major(ufunc.reduce(x, dim, dtype, None, keepdim))
+
+
+def _in_stretches(x: Any, dim: Dims, at: int, dtype: Any, keepdim: bool) -> np.ndarray:
+    """The sum along `dim`: stretches of dimension `at`, and then these."""
+    whole = x.shape[at] // STRETCH * STRETCH
+    before = (slice(None),) * at
+    parts = x[(*before, slice(0, whole))].reshape(*x.shape[:at], whole // STRETCH, STRETCH, *x.shape[at + 1 :])
+    sums = np.add.reduce(parts, at + 1, dtype, None, False)
+    if whole < x.shape[at]:
+        rest = np.add.reduce(x[(*before, slice(whole, None))], at, dtype, None, True)
+        sums = np.concatenate((sums, rest), at)
+    return folded(np.add, sums, dim, dtype, keepdim)
 
 
 def row_major(x: Any) -> np.ndarray:

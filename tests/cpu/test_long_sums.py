@@ -40,3 +40,15 @@ def test_every_element_is_summed_once(count: int) -> None:
             builder = Builder()
             graph = builder.finish([lookup("sum")(builder.input(tensor((2, width), float32)), dim=(1,), keepdim=False)])
             assert pipeline.compile_graph(graph).run([x])[0].tolist() == x.astype(np.float64).sum(1).tolist()
+
+
+@pytest.mark.parametrize("symbolic", [False, True])
+def test_columns_of_many_rows(symbolic: bool) -> None:
+    """Eager and compiled: rows are not added to one ever larger total."""
+    x = np.full((2_000_003, 3), 0.1, np.float32)
+    exact = x.astype(np.float64).sum(0)
+    rows = sizes.symbol("s0", 1) if symbolic else len(x)
+    np.testing.assert_allclose(sums(rows, 3, (0,)).run([x])[0], exact, rtol=2e-5)
+    np.testing.assert_allclose(lookup("sum").eager(x, dim=(0,)), exact, rtol=2e-5)
+    rows_last = np.ascontiguousarray(x.T)[None]
+    np.testing.assert_allclose(lookup("sum").eager(rows_last, dim=(2,), keepdim=True)[0, :, 0], exact, rtol=2e-5)
