@@ -16,6 +16,7 @@ from .op import WHOLE, Gather, Gemm, Move, Op, Scalar
 from .op import Reduce as ReduceLowering
 from .plan import Refusal
 from .schedule_index import Index, axes_of, broadcast, covers, layout, pieces, view_of
+from .schedule_limit import crowded, is_full, lengths
 from .schedule_scalars import MIDDLING, SLOW, primitives_of
 from .sizes import Size
 from .types import TensorType, numel
@@ -47,7 +48,8 @@ class Fit:
 @dataclass(slots=True, eq=False)
 class Group:
     """The nodes of one kernel. `extents`: all loop axes; `levels`: level 0 is the grid, deeper levels are nested loops;
-    `stores`: the values it writes, each with its index; `members`: the values it computes."""
+    `stores`: the values it writes, each with its index; `members`: the values it computes; `apart`: Moves it may not look
+    through unless it computes them."""
 
     number: int
     symbols: tuple[str, ...]
@@ -59,6 +61,7 @@ class Group:
     touched: set[Value] = field(default_factory=set)
     nodes: list[Node] = field(default_factory=list)
     domain: tuple[Size, ...] = ()
+    apart: frozenset[Value] = frozenset()
     positions: dict[str, Position] = field(default_factory=dict)
     _positions: dict[tuple[Value, Index], Size] = field(default_factory=dict)
     _reduced: dict[tuple[Value, Index], tuple[str, ...]] = field(default_factory=dict)
@@ -77,8 +80,8 @@ class Group:
         return sizes.symbol(name, 0, self.extents[name] - 1)
 
     def computes(self, value: Value) -> bool:
-        """Whether this kernel computes `value` itself (Moves are always looked through)."""
-        return value in self.members or isinstance(self.producers[value].op.lowering, Move)
+        """Whether this kernel computes `value` itself (Moves are looked through, but for those set apart)."""
+        return value in self.members or (isinstance(self.producers[value].op.lowering, Move) and value not in self.apart)
 
     def axes(self, index: Index) -> set[str]:
         """Loop axes an index depends on, also through data-dependent positions."""
@@ -237,6 +240,8 @@ class Fusion:
     producers: dict[Value, Node]
     wanted: set[Value]
     origins: Mapping[Node, str] = field(default_factory=dict)
+    lengths: Mapping[Value, int] = field(default_factory=dict)
+    apart: frozenset[Value] = frozenset()
     units: list[Unit] = field(default_factory=list)
     host: dict[Value, Unit] = field(default_factory=dict)
     after: dict[Unit, set[Unit]] = field(default_factory=dict)
@@ -257,8 +262,9 @@ def fuse(graph: Graph, origins: Mapping[Node, str] | None = None) -> Fusion:
     """Group the nodes of `graph`, which `prepared` made. `origins`: the op each node was decomposed from, by name."""
     producers = {r: n for n in graph.nodes for r in n.results}
     stored = [o.value for o in graph.outputs if o.source is None] + [w.value for w in graph.writes] + _checked(graph)
-    wanted = dict.fromkeys(v for v in stored if isinstance(v.type, TensorType))
-    fusion = Fusion(graph, producers, set(wanted), origins or {})
+    apart = crowded(graph)
+    wanted = dict.fromkeys(v for v in stored + apart if isinstance(v.type, TensorType))
+    fusion = Fusion(graph, producers, set(wanted), origins or {}, lengths(graph), frozenset(apart))
     for value in wanted:
         if value not in producers:
             _root(fusion, value)
@@ -331,6 +337,9 @@ def _move(fusion: Fusion, node: Node) -> None:
     if result in fusion.wanted:
         unit = _root(fusion, result)
         _stored_by(fusion, result, unit)
+        if result in fusion.apart:
+            unit.members.add(result)
+            return
     for read in fusion.reads.get(result, []):
         if read.index is not None and isinstance(read.unit, Group):
             _read_operands(fusion, node, read.unit, read.index, read.masked)
@@ -368,7 +377,7 @@ def _place(fusion: Fusion, node: Node) -> None:
 def _join_all(fusion: Fusion, node: Node, reads: list[Read]) -> bool:
     """Compute `node` inside every reader, at every index it is read at; False (and nothing done) where one does not fit."""
     for read in reads:
-        why = _why_not(node, read, reads)
+        why = _why_not(fusion, node, read, reads)
         if why is not None:
             _refuse(fusion, node, read.consumer, why)
             return False
@@ -383,10 +392,12 @@ def _join_all(fusion: Fusion, node: Node, reads: list[Read]) -> bool:
     return True
 
 
-def _why_not(node: Node, read: Read, reads: list[Read]) -> str | None:
+def _why_not(fusion: Fusion, node: Node, read: Read, reads: list[Read]) -> str | None:
     """The reason why `node` cannot be computed for this read inside its reader; None where it can."""
     if read.index is None or not isinstance(read.unit, Group):
         return f"{read.consumer.op.name if read.consumer else 'the reader'} runs as a step of its own"
+    if is_full(len(read.unit.nodes), node, fusion.lengths):
+        return f"the kernel has {len(read.unit.nodes)} ops already; a longer one would take long to compile"
     here = [r for r in reads if r.unit is read.unit]
     heavy = is_slow(node) or isinstance(node.op.lowering, ReduceLowering)
     if read.masked and heavy:
@@ -407,7 +418,7 @@ def _host(fusion: Fusion, node: Node, value: Value, reads: list[Read], units: li
         if value.shape == () and not here[0].masked:
             at = here[0]
         others = [u for u in units if u is not unit]
-        if at is None or at.index is None or len(here) > 1 or _why_not(node, at, here) is not None:
+        if at is None or at.index is None or len(here) > 1 or _why_not(fusion, node, at, here) is not None:
             continue
         if _follows(fusion, others, unit):
             continue
@@ -447,7 +458,7 @@ def _root(fusion: Fusion, value: Value) -> Group:
     domain = tuple(shape[d] for d in order if shape[d] != 1)
     group = _beside(fusion, node, value, domain) if node else None
     if group is None:
-        group = Group(len(fusion.units), fusion.graph.symbols, fusion.producers, domain=domain)
+        group = Group(len(fusion.units), fusion.graph.symbols, fusion.producers, domain=domain, apart=fusion.apart)
         fusion.units.append(group)
         group.levels = [[group.new_axis(n) for n in domain]]
     index: list[Size] = [0] * len(shape)
@@ -473,6 +484,8 @@ def _beside(fusion: Fusion, node: Node, value: Value, domain: tuple[Size, ...]) 
     operands = _ancestors(fusion, node)
     for unit in reversed(fusion.units[-16:]):
         if not isinstance(unit, Group) or unit.domain != domain or not operands & unit.touched or not domain:
+            continue
+        if is_full(len(unit.nodes), node, fusion.lengths):
             continue
         axes = list(unit.extents)[: len(domain)]
         index = tuple(unit.axis(a) for a in axes)

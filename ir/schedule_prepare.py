@@ -10,7 +10,8 @@ from typing import Any
 
 from .dtypes import float32
 from .graph import Builder, Graph, Node, Value, rewrite
-from .op import WHOLE, Decompose, Gemm, Op, lookup
+from .op import WHOLE, Decompose, Gemm, Move, Op, lookup
+from .schedule_limit import MAX_SOURCES, joined_in_turn
 from .types import TensorType
 
 Origins = dict[Node, str]
@@ -31,6 +32,8 @@ def prepared(graph: Graph, claims: Claims = frozenset()) -> tuple[Graph, Origins
         graph, composite = _rewritten(graph, origins, decompose), True
     if composite:
         graph = _rewritten(graph, origins, _sharing())
+    if any(isinstance(n.op.lowering, Move) and len(n.args) > MAX_SOURCES for n in graph.nodes):
+        graph = _rewritten(graph, origins, joined_in_turn)
     if any(isinstance(n.op.lowering, Gemm) for n in graph.nodes):
         graph = _rewritten(graph, origins, _thin)
         graph = _rewritten(graph, origins, _turning(graph))

@@ -55,12 +55,12 @@ Monomial = tuple[tuple[Atom, int], ...]
 class Expr:
     """A size that is not a constant. `terms` maps monomials to coefficients, in a fixed order."""
 
-    __slots__ = ("_bounds", "_hash", "terms")
+    __slots__ = ("_bounds", "_hash", "_names", "terms")
 
     def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
-        self.terms = terms
-        self._hash = hash(terms)
+        self.terms, self._hash = terms, hash(terms)
         self._bounds: Interval | None = None
+        self._names: tuple[str, ...] | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Expr) and self.terms == other.terms
@@ -72,8 +72,9 @@ class Expr:
         raise TypeError(f"the size {self} has no truth value: compare sizes with sizes.equal or sizes.bounds")
 
     def __add__(self, other: Size) -> Size:
-        if other == 0:
-            return self
+        if isinstance(other, int):  # the constant term is the last one
+            rest, constant = (self.terms[:-1], self.terms[-1][1] + other) if not self.terms[-1][0] else (self.terms, other)
+            return Expr((*rest, ((), constant)) if constant else rest) if other else self
         terms = dict(self.terms)
         for mono, k in _terms(other):
             terms[mono] = terms.get(mono, 0) + k
@@ -163,8 +164,13 @@ def _normal(terms: dict[Monomial, int]) -> Size:
         return 0
     if len(kept) == 1 and kept[0][0] == ():
         return kept[0][1]
-    kept.sort(key=lambda item: (-sum(p for _, p in item[0]), _mono_text(item[0])))
+    kept.sort(key=lambda item: _mono_place(item[0]))
     return Expr(tuple(kept))
+
+
+@lru_cache(maxsize=1 << 14)
+def _mono_place(mono: Monomial) -> tuple[int, str]:
+    return -sum(p for _, p in mono), _mono_text(mono)
 
 
 def _mono_text(mono: Monomial) -> str:
@@ -526,7 +532,9 @@ def atoms_of(size: Size) -> Iterator[Symbol]:
 
 def symbols_of(size: Size) -> Iterator[str]:
     """Names of the symbols in `size`, in order of appearance, repeats included."""
-    return (atom.name for atom in atoms_of(size))
+    if isinstance(size, Expr) and size._names is None:
+        size._names = tuple(atom.name for atom in atoms_of(size))
+    return iter(() if isinstance(size, int) else size._names or ())
 
 
 _TOKEN = re.compile(r"\s*(//|[-+*%(),]|\d+|[A-Za-z_]\w*)")

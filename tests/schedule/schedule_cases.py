@@ -27,7 +27,7 @@ def graph(make: Callable[..., Any], *shapes: Any, name: str = "graph") -> Graph:
     """The graph that `make` builds from inputs a, b, c ... of these shapes (float32) or types."""
     builder = Builder(name)
     types = [s if isinstance(s, (TensorType, ScalarType)) else tensor(s, F32) for s in shapes]
-    inputs = [builder.input(t, "abcdefgh"[i]) for i, t in enumerate(types)]
+    inputs = [builder.input(t, "abcdefgh"[i] if i < 8 else None) for i, t in enumerate(types)]
     builder.where = Where("model.py", 12)
     made = make(*inputs)
     if isinstance(made, Graph):

@@ -179,7 +179,7 @@ def test_strided_input() -> None:
 
 
 @BACKENDS
-def test_a_chain_of_a_thousand_ops_is_one_kernel(backend: str) -> None:
+def test_a_chain_of_a_thousand_ops_is_a_few_kernels(backend: str) -> None:
     def make(a: Value) -> Any:
         for _ in range(500):
             a = op("mul")(op("add")(a, 0.5), 0.5)
@@ -187,7 +187,7 @@ def test_a_chain_of_a_thousand_ops_is_one_kernel(backend: str) -> None:
 
     made = graph(make, (8,))
     executable = pipeline.compile_graph(made, backend=backend)
-    assert executable.kernel_count == 1
+    assert executable.kernel_count == 8
     np.testing.assert_allclose(executable.run([np.zeros(8, np.float32)])[0], 0.5, rtol=1e-5)
 
 
