@@ -371,5 +371,3 @@ def _hashes(fn: Any) -> bool:
 def _is_disabled(fn: Any) -> bool:
     return getattr(fn, "__fusewire_disabled__", False) is True
 
-
-__all__ = ["SYMBOLIC", "Calls"]

@@ -216,5 +216,3 @@ def _broken(session: Session, broken: Break, continuations: Continuations) -> Ca
         raise Uncapturable(record) from None
     return _captured(session, outputs, [t.meta for t in tensors], tail, False, record)
 
-
-__all__ = ["Capture", "Uncapturable", "capture", "origin", "parameters"]

@@ -11,7 +11,7 @@ import types
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from .. import knobs
 from ..ir.graph import Where
@@ -101,10 +101,10 @@ class Dispatcher:
     def enter(self, *args: Any, **kwargs: Any) -> Any:
         """A call with arguments as they came, bound with the defaults that the function has now."""
         bind, live = self.bind, self.live
-        if bind.__defaults__ is not live.__defaults__:  # type: ignore[attr-defined]
-            bind.__defaults__ = live.__defaults__  # type: ignore[attr-defined]
-        if bind.__kwdefaults__ is not live.__kwdefaults__:  # type: ignore[attr-defined]
-            bind.__kwdefaults__ = live.__kwdefaults__  # type: ignore[attr-defined]
+        if bind.__defaults__ is not live.__defaults__:
+            bind.__defaults__ = live.__defaults__
+        if bind.__kwdefaults__ is not live.__kwdefaults__:
+            bind.__kwdefaults__ = live.__kwdefaults__
         return self.call(bind(*args, **kwargs))
 
     def call(self, args: Sequence[Any]) -> Any:
@@ -220,9 +220,7 @@ def entry_of(dispatcher: Dispatcher) -> types.FunctionType:
     else:
         entry = functools.wraps(dispatcher.function)(lambda *args, **kwargs: dispatcher.enter(*args, **kwargs))
     dispatcher.installed = entry
-    entry.__fusewire_original__ = dispatcher.function  # type: ignore[attr-defined]
-    entry.__fusewire_dispatcher__ = dispatcher  # type: ignore[attr-defined]
-    return entry  # type: ignore[no-any-return]
+    entry.__fusewire_original__ = dispatcher.function
+    entry.__fusewire_dispatcher__ = dispatcher
+    return cast(types.FunctionType, entry)
 
-
-__all__ = ["Capture", "Dispatcher", "Options", "binder", "entry_of"]

@@ -60,7 +60,7 @@ class Lazily(Generator):
         self.done, self.value = False, None
         session.only_here(self)
 
-    has_to_close = False  # type: ignore[assignment]
+    has_to_close = False
 
     def advance(self, sent: Any = None) -> Any:
         return next(self.items, NULL)

@@ -326,5 +326,3 @@ _MAKERS: dict[type, Callable[[Outside, Any, Source], Any]] = {
     range: Outside._span,
     slice: Outside._span,
 }
-
-__all__ = ["Cell", "ClassAttrIs", "InstanceDict", "Lacks", "Outside", "describe", "of_library"]

@@ -30,7 +30,7 @@ from .values import SYMBOLIC, concrete, python_type
 if TYPE_CHECKING:
     from .session import Session
 
-PURE_MODULES = {"math", "cmath", "_operator", "unicodedata", "time_"}
+PURE_MODULES = {"math", "cmath", "_operator", "unicodedata"}
 PURE = {builtins.bin, builtins.hex, builtins.oct, builtins.chr, builtins.ord}
 TENSOR_STATE = {
     "backward", "register_hook", "retain_grad", "requires_grad_", "detach_", "data_ptr", "storage_offset", "__deepcopy__",
@@ -527,5 +527,3 @@ def _set_gradmode(s: Session, enabled: Any) -> None:
     gradmode.set(s.operators.truth(enabled))
     s.effects.journal.append(GradModeSet(gradmode.get()))
 
-
-__all__ = ["CLASSES", "PURE", "PURE_MODULES", "SPECIAL", "TENSOR_STATE", "Namespace", "UserRaise", "math", "sort"]

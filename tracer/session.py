@@ -67,7 +67,7 @@ class Session:
             self.recorder.inputs, self.recorder.seen, self.recorder.of_storage, self.effects.journal, self.effects.attrs,
             self.effects.cells, self.effects.globals, self.made_from, self.made_at, self.fresh_functions,
         ):  # fmt: skip
-            held.clear()  # type: ignore[attr-defined]
+            held.clear()
         self.handled = None
         del self.recorder.adopt, self.attributes, self.calls, self.operators
 
@@ -190,5 +190,3 @@ class Session:
             raise Break("state", what)
         return Restart(found[1], "state", what)
 
-
-__all__ = ["NULL", "Cell", "Session"]

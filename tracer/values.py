@@ -99,7 +99,7 @@ def concrete(x: Any) -> Any:
 def python_type(x: Any) -> type:
     """``type(x)`` as the user's program sees it."""
     cls = type(x)
-    return cls.plain if cls is SymFloat or cls is SymInt else cls  # type: ignore[attr-defined, no-any-return]
+    return cls.plain if cls is SymFloat or cls is SymInt else cls
 
 
 _SYMBOL = {"add": "+", "sub": "-", "mul": "*"}
@@ -172,7 +172,7 @@ def _install(cls: type, plain: type) -> None:
         if hasattr(plain, f"__{name}__"):
             setattr(cls, f"__{name}__", _pinning(plain, f"__{name}__"))
     # -x == x * -1, for ints, floats, zeros and infinities
-    cls.__neg__ = lambda self: _derive("mul", operator.mul, self, -1)  # type: ignore[operator, attr-defined]
+    cls.__neg__ = lambda self: _derive("mul", operator.mul, self, -1)
 
 
 _install(SymFloat, float)
