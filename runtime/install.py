@@ -28,7 +28,7 @@ def copy_function(function: types.FunctionType) -> types.FunctionType:
     made = types.FunctionType(
         function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
     )
-    made.__kwdefaults__ = dict(function.__kwdefaults__) if function.__kwdefaults__ else None  # type: ignore[assignment]
+    made.__kwdefaults__ = dict(function.__kwdefaults__) if function.__kwdefaults__ else None
     made.__annotations__ = function.__annotations__
     made.__qualname__, made.__module__, made.__doc__ = function.__qualname__, function.__module__, function.__doc__
     made.__dict__.update((k, v) for k, v in function.__dict__.items() if k != KEEP)

@@ -34,6 +34,9 @@ _NATIVE_BINDERS = (
     types.MemberDescriptorType, types.BuiltinFunctionType,
 )  # fmt: skip
 
+_OF_CALLABLES = {
+    "__defaults__", "__kwdefaults__", "__self__", "__func__", "__name__", "__qualname__", "__doc__", "__module__",
+}  # fmt: skip
 _FIELD = type(vars(collections.namedtuple("_Field", "x"))["x"])  # what a named tuple's fields are
 
 
@@ -238,16 +241,7 @@ class Attributes:
             self.session.outside.guard(Lacks(InstanceDict(source), name))
         if name in ("__dict__", "__closure__", "__globals__"):
             raise Break("object", f"{name} of a function")
-        if name in (
-            "__defaults__",
-            "__kwdefaults__",
-            "__self__",
-            "__func__",
-            "__name__",
-            "__qualname__",
-            "__doc__",
-            "__module__",
-        ):
+        if name in _OF_CALLABLES:
             value = self.session.native(getattr, obj, name)
             return value if isinstance(obj, types.MethodType) else self.session.outside.admit(value, Attr(source, name))
         return self.session.native(getattr, obj, name)

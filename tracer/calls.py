@@ -18,7 +18,7 @@ from .classes import by_python
 from .generators import Generator
 from .guards import of_library
 from .operators import CONTAINERS, ITERATORS, VIEWS
-from .values import SYMBOLIC, SymFloat, concrete
+from .values import SymFloat, concrete
 
 if TYPE_CHECKING:
     from .session import Session
@@ -339,7 +339,7 @@ class Calls:
             raise Break("opaque-call", f"{name} among objects that compare in their own way")
         changes = name in _CHANGING.get(base, ()) or (
             isinstance(owner, CONTAINERS[5:]) and name not in ("items", "values", "keys", "get")
-        )  # type: ignore[arg-type]
+        )
         result = session.native(fn, *args, **kwargs)
         if changes and session.outside.source_of(owner) is not None:
             if kwargs:

@@ -17,7 +17,7 @@ from .. import knobs
 from ..ir.graph import Where
 from ..runtime.guard import first_failure
 from .breaks import BreakRecord, refused
-from .capture import Capture, Uncapturable, capture, parameters
+from .capture import Uncapturable, capture, parameters
 from .resume import Continuations, origin
 from .variant import Variant
 
@@ -220,7 +220,6 @@ def entry_of(dispatcher: Dispatcher) -> types.FunctionType:
     else:
         entry = functools.wraps(dispatcher.function)(lambda *args, **kwargs: dispatcher.enter(*args, **kwargs))
     dispatcher.installed = entry
-    entry.__fusewire_original__ = dispatcher.function
     entry.__fusewire_dispatcher__ = dispatcher
     return cast(types.FunctionType, entry)
 

@@ -182,10 +182,10 @@ class CompiledNode(tape.Node):
 
     def _tangent(self, g: Any, type: TensorType) -> Any:
         if g is None:
-            return make(np.zeros(type.shape, type.dtype.np))  # type: ignore[arg-type]
+            return make(np.zeros(type.shape, type.dtype.np))
         if g.meta.type.is_contiguous and g.meta.shape == type.shape:
             return g
-        return make(np.ascontiguousarray(g._array).reshape(type.shape))  # type: ignore[arg-type]
+        return make(np.ascontiguousarray(g._array).reshape(type.shape))
 
     def _without_zeros(self, inputs: list[Any], grads: tuple[Any, ...]) -> tuple[Any, ...]:
         """Gradients where a zero that stands for a missing one met an infinite derivative: only the outputs in use are gone through."""

@@ -25,15 +25,14 @@ from ..runtime.guard import (
     Guard,
     Is,
     KeysAre,
-    Lacks,
     LengthIs,
     SameObject,
     SameStorage,
     TensorIs,
     TypeIs,
 )
-from ..runtime.source import Arg, Attr, Cell, Computed, Const, InstanceDict, Item, Source
-from .breaks import Break, describe
+from ..runtime.source import Arg, Attr, Computed, Const, Item, Source
+from .breaks import Break
 from .classes import native_base
 from .recorder import Recorder
 from .values import Leaf, Sym, SymFloat, SymInt

@@ -9,7 +9,6 @@ import builtins
 import collections
 import functools
 import itertools
-import math
 import operator
 import types
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from ..eager.tensor import Tensor
 from ..runtime import gradmode
 from . import subscripts
 from .attributes import Namespace, find
-from .breaks import Break, UserRaise, describe
+from .breaks import Break, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
 from .classes import by_python
 from .effects import GradModeSet

@@ -320,7 +320,7 @@ class Operators:
         return any(self.same(x, y) or self.truth(self.compare("==", y, x)) for y in self.items(container))
 
     def _listed(self, container: Any) -> Any:
-        return [*container] if isinstance(container, VIEWS) else container  # type: ignore[misc, attr-defined]
+        return [*container] if isinstance(container, VIEWS) else container  # type: ignore[misc]
 
     def _printable(self, x: Any) -> bool:
         if self.session.outside.is_opaque(x):

@@ -10,10 +10,9 @@ from typing import Any
 from .. import knobs
 from ..eager import random
 from ..ir.graph import Where
-from ..runtime.source import Attr, Cell, Const, Item
+from ..runtime.source import Attr, Const, Item
 from .binding import bind
 from .breaks import Break, Restart, UserRaise, ValueNeeded, describe
-from .bytecode import NULL
 from .effects import Effects
 from .frame import Frame
 from .guards import Outside, of_library

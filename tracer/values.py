@@ -172,7 +172,7 @@ def _install(cls: type, plain: type) -> None:
         if hasattr(plain, f"__{name}__"):
             setattr(cls, f"__{name}__", _pinning(plain, f"__{name}__"))
     # -x == x * -1, for ints, floats, zeros and infinities
-    cls.__neg__ = lambda self: _derive("mul", operator.mul, self, -1)
+    cls.__neg__ = lambda self: _derive("mul", operator.mul, self, -1)  # type: ignore[operator]
 
 
 _install(SymFloat, float)
