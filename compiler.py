@@ -166,12 +166,12 @@ def _recording(variant: Variant) -> Callable[..., Any]:
     return finish
 
 
-def _backward(variant: Variant) -> Callable[[Training, Any], Callable[..., Any] | None]:
-    """What makes the backward graph of a variant a native function."""
+def _backward(variant: Variant) -> Callable[[Training, Any, Callable[..., Any]], Callable[..., Any] | None]:
+    """What makes a backward graph of a variant a native function."""
     known = {x.source: (x.cls, x.meta) for x in variant.capture.guards if isinstance(x, TensorIs)}
     saved = [known.get(source) for source in variant.capture.sources]
 
-    def make(training: Training, executable: Any) -> Callable[..., Any] | None:
+    def make(training: Training, executable: Any, otherwise: Callable[..., Any]) -> Callable[..., Any] | None:
         from .backends import entry
 
         plan = getattr(executable, "plan", None)
@@ -181,7 +181,7 @@ def _backward(variant: Variant) -> Callable[[Training, Any], Callable[..., Any] 
         try:
             inputs = [first.get(n) or _kind_of(v.type) for n, v in enumerate(training.cut.backward.inputs)]
             metas = [_meta_of(o) for o in plan.outputs]
-            return entry.routine(plan, executable.code, inputs, metas, training.through_arrays, keep=executable)
+            return entry.routine(plan, executable.code, inputs, metas, otherwise, keep=executable)
         except CompileError:
             return None
 

@@ -17,7 +17,9 @@ from ..eager.factory import make, make_view, version_of
 from ..eager.tensor import Tensor
 from ..errors import AutogradError
 from ..ir.graph import Graph, Output, Value, View
+from ..ir.passes.absent import without
 from ..ir.passes.autodiff import joint
+from ..ir.passes.dce import dce
 from ..ir.passes.partition import Partition, partition
 from ..ir.types import TensorType
 from ..runtime import gradmode
@@ -72,11 +74,10 @@ class Training:
     build: Build
     cut: Partition = field(init=False)
     forward: Any = field(init=False)
-    #: makes of this and the backward Executable a function of Tensors and numbers to a tuple of Tensors; None: there is none
-    native: Callable[[Training, Any], Callable[..., Any] | None] | None = None
-    _backward: Any = None
-    _gradients: Callable[..., Any] | None = None
-    _reached: dict[tuple[int, ...], tuple[int, ...]] = field(default_factory=dict)
+    #: makes of this, an Executable of a backward graph and the same through arrays a function of Tensors and numbers to a tuple
+    #: of Tensors; None: there is none
+    native: Callable[[Training, Any, Callable[..., Any]], Callable[..., Any] | None] | None = None
+    _routes: dict[tuple[int, ...], tuple[Callable[..., Any], tuple[int, ...]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.cut = partition(joint(self.graph, self.wrt, self.outputs))
@@ -84,36 +85,33 @@ class Training:
         former = tuple(Output(self.cut.forward.inputs[i]) for i in self.written)
         self.forward = self.build(replace(self.cut.forward, outputs=(*self.cut.forward.outputs, *former)))
 
-    @property
-    def backward(self) -> Any:
-        """The compiled backward graph."""
-        if self._backward is None:
-            self._backward = self.build(self.cut.backward)
-        return self._backward
+    def route(self, used: tuple[int, ...]) -> tuple[Callable[..., Any], tuple[int, ...]]:
+        """The backward graph for gradients of the outputs `used`, as a function of Tensors and numbers that gives Tensors, and
+        for which places in `wrt`. The inputs that no gradient gets to keep None, as in eager: zeros would go on into whatever
+        made them, and become NaN where its slope is infinite."""
+        found = self._routes.get(used)
+        if found is None:
+            graph = self.cut.backward
+            first = len(graph.inputs) - len(self.outputs)
+            absent = [first + k for k, i in enumerate(self.outputs) if i not in used]
+            graph, given = without(graph, range(first, len(graph.inputs)), absent)
+            reached = joint(self.graph, self.wrt, used).reached
+            graph = replace(graph, outputs=tuple(o for o, k in zip(graph.outputs, given, strict=True) if reached[k]))
+            found = self._routes[used] = self._compiled(graph), tuple(k for k in given if reached[k])
+        return found
 
-    @property
-    def gradients(self) -> Callable[..., Any]:
-        """The backward graph as a function of Tensors and numbers that gives Tensors, one for each of `wrt`."""
-        if self._gradients is None:
-            found = self.native(self, self.backward) if self.native is not None else None
-            self._gradients = found or self.through_arrays
-        return self._gradients
+    def _compiled(self, graph: Graph) -> Callable[..., Any]:
+        executable = self.build(dce(graph))
 
-    def through_arrays(self, *operands: Any) -> list[Any]:
-        """`gradients` without machine code between Tensors and arrays."""
-        inputs, arrays = self.cut.backward.inputs, []
-        for v, x in zip(inputs, operands, strict=True):
-            strange = isinstance(v.type, TensorType) and v.type.is_contiguous and not x.meta.type.is_contiguous
-            arrays.append(np.ascontiguousarray(x._array) if strange else getattr(x, "_array", x))
-        return [make(array) for array in self.backward.run(arrays)]
+        def through_arrays(*operands: Any) -> list[Any]:
+            arrays = []
+            for v, x in zip(graph.inputs, operands, strict=True):
+                strange = isinstance(v.type, TensorType) and v.type.is_contiguous and not x.meta.type.is_contiguous
+                arrays.append(np.ascontiguousarray(x._array) if strange else getattr(x, "_array", x))
+            return [make(array) for array in executable.run(arrays)]
 
-    def reached(self, used: tuple[int, ...]) -> tuple[int, ...]:
-        """Places in `wrt` of the inputs that gradients of the outputs `used` get to. The others keep None, as in eager: zeros
-        would go on into whatever made them."""
-        if used not in self._reached:
-            found = joint(self.graph, self.wrt, used).reached
-            self._reached[used] = tuple(k for k, is_reached in enumerate(found) if is_reached)
-        return self._reached[used]
+        native = self.native(self, executable, through_arrays) if self.native is not None else None
+        return native or through_arrays
 
     def run(self, inputs: Sequence[Any], arrays: Sequence[Any]) -> tuple[list[Any], CompiledNode]:
         """Outputs (arrays, the graph's own only) and the node for those that are differentiated; the caller attaches it."""
@@ -159,13 +157,10 @@ class CompiledNode(tape.Node):
         operands = [self._unpacked(self.inputs, i) for i in self.step.cut.saved_inputs]
         operands += [make(x) if isinstance(x, np.ndarray) else x for x in self.saved]
         operands += [self._tangent(g, t) for g, t in zip(grads, self.results, strict=True)]
-        made = self.step.gradients(*operands)
+        gradients, reached = self.step.route(tuple([i for i, g in zip(self.step.outputs, grads, strict=True) if g is not None]))
         out: list[Any] = [None] * len(self.inputs)
-        used = tuple(i for i, g in zip(self.step.outputs, grads, strict=True) if g is not None)
-        if len(used) < len(grads) and any(np.isnan(x._array.astype(np.float64)).any() for x in made):
-            return self._without_zeros(self.inputs, grads)
-        for k in self.step.reached(used):
-            out[self.step.wrt[k]] = made[k]
+        for k, made in zip(reached, gradients(*operands), strict=True):
+            out[self.step.wrt[k]] = made
         return tuple(out)
 
     def _unpacked(self, inputs: list[Any], index: int) -> Any:
@@ -186,15 +181,6 @@ class CompiledNode(tape.Node):
         if g.meta.type.is_contiguous and g.meta.shape == type.shape:
             return g
         return make(np.ascontiguousarray(g._array).reshape(type.shape))
-
-    def _without_zeros(self, inputs: list[Any], grads: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Gradients where a zero that stands for a missing one met an infinite derivative: only the outputs in use are gone through."""
-        gradmode.set(True)
-        try:
-            found = self._again(inputs, grads)
-        finally:
-            gradmode.set(False)
-        return tuple(None if g is None else g.detach() for g in found)
 
     def _again(self, inputs: list[Any], grads: tuple[Any, ...]) -> tuple[Any, ...]:
         """Gradients that can themselves be differentiated."""
