@@ -51,7 +51,7 @@ class Frame:
         code = function.__code__
         self.session, self.function, self.code, self.closure = session, function, code, closure
         self.program: Program = normalised(code)
-        self.globals, self.builtins = function.__globals__, function.__builtins__
+        self.globals, self.builtins = function.__globals__, function.__builtins__  # type: ignore[attr-defined]
         self.library = session.is_library(function.__globals__)
         self.slots = slots + [NULL] * (slot_count(code) - len(slots))
         self.stack: list[Any] = []
