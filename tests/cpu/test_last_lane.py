@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from fusewire import pipeline
 from fusewire.backends.cpu.module import llvm_text
 from fusewire.ir import dtypes

@@ -1,6 +1,6 @@
-"""Defects to plant, one at a time, into the product: the fuzzer must find each. Each undoes itself; none is in the product's text.
+"""Defects to plant, one at a time, into the product: the fuzzer must find each. Each undoes itself; none is in the product.
 
-`level` says which programs look for it: "graph" (`graph_level.py`) or "python" (`run.py`); `backend` is what those are compiled by:
+`level` says which programs look for it: "graph" (`graph_level.py`) or "python" (`run.py`); `backend` is what compiles those:
 "reference" where the defect would let machine code touch memory that is not its own.
 """
 
@@ -15,7 +15,6 @@ from typing import Any
 import fusewire
 from fusewire import knobs
 from fusewire.backends.entry import plans
-from fusewire.eager import executor
 from fusewire.ir import memory, passes, schedule, schedule_emit, schedule_index, schedule_scalars
 from fusewire.ir.graph import Output
 from fusewire.ir.loops import Axis, Reduce
@@ -100,31 +99,24 @@ for _kind in guard.Guard.__args__:
     FAULTS.append(Fault(f"no_{_kind.__name__}_guard", "python", _without(_kind), _backend))
 
 
-@dataclass(frozen=True)
-class _Loosely:
-    """A TensorIs that looks away from one part of the meta."""
-
-    of: Any
-    part: str
-
-    def check(self, args: Any) -> bool:
-        value = self.of.source.load(args)
-        if type(value) is not self.of.cls:
-            return False
-        same = {k: getattr(value.meta, k) == getattr(self.of.meta, k) for k in ("shape", "strides", "dtype", "requires_grad")}
-        return all(ok or k == self.part or (self.part == "shape" and k == "strides") for k, ok in same.items())
-
-    meta = property(lambda self: self.of.meta)
-    source = property(lambda self: self.of.source)
-
-    def expr(self) -> str:
-        return self.of.expr()
-
-
 def _blind_to(part: str) -> Plant:
-    return lambda: _both(
-        _guards_changed(lambda g: _Loosely(g, part) if type(g) is guard.TensorIs else g), knobs.override(native_entry=False)
-    )
+    """Guards on tensors look away from one part of the meta; in Python, for the native form compares pointers."""
+
+    class Loosely(guard.TensorIs):
+        __slots__ = ()
+
+        def check(self, args: Any) -> bool:
+            value = self.source.load(args)
+            if type(value) is not self.cls:
+                return False
+            ignored = {part, "strides"} if part == "shape" else {part}
+            parts = {"shape", "strides", "dtype", "requires_grad"} - ignored
+            return all(getattr(value.meta, k) == getattr(self.meta, k) for k in parts)
+
+    def loose(g: Any) -> Any:
+        return Loosely(g.source, g.cls, g.meta) if type(g) is guard.TensorIs else g
+
+    return lambda: _both(_guards_changed(loose), knobs.override(native_entry=False))
 
 
 for _part in ("dtype", "strides", "requires_grad", "shape"):
@@ -146,16 +138,6 @@ def cse_ignores_numbers() -> Any:
 
 @fault("python")
 def dce_drops_what_raises() -> Any:
-    class Blind:
-        def __init__(self, node: Any) -> None:
-            self.node = node
-
-        results = property(lambda self: self.node.results)
-        args = property(lambda self: self.node.args)
-        op = property(lambda self: self)
-        effects = property(lambda self: self)
-        raises = ()
-
     def dce(graph: Any) -> Any:
         live = {o.value for o in graph.outputs} | {w.value for w in graph.writes}
         kept = []
@@ -222,7 +204,9 @@ def rule_double_negation_of_abs() -> Any:
 @fault("graph")
 def rule_cast_of_a_narrowing_cast() -> Any:
     """cast(cast(x, a), b) -> cast(x, b) whatever a is."""
-    return _with_rule("cast", lambda m: rules.Call("cast", m.inner(0, "cast").args, dict(m.attrs)) if m.inner(0, "cast") else None)
+    return _with_rule(
+        "cast", lambda m: rules.Call("cast", m.inner(0, "cast").args, dict(m.attrs)) if m.inner(0, "cast") else None
+    )
 
 
 @fault("graph")
@@ -257,21 +241,30 @@ def autodiff_forgets_to_sum_broadcasts() -> Any:
 
 @fault("graph")
 def partition_saves_the_wrong_value() -> Any:
-    before = module("partition").values_of
-    return put(module("partition"), "values_of", lambda graph: list(before(graph))[::-1])
+    before = module("partition").Partition
+
+    def made(forward: Any, backward: Any, inputs: Any, saved: int) -> Any:
+        count = len(forward.outputs) - saved
+        outputs = (*forward.outputs[:count], *forward.outputs[count:][::-1])
+        return before(replace(forward, outputs=outputs), backward, inputs, saved)
+
+    return put(module("partition"), "Partition", made)
 
 
 @fault("python")
 def zeros_where_eager_has_no_gradient() -> Any:
-    return put(gradient.Training, "reached", lambda self, used: tuple(range(len(self.wrt))))
+    before = gradient.joint
+
+    def joint(*args: Any) -> Any:
+        made = before(*args)
+        return replace(made, reached=(True,) * len(made.reached))
+
+    return put(gradient, "joint", joint)
 
 
 @fault("python")
 def saved_inputs_are_not_checked() -> Any:
-    def unpacked(self: Any, inputs: Any, index: int) -> Any:
-        return getattr(inputs[index], "_array", inputs[index])
-
-    return put(gradient.CompiledNode, "_unpacked", unpacked)
+    return put(gradient.CompiledNode, "_unpacked", lambda self, inputs, index: inputs[index])
 
 
 # -- schedule and kernels --------------------------------------------------------------------------------------------------
@@ -440,7 +433,9 @@ def views_of_inputs_are_returned_as_copies() -> Any:
 
 @fault("python")
 def views_of_results_are_returned_as_copies() -> Any:
-    return _both(put(recorder.Recorder, "shares", lambda self, tensors: False), put(recorder.Recorder, "is_fresh", lambda self, t: False))
+    return _both(
+        put(recorder.Recorder, "shares", lambda self, tensors: False), put(recorder.Recorder, "is_fresh", lambda self, t: False)
+    )
 
 
 @fault("python")
@@ -512,17 +507,3 @@ def no_grad_is_forgotten() -> Any:
 @fault("python")
 def numbers_from_outside_are_frozen() -> Any:
     return put(recorder.Recorder, "scalar", lambda self, x: x.raw if isinstance(x, values.SYMBOLIC) else x)
-
-
-@fault("python")
-def an_input_is_saved_after_it_was_written() -> Any:
-    before = gradient.Training.__post_init__
-
-    def made(self: Any) -> None:
-        before(self)
-        self.written = []
-
-    return put(gradient.Training, "__post_init__", made)
-
-
-__all__ = ["FAULTS", "Fault", "executor"]

@@ -1,7 +1,7 @@
 """Random programs over Tensors: readable Python functions with side effects, made from a seed.
 
 A program is a list of statements over variables of known shape and dtype. Values computed by ops that every back end rounds
-alike are `exact`; only these feed discontinuous ops (comparisons, floor, rounding casts) and branches, so a difference is a defect
+alike are `exact`; only these feed discontinuous ops (comparisons, floor, rounding casts) and branches: a difference is a defect
 and not a rounded bit on the other side of a step.
 """
 
@@ -52,7 +52,7 @@ class Input:
 
 @dataclass
 class Program:
-    """`statements` are the body of ``program(x0, x1, ..., *, n, way)``; `changes`: statements run before each of the later calls."""
+    """`statements` are the body of ``program(x0, x1, ..., *, n, way)``; `changes`: statements run before the later calls."""
 
     seed: int
     inputs: list[Input]
@@ -103,13 +103,19 @@ class Maker:
     def chance(self, p: float) -> bool:
         return bool(self.rng.random() < p)
 
-    def var(self, kind: str = "any", *, exact: bool = False, ndim: int = 0, nonempty: bool = False, small: bool = False) -> Var | None:
+    def var(
+        self, kind: str = "any", *, exact: bool = False, ndim: int = 0, nonempty: bool = False, small: bool = False
+    ) -> Var | None:
         """A random variable, a late one rather than an early one; `kind` limits the dtypes, `ndim` is the least rank."""
         found = [
-            v for v in self.vars
-            if v.dtype in DTYPES[kind] and (v.exact or not exact) and len(v.shape) >= ndim
-            and (0 not in v.shape or not nonempty) and (v.small or not small)
-        ]  # fmt: skip
+            v
+            for v in self.vars
+            if v.dtype in DTYPES[kind]
+            and (v.exact or not exact)
+            and len(v.shape) >= ndim
+            and (0 not in v.shape or not nonempty)
+            and (v.small or not small)
+        ]
         if not found:
             return None
         return self.pick(found[-4:]) if self.chance(0.6) else self.pick(found)
@@ -177,7 +183,9 @@ class Maker:
         v = self.var("float")
         if v is None:
             return False
-        form = self.pick(["{0} * state.rate", "{0} + state.count", "2 - {0}", "{0} / 3", "{0} * -0.0 + {0}", "state.double - {0}"])
+        form = self.pick(
+            ["{0} * state.rate", "{0} + state.count", "2 - {0}", "{0} / 3", "{0} * -0.0 + {0}", "state.double - {0}"]
+        )
         return self.let(form.format(v.name), v, "python scalar", exact="/" not in form and v.exact, small=False)
 
     def compare(self) -> bool:
@@ -185,7 +193,13 @@ class Maker:
         if pair is None:
             return False
         a, b = pair
-        return self.let(f"fw.{self.pick(COMPARES)}({a.name}, {b.name})", a, shape=np.broadcast_shapes(a.shape, b.shape), dtype="bool", grad=False)
+        return self.let(
+            f"fw.{self.pick(COMPARES)}({a.name}, {b.name})",
+            a,
+            shape=np.broadcast_shapes(a.shape, b.shape),
+            dtype="bool",
+            grad=False,
+        )
 
     def select(self) -> bool:
         pair, c = self.pair("number"), self.var("bool")
@@ -217,7 +231,9 @@ class Maker:
         v = self.var("float", ndim=1, nonempty=True)
         if v is None:
             return False
-        form = self.pick(["F.softmax({0}, dim=-1)", "F.log_softmax({0}, dim=-1)", f"F.layer_norm({{0}}, ({v.shape[-1]},))", "F.gelu({0})"])
+        form = self.pick(
+            ["F.softmax({0}, dim=-1)", "F.log_softmax({0}, dim=-1)", f"F.layer_norm({{0}}, ({v.shape[-1]},))", "F.gelu({0})"]
+        )
         return self.let(form.format(v.name), v, exact=False, small=False)
 
     def matmul(self) -> bool:
@@ -254,7 +270,9 @@ class Maker:
     def random(self) -> bool:
         shape = self.pick(SHAPES[1:6])
         size = ", ".join(map(str, shape))
-        text, exact = self.pick([(f"fw.rand({size})", True), (f"F.dropout(fw.ones({size}), 0.3)", False), (f"fw.randn({size})", False)])
+        text, exact = self.pick(
+            [(f"fw.rand({size})", True), (f"F.dropout(fw.ones({size}), 0.3)", False), (f"fw.randn({size})", False)]
+        )
         return self.let(text, Var("", shape, "float32"), "random", exact=exact)
 
     def unused_draw(self) -> bool:
@@ -267,7 +285,9 @@ class Maker:
         v = self.var("float", nonempty=True)
         if v is None or (v.grad and self.chance(0.9)):
             return False
-        kinds = ["in place", "whole"] + (["through a view", "by index", "from a reduction", "from a part", "of a copy"] if v.shape else [])
+        kinds = ["in place", "whole"] + (
+            ["through a view", "by index", "from a reduction", "from a part", "of a copy"] if v.shape else []
+        )
         kind = self.pick(kinds)
         text = {
             "in place": f"{v.name}.{self.pick(['mul_', 'add_', 'sub_'])}(0.5)",
@@ -292,7 +312,9 @@ class Maker:
         if self.chance(0.5):
             self.emit(f"{name} = {v.name}[0]\n{v.name}.add_(1.0)\n{name} = {name} * 2.0", "view read after a write to its base")
         else:
-            self.emit(f"{name} = {v.name}[0]\n{name}.mul_(0.25)\n{name} = {v.name}[0] + {name}", "base read after a write to its view")
+            self.emit(
+                f"{name} = {v.name}[0]\n{name}.mul_(0.25)\n{name} = {v.name}[0] + {name}", "base read after a write to its view"
+            )
         self.vars.append(replace(v, name=name, shape=v.shape[1:], owned=True, small=False))
         return True
 
@@ -346,9 +368,11 @@ class Maker:
         "branch on count": "if state.count % 2:\n    {o} = {v} + 1.0\nelse:\n    {o} = {v} - 1.0",
         "loop": "{o} = {v}\nfor k in range(3):\n    {o} = {o} * 0.5 + k",
         "while": "{o} = {v}\nk = 0\nwhile k < 2:\n    k += 1\n    {o} = {o} - k",
-        "inner function": "def inner(t, scale=0.5):\n    return t * scale + state.count\n{o} = inner({v}) + inner({v}, scale=2.0)",
+        "inner function": "def inner(t, scale=0.5):\n    return t * scale + state.count\n"
+        "{o} = inner({v}) + inner({v}, scale=2.0)",
         "opaque call in a loop": "{o} = {v}\nfor k in range(2):\n    opaque(k)\n    {o} = {o} + 1.0",
-        "opaque call in an inner function": "def inner(t):\n    u = t * 2.0\n    opaque('inner')\n    return u - t\n{o} = inner({v}) + 1.0",
+        "opaque call in an inner function": "def inner(t):\n    u = t * 2.0\n    opaque('inner')\n    return u - t\n"
+        "{o} = inner({v}) + 1.0",
         "opaque call in try": "try:\n    {o} = {v} + 1.0\n    opaque('try')\n    {o} = {o} * 2.0\nfinally:\n    state.count += 1",
         "opaque call in with": "with fw.no_grad():\n    {o} = {v} * 2.0\n    opaque('with')\n    {o} = {o} + {v}",
         "comprehension": "{o} = sum([{v} * k for k in (1, 2)])",
@@ -391,8 +415,10 @@ class Maker:
             return False
         n = v.shape[0]
         if self.chance(0.5):
-            return self.emit(f"if state.count > {int(self.rng.integers(1, 4))}:\n    state.last = {v.name} + fw.ones({v.shape[-1] + 2})",
-                             "shapes that do not fit")  # fmt: skip
+            return self.emit(
+                f"if state.count > {int(self.rng.integers(1, 4))}:\n    state.last = {v.name} + fw.ones({v.shape[-1] + 2})",
+                "shapes that do not fit",
+            )
         name = self.pick(["state.last = ", ""])
         index = f"fw.full((1, 1), {n - 1} if state.count < {self.pick([2, 3])} else {n}, dtype=fw.int64)"
         return self.emit(f"{name}{v.name}.contiguous().view({n}, -1).gather(0, {index})", "index out of range")
@@ -417,10 +443,30 @@ class Maker:
         return self.emit(which.read.format(o=name, v=v.name), f"depends on {kind}")
 
     STATEMENTS = {
-        "smooth": 1, "squash": 1, "exact_unary": 1, "stepped": 1, "binary": 2, "mixed": 1, "scalar": 1, "compare": 1, "select": 1,
-        "cast": 1, "reduce": 1, "composite": 1, "matmul": 1, "view": 2, "random": 1, "unused_draw": 1, "write": 3,
-        "write_then_read": 1, "state_change": 7, "flow": 5, "read_value": 1, "wrong": 2, "depend": 10,
-    }  # fmt: skip
+        "smooth": 1,
+        "squash": 1,
+        "exact_unary": 1,
+        "stepped": 1,
+        "binary": 2,
+        "mixed": 1,
+        "scalar": 1,
+        "compare": 1,
+        "select": 1,
+        "cast": 1,
+        "reduce": 1,
+        "composite": 1,
+        "matmul": 1,
+        "view": 2,
+        "random": 1,
+        "unused_draw": 1,
+        "write": 3,
+        "write_then_read": 1,
+        "state_change": 7,
+        "flow": 5,
+        "read_value": 1,
+        "wrong": 2,
+        "depend": 10,
+    }
 
     def make(self, statements: int) -> Program:
         """A program of so many statements; a third of them have inputs with gradients."""
@@ -437,10 +483,16 @@ class Maker:
         return self.finish()
 
     FORMS = {
-        "a tuple": "({0}, {1}, {2})", "a list": "[{0}, {1}]", "a dict": "{{'a': {0}, 'b': {1}}}", "one": "{1}",
-        "nested": "({0}, [{1}, state.count], {{'c': {2}}})", "an input": "(x0, {1})", "a view of an input": "(x0.view(-1)[:1], {1}, {2})",
-        "one twice": "({1}, {1})", "an object": "(Item({1}).size, {0}, state.mode)",
-    }  # fmt: skip
+        "a tuple": "({0}, {1}, {2})",
+        "a list": "[{0}, {1}]",
+        "a dict": "{{'a': {0}, 'b': {1}}}",
+        "one": "{1}",
+        "nested": "({0}, [{1}, state.count], {{'c': {2}}})",
+        "an input": "(x0, {1})",
+        "a view of an input": "(x0.view(-1)[:1], {1}, {2})",
+        "one twice": "({1}, {1})",
+        "an object": "(Item({1}).size, {0}, state.mode)",
+    }
 
     def finish(self) -> Program:
         names = [v.name for v in self.vars[-4:]]
@@ -461,9 +513,17 @@ def kinds() -> list[str]:
     found = [*Maker.STATE, *Maker.TENSOR_STATE, *(f"flow: {k}" for k in Maker.FLOW), *(f"depends on {k}" for k in DEPENDENCIES)]
     found += [f"returns {k}" for k in Maker.FORMS]
     found += [f"view: {k}" for k in ("slice", "order", "unsqueeze", "expand", "reshape", "cat", "flat")]
-    found += [f"write {k}" for k in ("in place", "whole", "through a view", "by index", "from a reduction", "from a part", "of a copy")]
+    found += [
+        f"write {k}" for k in ("in place", "whole", "through a view", "by index", "from a reduction", "from a part", "of a copy")
+    ]
     found += [f"write to {k}" for k in ("an input", "a fresh tensor", "a view")]
-    found += ["view read after a write to its base", "base read after a write to its view", "random", "random number not used", "promotion"]
+    found += [
+        "view read after a write to its base",
+        "base read after a write to its view",
+        "random",
+        "random number not used",
+        "promotion",
+    ]
     found += ["python scalar", "branch on a tensor", "shapes that do not fit", "index out of range", "gradient"]
     return [f"effect {k}" for k in found]
 

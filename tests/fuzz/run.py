@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-import fusewire as fw
-from fusewire.eager import executor
 from program import Input, Program, make, shrink
 from slack import Wanted, differs, exact, moved, wanted_of
 from surroundings import PRELUDE
+
+import fusewire as fw
+from fusewire.eager import executor
 
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -125,13 +126,23 @@ class Run:
         tensors = [x for x in flat(result) if isinstance(x, fw.Tensor)]
         before = frozen([result, args])
         return {
-            "result": before[1][0], "inputs afterwards": before[1][1], "aliases": aliases(tensors, args), "grad mode": mode,
-            "state": frozen(vars(self.scope["state"])), "class": type(self.scope["state"]).__name__, "item": frozen(self.scope["state"].item),
-            "net": frozen({**dict(self.scope["net"].named_parameters()), "mean": self.scope["net"].mean, "steps": self.scope["net"].steps}),
-            "globals": frozen({k: self.scope[k] for k in ("LEVEL", "COUNTS", "log")}), "printed": text.getvalue(),
-            "nonlocal": frozen(self.cell("total")), "random numbers": frozen(fw.default_generator.state),
-            "saved values": [w.spoilt() for w in watch], "gradients": self.gradients(tensors, args),
-        }  # fmt: skip
+            "result": before[1][0],
+            "inputs afterwards": before[1][1],
+            "aliases": aliases(tensors, args),
+            "grad mode": mode,
+            "state": frozen(vars(self.scope["state"])),
+            "class": type(self.scope["state"]).__name__,
+            "item": frozen(self.scope["state"].item),
+            "net": frozen(
+                {**dict(self.scope["net"].named_parameters()), "mean": self.scope["net"].mean, "steps": self.scope["net"].steps}
+            ),
+            "globals": frozen({k: self.scope[k] for k in ("LEVEL", "COUNTS", "log")}),
+            "printed": text.getvalue(),
+            "nonlocal": frozen(self.cell("total")),
+            "random numbers": frozen(fw.default_generator.state),
+            "saved values": [w.spoilt() for w in watch],
+            "gradients": self.gradients(tensors, args),
+        }
 
     def gradients(self, results: list[Any], args: list[Any]) -> Any:
         """Gradients of a weighted sum of the results for inputs, parameters and attributes. (Their strides may differ: a backward
@@ -203,7 +214,14 @@ def flat(value: Any) -> list[Any]:
 def frozen(value: Any) -> Any:
     """A value as plain data that nothing changes any more: Tensors as ("tensor", what they are, array)."""
     if isinstance(value, fw.Tensor):
-        about = type(value).__name__, value.dtype.name, tuple(value.shape), tuple(value.stride()), value.requires_grad, value.is_leaf
+        about = (
+            type(value).__name__,
+            value.dtype.name,
+            tuple(value.shape),
+            tuple(value.stride()),
+            value.requires_grad,
+            value.is_leaf,
+        )
         return "tensor", about, np.array(value.detach().array, copy=True)
     if isinstance(value, dict):
         return type(value).__name__, [(frozen(k), frozen(v)) for k, v in value.items()]

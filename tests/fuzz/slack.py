@@ -1,6 +1,6 @@
 """How far two ways of computing one thing may differ: found by computing it again with inexact results moved a little.
 
-What moves with the noise is not held to more than that; everything else is compared to the bit or to a few units in the last place.
+What moves with the noise is not held to more than that; everything else is compared to the bit.
 """
 
 from __future__ import annotations

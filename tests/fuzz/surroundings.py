@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: Defined in front of every program: the surroundings in their first form. Each run has its own copy of all of it.
-PRELUDE = '''
+PRELUDE = """
 import types
 
 LEVEL = 2
@@ -80,7 +80,7 @@ def make(start):
         nonlocal total
         total = value
     total = 0
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -104,28 +104,44 @@ DEPENDENCIES: dict[str, Dependency] = {
         "{o} = {v} + 1.0 if isinstance(state.rate, float) else {v} * 3.0",
         ("state.rate = 1", "state.rate = True", "state.rate = None"),
     ),
-    "property": Dependency("{o} = {v} - state.double", ("state.rate = 0.125", "State.double = property(lambda self: self.rate * 3)")),
+    "property": Dependency(
+        "{o} = {v} - state.double", ("state.rate = 0.125", "State.double = property(lambda self: self.rate * 3)")
+    ),
     "method": Dependency(
         "{o} = state.scale({v})",
-        ("State.factor = 2.5", "state.factor = -1.0", "State.scale = lambda self, t: t - self.factor",
-         "state.scale = lambda t: t * 0.5", "state.__class__ = type('Sub', (State,), {{'factor': 4.0}})"),
-    ),  # fmt: skip
+        (
+            "State.factor = 2.5",
+            "state.factor = -1.0",
+            "State.scale = lambda self, t: t - self.factor",
+            "state.scale = lambda t: t * 0.5",
+            "state.__class__ = type('Sub', (State,), {{'factor': 4.0}})",
+        ),
+    ),
     "slot": Dependency("{o} = {v} * state.item.size", ("state.item.size = 5", "state.item = Item(2)", "state.item.size = 1.5")),
     "missing attribute": Dependency(
-        "{o} = {v} + getattr(state, 'bonus', 1.0)", ("state.bonus = 2.0", "State.bonus = 3.0", "state.bonus = 2.0; del state.bonus")
+        "{o} = {v} + getattr(state, 'bonus', 1.0)",
+        ("state.bonus = 2.0", "State.bonus = 3.0", "state.bonus = 2.0; del state.bonus"),
     ),
     "list": Dependency(
         "{o} = {v}\nfor k in state.items:\n    if isinstance(k, (int, float)):\n        {o} = {o} * 0.5 + k",
         ("state.items.append(3)", "state.items[0] = 7.5", "state.items = [2]", "state.items.reverse()", "state.items.clear()"),
     ),
-    "list length": Dependency("{o} = {v} * len(state.more)", ("state.more.append(None)", "state.more = [1, 2, 3]", "state.more = ()")),
+    "list length": Dependency(
+        "{o} = {v} * len(state.more)", ("state.more.append(None)", "state.more = [1, 2, 3]", "state.more = ()")
+    ),
     "dict": Dependency(
         "{o} = {v}\nfor key, k in state.table.items():\n    if isinstance(k, (int, float)):\n"
         "        {o} = {o} + k if key < 'b' else {o} * 0.5",
-        ("state.table['a'] = -3", "state.table['a'] = state.table.pop('a')", "state.table['c'] = 0.5", "state.table.pop('b', None)"),
+        (
+            "state.table['a'] = -3",
+            "state.table['a'] = state.table.pop('a')",
+            "state.table['c'] = 0.5",
+            "state.table.pop('b', None)",
+        ),
     ),
     "missing key": Dependency(
-        "{o} = {v} + state.table.get('extra', 1.0)", ("state.table['extra'] = 2.0", "state.table = {{}}", "state.table = {{'extra': -1.0}}")
+        "{o} = {v} + state.table.get('extra', 1.0)",
+        ("state.table['extra'] = 2.0", "state.table = {{}}", "state.table = {{'extra': -1.0}}"),
     ),
     "one object twice": Dependency(
         "state.more.append(1)\n{o} = {v} * len(state.items) if state.more is state.items else {v} - len(state.items)",
@@ -134,20 +150,36 @@ DEPENDENCIES: dict[str, Dependency] = {
     "objects apart": Dependency(
         "state.more.append(2)\n{o} = {v} + len(state.items)", ("state.items = state.more", "state.more = state.items")
     ),
-    "global number": Dependency("{o} = {v} + LEVEL", ("scope['LEVEL'] = 5", "scope['LEVEL'] = 2**70", "scope['LEVEL'] = 1.5", "scope['LEVEL'] = fw.ones(1)")),
-    "global branch": Dependency("{o} = {v} * 2.0\nif LEVEL > 2:\n    {o} = {v} - 2.0", ("scope['LEVEL'] = 7", "scope['LEVEL'] = 1")),
-    "global container": Dependency("{o} = {v} - LIMITS[0] * LIMITS[1][0]", ("scope['LIMITS'] = (1.5, [2.0])", "LIMITS[1][0] = 4.0")),
+    "global number": Dependency(
+        "{o} = {v} + LEVEL",
+        ("scope['LEVEL'] = 5", "scope['LEVEL'] = 2**70", "scope['LEVEL'] = 1.5", "scope['LEVEL'] = fw.ones(1)"),
+    ),
+    "global branch": Dependency(
+        "{o} = {v} * 2.0\nif LEVEL > 2:\n    {o} = {v} - 2.0", ("scope['LEVEL'] = 7", "scope['LEVEL'] = 1")
+    ),
+    "global container": Dependency(
+        "{o} = {v} - LIMITS[0] * LIMITS[1][0]", ("scope['LIMITS'] = (1.5, [2.0])", "LIMITS[1][0] = 4.0")
+    ),
     "global function": Dependency(
         "{o} = helper({v})",
-        ("scope['helper'] = other_helper", "helper.__code__ = other_helper.__code__", "helper.__defaults__ = (2.0,)",
-         "helper.__kwdefaults__ = {{'shift': -1.0}}"),
-    ),  # fmt: skip
+        (
+            "scope['helper'] = other_helper",
+            "helper.__code__ = other_helper.__code__",
+            "helper.__defaults__ = (2.0,)",
+            "helper.__kwdefaults__ = {{'shift': -1.0}}",
+        ),
+    ),
     "shadowed builtin": Dependency("{o} = {v} * len('abc')", ("scope['len'] = lambda x: 5",)),
-    "library attribute": Dependency("{o} = fw.relu({v})", ("scope['fw'] = types.SimpleNamespace(**vars(fw)); scope['fw'].relu = fw.neg",)),
+    "library attribute": Dependency(
+        "{o} = fw.relu({v})", ("scope['fw'] = types.SimpleNamespace(**vars(fw)); scope['fw'].relu = fw.neg",)
+    ),
     "closure": Dependency("{o} = {v} + offset", ("set_offset(2.5)", "set_offset(3)", "set_offset(fw.full((1,), 1.0))")),
-    "number argument": Dependency("{o} = {v} * n", ("keywords['n'] = -1.5", "keywords['n'] = 3", "keywords['n'] = True", "keywords['n'] = -0.0")),
+    "number argument": Dependency(
+        "{o} = {v} * n", ("keywords['n'] = -1.5", "keywords['n'] = 3", "keywords['n'] = True", "keywords['n'] = -0.0")
+    ),
     "argument branch": Dependency(
-        "{o} = {v} - 1.0 if n is None else {v} + n", ("keywords['n'] = None", "keywords['n'] = float('nan')", "keywords['n'] = fw.ones(1)")
+        "{o} = {v} - 1.0 if n is None else {v} + n",
+        ("keywords['n'] = None", "keywords['n'] = float('nan')", "keywords['n'] = fw.ones(1)"),
     ),
     "argument count": Dependency(
         "{o} = {v}\nfor k in range(int(n) if isinstance(n, (int, float)) and n == n else 1):\n    {o} = {o} * 0.5 + k",
@@ -158,25 +190,40 @@ DEPENDENCIES: dict[str, Dependency] = {
     ),
     "module": Dependency(
         "{o} = net({v})",
-        ("net.eval()", "net.gain = fw.nn.Parameter(fw.full((1,), -2.0))", "net.mean = fw.full((1,), 3.0)", "net.act = fw.nn.Identity()",
-         "net.register_forward_hook(lambda m, a, out: out * 3)", "net.forward = lambda t: t - 1.0", "net.gain.requires_grad_(False)",
-         "net.act.register_forward_pre_hook(lambda m, a: log.append('hook'))"),
-    ),  # fmt: skip
+        (
+            "net.eval()",
+            "net.gain = fw.nn.Parameter(fw.full((1,), -2.0))",
+            "net.mean = fw.full((1,), 3.0)",
+            "net.act = fw.nn.Identity()",
+            "net.register_forward_hook(lambda m, a, out: out * 3)",
+            "net.forward = lambda t: t - 1.0",
+            "net.gain.requires_grad_(False)",
+            "net.act.register_forward_pre_hook(lambda m, a: log.append('hook'))",
+        ),
+    ),
     "tensor attribute": Dependency(
         "{o} = {v} + state.bias",
-        ("state.bias = fw.full((1,), -2.0)", "state.bias = fw.full((), 4.0)", "state.bias = 1.5", "state.bias = fw.full((1,), 2, dtype=fw.int64)",
-         "state.bias.requires_grad_(True)"),
-    ),  # fmt: skip
+        (
+            "state.bias = fw.full((1,), -2.0)",
+            "state.bias = fw.full((), 4.0)",
+            "state.bias = 1.5",
+            "state.bias = fw.full((1,), 2, dtype=fw.int64)",
+            "state.bias.requires_grad_(True)",
+        ),
+    ),
     "written tensor attribute": Dependency(
         "state.bias.add_(1.0)\n{o} = {v} * state.other_bias", ("state.other_bias = state.bias", "state.bias = state.other_bias")
     ),
     "grad mode": Dependency(
-        "{o} = {v} * 2.0 if fw.is_grad_enabled() else {v} * 3.0", ("flags['no_grad'] = True", "flags['no_grad'] = not flags['no_grad']")
+        "{o} = {v} * 2.0 if fw.is_grad_enabled() else {v} * 3.0",
+        ("flags['no_grad'] = True", "flags['no_grad'] = not flags['no_grad']"),
     ),
     "requires_grad": Dependency("{o} = {v} + 1.0 if {v}.requires_grad else {v} - 1.0", ("toggle(args)",)),
     "shape": Dependency("{o} = {v} * {v}.shape[0] if {v}.dim() else {v} + 1.0", ("args[:] = resized(args)",)),
     "dtype": Dependency("{o} = {v} + 1.0 if {v}.dtype is fw.float32 else {v} * 0.5", ("args[:] = recast(args)",)),
     "strides": Dependency("{o} = {v} + 1.0 if {v}.is_contiguous() else {v} * 0.5", ("args[:] = restrided(args)",)),
     "same tensor": Dependency("{o} = {v} + 1.0 if x0 is x1 else {v} * 0.5", ("args[1] = args[0]",)),
-    "shared memory": Dependency("x0.mul_(0.5)\n{o} = {v} + x1.sum().to({v}.dtype)", ("args[1] = args[0]", "args[1] = args[0].view(args[0].shape)")),
+    "shared memory": Dependency(
+        "x0.mul_(0.5)\n{o} = {v} + x1.sum().to({v}.dtype)", ("args[1] = args[0]", "args[1] = args[0].view(args[0].shape)")
+    ),
 }

@@ -1,7 +1,7 @@
 """1,000 random programs: every way of running agrees, and the generators cover each record, dtype, rule and effect.
 
-How many: ``--fuzz N`` graphs and Python programs in all; without it 1,000 on CPython 3.12 and 250 on the others, whose share of the
-code that differs is the tracer's opcode tables. ``pytest tests/fuzz -k "program and seed17-"`` runs one.
+How many: ``--fuzz N`` graphs and Python programs in all; without it 1,000 on CPython 3.12 and 250 on the others, where only the
+tracer's opcode tables differ. ``pytest tests/fuzz -k "program and seed17-"`` runs one.
 """
 
 from __future__ import annotations
