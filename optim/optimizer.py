@@ -42,13 +42,11 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or fill them with zero."""
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    if set_to_none:
-                        p.grad = None
-                    else:
-                        p.grad.detach_().zero_()
+        for p, grad, _ in self._with_gradients():
+            if set_to_none:
+                p.grad = None
+            else:
+                grad.detach_().zero_()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update of every parameter that has a gradient. `closure` recomputes the loss, which is returned."""
@@ -56,11 +54,16 @@ class Optimizer:
         if closure is not None:
             loss = closure()
         with no_grad():
-            for group in self.param_groups:
-                for p in group["params"]:
-                    if p.grad is not None:
-                        self._update(p, p.grad, group)
+            for p, grad, group in self._with_gradients():
+                self._update(p, grad, group)
         return loss
+
+    def _with_gradients(self) -> Iterator[tuple[Tensor, Tensor, dict[str, Any]]]:
+        """Each parameter that has a gradient, the gradient, and the parameter's group."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    yield p, p.grad, group
 
     def _update(self, p: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
         """Change `p` in place by its gradient; runs with gradients off."""

@@ -200,16 +200,21 @@ def _keywords(b: EntryWriter, nargs: str, named: str) -> None:
         for j in b.loop(named):
             b.write(found, b.select(b.eq(b.get(names, j), name), j, b.read(found)))
         for _ in b.when(b.compare("slt", b.read(found), "0")):  # a name that is not interned, or an unknown one
-            for j in b.loop(named):
-                other = b.get(names, j)
-                for _ in b.when(b.ne(other, "0")):
-                    same = b.eq(b.fn(w.A_EQUAL, other, name, "i32 2", ret="i32"), "1")
-                    b.write(found, b.select(same, j, b.read(found)))
+            _by_value(b, names, named, name, found)
         j = b.read(found)
         b.need(b.compare("sge", j, "0"), "bind.python")
         b.need(b.eq(b.v(j), "0"), "misscall")  # given twice: Python says it properly
         b.set(j, b.get("%args", b.add(nargs, k)))
     b.goto("bind.defaults")
+
+
+def _by_value(b: EntryWriter, names: str, named: str, name: str, found: str) -> None:
+    """Write into `found` the number of the parameter whose name equals `name`, if there is one."""
+    for j in b.loop(named):
+        other = b.get(names, j)
+        for _ in b.when(b.ne(other, "0")):
+            same = b.eq(b.fn(w.A_EQUAL, other, name, "i32 2", ret="i32"), "1")
+            b.write(found, b.select(same, j, b.read(found)))
 
 
 def _variants(b: EntryWriter) -> None:
