@@ -58,12 +58,9 @@ class Optimizer:
                 self._update(p, grad, group)
         return loss
 
-    def _with_gradients(self) -> Iterator[tuple[Tensor, Tensor, dict[str, Any]]]:
+    def _with_gradients(self) -> list[tuple[Tensor, Tensor, dict[str, Any]]]:
         """Each parameter that has a gradient, the gradient, and the parameter's group."""
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    yield p, p.grad, group
+        return [(p, p.grad, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
 
     def _update(self, p: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
         """Change `p` in place by its gradient; runs with gradients off."""
