@@ -88,24 +88,23 @@ def _zero(group: Group, size: Size, above: int) -> Iterator[tuple[str, int]]:
 def _wraps(group: Group, size: Size) -> Iterator[tuple[str, int]]:
     """Where the remainders in an index start over, if that is seldom."""
     for call in _remainders(size):
-        if isinstance(call.b, int) and call.b > 0:
-            high = sizes.bounds(call.a)[1]
-            for turn in range(1, MAX_PARTS + 1):
-                if high is None or turn * call.b > high:
-                    break
-                yield from _zero(group, call.a - turn * call.b, 0)
+        if not isinstance(call.b, int) or call.b <= 0:
+            continue
+        high = sizes.bounds(call.a)[1]
+        for turn in range(1, MAX_PARTS + 1):
+            if high is None or turn * call.b > high:
+                break
+            yield from _zero(group, call.a - turn * call.b, 0)
 
 
 def _remainders(size: Size) -> Iterator[Call]:
     if isinstance(size, int):
         return
-    for mono, _ in size.terms:
-        for atom, _ in mono:
-            if isinstance(atom, Call):
-                if atom.fn == "mod":
-                    yield atom
-                yield from _remainders(atom.a)
-                yield from _remainders(atom.b)
+    for call in (atom for mono, _ in size.terms for atom, _ in mono if isinstance(atom, Call)):
+        if call.fn == "mod":
+            yield call
+        yield from _remainders(call.a)
+        yield from _remainders(call.b)
 
 
 def _part(group: Group, axis: str, lo: int, hi: int) -> Group:
