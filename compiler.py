@@ -60,12 +60,19 @@ def compile(
     turns; calls need no lock. A generator or coroutine function runs uncompiled, as does an object, no Module, that has a
     ``__call__`` of its own: compile that method. TypeError for what cannot be called, and for a class.
     """
-    if backend not in BACKENDS:
-        raise ValueError(f"no back end {backend!r}; there are {', '.join(BACKENDS)}")
-    options = Options(fullgraph, dynamic, mode, backend)
+    options = _options(fullgraph=fullgraph, dynamic=dynamic, mode=mode, backend=backend)
     if fn is None:
         return lambda f: _compiled(f, options)
     return _compiled(fn, options)
+
+
+def _options(
+    *, fullgraph: bool = False, dynamic: bool | None = None, mode: str | None = None, backend: str = "cpu",
+    seen: list[Dispatcher] | None = None,
+) -> Options:  # fmt: skip
+    if backend not in BACKENDS:
+        raise ValueError(f"no back end {backend!r}; there are {', '.join(BACKENDS)}")
+    return Options(fullgraph, dynamic, mode, backend, seen, native_side)
 
 
 def _compiled(fn: Any, options: Options) -> Any:
@@ -85,7 +92,6 @@ def _compiled(fn: Any, options: Options) -> Any:
 
 
 def _entry(function: types.FunctionType, options: Options) -> Any:
-    options.install = native_side
     dispatcher = Dispatcher(function, options)
     _dispatchers.add(dispatcher)
     return entry_of(dispatcher)
@@ -359,12 +365,14 @@ class Report:
 
 
 def explain(fn: Callable[..., Any], **options: Any) -> Callable[..., Report]:
-    """``explain(fn)(*args)`` calls `fn` once, freshly compiled, and reports graphs, kernels, guards, breaks, refusals."""
+    """``explain(fn)(*args)`` calls `fn` once, freshly compiled, and reports graphs, kernels, guards, breaks, refusals. `options`
+    are those of `compile`; the back end is that of a compiled `fn`."""
+    given = {"backend": _backend_of(fn), **options}
+    _options(**given)
 
     def run(*args: Any, **kwargs: Any) -> Report:
         seen: list[Dispatcher] = []
-        chosen = Options(**{"backend": _backend_of(fn), **options, "seen": seen})
-        result = _compiled(fn, chosen)(*args, **kwargs)
+        result = _compiled(fn, _options(**given, seen=seen))(*args, **kwargs)
         parts = [_part(d, v) for d in seen for v in d.variants]
         refused = tuple(d.refused for d in seen if d.refused is not None)
         return Report(tuple(parts), refused, tuple(m.guard for d in seen for m in d.misses), result)

@@ -10,7 +10,7 @@ import threading
 import types
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any, Protocol, cast
 
 from .. import knobs
@@ -30,7 +30,7 @@ def is_capturing() -> bool:
     return getattr(_state, "capturing", False)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Options:
     """What the user asked for at ``compile``."""
 
@@ -66,16 +66,15 @@ class Dispatcher:
 
     function: types.FunctionType
     options: Options
-    continuations: Continuations = None  # type: ignore[assignment]  # shared by a function and all that resumes it
+    resumes: InitVar[Continuations | None] = None
     variants: list[Variant] = field(default_factory=list)
     misses: list[Miss] = field(default_factory=list)
     refused: BreakRecord | None = None
     full: bool = False
     installed: Any = None  # what the user calls
 
-    def __post_init__(self) -> None:
-        if self.continuations is None:
-            self.continuations = Continuations(self._hook)
+    def __post_init__(self, resumes: Continuations | None) -> None:
+        self.continuations = resumes or Continuations(self._hook)  # shared by a function and all that resumes it
         self.bind = binder(self.function)
         self.where = Where(self.function.__code__.co_filename, self.function.__code__.co_firstlineno, self.function.__name__)
         if self.options.seen is not None:

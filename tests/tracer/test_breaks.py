@@ -83,7 +83,7 @@ def test_compiles_a_bounded_number_of_times() -> None:
         return x
 
     seen: list = []
-    fn = compiler._compiled(f, compiler.Options(backend="interpret", seen=seen))
+    fn = compiler._compiled(f, compiler._options(backend="interpret", seen=seen))
     for _ in range(3):
         assert fn(t(1), 20).tolist() == [21.0]
     assert sum(len(d.variants) for d in seen) <= 8
