@@ -65,6 +65,8 @@ def test_options() -> None:
         return x + 1
 
     assert f(t(1)).tolist() == [2.0]
+    with pytest.raises(ValueError, match="no back end 'xla'; there are cpu, reference"):
+        compiler.explain(f, backend="xla")
     with pytest.raises(ValueError, match="no back end 'xla'"):
         compiler.compile(f, backend="xla")
     with pytest.raises(TypeError, match="compile takes a function"):
