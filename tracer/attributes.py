@@ -308,6 +308,7 @@ class Attributes:
                 if by_python(base):
                     self.session.outside.guard(ClassAttrIs(base, name, raw))
                 return self._class_bind(raw, cls, name) if target is cls else self._bind(raw, target, cls, name)
+            self.find(base, name)  # it may get one
         raise self.session.thrown(AttributeError(f"'super' object has no attribute '{name}'", name=name, obj=obj))
 
     # -- tensors -------------------------------------------------------------------------------------------------------

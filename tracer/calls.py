@@ -122,14 +122,14 @@ class Calls:
         args = [self._number(x, keeps) for x in args]
         kwargs = {k: self._number(v, keeps) for k, v in kwargs.items()}
         for x in (*args, *kwargs.values()):
-            if not self.session.operators.is_inert(x):
+            if not self.session.operators.is_plain(x):
                 raise Break("object", f"{describe(x)} handed to {describe(fn)}")
         return self._traced(self.session.native(fn, *args, **kwargs), fn)
 
     def _op(self, op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A record called by name: numbers among its operands stay symbolic."""
         for x in (*args, *kwargs.values()):
-            if not self.session.operators.is_inert(x):
+            if not self.session.operators.is_plain(x):
                 raise Break("object", f"{describe(x)} handed to the op {op.name}")
         return self.session.native(self.session.recorder.apply, op, tuple(args), kwargs)
 
@@ -166,7 +166,7 @@ class Calls:
         """Make an instance: ``__new__`` and ``__init__``, each native for built-in types and followed otherwise."""
         meta_call = find(type(cls), "__call__")
         if meta_call is not type.__call__:
-            if hasattr(cls, "__members__") and all(map(self.session.operators.is_inert, args)):
+            if hasattr(cls, "__members__") and all(map(self.session.operators.is_plain, args)):
                 return self.session.native(cls, *map(concrete, args), **kwargs)
             raise Break("opaque-call", f"a call of {describe(cls)}")
         if not by_python(cls) or cls in natives.CLASSES:
@@ -235,19 +235,19 @@ class Calls:
         return self.method(owner, fn.__name__, fn, args, kwargs)
 
     def _module_function(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        if getattr(fn, "__module__", None) not in natives.PURE_MODULES and fn not in natives.PURE:
+        if (getattr(fn, "__module__", None) not in natives.PURE_MODULES and fn not in natives.PURE) or fn in natives.WRITES:
             raise Break("opaque-call", f"a call of {describe(fn)}")
         args = [self.session.operators.settle(x) for x in args]
         kwargs = {k: self.session.operators.settle(v) for k, v in kwargs.items()}
         for x in (*args, *kwargs.values()):
-            if not self.session.operators.is_inert(x) and not isinstance(x, ITERATORS + VIEWS):
+            if not self.session.operators.is_plain(x) and not isinstance(x, ITERATORS + VIEWS):
                 raise Break("opaque-call", f"{describe(fn)} of {describe(x)}")
         return self.session.native(fn, *args, **kwargs)
 
     def _class_method(self, fn: Any, owner: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if fn.__name__ == "__new__" and args and isinstance(args[0], type):
             return self._new_of(owner, args[0], args[1:], kwargs)
-        if owner in (dict, int, float, bytes, str) and all(map(self.session.operators.is_inert, args)):
+        if owner in (dict, int, float, bytes, str) and all(map(self.session.operators.is_plain, args)):
             return self.session.native(fn, *map(self.session.operators.settle, args), **kwargs)
         raise Break("opaque-call", f"a call of {describe(fn)}")
 
@@ -298,7 +298,7 @@ class Calls:
             kwargs = {k: session.operators.settle(v) for k, v in kwargs.items()}
             if name == "format" and not all(map(session.operators._printable, (*args, *kwargs.values()))):
                 raise Break("opaque-call", "text made of objects with code of their own")
-            if all(map(session.operators.is_inert, args)) or name == "join":
+            if all(map(session.operators.is_plain, args)) or name == "join":
                 return session.native(fn, *args, **kwargs)
         raise Break("opaque-call", f"a call of {describe(fn)}")
 
@@ -330,7 +330,7 @@ class Calls:
                 args = [session.native(lambda: {**dict(args[0]), **args[1]})]
         if name in _KEYED:
             args = [session.operators.settle(args[0]), *args[1:]] if args else args
-            if args and not session.operators.is_inert(args[0]):
+            if args and not session.operators.is_key(args[0]):
                 raise Break("opaque-call", f"{name} with an object that compares in its own way")
         if (
             name in ("remove", "index", "count", "__contains__", "__eq__")

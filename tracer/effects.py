@@ -72,8 +72,7 @@ class Effects:
 
     def _note(self, effect: Effect, target: Any) -> None:
         self.journal.append(effect)
-        if not any(x is target for x in self.outside.changed):
-            self.outside.changed.append(target)
+        self.outside.individual(target)
 
     def set_attr(self, target: Any, name: str, value: Any) -> None:
         """An attribute store (NULL: delete) on an object from outside."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import functools
 import types
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,7 @@ _SINGLE = (
     types.MemberDescriptorType, DType, Op, Effects, types.GenericAlias, types.UnionType,
 )  # fmt: skip
 _LARGEST = 10_000
+_FEW = 4
 _OURS = __name__.split(".")[0]
 _OUTSIDE_OF_LIBRARY = tuple(f"{_OURS}.{part}" for part in ("bench", "tests", "examples"))
 
@@ -66,7 +68,7 @@ class Outside:
         self.held: set[int] = set()  # ids of functions that are guarded by identity
         self.opaque: set[int] = set()  # ids of registered objects with native content that no guard covers
         self.closed: dict[int, tuple[Any, Any, Source]] = {}  # lists that nothing has looked into: shadow, real one, source
-        self.changed: list[Any] = []  # objects seen whose identity matters because they are mutated
+        self.changed: dict[int, Any] = {}  # objects seen whose identity matters: they are mutated, or looked up by it
         self.mode = gradmode.get()
         self.guard(GradMode(self.mode, gradmode.get))
 
@@ -143,6 +145,10 @@ class Outside:
         """Two objects from outside are two."""
         if not _same_root(a, b):
             self.guard(SameObject(((a,), (b,))))
+
+    def individual(self, seen: Any) -> None:
+        """The identity of `seen` matters: where it comes from outside it must stay none of the others of its type."""
+        self.changed[id(seen)] = seen
 
     def is_held(self, function: Any) -> bool:
         """Whether a guard names this very function."""
@@ -228,7 +234,7 @@ class Outside:
         self.guard(KeysAre(source, tuple(value)))
         seen: dict[Any, Any] = self.register(value, {}, source)
         for key, x in value.items():
-            seen_key = self.admit(key, Const(key, "key")) if isinstance(key, Tensor) else key
+            seen_key = self.admit(key, Const(key, "key")) if isinstance(key, (Tensor, types.FunctionType)) else key
             seen[seen_key] = self.admit(x, Item(source, key))
         return seen
 
@@ -288,10 +294,18 @@ class Outside:
 
     def _identities(self) -> None:
         """An object that the region changes is none of the others of its type."""
-        for seen in self.changed:
-            source = self.source_of(seen)
-            others = [s for x, s in self.origin.values() if x is not seen and type(x) is type(seen) and not _same_root(s, source)]
-            if source is not None and others:
+        changed = [(x, self.source_of(x)) for x in self.changed.values()]
+        counts = Counter(type(x) for x, _ in changed)
+        for seen, source in changed:
+            alike = [(x, s) for x, s in self.origin.values() if type(x) is type(seen)]
+            if source is None or counts[type(seen)] == 0:
+                continue
+            if counts[type(seen)] > _FEW:
+                counts[type(seen)] = 0  # one guard for all of them
+                self.guard(SameObject(tuple((s,) for _, s in alike)))
+                continue
+            others = [s for x, s in alike if x is not seen and not _same_root(s, source)]
+            if others:
                 self.guard(SameObject(((source,), *((s,) for s in others))))
 
 

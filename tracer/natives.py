@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 PURE_MODULES = {"math", "cmath", "_operator", "unicodedata"}
+WRITES = {operator.iconcat, getattr(operator, "call", None)}  # and has no model
 PURE = {builtins.bin, builtins.hex, builtins.oct, builtins.chr, builtins.ord}
 TENSOR_STATE = {
     "backward", "register_hook", "retain_grad", "requires_grad_", "detach_", "data_ptr", "storage_offset", "__deepcopy__",
@@ -309,7 +310,7 @@ def sort(s: Session, owner: list[Any], *, key: Any = None, reverse: Any = False)
 def _sort_now(s: Session, values: list[Any], key: Any, reverse: Any) -> None:
     weights = values[:] if key is None else [s.call(key, (x,)) for x in values]
     weights = [s.operators.settle(w) for w in weights]
-    if not all(s.operators.is_inert(w) and not isinstance(w, Tensor) for w in weights):
+    if not all(s.operators.is_plain(w) and not isinstance(w, Tensor) for w in weights):
         raise Break("opaque-call", "sorting objects that compare in their own way")
     order = s.native(sorted, range(len(values)), key=weights.__getitem__, reverse=s.operators.truth(reverse))
     values[:] = [values[i] for i in order]
@@ -406,7 +407,7 @@ def _collect(s: Session, cls: type, *items: Any) -> Any:
     values = list(s.operators.items(items[0]))
     if cls in (set, frozenset):
         values = [s.operators.settle(x) for x in values]
-        if not all(map(s.operators.is_inert, values)):
+        if not all(map(s.operators.is_key, values)):
             raise Break("opaque-call", "a set of objects that compare in their own way")
     return s.native(cls, values)
 
@@ -433,9 +434,12 @@ def _number(s: Session, cls: type, *args: Any, **kwargs: Any) -> Any:
     args = tuple(s.operators.settle(x) for x in args)
     if any(isinstance(x, Tensor) for x in args):
         raise Break("tensor-to-python", f"{cls.__name__}() of a tensor")
-    for x in args:
-        if by_python(type(x)):
-            return s.operators.special(x, "__float__" if cls is float else "__int__")
+    if len(args) == 1 and by_python(type(args[0])) and cls in (int, float):
+        special = "__float__" if cls is float else "__int__"
+        if isinstance(find(type(args[0]), special), types.FunctionType):
+            return s.operators.special(args[0], special)
+    if not all(map(s.operators.is_plain, args)):
+        raise Break("opaque-call", f"{cls.__name__}() of an object with code of its own")
     return s.native(cls, *args, **{k: concrete(v) for k, v in kwargs.items()})
 
 
@@ -508,6 +512,36 @@ def _operator_module() -> None:
 
 
 _operator_module()
+
+
+@models(operator.setitem)
+def _setitem(s: Session, obj: Any, key: Any, value: Any) -> None:
+    subscripts.store(s, obj, key, value)
+
+
+@models(operator.delitem)
+def _delitem(s: Session, obj: Any, key: Any) -> None:
+    subscripts.store(s, obj, key, NULL)
+
+
+@models(operator.is_)
+def _is(s: Session, a: Any, b: Any) -> bool:
+    return s.operators.same(a, b)
+
+
+@models(operator.is_not)
+def _is_not(s: Session, a: Any, b: Any) -> bool:
+    return not s.operators.same(a, b)
+
+
+@models(operator.truth)
+def _truth(s: Session, x: Any) -> bool:
+    return s.operators.truth(x)
+
+
+@models(operator.not_)
+def _not(s: Session, x: Any) -> bool:
+    return not s.operators.truth(x)
 
 
 @models(operator.getitem)

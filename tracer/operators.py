@@ -6,6 +6,7 @@ Built-in values and Tensors run natively; special methods of the user's classes 
 from __future__ import annotations
 
 import collections
+import enum
 import types
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from .breaks import Break, UserRaise, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
 from .classes import by_python
 from .generators import Generator
+from .guards import of_library
 from .values import SYMBOLIC, concrete
 
 if TYPE_CHECKING:
@@ -63,6 +65,9 @@ _NAMES = {
     "+": "add", "&": "and", "//": "floordiv", "<<": "lshift", "@": "matmul", "*": "mul", "%": "mod", "|": "or", "**": "pow",
     ">>": "rshift", "-": "sub", "/": "truediv", "^": "xor",
 }  # fmt: skip
+_SEQUENCES = (str, bytes, bytearray, list, tuple, collections.deque)
+_COMPARISONS = {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"}
+_LOOKS = ("__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__iter__", "__len__", "__getitem__", "__contains__")
 _COMPARE = {"<": ("lt", "gt"), "<=": ("le", "ge"), "==": ("eq", "eq"), "!=": ("ne", "ne"), ">": ("gt", "lt"), ">=": ("ge", "le")}
 _UNARY = {"-": "neg", "+": "pos", "~": "invert"}
 
@@ -102,8 +107,24 @@ class Operators:
     def _unsettled(self, x: Any) -> bool:
         return isinstance(x, SYMBOLIC) or (type(x) in (list, tuple, dict, set, frozenset) and self.settle(x) is not x)
 
+    def is_plain(self, x: Any, depth: int = 0) -> bool:
+        """Whether native code may do anything with `x`: no object of the user's classes is in it, however deep."""
+        if depth > 20 or self.session.outside.is_opaque(x):
+            return False
+        self.session.outside.open(x)
+        cls = type(x)
+        if isinstance(x, tuple) and all(find(cls, name) is find(tuple, name) for name in _LOOKS):
+            return all(self.is_plain(y, depth + 1) for y in tuple.__iter__(x))
+        if cls in CONTAINERS:
+            parts = (y for kv in x.items() for y in kv) if isinstance(x, dict) else x
+            return all(self.is_plain(y, depth + 1) for y in parts)
+        if isinstance(x, (Tensor, *SYMBOLIC, *RECORDS, type)):
+            return True
+        return (isinstance(x, ATOMS) and not by_python(cls)) or of_library(cls.__module__)
+
     def is_inert(self, x: Any, depth: int = 0) -> bool:
-        """Whether native code may look at `x`, however deep, without running code of the user's or needing a tensor's values."""
+        """Whether native code may compare and hash `x`, however deep, without running code of the user's or needing a tensor's
+        values. Objects that compare by identity are guarded to be no other."""
         if depth > 20 or self.session.outside.is_opaque(x):
             return False
         self.session.outside.open(x)
@@ -114,10 +135,18 @@ class Operators:
             return plain and all(self.is_inert(y, depth + 1) for y in x)
         if isinstance(x, dict):
             return not by_python(type(x)) and all(self.is_inert(y, depth + 1) for kv in x.items() for y in kv)
-        cls = x if isinstance(x, type) else type(x)
-        return (find(cls, "__eq__") is object.__eq__ and find(cls, "__hash__") is object.__hash__) or isinstance(
-            x, (type, types.FunctionType)
-        )
+        if isinstance(x, (type, types.ModuleType)):
+            return True
+        if find(type(x), "__eq__") is not object.__eq__ or find(type(x), "__hash__") is not object.__hash__:
+            return False
+        self.session.outside.individual(x)
+        return True
+
+    def is_key(self, x: Any) -> bool:
+        """`is_inert` for what is looked up by its hash: Tensors too are found by identity."""
+        if isinstance(x, Tensor):
+            self.session.outside.individual(x)
+        return self.is_inert(x) and (type(x) is not tuple or all(map(self.is_key, x)))
 
     # -- arithmetic --------------------------------------------------------------------------------------------------
 
@@ -174,6 +203,9 @@ class Operators:
             and isinstance(x, (*ATOMS, *CONTAINERS))
             and not any(map(self.is_native, args))
         ):
+            free = name in _COMPARISONS or not (isinstance(x, _SEQUENCES) or name.startswith("__i"))
+            if not free and not all(map(self.is_plain, args)):
+                raise Break("opaque-call", f"{name} of {describe(x)} with an object with code of its own")
             return self.session.native(raw, concrete(x), *args)  # a built-in type says NotImplemented to a stranger
         return self.session.call(raw, (x, *args))
 
@@ -201,11 +233,13 @@ class Operators:
             raise Break("opaque-call", f"a comparison of {describe(a)}") from error
 
     def _comparable(self, x: Any) -> bool:
-        return isinstance(x, (Tensor, *SYMBOLIC)) or self.is_inert(x)
+        return self.is_plain(x)
 
     def _compare_user(self, symbol: str, a: Any, b: Any, name: str, reflected: str) -> Any:
         holds = isinstance(a, CONTAINERS) or isinstance(b, CONTAINERS)
         if holds and not self._eq_is_python(a) and not self._eq_is_python(b):
+            if symbol in ("==", "!=") and self.is_inert(a) and self.is_inert(b):
+                return self.session.native(COMPARE[symbol], a, b)
             raise Break("opaque-call", "a comparison of containers that hold objects with code of their own")
         order = [(a, name, b), (b, reflected, a)]
         if type(a) is not type(b) and issubclass(type(b), type(a)):
@@ -227,7 +261,8 @@ class Operators:
         a, b = concrete(a), concrete(b)
         outside = self.session.outside
         source_a, source_b = outside.source_of(a), outside.source_of(b)
-        if source_a is not None and source_b is not None and a is not b:
+        named = isinstance(a, (type, enum.Enum)) and isinstance(b, (type, enum.Enum))  # by guards of their own
+        if source_a is not None and source_b is not None and a is not b and not named:
             outside.apart(source_a, source_b)
         return a is b
 
@@ -310,7 +345,7 @@ class Operators:
             x = self.settle(x)
             keyed = isinstance(container, (dict, set, frozenset, VIEWS[0]))
             if not (
-                self.is_inert(x)
+                (self.is_key(x) if keyed else self.is_inert(x))
                 and (keyed or isinstance(container, (str, bytes, range)) or self.is_inert(self._listed(container)))
             ):
                 raise Break("opaque-call", "membership among objects that compare in their own way")

@@ -96,7 +96,7 @@ def delete_subscr(f: Frame, step: Step) -> None:
 def _keys(f: Frame, items: list[Any]) -> list[Any]:
     """Members of a set or keys of a dict: constants that compare natively."""
     settled = [f.session.operators.settle(x) for x in items]
-    if not all(map(f.session.operators.is_inert, settled)):
+    if not all(map(f.session.operators.is_key, settled)):
         raise Break("object", "a key that compares in its own way")
     return settled
 

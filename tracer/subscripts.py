@@ -36,7 +36,7 @@ def load(session: Session, obj: Any, key: Any) -> Any:
     if _python(obj, "__getitem__") or (not session.operators.is_native(obj) and not isinstance(obj, (tuple, dict, list))):
         return session.operators.special(obj, "__getitem__", key)
     key = session.operators.settle(key)
-    if not session.operators.is_inert(key) or not isinstance(
+    if not session.operators.is_key(key) or not isinstance(
         obj, (*CONTAINERS, str, bytes, bytearray, range, *VIEWS, types.GenericAlias)
     ):
         raise Break("object", f"an item of {describe(obj)}")
@@ -48,7 +48,7 @@ def load(session: Session, obj: Any, key: Any) -> Any:
 
 def _index(session: Session, x: Any) -> Any:
     """What a Tensor is indexed with, or is assigned: native code looks into it."""
-    if not session.operators.is_inert(x):
+    if not session.operators.is_plain(x):
         raise Break("object", f"{describe(x)} as the index of a tensor")
     return x
 
@@ -84,7 +84,7 @@ def store(session: Session, obj: Any, key: Any, value: Any) -> None:
 
 def _store_container(session: Session, obj: Any, key: Any, value: Any) -> None:
     key = session.operators.settle(key)
-    if not session.operators.is_inert(key):
+    if not session.operators.is_key(key):
         raise Break("object", "a key that compares in its own way")
     if isinstance(key, slice) and value is not NULL:
         value = list(session.operators.items(value))

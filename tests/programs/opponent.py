@@ -4,6 +4,8 @@ Each is called with `wrap` (`fusewire.compile`, or nothing) and returns everythi
 """
 # ruff: noqa: B018, F821, PLW0602, RUF005, SIM105 - odd code is the point
 
+import math
+import operator
 import types
 
 import fusewire as fw
@@ -156,3 +158,101 @@ def a_dict_of_objects_is_copied(wrap):
         return x * copied[key] + {**d}[key] + merged[key]
 
     return [fn({key: v}, vector(1)) for v in (1.0, 2.0, 3.0)]
+
+
+class Plain: ...
+
+
+@program
+def objects_are_compared_by_identity(wrap):
+    @wrap
+    def fn(a, b, items, x):
+        found = (a == b, a != b, a in items, [a] == [b], len({a, b}), {b: 1.0}.get(a, 9.0), items.count(a))
+        return x * (2 if a == b else 3), found, operator.is_(a, b)
+
+    a, b, x = Plain(), Plain(), vector(1)
+    return [fn(p, q, items, x) for p, q, items in ((a, b, [b]), (a, a, [a]), (b, b, [a]), (b, a, [a, b]), (a, b, [a]))]
+
+
+@program
+def functions_and_tensors_are_keys(wrap):
+    def make(v):
+        return lambda: v
+
+    first, second, t, u = make(1.0), make(2.0), vector(1), vector(2)
+    table = {first: 1.0, second: 2.0, t: 3.0, u: 4.0}
+    fn = wrap(lambda key, x: x * (table[key] if key in table else 7.0))
+    return [fn(key, vector(1)) for key in (first, second, t, u, vector(1), first)]
+
+
+class Number:
+    def __init__(self, k):
+        self.k = k
+
+    def __lt__(self, other):
+        return self.k < other.k
+
+    def __float__(self):
+        return float(self.k)
+
+    def __index__(self):
+        return int(self.k)
+
+    def __bool__(self):
+        return self.k > 1
+
+    def __iter__(self):
+        return iter([self.k])
+
+    def __str__(self):
+        return f"number {self.k}"
+
+
+@program
+def native_code_meets_objects_with_code(wrap):
+    @wrap
+    def fn(a, b, xs, x):
+        xs += a
+        texts = "%s" % a, "x" * a, [0] * a, list(range(a)), hex(a), x[a], x.reshape(a, -1), int(slice(a).stop)
+        return x * math.sqrt(a), texts, sorted([b, a])[0].k, a < b, max(a, b).k, operator.truth(a), math.fsum([a, b])
+
+    a, b, xs, seen = Number(1), Number(2), [], []
+    for k in (1, 2, 3, 1):
+        a.k = k
+        seen.append(fn(a, b, xs, vector(1, 2, 3, 4, 5, 6)))
+    return seen, xs
+
+
+@program
+def the_operator_module_changes_things(wrap):
+    @wrap
+    def fn(xs, d, x):
+        operator.setitem(xs, 0, 9)
+        operator.delitem(d, "z")
+        operator.iconcat(xs, [2])
+        return x * xs[0] + len(d) + len(xs)
+
+    xs, seen = [0], []
+    for i in range(3):
+        seen.append(fn(xs, {"z": 1}, vector(i)))
+    return seen, xs
+
+
+@program
+def a_class_between_gets_the_method(wrap):
+    class Base:
+        def call(self, x):
+            return x + 1
+
+    class Middle(Base): ...
+
+    class Last(Middle):
+        def call(self, x):
+            return super().call(x) * 2
+
+    fn, last = wrap(lambda o, x: o.call(x)), Last()
+    seen = [fn(last, vector(1))]
+    Middle.call = lambda self, x: x * 50
+    seen.append(fn(last, vector(1)))
+    del Middle.call
+    return [*seen, fn(last, vector(1))]
