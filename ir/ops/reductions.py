@@ -57,9 +57,9 @@ def _in_stretches(x: Any, dim: Dims, at: int, dtype: Any, keepdim: bool) -> np.n
     whole = x.shape[at] // STRETCH * STRETCH
     before = (slice(None),) * at
     parts = x[(*before, slice(0, whole))].reshape(*x.shape[:at], whole // STRETCH, STRETCH, *x.shape[at + 1 :])
-    sums = np.add.reduce(parts, at + 1, dtype, None, False)
+    sums = np.add.reduce(parts, at + 1, dtype, None)
     if whole < x.shape[at]:
-        rest = np.add.reduce(x[(*before, slice(whole, None))], at, dtype, None, True)
+        rest = np.add.reduce(x[(*before, slice(whole, None))], at, dtype, None, keepdims=True)
         sums = np.concatenate((sums, rest), at)
     return folded(np.add, sums, dim, dtype, keepdim)
 
