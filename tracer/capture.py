@@ -144,9 +144,9 @@ def _returned(session: Session, result: Any) -> Capture:
         outputs = [session.recorder.output(x) for x in items]
         return _captured(session, outputs, [x.meta for x in items], None, flat, None)
 
-    def make(writer: TailWriter) -> tuple[str, list[str], str]:
+    def make(writer: TailWriter) -> End:
         text = writer.text(result)
-        return "tail", [writer.effect(e) for e in effects], text
+        return End([writer.effect(e) for e in effects], text)
 
     try:
         tail, outputs, tensors = write(session, make)
@@ -198,7 +198,7 @@ def _broken(session: Session, broken: Break, continuations: Continuations) -> Ca
     _, innermost.slots, innermost.stack = innermost.begun
     offsets = [f.program.steps[f.begun[0]].instr.offset for f in frames]
 
-    def make(writer: TailWriter) -> tuple[str, list[str], str]:
+    def make(writer: TailWriter) -> End:
         texts = []
         for frame, offset in zip(frames, offsets, strict=True):
             slots = [writer.text(x) for x in frame.slots]
@@ -206,7 +206,7 @@ def _broken(session: Session, broken: Break, continuations: Continuations) -> Ca
             state = f"FrameState([{', '.join(slots)}], [{', '.join(stack)}])"
             texts.append(f"Frame({writer.const(frame.function, frame.code.co_name)}, {offset}, {state})")
         done = [writer.effect(e) for e in effects]
-        return "tail", done, f"continue_frames([{', '.join(texts)}], {writer.const(continuations, 'continuations')})"
+        return End(done, f"[{', '.join(texts)}]", writer.const(continuations, "continuations"))
 
     try:
         tail, outputs, tensors = write(session, make)

@@ -18,7 +18,7 @@ import operator
 import types
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,6 +50,15 @@ class _Cycle(Exception):
     """An object holds itself; build it empty and fill it later."""
 
 
+class End(NamedTuple):
+    """How a tail ends: its effects, one line each, and the expression of its result; or, with a name for `continuations`, of the
+    list of frames that go on."""
+
+    effects: list[str]
+    result: str
+    continuations: str | None = None
+
+
 class TailWriter:
     """Writes one tail. `outputs` are the graph outputs it found a need for."""
 
@@ -58,6 +67,7 @@ class TailWriter:
         self.outputs: list[Output] = []
         self.tensors: list[Any] = []
         self.names: dict[str, Any] = dict(_HELPERS)
+        self.named = {id(value): name for name, value in _HELPERS.items()}
         self.loads: list[str] = []
         self.builds: list[str] = []
         self.sources: dict[Source, str] = {}
@@ -71,9 +81,9 @@ class TailWriter:
 
     def const(self, value: Any, hint: str = "c") -> str:
         """A name for an object that the tail holds."""
-        for name, known in self.names.items():
-            if known is value:
-                return name
+        known = self.named.get(id(value))
+        if known is not None:
+            return known
         word = "".join(ch if ch.isalnum() else "_" for ch in hint) or "c"
         name = (
             word
@@ -85,6 +95,7 @@ class TailWriter:
         )
         name = f"c_{len(self.names)}" if taken or not name.isidentifier() else name
         self.names[name] = value
+        self.named[id(value)] = name
         return name
 
     def load(self, source: Source) -> str:
@@ -385,20 +396,21 @@ class TailWriter:
     def _is_module_namespace(self, target: Any) -> bool:
         return self.session.outside.source_of(target) is None and isinstance(target, dict) and "__name__" in target
 
-    def finish(self, name: str, effects: list[str], result: str) -> Tail:
+    def finish(self, end: End) -> Tail:
         """The compiled function."""
-        lines = [*self.loads, *self.builds, *effects]
+        lines = [*self.loads, *self.builds, *end.effects]
         made = [f"v{i}" for i in range(self.count)] + list(self.sources.values())
-        if result.startswith("continue_frames") and made:  # what the frames drop must die there
-            frames, rest = result.removeprefix("continue_frames(").rsplit("], ", 1)
-            lines += [f"frames = {frames}]", f"del {', '.join(made)}", f"return continue_frames(frames, {rest}"]
+        if end.continuations is None:
+            lines.append(f"return {end.result}")
         else:
-            lines.append(f"return {result}")
-        text = f"def {name}(args, outputs):\n" + "".join(f"    {line}\n" for line in lines)
-        filename = f"<fusewire {name} {next(_numbers)}>"
+            lines.append(f"frames = {end.result}")
+            lines += [f"del {', '.join(made)}"] if made else []  # what the frames drop must die there
+            lines.append(f"return continue_frames(frames, {end.continuations})")
+        text = "def tail(args, outputs):\n" + "".join(f"    {line}\n" for line in lines)
+        filename = f"<fusewire tail {next(_numbers)}>"
         space = dict(self.names)
         exec(compile(text, filename, "exec"), space)
-        tail: Tail = space.pop(name)
+        tail: Tail = space.pop("tail")
         tail.source = text  # type: ignore[attr-defined]
         linecache.cache[filename] = len(text), None, text.splitlines(True), filename
         weakref.finalize(tail, linecache.cache.pop, filename, None)
@@ -465,7 +477,7 @@ _BUILDERS: dict[type, Callable[[TailWriter, Any], str]] = {
 }  # fmt: skip
 
 
-def write(session: Session, make: Callable[[TailWriter], tuple[str, list[str], str]]) -> tuple[Tail, list[Output], list[Any]]:
+def write(session: Session, make: Callable[[TailWriter], End]) -> tuple[Tail, list[Output], list[Any]]:
     """Run `make` on a fresh writer, again while it finds objects that hold themselves, or memory under several outputs.
 
     The tail, the graph outputs, their Tensors."""
@@ -474,7 +486,7 @@ def write(session: Session, make: Callable[[TailWriter], tuple[str, list[str], s
         writer = TailWriter(session, split)
         known = len(split)
         try:
-            tail = writer.finish(*make(writer))
+            tail = writer.finish(make(writer))
         except _Cycle:
             if len(split) == known:
                 raise RecursionError("a value of the region holds itself through a tuple or set") from None
