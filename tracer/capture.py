@@ -27,7 +27,7 @@ from .frame import Frame
 from .generators import Generator
 from .resume import Continuations, origin, refusal
 from .session import Session
-from .tail import Tail, TailWriter, write
+from .tail import End, Tail, TailWriter, write
 from .values import Lazy
 
 _ATTEMPTS = 200
