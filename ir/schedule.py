@@ -39,7 +39,7 @@ from .schedule_fuse import Fusion, Group, Unit, axis_stem, fuse, operand_view
 from .schedule_index import layout
 from .schedule_merge import merge
 from .schedule_prepare import Claims, prepared
-from .schedule_split import split
+from .schedule_split import split, woven
 from .sizes import Size
 from .types import ScalarType, TensorType
 
@@ -243,7 +243,7 @@ class _Scheduler:
     def _steps(self, unit: Unit) -> list[Step]:
         if isinstance(unit, Group):
             parts = split(unit) if any(self._targets(v) for v in unit.stores) else []
-            return [self._kernel_step(self._emit(part)) for part in parts]
+            return [self._kernel_step(kernel) for kernel in woven([self._emit(part) for part in parts])]
         node = unit.node
         step = self._gemm(node) if isinstance(node.op.lowering, Gemm) else self._extern(node)
         return [step, *(self._copy(r, target) for r in node.results for target in self.extra.get(r, []))]
@@ -256,7 +256,7 @@ class _Scheduler:
         """The group's kernel: emitted once to see what two loops share, again to see which of that pays, then for good."""
         targets = {v: self._targets(v) for v in group.stores}
         ops = dict.fromkeys(self.fusion.name(n) for n in reversed(group.nodes))
-        name = f"k{self.kernels}_" + ("_".join(list(ops)[-3:]) or "copy")
+        name = f"k{self._number()}_" + ("_".join(list(ops)[-3:]) or "copy")
         keep: frozenset[Any] = frozenset()
         for turn in range(2 if len(group.levels) > 1 else 0):
             emitter = Emitter(group, self.fusion.producers, self.home, targets, keep)
@@ -267,8 +267,11 @@ class _Scheduler:
         made = merge(Emitter(group, self.fusion.producers, self.home, targets, keep).kernel(name))
         return collapse(made, axis_stem(self.graph.symbols))
 
-    def _kernel_step(self, kernel: Kernel) -> KernelStep:
+    def _number(self) -> int:
         self.kernels += 1
+        return self.kernels - 1
+
+    def _kernel_step(self, kernel: Kernel) -> KernelStep:
         index = {v.name: i for i, v in enumerate(self.graph.inputs)}
         scalars = tuple(ScalarInput(index[p.name]) for p in kernel.scalars)
         return KernelStep(kernel, tuple(self.number[b.name] for b in kernel.buffers), scalars)
@@ -282,7 +285,7 @@ class _Scheduler:
         group.levels = [[a for a, n in zip(group.levels[0], shape, strict=True) if n != 1]]
         group.stores[value] = at
         emitter = Emitter(group, {}, lambda v: self.saved.get(v) or self.home(v), {value: [target]})
-        return self._kernel_step(collapse(emitter.kernel(f"k{self.kernels}_copy"), axis_stem(self.graph.symbols)))
+        return self._kernel_step(collapse(emitter.kernel(f"k{self._number()}_copy"), axis_stem(self.graph.symbols)))
 
     def _view(self, node: Node, value: Value) -> BufferView:
         base, offset, strides = operand_view(self.fusion, node, value)

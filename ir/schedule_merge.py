@@ -135,6 +135,11 @@ def renamed(st: Any, names: Mapping[str, str]) -> Stmt:
     return Check(names.get(st.ok, st.ok), st.error) if isinstance(st, Check) else st  # type: ignore[no-any-return]
 
 
+def renumbered(body: tuple[Stmt, ...], first: int) -> tuple[Stmt, ...]:
+    """The same statements with their names numbered from `first` on."""
+    return _numbered(body, {f"{i}": "" for i in range(first)})
+
+
 def _numbered(body: tuple[Stmt, ...], names: Names) -> tuple[Stmt, ...]:
     out: list[Stmt] = []
     for st in body:

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 from . import sizes
+from .loops import Kernel, Store
 from .op import Gather, Move
 from .op import Reduce as ReduceLowering
 from .schedule_fuse import Group
 from .schedule_index import pieces
+from .schedule_merge import merge, renumbered
 from .sizes import Call, Size
 from .types import numel
 
@@ -114,3 +117,32 @@ def _part(group: Group, axis: str, lo: int, hi: int) -> Group:
     kept = [a for a in group.levels[0] if a != axis or hi - lo > 1]
     return replace(group, extents={**group.extents, axis: hi - lo}, levels=[kept], stores=stores,
                    positions={}, _positions={}, _reduced={})  # fmt: skip
+
+
+def woven(kernels: list[Kernel]) -> list[Kernel]:
+    """`kernels` with those as one that run over the same loops and store side by side: what one leaves out of a vector of
+    results, the other fills in."""
+    out: list[Kernel] = []
+    for kernel in kernels:
+        if out and _beside(out[-1], kernel):
+            out[-1] = _both(out[-1], kernel)
+        else:
+            out.append(kernel)
+    return out
+
+
+def _beside(a: Kernel, b: Kernel) -> bool:
+    plain = not (a.errors or b.errors or a.scratch or b.scratch) and all(m.access != "rw" for m in (*a.buffers, *b.buffers))
+    stores = [[st for st in k.body if isinstance(st, Store)] for k in (a, b)]
+    if not plain or a.grid != b.grid or not a.grid or len(stores[1]) != 1:
+        return False
+    last, new = stores[0][-1:], stores[1][0]
+    return bool(last) and last[0].buffer == new.buffer and new.index - last[0].index == 1
+
+
+def _both(a: Kernel, b: Kernel) -> Kernel:
+    def union(x: tuple[Any, ...], y: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple({m.name if hasattr(m, "name") else m: m for m in (*x, *y)}.values())
+
+    return merge(replace(a, body=a.body + renumbered(b.body, len(a.body)), buffers=union(a.buffers, b.buffers),
+                         sizes=union(a.sizes, b.sizes), scalars=union(a.scalars, b.scalars)))  # fmt: skip

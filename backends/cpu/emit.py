@@ -428,14 +428,21 @@ class Emitter:
 
     # ---- statements -----------------------------------------------------------------------------------------------
     def block(self, body: Sequence[Stmt]) -> None:
-        """All statements in order."""
+        """All statements in order; stores that fill memory together at the last of them."""
+        v = self.vector
+        runs = nest.interleaved(body, v.axis, self.kernel.buffers) if v and v.mask is None and v.lanes.n > 1 else []
+        together = {id(s): run for run in runs for s in run}
         for s in body:
             if isinstance(s, Compute):
                 self._compute(s)
             elif isinstance(s, (Load, LoadAt)):
                 self._load(s)
             elif isinstance(s, Store):
-                self._store(s)
+                run = together.get(id(s))
+                if run is None:
+                    self._store(s)
+                elif s is run[-1]:
+                    self._store_run(run)
             elif isinstance(s, (Loop, Reduce)):
                 self.nest(nest.axes_of(s), s.body, s.accs if isinstance(s, Reduce) else ())
             elif isinstance(s, Check):
@@ -555,6 +562,15 @@ class Emitter:
             raise CompileError(f"kernel {self.kernel.name}: all rounds of axis {v.axis} store to {s.buffer}[{s.index}]")
         for c in range(len(v.bases)):
             access.store(v.lanes, self._place(s, v, c), self.lane(s.value, c, v.lanes), v.mask)
+
+    def _store_run(self, run: list[Store]) -> None:
+        """Stores whose lanes alternate in memory."""
+        v, (dtype, _) = self._open(), self._buffer(run[0].buffer)
+        access = memory.Access(self.w, dtype, self.pointers[run[0].buffer], False, self.floor)
+        first = self._first(run[0].index, v)
+        for c in range(len(v.bases)):
+            values = [self.lane(s.value, c, v.lanes) for s in run]
+            access.store_interleaved(v.lanes, first, c * v.lanes.n * len(run), values)
 
 
 def _literal(text: str) -> bool:

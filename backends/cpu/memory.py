@@ -95,6 +95,22 @@ class Access:
             taken += len(here)
         return self._from_memory(lanes, raw)
 
+    def store_interleaved(self, lanes: Lanes, index: str, offset: int, values: list[str]) -> None:
+        """The first lane of each of `values`, the second of each, and so on, from `index` + `offset` on."""
+        element, n, count = memory_element(self.dtype), lanes.n, len(values)
+        raw = [self._to_memory(lanes, v) for v in values]
+        while len(raw) & (len(raw) - 1):
+            raw.append("poison")
+        width = n
+        while len(raw) > 1:
+            t, order = f"<{width} x {element}>", _order(list(range(2 * width)))
+            raw = [lanes.w.let(f"shufflevector {t} {a}, {t} {b}, {order}") for a, b in zip(raw[::2], raw[1::2], strict=True)]
+            width *= 2
+        t, order = f"<{width} x {element}>", _order([v * n + lane for lane in range(n) for v in range(count)])
+        whole = lanes.w.let(f"shufflevector {t} {raw[0]}, {t} poison, {order}")
+        address = self._first(lanes, Place(index, offset, 1))
+        self.w.do(f"store <{n * count} x {element}> {whole}, ptr {address}, align {self.dtype.itemsize}")
+
     def store(self, lanes: Lanes, place: Place, value: str, mask: str | None) -> None:
         """Stores the lanes inside `mask` (None: all)."""
         if lanes.n == 1:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...ir import sizes
 from ...ir.dtypes import DType
-from ...ir.loops import Acc, Axis, Compute, Index, Kernel, Load, LoadAt, Loop, Reduce, Stmt, Store
+from ...ir.loops import Acc, Axis, Buffer, Compute, Index, Kernel, Load, LoadAt, Loop, Reduce, Stmt, Store
 from ...ir.sizes import Expr, Size, Symbol
 from . import philox
 
@@ -79,6 +79,17 @@ def strided(s: Load | LoadAt | Store, axis: str) -> int | None:
     """The small constant distance between lanes when `axis` is the vector; None where they lie otherwise."""
     parts = None if isinstance(s, LoadAt) else linear(s.index, axis)
     return parts[0] if parts is not None and isinstance(parts[0], int) and 1 < parts[0] <= NEAR else None
+
+
+def interleaved(body: Sequence[Stmt], axis: str, buffers: Sequence[Buffer]) -> list[list[Store]]:
+    """Stores of `body`, by index, that fill a stretch of memory together when `axis` is the vector."""
+    found: dict[tuple[str, int], list[Store]] = {}
+    for s in body:
+        step = strided(s, axis) if isinstance(s, Store) else None
+        if isinstance(s, Store) and step is not None and any(b.name == s.buffer and b.access == "w" for b in buffers):
+            found.setdefault((s.buffer, step), []).append(s)
+    return [run for (_, step), run in found.items()
+            if len(run) == step and all(s.index - run[0].index == i for i, s in enumerate(run))]  # fmt: skip
 
 
 def accesses(body: Sequence[Stmt], weight: float = 1.0) -> Iterator[tuple[Load | LoadAt | Store, float]]:
