@@ -34,6 +34,11 @@ def wrap_dims(dim: Any, ndim: int) -> tuple[int, ...]:
     return (wrapped,) if ndim else ()
 
 
+def given_dims(dim: Any, ndim: int) -> tuple[int, ...]:
+    """As `wrap_dims`, but () names none: `any` and `all` then only say of each element whether it is not zero."""
+    return () if isinstance(dim, (tuple, list)) and not dim else wrap_dims(dim, ndim)
+
+
 def size_of(sizes: Sequence[Any]) -> tuple[Any, ...]:
     """A shape given as ``f(2, 3)``, ``f((2, 3))`` or ``f([2, 3])``, as the tuple that ``*sizes`` holds."""
     if len(sizes) == 1 and isinstance(sizes[0], Iterable) and not hasattr(sizes[0], "meta"):

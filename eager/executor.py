@@ -104,6 +104,8 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         arrays = [x if type(x) in _WEAK else x._array for x in operands]
     if not uniform and (rule is None or rule.operands is not None):
         op.infer(*[type_of(x) for x in operands], **attrs)  # NumPy would mix dtypes where the record refuses them
+    elif dtype is not None and dtype.kind != "f":
+        _check_dtype(op, operands, arrays, attrs)
     if half or _errors is None:
         out = _run_slowly(op, operands, arrays, attrs)
     else:
@@ -121,6 +123,17 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     if type(out) is tuple:
         return tuple([_wrap(op, operands, arrays, r) for r in out])
     return _wrap(op, operands, arrays, out)
+
+
+_accepted: set[tuple[Op, Any]] = set()
+
+
+def _check_dtype(op: Op, operands: tuple[Any, ...], arrays: list[Any], attrs: dict[str, Any]) -> None:
+    """What `infer` raises where NumPy's function takes more dtypes than the record; asked once for each op and dtype."""
+    found = next((a.dtype for a in arrays if type(a) is _ndarray), None)
+    if (op, found) not in _accepted:
+        op.infer(*[type_of(x) for x in operands], **attrs)
+        _accepted.add((op, found))
 
 
 _targets: dict[tuple[Any, ...], Any] = {}

@@ -31,6 +31,8 @@ def _scaled(other: Any, alpha: Any) -> Any:
     tensor = hasattr(other, "meta")
     if (type(alpha) in (int, float) or not tensor or other.meta.dtype.kind != "f") and alpha == 1:
         return other
+    if tensor and other.meta.dtype.kind == "b" and isinstance(alpha, int):
+        alpha = bool(alpha)  # a number takes the kind of what it scales
     return apply(pointwise.mul, (other, alpha), _NONE) if tensor else other * alpha
 
 

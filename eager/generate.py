@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .arguments import one_of, size_of, to_dtype, wrap_dim, wrap_dims
+from .arguments import given_dims, one_of, size_of, to_dtype, wrap_dim, wrap_dims
 from .executor import NotOperand, apply
 from .inplace import inplace, into
 from .pure import pure
@@ -55,7 +55,7 @@ PYTHON_TYPES = {
     "Tensor": "Tensor", "Tensor?": "Tensor | None", "Tensor|Scalar": "Tensor | complex", "Tensor[]": "Any", "Scalar": "complex",
     "Scalar?": "complex | None", "bool": "bool", "int": "int", "int?": "int | None", "float": "float", "float?": "float | None",
     "str": "str", "str?": "str | None", "dtype": "Any", "dtype?": "Any", "dim": "int", "dim?": "int | None",
-    "dims": "Any", "int[]": "Any", "size": "Any", "Generator?": "Any",
+    "dims": "Any", "given_dims": "Any", "int[]": "Any", "size": "Any", "Generator?": "Any",
 }  # fmt: skip
 
 
@@ -177,7 +177,7 @@ def _body(op: Op, signature: Signature, method: bool) -> tuple[list[str], str]:
 
 def _attr(p: Param, first: str, variadic: bool) -> str:
     forms = {
-        "dims": f"wrap_dims({p.name}, {first}.ndim)", "dim": f"wrap_dim({p.name}, {first}.ndim)",
+        "dims": f"wrap_dims({p.name}, {first}.ndim)", "given_dims": f"given_dims({p.name}, {first}.ndim)", "dim": f"wrap_dim({p.name}, {first}.ndim)",
         "dim?": f"None if {p.name} is None else wrap_dim({p.name}, {first}.ndim)",
         "size": f"size_of({p.name})" if variadic else f"size_of(({p.name},))", "int[]": f"size_of(({p.name},))",
         "dtype": f"to_dtype({p.name})", "dtype?": f"to_dtype({p.name})", "float": f"float({p.name})",

@@ -84,7 +84,7 @@ from ..ir.ops.reductions import (
 from ..ir.ops.shape import (
     cat as _cat,
 )
-from .arguments import one_of, size_of, to_dtype, wrap_dim, wrap_dims
+from .arguments import given_dims, one_of, size_of, to_dtype, wrap_dim, wrap_dims
 from .executor import NotOperand, apply
 from .inplace import inplace, into
 from .pure import pure
@@ -509,10 +509,10 @@ def prod(
 def any(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None, out: Tensor | None = None
 ) -> Tensor:
-    """any(Tensor input, dims dim=None, bool keepdim=False)."""
+    """any(Tensor input, given_dims dim=None, bool keepdim=False)."""
     dim = one_of('dim', dim, 'axis', axis)
     keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
-    result: Tensor = apply(_any, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim})
+    result: Tensor = apply(_any, (input,), {"dim": given_dims(dim, input.ndim), "keepdim": keepdim})
     return result if out is None else into(out, result)
 
 
@@ -520,10 +520,10 @@ def any(
 def all(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None, out: Tensor | None = None
 ) -> Tensor:
-    """all(Tensor input, dims dim=None, bool keepdim=False)."""
+    """all(Tensor input, given_dims dim=None, bool keepdim=False)."""
     dim = one_of('dim', dim, 'axis', axis)
     keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
-    result: Tensor = apply(_all, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim})
+    result: Tensor = apply(_all, (input,), {"dim": given_dims(dim, input.ndim), "keepdim": keepdim})
     return result if out is None else into(out, result)
 
 
@@ -1116,17 +1116,17 @@ class TensorOps:
 
     @pure
     def any(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Tensor:
-        """any(Tensor input, dims dim=None, bool keepdim=False)."""
+        """any(Tensor input, given_dims dim=None, bool keepdim=False)."""
         dim = one_of('dim', dim, 'axis', axis)
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
-        return apply(_any, (self,), {"dim": wrap_dims(dim, self.ndim), "keepdim": keepdim})  # type: ignore[no-any-return]
+        return apply(_any, (self,), {"dim": given_dims(dim, self.ndim), "keepdim": keepdim})  # type: ignore[no-any-return]
 
     @pure
     def all(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Tensor:
-        """all(Tensor input, dims dim=None, bool keepdim=False)."""
+        """all(Tensor input, given_dims dim=None, bool keepdim=False)."""
         dim = one_of('dim', dim, 'axis', axis)
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
-        return apply(_all, (self,), {"dim": wrap_dims(dim, self.ndim), "keepdim": keepdim})  # type: ignore[no-any-return]
+        return apply(_all, (self,), {"dim": given_dims(dim, self.ndim), "keepdim": keepdim})  # type: ignore[no-any-return]
 
     @pure
     def mean(

@@ -29,6 +29,7 @@ def get(x: Any, index: Any) -> Any:
         found = _unrecorded_view(x, index)
         if found is not None:
             return found
+    x, index = _unfolded(x, index)
     items, drop, insert = _parse(x, index)
     out = x
     for dim, item in enumerate(items):
@@ -38,8 +39,6 @@ def get(x: Any, index: Any) -> Any:
             out = executor.apply(shapes.slice_, (out,), {"dim": dim, "start": item, "stop": item + 1, "step": 1})
     at = {dim: item for dim, item in enumerate(items) if hasattr(item, "meta")}
     if at:
-        if insert:
-            raise IndexError("an index that mixes None with tensors is not supported: unsqueeze first")
         return _gathered(out, at, drop)
     shape = [n for d, n in enumerate(out.shape) if d not in drop]
     for position in insert:
@@ -47,6 +46,37 @@ def get(x: Any, index: Any) -> Any:
     if out is x or len(shape) != len(out.shape) or insert:
         out = executor.apply(shapes.view, (out,), {"shape": tuple(shape)})
     return out
+
+
+def _unfolded(x: Any, index: Any) -> tuple[Any, Any]:
+    """`x` with a new dimension of size 1 wherever the index has a single truth value, or None beside tensors; there the index
+    has instead the places that the truth value selects (0 or none), or all."""
+    given = index if type(index) is tuple else (index,)
+    truths = [_is_truth(i) for i in given]
+    mixed = any(i is None for i in given) and any(type(i) not in _BASIC for i in given)
+    if not mixed and not any(truths):
+        return x, index
+    plain = [i if truth else _plain(i) for i, truth in zip(given, truths, strict=True)]
+    free = x.ndim - sum(0 if _is_truth(i) else _consumes(i) for i in plain)
+    dots = [k for k, i in enumerate(plain) if i is Ellipsis]
+    if free < 0 or len(dots) > 1:
+        return x, tuple(i for i in plain if not _is_truth(i))  # what is wrong is said where it is parsed
+    for k in dots:
+        plain[k : k + 1] = [_FULL] * free
+    dim = 0
+    for k, item in enumerate(plain):
+        if item is None or _is_truth(item):
+            x = executor.apply(shapes.view, (x,), {"shape": (*x.shape[:dim], 1, *x.shape[dim:])})
+            plain[k] = _FULL if item is None else as_tensor([0] if item else [], dtype=dtypes.int64)
+        dim += _consumes(plain[k])
+    return x, tuple(plain)
+
+
+def _is_truth(item: Any) -> bool:
+    """Whether an index item is one truth value: True, False or a 0-d bool tensor."""
+    if isinstance(item, (bool, np.bool_)):
+        return True
+    return hasattr(item, "meta") and item.dtype is dtypes.bool_ and not item.ndim
 
 
 _BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
@@ -193,6 +223,7 @@ def _product(sizes: Any) -> Any:
 def put(x: Any, index: Any, value: Any) -> None:
     """Store `value`, a Tensor or number that broadcasts, in the part of `x` that `index` names."""
     value = value if isinstance(value, (bool, int, float)) or hasattr(value, "meta") else as_tensor(value)
+    x, index = _unfolded(x, index)
     tracked = gradmode.get() and (x.meta.requires_grad or (hasattr(value, "meta") and value.meta.requires_grad))
     if tracked and x._array is not None:
         _put_tracked(x, index, value)

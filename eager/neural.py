@@ -79,6 +79,8 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
 @pure
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where positive, else `negative_slope` times x."""
+    if not input.dtype.is_floating_point:
+        raise DTypeError(f"leaky_relu: not defined for {input.dtype.name} (got {input.dtype.name}{list(input.shape)})")
     out: Tensor = where(input > 0, input, input * negative_slope)
     return input.copy_(out) if inplace else out
 

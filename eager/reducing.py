@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..errors import DTypeError
 from ..ir import dtypes
 from ..ir.ops import casts, creation, pointwise, reductions
 from ..ir.ops import shape as shapes
@@ -20,6 +21,7 @@ from .pure import pure
 if TYPE_CHECKING:
     from .tensor import Tensor
 
+_ZERO = {"f": 0.0, "b": False}
 _NONE: dict[str, Any] = {}
 
 
@@ -220,7 +222,10 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
 
 @pure
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
-    """``input + value * tensor1 / tensor2``."""
+    """``input + value * tensor1 / tensor2``; one of the two must be floating."""
+    if not (tensor1.dtype.is_floating_point or tensor2.dtype.is_floating_point):
+        pair = f"{tensor1.dtype.name}{list(tensor1.shape)} and {tensor2.dtype.name}{list(tensor2.shape)}"
+        raise DTypeError(f"addcdiv: integer division is not supported, got {pair}; cast one to a floating dtype")
     return input + tensor1 / tensor2 * value  # type: ignore[no-any-return]
 
 
@@ -238,7 +243,10 @@ def addcdiv_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
 
 @pure
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
-    """``input + weight * (end - input)``."""
+    """``input + weight * (end - input)``; both of one floating dtype."""
+    if end.dtype is not input.dtype or not input.dtype.is_floating_point:
+        pair = f"{input.dtype.name}{list(input.shape)} and {end.dtype.name}{list(end.shape)}"
+        raise DTypeError(f"lerp: input and end must share one floating dtype, got {pair}")
     return input + (end - input) * weight  # type: ignore[no-any-return]
 
 
@@ -258,14 +266,14 @@ def index_along(x: Tensor, dim: int) -> Tensor:
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """Matrices with zeros above the given diagonal."""
     keep = ge(unsqueeze(index_along(input, -2), 1) + diagonal, index_along(input, -1))
-    return where(keep, input, 0 if not input.dtype.is_floating_point else 0.0)  # type: ignore[no-any-return]
+    return where(keep, input, _ZERO.get(input.dtype.kind, 0))  # type: ignore[no-any-return]
 
 
 @pure
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """Matrices with zeros below the given diagonal."""
     keep = ge(index_along(input, -1), unsqueeze(index_along(input, -2), 1) + diagonal)
-    return where(keep, input, 0 if not input.dtype.is_floating_point else 0.0)  # type: ignore[no-any-return]
+    return where(keep, input, _ZERO.get(input.dtype.kind, 0))  # type: ignore[no-any-return]
 
 
 @pure

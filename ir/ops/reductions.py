@@ -293,7 +293,7 @@ def _truth_eager(ufunc: Any, x: Any, dim: Dims, keepdim: bool) -> Any:
 
 def _truth(name: str, combine: str, ufunc: Any) -> Op:
     return register(Op(
-        name, (f"{name}(Tensor input, dims dim=None, bool keepdim=False)",), _truth_infer(name),
+        name, (f"{name}(Tensor input, given_dims dim=None, bool keepdim=False)",), _truth_infer(name),
         lambda x, *, dim, keepdim=False: _truth_eager(ufunc, x, dim, keepdim), None, Reduce(combine),
         reduction_samples("buif"), constant="piecewise constant",
     ))  # fmt: skip
