@@ -54,12 +54,13 @@ def folded(ufunc: Any, x: Any, dim: Dims, dtype: Any, keepdim: bool) -> np.ndarr
 
 def _in_stretches(x: Any, dim: Dims, at: int, dtype: Any, keepdim: bool) -> np.ndarray:
     """The sum along `dim`: stretches of dimension `at`, and then these."""
+    add: Any = np.add
     whole = x.shape[at] // STRETCH * STRETCH
     before = (slice(None),) * at
     parts = x[(*before, slice(0, whole))].reshape(*x.shape[:at], whole // STRETCH, STRETCH, *x.shape[at + 1 :])
-    sums = np.add.reduce(parts, at + 1, dtype, None)
+    sums = add.reduce(parts, at + 1, dtype, None, False)
     if whole < x.shape[at]:
-        rest = np.add.reduce(x[(*before, slice(whole, None))], at, dtype, None, keepdims=True)
+        rest = add.reduce(x[(*before, slice(whole, None))], at, dtype, None, True)
         sums = np.concatenate((sums, rest), at)
     return folded(np.add, sums, dim, dtype, keepdim)
 
