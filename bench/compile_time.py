@@ -1,7 +1,7 @@
 """What compiling costs: the first call of programs from one op to a thousand, split into the stages of the compiler.
 
-Run as ``python -m fusewire.bench.compile_time [row ...]``. One JSON line a row, each measured in a fresh process, after the import
-of llvmlite; milliseconds. Keeps no code on disk and compares with nobody.
+Run as ``python -m fusewire.bench.compile_time [row ...]``. One JSON line a row, each measured in a fresh process, after the
+import of llvmlite; milliseconds. Keeps no code on disk and compares with nobody.
 """
 
 from __future__ import annotations

@@ -177,7 +177,8 @@ def _body(op: Op, signature: Signature, method: bool) -> tuple[list[str], str]:
 
 def _attr(p: Param, first: str, variadic: bool) -> str:
     forms = {
-        "dims": f"wrap_dims({p.name}, {first}.ndim)", "given_dims": f"given_dims({p.name}, {first}.ndim)", "dim": f"wrap_dim({p.name}, {first}.ndim)",
+        "dims": f"wrap_dims({p.name}, {first}.ndim)", "given_dims": f"given_dims({p.name}, {first}.ndim)",
+        "dim": f"wrap_dim({p.name}, {first}.ndim)",
         "dim?": f"None if {p.name} is None else wrap_dim({p.name}, {first}.ndim)",
         "size": f"size_of({p.name})" if variadic else f"size_of(({p.name},))", "int[]": f"size_of(({p.name},))",
         "dtype": f"to_dtype({p.name})", "dtype?": f"to_dtype({p.name})", "float": f"float({p.name})",

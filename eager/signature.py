@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ..errors import ParseError
 
 OPERANDS = frozenset(("Tensor", "Tensor?", "Tensor|Scalar", "Tensor[]", "Scalar", "Scalar?"))
-ATTRS = frozenset(("bool", "int", "int?", "float", "float?", "str", "str?", "dtype", "dtype?", "dim", "dim?", "dims", "given_dims", "int[]",
+ATTRS = frozenset(("bool", "int", "int?", "float", "float?", "str", "str?", "dtype", "dtype?", "dim", "dim?", "dims",
+                   "given_dims", "int[]",
                    "size", "Generator?"))  # fmt: skip
 
 _HEAD = re.compile(r"(\w+)\((.*)\)$", re.S)

@@ -126,8 +126,11 @@ class Attributes:
         fallback = self.find(cls, "__getattr__") if hook else NULL
         if fallback is not NULL:
             return self.session.call(fallback, (obj, name))
-        error = AttributeError(f"'{cls.__name__}' object has no attribute '{name}'", name=name, obj=obj)
-        raise self.session.thrown(error)
+        raise self._missing(obj, name)
+
+    def _missing(self, obj: Any, name: str) -> UserRaise:
+        error = AttributeError(f"'{type(obj).__name__}' object has no attribute '{name}'", name=name, obj=obj)
+        return self.session.thrown(error)
 
     def _in_instance(self, obj: Any, name: str) -> Any:
         """The entry of the instance's own dict; NULL where there is none."""
@@ -220,7 +223,7 @@ class Attributes:
         changed = self.session.effects.attr_of(obj, name)
         if changed is not None:
             if changed[0] is NULL:
-                raise self.session.thrown(AttributeError(f"'{cls.__name__}' object has no attribute '{name}'", name=name, obj=obj))
+                raise self._missing(obj, name)
             return changed[0]
         if cls in (types.FunctionType, types.MethodType, types.BuiltinFunctionType) and source is not None:
             return self._of_callable(obj, name, source)

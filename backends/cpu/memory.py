@@ -126,7 +126,7 @@ class Access:
             return
         address = self._first(lanes, place)
         only = _only_lane(mask)
-        if only is not None:  # LLVM turns this masked store into a scalar one of the width before a truncation: two bytes too many
+        if only is not None:  # LLVM makes this masked store a scalar one of the width before a truncation: two bytes too many
             one = self.w.let(f"extractelement {stored} {raw}, i64 {only}")
             at = lanes.n - 1 - only if place.step < 0 else only
             there = self.w.let(f"getelementptr {element}, ptr {address}, i64 {at}") if at else address

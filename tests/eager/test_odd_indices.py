@@ -1,4 +1,4 @@
-"""Truth values and None beside tensors as indices, dtypes that ops refuse, and reductions over no dimension, as PyTorch has them."""
+"""Truth values and None beside tensors as indices, dtypes that ops refuse, reductions over no dimension: as PyTorch has them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fusewire as fw
-import fusewire.nn.functional as F  # noqa: N812
+import fusewire.nn.functional as F
 
 PLACES = [
     "True", "False", "(slice(None), True)", "(True, [0, 1])", "(None, M.tensor([0, 1]))", "(M.tensor([0, 1]), None)",
@@ -32,7 +32,7 @@ def test_indices_are_pytorchs(place: str, shape: tuple[int, ...]) -> None:
     torch = pytest.importorskip("torch")
     data = np.arange(np.prod(shape, dtype=int), dtype=np.float32).reshape(shape)
     results = []
-    for M in (fw, torch):  # noqa: N806
+    for M in (fw, torch):
         index = eval(place, {"M": M})
         x = M.tensor(data)
         got = outcome(lambda x=x, index=index: x[index].numpy())
@@ -71,7 +71,7 @@ CALLS = [
 @pytest.mark.parametrize("call", CALLS)
 def test_dtypes_that_pytorch_refuses_are_refused(call: Any) -> None:
     b, i = fw.tensor([True, False]), fw.tensor([1, 2])
-    for again in range(2):
+    for _ in range(2):
         with pytest.raises(TypeError, match=r"\[2\]|bool\[") as found:
             call(b, i)
         assert isinstance(found.value, RuntimeError)

@@ -15,7 +15,7 @@ from fusewire.ir.plan import KernelStep
 from fusewire.ir.schedule_limit import MAX_SOURCES
 
 sys.path.insert(0, str(Path(__file__).parent))
-from schedule_cases import graph, op  # noqa: E402
+from schedule_cases import graph, op
 
 
 def kernels(executable: Any) -> list[Any]:

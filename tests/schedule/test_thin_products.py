@@ -12,7 +12,8 @@ from fusewire.ir.interpret import interpret
 from fusewire.ir.op import lookup
 from fusewire.ir.types import tensor
 
-SHAPES = [((7, 40), (40, 1)), ((1, 40), (40, 9)), ((6, 1), (1, 5)), ((1, 33), (33, 1)), ((3, 4, 5), (5, 1)), ((2, 1, 1, 4), (3, 4, 6))]
+SHAPES = [((7, 40), (40, 1)), ((1, 40), (40, 9)), ((6, 1), (1, 5)), ((1, 33), (33, 1)), ((3, 4, 5), (5, 1))]
+SHAPES += [((2, 1, 1, 4), (3, 4, 6))]
 
 
 @pytest.mark.parametrize(("left", "right"), SHAPES)
