@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 import fusewire as fw
 from fusewire.ir import dtypes
 from fusewire.ir.graph import Builder
