@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import fusewire as fw
 import pytest
+
+import fusewire as fw
 
 BYTES = fw.tensor([1, 200], dtype=fw.uint8)
 SMALL = fw.tensor([1, -100], dtype=fw.int8)
