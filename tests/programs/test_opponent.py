@@ -3,8 +3,9 @@
 import sys
 from pathlib import Path
 
-import fusewire
 import pytest
+
+import fusewire
 
 sys.path.insert(0, str(Path(__file__).parent))
 from opponent import PROGRAMS
