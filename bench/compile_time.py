@@ -1,7 +1,8 @@
 """What compiling costs: the first call of programs from one op to a thousand, split into the stages of the compiler.
 
 Run as ``python -m fusewire.bench.compile_time [row ...]``. One JSON line a row, each measured in a fresh process, after the
-import of llvmlite; milliseconds. Keeps no code on disk and compares with nobody.
+import of llvmlite; milliseconds of the calling thread, so that other programs on the machine count little. Keeps no code on disk
+and compares with nobody.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Split:
         return counted
 
     def _turn(self) -> None:
-        now = time.perf_counter()
+        now = time.thread_time()
         if self._inside:
             self.seconds[self._inside[-1]] += now - self._since
         self._since = now
@@ -167,9 +168,9 @@ def measure(name: str) -> dict[str, Any]:
     function, args = ROWS[name](fw)
     split = Split()
     compiled = fw.compile(function)
-    started = time.perf_counter()
+    started = time.thread_time()
     compiled(*args)
-    total = time.perf_counter() - started
+    total = time.thread_time() - started
     found = {stage: 1e3 * s for stage, s in split.seconds.items()}
     return {"row": name, "ms": 1e3 * total, **found, "rest": 1e3 * total - sum(found.values())}
 

@@ -40,6 +40,7 @@ from .schedule_index import layout
 from .schedule_merge import merge
 from .schedule_prepare import Claims, prepared
 from .schedule_split import split, woven
+from .schedule_twins import Outline, Twins
 from .sizes import Size
 from .types import ScalarType, TensorType
 
@@ -92,6 +93,7 @@ class _Scheduler:
     direct: set[WriteBack] = field(default_factory=set)
     saved: dict[Value, Target] = field(default_factory=dict)
     kernels: int = 0
+    twins: Twins = field(default_factory=Twins)
 
     @property
     def graph(self) -> Graph:
@@ -177,7 +179,14 @@ class _Scheduler:
     def _trial(self, unit: Group) -> Kernel:
         """The unit's kernel with every write-back stored in the input itself, to see what it reads afterwards."""
         targets = {v: [self._write_target(w) for w in self.graph.writes if w.value is v] or [layout_only(v)] for v in unit.stores}
-        return Emitter(unit, self.fusion.producers, lambda v: self.homes.get(v) or layout_only(v), targets).kernel("trial")
+
+        def home(value: Value) -> Target:
+            return self.homes.get(value) or layout_only(value)
+
+        outline = Outline(unit, home, targets)
+        return self.twins.kernel(
+            "trial", "trial", outline, lambda: Emitter(unit, self.fusion.producers, home, targets).kernel("trial")
+        )
 
     def _write_directly(self, write: WriteBack, unit: Group, trial: Kernel) -> bool:
         """Make `unit` store into the input itself; False (and nothing done) where it might read what it has overwritten."""
@@ -253,10 +262,13 @@ class _Scheduler:
         return own + self.extra.get(value, [])
 
     def _emit(self, group: Group) -> Kernel:
-        """The group's kernel: emitted once to see what two loops share, again to see which of that pays, then for good."""
         targets = {v: self._targets(v) for v in group.stores}
         ops = dict.fromkeys(self.fusion.name(n) for n in reversed(group.nodes))
         name = f"k{self._number()}_" + ("_".join(list(ops)[-3:]) or "copy")
+        return self.twins.kernel("", name, Outline(group, self.home, targets), lambda: self._emitted(group, targets, name))
+
+    def _emitted(self, group: Group, targets: dict[Value, list[Target]], name: str) -> Kernel:
+        """The group's kernel: emitted once to see what two loops share, again to see which of that pays, then for good."""
         keep: frozenset[Any] = frozenset()
         for turn in range(2 if len(group.levels) > 1 else 0):
             emitter = Emitter(group, self.fusion.producers, self.home, targets, keep)
