@@ -57,7 +57,7 @@ from .eager.functional import (
     unflatten,
     unsqueeze,
 )
-from .eager.generated import *
+from .eager.generated import *  # noqa: F403
 from .eager.modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .eager.neural import dropout, log_softmax, softmax
 from .eager.random import (
@@ -104,10 +104,10 @@ __version__ = "0.1.0"
 
 float, double, half = float32, float64, float16
 long, int, short = int64, int32, int16
-clip, concat, subtract, multiply, true_divide, divide = clamp, cat, sub, mul, div, div
+clip, concat, subtract, multiply, true_divide, divide = clamp, cat, sub, mul, div, div  # noqa: F405
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
 
-__all__ = [
+__all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)
     "Generator", "Size", "Tensor", "add", "addcdiv", "addcmul", "allclose", "arange", "as_tensor", "autograd",
     "bernoulli", "bfloat16", "bmm", "bool", "broadcast_to", "chunk", "clamp", "clip", "concat", "default_generator",
     "device", "div", "divide", "dot", "double", "dropout", "dtype", "e", "empty", "empty_like", "enable_grad", "equal",

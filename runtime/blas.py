@@ -20,7 +20,7 @@ from ..ir.types import TensorType
 @lru_cache(maxsize=1)
 def functions() -> dict[Any, int]:
     """dtype -> address of cblas_?gemm with 64-bit sizes in the OpenBLAS of NumPy's wheel; empty where there is none."""
-    core: Any = getattr(np, "_core")
+    core: Any = getattr(np, "_core")  # noqa: B009  (NumPy keeps it out of its stubs)
     library, found = ctypes.CDLL(core._multiarray_umath.__file__), {}
     for dtype, letter in ((dtypes.float32, "s"), (dtypes.float64, "d")):
         for name in (f"scipy_cblas_{letter}gemm64_", f"cblas_{letter}gemm64_"):

@@ -26,7 +26,7 @@ class TensorIs:
 
     def check(self, args: Sequence[Any]) -> bool:
         value = self.source.load(args)
-        return type(value) is self.cls and getattr(value, "meta") is self.meta
+        return type(value) is self.cls and getattr(value, "meta") is self.meta  # noqa: B009  (checked: a Tensor)
 
     def expr(self) -> str:
         return f"{self.source.expr()} is {self.cls.__name__} {self.meta!r}"

@@ -33,7 +33,7 @@ def copy_function(function: types.FunctionType) -> types.FunctionType:
     made.__qualname__, made.__module__, made.__doc__ = function.__qualname__, function.__module__, function.__doc__
     made.__dict__.update((k, v) for k, v in function.__dict__.items() if k != KEEP)
     if hasattr(function, "__type_params__"):
-        setattr(made, "__type_params__", getattr(function, "__type_params__"))
+        setattr(made, "__type_params__", getattr(function, "__type_params__"))  # noqa: B009, B010  (3.12 on)
     return made
 
 

@@ -12,7 +12,7 @@ import numpy as np
 @lru_cache(maxsize=1)
 def _openblas() -> tuple[Any, Any] | None:
     """The getter and setter of NumPy's OpenBLAS; None where NumPy was built with another BLAS."""
-    core: Any = getattr(np, "_core")
+    core: Any = getattr(np, "_core")  # noqa: B009  (NumPy keeps it out of its stubs)
     library = ctypes.CDLL(core._multiarray_umath.__file__)
     for name in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"):
         if hasattr(library, name.format("set")):

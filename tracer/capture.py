@@ -19,7 +19,7 @@ from ..runtime import gradmode
 from ..runtime.guard import Guard
 from ..runtime.meta import Meta
 from ..runtime.source import Arg, Source
-from . import ops_data, ops_flow, ops_stack
+from . import ops_data, ops_flow, ops_stack  # noqa: F401  (they register the handlers)
 from .breaks import Break, BreakRecord, Restart, UserRaise, describe
 from .bytecode import slot_names
 from .effects import GradModeSet

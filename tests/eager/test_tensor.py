@@ -255,7 +255,7 @@ def test_python_protocols() -> None:
     x = fw.arange(6).reshape(2, 3)
     assert len(x) == 2 and [r.tolist() for r in x] == [[0, 1, 2], [3, 4, 5]] and x.numel() == 6
     assert int(x[1, 1]) == 4 and [10, 20, 30][x[0, 2]] == 30 and bool(x[0, 1]) and 4 in x and 9 not in x
-    assert hash(x) == id(x) and (x == None) is False and (x != "a") is True
+    assert hash(x) == id(x) and (x == None) is False and (x != "a") is True  # noqa: E711
     assert f"{fw.tensor(1.5):.2f}" == "1.50" and np.asarray(x).tolist() == x.tolist()
     for product in (np.float32(2) * fw.ones(2), np.full(2, 2, np.float32) * fw.ones(2), fw.ones(2) * np.full(2, 2, np.float32)):
         assert isinstance(product, fw.Tensor) and product.tolist() == [2, 2] and product.dtype is fw.float32

@@ -20,7 +20,7 @@ from fusewire.runtime import source as s
 from fusewire.runtime.meta import Meta
 
 sys.path.insert(0, str(Path(__file__).parent))
-from entry_kit import Parameter, Tensor, check_all, floats, guarded, small_classes
+from entry_kit import Parameter, Tensor, check_all, floats, guarded, small_classes  # noqa: F401
 
 X = s.Arg(0, "x")
 
@@ -298,7 +298,7 @@ def test_gradient_mode_of_this_thread() -> None:
                 gradmode.set(mode)
                 check_all(call, [guard], [(0,)])
                 seen: list[Any] = []
-                thread = threading.Thread(target=lambda: seen.append(call(0)))
+                thread = threading.Thread(target=lambda: seen.append(call(0)))  # noqa: B023
                 thread.start()
                 thread.join()
                 assert (seen == [()]) is enabled

@@ -17,7 +17,7 @@ from fusewire.runtime import source as s
 from fusewire.runtime.meta import Meta
 
 sys.path.insert(0, str(Path(__file__).parent))
-from entry_kit import Parameter, Tensor, floats, guarded, small_classes
+from entry_kit import Parameter, Tensor, floats, guarded, small_classes  # noqa: F401
 
 X = s.Arg(0, "x")
 

@@ -24,8 +24,8 @@ from fusewire.runtime.executable import Executable
 from fusewire.runtime.meta import Meta
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
-from entry_kit import NOTHING, Tensor, floats, small_classes
-from random_graphs import random_graph
+from entry_kit import NOTHING, Tensor, floats, small_classes  # noqa: E402, F401
+from random_graphs import random_graph  # noqa: E402
 
 
 def packed(args: Any) -> Any:

@@ -1,6 +1,6 @@
 """Gradients of graphs: text, central differences, second and third order, and where nothing flows."""
 
-
+# ruff: noqa: E501  (graphs are written as they print)
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Common subexpression elimination."""
 
-
+# ruff: noqa: E501  (graphs are written as they print)
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The reference interpreter: symbols, scalars, half types, writes, and agreement with calling each kernel by hand."""
 
-
+# ruff: noqa: E501  (graphs are written as they print)
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The cut of a joint graph in two: what is saved, what is computed again, and that nothing changes."""
 
-
+# ruff: noqa: E501  (graphs are written as they print)
 
 from __future__ import annotations
 

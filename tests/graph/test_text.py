@@ -1,6 +1,6 @@
 """The text form: it reads back, it is one form, and content decides equality and hash."""
 
-
+# ruff: noqa: E501  (graphs are written as they print)
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_attribute_rules() -> None:
     with pytest.raises(TypeError, match="as child module"):
         m.first = 3
     with pytest.raises(AttributeError, match="'Block' object has no attribute 'nothing'"):
-        m.nothing
+        m.nothing  # noqa: B018
     m.count = fw.ones(1, dtype=fw.int64)
     assert m.state_dict()["count"].item() == 1
     m.plain = 3

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fusewire.ir import dtypes, layout, ops, scalar_numpy, sizes
+from fusewire.ir import dtypes, layout, ops, scalar_numpy, sizes  # noqa: F401  (ops registers the records)
 from fusewire.ir.op import OPS, Decompose, Gather, Gemm, Move, Op, Reduce, Sample, Scalar
 from fusewire.ir.promote import promoted
 from fusewire.ir.run_op import run_op

@@ -25,7 +25,7 @@ def test_every_function_is_a_method_and_is_found_beside_those_of_neural_networks
         assert name == "cat" or hasattr(Tensor, name), name
     assert functional.relu is not generated.relu  # where PyTorch has another one there, that one
     with pytest.raises(AttributeError, match="has no attribute 'no_such_function'"):
-        functional.no_such_function
+        functional.no_such_function  # noqa: B018
 
 
 def test_two_records_cannot_be_one_operator(monkeypatch: pytest.MonkeyPatch) -> None:

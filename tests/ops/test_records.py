@@ -53,7 +53,7 @@ def test_kernels_refuse_what_infer_refuses(op: Op) -> None:
     for sample in error_samples(op):
         arrays = [x for x in sample.operands if isinstance(x, np.ndarray)]
         if len({a.dtype for a in arrays}) == 1:
-            with pytest.raises(Exception), np.errstate(all="ignore"):
+            with pytest.raises(Exception), np.errstate(all="ignore"):  # noqa: B017
                 op.eager(*sample.operands, **sample.attrs)
 
 

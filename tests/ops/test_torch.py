@@ -18,7 +18,7 @@ from fusewire.ir.op import Op
 
 torch = pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).parent))
-from op_cases import ALL, Toy, call, close, error_samples, samples
+from op_cases import ALL, Toy, call, close, error_samples, samples  # noqa: E402
 
 F = torch.nn.functional
 

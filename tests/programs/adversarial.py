@@ -3,7 +3,7 @@
 Each program is called with `wrap`, which is `fusewire.compile` or does nothing, and returns everything that it observed: results,
 mutated inputs, attributes, logs, exceptions. Both runs must observe the same.
 """
-
+# ruff: noqa: B006, SIM905 - odd code is the point
 
 import contextlib
 import io
@@ -669,7 +669,7 @@ def generators_and_comprehensions(wrap):
     xs = [vector(1, 2), vector(3, 4), vector(5, 6)]
     seen = [fn(xs, lambda x: x + 1), fn(xs[:2], lambda x: x * 0)]
     shift = [1.0]
-    late = lambda x: x + shift[0]
+    late = lambda x: x + shift[0]  # noqa: E731
     seen.append(fn(xs, late))
     shift[0] = 5.0
     seen.append(fn(xs, late))

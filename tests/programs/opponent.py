@@ -2,6 +2,7 @@
 
 Each is called with `wrap` (`fusewire.compile`, or nothing) and returns everything it observed.
 """
+# ruff: noqa: B018, F821, SIM105
 
 import math
 import operator
@@ -180,7 +181,7 @@ def functions_and_tensors_are_keys(wrap):
 
     first, second, t, u = make(1.0), make(2.0), vector(1), vector(2)
     table = {first: 1.0, second: 2.0, t: 3.0, u: 4.0}
-    fn = wrap(lambda key, x: x * (table[key] if key in table else 7.0))
+    fn = wrap(lambda key, x: x * (table[key] if key in table else 7.0))  # noqa: SIM401
     return [fn(key, vector(1)) for key in (first, second, t, u, vector(1), first)]
 
 
@@ -212,7 +213,7 @@ def native_code_meets_objects_with_code(wrap):
     @wrap
     def fn(a, b, xs, x):
         xs += a
-        texts = "%s" % a, "x" * a, [0] * a, list(range(a)), hex(a), x[a], x.reshape(a, -1), int(slice(a).stop)
+        texts = "%s" % a, "x" * a, [0] * a, list(range(a)), hex(a), x[a], x.reshape(a, -1), int(slice(a).stop)  # noqa: UP031
         return x * math.sqrt(a), texts, sorted([b, a])[0].k, a < b, max(a, b).k, operator.truth(a), math.fsum([a, b])
 
     a, b, xs, seen = Number(1), Number(2), [], []

@@ -1,5 +1,5 @@
 """Functions to break everywhere: `CASES` holds (function, tuples of arguments). What they do besides returning goes to `LOG`."""
-
+# ruff: noqa: B012, C400, B023, UP031, F821 - odd code is the point
 
 import sys
 import weakref

@@ -1,6 +1,6 @@
 """Corners of Python, each a small program: compiled equals eager on every call, with or without graph breaks."""
 
-
+# ruff: noqa: B905, PLR, RUF005, RUF059, S101, SIM, UP
 
 from __future__ import annotations
 
@@ -352,11 +352,11 @@ def every_way_into_a_list(x, l):
         lambda: list(reversed(l)), lambda: [*l], lambda: tuple(l), lambda: sum(l), lambda: sorted(l), lambda: str(l),
         lambda: l[:1], lambda: l + [0], lambda: l * 2, lambda: bool(l), lambda: len(l), lambda: 1 in l, lambda: l == [1, 2],
         lambda: dict.fromkeys(l), lambda: set(l), lambda: max(l, default=0), lambda: "".join(map(str, l)),
-        lambda: "%s" % l, lambda: f"{l}", lambda: l.copy(), lambda: l.count(1), lambda: list(zip(l, l)),
-        lambda: list(enumerate(l)), lambda: [a for a in l], lambda: (lambda *a: a)(*l),
+        lambda: "%s" % l, lambda: f"{l}", lambda: l.copy(), lambda: l.count(1), lambda: list(zip(l, l)),  # noqa: UP031
+        lambda: list(enumerate(l)), lambda: [a for a in l], lambda: (lambda *a: a)(*l),  # noqa: C416
         lambda: functools.reduce(lambda a, b: a + b, l, 0), lambda: any(l), lambda: next(iter(l), None),
         lambda: list(filter(None, l)), lambda: fw.tensor(l).shape, lambda: repr(l),
-        lambda: collections.deque(l).pop() if l else 0, lambda: [] < l, lambda: (l, 1)[0][:],
+        lambda: collections.deque(l).pop() if l else 0, lambda: [] < l, lambda: (l, 1)[0][:],  # noqa: SIM300
     ]  # fmt: skip
     return x, [way() for way in ways]
 

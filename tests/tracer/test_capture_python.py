@@ -148,7 +148,7 @@ def test_closures() -> None:
             count += 1
             return x + y * k * count
 
-        g = lambda z: add(z) + add(z, 1)
+        g = lambda z: add(z) + add(z, 1)  # noqa: E731
         return g(x), count, [h(x) for h in [lambda v, i=i: v * i for i in range(3)]]
 
     agree(f, (t(1, 2),), variants=1)

@@ -186,7 +186,7 @@ def test_function_arguments_by_their_code() -> None:
     compiled = compiler.compile(f, backend="interpret")
     for k in (2.0, 3.0, 4.0):
         assert compiled(t(1), lambda v, k=k: v * k).tolist() == [k + 1]
-        assert compiled(t(1), lambda v: v * k).tolist() == [k + 1]
+        assert compiled(t(1), lambda v: v * k).tolist() == [k + 1]  # noqa: B023
     assert len(compiler.variants_of(compiled)) == 2
 
 
