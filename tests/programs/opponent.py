@@ -2,7 +2,6 @@
 
 Each is called with `wrap` (`fusewire.compile`, or nothing) and returns everything it observed.
 """
-# ruff: noqa: B018, F821, SIM105
 
 import math
 import operator
