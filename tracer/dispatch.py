@@ -115,8 +115,8 @@ class Dispatcher:
 
     def miss(self, args: Sequence[Any]) -> Any:
         """Compile for these arguments and run; the plain function where that is not possible."""
-        if self.refused is not None or self.full or is_capturing():
-            return self._plain(args)
+        if self.refused is not None or self.full or getattr(_state, "compiling", False):
+            return self._plain(args)  # also what a signal handler, a finaliser or a callback calls while this thread compiles
         variant = self.add(args)
         return self._plain(args) if variant is None else variant.run(args)
 
@@ -132,7 +132,11 @@ class Dispatcher:
             if self.variants:
                 self.misses.append(Miss(self._culprit(args), self.where))
                 knobs.say(2, f"recompile {self.where.function} ({self.where}): {self.misses[-1].guard}")
-            return self._compiled(args)
+            _state.compiling = True
+            try:
+                return self._compiled(args)
+            finally:
+                _state.compiling = False
 
     def _compiled(self, args: Sequence[Any]) -> Variant | None:
         _state.capturing = True
