@@ -49,6 +49,17 @@ def first_power(m: Match) -> Right:
     return m[0] if is_literal(m.number(1), 1) else None
 
 
+# x ** 2 -> x * x    x ** 0.5 -> sqrt(x)    x ** -1 -> 1 / x    for floats, whose eager powers are these
+@rule(RULES, "pow")
+def plain_power(m: Match) -> Right:
+    x, y = m[0], m[1]
+    if not isinstance(x, Value) or not isinstance(x.type, TensorType) or not x.dtype.is_floating_point or type(y) not in (int, float):
+        return None
+    if y == 2:
+        return Call("mul", (x, x), {})
+    return Call("sqrt", (x,), {}) if y == 0.5 else Call("reciprocal", (x,), {}) if y == -1 else None
+
+
 # x - 0 -> x    (not x - (-0.0): for x = -0.0 that is 0.0)
 @rule(RULES, "sub")
 def subtract_zero(m: Match) -> Right:

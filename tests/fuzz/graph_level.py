@@ -87,6 +87,7 @@ BAIT: dict[str, Callable[[Value], Any]] = {
     "multiply_by_one": lambda x: _op("mul", _filled(x, 1), x),
     "divide_by_one": lambda x: _op("div", x, 1.0),
     "first_power": lambda x: _op("pow", x, 1.0),
+    "plain_power": lambda x: _op("pow", x, 2.0),
     "subtract_zero": lambda x: _op("sub", x, 0.0),
     "add_zero": lambda x: _op("add", x, -0.0),
     "add_negative": lambda x: _op("add", _op("neg", x), _op("abs", x)),

@@ -31,6 +31,7 @@ CORPUS: dict[str, tuple[str, str, str]] = {
                                 " | %2 : f32[2,3] = mul(%1, %x)", "%x"),
     "divide_by_one": ("%x: f32[2,3]", "%0 : f32[2,3] = div(%x, 1)", "%x"),
     "first_power": ("%x: T", "%0 : T = pow(%x, 1)", "%x"),
+    "plain_power": ("%x: T", "%0 : T = pow(%x, 2)", "mul(%x, %x)"),
     "subtract_zero": ("%x: T", "%0 : T = sub(%x, 0) | %1 : T = sub(%0, 0.0)", "%x"),
     "add_zero": ("%x: f64[2,3]", "%0 : f64[2,3] = add(%x, -0.0) | %1 : f64[2,3] = add(-0.0, %0)", "%x"),
     "add_zero to an integer": ("%x: i32[2,3]", "%0 : i32[2,3] = add(%x, 0)", "%x"),
