@@ -184,27 +184,39 @@ def cos(f: Real, x: str) -> str:
 # ---- powers -------------------------------------------------------------------------------------------------------------
 def power(f: Real, x: str, y: str) -> str:
     """x to the y with the special cases of C's pow: 0.6 / 1.2 ulp. f32 is computed in f64."""
-    if f.single:
-        wide = Real(f.lanes, "double")
-        a, b = (f.lanes.convert("fpext", "float", "double", v) for v in (x, y))
-        return f.lanes.convert("fptrunc", "double", "float", _power(wide, a, b, precise=False))
-    return _power(f, x, y, precise=True)
-
-
-def _power(f: Real, x: str, y: str, precise: bool) -> str:
-    a = f.abs(x)
-    high, low = _log2_exact(f, a) if precise else _log2_short(f, a)
-    high = f.select(f.is_("oeq", a, f.c(0.0)), f.c(-_INF), f.select(f.is_("oeq", a, f.c(_INF)), f.c(_INF), high))
-    high = f.select(f.is_("uno", a, a), a, high)
-    e = f.mul(y, high)
-    rest = f.fma(y, high, f.neg(e))
-    rest = f.fma(y, low, rest) if low else rest
-    rest = f.select(f.is_("olt", f.abs(e), f.c(1100.0)), rest, f.c(0.0))
-    n, bits = f.nearest(f.clamp(e, -1100.0, 1100.0), 1.0)
-    r = f.mul(f.add(f.sub(f.clamp(e, -1100.0, 1100.0), n), rest), f.c(_LN2[False][0]))
-    series = _EXP64 if precise else _EXP32
-    size = f.scale(f.add(f.fma(f.mul(r, r), f.poly(r, *series), r), f.c(1.0)), f.integer(bits))
+    if not f.single:
+        return _power_ends(f, x, y, _power_exact(f, x, y))
+    a, b = (f.lanes.convert("fpext", "float", "double", v) for v in (x, y))
+    size = f.lanes.convert("fptrunc", "double", "float", _power_short(Real(f.lanes, "double"), a, b))
     return _power_ends(f, x, y, size)
+
+
+def _power_exact(f: Real, x: str, y: str) -> str:
+    """``abs(x) ** y`` but for its special cases."""
+    a = f.abs(x)
+    high, low = _log2_exact(f, a)
+    high = _log2_ends(f, a, high)
+    e = f.mul(y, high)
+    rest = f.fma(y, low, f.fma(y, high, f.neg(e)))
+    rest = f.select(f.is_("olt", f.abs(e), f.c(1100.0)), rest, f.c(0.0))
+    e = f.clamp(e, -1100.0, 1100.0)
+    n, bits = f.nearest(e, 1.0)
+    r = f.mul(f.add(f.sub(e, n), rest), f.c(_LN2[False][0]))
+    return f.scale(f.add(f.fma(f.mul(r, r), f.poly(r, *_EXP64), r), f.c(1.0)), f.integer(bits))
+
+
+def _power_short(f: Real, x: str, y: str) -> str:
+    """The same in f64, good for rounding to f32: what lies beyond is 0 or endless there."""
+    a = f.abs(x)
+    e = f.clamp(f.mul(y, _log2_ends(f, a, _log2_short(f, a))), -300.0, 300.0)
+    n, bits = f.nearest(e, 1.0)
+    r = f.mul(f.sub(e, n), f.c(_LN2[False][0]))
+    return f.mul(f.add(f.fma(f.mul(r, r), f.poly(r, *_EXP32), r), f.c(1.0)), f.power_of_two(f.integer(bits)))
+
+
+def _log2_ends(f: Real, a: str, log: str) -> str:
+    log = f.select(f.is_("oeq", a, f.c(0.0)), f.c(-_INF), f.select(f.is_("oeq", a, f.c(_INF)), f.c(_INF), log))
+    return f.select(f.is_("uno", a, a), a, log)
 
 
 def _power_ends(f: Real, x: str, y: str, size: str) -> str:
@@ -222,14 +234,14 @@ def _power_ends(f: Real, x: str, y: str, size: str) -> str:
     return f.select(one, f.c(1.0), signed)
 
 
-def _log2_short(f: Real, a: str) -> tuple[str, str | None]:
+def _log2_short(f: Real, a: str) -> str:
     """log2 to about 36 bits."""
     m, k = _split(f, a)
     m = f.sub(m, f.c(1.0))
     s = f.div(m, f.add(m, f.c(2.0)))
     z = f.mul(s, s)
     series = f.fma(z, f.poly(z, *_LOG32), f.c(2.0))
-    return f.fma(f.mul(s, f.c(_LOG2E)), series, f.to_float(k)), None
+    return f.fma(f.mul(s, f.c(_LOG2E)), series, f.to_float(k))
 
 
 def _log2_exact(f: Real, a: str) -> tuple[str, str]:
