@@ -10,6 +10,7 @@ from ..eager.pure import is_pure
 from ..eager.tensor import Tensor
 from ..ir.op import Op
 from ..runtime.install import original_of
+from ..runtime.source import Attr
 from . import natives
 from .attributes import find
 from .breaks import Break, describe
@@ -109,6 +110,10 @@ class Calls:
             raise Break("disabled", f"a call of {describe(fn)}")
         original = original_of(fn)
         if original is not None:
+            outside = self.session.outside
+            source = outside.source_of(fn)
+            if source is not None and outside.source_of(original) is None:  # its cells and defaults come from outside too
+                outside.admit(original, Attr(source, "__fusewire_original__"))
             return self.session.inline(original, args, kwargs)
         if runs_natively(fn):
             return self._library(fn, args, kwargs)

@@ -353,7 +353,7 @@ class TailWriter:
             for part, held in vars(cls).items():
                 value = getattr(x, part, None)
                 own = isinstance(held, types.MemberDescriptorType) and not part.startswith("__")
-                if own and value is not getattr(bare, part, None):
+                if own and value is not getattr(bare, part, None) and _takes(bare, part, value):
                     self.builds.append(f"{name}.{part} = {self.text(value)}")
 
     def _iterator(self, x: Any) -> str:
@@ -415,6 +415,15 @@ class TailWriter:
         linecache.cache[filename] = len(text), None, text.splitlines(True), filename
         weakref.finalize(tail, linecache.cache.pop, filename, None)
         return tail
+
+
+def _takes(obj: Any, name: str, value: Any) -> bool:
+    """Whether the attribute can be set; those that cannot follow from the arguments."""
+    try:
+        setattr(obj, name, value)
+    except (AttributeError, TypeError):
+        return False
+    return True
 
 
 def _put(obj: Any, name: str, value: Any) -> None:

@@ -255,3 +255,34 @@ def a_class_between_gets_the_method(wrap):
     seen.append(fn(last, vector(1)))
     del Middle.call
     return [*seen, fn(last, vector(1))]
+
+
+@program
+def a_compiled_function_calls_another(wrap):
+    log, total = [], 0
+
+    @wrap
+    def inner(x, k):
+        nonlocal total
+        total += k
+        log.append(k)
+        return x * total
+
+    fn = wrap(lambda x, k: inner(x, k) + inner(x, k + 1))
+    return [fn(vector(1), k) for k in (1, 2, 2)], [type(k).__name__ for k in log], log, total
+
+
+@program
+def exceptions_come_in_groups(wrap):
+    @wrap
+    def fn(x, k):
+        group = ExceptionGroup("several", [ValueError(k), KeyError("z")])
+        try:
+            raise group
+        except* ValueError as found:
+            x = x * len(found.exceptions) + k
+        except* KeyError:
+            x = x + 100
+        return x, ExceptionGroup("made", [ValueError(k)]).exceptions
+
+    return [fn(vector(1), k) for k in (1, 2, 2)]
