@@ -21,7 +21,7 @@ Targets = Mapping[Value, list[Target]]
 
 @dataclass(slots=True)
 class Outline:
-    """All that a group's kernel follows from, with numbers in place of names: `lines`. `buffers` and `scalars`: name -> number."""
+    """All that a group's kernel follows from, numbers in place of names: `lines`. `buffers` and `scalars`: name -> number."""
 
     group: Group
     home: Homes
@@ -48,7 +48,8 @@ class Outline:
         if any(r[0] is None for r in (*reduced, *loaded)):
             return None
         stored = [(self.numbers[v], at, tuple(map(self._place, self.targets[v]))) for v, at in group.stores.items()]
-        loops = tuple(group.extents.items()), tuple(map(tuple, group.levels)), tuple((k, p.axes) for k, p in group.positions.items())
+        places = tuple((k, p.axes) for k, p in group.positions.items())
+        loops = tuple(group.extents.items()), tuple(map(tuple, group.levels)), places
         return purpose, tuple(self.lines), tuple(stored), tuple(reduced), tuple(loaded), loops
 
     def _node(self, v: Value) -> Node | None:
@@ -67,7 +68,8 @@ class Outline:
             return self._place(self.home(v)), v.type
         args = tuple(self.numbers[a] if isinstance(a, Value) else repr(a) for a in node.args)
         types = tuple(r.type for r in node.results)
-        return self.nodes.setdefault(node, len(self.nodes)), node.op, args, repr(node.attrs), types, node.results.index(v), node.where
+        number = self.nodes.setdefault(node, len(self.nodes))
+        return number, node.op, args, repr(node.attrs), types, node.results.index(v), node.where
 
 
 @dataclass(slots=True)

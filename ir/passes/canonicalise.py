@@ -53,7 +53,9 @@ def first_power(m: Match) -> Right:
 @rule(RULES, "pow")
 def plain_power(m: Match) -> Right:
     x, y = m[0], m[1]
-    if not isinstance(x, Value) or not isinstance(x.type, TensorType) or not x.dtype.is_floating_point or type(y) not in (int, float):
+    if not isinstance(x, Value) or not isinstance(x.type, TensorType):
+        return None
+    if not x.dtype.is_floating_point or type(y) not in (int, float):
         return None
     if y == 2:
         return Call("mul", (x, x), {})
