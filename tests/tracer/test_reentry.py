@@ -1,7 +1,8 @@
 """Compiled functions called while this thread compiles another (by a signal handler, a finaliser, a callback) run plainly."""
 
-import fusewire
 import pytest
+
+import fusewire
 from fusewire.compiler import dispatcher_of
 from fusewire.tracer import dispatch
 
