@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import re
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -153,11 +154,12 @@ class _Scheduler:
 
     def _place_writes(self) -> None:
         """Let a kernel write straight into an input where nothing can read the old contents, or raise, afterwards."""
-        raising = {u for u in self.fusion.units if may_raise(u)}
         trials: dict[Unit, Kernel] = {}
+        raising = {u for u in self.fusion.units if may_raise(u) and (not isinstance(u, Group) or self._tried(u, trials).errors)}
+        times = Counter(w.target for w in self.graph.writes)
         for write in self.graph.writes:
             unit = self.fusion.host.get(write.value) or self._copy_unit(write.value)
-            alone = sum(w.target is write.target for w in self.graph.writes) == 1
+            alone = times[write.target] == 1
             readers = ({r.unit for r in self.fusion.reads.get(write.target, [])} | raising) - {unit}
             direct = alone and isinstance(unit, Group) and not self._reaches(unit, readers) and self._try(write, unit, trials)
             if direct and unit is not None:
@@ -171,10 +173,14 @@ class _Scheduler:
             self.fusion.after.setdefault(reader, set()).add(unit)
 
     def _try(self, write: WriteBack, unit: Group, trials: dict[Unit, Kernel]) -> bool:
-        """`_write_directly` with the unit's trial kernel, which is made once."""
+        """`_write_directly` with the unit's trial kernel."""
+        return self._write_directly(write, unit, self._tried(unit, trials))
+
+    def _tried(self, unit: Group, trials: dict[Unit, Kernel]) -> Kernel:
+        """The unit's trial kernel, which is made once."""
         if unit not in trials:
             trials[unit] = self._trial(unit)
-        return self._write_directly(write, unit, trials[unit])
+        return trials[unit]
 
     def _trial(self, unit: Group) -> Kernel:
         """The unit's kernel with every write-back stored in the input itself, to see what it reads afterwards."""
@@ -290,14 +296,21 @@ class _Scheduler:
 
     def _copy(self, value: Value, target: Target) -> KernelStep:
         """A kernel that copies a stored value to a second place."""
-        group = Group(-1, self.graph.symbols, self.fusion.producers)
+        group = Group(-1, self.graph.symbols, {})
         shape = value.shape
         group.levels = [[group.new_axis(n) for n in shape]]
         at = tuple(0 if n == 1 else group.axis(a) for a, n in zip(group.levels[0], shape, strict=True))
         group.levels = [[a for a, n in zip(group.levels[0], shape, strict=True) if n != 1]]
         group.stores[value] = at
-        emitter = Emitter(group, {}, lambda v: self.saved.get(v) or self.home(v), {value: [target]})
-        return self._kernel_step(collapse(emitter.kernel(f"k{self._number()}_copy"), axis_stem(self.graph.symbols)))
+        name, targets = f"k{self._number()}_copy", {value: [target]}
+
+        def home(v: Value) -> Target:
+            return self.saved.get(v) or self.home(v)
+
+        def make() -> Kernel:
+            return collapse(Emitter(group, {}, home, targets).kernel(name), axis_stem(self.graph.symbols))
+
+        return self._kernel_step(self.twins.kernel("copy", name, Outline(group, home, targets), make))
 
     def _view(self, node: Node, value: Value) -> BufferView:
         base, offset, strides = operand_view(self.fusion, node, value)

@@ -53,7 +53,7 @@ def updates() -> Any:
     pairs = [[builder.input(tensor((4, 5), F32)) for _ in range(2)] for _ in range(3)]
     rates = [builder.input(ScalarType("float"), f"rate{i}") for i in range(3)]
     new = [op("sub")(p, op("mul")(g, r)) for (p, g), r in zip(pairs, rates, strict=True)]
-    writes = [WriteBack(p, n, 0) for (p, _), n in zip(pairs, new, strict=True)]
+    writes = [WriteBack(p, n, len(builder.nodes)) for (p, _), n in zip(pairs, new, strict=True)]
     return builder.finish([Output(op("exp")(new[0]))], writes)
 
 
@@ -81,3 +81,11 @@ def test_operands_that_are_one_tensor_are_no_twins_of_two() -> None:
     a, b, c = (np.full(4, x, np.float32) for x in (5, 3, 7))
     found = pipeline.compile_graph(graph(both, (4,), (4,), (4,)), backend="cpu").run([a, b, c])
     assert [x.tolist() for x in found] == [[2] * 4, [0] * 4]
+
+
+def test_ops_that_raise_for_other_dtypes_do_not_delay_writes() -> None:
+    """pow of floats cannot fail, so that every parameter is written where it is computed."""
+    builder = Builder("powers")
+    inputs = [builder.input(tensor((4,), F32)) for _ in range(4)]
+    made = builder.finish([], [WriteBack(x, op("pow")(x, 2.5), i + 1) for i, x in enumerate(inputs)])
+    assert pipeline.compile_graph(made, backend="reference").kernel_count == 4
