@@ -89,16 +89,21 @@ def api(which: int) -> int:
 
 
 # ---- code ----------------------------------------------------------------------------------------------------------
+#: the files that the entry's text follows from
+SOURCES = (
+    *(os.path.join(os.path.dirname(__file__), f"{name}.py") for name in ("words", "writer", "text", "text_guards", "text_steps")),
+    layout.__file__,
+)
+
+
 @lru_cache(maxsize=1)
 def _key() -> str:
-    """Names the entry's code: our sources, the Python in use, the processor."""
-    folder = os.path.dirname(__file__)
+    """Names the entry's code: our sources, the build of Python, NumPy, the processor."""
     digest = b""
-    for name in ("words.py", "writer.py", "text.py", "text_guards.py", "text_steps.py"):
-        with open(os.path.join(folder, name), "rb") as f:
+    for name in SOURCES:
+        with open(name, "rb") as f:
             digest += source_hash(f.read())
-    tag = str(sys.implementation.cache_tag)
-    return source_hash(digest + tag.encode() + loader.cpu_key()).hex()
+    return source_hash(digest + f"{sys.version} NumPy {np.__version__}".encode() + loader.cpu_key()).hex()
 
 
 def _path(level: int) -> str:
