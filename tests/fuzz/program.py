@@ -95,10 +95,15 @@ class Maker:
         self.inputs: list[Input] = []
         self.changes: list[list[str]] = [[], [], []]
         self.seen: Counter[str] = Counter()
-        self.count = 0
+        self.count = self.drawn = 0
 
     def pick(self, items: Any) -> Any:
         return items[int(self.rng.integers(len(items)))]
+
+    def next_of(self, items: Any) -> Any:
+        """As `pick`, but over all seeds each item comes up equally often."""
+        self.drawn += 1
+        return items[(self.seed + self.drawn) % len(items)]
 
     def chance(self, p: float) -> bool:
         return bool(self.rng.random() < p)
@@ -357,11 +362,11 @@ class Maker:
     def state_change(self) -> bool:
         v = self.var("float")
         if v is not None and self.chance(0.4):
-            kind = self.pick(list(self.TENSOR_STATE))
+            kind = self.next_of(list(self.TENSOR_STATE))
             if kind == "opaque write":
                 v.owned, v.small = True, False
             return self.emit(self.TENSOR_STATE[kind].format(v.name), kind)
-        kind = self.pick(list(self.STATE))
+        kind = self.next_of(list(self.STATE))
         return self.emit(self.STATE[kind], kind)
 
     FLOW = {
@@ -393,7 +398,7 @@ class Maker:
         v = self.var("float", nonempty=True)
         if v is None:
             return False
-        kind = self.pick(list(self.FLOW))
+        kind = self.next_of(list(self.FLOW))
         name = self.fresh()
         self.vars.append(replace(v, name=name, owned=kind != "try", small=False))
         return self.emit(self.FLOW[kind].format(o=name, v=v.name), f"flow: {kind}")
@@ -428,7 +433,7 @@ class Maker:
         v = self.var("float", nonempty=True)
         if v is None:
             return False
-        kind = "shared memory" if self.chance(0.04) else self.pick(list(DEPENDENCIES))
+        kind = "shared memory" if self.chance(0.04) else self.next_of(list(DEPENDENCIES))
         which = DEPENDENCIES[kind]
         if kind in ("same tensor", "shared memory") and (self.inputs[0].grad or self.inputs[0].dtype not in FLOATS):
             return False
@@ -448,7 +453,7 @@ class Maker:
         "exact_unary": 1,
         "stepped": 1,
         "binary": 2,
-        "mixed": 1,
+        "mixed": 2,
         "scalar": 1,
         "compare": 1,
         "select": 1,
@@ -461,7 +466,7 @@ class Maker:
         "unused_draw": 1,
         "write": 3,
         "write_then_read": 1,
-        "state_change": 7,
+        "state_change": 8,
         "flow": 5,
         "read_value": 1,
         "wrong": 2,
@@ -496,7 +501,7 @@ class Maker:
 
     def finish(self) -> Program:
         names = [v.name for v in self.vars[-4:]]
-        kind = self.pick(list(self.FORMS))
+        kind = self.next_of(list(self.FORMS))
         self.seen[f"effect returns {kind}"] += 1
         result = self.FORMS[kind].format(names[0], names[-1], names[len(names) // 2])
         return Program(self.seed, self.inputs, self.lines, result, self.changes, self.seen)

@@ -79,3 +79,13 @@ def test_an_unused_result_with_an_infinite_derivative() -> None:
         x = fw.tensor([0.0, 1.0], requires_grad=True)
         call(x)[1].sum().backward()
         assert x.grad is not None and x.grad.tolist() == [2.0, 2.0]
+
+
+def test_a_gradient_of_zeros_beside_a_missing_one() -> None:
+    def fn(x: fw.Tensor) -> tuple[fw.Tensor, ...]:
+        return fw.tanh(fw.sign(x) + 1), x + 3
+
+    for call in (fn, fw.compile(fn)):
+        x = fw.ones(1, requires_grad=True)
+        call(x)[0].sum().backward()
+        assert x.grad is not None and x.grad.tolist() == [0.0]
