@@ -110,10 +110,12 @@ class Calls:
             raise Break("disabled", f"a call of {describe(fn)}")
         original = original_of(fn)
         if original is not None:
+            if fn.__code__ is original.__code__:
+                return self.session.inline(fn, args, kwargs)  # with the defaults it has now
             outside = self.session.outside
             source = outside.source_of(fn)
             if source is not None and outside.source_of(original) is None:  # its cells and defaults come from outside too
-                outside.admit(original, Attr(source, "__fusewire_original__"))
+                outside.admit(original, Attr(Attr(source, "__fusewire_dispatcher__"), "function"))
             return self.session.inline(original, args, kwargs)
         if runs_natively(fn):
             return self._library(fn, args, kwargs)

@@ -106,7 +106,7 @@ class Outside:
         if isinstance(value, (type, enum.Enum, *_SINGLE)):
             self.guard(Is(source, value))
             return self.register(value, value, source)
-        make = _MAKERS.get(cls)
+        make = _MAKERS.get(types.FunctionType if isinstance(value, types.FunctionType) else cls)  # 3.11 installs a subclass
         if make is not None:
             return make(self, value, source)
         if isinstance(value, tuple) and hasattr(cls, "_fields"):
@@ -255,7 +255,7 @@ class Outside:
             self.guard(Is(source, value))
             self.held.add(id(value))
         else:
-            self.guard(TypeIs(source, types.FunctionType))
+            self.guard(TypeIs(source, type(value)))
         if not of_library(value.__globals__.get("__name__")):
             self.guard(Is(Attr(source, "__code__"), value.__code__))
         return self.register(value, value, source)

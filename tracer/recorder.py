@@ -380,5 +380,4 @@ def _view_offset(op: Op, meta: Meta, attrs: dict[str, Any]) -> int | None:
 def _input_name(source: Source, builder: Builder) -> str | None:
     """A name for the graph's text: the source's own where it is a plain word that no other input has."""
     name = source.expr().replace(".", "_")
-    taken = {v.name for v in builder.inputs}
-    return name if name.isidentifier() and name not in taken else None
+    return name if name.isidentifier() and name not in builder.names else None

@@ -286,3 +286,23 @@ def exceptions_come_in_groups(wrap):
         return x, ExceptionGroup("made", [ValueError(k)]).exceptions
 
     return [fn(vector(1), k) for k in (1, 2, 2)]
+
+
+@program
+def compiled_functions_are_exchanged(wrap):
+    def make(k):
+        return wrap(lambda x: x * 2) if k else wrap(lambda x: x * 5)
+
+    @wrap
+    def inner(x, k=2.0, *, z=1.0):
+        return x * k + z
+
+    current, x = make(1), vector(1)
+    fn = wrap(lambda x: (current(x), inner(x)))
+    seen = [fn(x)]
+    current = make(0)
+    seen.append(fn(x))
+    inner.__defaults__ = (5.0,)
+    seen.append(fn(x))
+    inner.__kwdefaults__["z"] = 9.0
+    return [*seen, fn(x)]
