@@ -195,7 +195,8 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
     if array.dtype.kind == "O":
         raise ValueError(f"not a rectangular nest of numbers: {type(data).__name__}")
     if dtype is not None:
-        return array if array.dtype == dtype.np else array.astype(dtype.np)
+        with np.errstate(over="ignore", invalid="ignore"):  # what a dtype does not hold is infinite in it
+            return array if array.dtype == dtype.np else array.astype(dtype.np)
     out = np.asarray(array, dtypes.from_numpy(array.dtype).np)
     return out.copy() if any(s % out.itemsize for s in out.strides) else out  # a field of a record array
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,10 @@ from ..ir import dtypes
 if TYPE_CHECKING:
     from .tensor import Tensor
 
+Array = np.ndarray[Any, Any]
+
+#: Characters of a line, items shown at either end of a long dimension, and elements from which on a tensor is shortened.
+_LINE, _EDGE, _MANY = 80, 3, 1000
 _HIDDEN = (dtypes.float32, dtypes.int64, dtypes.bool_)
 
 
@@ -23,28 +28,75 @@ def text(x: Tensor) -> str:
     if x.dtype not in _HIDDEN or (not array.size and x.dtype is not dtypes.float32):
         tail.append(f"dtype={x.dtype!r}")
     if x._node is not None:
-        tail.append(f"grad_fn=<{x._node.name()}>")
+        tail.append(f"grad_fn=<{_with_number(x._node.name())}>")
     elif x.requires_grad:
         tail.append("requires_grad=True")
-    body = np.array2string(array, separator=", ", prefix="tensor(", **_style(array)) if array.size else "[]"
-    return f"tensor({', '.join([body, *tail])})"
+    return _with_tail(f"tensor({_body(array)}", tail) + ")"
 
 
-def _style(array: np.ndarray[Any, Any]) -> dict[str, Any]:
-    """Four digits; scientific where the magnitudes ask for it; whole floats as ``1.``."""
-    style: dict[str, Any] = {"threshold": 1000, "edgeitems": 3, "max_line_width": 80}
-    if array.dtype.kind == "f":
-        finite = np.abs(array[np.isfinite(array) & (array != 0)]).astype(np.float64)
-        whole = finite.size == 0 or bool((finite == np.ceil(finite)).all())
-        wide = finite.size and (finite.max() / finite.min() > 1000 or finite.max() > 1e8 or finite.min() < 1e-4)
-        number = _scientific if wide and not (whole and finite.max() < 1e8) else _whole if whole else _fixed
-        counted = array[np.isfinite(array) & (array != 0)]
-        width = max((len(number(v)) for v in counted[:: max(1, counted.size // 1000)]), default=0)
-        style["formatter"] = {"float_kind": lambda v: number(v).rjust(width if array.ndim else 0)}
-    elif array.dtype.kind == "b":
-        width = 5 if array.ndim and not array.all() else 0
-        style["formatter"] = {"bool": lambda v: str(bool(v)).rjust(width)}
-    return style
+def _with_number(name: str) -> str:
+    return f"{name}0" if name.endswith("Backward") else name
+
+
+def _with_tail(shown: str, tail: list[str]) -> str:
+    """`shown` and what follows it, on a line of its own where it does not fit."""
+    used = len(shown) - shown.rfind("\n") + 1
+    for item in tail:
+        if used + len(item) + 2 > _LINE:
+            shown += ",\n" + " " * len("tensor(") + item
+            used = len("tensor(") + len(item)
+        else:
+            shown += ", " + item
+            used += len(item) + 2
+    return shown
+
+
+def _body(array: Array) -> str:
+    if not array.size:
+        return "[]"
+    short = array.size > _MANY
+    shown = _ends(array) if short else array
+    number, width = _style(shown)
+    return _nested(array, len("tensor("), short, number, width) if array.ndim else number(array.item())
+
+
+def _ends(array: Array) -> Array:
+    """What a shortened tensor shows."""
+    for dim, n in enumerate(array.shape):
+        if n > 2 * _EDGE:
+            array = np.take(array, [*range(_EDGE), *range(n - _EDGE, n)], dim)
+    return array
+
+
+def _nested(array: Array, indent: int, short: bool, number: Callable[[Any], str], width: int) -> str:
+    cut = short and len(array) > 2 * _EDGE
+    rows = [*array[:_EDGE], *array[-_EDGE:]] if cut else [*array]
+    if array.ndim > 1:
+        parts = [_nested(r, indent + 1, short, number, width) for r in rows]
+        return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(_dotted(parts, "...") if cut else parts) + "]"
+    items = [number(v.item()).rjust(width) for v in rows]
+    items = _dotted(items, " ...") if cut else items
+    count = max(1, (_LINE - indent) // (width + 2))
+    lines = [", ".join(items[i : i + count]) for i in range(0, len(items), count)]
+    return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
+
+
+def _dotted(parts: list[str], dots: str) -> list[str]:
+    return [*parts[:_EDGE], dots, *parts[_EDGE:]]
+
+
+def _style(array: Array) -> tuple[Callable[[Any], str], int]:
+    """How an element is written, and how wide: four digits, scientific where the magnitudes ask for it, whole floats ``1.``."""
+    if array.dtype.kind != "f":
+        return str, max(len(str(v)) for v in array.reshape(-1).tolist())
+    values = array[np.isfinite(array) & (array != 0)].astype(np.float64)
+    if not values.size:
+        return _whole, 1
+    size = np.abs(values)
+    whole = bool((values == np.ceil(values)).all())
+    wide = size.max() / size.min() > 1000 or size.max() > 1e8 or (not whole and size.min() < 1e-4)
+    number = _scientific if wide else _whole if whole else _fixed
+    return number, max(len(number(v)) for v in values.tolist())
 
 
 def _fixed(v: float) -> str:

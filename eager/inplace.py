@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import AutogradError, ShapeError
+from ..ir import dtypes
 from ..ir.op import Op
 from ..runtime import gradmode
 from . import executor, tape
@@ -40,10 +41,20 @@ def store(target: Any, out: Any) -> Any:
         from ..ir.ops.casts import cast
 
         out = cast(out, dtype=wanted)
+    if gradmode.get() and target.requires_grad and not out.requires_grad:
+        out = _over(target, out)
     executor.write(target, out)
     if _is_eager(target) and gradmode.get() and (out.requires_grad or target.requires_grad):
         rebase(target, out)
     return target
+
+
+def _over(target: Any, out: Any) -> Any:
+    """`out`, a constant, with a history in which `target` had a part: its former values get gradients of zeros, not none."""
+    from ..ir.ops.compare import where
+    from ..ir.ops.creation import filled
+
+    return where(filled(target, (), True, dtypes.bool_), out, target)
 
 
 def store_checked(target: Any, out: Any) -> Any:
@@ -123,9 +134,6 @@ def rebase(target: Any, out: Any) -> None:
         return
     if out.meta.requires_grad and not target.meta.requires_grad:
         _check_unshared(target)
-    if not out.meta.requires_grad:
-        target._node = Overwritten(target)
-        return
     if out._node is None:  # a leaf: its gradient is its own, and the target must not become one
         from ..ir.ops.casts import clone
 
@@ -178,19 +186,6 @@ def refresh_view(x: Any) -> None:
     x._node = again._node
     if x.meta.requires_grad is not again.meta.requires_grad:
         x.meta = x.meta.with_grad(again.meta.requires_grad)
-
-
-class Overwritten(tape.Node):
-    """History of a tensor all of which was overwritten by a constant: gradients end here."""
-
-    __slots__ = ()
-
-    def __init__(self, target: Any) -> None:
-        super().__init__()
-        self.results = (target.meta.type,)
-
-    def apply(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
-        return ()
 
 
 class WindowWrite(tape.Node):

@@ -21,7 +21,6 @@ from .pure import pure
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-_ZERO = {"f": 0.0, "b": False}
 _NONE: dict[str, Any] = {}
 
 
@@ -266,14 +265,16 @@ def index_along(x: Tensor, dim: int) -> Tensor:
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """Matrices with zeros above the given diagonal."""
     keep = ge(unsqueeze(index_along(input, -2), 1) + diagonal, index_along(input, -1))
-    return where(keep, input, _ZERO.get(input.dtype.kind, 0))  # type: ignore[no-any-return]
+    kind = input.dtype.kind
+    return where(keep, input, False if kind == "b" else 0.0 if kind == "f" else 0)  # type: ignore[no-any-return]
 
 
 @pure
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """Matrices with zeros below the given diagonal."""
     keep = ge(index_along(input, -1), unsqueeze(index_along(input, -2), 1) + diagonal)
-    return where(keep, input, _ZERO.get(input.dtype.kind, 0))  # type: ignore[no-any-return]
+    kind = input.dtype.kind
+    return where(keep, input, False if kind == "b" else 0.0 if kind == "f" else 0)  # type: ignore[no-any-return]
 
 
 @pure

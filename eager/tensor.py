@@ -6,6 +6,7 @@ class with no array and a Storage that records, so no code here tells the two ap
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, SupportsIndex
 
@@ -286,12 +287,25 @@ class Tensor(TensorOps):
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self._node is not None:
             raise RuntimeError("Only Tensors created explicitly by the user support the deepcopy protocol at the moment")
-        out = factory.make(self.array.copy(order="K"), self.meta.requires_grad)
+        out = self._copied(memo)
         out.__class__ = self.__class__
         memo[id(self)] = out
         if self.grad is not None:
             out.grad = self.grad.__deepcopy__(memo)
         return out
+
+    def _copied(self, memo: dict[int, Any]) -> Tensor:
+        """These values in new memory, or, where what shares memory with this tensor was copied before, in that copy."""
+        storage = self.storage
+        kept = memo.get(id(storage))
+        if kept is None:
+            kept = memo[id(storage)] = storage, factory.make(storage.flat.copy())
+        array, whole = self.array, kept[1]
+        first = (address_of(array) - address_of(storage.flat)) // array.itemsize if array.size else 0
+        if min((*array.strides, 0)) < 0 or first < 0 or first + _extent(array) > whole.numel():
+            return factory.make(array.copy(order="K"), self.meta.requires_grad)  # .data put it outside of its storage
+        window = np.lib.stride_tricks.as_strided(whole.array[first:], array.shape, array.strides)
+        return factory.make_view(window, whole, self.meta.requires_grad)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         array = np.ascontiguousarray(self.array).reshape(self.shape)
@@ -405,6 +419,13 @@ class Tensor(TensorOps):
 
     def __delitem__(self, index: Any) -> NoReturn:
         raise TypeError("Tensor does not support deleting items")
+
+
+def _extent(array: Any) -> int:
+    """Elements between the first and the last of `array`, both counted."""
+    if not array.size:
+        return 0
+    return 1 + builtins.sum((n - 1) * (s // array.itemsize) for n, s in zip(array.shape, array.strides, strict=True))
 
 
 def _rebuild(cls: type[Tensor], raw: bytes, shape: tuple[int, ...], dtype: DType, requires_grad: bool) -> Tensor:
