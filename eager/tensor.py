@@ -425,7 +425,8 @@ def _extent(array: Any) -> int:
     """Elements between the first and the last of `array`, both counted."""
     if not array.size:
         return 0
-    return 1 + builtins.sum((n - 1) * (s // array.itemsize) for n, s in zip(array.shape, array.strides, strict=True))
+    steps = zip(array.shape, array.strides, strict=True)
+    return 1 + int(builtins.sum((n - 1) * (s // array.itemsize) for n, s in steps))
 
 
 def _rebuild(cls: type[Tensor], raw: bytes, shape: tuple[int, ...], dtype: DType, requires_grad: bool) -> Tensor:
