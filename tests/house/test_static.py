@@ -41,4 +41,4 @@ def test_mypy() -> None:
         link.symlink_to(Path("..") / "..")
     said = tool("mypy", "-p", "fusewire", MYPYPATH=str(link.parent))
     count = re.search(r"in (\d+) source files", said)
-    assert count is not None and int(count[1]) == len(product_files()), f"not all files of the package were checked: {said}"
+    assert count is not None and int(count[1]) >= len(product_files()), f"not all files of the package were checked: {said}"
