@@ -421,7 +421,7 @@ class Tensor(TensorOps):
         raise TypeError("Tensor does not support deleting items")
 
 
-def _extent(array: Any) -> int:
+def _extent(array: Array) -> int:
     """Elements between the first and the last of `array`, both counted."""
     if not array.size:
         return 0
