@@ -523,11 +523,11 @@ class Emitter:
         for c in range(len(v.bases)):
             wanted = self.lane(s.mask, c, v.lanes) if s.mask else None
             active = v.lanes.op("and", "i1", v.mask, wanted) if v.mask and wanted else v.mask or wanted
-            step = nest.strided(s, v.axis) if active is None and v.lanes.n > 1 else None
+            step = nest.strided(s, v.axis) if (active is None or self.target.masked) and v.lanes.n > 1 else None
             if step is None:
                 texts.append(access.load(v.lanes, self._place(s, v, c), active))
             else:
-                texts.append(access.load_every(v.lanes, self._first(s.index, v), step * c * v.lanes.n, step))
+                texts.append(access.load_every(v.lanes, self._first(s.index, v), step * c * v.lanes.n, step, active))
         self.names[s.dest] = Value(dtype, texts, True)
 
     def _place(self, s: Load | LoadAt | Store, v: Vector, copy: int) -> memory.Place:

@@ -77,16 +77,21 @@ class Access:
             raw = reverse(lanes, memory_element(self.dtype), raw) if place.step < 0 else raw
         return self._from_memory(lanes, raw)
 
-    def load_every(self, lanes: Lanes, index: str, offset: int, step: int) -> str:
+    def load_every(self, lanes: Lanes, index: str, offset: int, step: int, mask: str | None) -> str:
         """Every `step`-th element from `index` + `offset` on, as vectors side by side and shuffles; reads nothing behind the
-        last one."""
+        last one, and under a mask nothing that it leaves out."""
         element, n = memory_element(self.dtype), lanes.n
         stored, last = lanes.type(element), (n - 1) * step
         starts = [*range(0, last + 1 - n, n), last + 1 - n]
         taken, raw = 0, ""
         for start in starts:
             address = self._first(lanes, Place(index, offset + start, 1))
-            vector = self._read(f"load {stored}, ptr {address}, align {self.dtype.itemsize}")
+            if mask is None:
+                vector = self._read(f"load {stored}, ptr {address}, align {self.dtype.itemsize}")
+            else:
+                bits, at = lanes.type("i1"), _order([n if k % step else k // step for k in range(start, start + n)])
+                wanted = lanes.w.let(f"shufflevector {bits} {mask}, {bits} zeroinitializer, {at}")
+                vector = self._masked_load(stored, address, f"{bits} {wanted}")
             here = [k for k in range(taken, n) if k * step < start + n]
             order = list(range(n))
             for k in here:

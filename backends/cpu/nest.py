@@ -24,7 +24,7 @@ BLOCK = 16384
 STRETCH = 1024
 #: largest distance between lanes at which whole vectors are read and shuffled
 NEAR = 4
-_UNIT, _REVERSED, _GATHERED = 1.0, 0.7, 0.25
+_UNIT, _REVERSED, _SHUFFLED, _GATHERED = 1.0, 0.7, 0.5, 0.25
 #: rounds of a loop inside, where one has to be guessed
 _ROUNDS = 32.0
 
@@ -117,7 +117,9 @@ def gain(body: Sequence[Stmt], axis: Axis) -> float:
     for s, often in accesses(body):
         parts = linear(s.index, axis.name)
         step = parts[0] if parts else None
-        total += often * (_UNIT if step in (0, 1) and not isinstance(s, LoadAt) else _REVERSED if step == -1 else _GATHERED)
+        near = isinstance(s, Load) and strided(s, axis.name) is not None
+        plain = step in (0, 1) and not isinstance(s, LoadAt)
+        total += often * (_UNIT if plain else _REVERSED if step == -1 else _SHUFFLED if near else _GATHERED)
     full = min(1.0, axis.extent / 16) if isinstance(axis.extent, int) else 1.0
     return total * full
 
