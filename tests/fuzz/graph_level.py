@@ -16,7 +16,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from random_graphs import RandomGraph, every_op
-from slack import Wanted, differs, exact, moved, wanted_of
+from slack import Wanted, differs, noisy, wanted_of
 
 import fusewire as fw
 from fusewire import pipeline
@@ -238,9 +238,8 @@ def perturbed(graph: Graph, inputs: Sequence[Any], seed: int, signs: int) -> lis
     for node in graph.nodes:
         args = [env[a] if isinstance(a, Value) else a for a in node.args]
         made = run_op(node.op, args, node.attrs, [r.dtype for r in node.results])
-        loose = not exact(node.op, len(node.args), node.attrs)
         for value, x in zip(node.results, made, strict=True):
-            env[value] = moved(x, node.op, rng, signs) if loose and floating(value) else x
+            env[value] = noisy(x, node.op, len(node.args), node.attrs, rng, signs) if floating(value) else x
     return [env[v] for v in (*(o.value for o in graph.outputs), *(w.value for w in graph.writes))]
 
 

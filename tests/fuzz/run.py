@@ -21,7 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from program import Input, Program, make, shrink
-from slack import Wanted, differs, exact, moved, wanted_of
+from slack import Wanted, differs, noisy, wanted_of
 from surroundings import PRELUDE
 
 import fusewire as fw
@@ -161,7 +161,9 @@ class Run:
         finally:
             if self.spoil:
                 args[0].detach().copy_(before)
-        found = [None if x.grad is None else (frozen(x.grad.contiguous()), 0 in x.grad.stride()) for x in leaves]
+        found = [
+            None if x.grad is None else (repeats(x.grad), tuple(x.grad.shape), frozen(x.grad.reshape(x.numel()))) for x in leaves
+        ]
         for x in leaves:
             x.grad = None
         return found
@@ -189,6 +191,11 @@ class Watch:
         except RuntimeError:
             return True
         return False
+
+
+def repeats(x: Any) -> bool:
+    """Whether several elements lie in one place, so that nothing can be written to them."""
+    return any(n > 1 and step == 0 for n, step in zip(x.shape, x.stride(), strict=True))
 
 
 def aliases(results: list[Any], args: list[Any]) -> list[Any]:
@@ -251,11 +258,11 @@ class Noise:
             made = executor.apply(op, operands, attrs)
         finally:
             executor._recording.recorder = self
-        if op.effects.aliases is None and op.effects.draws is None and not exact(op, len(operands), attrs):
+        if op.effects.aliases is None and op.effects.draws is None:
             for t in made if isinstance(made, tuple) else (made,):
                 if t.dtype.is_floating_point and t.array.flags.writeable:
                     with np.errstate(all="ignore"):
-                        t._array[...] = moved(t.array, op, self.rng, self.way)
+                        t._array[...] = noisy(t.array, op, len(operands), attrs, self.rng, self.way)
         return made
 
     def write(self, target: Any, source: Any) -> None:

@@ -49,6 +49,16 @@ def exact(op: Op, count: int, attrs: Mapping[str, Any]) -> bool:
     return rounded <= 1 and not loose
 
 
+def noisy(x: Any, op: Op, count: int, attrs: Mapping[str, Any], rng: np.random.Generator, way: int) -> Any:
+    """A floating result of `op` as another way of computing it might give it."""
+    if not exact(op, count, attrs):
+        return moved(x, op, rng, way)
+    if not (isinstance(op.lowering, Reduce) and op.lowering.combine in ("maximum", "minimum")):
+        return x
+    sign = way if way else rng.choice([-1.0, 1.0], x.shape)  # the greater of 0.0 and -0.0 is either
+    return np.where(x.astype(np.float64) == 0, np.copysign(0.0, sign), x.astype(np.float64)).astype(x.dtype)
+
+
 def moved(x: Any, op: Op, rng: np.random.Generator, way: int) -> Any:
     """`x` off by its dtype's tolerance: up (`way` 1), down (-1), or each element at random (0)."""
     name = str(x.dtype)
@@ -78,7 +88,7 @@ def wanted_of(plain: Any, runs: Sequence[Any]) -> Wanted:
         return Wanted(plain, np.zeros(plain.shape), differs)
     x = plain.astype(np.float64)
     others = [r.astype(np.float64) for r in runs]
-    odd = np.any([np.isfinite(o) != np.isfinite(x) for o in others], axis=0)
+    odd = np.any([(np.isfinite(o) != np.isfinite(x)) | ((x == 0) & (np.signbit(o) != np.signbit(x))) for o in others], axis=0)
     largest = max(1.0, float(np.abs(x[np.isfinite(x)]).max(initial=0.0)))
     spread = np.max([np.abs(np.nan_to_num(o) - np.nan_to_num(x)) for o in others], axis=0)
     loose = 8 * spread + FLOOR[name] * (np.abs(np.nan_to_num(x)) + min(largest, 1e3) * 1e-2)
