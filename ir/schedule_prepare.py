@@ -24,7 +24,10 @@ def prepared(graph: Graph, claims: Claims = frozenset()) -> tuple[Graph, Origins
     """`graph` with no Decompose op but those in `claims`, and the name of the op each node comes from."""
     def decompose(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
         lowering = node.op.lowering
-        return lowering.fn(*args, **node.attrs) if isinstance(lowering, Decompose) and node.op not in claims else None
+        if not isinstance(lowering, Decompose) or node.op in claims:
+            return None
+        made = lowering.fn(*args, **node.attrs)
+        return made if isinstance(made, tuple) else _row_major(made, node.results[0])
 
     origins = {n: n.op.name for n in graph.nodes}
     composite = False
@@ -41,6 +44,14 @@ def prepared(graph: Graph, claims: Claims = frozenset()) -> tuple[Graph, Origins
     if apart:
         graph = _rewritten(graph, origins, _copying(apart))
     return graph, origins
+
+
+def _row_major(made: Value, wanted: Value) -> Value:
+    """`made` in row-major order where `wanted` is: a view further on may need that."""
+    if made.type == wanted.type or not wanted.tensor_type.is_contiguous:
+        return made
+    copied: Value = lookup("contiguous")(made)
+    return copied
 
 
 def _rewritten(graph: Graph, origins: Origins, step: Visit) -> Graph:
