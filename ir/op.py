@@ -129,6 +129,7 @@ class Op:
     sample     ``(rng) -> iterator of Sample``
     upcast     half operands reach `eager` in float32 and the result is rounded once
     constant   why there is no gradient, for ops without `grad`
+    fixed      operands which a capture takes as constants where they are Python numbers (an exponent: the best code hangs on it)
     operator   Python's operator that is this op, as its special method is called without underscores ("add", "eq", "invert")
     """
 
@@ -147,6 +148,7 @@ class Op:
     upcast: bool = True
     constant: str = ""
     operator: str = ""
+    fixed: tuple[int, ...] = ()
 
     def __call__(self, *operands: Any, **attrs: Any) -> Any:
         """Apply to Tensors (eager or traced) or to graph Values: the first operand that knows how decides."""

@@ -179,7 +179,7 @@ class Recorder:
         tensors = [x for x in operands if isinstance(x, Tensor)]
         tracked = any(x.meta.requires_grad for x in tensors)
         detached = tracked and not gradmode.get()
-        args = tuple(self._operand(x, detached) for x in operands)
+        args = tuple(self._operand(concrete(x) if i in op.fixed else x, detached) for i, x in enumerate(operands))
         out = self._emit(op, args, {k: _static(v) for k, v in attrs.items()})
         differentiable = tracked and not detached and op.grad is not None
         if op.effects.aliases is not None and not isinstance(out, tuple):

@@ -125,10 +125,10 @@ def pointwise(
     grad: Callable[..., Any] | None, sample: Callable[..., Iterator[Sample]], *, to: str = "same", kinds: Kinds = "buif",
     result: DType | None = None, hint: str = "", operands: tuple[int, ...] | None = None,
     tolerance: Mapping[str, tuple[float, float]] = EXACT, autocast: str = "", constant: str = "", effects: Effects = PURE,
-    infer: Infer | None = None, exact: tuple[int, ...] = (), operator: str = "",
+    infer: Infer | None = None, exact: tuple[int, ...] = (), operator: str = "", fixed: tuple[int, ...] = (),
 ) -> Op:  # fmt: skip
     """Register an op with a scalar lowering."""
     rule = infer or infer_pointwise(name, kinds, result, hint)
     promote = Promote(to, operands, exact)
     return register(Op(name, signature, rule, eager, grad, Scalar(scalar), sample, promote, None, effects, autocast,
-                       tolerance, True, constant, operator))  # fmt: skip
+                       tolerance, True, constant, operator, fixed))  # fmt: skip

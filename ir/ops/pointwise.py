@@ -264,6 +264,7 @@ def _pow_samples(rng: np.random.Generator) -> Iterator[Sample]:
 pow: Op = pointwise(
     "pow", ("pow(Tensor|Scalar input, Tensor|Scalar exponent)",), _pow_eager, _pow_scalar, _pow_grad, _pow_samples,
     infer=_pow_infer, tolerance=CLOSE, autocast="f32", effects=Effects(raises=(RangeError,)), exact=(1,), operator="pow",
+    fixed=(1,),
 )  # fmt: skip
 
 # -- functions of one operand, floating for every dtype

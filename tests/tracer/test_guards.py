@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from agree import agree, t
 
+import fusewire as fw
 from fusewire import compiler
 from fusewire.eager import modes
 from fusewire.runtime.guard import first_failure
@@ -273,3 +274,21 @@ def test_variant_limit_names_the_culprit() -> None:
             assert compiled(x, 3).shape == (3, 4)
         assert compiled(x, 4).shape == (4, 3)
         assert compiled(x, 1).shape == (1, 12)
+
+
+POWER = 2
+
+
+def test_an_exponent_is_a_constant_under_guard() -> None:
+    """On the number hangs which code is best; a power of two is a product, with eager's own bits."""
+    global POWER
+    compiled, x = fw.compile(lambda x: x**POWER), fw.randn(1000)
+    try:
+        for POWER in (2, 3, 0.5, 2):
+            want = x.abs() ** POWER
+            assert fw.allclose(compiled(x.abs()), want, rtol=1e-5)
+            if POWER == 2:
+                assert fw.equal(compiled(x.abs()), want)
+    finally:
+        POWER = 2
+    assert any("== 2" in guard.expr() for guard in compiler.variants_of(compiled)[0].guards)
