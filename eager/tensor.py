@@ -165,6 +165,8 @@ class Tensor(TensorOps):
         if not value and self._node is not None:
             raise AutogradError("you can only change requires_grad flags of leaf variables; use detach()")
         if value is not self.meta.requires_grad:
+            if self._storage is not None:
+                self._storage.becomes_leaf(self)
             self.meta = self.meta.with_grad(bool(value))
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:

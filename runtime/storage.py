@@ -56,6 +56,9 @@ class Storage:
         array: Array = tensor._array
         return array
 
+    def becomes_leaf(self, tensor: Held) -> None:
+        """`tensor` is about to record, or to stop recording, gradients: an identity that a graph value does not have."""
+
     def write(self, tensor: Held, source: Any) -> None:
         """Store `source` (an array or number that broadcasts to it) into `tensor` and count the write."""
         array: Array = tensor._array

@@ -40,6 +40,9 @@ class TracedStorage(Storage):
     def read(self, tensor: Any) -> NoReturn:
         raise ValueNeeded(f"the values of a tensor {tensor.meta!r}")
 
+    def becomes_leaf(self, tensor: Any) -> NoReturn:
+        raise ValueNeeded(f"a leaf of the tape, made of a tensor {tensor.meta!r}")
+
     def write(self, tensor: Any, source: Any) -> None:
         self.recorder.write(tensor, source)
 

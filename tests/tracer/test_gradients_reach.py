@@ -89,3 +89,14 @@ def test_a_gradient_of_zeros_beside_a_missing_one() -> None:
         x = fw.ones(1, requires_grad=True)
         call(x)[0].sum().backward()
         assert x.grad is not None and x.grad.tolist() == [0.0]
+
+
+def test_leaves_made_inside_get_their_gradients() -> None:
+    def f(x):
+        leaf = fw.ones(3, requires_grad=True)
+        (leaf * leaf * x).sum().backward()
+        return leaf
+
+    x = fw.tensor([1.0, 2.0, 3.0])
+    want, got = f(x), fw.compile(f)(x)
+    assert got.is_leaf and got.grad.tolist() == want.grad.tolist() == [2.0, 4.0, 6.0]
