@@ -29,6 +29,7 @@ from .tracer.capture import Capture
 from .tracer.dispatch import Dispatcher, Options, entry_of, is_capturing
 from .tracer.gradient import Training
 from .tracer.natives import SPECIAL
+from .tracer.resume import strip_own
 from .tracer.variant import Variant
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -126,7 +127,7 @@ def _native_variant(variant: Variant, function: types.FunctionType) -> Any:
     made, executable = variant.capture, variant.executable
     plan = getattr(executable, "plan", None)
     if plan is None or callable(executable.code):
-        return entry.Variant.of_python(made.guards, function, variant.run)
+        return entry.Variant.of_python(made.guards, function, _bare(variant.run))
     metas, tail = list(made.metas), made.tail
     if variant.training is not None:
         metas = [meta.with_grad(False) for meta in metas] + [_meta_of(o) for o in plan.outputs[len(metas) :]]
@@ -137,9 +138,22 @@ def _native_variant(variant: Variant, function: types.FunctionType) -> Any:
             raise CompileError(f"an output is laid out as {output.type}, not {meta.type}")
     return entry.Variant(
         plan, executable.code, made.guards, made.sources, function, output_metas=metas, tail=tail, single=not made.flat,
-        on_error=lambda native, args, status, step: variant.failed(args, plan.steps[step].kernel.errors[status - 1]),
+        on_error=_bare(lambda native, args, status, step: variant.failed(args, plan.steps[step].kernel.errors[status - 1])),
         keep=executable,
     )  # fmt: skip
+
+
+def _bare(run: Callable[..., Any]) -> Callable[..., Any]:
+    """`run`, where exceptions of the user's have the user's frames only in their tracebacks."""
+
+    def bare(*args: Any) -> Any:
+        try:
+            return run(*args)
+        except BaseException as error:
+            strip_own(error)
+            raise
+
+    return bare
 
 
 def _meta_of(output: PlanOutput) -> Any:
@@ -169,7 +183,7 @@ def _recording(variant: Variant) -> Callable[..., Any]:
             return tail(args, outputs)
         return tuple(outputs) if flat else outputs[0]
 
-    return finish
+    return _bare(finish) if tail is not None else finish
 
 
 def _backward(variant: Variant) -> Callable[[Training, Any, Callable[..., Any]], Callable[..., Any] | None]:

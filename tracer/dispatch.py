@@ -18,7 +18,7 @@ from ..ir.graph import Where
 from ..runtime.guard import first_failure
 from .breaks import BreakRecord, refused
 from .capture import Uncapturable, capture, parameters
-from .resume import Continuations, origin
+from .resume import Continuations, origin, strip_frame, strip_own
 from .variant import Variant
 
 _lock = threading.RLock()
@@ -98,13 +98,23 @@ class Dispatcher:
         return inner.native.function if inner.native is not None else lambda packed: inner.call((packed,))
 
     def enter(self, *args: Any, **kwargs: Any) -> Any:
-        """A call with arguments as they came, bound with the defaults that the function has now."""
+        """A call with arguments as they came, bound with the defaults that the function has now. The traceback of an exception
+        of the user's holds the user's frames only."""
         bind, live = self.bind, self.live
         if bind.__defaults__ is not live.__defaults__:
             bind.__defaults__ = live.__defaults__
         if bind.__kwdefaults__ is not live.__kwdefaults__:
             bind.__kwdefaults__ = live.__kwdefaults__
-        return self.call(bind(*args, **kwargs))
+        try:
+            bound = bind(*args, **kwargs)
+        except BaseException as error:
+            strip_frame(error)  # as if the caller's own frame had bound the arguments
+            raise
+        try:
+            return self.call(bound)
+        except BaseException as error:
+            strip_own(error)
+            raise
 
     def call(self, args: Sequence[Any]) -> Any:
         """A call with bound arguments."""
@@ -160,7 +170,7 @@ class Dispatcher:
 
     def _broken(self, record: BreakRecord) -> None:
         if self.options.fullgraph and record.code != "raise":
-            raise refused(record)
+            raise refused(record) from None
         if knobs.debug >= 1:
             knobs.say(1, str(record))
 
@@ -221,8 +231,24 @@ def entry_of(dispatcher: Dispatcher) -> types.FunctionType:
     if dispatcher.native is not None:
         entry = dispatcher.native.function
     else:
-        entry = functools.wraps(dispatcher.function)(lambda *args, **kwargs: dispatcher.enter(*args, **kwargs))
+        entry = dispatcher.live = _wrapper(dispatcher)
     dispatcher.installed = entry
     entry.__fusewire_dispatcher__ = dispatcher
     return cast(types.FunctionType, entry)
 
+
+
+def _wrapper(dispatcher: Dispatcher) -> types.FunctionType:
+    """The Python form of the entry. It holds the function's defaults, for `Dispatcher.enter` to read: they can be assigned to."""
+
+    @functools.wraps(dispatcher.function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return dispatcher.enter(*args, **kwargs)
+        except BaseException as error:
+            strip_frame(error)
+            raise
+
+    call.__defaults__ = dispatcher.function.__defaults__
+    call.__kwdefaults__ = dict(dispatcher.function.__kwdefaults__) if dispatcher.function.__kwdefaults__ else None
+    return call

@@ -15,6 +15,7 @@ import keyword
 import linecache
 import math
 import operator
+import sys
 import types
 import weakref
 from collections.abc import Callable, Sequence
@@ -38,7 +39,7 @@ from .effects import Effect, GradModeSet, Method, SetAttr, SetCell, SetItem
 from .generators import Generator
 from .operators import ITERATORS, VIEWS
 from .resume import Frame as Resumed
-from .resume import FrameState, continue_frames
+from .resume import TAIL_FILE, FrameState, continue_frames, strip_own
 from .session import Session
 from .values import SYMBOLIC, Apply, Lazy, Leaf
 
@@ -405,9 +406,10 @@ class TailWriter:
         else:
             lines.append(f"frames = {end.result}")
             lines += [f"del {', '.join(made)}"] if made else []  # what the frames drop must die there
-            lines.append(f"return continue_frames(frames, {end.continuations})")
+            lines += ["try:", f"    return continue_frames(frames, {end.continuations})"]
+            lines += ["except BaseException:", "    hide_tail()", "    raise"]  # the traceback holds the user's frames only
         text = "def tail(args, outputs):\n" + "".join(f"    {line}\n" for line in lines)
-        filename = f"<fusewire tail {next(_numbers)}>"
+        filename = f"{TAIL_FILE} {next(_numbers)}>"
         space = dict(self.names)
         exec(compile(text, filename, "exec"), space)
         tail: Tail = space.pop("tail")
@@ -424,6 +426,12 @@ def _takes(obj: Any, name: str, value: Any) -> bool:
     except (AttributeError, TypeError):
         return False
     return True
+
+
+def _hide_tail() -> None:
+    error = sys.exception()
+    if error is not None:
+        strip_own(error)
 
 
 def _put(obj: Any, name: str, value: Any) -> None:
@@ -467,7 +475,7 @@ def _slots_of(cls: type) -> list[str]:
 _HELPERS: dict[str, Any] = {
     "put": _put, "drop": _drop, "iterator": _iterator, "backwards": _backwards, "moved": _moved, "MethodType": types.MethodType,
     "CellType": types.CellType, "FunctionType": types.FunctionType, "partial": functools.partial, "set_grad": gradmode.set,
-    "continue_frames": continue_frames, "Frame": Resumed, "FrameState": FrameState, "NULL": NULL,
+    "continue_frames": continue_frames, "hide_tail": _hide_tail, "Frame": Resumed, "FrameState": FrameState, "NULL": NULL,
 }  # fmt: skip
 _CONSTANT = {
     type(None), bool, int, float, complex, str, bytes, range, slice, type(Ellipsis), type(NotImplemented), types.ModuleType,

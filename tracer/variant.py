@@ -128,6 +128,8 @@ class Variant:
         try:
             outputs = self._replayed(inputs) if self.executable is None else self._compiled(inputs)
         except self.raising:
+            outputs = None  # left first: the user's exception must not have this one as its context
+        if outputs is None:
             return self.plain(args)
         if self.capture.tail is not None:
             return self.capture.tail(args, outputs)

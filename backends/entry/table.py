@@ -72,7 +72,15 @@ class Variant:
     def of_python(cls, guards: Sequence[g.Guard], function: types.FunctionType, run: Callable[[tuple[Any, ...]], Any]) -> Variant:
         """A variant whose guards are native and whose body is ``run(bound arguments)``: for what has no plan."""
         plan = Plan(function.__name__, (), (), (), (), ())
-        return cls(plan, {}, guards, [], function, output_metas=[], tail=lambda args, outputs: run(args))
+
+        def tail(args: tuple[Any, ...], outputs: tuple[Any, ...]) -> Any:
+            try:
+                return run(args)
+            except BaseException as error:  # the traceback is `run`'s to answer for: this entry goes
+                error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+                raise
+
+        return cls(plan, {}, guards, [], function, output_metas=[], tail=tail)
 
     def _callee(self, frame: Frame, function: types.FunctionType) -> None:
         for name in ("__code__", "__defaults__", "__kwdefaults__"):
