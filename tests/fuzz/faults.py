@@ -152,15 +152,10 @@ def dce_drops_what_raises() -> Any:
 
 @contextmanager
 def _with_pass(name: str, new: Any) -> Iterator[None]:
-    """The pass called `name` is `new` in the default pipeline."""
-    before = passes.run.__defaults__
-    assert before is not None
-    default = tuple(new if p.__name__ == name else p for p in before[0])
-    passes.run.__defaults__ = (default, *before[1:])
-    try:
+    """The pass called `name` is `new` wherever the passes are listed."""
+    lists = {which: tuple(new if p.__name__ == name else p for p in getattr(passes, which)) for which in ("DEFAULT", "FINAL")}
+    with put(passes, "DEFAULT", lists["DEFAULT"]), put(passes, "FINAL", lists["FINAL"]):
         yield
-    finally:
-        passes.run.__defaults__ = before
 
 
 @fault("graph")

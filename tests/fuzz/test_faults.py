@@ -16,7 +16,7 @@ from faults import FAULTS, Fault
 import fusewire as fw
 from fusewire import knobs
 
-MOST = 300
+MOST = 400
 
 
 def attempt(fault: Fault, seed: int) -> str | None:
