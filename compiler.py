@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import types
-import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -226,7 +225,7 @@ def native_side(dispatcher: Dispatcher) -> _Native | None:
     if not _refusal:
         _refusal.append(_configured())
         if _refusal[0] is not None:
-            warnings.warn(f"compiled functions run behind a Python wrapper: {_refusal[0]}", RuntimeWarning, stacklevel=4)
+            knobs.warn(f"compiled functions run behind a Python wrapper: {_refusal[0]}")
     return _Native(dispatcher) if _refusal[0] is None else None
 
 

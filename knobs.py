@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 
@@ -57,6 +58,23 @@ def say(level: int, text: str) -> None:
     """`text` to stderr where knob debug is at `level` or above."""
     if _values["debug"] >= level:
         print(text, file=sys.stderr)
+
+
+def warn(text: str) -> None:
+    """A RuntimeWarning at the line outside of the library that led here, as far as there is one."""
+    frame = start = sys._getframe(1)
+    while _of_library(frame) and frame.f_back is not None:
+        frame = frame.f_back
+    found = start if _of_library(frame) else frame
+    registry = found.f_globals.setdefault("__warningregistry__", {})
+    module = str(found.f_globals.get("__name__", "<unknown>"))
+    warnings.warn_explicit(text, RuntimeWarning, found.f_code.co_filename, found.f_lineno, module, registry)
+
+
+def _of_library(frame: FrameType) -> bool:
+    """Whether the library's own code runs in `frame`; what has no module is generated, as tails are."""
+    library = __name__.rpartition(".")[0]
+    return str(frame.f_globals.get("__name__", library)).split(".")[0] == library
 
 
 def cache_folder() -> str:

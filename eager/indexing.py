@@ -89,7 +89,11 @@ def _unrecorded_view(x: Any, index: Any) -> Any:
         if type(item) not in _BASIC or (type(item) is slice and item.step is not None and not item.step > 0):
             return None
     try:
-        return make_view(x._array[items if Ellipsis in items else (*items, ...)], x)
+        items = items if Ellipsis in items else (*items, ...)
+        made = x._array[items]
+        if None in items:  # newaxis has a stride of 0; that of a reshape is the ops'
+            made = x._array[tuple([i for i in items if i is not None])].reshape(made.shape)
+        return make_view(made, x)
     except (IndexError, TypeError):
         return None
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import threading
 import types
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Any, Protocol, cast
@@ -181,11 +180,10 @@ class Dispatcher:
 
     def _limit(self, args: Sequence[Any]) -> None:
         self.full = True
-        warnings.warn(
+        knobs.warn(
             f"{self.where.function} ({self.where}) has {len(self.variants)} compiled variants (knob variant_limit); other calls "
-            f"run eagerly. The guard that failed last: {self._culprit(args)}",
-            RuntimeWarning, stacklevel=4,
-        )  # fmt: skip
+            f"run eagerly. The guard that failed last: {self._culprit(args)}"
+        )
 
     def _plain(self, args: Sequence[Any]) -> Any:
         """Run the function itself on bound arguments."""

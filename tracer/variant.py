@@ -5,10 +5,10 @@ The native entry does the same from tables; this is its fallback and its oracle.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .. import knobs
 from ..eager.factory import make, make_view, storage_of
 from ..eager.tensor import Tensor
 from ..ir.graph import Graph
@@ -67,10 +67,7 @@ def build(graph: Graph, backend: str) -> Any:
     try:
         return compile_graph(graph, backend=backend)
     except Exception as error:  # a defect or a limit of the back end must not become the user's error
-        warnings.warn(
-            f"the {backend} back end cannot build {graph.name}, its interpreter runs it: {type(error).__name__}: {error}",
-            RuntimeWarning, stacklevel=2,
-        )  # fmt: skip
+        knobs.warn(f"the {backend} back end cannot build {graph.name}, its interpreter runs it: {type(error).__name__}: {error}")
         return Interpreted(graph)
 
 

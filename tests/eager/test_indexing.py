@@ -115,3 +115,16 @@ def test_lists_and_mixed() -> None:
         x[[4]]
     with pytest.raises(ValueError, match="step must be greater than zero"):
         x[::-1]
+
+
+NEW_DIMENSIONS: list[tuple[Any, tuple[int, ...]]] = [
+    (None, (20, 5, 1)), ((..., None), (5, 1, 1)), ((None, ..., None), (20, 5, 1, 1)), ((None, None), (20, 20, 5, 1)),
+    ((slice(None), None), (5, 5, 1)), ((0, None), (5, 1)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("index, expected", NEW_DIMENSIONS)
+def test_strides_of_new_dimensions(index: Any, expected: tuple[int, ...]) -> None:
+    """NumPy gives a new dimension a stride of 0; PyTorch, the ops and compiled code do not."""
+    x, y = fw.ones(4, 5), fw.ones(4, 5, requires_grad=True)
+    assert x[index].stride() == y[index].stride() == fw.compile(lambda x: x[index])(x).stride() == expected

@@ -258,8 +258,9 @@ def test_back_end_that_cannot_build(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(pipeline, "compile_graph", broken)
     compiled = compiler.compile(lambda x: x * 2 + 1)
-    with pytest.warns(RuntimeWarning, match="cannot build .* no such luck"):
+    with pytest.warns(RuntimeWarning, match="cannot build .* no such luck") as told:
         assert compiled(t(1, 2)).tolist() == [3.0, 5.0]
+    assert told[0].filename == __file__
     assert compiled(t(1, 3)).tolist() == [3.0, 7.0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import sys
 from pathlib import Path
 from typing import Any
@@ -270,8 +271,10 @@ def test_variant_limit_names_the_culprit() -> None:
         compiled = compiler.compile(f, backend="interpret")
         x = t(*range(12))
         compiled(x, 1), compiled(x, 2)
-        with pytest.warns(RuntimeWarning, match="variant_limit.*n == 2"):
+        with pytest.warns(RuntimeWarning, match="variant_limit.*n == 2") as told:
             assert compiled(x, 3).shape == (3, 4)
+        line = linecache.getline(told[0].filename, told[0].lineno)
+        assert told[0].filename == __file__ and "compiled(x, 3)" in line
         assert compiled(x, 4).shape == (4, 3)
         assert compiled(x, 1).shape == (1, 12)
 
