@@ -239,7 +239,6 @@ def entry_of(dispatcher: Dispatcher) -> types.FunctionType:
 def _wrapper(dispatcher: Dispatcher) -> types.FunctionType:
     """The Python form of the entry. It holds the function's defaults, for `Dispatcher.enter` to read: they can be assigned to."""
 
-    @functools.wraps(dispatcher.function)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return dispatcher.enter(*args, **kwargs)
@@ -247,6 +246,8 @@ def _wrapper(dispatcher: Dispatcher) -> types.FunctionType:
             strip_frame(error)
             raise
 
-    call.__defaults__ = dispatcher.function.__defaults__
-    call.__kwdefaults__ = dict(dispatcher.function.__kwdefaults__) if dispatcher.function.__kwdefaults__ else None
-    return call
+    function, made = dispatcher.function, cast(types.FunctionType, call)
+    functools.update_wrapper(made, function)
+    made.__defaults__ = function.__defaults__
+    made.__kwdefaults__ = dict(function.__kwdefaults__) if function.__kwdefaults__ else None
+    return made

@@ -46,7 +46,7 @@ HEAD = 4  # code units before the body: RESUME, EXTENDED_ARG, EXTENDED_ARG, JUMP
 SHIFT = 2 * HEAD  # bytes by which offsets in a resume function exceed those in the user's code
 TAIL_FILE = "<fusewire tail"  # how the file name of every generated tail begins
 _LIBRARY = __name__.rpartition(".tracer")[0]
-_OWN = tuple(f"{_LIBRARY}.{part}" for part in ("tracer.", "compiler", "backends.entry."))  # modules that lead to the user's frames
+_OWN = tuple(f"{_LIBRARY}.{part}" for part in ("tracer.", "compiler", "backends.entry."))  # what leads to user frames
 NO_POLL = 2  # RESUME with this argument lets no signal strike before the frame's handlers are in force
 
 

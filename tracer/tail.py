@@ -38,8 +38,8 @@ from .classes import by_python, native_base
 from .effects import Effect, GradModeSet, Method, SetAttr, SetCell, SetItem
 from .generators import Generator
 from .operators import ITERATORS, VIEWS
-from .resume import Frame as Resumed
 from .resume import TAIL_FILE, FrameState, continue_frames, strip_own
+from .resume import Frame as Resumed
 from .session import Session
 from .values import SYMBOLIC, Apply, Lazy, Leaf
 

@@ -1,4 +1,4 @@
-"""Exceptions that leave compiled functions have the tracebacks they have in eager: the user's frames and lines, and none between."""
+"""Exceptions that leave compiled functions have the tracebacks they have in eager: the user's frames and lines, no others."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def with_a_context(x: Any, i: Any) -> Any:
     try:
         return x * [][0]
     except IndexError:
-        raise TypeError("second")  # noqa: B904
+        raise TypeError("second")
 
 
 def with_a_cause(x: Any, i: Any) -> Any:
