@@ -178,6 +178,7 @@ def _recording(variant: Variant) -> Callable[..., Any]:
         inputs, outputs = [s.load(args) for s in sources], list(made[:count])
         node = training.node(inputs, made[count:])
         node.attach([outputs[i] for i in training.outputs], inputs)
+        node.watch(outputs)
         if tail is not None:
             return tail(args, outputs)
         return tuple(outputs) if flat else outputs[0]

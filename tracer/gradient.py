@@ -6,6 +6,7 @@ the inputs and so never depends on what the first cut saved.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,11 +19,12 @@ from ..eager.tensor import Tensor
 from ..errors import AutogradError
 from ..ir.graph import Graph, Output, Value, View
 from ..ir.passes.absent import without
-from ..ir.passes.autodiff import joint
+from ..ir.passes.autodiff import JointGraph, joint
 from ..ir.passes.dce import dce
 from ..ir.passes.partition import Partition, partition
 from ..ir.types import TensorType
 from ..runtime import gradmode
+from ..runtime.storage import Storage
 
 #: a graph -> something with ``run(arrays and numbers) -> arrays``
 Build = Callable[[Graph], Any]
@@ -64,6 +66,22 @@ def _window(x: Any, view: View) -> Any:
     return make_view(np.lib.stride_tricks.as_strided(moved, view.shape, strides), x)  # type: ignore[arg-type]
 
 
+def read_outputs(joined: JointGraph, count: int) -> tuple[int, ...]:
+    """Fresh outputs of a joint graph, the first `count` nodes of which go forward, whose memory the others read in eager: they,
+    or what they are views of, or another view of that."""
+    graph = joined.graph
+    made_by = {r: node for node in graph.nodes[:count] for r in node.results}
+
+    def memory(value: Any) -> Any:
+        while (node := made_by.get(value)) is not None and node.op.effects.aliases is not None:
+            value = node.args[node.op.effects.aliases]
+        return value
+
+    read = {memory(a) for node in graph.nodes[count:] for a in node.args if isinstance(a, Value)}
+    outputs = graph.outputs[: joined.outputs]
+    return tuple(i for i, o in enumerate(outputs) if o.source is None and memory(o.value) in read)
+
+
 @dataclass
 class Training:
     """A graph whose outputs `outputs` are differentiated with respect to inputs `wrt`: forward now, backward at first use."""
@@ -77,13 +95,27 @@ class Training:
     #: makes of this, an Executable of a backward graph and the same through arrays a function of Tensors and numbers to a tuple
     #: of Tensors; None: there is none
     native: Callable[[Training, Any, Callable[..., Any]], Callable[..., Any] | None] | None = None
+    #: the fresh outputs that gradients read in eager, which must not be written to before
+    read: tuple[int, ...] = field(init=False)
     _routes: dict[tuple[int, ...], tuple[Callable[..., Any], tuple[int, ...]]] = field(default_factory=dict)
+    _reads: dict[tuple[int, ...], tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.cut = partition(joint(self.graph, self.wrt, self.outputs))
+        joined = joint(self.graph, self.wrt, self.outputs)
+        self.cut = partition(joined)
+        self.read = read_outputs(joined, len(self.graph.nodes))
         self.written = [i for i, v in enumerate(self.graph.inputs) if any(w.target is v for w in self.graph.writes)]
         former = tuple(Output(self.cut.forward.inputs[i]) for i in self.written)
         self.forward = self.build(replace(self.cut.forward, outputs=(*self.cut.forward.outputs, *former)))
+
+    def read_for(self, used: tuple[int, ...]) -> tuple[int, ...]:
+        """As `read`, for gradients of the outputs `used` alone."""
+        found = self._reads.get(used)
+        if found is None:
+            whole = used == self.outputs or not self.read
+            found = self.read if whole else read_outputs(joint(self.graph, self.wrt, used), len(self.graph.nodes))
+            self._reads[used] = found
+        return found
 
     def route(self, used: tuple[int, ...]) -> tuple[Callable[..., Any], tuple[int, ...]]:
         """The backward graph for gradients of the outputs `used`, as a function of Tensors and numbers that gives Tensors, and
@@ -128,10 +160,39 @@ class Training:
         return CompiledNode(self, kept, list(more[: self.cut.saved]))
 
 
+class Watched(Storage):
+    """The memory of an output that eager would save. When it dies it says in `last` which version it had."""
+
+    __slots__ = ("__weakref__", "last")
+
+    def __init__(self, base: Any, last: list[int]) -> None:
+        super().__init__(base)
+        self.last = last
+
+    def __del__(self) -> None:
+        self.last.append(self.version)
+
+
+class Watch:
+    """Counts the writes to a fresh Tensor without keeping its memory."""
+
+    __slots__ = ("last", "storage")
+
+    def __init__(self, x: Tensor) -> None:
+        self.last: list[int] = []
+        made = x._storage = Watched(x._array, self.last)
+        self.storage = weakref.ref(made)
+
+    def version(self) -> int:
+        """Number of writes so far, or ever."""
+        storage = self.storage()
+        return storage.version if storage is not None else self.last[0] if self.last else 0
+
+
 class CompiledNode(tape.Node):
     """The tape's record of one call of a compiled graph."""
 
-    __slots__ = ("inputs", "saved", "step", "versions")
+    __slots__ = ("inputs", "saved", "step", "versions", "watched")
 
     def __init__(self, step: Training, inputs: list[Any], saved: list[Any]) -> None:
         super().__init__()
@@ -139,9 +200,27 @@ class CompiledNode(tape.Node):
         self.inputs: list[Any] | None = inputs
         self.saved: list[Any] = saved
         self.versions = [version_of(x) if isinstance(x, Tensor) else 0 for x in inputs]
+        self.watched: dict[int, Watch] = {}
 
     def name(self) -> str:
         return f"Compiled[{self.step.graph.name}]Backward"
+
+    def watch(self, outputs: Sequence[Any]) -> None:
+        """Watch the outputs that eager would save. They are fresh: nobody has asked for their storage yet."""
+        for i in self.step.read:
+            self.watched[i] = Watch(outputs[i])
+
+    def _check(self, used: tuple[int, ...]) -> None:
+        """Raise where eager does: an output that its rules read was written to, though what was saved here is a copy."""
+        for i in self.step.read_for(used):
+            version = self.watched[i].version()
+            if version:
+                type = self.step.graph.outputs[i].value.type
+                raise AutogradError(
+                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                    f"[{type}], output {i} of {self.name()}, is at version {version}; expected version 0 instead. "
+                    "Clone the tensor before the in-place write, or write out of place."
+                )
 
     def release(self) -> None:
         self.inputs, self.saved = None, []
@@ -152,12 +231,15 @@ class CompiledNode(tape.Node):
                 f"Trying to backward through the compiled graph {self.step.graph.name} a second time. Saved values are freed "
                 "when you call .backward() or autograd.grad(). Specify retain_graph=True to backward through it a second time."
             )
+        used = tuple([i for i, g in zip(self.step.outputs, grads, strict=True) if g is not None])
+        if self.watched:
+            self._check(used)
         if gradmode.get():
             return self._again(self.inputs, grads)
         operands = [self._unpacked(self.inputs, i) for i in self.step.cut.saved_inputs]
         operands += [make(x) if isinstance(x, np.ndarray) else x for x in self.saved]
         operands += [self._tangent(g, t) for g, t in zip(grads, self.results, strict=True)]
-        gradients, reached = self.step.route(tuple([i for i, g in zip(self.step.outputs, grads, strict=True) if g is not None]))
+        gradients, reached = self.step.route(used)
         out: list[Any] = [None] * len(self.inputs)
         for k, made in zip(reached, gradients(*operands), strict=True):
             out[self.step.wrt[k]] = made

@@ -158,6 +158,7 @@ class Variant:
         outputs = [self._output(i, array, inputs) for i, array in enumerate(found)]
         if node is not None and self.training is not None:
             node.attach([outputs[i] for i in self.training.outputs], inputs)
+            node.watch(outputs)
         return outputs
 
     def _output(self, i: int, array: Any, inputs: list[Any]) -> Any:
