@@ -382,7 +382,7 @@ class Maker:
         "opaque call in with": "with fw.no_grad():\n    {o} = {v} * 2.0\n    opaque('with')\n    {o} = {o} + {v}",
         "comprehension": "{o} = sum([{v} * k for k in (1, 2)])",
         "generator": "{o} = sum({v} * k for k in (1, 2))",
-        "no_grad": "with fw.no_grad():\n    {o} = {v} * 2.0",
+        "no_grad": "with fw.no_grad():\n    {o} = {v} * 2.0\n{o} = {o} * {v}",
         "detach": "{o} = {v}.detach() * 2.0 + {v}",
         "try": "try:\n    state.table['absent']\n    {o} = {v}\nexcept KeyError:\n    {o} = {v} + 2.0",
         "caught after a write": "{o} = {v} + 1.0\ntry:\n    {o}.add_(1.0)\n    state.count += 1\n    raise ValueError('inside')\n"
@@ -461,16 +461,16 @@ class Maker:
         "reduce": 1,
         "composite": 1,
         "matmul": 1,
-        "view": 2,
+        "view": 3,
         "random": 1,
         "unused_draw": 1,
-        "write": 3,
+        "write": 4,
         "write_then_read": 1,
         "state_change": 9,
         "flow": 7,
         "read_value": 1,
         "wrong": 2,
-        "depend": 10,
+        "depend": 13,
     }
 
     def make(self, statements: int) -> Program:
