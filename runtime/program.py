@@ -151,7 +151,7 @@ class Program:
             def flat(buffer: int) -> Array:
                 dtype, count = self.plan.buffers[buffer].dtype.np, self.counts[buffer]
                 memory = (ctypes.c_char * (count * dtype.itemsize)).from_address(call.where[buffer])
-                return np.frombuffer(memory, dtype) if count else np.empty(0, dtype)
+                return np.frombuffer(memoryview(memory), dtype) if count else np.empty(0, dtype)
 
             self.generic(step, flat, call.inputs, self.values)
             return 0
