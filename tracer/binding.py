@@ -59,6 +59,7 @@ def _defaults(session: Session, function: types.FunctionType, slots: list[Any], 
             positional = session.outside.admit(positional, Attr(source, "__defaults__"))
         if named is not None and any(x is NULL for x in slots[count:]):
             named = session.outside.admit(named, Attr(source, "__kwdefaults__"))
+            session.outside.open(named)
     if positional:
         for i, x in zip(range(count - len(positional), count), positional, strict=True):
             if slots[i] is NULL:

@@ -46,6 +46,7 @@ _SINGLE = (
 )  # fmt: skip
 _LARGEST = 10_000
 _FEW = 4
+_MANY = 32  # a dict of more entries is opened when something looks into it; single keys are read without
 _OURS = __name__.split(".")[0]
 _OUTSIDE_OF_LIBRARY = tuple(f"{_OURS}.{part}" for part in ("bench", "tests", "examples"))
 
@@ -67,7 +68,7 @@ class Outside:
         self.pinned: dict[Source, Any] = {}
         self.held: set[int] = set()  # ids of functions that are guarded by identity
         self.opaque: set[int] = set()  # ids of registered objects with native content that no guard covers
-        self.closed: dict[int, tuple[Any, Any, Source]] = {}  # lists that nothing has looked into: shadow, real one, source
+        self.closed: dict[int, tuple[Any, Any, Source]] = {}  # lists and large dicts that nothing has opened
         self.changed: dict[int, Any] = {}  # objects seen whose identity matters: they are mutated, or looked up by it
         self.mode = gradmode.get()
         self.guard(GradMode(self.mode, gradmode.get))
@@ -220,10 +221,13 @@ class Outside:
         return len(real) + len(seen)
 
     def open(self, seen: Any) -> None:
-        """Something looks into `seen`: a list from outside gets its items, before those the region appended."""
+        """Something looks into `seen`: a list from outside gets its items, before those the region appended, a dict its own."""
         found = self.closed.pop(id(seen), None)
         if found is not None:
             _, real, source = found
+            if type(real) is dict:
+                self._fill(seen, real, source)
+                return
             self.guard(LengthIs(source, len(real)))
             seen[:0] = [self.admit(x, Item(source, i)) for i, x in enumerate(real)]
 
@@ -231,12 +235,25 @@ class Outside:
         if len(value) > _LARGEST or not all(self._key(k) for k in value):
             return self._as_it_is(value, source)
         self.guard(TypeIs(source, dict))
-        self.guard(KeysAre(source, tuple(value)))
         seen: dict[Any, Any] = self.register(value, {}, source)
-        for key, x in value.items():
+        if len(value) > _MANY:
+            self.closed[id(seen)] = seen, value, source
+        else:
+            self._fill(seen, value, source)
+        return seen
+
+    def _fill(self, seen: dict[Any, Any], real: dict[Any, Any], source: Source) -> None:
+        self.guard(KeysAre(source, tuple(real)))
+        for key, x in real.items():
             seen_key = self.admit(key, Const(key, "key")) if isinstance(key, (Tensor, types.FunctionType)) else key
             seen[seen_key] = self.admit(x, Item(source, key))
-        return seen
+
+    def entry(self, seen: Any, key: Any) -> Any:
+        """What a dict that nothing has opened holds for `key`, a constant, which it has; NotImplemented for all else."""
+        found = self.closed.get(id(seen))
+        if found is None or type(key) not in (str, int) or type(found[1]) is not dict or key not in found[1]:
+            return NotImplemented
+        return self.admit(found[1][key], Item(found[2], key))
 
     def _key(self, key: Any) -> bool:
         if isinstance(key, tuple):
@@ -265,6 +282,7 @@ class Outside:
         function = self.admit(value.func, Attr(source, "func"))
         args = self.admit(value.args, Attr(source, "args"))
         keywords = self.admit(value.keywords, Attr(source, "keywords"))
+        self.open(keywords)
         return self.register(value, functools.partial(function, *args, **keywords), source)
 
     def _span(self, value: Any, source: Source) -> Any:

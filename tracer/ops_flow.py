@@ -209,6 +209,7 @@ def match_keys(f: Frame, step: Step) -> None:
     subject, keys = f.stack[-2:]
     if type(subject) is not dict:
         raise Break("object", "matching a mapping that is not a dict")
+    f.session.outside.open(subject)
     f.stack.append(tuple(subject[k] for k in keys) if all(k in subject for k in keys) else None)
 
 

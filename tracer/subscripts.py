@@ -28,6 +28,9 @@ def load(session: Session, obj: Any, key: Any) -> Any:
         if value is NULL:
             raise session.thrown(KeyError(key))
         return value
+    entry = session.outside.entry(obj, session.operators.settle(key) if type(obj) is dict else None)
+    if entry is not NotImplemented:
+        return entry
     session.outside.open(obj)
     if isinstance(obj, Tensor):
         return session.native(type(obj).__getitem__, obj, _index(session, key))

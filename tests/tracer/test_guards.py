@@ -295,3 +295,23 @@ def test_an_exponent_is_a_constant_under_guard() -> None:
     finally:
         POWER = 2
     assert any("== 2" in guard.expr() for guard in compiler.variants_of(compiled)[0].guards)
+
+
+def test_a_large_dict_is_guarded_by_the_keys_read() -> None:
+    table = {f"k{i}": i for i in range(100)}
+    compiled, x = fw.compile(lambda x: x * table["k7"] + table["k9"]), t(1, 2)
+    assert compiled(x).tolist() == [16.0, 23.0]
+    table["k8"], table["new"] = -1, 0
+    del table["k1"]
+    assert compiled(x).tolist() == [16.0, 23.0] and len(compiler.variants_of(compiled)) == 1
+    assert not any("k8" in g.expr() for g in compiler.variants_of(compiled)[0].guards)
+    table["k7"] = t(2, 2)
+    assert compiled(x).tolist() == [11.0, 13.0] and len(compiler.variants_of(compiled)) == 2
+    del table["k9"]
+    with pytest.raises(KeyError, match="k9"):
+        compiled(x)
+    table.update(k7=7, k9=9)
+    whole = fw.compile(lambda x: x * sum(table.values()) + table["k9"])
+    assert whole(x).tolist() == (x * sum(table.values()) + 9).tolist()
+    table["k50"] = 0
+    assert whole(x).tolist() == (x * sum(table.values()) + 9).tolist()
