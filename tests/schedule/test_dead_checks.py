@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from fusewire import pipeline
 from fusewire.ir import dtypes
 from fusewire.ir.graph import Builder
