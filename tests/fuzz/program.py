@@ -496,6 +496,7 @@ class Maker:
         "an input": "(x0, {1})",
         "a view of an input": "(x0.view(-1)[:1], {1}, {2})",
         "one twice": "({1}, {1})",
+        "a result and a part of it": "({1}, {1}[..., :1] if {1}.dim() else {1}, {0})",
         "an object": "(Item({1}).size, {0}, state.mode)",
     }
 
