@@ -77,10 +77,7 @@ def test_random_graph(seed: int) -> None:
     graph, inputs = random_graph(seed, calls=10, writes=2)
     writes = tuple(w for w in graph.writes if inputs[graph.inputs.index(w.target)].flags.writeable)
     graph = replace(graph, writes=writes)
-    try:
-        executable = pipeline.compile_graph(graph)
-    except CompileError as e:
-        pytest.skip(str(e))
+    executable = pipeline.compile_graph(graph)
     expected_inputs, given = copies(inputs), [Tensor(x) if isinstance(x, np.ndarray) else x for x in copies(inputs)]
     expected = executable.run(expected_inputs)
     call, variant = native(executable, given)
