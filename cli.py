@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .errors import FusewireError
+
 _TYPE = re.compile(r"^([a-z]+\d*)\[([\d, ]*)\]$")
 
 
@@ -41,6 +43,13 @@ def _parser() -> argparse.ArgumentParser:
     explain = commands.add_parser(
         "explain", help="say what a function compiles to, where it breaks, what was not fused and why"
     )
+    bench = commands.add_parser("bench", help="measure fusewire against eager and the peers installed here")
+    bench.add_argument("suites", nargs="*", metavar="SUITE", help="overhead, compile_time, kernels, models, memory; default: all")
+    bench.add_argument("--threads", type=_counts, default=(1,), metavar="N[,N...]", help="numbers of threads, e.g. 1,2")
+    bench.add_argument("--quick", action="store_true", help="fewer rounds")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="append a JSON line a row to FILE")
+    bench.add_argument("--chart", type=Path, metavar="FILE", help="draw the rows into FILE (.svg, .png, .pdf)")
+    bench.set_defaults(run=_bench)
     breaks = commands.add_parser("breaks", help="list the codes of graph breaks, why they happen and what to do")
     breaks.set_defaults(run=_breaks)
     for command in (dump, explain):
@@ -64,6 +73,22 @@ def _demo(options: argparse.Namespace) -> int:
     from .bench import demo
 
     return demo.main()
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    counts = tuple(int(part) for part in text.split(","))
+    if min(counts) < 1:
+        raise ValueError(text)
+    return counts
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from .bench import suites
+
+    try:
+        return suites.main(options.suites, options.threads, options.quick, options.json, options.chart)
+    except (ValueError, FusewireError) as error:
+        raise UsageError(str(error)) from error
 
 
 def _breaks(options: argparse.Namespace) -> int:

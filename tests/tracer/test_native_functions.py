@@ -346,7 +346,7 @@ def test_four_threads_call_and_compile_one_function() -> None:
 
 def test_compile_and_drop_keeps_memory_flat() -> None:
     """What 300 functions leave behind, once caches are warm: no objects, and next to no memory."""
-    spine = pytest.importorskip("fusewire.bench.spine")
+    memory = pytest.importorskip("fusewire.bench.memory")
 
     def drop(cycles: int) -> None:
         x = ones(64)
@@ -358,11 +358,11 @@ def test_compile_and_drop_keeps_memory_flat() -> None:
                 result.sum().backward()
 
     drop(60)
-    spine.drop(10)
+    memory.drop(10)
     gc.collect()
-    objects, resident = len(gc.get_objects()), spine.resident()
+    objects, resident = len(gc.get_objects()), memory.resident()
     drop(300)
-    spine.drop(20, start=10)
+    memory.drop(20, start=10)
     gc.collect()
     assert len(gc.get_objects()) - objects < 300
-    assert spine.resident() - resident < 4 << 20
+    assert memory.resident() - resident < 4 << 20
