@@ -36,9 +36,12 @@ KNOBS: dict[str, Knob] = {
     "pass_limit": Knob(-1, int, "run only the first n pass applications of each graph (-1: all), to bisect", short=True),
     "native_entry": Knob(True, _flag, "install compiled functions behind the machine-code entry (off: a Python wrapper)"),
     "cache_dir": Knob("", str, "folder of the disk cache; empty: fusewire in the user's cache folder"),
-    "disk_cache": Knob(True, _flag, "keep the machine code of the call path on disk"),
+    "disk_cache": Knob(True, _flag, "keep captures, plans and machine code on disk for other processes"),
+    "cache_limit": Knob(512, int, "megabytes that the disk cache may hold; what was unused for longest goes first"),
     "fused_optim": Knob(True, _flag, "optimisers update each parameter by one compiled kernel (off: op by op)"),
     "variant_limit": Knob(64, int, "compiled variants of one function before eager takes over"),
+    "threads": Knob(0, int, "threads that kernels and matrix products may use (0: the cores this process may use)"),
+    "spin": Knob(20000, int, "rounds a worker of the thread pool waits for the next job before it sleeps"),
     "inline_limit": Knob(64, int, "depth of inlined calls at which the graph breaks"),
 }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ...ir.loops import Compute, Const, Kernel, Load, LoadAt, Loop, Param, Reduce, Stmt, Store
-from .. import build
+from .. import build, kept
 from .emit import Emitter, Target
 
 #: Level of LLVM's code generation. The text is vectorised and hoisted already: no pass of LLVM's own runs over it.
@@ -17,7 +17,7 @@ _LEVEL = 1
 @lru_cache(maxsize=1)
 def host_target() -> Target:
     """What this processor offers, by its features."""
-    features = set(build.host_features().split(","))
+    features = set(kept.host_features().split(","))
     if {"+avx512f", "+avx512bw", "+avx512dq", "+avx512vl"} <= features:
         return Target(64, True)
     return Target(32 if "+avx2" in features else 16, False)
@@ -30,6 +30,7 @@ class Code:
     names: dict[str, str]
     text: str
     loaded: build.Loaded | None
+    key: str = ""  # of the machine code on disk
 
     def __getitem__(self, name: str) -> int:
         if self.loaded is None:
@@ -59,12 +60,12 @@ def _statements(body: Sequence[Stmt], places: Mapping[str, str]) -> tuple[object
             out.append(replace(s, where=None))
         elif isinstance(s, Const):
             out.append((s.dest, repr(s.value), s.dtype))
-        elif isinstance(s, (Load, LoadAt, Store)):
+        elif isinstance(s, (Load, LoadAt, Store, StoreAt)):
             out.append(replace(s, buffer=places[s.buffer]))
         elif isinstance(s, Param):
             out.append(replace(s, param=places[s.param]))
         elif isinstance(s, Loop):
-            out.append((s.axis, _statements(s.body, places)))
+            out.append((s.axis, s.serial, _statements(s.body, places)))
         elif isinstance(s, Reduce):
             out.append((s.axes, s.accs, _statements(s.body, places)))
         else:
@@ -98,5 +99,6 @@ def compile_kernels(kernels: Sequence[Kernel], target: Target | None = None) -> 
     """Machine code of `kernels`, in this process; for `target` in place of the host where that is given."""
     written = unique(kernels)
     text = _module_text(written, target)
-    loaded = build.load(build.build(text, level=_LEVEL, passes=())) if kernels else None
-    return Code({name: k.name for name, k in written.items()}, text, loaded)
+    loaded = build.load(kept.machine_code(text, level=_LEVEL, passes=())) if kernels else None
+    key = kept.key(text, _LEVEL, ()) if kernels else ""
+    return Code({name: k.name for name, k in written.items()}, text, loaded, key)
