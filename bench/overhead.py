@@ -46,7 +46,7 @@ def calls(threads: int, rounds: int) -> Iterator[Row]:
     }  # fmt: skip
     yield _calls("x*y+x, 2 x 1024 floats", small_calls, threads, rounds)
     yield _calls("the same, a method with keyword and default", {"fusewire": lambda: holder.method(x, y=y)}, threads, rounds)
-    guarded = {"fusewire": partial(wide, small), "fusewire without the Module": partial(bare, small)}
+    guarded: dict[str, Callable[[], object]] = {"fusewire": partial(wide, small), "fusewire without the Module": partial(bare, small)}
     yield _calls("Module with 150 parameters", guarded, threads, rounds)
 
 
@@ -72,7 +72,7 @@ def _holder(fw: Any) -> Any:
 
 
 def _wide(fw: Any) -> Any:
-    class Wide(fw.nn.Module):  # type: ignore[misc, name-defined]  # `fw` is known at run time only
+    class Wide(fw.nn.Module):  # type: ignore[misc]  # `fw` is known at run time only
         def __init__(self) -> None:
             super().__init__()
             self.layers = fw.nn.ModuleList([fw.nn.Linear(2, 2) for _ in range(75)])
