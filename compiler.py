@@ -17,7 +17,7 @@ from . import knobs
 from .eager.modes import capturing
 from .eager.tensor import Tensor
 from .errors import CompileError, FusewireError
-from .ir.plan import PlanOutput, Refusal
+from .ir.plan import PlanOutput, Refusal, errors_of
 from .ir.types import TensorType
 from .nn.module import Module
 from .runtime.guard import Guard, TensorIs
@@ -137,7 +137,7 @@ def _native_variant(variant: Variant, function: types.FunctionType) -> Any:
             raise CompileError(f"an output is laid out as {output.type}, not {meta.type}")
     return entry.Variant(
         plan, executable.code, made.guards, made.sources, function, output_metas=metas, tail=tail, single=not made.flat,
-        on_error=_bare(lambda native, args, status, step: variant.failed(args, plan.steps[step].kernel.errors[status - 1])),
+        on_error=_bare(lambda native, args, status, step: variant.failed(args, errors_of(plan.steps[step])[status - 1])),
         keep=executable,
     )  # fmt: skip
 

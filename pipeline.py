@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import knobs
 from .ir import memory, passes
@@ -11,9 +11,9 @@ from .ir import schedule as scheduling
 from .ir.graph import Graph
 from .ir.loops import Kernel
 from .ir.loops_verify import verify_kernel
-from .ir.op import Op
 from .ir.plan import KernelStep, Plan
 from .ir.schedule import Schedule
+from .ir.schedule_prepare import NO_CLAIMS, Claims
 from .runtime.executable import Code, Executable, RunKernel
 
 
@@ -36,7 +36,7 @@ class Stages:
 OBSERVERS: list[Callable[[Stages], None]] = []
 
 
-def stages(graph: Graph, claims: frozenset[Op] = frozenset()) -> Stages:
+def stages(graph: Graph, claims: Claims = NO_CLAIMS) -> Stages:
     """All stages of `graph` up to the plan, which no back end has seen yet; composites in `claims` stay whole."""
     optimised = passes.run(graph, passes.FINAL)
     schedule = scheduling.schedule(optimised, claims)
@@ -66,7 +66,7 @@ class Backend:
     whole: each call is then one step of the plan."""
 
     build: Callable[[Sequence[Kernel]], Code | RunKernel]
-    claims: frozenset[Op] = frozenset()
+    claims: Claims = field(default_factory=dict)
 
 
 def _machine_code(kernels: Sequence[Kernel]) -> Code:

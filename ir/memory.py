@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from . import sizes
 from .loops import ALIGN
-from .plan import BufferView, ExternStep, FromArena, GemmStep, KernelStep, Plan, PlanBuffer, Step
+from .plan import BufferView, ExternStep, FromArena, GemmStep, KernelStep, Plan, PlanBuffer, RoutineStep, Step
 from .schedule import UNPLACED, Schedule
 from .sizes import Size
 from .types import Type
@@ -59,7 +59,7 @@ def touched(step: Step) -> tuple[int, ...]:
         return step.buffers
     if isinstance(step, GemmStep):
         return step.a.buffer, step.b.buffer, step.out.buffer
-    assert isinstance(step, ExternStep)
+    assert isinstance(step, (ExternStep, RoutineStep))
     return tuple(x.buffer for x in (*step.args, *step.results) if isinstance(x, BufferView))
 
 

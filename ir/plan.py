@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Union
 
 from .dtypes import DType
-from .loops import Kernel
+from .loops import Kernel, KernelError
 from .op import Op
 from .sizes import Size
 from .types import TensorType, Type
@@ -91,7 +91,38 @@ class ExternStep:
     results: tuple[BufferView, ...]
 
 
-Step = Union[KernelStep, GemmStep, ExternStep]
+@dataclass(frozen=True, slots=True)
+class RoutineStep:
+    """Run native routine `routine` of the back end: machine code of the Kernel ABI that is generic over sizes, so that equal
+    names are equal code (``code[routine]`` is its address, as a kernel's).
+
+    Its pointer arguments are the first elements of `args`, then of `results`; an arg that is None is a null pointer. `sizes`:
+    its i64 arguments; `scalars`: 8 bytes each, as f64 where they are floats. `scratch`: bytes one thread needs. `parts`: into
+    how many pieces the work may be split between threads, which must not touch each other's results; `work`: multiplications
+    in all."""
+
+    routine: str
+    args: tuple[BufferView | None, ...]
+    results: tuple[BufferView, ...]
+    sizes: tuple[Size, ...] = ()
+    scalars: tuple[Union[ScalarInput, int, float], ...] = ()
+    scratch: Size = 0
+    parts: Size = 1
+    work: Size = 0
+    errors: tuple[KernelError, ...] = ()
+
+    @property
+    def views(self) -> tuple[BufferView | None, ...]:
+        """The pointer arguments in order."""
+        return (*self.args, *self.results)
+
+
+Step = Union[KernelStep, GemmStep, ExternStep, RoutineStep]
+
+
+def errors_of(step: Step) -> tuple[KernelError, ...]:
+    """What the nonzero statuses of a step stand for."""
+    return step.kernel.errors if isinstance(step, KernelStep) else step.errors if isinstance(step, RoutineStep) else ()
 
 
 @dataclass(frozen=True, slots=True)

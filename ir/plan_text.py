@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from .plan import BufferView, ExternStep, FromArena, FromInput, GemmStep, KernelStep, Place, Plan, PlanOutput, ScalarInput, Step
+from .plan import (
+    BufferView,
+    ExternStep,
+    FromArena,
+    FromInput,
+    GemmStep,
+    KernelStep,
+    Place,
+    Plan,
+    PlanOutput,
+    RoutineStep,
+    ScalarInput,
+    Step,
+)  # fmt: skip
 
 
 def print_plan(plan: Plan) -> str:
@@ -35,7 +48,14 @@ def _step(plan: Plan, step: Step) -> str:
         return f"kernel {step.kernel.name}({', '.join(given)})"
     if isinstance(step, GemmStep):
         return f"{_view(plan, step.out)} = {_view(plan, step.a)} @ {_view(plan, step.b)}"
+    if isinstance(step, RoutineStep):
+        return _routine(plan, step)
     return _extern(plan, step)
+
+
+def _routine(plan: Plan, step: RoutineStep) -> str:
+    given = [_operand(plan, a) for a in step.args] + [_operand(plan, s) for s in step.scalars]
+    return f"{', '.join(_view(plan, r) for r in step.results)} = routine {step.routine}({', '.join(given)})"
 
 
 def _extern(plan: Plan, step: ExternStep) -> str:

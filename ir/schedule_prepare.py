@@ -5,33 +5,51 @@ Runs after autodiff, on graphs whose passes are done. Remembers for each node th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from .dtypes import float32
 from .graph import Builder, Graph, Node, Value, rewrite
 from .op import WHOLE, Decompose, Gemm, Move, Op, lookup
+from .plan import BufferView, Step
 from .schedule_limit import MAX_SOURCES, joined_in_turn
 from .types import TensorType
 
 Origins = dict[Node, str]
-#: Composites that a back end runs whole.
-Claims = frozenset[Op]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """How a back end runs the calls of a composite whole. `accepts(node)`: which ones; the others are decomposed.
+    `step(node, args, results)`: the step, from where the operands (BufferView, ScalarInput, number or None) and the results
+    lie; without it the op's NumPy kernel runs (an ExternStep)."""
+
+    accepts: Callable[[Node], bool] = lambda node: True
+    step: Callable[[Node, tuple[Any, ...], tuple[BufferView, ...]], Step] | None = None
+
+
+#: The composites that a back end runs whole, with how it does.
+Claims = Mapping[Op, Claim]
+NO_CLAIMS: Claims = {}
 Visit = Callable[[Node, Builder, tuple[Any, ...]], Any]
 
 
-def prepared(graph: Graph, claims: Claims = frozenset()) -> tuple[Graph, Origins]:
-    """`graph` with no Decompose op but those in `claims`, and the name of the op each node comes from."""
+def prepared(graph: Graph, claims: Claims = NO_CLAIMS) -> tuple[Graph, Origins]:
+    """`graph` with no Decompose op but the calls that `claims` accept, and the name of the op each node comes from."""
+    def parted(node: Node) -> bool:
+        return isinstance(node.op.lowering, Decompose) and not (node.op in claims and claims[node.op].accepts(node))
+
     def decompose(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
         lowering = node.op.lowering
-        if not isinstance(lowering, Decompose) or node.op in claims:
+        if not parted(node) or not isinstance(lowering, Decompose):
             return None
         made = lowering.fn(*args, **node.attrs)
         return made if isinstance(made, tuple) else _row_major(made, node.results[0])
 
     origins = {n: n.op.name for n in graph.nodes}
     composite = False
-    while any(isinstance(n.op.lowering, Decompose) and n.op not in claims for n in graph.nodes):
+    while any(map(parted, graph.nodes)):
         graph, composite = _rewritten(graph, origins, decompose), True
     if composite:
         graph = _rewritten(graph, origins, _sharing())

@@ -30,8 +30,10 @@ from ..ir.plan import (
     PlanBuffer,
     PlanOutput,
     Refusal,
+    RoutineStep,
     ScalarInput,
     SymbolSource,
+    errors_of,
 )  # fmt: skip
 from ..ir.run_op import run_op
 from ..ir.types import TensorType
@@ -144,9 +146,9 @@ class Executable:
         if status:
             self._failed(step, status, call.inputs)
 
-    def _failed(self, step: KernelStep, status: int, inputs: Sequence[Any]) -> NoReturn:
+    def _failed(self, step: KernelStep | RoutineStep, status: int, inputs: Sequence[Any]) -> NoReturn:
         interpret(self.graph, inputs)  # raises what eager raises
-        error = step.kernel.errors[status - 1]
+        error = errors_of(step)[status - 1]
         raise error.kind(error.message + (f" (at {error.where})" if error.where else ""))
 
     def _output(self, output: PlanOutput, call: _Call, fresh: Any) -> Any:

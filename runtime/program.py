@@ -16,8 +16,20 @@ import numpy as np
 
 from ..errors import LoadError
 from ..ir import dtypes, sizes
-from ..ir.plan import BufferView, FromArena, FromInput, FromOutput, GemmStep, KernelStep, Place, Plan, PlanOutput
-from ..ir.types import TensorType
+from ..ir.plan import (
+    BufferView,
+    FromArena,
+    FromInput,
+    FromOutput,
+    GemmStep,
+    KernelStep,
+    Place,
+    Plan,
+    PlanOutput,
+    RoutineStep,
+    ScalarInput,
+)  # fmt: skip
+from ..ir.types import ScalarType, TensorType
 from . import blas, layout
 
 Array = np.ndarray[Any, Any]
@@ -68,7 +80,7 @@ class Program:
         self.scalars = [(s.index, p.kind) for k in kernels for s, p in zip(k.scalars, k.kernel.scalars, strict=True)]
         self.packer = struct.Struct("".join("d" if kind == "float" else "q" for _, kind in self.scalars))
         arena = -(-self._number(plan.arena) // ALIGN) * ALIGN
-        scratch = max((self._scratch(s) for s in kernels), default=0)
+        scratch = max((self._scratch(s) for s in plan.steps), default=0)
         self.scratch_at, self.arena_bytes = arena, arena + scratch
         self.arenas: list[tuple[Array, int]] = []
         self.steps = self._steps(code)
@@ -80,7 +92,7 @@ class Program:
         return 0
 
     # ---- what a call does --------------------------------------------------------------------------------------------
-    def run(self, inputs: Sequence[Any], mismatch: Callable[[], object], failed: Callable[[KernelStep, int], None]) -> list[Any]:
+    def run(self, inputs: Sequence[Any], mismatch: Callable[[], object], failed: Callable[[Any, int], None]) -> list[Any]:
         """The outputs. `mismatch()` raises for inputs that are not of their types, `failed(step, status)` for a kernel's no."""
         for i, dtype, shape, strides in self.tensors:
             x = inputs[i]
@@ -119,11 +131,11 @@ class Program:
         except struct.error as error:
             raise OverflowError(f"an int argument of graph {self.plan.name} does not fit 64 bits: {error}") from None
 
-    def _run(self, call: Call, failed: Callable[[KernelStep, int], None]) -> None:
+    def _run(self, call: Call, failed: Callable[[Any, int], None]) -> None:
         for step, run in zip(self.plan.steps, self.steps, strict=True):
             status = run(call)
             if status:
-                failed(step, status)  # type: ignore[arg-type]
+                failed(step, status)
 
     def _view(self, output: PlanOutput, source: Any) -> Any:
         if output.offset is None:
@@ -141,6 +153,8 @@ class Program:
                 counts = np.array([self.values[name] for name in step.kernel.sizes], np.int64)
                 out.append(_kernel(code[step.kernel.name], lists, words, counts))
                 lists, words = lists + 8 * len(step.buffers), words + 8 * len(step.scalars)
+            elif isinstance(step, RoutineStep):
+                out.append(self._routine(step, code[step.routine]))
             else:
                 made = self._gemm(step) if isinstance(step, GemmStep) else None
                 out.append(made or self._generic(step))
@@ -157,6 +171,28 @@ class Program:
             return 0
 
         return run
+
+    def _routine(self, step: RoutineStep, code: int) -> Step:
+        """The step as one call of machine code."""
+        places = [(-1, 0) if v is None else (v.buffer, v.type.dtype.itemsize * self._number(v.offset)) for v in step.views]
+        counts = np.array([self._number(s) for s in step.sizes], np.int64)
+        packer = struct.Struct("".join("d" if self._is_float(s) else "q" for s in step.scalars))
+        function, sizes_at = _KERNEL(code), address(counts)
+
+        def run(call: Call) -> int:
+            _ = counts  # stays alive with this function
+            pointers = np.array([0 if b < 0 else call.where[b] + at for b, at in places], np.int64)
+            given = [call.inputs[s.index] if isinstance(s, ScalarInput) else s for s in step.scalars]
+            words = np.frombuffer(packer.pack(*given) + bytes(8), np.uint8)
+            return function(address(pointers), sizes_at, address(words), call.scratch, 0, 1)  # type: ignore[no-any-return]
+
+        return run
+
+    def _is_float(self, scalar: ScalarInput | int | float) -> bool:
+        if not isinstance(scalar, ScalarInput):
+            return isinstance(scalar, float)
+        kind = self.plan.inputs[scalar.index]
+        return isinstance(kind, ScalarType) and kind.kind == "float"
 
     def _gemm(self, step: GemmStep) -> Step | None:
         """The step as calls of BLAS; None where BLAS cannot take its operands as they lie."""
@@ -203,7 +239,12 @@ class Program:
         assert isinstance(output.type, TensorType)
         return (count, *self._expected(output.type))
 
-    def _scratch(self, step: KernelStep) -> int:
+    def _scratch(self, step: Any) -> int:
+        """Bytes of scratch one thread needs."""
+        if isinstance(step, RoutineStep):
+            return self._number(step.scratch)
+        if not isinstance(step, KernelStep):
+            return 0
         return sum(-(-self._number(s.size) * s.dtype.itemsize // ALIGN) * ALIGN for s in step.kernel.scratch)
 
 

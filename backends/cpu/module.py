@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from ...ir.loops import Compute, Const, Kernel, Load, LoadAt, Loop, Param, Reduce, Stmt, Store
+from ...ir.loops import Compute, Const, Kernel, Load, LoadAt, Loop, Param, Reduce, Stmt, Store, StoreAt
 from .. import build, kept
+from . import routines
 from .emit import Emitter, Target
 
 #: Level of LLVM's code generation. The text is vectorised and hoisted already: no pass of LLVM's own runs over it.
@@ -25,7 +26,8 @@ def host_target() -> Target:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Machine code of kernels: ``code[name]`` is the address of kernel `name`, valid while this object lives."""
+    """Machine code of kernels: ``code[name]`` is the address of kernel `name`, valid while this object lives, or that of the
+    routine called so. KeyError where there is neither."""
 
     names: dict[str, str]
     text: str
@@ -33,8 +35,8 @@ class Code:
     key: str = ""  # of the machine code on disk
 
     def __getitem__(self, name: str) -> int:
-        if self.loaded is None:
-            raise KeyError(f"no kernel {name!r}: the graph has none")
+        if self.loaded is None or name not in self.names:
+            return routines.address(name)
         return self.loaded[self.names[name]]
 
 

@@ -120,7 +120,7 @@ class PlanRows:
         for out in self.plan.outputs:
             if out.source is None:
                 self.fresh[len(self.fresh)] = self._new_array(out.type, len(self.fresh))
-        scratch = [scratch_bytes(s.kernel) for s in self.plan.steps if isinstance(s, p.KernelStep)]
+        scratch = [step_scratch(s) for s in self.plan.steps if isinstance(s, (p.KernelStep, p.RoutineStep))]
         total, self._scratch = self.plan.arena, self.frame.const(0)
         most: z.Size = 0
         for bytes_ in scratch:
@@ -225,6 +225,8 @@ class PlanRows:
         if isinstance(step, p.GemmStep):
             shape = (*step.out.type.shape, step.a.type.shape[-1])
             return (self._known(shape) or 0) >= LONG_STEP * 8
+        if isinstance(step, p.RoutineStep):
+            return (self._known((step.work,)) or 0) >= LONG_STEP * 8
         if isinstance(step, p.KernelStep):
             return max((self._known((self.plan.buffers[b].size,)) or 0 for b in step.buffers), default=0) >= LONG_STEP
         return False
@@ -239,11 +241,13 @@ class PlanRows:
         return total
 
     def _is_native(self, step: p.Step) -> bool:
-        return isinstance(step, p.KernelStep) or (isinstance(step, p.GemmStep) and blas.operands(step) is not None)
+        return isinstance(step, (p.KernelStep, p.RoutineStep)) or (isinstance(step, p.GemmStep) and blas.operands(step) is not None)
 
     def _prepare(self, number: int, step: p.Step) -> Callable[[], object]:
         if isinstance(step, p.KernelStep):
             return self._kernel(number, step)
+        if isinstance(step, p.RoutineStep):
+            return self._routine(number, step)
         if isinstance(step, p.GemmStep):
             operands = blas.operands(step)
             return self._gemm(step, operands) if operands else self._python(_matmul, (step.a, step.b), (step.out,))
@@ -257,6 +261,14 @@ class PlanRows:
         desc = self.frame.array([number, len(step.buffers), len(kernel.sizes), len(words), self._scratch, *words])
         gather = self.frame.words(max(1, len(words)))
         return lambda: self.frame.row("kernel", gather, self.code[kernel.name], desc)
+
+    def _routine(self, number: int, step: p.RoutineStep) -> Callable[[], object]:
+        zero, sizes = self.frame.const(0), [self.size(s) for s in step.sizes]
+        words = [zero if v is None else self.address(v.buffer, v.offset) for v in step.views] + sizes
+        words += [self.scalars[x.index] if isinstance(x, p.ScalarInput) else self.frame.const(_bits(x)) for x in step.scalars]
+        desc = self.frame.array([number, len(step.views), len(sizes), len(words), self._scratch, *words])
+        gather = self.frame.words(max(1, len(words)))
+        return lambda: self.frame.row("kernel", gather, self.code[step.routine], desc)
 
     def _gemm(self, step: p.GemmStep, operands: tuple[Any, ...]) -> Callable[[], object]:
         function, (ta, lda), (tb, ldb), ldc = operands
@@ -322,6 +334,11 @@ class PlanRows:
         return at, count
 
 
+def _bits(number: int | float) -> int:
+    """The 64 bits of a scalar argument as an integer."""
+    return int(np.float64(number).view(np.int64)) if isinstance(number, float) else int(number)
+
+
 def _is_dense(t: TensorType) -> bool:
     """Whether the elements fill their memory without gaps, in some order of the dimensions."""
     if not all(isinstance(n, int) for n in (*t.shape, *t.strides)):
@@ -332,6 +349,11 @@ def _is_dense(t: TensorType) -> bool:
             return False
         step = step * n
     return True
+
+
+def step_scratch(step: p.KernelStep | p.RoutineStep) -> z.Size:
+    """Bytes of scratch one thread needs for the step."""
+    return step.scratch if isinstance(step, p.RoutineStep) else scratch_bytes(step.kernel)
 
 
 def scratch_bytes(kernel: Kernel) -> z.Size:

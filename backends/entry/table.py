@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import CompileError
-from ...ir.plan import Plan
+from ...ir.plan import Plan, errors_of
 from ...runtime import guard as g
 from ...runtime import install, layout
 from ...runtime.meta import Meta
@@ -173,7 +173,7 @@ class Variant:
 
 
 def _no_handler(variant: Variant, args: tuple[Any, ...], status: int, step: int) -> Any:
-    error = variant.plan.steps[step].kernel.errors[status - 1]  # type: ignore[union-attr]
+    error = errors_of(variant.plan.steps[step])[status - 1]
     raise error.kind(error.message)
 
 

@@ -15,7 +15,7 @@ from fusewire.ir.interpret import interpret
 from fusewire.ir.passes.autodiff import joint
 from fusewire.ir.passes.partition import partition
 from fusewire.ir.plan import ExternStep, GemmStep
-from fusewire.ir.schedule_prepare import prepared
+from fusewire.ir.schedule_prepare import Claim, prepared
 from fusewire.ir.types import tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -42,7 +42,7 @@ def test_what_a_back_end_claims_stays_whole() -> None:
     made = graph(make, (8, 5))
     inputs = arrays(made)
     numpy = pipeline.BACKENDS["reference"].build
-    executable = pipeline.compile_graph(made, backend=pipeline.Backend(numpy, frozenset({op("softmax")})))
+    executable = pipeline.compile_graph(made, backend=pipeline.Backend(numpy, {op("softmax"): Claim()}))
     kinds = [step.op.name if isinstance(step, ExternStep) else "kernel" for step in executable.plan.steps]
     assert kinds == ["kernel", "softmax", "kernel"]
     assert {r.reason for r in executable.refusals} == {"softmax runs as a step of its own"}

@@ -1,0 +1,26 @@
+"""Native routines of the CPU back end by name: what a plan's RoutineStep calls. Each is built once, generic over sizes.
+
+A name is words: the family, then what the text of this one depends on ("attention f32 bool causal"). A family is a module here
+with ``text(words) -> str``, the LLVM module of one routine, whose function of the Kernel ABI is called ``routine``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from .. import kept
+
+#: Family -> module of this package.
+FAMILIES: dict[str, str] = {}
+
+
+def address(name: str) -> int:
+    """Where the routine's machine code lies; it stays there. KeyError where there is no such family."""
+    family, *words = name.split()
+    module = FAMILIES[family]
+
+    def make() -> str:
+        made: str = import_module(f".{module}", __package__).text(words)
+        return made
+
+    return kept.routine(name, make, level=2, passes=())["routine"]
