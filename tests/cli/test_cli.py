@@ -77,12 +77,13 @@ def test_an_argument_without_annotation_is_named(tmp_path: Path, capsys: pytest.
 def test_demo_agrees_and_leaves_its_dumps(tmp_path: Path) -> None:
     code = (
         "import sys; from fusewire import knobs; knobs.cache_dir = sys.argv[1]\n"
-        "from fusewire.bench import demo; sys.exit(demo.main(epochs=2))"
+        "from fusewire.bench import demo; sys.exit(demo.main(steps=6))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"accuracy on unseen digits: eager \d+\.\d%, compiled \d+\.\d%", done.stdout)
+    assert re.search(r"largest difference of the loss curves: \d\.\de[-+]\d+, over 6 steps", done.stdout)
     assert "times as fast" in done.stdout
+    assert re.search(r"the compiled model writes, [12] graph\(s\) compiled for contexts of 4 to 64 characters:\n    def ", done.stdout)
     written = {p.stem for p in (tmp_path / "demo").iterdir()}
     assert set(STAGES) <= written
     assert "graph loss_of" in (tmp_path / "demo" / "graph.txt").read_text()
