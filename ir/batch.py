@@ -49,7 +49,7 @@ class Batched:
     def __init__(self, value: Any, shared: bool = False) -> None:
         self.value, self.shared, self.dtype = value, shared, value.dtype
         self.shape = tuple(value.shape if shared else value.shape[1:])
-        self.type = tensor(self.shape, value.dtype)
+        self.type = _own_type(value) if shared else tensor(self.shape, value.dtype)
 
     @property
     def ndim(self) -> int:
@@ -68,6 +68,12 @@ class Batched:
         from .ops.shape import expand
 
         return expand(self.value, shape=(size, *self.shape)) if self.shared else self.value
+
+
+def _own_type(x: Any) -> Any:
+    """The type of a Value, Tensor or the like, with its strides."""
+    found = getattr(x, "type", None)
+    return found if isinstance(found, TensorType) else x.meta.type
 
 
 def _member(x: Any, dim: int | None) -> Any:

@@ -1,0 +1,109 @@
+"""Normalisation over batches and groups of channels: plain functions over records, so that gradients and kernels follow."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ShapeError
+from . import generated as g
+from .functional import reshape
+from .modes import no_grad
+from .neural import dropout
+from .pure import pure
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+
+def _per_channel(v: Tensor, x: Tensor) -> Tensor:
+    return reshape(v, (v.shape[0], *(1,) * (x.ndim - 2))) if x.ndim > 2 else v
+
+
+def _wide(x: Tensor) -> Tensor:
+    """Half types normalise in float32."""
+    return x.float() if x.dtype.is_half else x
+
+
+@pure
+def batch_norm(
+    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
+    bias: Tensor | None = None, training: bool = False, momentum: Any = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """Each channel (dimension 1) with mean 0 and variance 1, then times `weight` plus `bias`. In training by the statistics of
+    the batch, which `running_mean` and `running_var` follow by the factor `momentum` (a number or a 0-d tensor); else by these."""
+    if input.ndim < 2:
+        raise ShapeError(f"batch_norm: needs a batch and a channel dimension, got {list(input.shape)}")
+    x = _wide(input)
+    if training:
+        mean, var = _statistics(x, input, running_mean, running_var, momentum)
+    elif running_mean is None or running_var is None:
+        raise ValueError("Expected running_mean and running_var to be defined when training=False")
+    else:
+        mean, var = _wide(running_mean), _wide(running_var)
+    scale = (var + eps).rsqrt()
+    scale = scale if weight is None else scale * _wide(weight)
+    if training:
+        out = (x - _per_channel(mean, x)) * _per_channel(scale, x)
+        out = out if bias is None else out + _per_channel(_wide(bias), x)
+    else:
+        shift = -mean * scale if bias is None else _wide(bias) - mean * scale
+        out = x * _per_channel(scale, x) + _per_channel(shift, x)
+    return out.to(input.dtype)
+
+
+def _statistics(
+    x: Tensor, input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, momentum: Any
+) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance of each channel; the running ones take the unbiased variance."""
+    dims = (0, *range(2, x.ndim))
+    count = math.prod(x.shape[d] for d in dims)
+    if count == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
+    mean, var = x.mean(dims), x.var(dims, correction=0)
+    if running_mean is not None and running_var is not None:
+        with no_grad():
+            _follow(running_mean, mean.detach(), momentum)
+            _follow(running_var, var.detach() * (count / (count - 1)), momentum)
+    return mean, var
+
+
+def _follow(running: Tensor, value: Tensor, momentum: Any) -> None:
+    running.copy_(running * (1 - momentum) + value.to(running.dtype) * momentum)
+
+
+@pure
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Each of `num_groups` groups of channels (dimension 1) of each example with mean 0 and variance 1, then an affine map."""
+    n, c = input.shape[:2]
+    if c % num_groups:
+        raise RuntimeError(f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
+                           f"{list(input.shape)} and num_groups={num_groups}")  # fmt: skip
+    rest = (c // num_groups, *input.shape[2:])
+    split = reshape(_wide(input), (n, num_groups, *rest))
+    out = reshape(g.layer_norm(split, rest, None, None, eps), tuple(input.shape))
+    out = out if weight is None else out * _per_channel(_wide(weight), input)
+    out = out if bias is None else out + _per_channel(_wide(bias), input)
+    return out.to(input.dtype)
+
+
+@pure
+def instance_norm(
+    input: Tensor, running_mean: None = None, running_var: None = None, weight: Tensor | None = None, bias: Tensor | None = None,
+    use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """`group_norm` with one channel a group; running statistics are not built."""
+    if running_mean is not None or running_var is not None or not use_input_stats:
+        raise NotImplementedError("instance_norm: running statistics are not built")
+    return group_norm(input, int(input.shape[1]), weight, bias, eps)
+
+
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """In training, each channel (dimensions 0 and 1) zero with probability `p`, else divided by ``1 - p``."""
+    if not training or p == 0.0:
+        return input
+    ones = input.new_ones((*input.shape[:2], *(1,) * (input.ndim - 2)))
+    out = input * dropout(ones, p, True)
+    return input.copy_(out) if inplace else out
