@@ -66,6 +66,24 @@ def routine(
         return loaded
 
 
+class Kernels:
+    """Machine code of kernels that an earlier process has built, as `cpu.module.Code`: ``code[name]`` is an address. LoadError
+    where it is no longer kept. `names`: kernel name -> the function that is its code; `key`: what `key` gave for the module."""
+
+    def __init__(self, names: Mapping[str, str], key: str) -> None:
+        self.names, self.key = dict(names), key
+        self.loaded = load(key) if key else None
+        if key and self.loaded is None:
+            raise LoadError("the machine code of a stored capture is no longer kept")
+
+    def __getitem__(self, name: str) -> int:
+        if self.loaded is None or name not in self.names:
+            from .cpu import routines
+
+            return routines.address(name)
+        return self.loaded[self.names[name]]
+
+
 @lru_cache(maxsize=1)
 def host_features() -> str:
     """As `build.host_features`, without llvmlite where an earlier process has asked it."""

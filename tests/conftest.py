@@ -1,7 +1,8 @@
-"""Fixtures for all tests: golden text, and every IR verified after every pass."""
+"""Fixtures for all tests: golden text, every IR verified after every pass, nothing from the disk cache."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,11 @@ import pytest
 from fusewire import knobs
 
 GOLDEN = Path(__file__).parent / "golden"
+
+# What is tested is compiled, not found on disk; nothing is written to the user's cache. Tests of the cache switch it on, in
+# folders of their own.
+os.environ["FUSEWIRE_DISK_CACHE"] = "0"
+knobs.disk_cache = False
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -97,6 +97,8 @@ class Training:
     native: Callable[[Training, Any, Callable[..., Any]], Callable[..., Any] | None] | None = None
     #: the fresh outputs that gradients read in eager, which must not be written to before
     read: tuple[int, ...] = field(init=False)
+    #: gives and keeps backward graphs of earlier and for later processes (`stored.Routes`)
+    kept: Any = None
     _routes: dict[tuple[int, ...], tuple[Callable[..., Any], tuple[int, ...]]] = field(default_factory=dict)
     _reads: dict[tuple[int, ...], tuple[int, ...]] = field(default_factory=dict)
 
@@ -122,6 +124,10 @@ class Training:
         for which places in `wrt`. The inputs that no gradient gets to keep None, as in eager: zeros would go on into whatever
         made them, and become NaN where its slope is infinite."""
         found = self._routes.get(used)
+        if found is None and self.kept is not None:
+            made = self.kept.load(used)
+            if made is not None:
+                found = self._routes[used] = self._routed(*made[:2]), made[2]
         if found is None:
             graph = self.cut.backward
             first = len(graph.inputs) - len(self.outputs)
@@ -129,16 +135,20 @@ class Training:
             graph, given = without(graph, range(first, len(graph.inputs)), absent)
             reached = joint(self.graph, self.wrt, used).reached
             graph = replace(graph, outputs=tuple(o for o, k in zip(graph.outputs, given, strict=True) if reached[k]))
-            found = self._routes[used] = self._compiled(graph), tuple(k for k in given if reached[k])
+            executable, types = self.build(dce(graph)), tuple(v.type for v in graph.inputs)
+            places = tuple(k for k in given if reached[k])
+            if self.kept is not None:
+                self.kept.save(used, executable, types, places)
+            found = self._routes[used] = self._routed(executable, types), places
         return found
 
-    def _compiled(self, graph: Graph) -> Callable[..., Any]:
-        executable = self.build(dce(graph))
+    def _routed(self, executable: Any, types: Sequence[Any]) -> Callable[..., Any]:
+        """A backward graph with inputs of these `types` as a function."""
 
         def through_arrays(*operands: Any) -> list[Any]:
             arrays = []
-            for v, x in zip(graph.inputs, operands, strict=True):
-                strange = isinstance(v.type, TensorType) and v.type.is_contiguous and not x.meta.type.is_contiguous
+            for t, x in zip(types, operands, strict=True):
+                strange = isinstance(t, TensorType) and t.is_contiguous and not x.meta.type.is_contiguous
                 arrays.append(np.ascontiguousarray(x._array) if strange else getattr(x, "_array", x))
             return [make(array) for array in executable.run(arrays)]
 

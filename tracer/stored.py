@@ -1,0 +1,305 @@
+"""Captures on disk: a later process runs them without tracing, optimising or building.
+
+An entry stands under the content of the function's code and the options (`key`), one file for each variant. It has parts: first
+the guards with the places of all objects that the capture holds (`runtime.places`), then what a call needs (plan, machine code
+by name, results, tail), then graphs, which are read when something asks for them. A variant serves if its objects are found
+again, each of the same content, and its guards hold for the arguments at hand. What has no place, or content that no guard
+covers, is not stored; `reason` says why.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import linecache
+import marshal
+import types
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import knobs
+from ..errors import FusewireError
+from ..ir.graph import Graph
+from ..runtime import codec, fingerprint, store
+from ..runtime.codec import Unreadable, Unwritable, Writer
+from ..runtime.places import Finder, Places, Unfit
+from .breaks import BreakRecord
+
+if TYPE_CHECKING:
+    from .dispatch import Dispatcher
+    from .gradient import Training
+    from .variant import Variant
+
+KIND = "captures"
+#: knobs that change nothing of what is stored
+_INDIFFERENT = ("verify", "debug", "native_entry", "cache_dir", "disk_cache", "cache_limit", "threads", "spin", "variant_limit")
+_FILE = "<fusewire tail stored"
+_numbers = itertools.count(1)
+#: what was not stored in this process and why, newest last: (function, reason)
+reasons: list[tuple[str, str]] = []
+
+
+class LazyGraph(Graph):
+    """A graph that is read when something first looks into it."""
+
+    __slots__ = ("read",)
+
+    def __getattr__(self, name: str) -> Any:
+        read = object.__getattribute__(self, "read")
+        object.__setattr__(self, "read", None)
+        if read is None:
+            raise AttributeError(name)
+        graph = read()
+        for field in dataclasses.fields(Graph):
+            object.__setattr__(self, field.name, getattr(graph, field.name))
+        return getattr(self, name)
+
+
+def _lazy(read: Callable[[], Graph]) -> Graph:
+    made = object.__new__(LazyGraph)
+    object.__setattr__(made, "read", read)
+    return made
+
+
+def active(dispatcher: Dispatcher) -> bool:
+    """Whether captures of this function are looked for and kept."""
+    options = dispatcher.options
+    return store.enabled() and options.backend == "cpu" and options.seen is None and knobs.debug < 3
+
+
+def key(function: types.FunctionType, options: Any) -> str:
+    """The group of entries for a function: its code, the options, the state of the library that captures depend on."""
+    from ..eager.creation import get_default_dtype
+
+    state = [f"{name}={getattr(knobs, name)!r}" for name in sorted(knobs.KNOBS) if name not in _INDIFFERENT]
+    state += [repr((options.fullgraph, options.dynamic, options.mode, options.backend)), repr(get_default_dtype())]
+    return store.digest(store.stamp(), fingerprint.of_code(function.__code__), str(function.__module__), *state)
+
+
+def _special(dispatcher: Dispatcher) -> dict[str, Any]:
+    """Objects that the tail of a capture names."""
+    from .tail import _HELPERS
+
+    return {**{f"helper {name}": x for name, x in _HELPERS.items()}, "continuations": dispatcher.continuations}
+
+
+# ---- writing ---------------------------------------------------------------------------------------------------------
+
+
+def save(dispatcher: Dispatcher, variant: Variant) -> None:
+    """Keep a fresh variant, before its first run."""
+    try:
+        group = key(dispatcher.function, dispatcher.options)
+        places = Places(dispatcher.function, variant.capture.guards, _special(dispatcher))
+        data = _written(variant, places)
+        name = f"{group}/{store.digest(data)}"
+        if store.put(KIND, name, data) and variant.training is not None:
+            variant.training.kept = Routes(name)
+    except (Unwritable, fingerprint.Opaque) as why:
+        reasons.append((str(dispatcher.where.function), str(why)))
+        del reasons[:-1000]
+        knobs.say(2, f"not stored: {dispatcher.where.function} ({dispatcher.where}): {why}")
+
+
+def _written(variant: Variant, places: Places) -> bytes:
+    """The parts of an entry. The first is finished last: the others find the places of their objects in it."""
+    places.guards(variant.capture.guards)
+    parts = [_body(variant, places), _part(places, variant.capture.graph)]
+    parts.append(_part(places, *_graphs(variant)))
+    return marshal.dumps((places.writer.bytes(), *parts))
+
+
+def _part(places: Places, *roots: Any) -> bytes:
+    return Writer(places.number).bytes(*roots)
+
+
+def _graphs(variant: Variant) -> tuple[Graph, ...]:
+    """Graphs behind the one that was captured, in the order in which `_restored` takes them."""
+    own = (variant.executable.graph,) if hasattr(variant.executable, "plan") else ()
+    return (*own, variant.training.cut.forward, variant.training.cut.backward) if variant.training is not None else own
+
+
+_LIVE = ("capture", "plain", "backend", "training", "executable", "number", "hits")
+_LIVE_TRAINING = ("graph", "cut", "forward", "build", "native", "kept", "_routes", "_reads")
+
+
+def _body(variant: Variant, places: Places) -> bytes:
+    captured, training = variant.capture, variant.training
+    fields = {f.name: getattr(captured, f.name) for f in dataclasses.fields(captured)}
+    for apart in ("graph", "guards", "tail", "break_"):
+        del fields[apart]
+    state = {name: x for name, x in vars(variant).items() if name not in _LIVE}
+    trained = None
+    if training is not None:
+        cut = training.cut
+        own = {name: x for name, x in vars(training).items() if name not in _LIVE_TRAINING}
+        numbers = {f.name: getattr(cut, f.name) for f in dataclasses.fields(cut) if f.name not in ("forward", "backward")}
+        trained = own, numbers
+    return _part(
+        places, fields, _tail(captured.tail), _record(captured.break_), _code_of(variant.executable), state, trained
+    )
+
+
+def _record(record: BreakRecord | None) -> Any:
+    return None if record is None else tuple(getattr(record, f.name) for f in dataclasses.fields(record))
+
+
+def _tail(tail: Any) -> Any:
+    """Source, code and the objects that the code names."""
+    if tail is None:
+        return None
+    code = tail.__code__
+    names = {name: tail.__globals__[name] for name in code.co_names if name in tail.__globals__}
+    return tail.source, code, names
+
+
+def _code_of(executable: Any) -> Any:
+    """Plan and machine code of an executable; None for one that runs its graph."""
+    if executable is None:
+        return None
+    plan, code = getattr(executable, "plan", None), getattr(executable, "code", None)
+    if plan is None:
+        if executable.graph.nodes:
+            raise Unwritable("a graph that no back end could build")
+        return None
+    if not hasattr(code, "key") or (code.names and not code.key):
+        raise Unwritable("kernels without machine code")
+    return plan, dict(code.names), code.key
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------
+
+
+def load(dispatcher: Dispatcher, args: Sequence[Any]) -> Variant | None:
+    """A stored variant that serves these bound arguments; None where there is none."""
+    try:
+        group = key(dispatcher.function, dispatcher.options)
+    except fingerprint.Opaque:
+        return None
+    for name in store.names(KIND, group)[: knobs.variant_limit]:
+        data = store.get(KIND, name)
+        if data is None:
+            continue
+        try:
+            return _read(dispatcher, args, name, data)
+        except Unfit as why:
+            knobs.say(2, f"stored variant of {dispatcher.where.function} does not fit: {why}")
+        except (Unreadable, FusewireError) as why:
+            knobs.say(2, f"stored variant of {dispatcher.where.function} cannot be used: {why}")
+    return None
+
+
+class _Known:
+    """Objects by the names of `_special`."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.dispatcher = dispatcher
+
+    def __call__(self, name: str) -> Any:
+        return _special(self.dispatcher)[name]
+
+
+def _read(dispatcher: Dispatcher, args: Sequence[Any], name: str, data: bytes) -> Variant:
+    first, body, graph, graphs = marshal.loads(data)
+    finder = Finder(dispatcher.function, args, _Known(dispatcher))
+    codec.read(first, finder.foreign, finder.records)
+    return _restored(dispatcher, finder, name, codec.read(body, finder.foreign), graph, graphs)
+
+
+def _restored(
+    dispatcher: Dispatcher, finder: Finder, name: str, body: Sequence[Any], graph: bytes, graphs: bytes
+) -> Variant:
+    from .capture import Capture
+    from .variant import Interpreted, Variant, build
+
+    fields, tail, record, code, state, trained = body
+    captured = Capture(
+        graph=_lazy(lambda: codec.read(graph, finder.foreign)[0]), guards=tuple(finder.guards), tail=_tail_of(tail),
+        break_=None if record is None else BreakRecord(*record), **fields,
+    )  # fmt: skip
+    made: Variant = object.__new__(Variant)
+    vars(made).update(state, capture=captured, plain=dispatcher._plain, backend=dispatcher.options.backend, training=None)
+    made.hits, made.number = 0, {}
+
+    def behind(i: int) -> Graph:
+        return _lazy(lambda: codec.read(graphs, finder.foreign)[i])
+
+    if code is not None:
+        made.executable = _executable(code, behind(0))
+    else:
+        made.executable = None if made.replays else Interpreted(captured.graph)
+    if trained is not None:
+        cuts = behind(1), behind(2)
+        made.training = _training(captured.graph, trained, cuts, made.executable, lambda g: build(g, made.backend))
+        made.training.kept = Routes(name)
+    return made
+
+
+def _executable(stored: Any, graph: Graph) -> Any:
+    from ..backends.kept import Kernels
+    from ..runtime.executable import Executable
+
+    plan, names, code = stored
+    return Executable(plan, Kernels(names, code), graph)
+
+
+def _training(graph: Graph, stored: Any, cuts: tuple[Graph, Graph], forward: Any, build: Callable[[Graph], Any]) -> Training:
+    from ..ir.passes.partition import Partition
+    from .gradient import Training
+
+    own, numbers = stored
+    made: Training = object.__new__(Training)
+    cut = Partition(forward=cuts[0], backward=cuts[1], **numbers)
+    vars(made).update(own, graph=graph, cut=cut, forward=forward, build=build, native=None, kept=None, _routes={}, _reads={})
+    return made
+
+
+def _tail_of(stored: Any) -> Any:
+    if stored is None:
+        return None
+    source, code, names = stored
+    filename = f"{_FILE} {next(_numbers)}>"
+    made: Any = types.FunctionType(code.replace(co_filename=filename), {"__builtins__": __builtins__, **names}, "tail")
+    made.source = source
+    linecache.cache[filename] = len(source), None, source.splitlines(True), filename
+    weakref.finalize(made, linecache.cache.pop, filename, None)
+    return made
+
+
+class Routes:
+    """Backward graphs of one stored capture, each for the outputs that have gradients."""
+
+    KIND = "backward"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def _entry(self, used: tuple[int, ...]) -> str:
+        return store.digest(self.name, repr(used))
+
+    def load(self, used: tuple[int, ...]) -> tuple[Any, tuple[Any, ...], tuple[int, ...]] | None:
+        """Executable, types of its inputs, places among the inputs wanted."""
+        data = store.get(self.KIND, self._entry(used))
+        if data is None:
+            return None
+        body, graph = marshal.loads(data)
+        try:
+            code, types_, given = codec.read(body, _no_foreign)
+            return _executable(code, _lazy(lambda: codec.read(graph, _no_foreign)[0])), types_, given
+        except (Unreadable, FusewireError):
+            return None
+
+    def save(self, used: tuple[int, ...], executable: Any, types_: tuple[Any, ...], given: tuple[int, ...]) -> None:
+        """Keep one."""
+        try:
+            code = _code_of(executable)
+            if code is not None:
+                body = Writer(_no_foreign).bytes(code, types_, given)
+                store.put(self.KIND, self._entry(used), marshal.dumps((body, Writer(_no_foreign).bytes(executable.graph))))
+        except Unwritable as why:
+            knobs.say(2, f"not stored: a backward graph: {why}")
+
+
+def _no_foreign(x: Any) -> Any:
+    raise Unwritable(f"an object of type {type(x).__name__} in a backward graph")
