@@ -15,6 +15,7 @@ from typing import Any, Protocol, cast
 from .. import knobs
 from ..ir.graph import Where
 from ..runtime.guard import first_failure
+from . import stored
 from .breaks import BreakRecord, refused
 from .capture import Uncapturable, capture, parameters
 from .resume import Continuations, origin, strip_frame, strip_own
@@ -148,6 +149,22 @@ class Dispatcher:
                 _state.compiling = False
 
     def _compiled(self, args: Sequence[Any]) -> Variant | None:
+        kept = stored.active(self)
+        variant = stored.load(self, args) if kept else None
+        if variant is None:
+            variant = self._captured(args)
+            if variant is not None and kept:
+                stored.save(self, variant)
+        elif variant.capture.break_ is not None:
+            self._broken(variant.capture.break_)
+        if variant is None:
+            return None
+        self.variants.append(variant)
+        if self.native is not None:
+            self.native.add(variant)
+        return variant
+
+    def _captured(self, args: Sequence[Any]) -> Variant | None:
         _state.capturing = True
         try:
             made = capture(self.function, args, self.continuations)
@@ -161,11 +178,7 @@ class Dispatcher:
             self._broken(made.break_)
         if knobs.debug >= 3:
             knobs.say(3, str(made.graph))
-        variant = Variant(made, self.options.backend, self._plain)
-        self.variants.append(variant)
-        if self.native is not None:
-            self.native.add(variant)
-        return variant
+        return Variant(made, self.options.backend, self._plain)
 
     def _broken(self, record: BreakRecord) -> None:
         if self.options.fullgraph and record.code != "raise":
