@@ -54,6 +54,9 @@ def _cell(offset: int) -> ctypes.c_int64:
     return ctypes.c_int64.from_address(BLOCK + offset)
 
 
+_quiet, _threads = _cell(QUIET), _cell(THREADS)
+
+
 def cores() -> int:
     """Cores this process may use."""
     try:
@@ -64,10 +67,12 @@ def cores() -> int:
 
 def threads() -> int:
     """Threads a job may use, the caller included."""
-    count = _cell(THREADS).value
-    if not count:
-        count = _cell(THREADS).value = min(MAX_THREADS, knobs.threads or cores())
-    return count
+    return _threads.value or _default()
+
+
+def _default() -> int:
+    _threads.value = min(MAX_THREADS, knobs.threads or cores())
+    return _threads.value
 
 
 def set_threads(count: int) -> None:
@@ -129,6 +134,12 @@ def _stop() -> None:
 def _free() -> None:
     """Hand the pool back: the next job hires new workers, in a forked child its own."""
     _cell(BUSY).value = 0
+
+
+def quieten() -> None:
+    """Send workers to sleep until the next job: another library's threads are about to want the cores."""
+    if _State.code is not None:
+        _quiet.value = 1
 
 
 def workers() -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import LoadError
-from ..ir import dtypes, sizes
+from ..ir import dtypes, sizes, work
 from ..ir.plan import (
     BufferView,
     FromArena,
@@ -30,7 +30,7 @@ from ..ir.plan import (
     ScalarInput,
 )  # fmt: skip
 from ..ir.types import ScalarType, TensorType
-from . import blas, layout
+from . import blas, layout, pool
 
 Array = np.ndarray[Any, Any]
 ALIGN = 64
@@ -51,17 +51,20 @@ _ROWS = 101  # CblasRowMajor
 
 
 class Call:
-    """One call under way: the address of every buffer, of the pointer lists of all kernels, of scalars and of scratch."""
+    """One call under way: the address of every buffer, of the pointer lists of all kernels, of scalars and of scratch, which is
+    there for `limit` threads."""
 
-    __slots__ = ("inputs", "keep", "lists", "scalars", "scratch", "where")
+    __slots__ = ("inputs", "keep", "limit", "lists", "scalars", "scratch", "where")
 
-    def __init__(self, inputs: Sequence[Any], where: list[int], lists: Array, scalars: Array, scratch: int) -> None:
-        self.inputs, self.where, self.scratch, self.keep = inputs, where, scratch, (lists, scalars)
+    def __init__(self, inputs: Sequence[Any], where: list[int], lists: Array, scalars: Array, scratch: int, limit: int) -> None:
+        self.inputs, self.where, self.scratch, self.keep, self.limit = inputs, where, scratch, (lists, scalars), limit
         self.lists, self.scalars = address(lists), address(scalars)
 
 
 #: runs one step; a nonzero status is an error of that kernel
 Step = Callable[[Call], int]
+#: ``(pointers, scalars, scratch, threads at most) -> status``: all addresses
+Job = Callable[[int, int, int, int], int]
 Generic = Callable[[Any, Callable[[int], Array], Sequence[Any], Mapping[str, int]], None]
 
 
@@ -80,9 +83,9 @@ class Program:
         self.scalars = [(s.index, p.kind) for k in kernels for s, p in zip(k.scalars, k.kernel.scalars, strict=True)]
         self.packer = struct.Struct("".join("d" if kind == "float" else "q" for _, kind in self.scalars))
         arena = -(-self._number(plan.arena) // ALIGN) * ALIGN
-        scratch = max((self._scratch(s) for s in plan.steps), default=0)
-        self.scratch_at, self.arena_bytes = arena, arena + scratch
-        self.arenas: list[tuple[Array, int]] = []
+        self.scratch_at, self.scratch = arena, -(-max((self._scratch(s) for s in plan.steps), default=0) // ALIGN) * ALIGN
+        self.arenas: list[tuple[Array, int, int]] = []
+        self.split = False
         self.steps = self._steps(code)
 
     def _output_bytes(self, number: int) -> int:
@@ -102,15 +105,24 @@ class Program:
             if x.dtype is not dtype or x.shape != shape or x.strides != strides:
                 mismatch()
         made = [_new(*f) for f in self.fresh]
-        arena = self.arenas.pop() if self.arenas else _aligned(self.arena_bytes)
+        arena = self._arena()
         try:
-            self._run(self._call(inputs, made, arena[1]), failed)
+            self._run(self._call(inputs, made, *arena[1:]), failed)
         finally:
             self.arenas.append(arena)
         arrays = iter(made)
         return [next(arrays)[0] if o.source is None else self._view(o, inputs[o.source]) for o in self.plan.outputs]
 
-    def _call(self, inputs: Sequence[Any], made: list[tuple[Array, int]], arena: int) -> Call:
+    def _arena(self) -> tuple[Array, int, int]:
+        """Memory for one call, its first address, and the number of threads that it has scratch for."""
+        limit = pool.threads() if self.split else 1
+        while self.arenas:
+            found = self.arenas.pop()
+            if found[2] == limit:
+                return found
+        return (*_aligned(self.scratch_at + self.scratch * limit), limit)
+
+    def _call(self, inputs: Sequence[Any], made: list[tuple[Array, int]], arena: int, limit: int) -> Call:
         where = []
         for place in self.places:
             if isinstance(place, FromInput):
@@ -120,7 +132,7 @@ class Program:
             else:
                 where.append(arena + place)
         lists = np.array(where, np.int64)[self.gather] if where else self.gather
-        return Call(inputs, where, lists, self._words(inputs), arena + self.scratch_at)
+        return Call(inputs, where, lists, self._words(inputs), arena + self.scratch_at, limit)
 
     def _words(self, inputs: Sequence[Any]) -> Array:
         """The scalar arguments of all kernels, eight bytes each."""
@@ -151,7 +163,8 @@ class Program:
         for step in self.plan.steps:
             if isinstance(step, KernelStep):
                 counts = np.array([self.values[name] for name in step.kernel.sizes], np.int64)
-                out.append(_kernel(code[step.kernel.name], lists, words, counts))
+                job = self._job(step, code[step.kernel.name], address(counts))
+                out.append(_kernel(job, lists, words, counts))
                 lists, words = lists + 8 * len(step.buffers), words + 8 * len(step.scalars)
             elif isinstance(step, RoutineStep):
                 out.append(self._routine(step, code[step.routine]))
@@ -172,19 +185,28 @@ class Program:
 
         return run
 
+    def _job(self, step: KernelStep | RoutineStep, code: int, sizes_at: int) -> Job:
+        """The step's machine code as a function of its other arguments, on as many threads as its work is worth."""
+        count = work.chunks(step.kernel) if isinstance(step, KernelStep) else work.routine_pieces(step)
+        chunks, stride, function = self._number(count), -(-self._scratch(step) // ALIGN) * ALIGN, _KERNEL(code)
+        if chunks <= 1 or not pool.start():
+            return lambda args, words, scratch, limit: int(function(args, sizes_at, words, scratch, 0, 1))
+        self.split = True
+        return lambda args, words, scratch, limit: pool.run(code, args, sizes_at, words, scratch, stride, chunks, limit)
+
     def _routine(self, step: RoutineStep, code: int) -> Step:
         """The step as one call of machine code."""
         places = [(-1, 0) if v is None else (v.buffer, v.type.dtype.itemsize * self._number(v.offset)) for v in step.views]
         counts = np.array([self._number(s) for s in step.sizes], np.int64)
         packer = struct.Struct("".join("d" if self._is_float(s) else "q" for s in step.scalars))
-        function, sizes_at = _KERNEL(code), address(counts)
+        job = self._job(step, code, address(counts))
 
         def run(call: Call) -> int:
             _ = counts  # stays alive with this function
             pointers = np.array([0 if b < 0 else call.where[b] + at for b, at in places], np.int64)
             given = [call.inputs[s.index] if isinstance(s, ScalarInput) else s for s in step.scalars]
             words = np.frombuffer(packer.pack(*given) + bytes(8), np.uint8)
-            return function(address(pointers), sizes_at, address(words), call.scratch, 0, 1)  # type: ignore[no-any-return]
+            return job(address(pointers), address(words), call.scratch, call.limit)
 
         return run
 
@@ -209,6 +231,7 @@ class Program:
         xa, xb, xc = step.a.buffer, step.b.buffer, step.out.buffer
 
         def run(call: Call) -> int:
+            pool.quieten()
             pa, pb, pc = call.where[xa], call.where[xb], call.where[xc]
             for oa, ob, oc in places:
                 function(_ROWS, ta, tb, m, n, k, 1.0, pa + oa, lda, pb + ob, ldb, 0.0, pc + oc, ldc)
@@ -248,12 +271,10 @@ class Program:
         return sum(-(-self._number(s.size) * s.dtype.itemsize // ALIGN) * ALIGN for s in step.kernel.scratch)
 
 
-def _kernel(code: int, lists: int, words: int, counts: Array) -> Step:
-    function, sizes_at = _KERNEL(code), address(counts)
-
+def _kernel(job: Job, lists: int, words: int, counts: Array) -> Step:
     def run(call: Call) -> int:
         _ = counts  # stays alive with this function
-        return function(call.lists + lists, sizes_at, call.scalars + words, call.scratch, 0, 1)  # type: ignore[no-any-return]
+        return job(call.lists + lists, call.scalars + words, call.scratch, call.limit)
 
     return run
 

@@ -1,4 +1,4 @@
-"""How many threads matrix products use. Kernels of ours run on the thread that calls them."""
+"""How many threads work uses: kernels of ours on the pool of workers, and matrix products in NumPy's own OpenBLAS."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from typing import Any
 
 import numpy as np
 
+from . import pool
+
 
 @lru_cache(maxsize=1)
-def _openblas() -> tuple[Any, Any] | None:
-    """The getter and setter of NumPy's OpenBLAS; None where NumPy was built with another BLAS."""
+def _openblas() -> Any:
+    """The setter of NumPy's OpenBLAS; None where NumPy was built with another BLAS."""
     core: Any = getattr(np, "_core")  # noqa: B009  (NumPy keeps it out of its stubs)
     library = ctypes.CDLL(core._multiarray_umath.__file__)
-    for name in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"):
-        if hasattr(library, name.format("set")):
-            return getattr(library, name.format("get")), getattr(library, name.format("set"))
+    for name in ("scipy_openblas_set_num_threads64_", "openblas_set_num_threads64_", "openblas_set_num_threads"):
+        if hasattr(library, name):
+            return getattr(library, name)
     return None
 
 
 def get_num_threads() -> int:
-    """Threads that a matrix product may use."""
-    found = _openblas()
-    return int(found[0]()) if found is not None else 1
+    """Threads that a kernel or a matrix product may use, the calling one included: at first, the cores this process may use or
+    what the knob `threads` says."""
+    return pool.threads()
 
 
 def set_num_threads(count: int) -> None:
-    """Let matrix products use `count` threads, in the whole process, NumPy's included. ValueError below 1; without effect
-    where NumPy brings no OpenBLAS."""
-    if count < 1:
-        raise ValueError(f"set_num_threads needs at least 1 thread, not {count}")
-    found = _openblas()
-    if found is not None:
-        found[1](int(count))
+    """Let kernels and matrix products use `count` threads, in the whole process, NumPy's products included. ValueError below
+    1. Results do not depend on it, but for products that OpenBLAS computes."""
+    pool.set_threads(count)
+    setter = _openblas()
+    if setter is not None:
+        setter(pool.threads())

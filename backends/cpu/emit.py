@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ...errors import CompileError
-from ...ir import dtypes, sizes
+from ...ir import dtypes, sizes, work
 from ...ir.dtypes import DType
 from ...ir.loops import (
     ALIGN,
@@ -113,11 +113,16 @@ class Emitter:
         return self.w.let(f"getelementptr i8, ptr {base}, i64 {offset}") if offset else base
 
     def _share(self, extent: Size, unit: int) -> tuple[str, str]:
-        """This thread's part of an axis, in steps of `unit` where that divides the extent."""
-        n = self.size(sizes.floordiv(extent, unit))
+        """This thread's part of an axis, in steps of `unit`, so that every element is computed by the same instructions however
+        many threads there are."""
+        n = self.size(sizes.floordiv(extent + unit - 1, unit))
         parts = "%thread", self.w.let("add i64 %thread, 1")
         lo, hi = (self.w.let(f"udiv i64 {self.mul(n, part)}, %threads") for part in parts)
-        return self.mul(lo, str(unit)), self.mul(hi, str(unit))
+        lo, hi = self.mul(lo, str(unit)), self.mul(hi, str(unit))
+        if isinstance(extent, int) and extent % unit == 0:
+            return lo, hi
+        end = self.size(extent)
+        return tuple(self.one.call("llvm.smin", "i64", at, end) for at in (lo, hi))  # type: ignore[return-value]
 
     def _first_thread_only(self) -> None:
         other, go = self.w.fresh("other"), self.w.fresh("go")
@@ -215,7 +220,7 @@ class Emitter:
 
     # ---- loops ----------------------------------------------------------------------------------------------------
     def nest(self, axes: Sequence[Axis], body: Sequence[Stmt], accs: Sequence[Acc], split: bool = False) -> None:
-        """Loops over `axes` around `body`; `split`: the first axis is shared by the threads. `accs` are defined afterwards."""
+        """Loops over `axes` around `body`; `split`: one axis is shared by the threads. `accs` are defined afterwards."""
         shape = None
         if self.vector is None:
             shape = nest.choose(axes, body, self.kernel, self.target.vector_bytes, not accs)
@@ -223,8 +228,8 @@ class Emitter:
         ranges = {a.name: self.tiles.get(a.name) or ("0", self.size(a.extent)) for a in axes}
         even = shape is not None and isinstance(shape.axis.extent, int) and shape.axis.extent % (shape.lanes * shape.copies) == 0
         if split:
-            whole = shape.lanes * shape.copies if shape and even and shape.axis is axes[0] else 1
-            ranges[axes[0].name] = self._share(axes[0].extent, whole)
+            shared = axes[work.split_axis(axes) or 0]
+            ranges[shared.name] = self._share(shared.extent, shape.lanes * shape.copies if shape and shape.axis is shared else 1)
         outer = [a for a in axes if shape is None or (a is not shape.axis and a is not shape.tile)]
         lanes = Lanes(self.w, shape.lanes) if shape else self._open().lanes if self.vector else self.one
         copies = shape.copies if shape else len(self.vector.bases) if self.vector else 1

@@ -15,17 +15,16 @@ from ...errors import CompileError
 from ...ir import dtypes
 from ...ir import plan as p
 from ...ir import sizes as z
+from ...ir import work
 from ...ir.loops import Kernel
 from ...ir.run_op import run_op
 from ...ir.types import ScalarType, TensorType, tensor
 from ...runtime import blas, layout
 from ...runtime.meta import Meta
 from ...runtime.source import Source
+from . import process
 from .frame import Frame
 from .guards import GuardRows
-
-#: elements touched (or multiplications / 8) from which the interpreter lock is let go: about 100 us
-LONG_STEP = 1 << 18
 
 
 class PlanRows:
@@ -41,6 +40,7 @@ class PlanRows:
         self._sizes: dict[z.Size, int] = {}
         self.fresh: dict[int, int] = {}  # word of the array of fresh output number k (only fresh ones count)
         self.arena: int | None = None
+        self.limit: int | None = None  # word of the number of threads, where some step may be split
         self.python_runs = any(not self._is_native(s) for s in plan.steps)
 
     # ---- before the hit ----
@@ -125,6 +125,10 @@ class PlanRows:
         most: z.Size = 0
         for bytes_ in scratch:
             most = z.maximum(most, bytes_)
+        self._stride = most = z.floordiv(most + 63, 64) * 64
+        if not all(self._below(self._parts(s), 2) for s in self.plan.steps) and process.start_pool():
+            self.limit = self.frame.words()
+            self.frame.row("threads", self.limit)
         if isinstance(total, int) and total == 0 and isinstance(most, int) and most == 0:
             return
         aligned = z.floordiv(total + 63, 64) * 64
@@ -133,7 +137,10 @@ class PlanRows:
         if data != self.frame.arena_at + 1:
             raise CompileError("frame words of the arena do not follow each other")
         self.arena = data
-        self.frame.row("arena", self.frame.arena_at, self.size(aligned + most))
+        whole = self.size(aligned + most)
+        if self.limit is not None:
+            whole = self._op("add", self.size(aligned), self._op("mul", self.size(most), self.limit))
+        self.frame.row("arena", self.frame.arena_at, whole)
         self._scratch = self._op("add", data, self.size(aligned))
 
     def _new_array(self, type_: Any, number: int) -> int:
@@ -209,36 +216,38 @@ class PlanRows:
         released = False
         for number, step in enumerate(self.plan.steps):
             emit = self._prepare(number, step)
-            wants = self._is_native(step) and self.releases(step)
-            if released and not self._is_native(step):
+            if self._is_native(step):
+                if self.releases(step):
+                    self.frame.row("save", 0, self.size(work.step_units(step)), work.LONG)
+                    released = True
+            elif released:
                 self.frame.row("restore")
                 released = False
-            if wants and not released:
-                self.frame.row("save")
-                released = True
             emit()
         if released:
             self.frame.row("restore")
 
     def releases(self, step: p.Step) -> bool:
-        """Whether a step is long enough to let other threads run."""
-        if isinstance(step, p.GemmStep):
-            shape = (*step.out.type.shape, step.a.type.shape[-1])
-            return (self._known(shape) or 0) >= LONG_STEP * 8
-        if isinstance(step, p.RoutineStep):
-            return (self._known((step.work,)) or 0) >= LONG_STEP * 8
-        if isinstance(step, p.KernelStep):
-            return max((self._known((self.plan.buffers[b].size,)) or 0 for b in step.buffers), default=0) >= LONG_STEP
-        return False
+        """Whether a step is, or may be for some sizes, long enough to let other threads run."""
+        return self._is_native(step) and not self._below(work.step_units(step), work.LONG)
 
-    def _known(self, sizes: Sequence[z.Size]) -> int | None:
-        total = 1
-        for s in sizes:
-            s = z.substitute(s, self.known)
-            if not isinstance(s, int):
-                return None
-            total *= s
-        return total
+    def _below(self, size: z.Size, limit: int) -> bool:
+        size = z.substitute(size, self.known)
+        return isinstance(size, int) and size < limit
+
+    def _parts(self, step: p.Step) -> z.Size:
+        """Chunks of a step that the thread pool may run at the same time."""
+        if isinstance(step, p.KernelStep):
+            parts = work.chunks(step.kernel)
+        else:
+            parts = work.routine_pieces(step) if isinstance(step, p.RoutineStep) else 1
+        return z.substitute(parts, self.known)
+
+    def _share(self, step: p.KernelStep | p.RoutineStep) -> list[int]:
+        """Words with the chunks of a step, the scratch of one thread, and the number of threads."""
+        if self.limit is None or self._below(self._parts(step), 2):
+            return [self.frame.const(1), self.frame.const(0), self.frame.const(1)]
+        return [self.size(self._parts(step)), self.size(self._stride), self.limit]
 
     def _is_native(self, step: p.Step) -> bool:
         return isinstance(step, (p.KernelStep, p.RoutineStep)) or (isinstance(step, p.GemmStep) and blas.operands(step) is not None)
@@ -258,7 +267,8 @@ class PlanRows:
         words = [self.address(b) for b in step.buffers]
         words += [self.size(z.symbol(name)) for name in kernel.sizes]
         words += [self.scalars[x.index] for x in step.scalars]
-        desc = self.frame.array([number, len(step.buffers), len(kernel.sizes), len(words), self._scratch, *words])
+        counts = len(step.buffers), len(kernel.sizes), len(words)
+        desc = self.frame.array([number, *counts, self._scratch, *self._share(step), *words])
         gather = self.frame.words(max(1, len(words)))
         return lambda: self.frame.row("kernel", gather, self.code[kernel.name], desc)
 
@@ -266,7 +276,7 @@ class PlanRows:
         zero, sizes = self.frame.const(0), [self.size(s) for s in step.sizes]
         words = [zero if v is None else self.address(v.buffer, v.offset) for v in step.views] + sizes
         words += [self.scalars[x.index] if isinstance(x, p.ScalarInput) else self.frame.const(_bits(x)) for x in step.scalars]
-        desc = self.frame.array([number, len(step.views), len(sizes), len(words), self._scratch, *words])
+        desc = self.frame.array([number, len(step.views), len(sizes), len(words), self._scratch, *self._share(step), *words])
         gather = self.frame.words(max(1, len(words)))
         return lambda: self.frame.row("kernel", gather, self.code[step.routine], desc)
 

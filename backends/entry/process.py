@@ -21,7 +21,7 @@ import numpy as np
 
 from ... import knobs
 from ...errors import CompileError, LoadError
-from ...runtime import gradmode, layout, loader
+from ...runtime import gradmode, layout, loader, pool
 from . import words as w
 
 #: passes of the optimised form
@@ -83,6 +83,12 @@ def api_table() -> int:
     return int(_api.ctypes.data)
 
 
+def start_pool() -> bool:
+    """Let the entry hand jobs to the thread pool; False where there is none."""
+    _api[w.A_POOL_RUN], _api[w.A_POOL] = pool.start(), pool.BLOCK
+    return bool(_api[w.A_POOL_RUN])
+
+
 def api(which: int) -> int:
     """One word of the process table."""
     return int(_api[which])
@@ -92,7 +98,7 @@ def api(which: int) -> int:
 #: the files that the entry's text follows from
 SOURCES = (
     *(os.path.join(os.path.dirname(__file__), f"{name}.py") for name in ("words", "writer", "text", "text_guards", "text_steps")),
-    layout.__file__,
+    layout.__file__, pool.__file__,
 )
 
 

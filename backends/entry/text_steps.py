@@ -8,12 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...runtime import layout as at
+from ...runtime import pool
 from . import words as w
 from .text import EntryWriter
 
 
 def begin(b: EntryWriter) -> None:
     b.put(b.T, w.T_HITS, b.add(b.get(b.T, w.T_HITS), "1"))
+
+
+def threads(b: EntryWriter) -> None:
+    """V[dest] = how many threads the jobs of this call may use."""
+    b.set(b.dest, b.load(b.get(b.api, w.A_POOL), pool.THREADS))
 
 
 def hold(b: EntryWriter) -> None:
@@ -117,16 +123,26 @@ def view(b: EntryWriter) -> None:
 
 
 def kernel(b: EntryWriter) -> None:
-    """Run kernel a with words gathered from dest on. b: step, pointers, sizes, words in all, scratch at, frame indices."""
-    step, pointers, sizes, count, scratch = (b.get(b.b, i) for i in range(5))
-    indices = b.add(b.b, "40")
+    """Run kernel a with words gathered from dest on. b: step, pointers, sizes, words in all, then frame indices: of scratch,
+    chunks, scratch of one thread, threads, and of the words."""
+    step, pointers, sizes, count, scratch, chunks, stride, limit = (b.get(b.b, i) for i in range(8))
+    indices = b.add(b.b, "64")
     for i in b.loop(count):
         b.set(b.add(b.dest, i), b.v(b.get(indices, i)))
     args = _address(b, b.dest)
     sizes_at = b.add(args, b.shl(pointers, "3"))
     scalars_at = b.add(sizes_at, b.shl(sizes, "3"))
-    status = b.call(b.a, args, sizes_at, scalars_at, b.v(scratch), "0", "1", ret="i32")
-    b.write(b.status, status)
+    given, one, several, done = (args, sizes_at, scalars_at, b.v(scratch)), b.label("one"), b.label("several"), b.label("done")
+    parts = b.v(chunks)
+    b.branch(b.compare("sgt", parts, "1"), several, one)
+    b.block(one)
+    b.write(b.status, b.call(b.a, *given, "0", "1", ret="i32"))
+    b.goto(done)
+    b.block(several)
+    b.write(b.status, b.fn(w.A_POOL_RUN, b.get(b.api, w.A_POOL), b.a, *given, b.v(stride), parts, b.v(limit), ret="i32"))
+    b.goto(done)
+    b.block(done)
+    status = b.read(b.status)
     b.write(b.step, step)
     b.need(b.eq(status, "0"), "status")
 
@@ -135,6 +151,8 @@ def gemm(b: EntryWriter) -> None:
     """Matrix products by cblas. b: function, is f64, trans a, trans b, then frame indices of m, n, k, lda, ldb, ldc, a, b, c,
     then the number of batch dimensions, of products (index), and per dimension size and byte strides of a, b, c (indices)."""
     d = b.b
+    for _ in b.when(b.ne(b.get(b.api, w.A_POOL_RUN), "0")):
+        b.store("1", b.get(b.api, w.A_POOL), pool.QUIET)  # BLAS has threads of its own
     ta, tb = (b.let(f"trunc i64 {b.get(d, i)} to i32") for i in (2, 3))
     m, n, k, lda, ldb, ldc, pa, pb, pc = (b.v(b.get(d, i)) for i in range(4, 13))
     ndim, total = b.get(d, 13), b.v(b.get(d, 14))
@@ -175,12 +193,15 @@ def python(b: EntryWriter) -> None:
 
 
 def save(b: EntryWriter) -> None:
-    b.write(b.ts, b.fn(w.A_SAVE))
+    """Let the interpreter lock go where the work V[a] is at least b, and it is not gone already."""
+    for _ in b.when(b.let(f"and i1 {b.compare('sge', b.v(b.a), b.b)}, {b.eq(b.read(b.ts), '0')}")):
+        b.write(b.ts, b.fn(w.A_SAVE))
 
 
 def restore(b: EntryWriter) -> None:
-    b.fn(w.A_RESTORE, b.read(b.ts), ret="void")
-    b.write(b.ts, "0")
+    for _ in b.when(b.ne(b.read(b.ts), "0")):
+        b.fn(w.A_RESTORE, b.read(b.ts), ret="void")
+        b.write(b.ts, "0")
 
 
 def bump(b: EntryWriter) -> None:
@@ -259,7 +280,7 @@ def ret(b: EntryWriter) -> None:
 
 
 BODIES: dict[str, Callable[[EntryWriter], None]] = {
-    "begin": begin, "hold": hold, "add": add, "mul": mul, "floordiv": floordiv, "mod": mod, "min": min_, "max": max_,
+    "begin": begin, "threads": threads, "hold": hold, "add": add, "mul": mul, "floordiv": floordiv, "mod": mod, "min": min_, "max": max_,
     "alloc": alloc, "arena": arena, "view": view, "kernel": kernel, "gemm": gemm, "python": python, "save": save,
     "restore": restore, "bump": bump, "make": make, "call": call, "tuple": tuple_, "tail": tail, "ret": ret,
 }  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fusewire.backends import build, native
+from fusewire.backends import build
 from fusewire.runtime import loader, pool
 
 pytestmark = pytest.mark.skipif(not loader.SUPPORTED, reason="the pool is written for x86-64 Linux")
@@ -69,7 +69,6 @@ _code: list[Any] = []
 def code() -> Any:
     if not _code:
         _code.append(build.load(build.build(WORK)))
-        pool.provide(native.code)
     return _code[0]
 
 

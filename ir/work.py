@@ -1,0 +1,102 @@
+"""How much work a kernel is, and into how many chunks its grid is cut: by its shape alone, never by the number of threads.
+
+One unit is a picosecond of one core of the machine that the figures were taken on; only the magnitude counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from . import sizes
+from .loops import Axis, Check, Compute, Const, Index, Kernel, Load, Loop, Param, Reduce, Stmt, Store
+from .plan import GemmStep, KernelStep, RoutineStep, Step
+from .sizes import Size
+from .types import numel
+
+#: rough cost of a primitive in vector instructions, where it is not 1
+COST = {
+    "exp": 16, "expm1": 20, "log": 22, "log1p": 26, "sin": 24, "cos": 24, "tanh": 26, "erf": 40, "pow": 60, "philox": 300,
+    "mod": 12,
+}  # fmt: skip
+#: units of an instruction for four bytes of a vector; of a load or store of four bytes, half in cache and half in memory
+INSTRUCTION, MEMORY, GATHERED = 16, 90, 400
+#: units of a multiplication of a matrix product or another routine
+MULTIPLICATION = 10
+#: units from which a job is split: below, waking a worker and taking its results over cost more than it wins
+WORTH = 24_000_000
+#: units of a chunk at least, and chunks at most
+CHUNK, MAX_CHUNKS = 4_000_000, 64
+#: units from which other Python threads are let run meanwhile
+LONG = 20_000_000
+#: rounds of the first axis from which on it is the one that is split
+_ENOUGH = 16
+
+
+def work(kernel: Kernel) -> Size:
+    """Units of one run on one thread."""
+    types = {m.name: m.dtype.itemsize for m in kernel.memory}
+    return _times(_block(kernel.body, types), kernel.grid)
+
+
+def _times(one: Size, axes: Sequence[Axis]) -> Size:
+    for axis in axes:
+        one = one * axis.extent
+    return one
+
+
+def _block(body: Sequence[Stmt], types: Mapping[str, int]) -> Size:
+    total: Size = 0
+    for s in body:
+        if isinstance(s, Loop):
+            total = total + _times(_block(s.body, types), (s.axis,))
+        elif isinstance(s, Reduce):
+            total = total + _times(_block(s.body, types) + INSTRUCTION * len(s.accs), s.axes)
+        elif isinstance(s, Compute):
+            total = total + COST.get(s.prim, 1) * INSTRUCTION * max(1, s.dtype.itemsize // 4)
+        elif isinstance(s, (Load, Store)):
+            total = total + max(1, MEMORY * types[s.buffer] // 4)
+        elif not isinstance(s, (Index, Const, Param, Check)):  # places that are known at run time only
+            total = total + GATHERED
+    return total
+
+
+def split_axis(grid: Sequence[Axis]) -> int | None:
+    """The number of the grid axis that threads share: the first of many rounds, else the longest; None for an empty grid."""
+    if not grid:
+        return None
+    for i, axis in enumerate(grid):
+        if not isinstance(axis.extent, int) or axis.extent >= _ENOUGH:
+            return i
+    return max(range(len(grid)), key=lambda i: grid[i].extent)  # type: ignore[arg-type, return-value]
+
+
+def chunks(kernel: Kernel) -> Size:
+    """Chunks of the grid that may run at the same time; 1 where splitting is not worth it."""
+    axis = split_axis(kernel.grid)
+    return 1 if axis is None else pieces(work(kernel), kernel.grid[axis].extent)
+
+
+def routine_pieces(step: RoutineStep) -> Size:
+    """Chunks of a routine that may run at the same time; 1 where splitting is not worth it."""
+    return pieces(MULTIPLICATION * step.work, step.parts)
+
+
+def step_units(step: Step) -> Size:
+    """Units of a step on one thread; 0 where nobody knows."""
+    if isinstance(step, KernelStep):
+        return work(step.kernel)
+    if isinstance(step, RoutineStep):
+        return MULTIPLICATION * step.work
+    if isinstance(step, GemmStep):
+        return MULTIPLICATION * numel((*step.out.type.shape, step.a.type.shape[-1]))
+    return 0
+
+
+def pieces(units: Size, most: Size) -> Size:
+    """Chunks of a job of that much work, which can be cut into `most`; 1 where splitting is not worth it."""
+    if isinstance(units, int) and units < WORTH:
+        return 1
+    wanted = sizes.minimum(sizes.floordiv(units, CHUNK), MAX_CHUNKS)
+    if not isinstance(units, int):  # 0 or 1 below what is worth it
+        wanted = sizes.minimum(wanted, sizes.floordiv(units, WORTH) * MAX_CHUNKS)
+    return sizes.minimum(wanted, most)
