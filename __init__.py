@@ -60,6 +60,7 @@ from .eager.functional import (
 from .eager.generated import *  # noqa: F403
 from .eager.modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .eager.neural import dropout, log_softmax, softmax
+from .eager.normalisation import group_norm
 from .eager.random import (
     Generator,
     bernoulli,
@@ -95,6 +96,19 @@ from .eager.reducing import (
 )
 from .eager.size import Size
 from .eager.tensor import Tensor
+from .eager.windows import (
+    adaptive_avg_pool1d,
+    avg_pool1d,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
 from .ir.dtypes import DType as dtype
 from .ir.dtypes import bfloat16, float16, float32, float64, int8, int16, int32, int64, promote_types, uint8
 from .ir.dtypes import bool_ as bool
@@ -120,6 +134,8 @@ __all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)
     "set_rng_state", "short", "softmax", "split",
     "square", "squeeze", "stack", "std", "sub", "subtract", "t", "tensor", "transpose", "tril", "triu", "true_divide",
     "uint8", "unbind", "unflatten", "unsqueeze", "var", "var_mean", "zeros", "zeros_like",
+    "adaptive_avg_pool1d", "avg_pool1d", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
+    "conv_transpose2d", "conv_transpose3d", "max_pool1d", "max_pool2d", "max_pool3d", "group_norm",
 ]  # fmt: skip
 __all__ += _generated.__all__
 

@@ -83,24 +83,27 @@ def _named_padding(padding: str, weight: Tensor, stride: Ints, dilation: Ints) -
 
 @pure
 def conv1d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
-) -> Tensor:
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:  # fmt: skip
     """Cross-correlation of (N, C, L) with `weight` (O, C / groups, k); `padding` an int, "same" or "valid"."""
     return _conv(1, input, weight, bias, stride, padding, dilation, groups)
 
 
 @pure
 def conv2d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
-) -> Tensor:
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:  # fmt: skip
     """Cross-correlation of (N, C, H, W) with `weight` (O, C / groups, kh, kw); `padding` an int, two, "same" or "valid"."""
     return _conv(2, input, weight, bias, stride, padding, dilation, groups)
 
 
 @pure
 def conv3d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
-) -> Tensor:
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:  # fmt: skip
     """Cross-correlation of (N, C, D, H, W) with `weight` (O, C / groups, kd, kh, kw)."""
     return _conv(3, input, weight, bias, stride, padding, dilation, groups)
 
@@ -213,8 +216,9 @@ def max_pool3d(
 
 
 def _avg_pool(
-    n: int, input: Tensor, kernel: Any, stride: Any, padding: Any, ceil_mode: bool, count_padding: bool, divisor: int | None = None
-) -> Any:
+    n: int, input: Tensor, kernel: Any, stride: Any, padding: Any, ceil_mode: bool, count_padding: bool,
+    divisor: int | None = None,
+) -> Tensor:  # fmt: skip
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
 
@@ -226,7 +230,7 @@ def _avg_pool(
             return total / _counts(x, attrs, count_padding)
         return total / (math.prod(attrs["kernel"]) if divisor is None else divisor)
 
-    return _batched(f"avg_pool{n}d", input, n, run)
+    return _batched(f"avg_pool{n}d", input, n, run)  # type: ignore[no-any-return]
 
 
 def _counts(x: Tensor, attrs: dict[str, Any], count_padding: bool) -> Tensor:
@@ -243,25 +247,25 @@ def avg_pool1d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True
 ) -> Tensor:
     """The mean of each window."""
-    return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad)  # type: ignore[no-any-return]
+    return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
 @pure
 def avg_pool2d(
-    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True,
-    divisor_override: int | None = None,
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Tensor:  # fmt: skip
     """The mean of each window; the sum over `divisor_override` where that is given."""
-    return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)  # type: ignore[no-any-return]
+    return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
 @pure
 def avg_pool3d(
-    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True,
-    divisor_override: int | None = None,
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Tensor:  # fmt: skip
     """The mean of each window; the sum over `divisor_override` where that is given."""
-    return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)  # type: ignore[no-any-return]
+    return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
 def _wanted(output_size: Any, x: Tensor, n: int) -> Ints:
@@ -398,7 +402,7 @@ def _nearest(x: Tensor, dim: int, count: int, ratio: float) -> Tensor:
         times = count // size
         wide = unsqueeze(x, at + 1).expand(*x.shape[: at + 1], times, *x.shape[at + 1 :])
         return reshape(wide, (*x.shape[:at], count, *x.shape[at + 1 :]))
-    place = g.minimum((arange(count, device=x.device) * ratio).floor().to("int64"), size - 1)
+    place = g.minimum((arange(count, device=x.device) * ratio).floor().long(), size - 1)
     return _picked(x, dim, place)
 
 

@@ -54,7 +54,7 @@ def _check(op: str, types: Sequence[TensorType], stride: Ints, padding: Ints, di
     if any(t.ndim != len(stride) + 2 for t in types):
         raise ShapeError(f"{op}: operands must have {len(stride)} spatial dimensions behind batch and channels, got {got}")
     if len(padding) != len(stride) or len(dilation) != len(stride):
-        raise ShapeError(f"{op}: stride {stride}, padding {padding} and dilation {dilation} must be equally long (operands {got})")
+        raise ShapeError(f"{op}: stride {stride}, padding {padding}, dilation {dilation} must be equally long (operands {got})")
     if min(stride) < 1 or min(dilation) < 1 or min(padding) < 0 or groups < 1:
         raise ShapeError(f"{op}: stride {stride}, dilation {dilation}, groups {groups} must be positive and padding {padding} "
                          f"not negative (operands {got})")  # fmt: skip
@@ -203,8 +203,9 @@ def _conv_grad(g: Any, need: Any, out: Any, x: Any, w: Any, bias: Any = None, **
 def _cases(rng: np.random.Generator, dtype: Any = dtypes.float64) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
     """(input, weight, attrs) of all kinds."""
     kinds: tuple[tuple[Any, ...], ...] = (
-        ((2, 3, 5, 6), (4, 3, 3, 3), 1, 1, 1, 1), ((1, 4, 7, 6), (6, 2, 3, 2), 2, 1, 1, 2), ((2, 2, 4, 4), (3, 2, 1, 1), 1, 0, 1, 1),
-        ((1, 2, 8, 7), (2, 1, 2, 3), (3, 2), (2, 0), (2, 1), 2), ((2, 3, 9), (4, 3, 4), 2, 3, 1, 1), ((1, 1, 4), (1, 1, 4), 1, 0, 1, 1),
+        ((2, 3, 5, 6), (4, 3, 3, 3), 1, 1, 1, 1), ((1, 4, 7, 6), (6, 2, 3, 2), 2, 1, 1, 2),
+        ((2, 2, 4, 4), (3, 2, 1, 1), 1, 0, 1, 1), ((1, 2, 8, 7), (2, 1, 2, 3), (3, 2), (2, 0), (2, 1), 2),
+        ((2, 3, 9), (4, 3, 4), 2, 3, 1, 1), ((1, 1, 4), (1, 1, 4), 1, 0, 1, 1),
         ((1, 2, 3, 4, 3), (2, 2, 2, 2, 1), 1, (1, 0, 1), 1, 1), ((0, 2, 4, 4), (3, 2, 3, 3), 1, 1, 1, 1),
     )  # fmt: skip
     for shape, weight, *rest in kinds:
@@ -287,7 +288,7 @@ def _spread(y: Any, stride: Ints) -> Any:
 
 def _turned(w: Any, groups: int) -> Any:
     """Weight (out, in of a group, *kernel) as (in, out of a group, *kernel) with the kernel reversed."""
-    o, c, *kernel = w.shape
+    kernel = w.shape[2:]
     w = swap_channels(w, groups)
     for dim, n in enumerate(kernel, 2):
         if not isinstance(n, int):
@@ -375,7 +376,8 @@ def _weight_eager(x: Any, y: Any, *, kernel: Ints, stride: Ints, padding: Ints, 
     n, c, o, pixels = x.shape[0], x.shape[1] // groups, y.shape[1] // groups, math.prod(out)
     view = windows_of(padded_array(x, padding), kernel, stride, dilation, out)
     rank = len(kernel)
-    cols = view.transpose(1, *range(2, 2 + rank), 0, *range(2 + rank, 2 + 2 * rank)).reshape(groups, c * math.prod(kernel), n * pixels)
+    cols = view.transpose(1, *range(2, 2 + rank), 0, *range(2 + rank, 2 + 2 * rank))
+    cols = cols.reshape(groups, c * math.prod(kernel), n * pixels)
     rows = y.reshape(n, groups, o, pixels).transpose(1, 2, 0, 3).reshape(groups, o, n * pixels)
     return np.matmul(rows, cols.swapaxes(1, 2), order="C").reshape(groups * o, c, *kernel)
 
