@@ -26,6 +26,7 @@ from ..ir.loops import (
     Reduce,
     Stmt,
     Store,
+    StoreAt,
     method_of,
     neutral,
 )  # fmt: skip
@@ -82,6 +83,8 @@ class _Run:
                 self._reduce(st)
             elif isinstance(st, Store):
                 self._store(st)
+            elif isinstance(st, StoreAt):
+                self._store_at(st)
             elif isinstance(st, Check):
                 if not np.all(np.broadcast_to(self._full(st.ok), self.extents)):
                     raise _Failed(st.error + 1)
@@ -210,3 +213,18 @@ class _Run:
         if value.dtype != memory.dtype:
             raise TypeError(f"{self.kernel.name}: {value.dtype} stored in {st.buffer} of {memory.dtype}")
         memory[at] = value
+
+    def _store_at(self, st: StoreAt) -> None:
+        """All points in the order of the loops, the innermost fastest: those of a serial loop that share an element in order."""
+        at = self._size(st.index) + self._full(st.at) * self._size(st.stride)
+        at = np.broadcast_to(at, self.extents).reshape(-1)
+        value = np.broadcast_to(self._full(st.value), self.extents).reshape(-1)
+        memory = self.memory[st.buffer]
+        if at.size and not (at.min() >= 0 and at.max() < memory.size):
+            raise IndexError(f"{self.kernel.name}: store to {st.buffer} reaches {at.min()}..{at.max()} of {memory.size} elements")
+        if value.dtype != memory.dtype:
+            raise TypeError(f"{self.kernel.name}: {value.dtype} stored in {st.buffer} of {memory.dtype}")
+        if st.combine is None:
+            memory[at] = value
+        else:
+            COMBINE[st.combine].at(memory, at, value)

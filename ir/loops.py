@@ -163,6 +163,19 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreAt:
+    """``buffer[index + at * stride] = value`` with `at` an i64 name that a Check has bounded; with `combine`, what is there is
+    combined with `value` as an accumulator is. Only iterations of a serial Loop may reach one element twice."""
+
+    buffer: str
+    index: Size
+    at: str
+    stride: Size
+    value: str
+    combine: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """Where the bool name `ok` is false the kernel returns status `error` + 1 (index into Kernel.errors)."""
 
@@ -172,10 +185,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """``for axis: body``; iterations are independent."""
+    """``for axis: body``; iterations are independent of one another, or run in order where `serial`."""
 
     axis: Axis
     body: tuple[Stmt, ...]
+    serial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +211,7 @@ class Reduce:
     accs: tuple[Acc, ...]
 
 
-Stmt = Union[Load, LoadAt, Index, Const, Param, Compute, Store, Check, Loop, Reduce]
+Stmt = Union[Load, LoadAt, Index, Const, Param, Compute, Store, StoreAt, Check, Loop, Reduce]
 
 
 def walk(body: Iterable[Stmt]) -> Iterator[Stmt]:
@@ -212,7 +226,7 @@ def sizes_of(st: Stmt) -> tuple[Size, ...]:
     """The index expressions and extents of one statement itself."""
     if isinstance(st, (Load, Store)):
         return (st.index,)
-    if isinstance(st, LoadAt):
+    if isinstance(st, (LoadAt, StoreAt)):
         return (st.index, st.stride)
     if isinstance(st, Index):
         return (st.value,)

@@ -12,8 +12,12 @@
         v5 : f32 = param lr
         v6 : f32 = mul v0 v4  # model.py:12
         check v7 else 0
+        store out0[i1 @ v9 by 1024] = v6
+        add out0[i1 @ v9 by 1024] = v6
         for i1 < 1024:
           store out0[i1] = v6
+        for i2 < 16 serial:
+          ...
         reduce i2 < 16, i3 < 4 -> v8 : f32 = add v6:
           ...
 
@@ -31,6 +35,7 @@ from .. import errors
 from . import dtypes, sizes
 from .graph import Where
 from .loops import (
+    COMBINES,
     Acc,
     Axis,
     Buffer,
@@ -49,6 +54,7 @@ from .loops import (
     Scratch,
     Stmt,
     Store,
+    StoreAt,
 )  # fmt: skip
 from .sizes import Expr, Size
 
@@ -102,15 +108,18 @@ def stmt_text(st: Stmt) -> str:
         return f"{st.dest} : {st.dtype.short} = {st.prim} {' '.join(st.args)}{_where(st.where)}"
     if isinstance(st, Store):
         return f"store {st.buffer}[{st.index}] = {st.value}"
+    if isinstance(st, StoreAt):
+        return f"{st.combine or 'store'} {st.buffer}[{st.index} @ {st.at} by {st.stride}] = {st.value}"
     if isinstance(st, Check):
         return f"check {st.ok} else {st.error}"
     if isinstance(st, Loop):
-        return f"for {_axes((st.axis,))}:"
+        return f"for {_axes((st.axis,))}{' serial' if st.serial else ''}:"
     accs = ", ".join(f"{a.dest} : {a.dtype.short} = {a.combine} {a.value}" for a in st.accs)
     return f"reduce {_axes(st.axes)} -> {accs}:"
 
 
 _HEAD = re.compile(r"kernel (\w+)\((.*?)\)(?: sizes\((.*?)\))?(?: scalars\((.*?)\))?:$")
+_EFFECT = re.compile(rf"(store|check|{'|'.join(COMBINES)}) \w")
 _ACC = re.compile(r"(\w+) : (\w+) = (\w+) (\w+)$")
 
 
@@ -216,15 +225,16 @@ class _Parser:
         if line.startswith(("for ", "reduce ")) and line.endswith(":"):
             return self._nest(line[:-1], indent)
         line, where = self.comment(line)
-        st = self._defining(line, where) if not line.startswith(("store ", "check ")) else self._effect(line)
+        st = self._effect(line) if re.match(_EFFECT, line) else self._defining(line, where)
         self.at += 1
         return st
 
     def _nest(self, line: str, indent: int) -> Stmt:
         if line.startswith("for "):
-            (axis,) = self._axes(line[4:])
+            serial = line.endswith(" serial")
+            (axis,) = self._axes(line[4:].removesuffix(" serial"))
             self.at += 1
-            return Loop(axis, self._block(indent + 2))
+            return Loop(axis, self._block(indent + 2), serial)
         head, accs = self.match(r"reduce (.*?) ?-> (.*)", line).groups()
         axes = self._axes(head)
         found = [self.match(_ACC, t).groups() for t in _split(accs)]
@@ -236,8 +246,11 @@ class _Parser:
         if line.startswith("check "):
             ok, error = self.match(r"check (\w+) else (\d+)", line).groups()
             return Check(ok, int(error))
-        buffer, index, value = self.match(r"store (\w+)\[(.*)\] = (\w+)", line).groups()
-        return Store(buffer, self.size(index), value)
+        kind, buffer, index, value = self.match(r"(\w+) (\w+)\[(.*)\] = (\w+)", line).groups()
+        if " @ " not in index and kind == "store":
+            return Store(buffer, self.size(index), value)
+        base, at, stride = self.match(r"(.*) @ (\w+) by (.*)", index).groups()
+        return StoreAt(buffer, self.size(base), at, self.size(stride), value, None if kind == "store" else kind)
 
     def _defining(self, line: str, where: Where | None) -> Stmt:
         dest, dtype, kind, rest = self.match(r"(\w+)(?: : (\w+))? = (\w+) (.*)", line).groups()

@@ -31,6 +31,7 @@ from .loops import (
     Reduce,
     Stmt,
     Store,
+    StoreAt,
 )  # fmt: skip
 from .loops_text import stmt_text
 from .schedule_index import affine
@@ -56,6 +57,7 @@ class _Checker:
     defined: set[str] = field(default_factory=set)
     axes: dict[str, Axis] = field(default_factory=dict)
     loaded: set[str] = field(default_factory=set)
+    serial: set[str] = field(default_factory=set)
     at: Stmt | None = None
 
     def fail(self, reason: str) -> VerifyError:
@@ -100,7 +102,7 @@ class _Checker:
             self.at = st
             if isinstance(st, (Loop, Reduce)):
                 self.nest(st)
-            elif isinstance(st, Store):
+            elif isinstance(st, (Store, StoreAt)):
                 self.store(st)
             elif isinstance(st, Check):
                 self.need(self.use(st.ok) is dtypes.bool_, f"{st.ok} is checked but is no bool")
@@ -114,6 +116,7 @@ class _Checker:
         self.need(bool(axes), "a reduction over no axis")
         for axis in axes:
             self.open(axis)
+        self.serial |= {axis.name for axis in axes if isinstance(st, Loop) and st.serial}
         self.block(st.body)
         self.at = st
         found: dict[str, DType] = {}
@@ -193,20 +196,28 @@ class _Checker:
         """Whether the lower bound is only a loose one: axes with opposite signs may cancel."""
         return affine(index, sorted(self.axes)) is None
 
-    def store(self, st: Store) -> None:
+    def store(self, st: Store | StoreAt) -> None:
         dtype, size, access = self.memory(st.buffer)
         self.need(access != "r", f"buffer {st.buffer} is only read")
         self.known([st.index], "the index")
         self.need(self.use(st.value) is dtype, f"{self.names.get(st.value)} stored in {st.buffer} of {dtype.short}")
-        self.inside(st.index, size, st.buffer)
+        if isinstance(st, StoreAt):
+            self.known([st.stride], "the stride")
+            self.need(self.use(st.at) is dtypes.int64, f"position {st.at} is no i64")
+            self.need(st.combine is None or st.combine in COMBINES, f"unknown combine {st.combine!r}")
+            self.need(st.combine is None or access == "rw", f"buffer {st.buffer} is combined with and has access {access!r}")
+            self.need(st.combine is None or not dtype.is_half, f"accumulation in {dtype.short}")
+        else:
+            self.inside(st.index, size, st.buffer)
         if all(s.name != st.buffer for s in self.kernel.scratch):
             self.apart(st)
 
-    def apart(self, st: Store) -> None:
-        """No two grid points or iterations certainly store to the same element: an axis that the index lacks would."""
+    def apart(self, st: Store | StoreAt) -> None:
+        """No two grid points or iterations certainly store to the same element: an axis that the index lacks would,
+        unless it runs in order."""
         used = set(sizes.symbols_of(st.index))
         for axis in self.axes.values():
-            single = axis.extent == 1 or axis.extent == 0
+            single = axis.extent == 1 or axis.extent == 0 or axis.name in self.serial
             self.need(axis.name in used or single, f"every point of axis {axis.name} stores to the same element of {st.buffer}")
 
     def primitive(self, st: Compute) -> None:

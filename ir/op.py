@@ -45,10 +45,44 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Gather:
-    """Lowering of an indexed read: result[i] = operand0[i with i[dim] replaced by operand1[i]], bounds checked."""
+class Places:
+    """Where in a table an element lies: its index there, None in the dimensions whose position is data, and for each of
+    these, in order, (operand number, index of the element of that operand which holds the position)."""
 
-    dim_attr: str = "dim"
+    index: tuple[Any, ...]
+    positions: tuple[tuple[int, tuple[Any, ...]], ...]
+
+    def filled(self, positions: Any) -> tuple[Any, ...]:
+        """The index with `positions` where they are data."""
+        found = iter(positions)
+        return tuple(next(found) if i is None else i for i in self.index)
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """The dimensions whose position is data."""
+        return tuple(d for d, i in enumerate(self.index) if i is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Lowering of an indexed read of operand 0. ``fn(index, shapes, **attrs)`` takes the output index and the operands' shapes
+    and returns Places. Positions are checked; with `wraps` (of the attrs) negative ones count from the end."""
+
+    fn: Callable[..., Places]
+    wraps: Callable[..., bool] = lambda **_attrs: False
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """Lowering of an indexed write: operand 0, in which each element of the last operand is stored, or combined with what is
+    there, at its Places (`fn` and `wraps` as for Gather, `index` being that of the last operand). ``serial(shapes, **attrs)``:
+    the dimensions of the last operand along which two elements may have one place; the others never meet.
+    ``combine(**attrs)``: how a place takes an element, as in Reduce; None: the last one in index order stays."""
+
+    fn: Callable[..., Places]
+    serial: Callable[..., tuple[int, ...]]
+    combine: Callable[..., str | None]
+    wraps: Callable[..., bool] = lambda **_attrs: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +104,7 @@ class Extern:
     reason: str
 
 
-Lowering = Union[Scalar, Reduce, Move, Gather, Gemm, Decompose, Extern]
+Lowering = Union[Scalar, Reduce, Move, Gather, Scatter, Gemm, Decompose, Extern]
 
 #: Lowerings whose calls never share a kernel. (Decompose stands here for the calls that a back end claims whole; all others
 #: are decomposed before kernels are made.)

@@ -16,7 +16,7 @@ from ..errors import CompileError
 from . import sizes, solve
 from .graph import Graph, Node, Value, WriteBack
 from .loops import Kernel, Load, LoadAt, Store, walk
-from .op import WHOLE, Gemm
+from .op import WHOLE, Gemm, Scatter
 from .plan import (
     BufferView,
     ExternStep,
@@ -30,6 +30,7 @@ from .plan import (
     PlanOutput,
     PlanWrite,
     Refusal,
+    RoutineStep,
     ScalarInput,
     Step,
     SymbolSource,
@@ -39,7 +40,7 @@ from .schedule_emit import Emitter, Target, size_of
 from .schedule_fuse import Fusion, Group, Unit, axis_stem, fuse, operand_view
 from .schedule_index import layout
 from .schedule_merge import merge
-from .schedule_prepare import Claims, prepared
+from .schedule_prepare import NO_CLAIMS, Claims, prepared
 from .schedule_split import split, woven
 from .schedule_twins import Outline, Twins
 from .sizes import Size
@@ -69,10 +70,10 @@ class Schedule:
         return "\n".join(lines)
 
 
-def schedule(graph: Graph, claims: Claims = frozenset()) -> Schedule:
+def schedule(graph: Graph, claims: Claims = NO_CLAIMS) -> Schedule:
     """The steps that compute `graph`, in an order that respects every value and every write-back. `claims`: composites that
     stay whole, each call a step of its own."""
-    return _Scheduler(graph, fuse(*prepared(graph, claims))).run()
+    return _Scheduler(graph, fuse(*prepared(graph, claims)), claims).run()
 
 
 def _step_text(step: Step) -> str:
@@ -80,6 +81,8 @@ def _step_text(step: Step) -> str:
         return str(step.kernel)
     if isinstance(step, GemmStep):
         return f"gemm {step.a.type} @ {step.b.type} -> {step.out.type}\n"
+    if isinstance(step, RoutineStep):
+        return f"routine {step.routine} -> {', '.join(str(r.type) for r in step.results)}\n"
     return f"extern {step.op.name} -> {', '.join(str(r.type) for r in step.results)}\n"
 
 
@@ -87,6 +90,7 @@ def _step_text(step: Step) -> str:
 class _Scheduler:
     original: Graph
     fusion: Fusion
+    claims: Claims
     buffers: list[PlanBuffer] = field(default_factory=list)
     number: dict[str, int] = field(default_factory=dict)
     homes: dict[Value, Target] = field(default_factory=dict)
@@ -103,6 +107,7 @@ class _Scheduler:
     def run(self) -> Schedule:
         self._place_inputs()
         self._place_outputs()
+        self._place_tables()
         self._place_writes()
         steps = [step for unit in self._ordered() for step in self._steps(unit)]
         steps += [self._copy(w.value, self._write_target(w)) for w in self.graph.writes if w not in self.direct]
@@ -137,6 +142,14 @@ class _Scheduler:
                 self.extra.setdefault(new.value, []).append(target)
             else:
                 self.homes[new.value] = target
+
+    def _place_tables(self) -> None:
+        """What a Scatter writes into lies where its result does; nothing else reads it."""
+        for node in self.graph.nodes:
+            if isinstance(node.op.lowering, Scatter) and node.results[0] in self.fusion.host:
+                table = node.args[0]
+                assert isinstance(table, Value)
+                self.homes[table] = self.home(node.results[0])
 
     def _outputs(self) -> tuple[PlanOutput, ...]:
         out = []
@@ -197,7 +210,7 @@ class _Scheduler:
     def _write_directly(self, write: WriteBack, unit: Group, trial: Kernel) -> bool:
         """Make `unit` store into the input itself; False (and nothing done) where it might read what it has overwritten."""
         target = self._write_target(write)
-        if trial.errors or reads_after_write(trial, target.buffer):
+        if trial.errors or unit.scatters(write.value) or reads_after_write(trial, target.buffer):
             return False
         self.direct.add(write)
         if write.value in self.homes or self._others_read(write.value, unit):
@@ -258,7 +271,9 @@ class _Scheduler:
     def _steps(self, unit: Unit) -> list[Step]:
         if isinstance(unit, Group):
             parts = split(unit) if any(self._targets(v) for v in unit.stores) else []
-            return [self._kernel_step(kernel) for kernel in woven([self._emit(part) for part in parts])]
+            steps: list[Step] = [self._kernel_step(kernel) for kernel in woven([self._emit(part) for part in parts])]
+            scattered = [v for v in unit.stores if unit.scatters(v)]
+            return steps + [self._copy(v, target) for v in scattered for target in self._targets(v)[1:]]
         node = unit.node
         step = self._gemm(node) if isinstance(node.op.lowering, Gemm) else self._extern(node)
         return [step, *(self._copy(r, target) for r in node.results for target in self.extra.get(r, []))]
@@ -324,7 +339,7 @@ class _Scheduler:
         target = self.home(value)
         return BufferView(self.number[target.buffer], target.type, target.offset)
 
-    def _gemm(self, node: Node) -> GemmStep:
+    def _gemm(self, node: Node) -> Step:
         a, b = (self._view(node, x) for x in node.args[:2] if isinstance(x, Value))
         out = self._result(node.results[0])
         column = b.type.ndim == 1
@@ -334,9 +349,11 @@ class _Scheduler:
         if column:
             b, out = inserted(b, 1), inserted(out, out.type.ndim)
         batch = out.type.shape[:-2]
-        return GemmStep(expanded(a, batch), expanded(b, batch), out)
+        a, b = expanded(a, batch), expanded(b, batch)
+        claim = self.claims.get(node.op)
+        return claim.step(node, (a, b), (out,)) if claim is not None and claim.step is not None else GemmStep(a, b, out)
 
-    def _extern(self, node: Node) -> ExternStep:
+    def _extern(self, node: Node) -> Step:
         index = {v: i for i, v in enumerate(self.graph.inputs)}
         args: list[Any] = []
         for a in node.args:
@@ -344,7 +361,11 @@ class _Scheduler:
                 args.append(ScalarInput(index[a]) if isinstance(a.type, ScalarType) else self._view(node, a))
             else:
                 args.append(a)
-        return ExternStep(node.op, tuple(args), node.attrs, tuple(self._result(r) for r in node.results))
+        results = tuple(self._result(r) for r in node.results)
+        claim = self.claims.get(node.op)
+        if claim is not None and claim.step is not None:
+            return claim.step(node, tuple(args), results)
+        return ExternStep(node.op, tuple(args), node.attrs, results)
 
 
 def may_raise(unit: Unit) -> bool:

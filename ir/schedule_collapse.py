@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from . import sizes
-from .loops import Axis, Index, Kernel, Load, LoadAt, Loop, Reduce, Stmt, Store
+from .loops import Axis, Index, Kernel, Load, LoadAt, Loop, Reduce, Stmt, Store, StoreAt
 from .sizes import Size
 
 Change = Callable[[Size], Size]
@@ -45,8 +45,8 @@ def _runs(body: tuple[Stmt, ...]) -> list[tuple[Axis, ...]]:
         if isinstance(st, Reduce):
             out += [st.axes, *_runs(st.body)]
         elif isinstance(st, Loop):
-            run = [st.axis]
-            while len(st.body) == 1 and isinstance(st.body[0], Loop):
+            run, serial = [st.axis], st.serial
+            while len(st.body) == 1 and isinstance(st.body[0], Loop) and st.body[0].serial is serial:
                 st = st.body[0]
                 run.append(st.axis)
             out += [tuple(run), *_runs(st.body)]
@@ -81,14 +81,14 @@ def _change_body(body: tuple[Stmt, ...], change: Change, axes: Mapping[str, Axis
     for st in body:
         if isinstance(st, (Load, Store)):
             out.append(replace(st, index=change(st.index)))
-        elif isinstance(st, LoadAt):
+        elif isinstance(st, (LoadAt, StoreAt)):
             out.append(replace(st, index=change(st.index), stride=change(st.stride)))
         elif isinstance(st, Index):
             out.append(replace(st, value=change(st.value)))
         elif isinstance(st, Loop):
             axis = axes.get(st.axis.name, st.axis)
             inside = _change_body(st.body, change, axes)
-            out += inside if axis is None else (Loop(axis, inside),)
+            out += inside if axis is None else (Loop(axis, inside, st.serial),)
         elif isinstance(st, Reduce):
             kept = tuple(x for a in st.axes if (x := axes.get(a.name, a)) is not None)
             out.append(replace(st, axes=kept, body=_change_body(st.body, change, axes)))

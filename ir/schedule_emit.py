@@ -29,10 +29,11 @@ from .loops import (
     ScalarParam,
     Scratch,
     Store,
+    StoreAt,
     sizes_of,
     walk,
 )  # fmt: skip
-from .op import Gather, Move, Scalar
+from .op import Gather, Move, Scalar, Scatter
 from .op import Reduce as ReduceLowering
 from .promote import representable
 from .scalar_numpy import compute_dtype as scalar_dtype
@@ -113,7 +114,7 @@ class Emitter:
         for axes, block in zip(reversed(inner), reversed(blocks[1:]), strict=True):
             body = tuple(block.out)
             for axis in reversed(axes):
-                body = (Loop(Axis(axis, self.group.extents[axis]), body),)
+                body = (Loop(Axis(axis, self.group.extents[axis]), body, axis in self.group.serial),)
             assert block.parent is not None
             block.parent.out += body
 
@@ -225,9 +226,20 @@ class Emitter:
 
     def _store(self, v: Value, index: At, name: str, block: Block) -> None:
         self.stored.add(v)
+        if self.group.scatters(v):
+            self._store_at(self.producers[v], index, name, block)
+            return
         for target in self.targets[v]:
             self._use(Buffer(target.buffer, target.type.dtype, target.size, "w"), "w")
             block.out.append(Store(target.buffer, self._offset(target, index), name))
+
+    def _store_at(self, node: Node, index: At, name: str, block: Block) -> None:
+        lowering, target = node.op.lowering, self.targets[node.results[0]][0]
+        assert isinstance(lowering, Scatter)
+        offset = self._offset(target, self._located(node, index, None, block))
+        base, at, stride = self._position(offset, [s for s in axes_of((offset,)) if s in self.group.positions], block)
+        self._use(Buffer(target.buffer, target.type.dtype, target.size, "rw"), "rw")
+        block.out.append(StoreAt(target.buffer, base, at, stride, name, lowering.combine(**node.attrs)))
 
     def _offset(self, target: Target, index: At) -> Size:
         return target.offset + linear(index, target.type.strides)
@@ -247,7 +259,13 @@ class Emitter:
         if isinstance(lowering, ReduceLowering):
             return self._reduce(node, index, mask, block)
         if isinstance(lowering, Gather):
-            return self._gather(node, index, mask, block)
+            table = node.args[0]
+            assert isinstance(table, Value)
+            return self.value(table, self._located(node, index, mask, block), mask, block)
+        if isinstance(lowering, Scatter):
+            source = node.args[-1]
+            assert isinstance(source, Value)
+            return self.value(source, index, mask, block)
         return self._scalar(node, v, index, mask, block)
 
     def _load(self, v: Value, index: At, mask: Mask | None, block: Block) -> str:
@@ -271,9 +289,16 @@ class Emitter:
     def _position(self, offset: Size, positions: list[str], block: Block) -> tuple[Size, str, Size]:
         """(index, name, stride) of an offset that depends on loaded positions."""
         form = affine(offset, positions)
-        if form is not None and len(positions) == 1:
+        if form is None:
+            return 0, self._as_data(offset, block), 1
+        if len(positions) == 1:
             return form[0], block.find(("position", positions[0])), form[1][0]
-        return 0, self._as_data(offset, block), 1
+        block = self._place(block, {a for name in positions for a in self.group.positions[name].axes})
+        s = self._builder(None, dtypes.int64, (), None, block)
+        total = s.const(0, dtypes.int64)
+        for name, stride in zip(positions, form[1], strict=True):
+            total = s.add(total, s.mul(block.find(("position", name)), self._as_data(stride, block)))
+        return form[0], total, 1
 
     def _as_data(self, size: Size, block: Block) -> str:
         """A size with loaded positions in it, computed as an i64 value."""
@@ -441,22 +466,30 @@ class Emitter:
         block.out.append(Reduce(order, tuple(inside.out), (Acc(name, lowering.combine, value, acc),)))
         return self._builder(node, result.dtype, index, mask, block).cast(name, result.dtype)
 
-    def _gather(self, node: Node, index: At, mask: Mask | None, block: Block) -> str:
-        lowering = node.op.lowering
-        assert isinstance(lowering, Gather)
-        table, wanted = node.args[0], node.args[1]
-        assert isinstance(table, Value) and isinstance(wanted, Value)
-        dim = node.attrs[lowering.dim_attr]
-        symbol, position = self.group.position(node, index)
-        block_at = self._place(block, set(position.axes) | (set(mask.axes) if mask else set()))
-        s: Any = self._builder(node, dtypes.int64, index, mask, block_at)
-        at = s.cast(self.value(wanted, index, mask, block_at), dtypes.int64)
-        size = self._index(table.shape[dim], block_at)
-        inside = s.and_(s.le(s.const(0, dtypes.int64), at), s.lt(at, size))
-        message = f"index is out of bounds for dimension {dim} with size {table.shape[dim]}"
-        self._check(node, inside, message, PositionError, mask, block_at)
-        block_at.memo[("position", symbol_name(symbol))] = at
-        return self.value(table, (*index[:dim], symbol, *index[dim + 1 :]), mask, block)
+    def _located(self, node: Node, index: At, mask: Mask | None, block: Block) -> At:
+        """Where in its table Gather or Scatter `node` reads or writes at `index`; the positions are loaded and checked."""
+        places, symbols = self.group.position(node, index)
+        table = node.args[0]
+        assert isinstance(table, Value)
+        for dim, symbol, (number, at) in zip(places.dims, symbols, places.positions, strict=True):
+            position = self.group.positions[symbol_name(symbol)]
+            outer = self._place(block, set(position.axes) | (set(mask.axes) if mask else set()))
+            wanted = node.args[number]
+            assert isinstance(wanted, Value)
+            loaded = self.value(wanted, at, mask, outer)
+            outer.memo[("position", symbol_name(symbol))] = self._checked(node, dim, table.shape[dim], loaded, mask, outer)
+        return places.filled(symbols)
+
+    def _checked(self, node: Node, dim: int, extent: Size, loaded: str, mask: Mask | None, block: Block) -> str:
+        """A loaded position along `dim` as i64; the kernel ends where it lies outside of `extent`."""
+        assert isinstance(node.op.lowering, (Gather, Scatter))
+        s: Any = self._builder(node, dtypes.int64, (), mask, block)
+        at, size, zero = s.cast(loaded, dtypes.int64), self._index(extent, block), s.const(0, dtypes.int64)
+        if node.op.lowering.wraps(**node.attrs):
+            at = s.select(s.lt(at, zero), s.add(at, size), at)
+        inside = s.and_(s.le(zero, at), s.lt(at, size))
+        self._check(node, inside, f"index is out of bounds for dimension {dim} with size {extent}", PositionError, mask, block)
+        return str(at)
 
 
 def is_at_least(size: Size, least: int) -> bool:

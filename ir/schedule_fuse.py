@@ -12,7 +12,7 @@ from typing import Union
 
 from . import sizes
 from .graph import Graph, Node, Value
-from .op import WHOLE, Gather, Gemm, Move, Op, Scalar
+from .op import WHOLE, Gather, Gemm, Move, Op, Places, Scalar, Scatter
 from .op import Reduce as ReduceLowering
 from .plan import Refusal
 from .schedule_index import Index, axes_of, broadcast, covers, layout, pieces, view_of
@@ -48,8 +48,8 @@ class Fit:
 @dataclass(slots=True, eq=False)
 class Group:
     """The nodes of one kernel. `extents`: all loop axes; `levels`: level 0 is the grid, deeper levels are nested loops;
-    `stores`: the values it writes, each with its index; `members`: the values it computes; `apart`: Moves it may not look
-    through unless it computes them."""
+    `stores`: the values it writes, each with its index (of a Scatter: of its source); `members`: the values it computes;
+    `apart`: Moves it may not look through unless it computes them; `serial`: axes whose iterations run in order."""
 
     number: int
     symbols: tuple[str, ...]
@@ -62,8 +62,9 @@ class Group:
     nodes: list[Node] = field(default_factory=list)
     domain: tuple[Size, ...] = ()
     apart: frozenset[Value] = frozenset()
+    serial: frozenset[str] = frozenset()
     positions: dict[str, Position] = field(default_factory=dict)
-    _positions: dict[tuple[Value, Index], Size] = field(default_factory=dict)
+    _positions: dict[tuple[Value, Index], tuple[Size, ...]] = field(default_factory=dict)
     _reduced: dict[tuple[Value, Index], tuple[str, ...]] = field(default_factory=dict)
 
     def new_axis(self, extent: Size) -> str:
@@ -83,6 +84,10 @@ class Group:
         """Whether this kernel computes `value` itself (Moves are looked through, but for those set apart)."""
         return value in self.members or (isinstance(self.producers[value].op.lowering, Move) and value not in self.apart)
 
+    def scatters(self, value: Value) -> bool:
+        """Whether `value` is what this kernel's Scatter makes."""
+        return value in self.members and isinstance(self.producers[value].op.lowering, Scatter)
+
     def axes(self, index: Index) -> set[str]:
         """Loop axes an index depends on, also through data-dependent positions."""
         out: set[str] = set()
@@ -90,18 +95,20 @@ class Group:
             out |= self.positions[name].axes if name in self.positions else {name} & set(self.extents)
         return out
 
-    def position(self, node: Node, index: Index) -> tuple[Size, Position]:
-        """The symbol that stands for the position which Gather `node` loads at `index`."""
-        key = (node.results[0], index)
+    def position(self, node: Node, index: Index) -> tuple[Places, tuple[Size, ...]]:
+        """Where Gather or Scatter `node` reaches its table at `index`, and the symbols that stand for the positions."""
+        key, table = (node.results[0], index), node.args[0]
+        assert isinstance(table, Value) and isinstance(node.op.lowering, (Gather, Scatter))
+        shapes = tuple(a.shape if isinstance(a, Value) else () for a in node.args)
+        places = node.op.lowering.fn(index, shapes, **node.attrs)
         if key not in self._positions:
-            name = f"at{len(self._positions)}"
-            table = node.args[0]
-            assert isinstance(table, Value) and isinstance(node.op.lowering, Gather)
-            extent = table.shape[node.attrs[node.op.lowering.dim_attr]]
-            self._positions[key] = sizes.symbol(name, 0, extent - 1)
-            self.positions[name] = Position(frozenset(self.axes(index)))
-        symbol = self._positions[key]
-        return symbol, self.positions[next(iter(sizes.symbols_of(symbol)))]
+            found = []
+            for dim, (_, at) in zip(places.dims, places.positions, strict=True):
+                name = f"at{len(self.positions)}"
+                found.append(sizes.symbol(name, 0, table.shape[dim] - 1))
+                self.positions[name] = Position(frozenset(self.axes(at)))
+            self._positions[key] = tuple(found)
+        return places, self._positions[key]
 
     def reduce_axes(self, node: Node, index: Index, opened: frozenset[str]) -> tuple[str, ...]:
         """The loop axes over which Reduce `node` runs when read at `index`; fresh ones where those are open already."""
@@ -130,9 +137,11 @@ class Group:
             return [r for r in found if r[0] in args]
         if isinstance(lowering, ReduceLowering) and args[0] is not None:
             return [(args[0], self.reduced_index(node, index, self.reduce_axes(node, index, frozenset())), False)]
-        if isinstance(lowering, Gather) and args[0] is not None and args[1] is not None:
-            dim, (symbol, _) = node.attrs[lowering.dim_attr], self.position(node, index)
-            return [(args[1], index, False), (args[0], (*index[:dim], symbol, *index[dim + 1 :]), False)]
+        if isinstance(lowering, (Gather, Scatter)) and args[0] is not None and args[-1] is not None:
+            places, symbols = self.position(node, index)
+            found = [(args[number], at, False) for number, at in places.positions]
+            data = (args[0], places.filled(symbols), False) if isinstance(lowering, Gather) else (args[-1], index, False)
+            return [r for r in (*found, data) if r[0] is not None]  # type: ignore[misc]
         return [(a, broadcast(index, a.shape), False) for a in args if a is not None]
 
     def fit(self, node: Node, index: Index, once: bool = False) -> Fit | str:
@@ -275,6 +284,8 @@ def fuse(graph: Graph, origins: Mapping[Node, str] | None = None) -> Fusion:
             _barrier(fusion, node)
         elif isinstance(node.op.lowering, Move):
             _move(fusion, node)
+        elif isinstance(node.op.lowering, Scatter):
+            _scatter(fusion, node)
         else:
             _place(fusion, node)
     fusion.refusals.reverse()
@@ -343,6 +354,29 @@ def _move(fusion: Fusion, node: Node) -> None:
     for read in fusion.reads.get(result, []):
         if read.index is not None and isinstance(read.unit, Group):
             _read_operands(fusion, node, read.unit, read.index, read.masked)
+
+
+def _scatter(fusion: Fusion, node: Node) -> None:
+    """A kernel of its own that walks the source; the table, which `prepared` has copied, is stored before in the result's place."""
+    result, table, source = node.results[0], node.args[0], node.args[-1]
+    assert isinstance(table, Value) and isinstance(source, Value) and isinstance(node.op.lowering, Scatter)
+    group = Group(len(fusion.units), fusion.graph.symbols, fusion.producers, apart=fusion.apart)
+    fusion.units.append(group)
+    axes = [group.new_axis(n) for n in source.shape]
+    index = tuple(0 if n == 1 else group.axis(a) for a, n in zip(axes, source.shape, strict=True))
+    shapes = tuple(a.shape if isinstance(a, Value) else () for a in node.args)
+    apart = [axes[d] for d in node.op.lowering.serial(shapes, **node.attrs)]
+    loops = [a for a, n in zip(axes, source.shape, strict=True) if n != 1]
+    inner = [a for a in loops if a in apart]
+    group.levels = [[a for a in loops if a not in apart], *([inner] if inner else [])]
+    group.serial = frozenset(inner)
+    group.stores[result] = index
+    group.commit(node, index, Fit(group.levels))
+    _stored_by(fusion, result, group)
+    _refuse_all(fusion, result, f"{node.op.name} runs as a step of its own", fusion.reads.get(result, []))
+    _read(fusion, table, Read(group, None, False, node))
+    fusion.wanted.add(table)
+    _read_operands(fusion, node, group, index, False)
 
 
 def _read(fusion: Fusion, value: Value, read: Read) -> None:

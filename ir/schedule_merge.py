@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .loops import Check, Compute, Const, Index, Kernel, Load, LoadAt, Loop, Param, Reduce, Stmt, Store
+from .loops import Check, Compute, Const, Index, Kernel, Load, LoadAt, Loop, Param, Reduce, Stmt, Store, StoreAt
 
 Names = dict[str, str]
 
@@ -45,7 +45,7 @@ def _joined(before: list[Stmt], st: Reduce) -> list[Stmt] | None:
             both = Reduce(st.axes, other.body + st.body, other.accs + st.accs)
             kept = [s for s in before[i + 1 :] if not any(s is m for m in moved)]
             return [*before[:i], *moved[::-1], both, *kept]
-        if isinstance(other, (Loop, Reduce, Store, Check)):
+        if isinstance(other, (Loop, Reduce, Store, StoreAt, Check)):
             stored |= writes(other)
             if writes(other) & needed or isinstance(other, Check) or _stored(st.body) & reads(other):
                 return None
@@ -61,14 +61,16 @@ def writes(st: Stmt) -> set[str]:
         return {a.dest for a in st.accs} | _stored(st.body)
     if isinstance(st, Loop):
         return _stored(st.body)
-    return {st.buffer} if isinstance(st, Store) else set() if isinstance(st, Check) else {st.dest}
+    return {st.buffer} if isinstance(st, (Store, StoreAt)) else set() if isinstance(st, Check) else {st.dest}
 
 
 def _stored(body: tuple[Stmt, ...]) -> set[str]:
     out: set[str] = set()
     for st in body:
-        if isinstance(st, (Store, Loop, Reduce)):
-            out |= {st.buffer} if isinstance(st, Store) else _stored(st.body)
+        if isinstance(st, (Store, StoreAt)):
+            out.add(st.buffer)
+        elif isinstance(st, (Loop, Reduce)):
+            out |= _stored(st.body)
     return out
 
 
@@ -81,6 +83,8 @@ def reads(st: Stmt) -> set[str]:
         return {st.buffer} | {n for n in (st.mask, getattr(st, "at", None)) if n}
     if isinstance(st, Compute):
         return set(st.args)
+    if isinstance(st, StoreAt):
+        return {st.value, st.at} | ({st.buffer} if st.combine else set())
     return {st.value} if isinstance(st, Store) else {st.ok} if isinstance(st, Check) else set()
 
 
@@ -98,7 +102,7 @@ def _shared(body: tuple[Stmt, ...], names: Names, known: Mapping[Any, str]) -> t
                 st = replace(st, accs=tuple(replace(a, value=names.get(a.value, a.value)) for a in st.accs))
             out.append(st)
             continue
-        if isinstance(st, Store):
+        if isinstance(st, (Store, StoreAt)):
             known = {k: v for k, v in known.items() if not (isinstance(k, (Load, LoadAt)) and k.buffer == st.buffer)}
         if isinstance(st, (Load, LoadAt, Index, Const, Param, Compute)):
             key = _key(st)
@@ -132,6 +136,8 @@ def renamed(st: Any, names: Mapping[str, str]) -> Stmt:
         return Compute(st.dest, st.prim, tuple(names.get(a, a) for a in st.args), st.dtype, st.where)
     if isinstance(st, Store):
         return Store(st.buffer, st.index, names.get(st.value, st.value))
+    if isinstance(st, StoreAt):
+        return replace(st, at=names.get(st.at, st.at), value=names.get(st.value, st.value))
     return Check(names.get(st.ok, st.ok), st.error) if isinstance(st, Check) else st  # type: ignore[no-any-return]
 
 
@@ -153,7 +159,7 @@ def _numbered(body: tuple[Stmt, ...], names: Names) -> tuple[Stmt, ...]:
                 names[a.dest] = f"v{len(names)}"
             accs = tuple(replace(a, dest=names[a.dest], value=v) for a, v in zip(st.accs, values, strict=True))
             st = replace(st, body=inner, accs=accs)
-        elif not isinstance(st, (Store, Check)):
+        elif not isinstance(st, (Store, StoreAt, Check)):
             names[st.dest] = f"v{len(names)}"
             st = replace(st, dest=names[st.dest])
         out.append(st)

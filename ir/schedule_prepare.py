@@ -11,7 +11,7 @@ from typing import Any
 
 from .dtypes import float32
 from .graph import Builder, Graph, Node, Value, rewrite
-from .op import WHOLE, Decompose, Gemm, Move, Op, lookup
+from .op import WHOLE, Decompose, Gemm, Move, Op, Scatter, lookup
 from .plan import BufferView, Step
 from .schedule_limit import MAX_SOURCES, joined_in_turn
 from .types import TensorType
@@ -58,6 +58,8 @@ def prepared(graph: Graph, claims: Claims = NO_CLAIMS) -> tuple[Graph, Origins]:
     if any(isinstance(n.op.lowering, Gemm) for n in graph.nodes):
         graph = _rewritten(graph, origins, _thin)
         graph = _rewritten(graph, origins, _turning(graph))
+    if any(isinstance(n.op.lowering, Scatter) for n in graph.nodes):
+        graph = _rewritten(graph, origins, _tables)
     apart = {o.value for o in graph.outputs if o.source is None and _repeats(o.value)} | {w.value for w in graph.writes}
     if apart:
         graph = _rewritten(graph, origins, _copying(apart))
@@ -160,6 +162,19 @@ def _turning(graph: Graph) -> Visit:
         return made
 
     return visit
+
+
+def _tables(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
+    """A Scatter gets a table of its own to write into; what is combined in a half type is so in float32, rounded once."""
+    lowering, to = node.op.lowering, node.results[0].dtype
+    if not isinstance(lowering, Scatter):
+        return None
+    table, source = args[0], args[-1]
+    wide = to.is_half and lowering.combine(**node.attrs) is not None
+    if wide:
+        table, source = (lookup("cast")(x, dtype=float32) for x in (table, source))
+    made = builder.emit(node.op, (lookup("contiguous")(table), *args[1:-1], source), node.attrs)
+    return lookup("cast")(made, dtype=to) if wide else made
 
 
 def _repeats(value: Value) -> bool:

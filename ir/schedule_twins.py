@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .graph import Node, Value
-from .loops import Buffer, Kernel, Load, LoadAt, Loop, Param, Reduce, ScalarParam, Stmt, Store
+from .loops import Buffer, Kernel, Load, LoadAt, Loop, Param, Reduce, ScalarParam, Stmt, Store, StoreAt
 from .schedule_emit import Target
 from .schedule_fuse import Group
 from .types import ScalarType
@@ -49,7 +49,7 @@ class Outline:
             return None
         stored = [(self.numbers[v], at, tuple(map(self._place, self.targets[v]))) for v, at in group.stores.items()]
         places = tuple((k, p.axes) for k, p in group.positions.items())
-        loops = tuple(group.extents.items()), tuple(map(tuple, group.levels)), places
+        loops = tuple(group.extents.items()), tuple(map(tuple, group.levels)), places, group.serial
         return purpose, tuple(self.lines), tuple(stored), tuple(reduced), tuple(loaded), loops
 
     def _node(self, v: Value) -> Node | None:
@@ -102,7 +102,7 @@ def _renamed(body: tuple[Stmt, ...], places: Mapping[str, str], given: Mapping[s
     for st in body:
         if isinstance(st, Load):
             st = Load(st.dest, places.get(st.buffer, st.buffer), st.index, st.mask)
-        elif isinstance(st, LoadAt):
+        elif isinstance(st, (LoadAt, StoreAt)):
             st = replace(st, buffer=places.get(st.buffer, st.buffer))
         elif isinstance(st, Store):
             st = Store(places.get(st.buffer, st.buffer), st.index, st.value)

@@ -28,6 +28,7 @@ from ...ir.loops import (
     Reduce,
     Stmt,
     Store,
+    StoreAt,
     neutral,
 )
 from ...ir.sizes import Call, Expr, Size, Symbol
@@ -219,10 +220,13 @@ class Emitter:
         return self.vector
 
     # ---- loops ----------------------------------------------------------------------------------------------------
-    def nest(self, axes: Sequence[Axis], body: Sequence[Stmt], accs: Sequence[Acc], split: bool = False) -> None:
-        """Loops over `axes` around `body`; `split`: one axis is shared by the threads. `accs` are defined afterwards."""
+    def nest(
+        self, axes: Sequence[Axis], body: Sequence[Stmt], accs: Sequence[Acc], split: bool = False, serial: bool = False
+    ) -> None:
+        """Loops over `axes` around `body`; `split`: one axis is shared by the threads; `serial`: one round after the
+        other. `accs` are defined afterwards."""
         shape = None
-        if self.vector is None:
+        if self.vector is None and not serial:
             shape = nest.choose(axes, body, self.kernel, self.target.vector_bytes, not accs)
         self.tops.update({a.name: a.extent - 1 for a in axes if isinstance(a.extent, int)})
         ranges = {a.name: self.tiles.get(a.name) or ("0", self.size(a.extent)) for a in axes}
@@ -449,7 +453,9 @@ class Emitter:
                 elif s is run[-1]:
                     self._store_run(run)
             elif isinstance(s, (Loop, Reduce)):
-                self.nest(nest.axes_of(s), s.body, s.accs if isinstance(s, Reduce) else ())
+                self.nest(nest.axes_of(s), s.body, s.accs if isinstance(s, Reduce) else (), serial=nest.in_order(s))
+            elif isinstance(s, StoreAt):
+                self._store_at(s)
             elif isinstance(s, Check):
                 self._check(s)
             else:
@@ -535,14 +541,18 @@ class Emitter:
                 texts.append(access.load_every(v.lanes, self._first(s.index, v), step * c * v.lanes.n, step, active))
         self.names[s.dest] = Value(dtype, texts, True)
 
-    def _place(self, s: Load | LoadAt | Store, v: Vector, copy: int) -> memory.Place:
+    def _place(self, s: nest.Access, v: Vector, copy: int) -> memory.Place:
         """Where copy number `copy` reads or writes: a run of memory, or one index per lane."""
-        if not isinstance(s, LoadAt):
+        moved = isinstance(s, (LoadAt, StoreAt))
+        if not moved or not self.names[s.at].varying:
             parts = nest.linear(s.index, v.axis)
             if parts is not None and parts[0] in (1, -1):
                 sign = int(str(parts[0]))
                 first = self.add(self.size(parts[1]), self.mul(str(sign), v.bases[0]))
+                if moved:
+                    first = self.add(self.mul(self.names[s.at].texts[0], self.size(s.stride)), first)
                 return memory.Place(first, sign * copy * v.lanes.n, sign)
+        if not moved:
             return memory.Place(self.lane_size(s.index, copy), 0, 0)
         index = self.lane_size(s.index, copy)
         at = self.lane(s.at, copy, v.lanes)
@@ -567,6 +577,25 @@ class Emitter:
             raise CompileError(f"kernel {self.kernel.name}: all rounds of axis {v.axis} store to {s.buffer}[{s.index}]")
         for c in range(len(v.bases)):
             access.store(v.lanes, self._place(s, v, c), self.lane(s.value, c, v.lanes), v.mask)
+
+    def _store_at(self, s: StoreAt) -> None:
+        dtype, _ = self._buffer(s.buffer)
+        access = memory.Access(self.w, dtype, self.pointers[s.buffer], False, self.floor)
+        v, at = self.vector, self.names[s.at]
+        if v is None:
+            index = self.add(self.size(s.index), self.mul(at.texts[0], self.size(s.stride)))
+            value = self.names[s.value].texts[0]
+            if s.combine:
+                value = scalar.combine(self.one, s.combine, dtype, access.load_one(index, None), value)
+            access.store_one(index, value)
+            return
+        if v.axis not in sizes.symbols_of(s.index) and not at.varying:
+            raise CompileError(f"kernel {self.kernel.name}: all rounds of axis {v.axis} store to one place in {s.buffer}")
+        for c in range(len(v.bases)):
+            place, value = self._place(s, v, c), self.lane(s.value, c, v.lanes)
+            if s.combine:
+                value = scalar.combine(v.lanes, s.combine, dtype, access.load(v.lanes, place, v.mask), value)
+            access.store(v.lanes, place, value, v.mask)
 
     def _store_run(self, run: list[Store]) -> None:
         """Stores whose lanes alternate in memory."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...ir import sizes
-from ...ir.dtypes import DType
-from ...ir.loops import Acc, Axis, Buffer, Compute, Index, Kernel, Load, LoadAt, Loop, Reduce, Stmt, Store
+from ...ir.dtypes import DType, int64
+from ...ir.loops import Acc, Axis, Buffer, Compute, Index, Kernel, Load, LoadAt, Loop, Reduce, Stmt, Store, StoreAt
 from ...ir.sizes import Expr, Size, Symbol
 from . import philox
 
@@ -24,6 +24,7 @@ BLOCK = 16384
 STRETCH = 1024
 #: largest distance between lanes at which whole vectors are read and shuffled
 NEAR = 4
+Access = Load | LoadAt | Store | StoreAt
 _UNIT, _REVERSED, _SHUFFLED, _GATHERED = 1.0, 0.7, 0.5, 0.25
 #: rounds of a loop inside, where one has to be guessed
 _ROUNDS = 32.0
@@ -75,9 +76,9 @@ def linear(index: Size, axis: str) -> tuple[Size, Size] | None:
     return coefficient, rest
 
 
-def strided(s: Load | LoadAt | Store, axis: str) -> int | None:
+def strided(s: Access, axis: str) -> int | None:
     """The small constant distance between lanes when `axis` is the vector; None where they lie otherwise."""
-    parts = None if isinstance(s, LoadAt) else linear(s.index, axis)
+    parts = None if isinstance(s, (LoadAt, StoreAt)) else linear(s.index, axis)
     return parts[0] if parts is not None and isinstance(parts[0], int) and 1 < parts[0] <= NEAR else None
 
 
@@ -92,10 +93,10 @@ def interleaved(body: Sequence[Stmt], axis: str, buffers: Sequence[Buffer]) -> l
             if len(run) == step and all(s.index - run[0].index == i for i, s in enumerate(run))]  # fmt: skip
 
 
-def accesses(body: Sequence[Stmt], weight: float = 1.0) -> Iterator[tuple[Load | LoadAt | Store, float]]:
+def accesses(body: Sequence[Stmt], weight: float = 1.0) -> Iterator[tuple[Access, float]]:
     """Every load and store with a guess how often it runs; nested loops included."""
     for s in body:
-        if isinstance(s, (Load, LoadAt, Store)):
+        if isinstance(s, (Load, LoadAt, Store, StoreAt)):
             yield s, weight
         elif isinstance(s, (Loop, Reduce)):
             yield from accesses(s.body, weight * _ROUNDS)
@@ -111,14 +112,21 @@ def axes_of(s: Loop | Reduce) -> tuple[Axis, ...]:
     return (s.axis,) if isinstance(s, Loop) else s.axes
 
 
+def in_order(s: Loop | Reduce) -> bool:
+    """Whether the rounds of a loop statement must follow one another."""
+    return isinstance(s, Loop) and s.serial
+
+
 def gain(body: Sequence[Stmt], axis: Axis) -> float:
     """What vectorising over `axis` gives: the accesses that become plain vectors, weighed by how full the vectors are."""
     total = 0.0
-    for s, often in accesses(body):
+    found = list(accesses(body))
+    changing = _changing(body, axis.name) if any(isinstance(s, (LoadAt, StoreAt)) for s, _ in found) else set()
+    for s, often in found:
         parts = linear(s.index, axis.name)
         step = parts[0] if parts else None
         near = isinstance(s, Load) and strided(s, axis.name) is not None
-        plain = step in (0, 1) and not isinstance(s, LoadAt)
+        plain = step in (0, 1) and not (isinstance(s, (LoadAt, StoreAt)) and s.at in changing)
         total += often * (_UNIT if plain else _REVERSED if step == -1 else _SHUFFLED if near else _GATHERED)
     full = min(1.0, axis.extent / 16) if isinstance(axis.extent, int) else 1.0
     return total * full
@@ -126,7 +134,8 @@ def gain(body: Sequence[Stmt], axis: Axis) -> float:
 
 def best_inside(body: Sequence[Stmt]) -> float:
     """The gain of leaving the vectors to the loops inside."""
-    return _ROUNDS * sum(max(max(gain(s.body, a) for a in axes_of(s)), best_inside(s.body)) for s in inner(body))
+    return _ROUNDS * sum(max(0.0 if in_order(s) else max(gain(s.body, a) for a in axes_of(s)), best_inside(s.body))
+                         for s in inner(body))  # fmt: skip
 
 
 def choose(axes: Sequence[Axis], body: Sequence[Stmt], kernel: Kernel, vector_bytes: int, outermost: bool) -> Shape | None:
@@ -159,7 +168,7 @@ def _tile(axes: Sequence[Axis], at: int, body: Sequence[Stmt]) -> Axis | None:
     """An axis along which what the vector axis gathers lies side by side."""
     for s, _ in accesses(body):
         far = linear(s.index, axes[at].name)
-        if isinstance(s, LoadAt) or far is None or (isinstance(far[0], int) and abs(far[0]) < TILE):
+        if isinstance(s, (LoadAt, StoreAt)) or far is None or (isinstance(far[0], int) and abs(far[0]) < TILE):
             continue
         for a in axes:
             near = linear(s.index, a.name)
@@ -204,6 +213,20 @@ def varying_types(body: Sequence[Stmt], axis: str, memory: Mapping[str, DType]) 
     return {t for t in found if t.kind != "b"}
 
 
+class _AnyMemory(dict[str, DType]):
+    """Stands for memory whose dtypes do not matter."""
+
+    def __missing__(self, name: str) -> DType:
+        return int64
+
+
+def _changing(body: Sequence[Stmt], axis: str) -> set[str]:
+    """The names of `body` that differ from lane to lane when `axis` is the vector."""
+    names: set[str] = set()
+    _vary(body, axis, _AnyMemory(), names, set())
+    return names
+
+
 def _vary(body: Sequence[Stmt], axis: str, memory: Mapping[str, DType], names: set[str], found: set[DType]) -> None:
     for s in body:
         if isinstance(s, (Loop, Reduce)):
@@ -212,7 +235,7 @@ def _vary(body: Sequence[Stmt], axis: str, memory: Mapping[str, DType], names: s
                 changing = [a for a in s.accs if a.value in names]
                 names.update(a.dest for a in changing)
                 found.update(a.dtype for a in changing)
-        elif isinstance(s, Store):
+        elif isinstance(s, (Store, StoreAt)):
             found.add(memory[s.buffer])
         elif isinstance(s, (Load, LoadAt)):
             if axis in sizes.symbols_of(s.index) or s.mask in names or (isinstance(s, LoadAt) and s.at in names):

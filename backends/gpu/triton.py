@@ -29,7 +29,9 @@ from ...ir.loops import (
     Reduce,
     Stmt,
     Store,
+    StoreAt,
     neutral,
+    walk,
 )  # fmt: skip
 from ...ir.sizes import Call, Expr, Size, Symbol
 from . import scalar
@@ -86,7 +88,7 @@ class Printer:
             self.symbols[f"param {p.name}"] = self.fresh(p.name)
             signature[self.symbols[f"param {p.name}"]] = "fp64" if p.kind == "float" else "i64"
         signature |= {"status": "*i32"} if k.errors else {}
-        looped = any(isinstance(s, (Loop, Reduce)) for s in k.body)
+        looped = any(isinstance(s, Reduce) or (isinstance(s, Loop) and not s.serial) for s in walk(k.body))
         self.block = "[:, None]" if looped else ""
         self._grid()
         for s in k.scratch:
@@ -191,8 +193,10 @@ class Printer:
                 self._compute(s)
             elif isinstance(s, (Load, LoadAt)):
                 self._load(s)
-            elif isinstance(s, Store):
+            elif isinstance(s, (Store, StoreAt)):
                 self._store(s)
+            elif isinstance(s, Loop) and s.serial:
+                self._plain((s.axis,), s.body, ())
             elif isinstance(s, (Loop, Reduce)):
                 self._loops((s.axis,) if isinstance(s, Loop) else s.axes, s.body, s.accs if isinstance(s, Reduce) else ())
             elif isinstance(s, Check):
@@ -247,21 +251,30 @@ class Printer:
         text = f"tl.load({self._address(s)}, mask={mask}, other=0)"
         self.define(s.dest, dtype, f"({text} != 0)" if dtype is dtypes.bool_ else text)
 
-    def _address(self, s: Load | LoadAt | Store) -> str:
+    def _address(self, s: Load | LoadAt | Store | StoreAt) -> str:
         """A block of pointers; where the index misses a dimension of the block it is stretched to it."""
         index = self.size(s.index)
         found = {self.dims[name] for name in sizes.symbols_of(s.index) if name in self.dims}
         found |= {"x"} if s.buffer in self.wide else set()
-        if isinstance(s, LoadAt):
+        if isinstance(s, (LoadAt, StoreAt)):
             index = f"{index} + {self.values[s.at].text} * {self._wrap(s.stride)}"
         missing = "".join(f" + 0 * {d}" for d in self._open() if d not in found)
         return f"{self.pointers[s.buffer]} + {index}{missing}"
 
-    def _store(self, s: Store) -> None:
+    def _store(self, s: Store | StoreAt) -> None:
+        """(Points of the grid never share an element, and what may comes one after the other: nothing need be atomic.)"""
         value = self.values[s.value]
-        text = f"{value.text}.to(tl.int8)" if value.dtype is dtypes.bool_ else value.text
+        text = self._combined(s, value) if isinstance(s, StoreAt) and s.combine else f"{value.text}.to(tl.int8)" if value.dtype is dtypes.bool_ else value.text
         self.say(f"tl.store({self._address(s)}, {text}, mask={self.mask()})")
         self.stored_scratch = self.stored_scratch or s.buffer in self.wide
+
+    def _combined(self, s: StoreAt, value: _Value) -> str:
+        """What the element holds afterwards."""
+        old = f"tl.load({self._address(s)}, mask={self.mask()}, other=0)"
+        acc = Acc("", s.combine or "", s.value, value.dtype)
+        if value.dtype is dtypes.bool_:
+            return f"{self._helper(acc)}({old}.to(tl.int32), {value.text}.to(tl.int32)).to(tl.int8)"
+        return f"{self._helper(acc)}({old}, {value.text})"
 
     # ---- loops ----------------------------------------------------------------------------------------------------
     def _loops(self, axes: Sequence[Axis], body: Sequence[Stmt], accs: Sequence[Acc]) -> None:

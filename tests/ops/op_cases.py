@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fusewire.ir import dtypes, layout, ops, scalar_numpy, sizes  # noqa: F401  (ops registers the records)
-from fusewire.ir.op import OPS, Decompose, Gather, Gemm, Move, Op, Reduce, Sample, Scalar
+from fusewire.ir.op import OPS, Decompose, Gather, Gemm, Move, Op, Places, Reduce, Sample, Scalar, Scatter
 from fusewire.ir.promote import promoted
 from fusewire.ir.run_op import run_op
 from fusewire.ir.types import TensorType
@@ -72,7 +72,9 @@ class Lowered(Toy):
             x = args[0].astype(types[0].dtype.compute)
             made = (FOLD[low.combine].reduce(x, attrs["dim"], keepdims=attrs.get("keepdim", False)),)
         elif isinstance(low, Gather):
-            made = (gathered(args[0], args[1], attrs[low.dim_attr]),)
+            made = (gathered(low, args, types[0], attrs),)
+        elif isinstance(low, Scatter):
+            made = (scattered(low, args, attrs),)
         elif isinstance(low, Gemm):
             wide = types[0].dtype.compute
             made = (np.einsum("...ij,...jk->...ik", *[a.astype(wide) for a in args]),)
@@ -118,11 +120,30 @@ def read_pieces(pieces: Any, args: list[Any], shape: Sequence[int], dtype: Any, 
     return out
 
 
-def gathered(x: np.ndarray, index: np.ndarray, dim: int) -> np.ndarray:
-    """gather by a plain loop."""
-    out = np.empty(index.shape, x.dtype)
-    for i in np.ndindex(index.shape):
-        out[i] = x[(*i[:dim], index[i], *i[dim + 1 :])]
+def located(places: Places, args: list[Any], wraps: bool) -> tuple[int, ...]:
+    """The table index that `places` stand for."""
+    found = [int(args[k][at]) for k, at in places.positions]
+    return places.filled(p + args[0].shape[d] if wraps and p < 0 else p for d, p in zip(places.dims, found, strict=True))
+
+
+def gathered(low: Gather, args: list[Any], t: TensorType, attrs: dict[str, Any]) -> np.ndarray:
+    """An indexed read by a plain loop."""
+    out = np.empty(t.shape, args[0].dtype)
+    for i in np.ndindex(*t.shape):
+        out[i] = args[0][located(low.fn(i, [a.shape for a in args], **attrs), args, low.wraps(**attrs))]
+    return out
+
+
+def scattered(low: Scatter, args: list[Any], attrs: dict[str, Any]) -> np.ndarray:
+    """An indexed write by a plain loop, which also finds out whether dimensions said to be apart are."""
+    combine, serial = low.combine(**attrs), low.serial([a.shape for a in args], **attrs)
+    out, source = args[0].astype(dtypes.from_numpy(args[0].dtype).compute if combine else args[0].dtype), args[-1]
+    owners: dict[tuple[int, ...], Any] = {}
+    for i in np.ndindex(*source.shape):
+        at = located(low.fn(i, [a.shape for a in args], **attrs), args, low.wraps(**attrs))
+        apart = tuple(k for d, k in enumerate(i) if d not in serial)
+        assert owners.setdefault(at, apart) == apart, "two elements that never meet have one place"
+        out[at] = source[i] if combine is None else FOLD[combine](out[at], source[i])
     return out
 
 

@@ -67,6 +67,31 @@ def loss(x: Any, t: Any, **kw: Any) -> Any:
     return F.cross_entropy(x, t, **kw)
 
 
+def key(x: Any, at: Any, dims: Any) -> Any:
+    """The subscript with positions `at` along `dims`."""
+    found = dict(zip(dims, at, strict=True))
+    return tuple(found.get(d, slice(None)) for d in range(x.ndim))
+
+
+def indexed(x: Any, *at: Any, dims: Any, wrap: bool = True) -> Any:
+    return x[key(x, at, dims)].contiguous()  # (PyTorch's result may lie like a permuted operand; ours is row-major)
+
+
+def put(x: Any, *rest: Any, dims: Any, accumulate: bool = False, wrap: bool = True) -> Any:
+    out = x.clone(memory_format=torch.contiguous_format)
+    if not accumulate:
+        out[key(x, rest[:-1], dims)] = rest[-1]
+        return out
+    rows = torch.arange(x.numel()).reshape(x.shape)[key(x, rest[:-1], dims)]
+    wide = torch.float64 if x.dtype.is_floating_point else x.dtype
+    flat = out.to(wide).reshape(-1).index_add(0, rows.reshape(-1), rest[-1].to(wide).reshape(-1))
+    return flat.reshape(x.shape).to(x.dtype)
+
+
+def spread(values: Any, *at: Any, shape: Any, dims: Any, wrap: bool = True) -> Any:
+    return put(torch.zeros(shape, dtype=values.dtype), *at, values, dims=dims, accumulate=True)
+
+
 SPECIAL: dict[str, Callable[..., Any]] = {
     "cast": lambda x, dtype: x.to(dtype), "contiguous": lambda x: x.clone(memory_format=torch.contiguous_format),
     "view": lambda x, shape: x.view(shape), "permute": lambda x, dims: x.permute(dims),
@@ -77,6 +102,8 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     "as_strided": lambda x, shape, strides, offset: x.as_strided(shape, strides, offset),
     "as_strided_scatter": lambda x, y, shape, strides, offset: torch.as_strided_scatter(x, y, shape, strides, offset),
     "gather": lambda x, i, dim: torch.gather(x, dim, i), "scatter_add": lambda x, i, s, dim: torch.scatter_add(x, dim, i, s),
+    "scatter": lambda x, i, s, dim: torch.scatter(x, dim, i, s), "index": indexed, "index_put": put, "spread": spread,
+    "embedding": lambda w, i, padding_idx=None: F.embedding(i, w, padding_idx),
     "full": lambda v, shape, dtype: torch.full(shape, v, dtype=dtype), "sum_to": lambda x, shape: x.sum_to_size(shape),
     "arange": lambda start, step, length, dtype: torch.arange(start, start + step * max(length - 0.5, 0), step, dtype=dtype),
     "sum": several(torch.sum), "mean": several(torch.mean), "amax": several(torch.amax), "amin": several(torch.amin),
