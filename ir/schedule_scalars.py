@@ -178,8 +178,8 @@ for _prim in PRIMITIVES:
         setattr(KernelScalars, method_of(_prim), _method(_prim))
 
 
-def primitives_of(node: Any) -> set[str]:
-    """Names of the primitives in a Scalar node's expression."""
+def primitives_of(node: Any) -> list[str]:
+    """Names of the primitives in a Scalar node's expression, each as often as it stands there."""
     names = Names()
     block = Block(None, frozenset())
     dtype = scalar_dtype(node.op, [getattr(a, "type", a) for a in node.args], [r.type for r in node.results])
@@ -191,4 +191,4 @@ def primitives_of(node: Any) -> set[str]:
     s = KernelScalars(names, block, node.op, dtype, size, at, lambda ok, message, kind: None, None)
     xs = [None if a is None else names.fresh(compute_dtype(getattr(getattr(a, "type", a), "dtype", dtype))) for a in node.args]
     node.op.lowering.fn(s, *xs, **node.attrs)
-    return {st.prim for st in block.out if isinstance(st, Compute)}
+    return [st.prim for st in block.out if isinstance(st, Compute)]

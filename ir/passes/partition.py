@@ -1,27 +1,24 @@
 """Cuts a joint graph into a forward graph and a backward graph, and decides what is saved between the two.
 
-Greedy: inputs are read again, cheap values are computed again, the rest is saved. Runs nothing.
+What costs least: `costs.py` knows the prices of keeping a value and of computing it again, `mincut.py` finds the minimum. Runs
+nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from .. import sizes, solve
 from ..graph import Graph, Node, Output, Value, rewrite
-from ..op import Extern, Gemm, Scalar
 from ..text import values_of
-from ..types import ScalarType, sizes_of
+from ..types import ScalarType, TensorType, sizes_of
 from .autodiff import JointGraph
+from .costs import Costs, is_cheap
 from .cse import cse
 from .dce import dce, keep
 from .masks import masks
-
-#: Pointwise calls that may stand between a value computed again and what is at hand. Longer chains cost more to compute
-#: again than a read of memory does.
-_DEPTH = 3
+from .mincut import least
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +41,17 @@ def partition(joined: JointGraph) -> Partition:
     graph = cse(masks(joined.graph))
     inputs, tangents = graph.inputs[: joined.inputs], graph.inputs[joined.inputs :]
     outputs, gradients = graph.outputs[: joined.outputs], graph.outputs[joined.outputs :]
-    late = _depending(graph, tangents)
-    forward = keep(replace(graph, inputs=inputs, outputs=outputs), [n for n in graph.nodes if n not in late])
-    forward = dce(forward)
-    cut = _Cut(graph, forward, tangents)
-    cut.choose(o.value for o in gradients)
+    cut = _Cut(graph, replace(graph, inputs=inputs, outputs=outputs), tangents)
+    cut.choose([o.value for o in gradients])
     cut.define_symbols()
     numbers = tuple(i for i, v in enumerate(inputs) if v in cut.inputs)
-    saved = [v for v in values_of(forward) if v in cut.saved]
+    saved = [v for v in values_of(graph) if v in cut.saved]
     backward = Graph(
         f"{graph.name}_backward", (*(inputs[i] for i in numbers), *saved, *tangents),
         tuple(n for n in graph.nodes if n in cut.again), tuple(Output(o.value) for o in gradients), (), cut.symbols(),
     )  # fmt: skip
-    forward = replace(forward, outputs=(*outputs, *map(Output, saved)))
+    early = keep(replace(graph, inputs=inputs), [n for n in graph.nodes if n not in cut.late])
+    forward = dce(replace(early, outputs=(*outputs, *map(Output, saved))))
     return Partition(renamed(forward), renamed(backward), numbers, len(saved))
 
 
@@ -65,100 +60,55 @@ def renamed(graph: Graph) -> Graph:
     return rewrite(graph, lambda node, builder, args: None)
 
 
-def _depending(graph: Graph, roots: Iterable[Value]) -> set[Node]:
-    values, nodes = set(roots), set()
-    for node in graph.nodes:
-        if any(a in values for a in node.args if isinstance(a, Value)):
-            nodes.add(node)
-            values.update(node.results)
-    return nodes
-
-
 class _Cut:
-    """`again`: the backward graph's nodes; `saved` and `inputs`: what it takes from the forward graph."""
+    """`late`: nodes that can only stand in the backward graph; `again`: those that do; `saved` and `inputs`: what it takes from
+    the forward graph. A cheap node that only gradients need may stand in either."""
 
     def __init__(self, graph: Graph, forward: Graph, tangents: tuple[Value, ...]) -> None:
         self.graph, self.forward = graph, forward
         self.made_by = {r: n for n in graph.nodes for r in n.results}
-        self.early = set(forward.nodes)
-        self.written = {w.target for w in graph.writes}
         self.free = set(tangents)
+        self.late = self._from(self.free, lambda node: False)
+        self.early = set(dce(keep(forward, [n for n in graph.nodes if n not in self.late])).nodes)
+        self.late = self._from(self.free, lambda node: node not in self.early and not is_cheap(node))
+        self.written = {w.target for w in graph.writes}
         self.again: set[Node] = set()
         self.saved: set[Value] = set()
         self.inputs: set[Value] = set()
 
-    def choose(self, gradients: Iterable[Value]) -> None:
-        """Settle where each value that the backward graph reads comes from, in the order of computation."""
-        wanted = self.wanted(gradients)
-        stored = self.stored(self.early) & self.stored(self.again)
-        for value in values_of(self.forward):
-            if value not in wanted and value not in stored:
-                continue
-            if self.at_hand(value, _DEPTH) and value not in stored:
-                self.take(value)
-            else:
-                self.saved.add(value)
+    def _from(self, roots: Iterable[Value], starts: Callable[[Node], bool]) -> set[Node]:
+        """Nodes that depend on `roots`, those at which it `starts`, and all that depend on these."""
+        values, nodes = set(roots), set()
+        for node in self.graph.nodes:
+            if starts(node) or any(a in values for a in node.args if isinstance(a, Value)):
+                nodes.add(node)
+                values.update(node.results)
+        return nodes
 
-    def wanted(self, roots: Iterable[Value]) -> set[Value]:
-        """Values of the forward graph that the backward graph's own nodes read; those nodes go into `again`."""
-        found, todo = set(), list(roots)
+    def choose(self, gradients: list[Value]) -> None:
+        """Settle where each value that the backward graph reads comes from."""
+        wanted = self.wanted(gradients)
+        inputs = {v: v not in self.written for v in self.forward.inputs}
+        kept, again = least(Costs(self.graph, inputs, self.early, self.again).problem(wanted))
+        self.again |= {self.made_by[v] for v in again}
+        self.inputs |= {v for v in kept if inputs.get(v)}
+        self.saved = kept - self.inputs
+        numbers = {a for n in self.again for a in n.args if isinstance(a, Value) and isinstance(a.type, ScalarType)}
+        self.inputs |= numbers
+
+    def wanted(self, roots: Iterable[Value]) -> list[Value]:
+        """Values that the backward graph's own nodes read and do not compute; those nodes go into `again`."""
+        found: dict[Value, None] = {}
+        todo = list(roots)
         while todo:
             value = todo.pop()
             node = self.made_by.get(value)
-            if value in self.free:
-                continue
-            if node is None or node in self.early:
-                found.add(value)
-            elif node not in self.again:
+            if node in self.late and node not in self.again:
                 self.again.add(node)
                 todo += [a for a in node.args if isinstance(a, Value)]
-        return found
-
-    def viewed(self, a: Any) -> Any:
-        """What `a` is a view of, through however many views."""
-        while isinstance(a, Value) and a in self.made_by:
-            node = self.made_by[a]
-            if node.op.effects.aliases is None:
-                break
-            a = node.args[node.op.effects.aliases]
-        return a
-
-    def stored(self, nodes: Iterable[Node]) -> set[Value]:
-        """Values computed in the forward graph that one of `nodes` reads in memory, itself or a view of it: where both halves
-        do, a second computation would need a second store."""
-        found = set()
-        for node in nodes:
-            for a in node.args if isinstance(node.op.lowering, (Gemm, Extern)) else ():
-                a = self.viewed(a)
-                if isinstance(a, Value) and self.made_by.get(a) in self.early:
-                    found.add(a)
-        return found
-
-    def at_hand(self, value: Value, depth: int) -> bool:
-        """Whether `value` is saved, an input that keeps its value, or cheap to compute from such."""
-        if value in self.saved:
-            return True
-        node = self.made_by.get(value)
-        if node is None:
-            return value not in self.written
-        view = node.op.effects.aliases is not None
-        pointwise = isinstance(node.op.lowering, Scalar) and len(node.results) == 1
-        if node.op.effects.raises or not (view or (pointwise and depth > 0)):
-            return False
-        return all(self.at_hand(a, depth if view else depth - 1) for a in node.args if isinstance(a, Value))
-
-    def take(self, value: Value) -> None:
-        """Compute `value` in the backward graph, from what is at hand."""
-        node = self.made_by.get(value)
-        if value in self.saved:
-            return
-        if node is None:
-            self.inputs.add(value)
-        elif node not in self.again:
-            self.again.add(node)
-            for a in node.args:
-                if isinstance(a, Value):
-                    self.take(a)
+            elif node not in self.late and value not in self.free and isinstance(value.type, TensorType):
+                found[value] = None
+        return list(found)
 
     def symbols(self) -> tuple[str, ...]:
         """Symbols that occur in the backward graph, in the joint graph's order."""

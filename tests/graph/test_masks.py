@@ -35,7 +35,7 @@ def test_the_mask_is_drawn_once_and_saved() -> None:
     for a, b in zip([found[0], *got], want, strict=True):
         np.testing.assert_array_equal(a, b)
     saved = sorted(str(o.value.type) for o in cut.forward.outputs[1:])
-    assert saved == ["bool[4,8]", "f32[4,8]"]  # the mask, and the operand of both products; relu's is made again from %x
+    assert saved == ["bool[4,8]", "bool[4,8]", "f32[4,8]"]  # both masks, and the operand of both products
 
 
 def test_one_dropout_stays_whole() -> None:
