@@ -1,6 +1,6 @@
 """Hand-over dataclasses as bytes and back: graphs, plans, guards, sources, sizes. Never runs code that it reads.
 
-A text of atoms (numbers, strings, bytes, code of generated tails) and records, each a class and the numbers of what it is made
+A text of atoms (numbers, strings, bytes) and records, each a class and the numbers of what it is made
 of, in an order in which every record stands behind its parts. Only the classes listed here are made, field by field; a class
 that has other fields by now is an error (`Unreadable`). What is neither an atom nor one of these classes is a *foreign* object:
 whoever writes says what stands for it, whoever reads puts it back. Equal immutable parts are written once.
@@ -13,7 +13,6 @@ import dataclasses
 import marshal
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,9 @@ VERSION = 1
 MODULES = (graph, loops, plan, sizes, types, guard, source)
 #: fields that say nothing to who reads: (class name, field) -> what stands there instead
 BLANK: dict[tuple[str, str], Any] = {("Kernel", "body"): (), ("Value", "builder"): None}
-_ATOMS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), CodeType)
+#: fields that hold an object for its identity: it is foreign, whatever it is
+FOREIGN = {("Const", "value"), ("ClassAttrIs", "value")}
+_ATOMS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
 #: classes whose objects are themselves whatever they hold
 _BY_IDENTITY = (list, dict, graph.Value, graph.Node, graph.Graph)
 
@@ -84,7 +85,7 @@ class Writer:
         return number
 
     def _atom(self, x: Any) -> int:
-        key = (type(x), repr(x)) if type(x) is not CodeType else id(x)
+        key = type(x), repr(x)
         found = self._numbers.get(key)
         if found is None:
             self.atoms.append(x)
@@ -106,7 +107,7 @@ class Writer:
         plain = _PLAIN.get(cls)
         if plain is not None:
             return self.emit(plain, *map(self.add, x), shared=cls not in _BY_IDENTITY)
-        if cls is dict:
+        if cls is dict and "__name__" not in x:  # a namespace is one of a kind
             return self.emit("dict", *[self.add(part) for pair in x.items() for part in pair], shared=False)
         by_name = _named(x)
         if by_name is not None:
@@ -120,8 +121,13 @@ class Writer:
         if classes().get(cls.__name__) is not cls:
             return self.emit("foreign", self.add(self.foreign(x)))
         names = self._schema.setdefault(cls.__name__, fields(cls))
-        parts = [self.add(BLANK.get((cls.__name__, n), getattr(x, n))) for n in names]
+        parts = [self._field(cls.__name__, n, getattr(x, n)) for n in names]
         return self.emit(cls.__name__, *parts, shared=cls not in _BY_IDENTITY)
+
+    def _field(self, cls: str, name: str, value: Any) -> int:
+        if (cls, name) in FOREIGN and value is not None:
+            return self.emit("foreign", self.add(self.foreign(value)))
+        return self.add(BLANK.get((cls, name), value))
 
     def bytes(self, *roots: Any) -> bytes:
         """The text, of which `Reader.roots` are these."""

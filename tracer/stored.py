@@ -68,12 +68,14 @@ def active(dispatcher: Dispatcher) -> bool:
     return store.enabled() and options.backend == "cpu" and options.seen is None and knobs.debug < 3
 
 
-def key(function: types.FunctionType, options: Any) -> str:
-    """The group of entries for a function: its code, the options, the state of the library that captures depend on."""
+def key(function: types.FunctionType, options: Any, args: Sequence[Any]) -> str:
+    """The group of entries for a function: its code, the options, the state of the library that captures depend on. Classes of
+    the arguments tell the many users of one function, a Module's call, apart."""
     from ..eager.creation import get_default_dtype
 
     state = [f"{name}={getattr(knobs, name)!r}" for name in sorted(knobs.KNOBS) if name not in _INDIFFERENT]
     state += [repr((options.fullgraph, options.dynamic, options.mode, options.backend)), repr(get_default_dtype())]
+    state += [f"{type(x).__module__}.{type(x).__qualname__}" for x in args]
     return store.digest(store.stamp(), fingerprint.of_code(function.__code__), str(function.__module__), *state)
 
 
@@ -87,10 +89,10 @@ def _special(dispatcher: Dispatcher) -> dict[str, Any]:
 # ---- writing ---------------------------------------------------------------------------------------------------------
 
 
-def save(dispatcher: Dispatcher, variant: Variant) -> None:
-    """Keep a fresh variant, before its first run."""
+def save(dispatcher: Dispatcher, args: Sequence[Any], variant: Variant) -> None:
+    """Keep a fresh variant for these arguments, before its first run."""
     try:
-        group = key(dispatcher.function, dispatcher.options)
+        group = key(dispatcher.function, dispatcher.options, args)
         places = Places(dispatcher.function, variant.capture.guards, _special(dispatcher))
         data = _written(variant, places)
         name = f"{group}/{store.digest(data)}"
@@ -151,7 +153,7 @@ def _tail(tail: Any) -> Any:
         return None
     code = tail.__code__
     names = {name: tail.__globals__[name] for name in code.co_names if name in tail.__globals__}
-    return tail.source, code, names
+    return tail.source, marshal.dumps(code), names
 
 
 def _code_of(executable: Any) -> Any:
@@ -174,7 +176,7 @@ def _code_of(executable: Any) -> Any:
 def load(dispatcher: Dispatcher, args: Sequence[Any]) -> Variant | None:
     """A stored variant that serves these bound arguments; None where there is none."""
     try:
-        group = key(dispatcher.function, dispatcher.options)
+        group = key(dispatcher.function, dispatcher.options, args)
     except fingerprint.Opaque:
         return None
     for name in store.names(KIND, group)[: knobs.variant_limit]:
@@ -260,7 +262,7 @@ def _tail_of(stored: Any) -> Any:
         return None
     source, code, names = stored
     filename = f"{_FILE} {next(_numbers)}>"
-    made: Any = types.FunctionType(code.replace(co_filename=filename), {"__builtins__": __builtins__, **names}, "tail")
+    made: Any = types.FunctionType(marshal.loads(code).replace(co_filename=filename), {"__builtins__": __builtins__, **names}, "tail")
     made.source = source
     linecache.cache[filename] = len(source), None, source.splitlines(True), filename
     weakref.finalize(made, linecache.cache.pop, filename, None)
