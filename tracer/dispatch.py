@@ -154,7 +154,7 @@ class Dispatcher:
         if variant is None:
             variant = self._captured(args)
             if variant is not None and kept:
-                stored.save(self, variant)
+                stored.save(self, args, variant)
         elif variant.capture.break_ is not None:
             self._broken(variant.capture.break_)
         if variant is None:
