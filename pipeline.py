@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from . import knobs
+from .backends.cpu.claims import CLAIMS
 from .ir import memory, passes
 from .ir import schedule as scheduling
 from .ir.graph import Graph
@@ -86,4 +87,4 @@ def _in_numpy(kernels: Sequence[Kernel]) -> RunKernel:
 
 
 #: Back ends by name.
-BACKENDS: dict[str, Backend] = {"cpu": Backend(_machine_code), "reference": Backend(_in_numpy)}
+BACKENDS: dict[str, Backend] = {"cpu": Backend(_machine_code, CLAIMS), "reference": Backend(_in_numpy)}

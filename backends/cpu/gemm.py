@@ -69,6 +69,15 @@ def routine_text(t: Tile, name: str, pack_a: str = "", pack_b: str = "", more: s
     return "\n".join([*lines, "", "\n\n".join(w.text() for w in writers), more, ""])
 
 
+def text(words: Sequence[str]) -> str:
+    """The module of the routine for words such as ("f32", "64"): dtype and bytes of a vector."""
+    dtype, vector_bytes = words
+    t = tile(dtypes.BY_NAME[dtype], Target(int(vector_bytes), True))
+    if t is None:
+        raise ValueError(f"no tiles of {dtype} with vectors of {vector_bytes} bytes")
+    return routine_text(t, "routine")
+
+
 def _drivers(t: Tile, name: str, pack_a: str, pack_b: str) -> list[Writer]:
     return [_routine(t, name), _matrix(t, pack_b), _panels(t, pack_a)]
 

@@ -1,0 +1,19 @@
+"""What the CPU back end runs by routines of its own: op -> Claim. Importing this loads no code generation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...ir.graph import Node
+from ...ir.ops.linalg import matmul
+from ...ir.plan import BufferView, Step
+from ...ir.schedule_prepare import Claim, Claims
+
+
+def _product(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step:
+    from .product import claim
+
+    return claim(node, args, results)
+
+
+CLAIMS: Claims = {matmul: Claim(step=_product)}

@@ -1,0 +1,108 @@
+"""Matrix products of a plan as steps that call our own routine: which words it gets, scratch, work. Writes no text.
+
+Where this processor has no tiles for a dtype the step stays a GemmStep, which `runtime.blas` or NumPy runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ...ir import sizes as z
+from ...ir.graph import Node
+from ...ir.plan import BufferView, GemmStep, RoutineStep, Step
+from ...ir.sizes import Size
+from ...ir.types import TensorType, numel
+from . import gemm
+from .gemm_tile import tile
+from .module import host_target
+
+#: multiplications of one chunk at least: every chunk packs what it needs itself
+CHUNK = 12_000_000
+#: chunks at most
+MAX_CHUNKS = 64
+
+
+def claim(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step:
+    """The step of a product of views that have its result's batch dimensions."""
+    step = GemmStep(args[0], args[1], results[0])
+    return routine_step(step) or step
+
+
+def routine_step(step: GemmStep) -> RoutineStep | None:
+    """`step` as a call of our routine; None for dtypes and layouts that it does not take."""
+    target, dtype = host_target(), step.out.type.dtype
+    t = tile(dtype, target)
+    if t is None or step.a.type.dtype is not dtype or step.b.type.dtype is not dtype:
+        return None
+    turned = _row_major(step)
+    if turned is None:
+        return None
+    step = merged(turned)
+    a, b, out = step.a.type, step.b.type, step.out.type
+    m, n, k = out.shape[-2], out.shape[-1], a.shape[-1]
+    total = numel(out.shape[:-2])
+    words: list[Size] = [m, n, k, *a.strides[-2:], *b.strides[-2:], out.strides[-2], len(out.shape) - 2, total, 0, 0]
+    for size, *strides in zip(out.shape[:-2], a.strides, b.strides, out.strides, strict=False):
+        words += [size, *strides]
+    work = m * n * k * total
+    return RoutineStep(
+        f"product {dtype.short} {target.vector_bytes}", (step.a, step.b), (step.out,), tuple(words),
+        scratch=gemm.scratch_bytes(t, *(x if isinstance(x, int) else None for x in (n, k))), parts=parts(work), work=work,
+    )  # fmt: skip
+
+
+def parts(work: Size) -> Size:
+    """Chunks for that many multiplications: a power of two, so that they share rows and columns out well."""
+    if not isinstance(work, int):
+        return z.minimum(z.floordiv(work, CHUNK) + 1, MAX_CHUNKS)
+    return min(1 << max(0, (work // (CHUNK // 2)).bit_length() - 1), MAX_CHUNKS)
+
+
+def _is(size: Size, value: int) -> bool:
+    return isinstance(size, int) and size == value
+
+
+def _row_major(step: GemmStep) -> GemmStep | None:
+    """The step, or that of the transposed product, whose result has rows of unit stride; None where neither has."""
+    (m, n), (row, col) = step.out.type.shape[-2:], step.out.type.strides[-2:]
+    if _is(col, 1) or _is(n, 1):
+        return step
+    return GemmStep(*map(transposed, (step.b, step.a, step.out))) if _is(row, 1) or _is(m, 1) else None
+
+
+def transposed(view: BufferView) -> BufferView:
+    """The view with its last two dimensions exchanged."""
+    kind = view.type
+    (*batch, m, n), (*steps, row, col) = kind.shape, kind.strides
+    return replace(view, type=TensorType((*batch, n, m), kind.dtype, (*steps, col, row)))
+
+
+def merged(step: GemmStep) -> GemmStep:
+    """The step with batch dimensions that repeat B, and go on where the rows of A and of the result end, as further rows."""
+    while len(step.out.type.shape) > 2 and _goes_on(step):
+        step = GemmStep(_rows_merged(step.a), _less(step.b), _rows_merged(step.out))
+    return step
+
+
+def _goes_on(step: GemmStep) -> bool:
+    if not _is(step.b.type.strides[-3], 0):
+        return False
+    for kind in (step.a.type, step.out.type):
+        size, rows = kind.shape[-3:-1]
+        far, row = kind.strides[-3:-1]
+        if not (_is(size, 1) or far == rows * row):
+            return False
+    return True
+
+
+def _rows_merged(view: BufferView) -> BufferView:
+    kind = view.type
+    shape = (*kind.shape[:-3], kind.shape[-3] * kind.shape[-2], kind.shape[-1])
+    row = kind.strides[-3] if _is(kind.shape[-2], 1) else kind.strides[-2]
+    return replace(view, type=TensorType(shape, kind.dtype, (*kind.strides[:-3], row, kind.strides[-1])))
+
+
+def _less(view: BufferView) -> BufferView:
+    kind = view.type
+    return replace(view, type=TensorType((*kind.shape[:-3], *kind.shape[-2:]), kind.dtype, (*kind.strides[:-3], *kind.strides[-2:])))
