@@ -141,6 +141,7 @@ __all__ += _generated.__all__
 
 _MODULES = ("nn", "optim", "utils", "vision")
 _COMPILER = ("compile", "explain", "compiler")
+_FILES = ("save", "load", "serialization")
 
 
 def is_tensor(obj: Any) -> bool:  # type: ignore[valid-type]
@@ -159,4 +160,7 @@ def __getattr__(name: str) -> Any:
     if name in _COMPILER:
         compiler = importlib.import_module(f"{__name__}.compiler")
         return compiler if name == "compiler" else getattr(compiler, name)
+    if name in _FILES:
+        serialization = importlib.import_module(f"{__name__}.utils.serialization")
+        return serialization if name == "serialization" else getattr(serialization, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -53,3 +53,7 @@ class LoadError(FusewireError):
 
 class GraphBreakError(FusewireError):
     """Raised under ``fullgraph=True`` in place of a graph break; carries the break's record."""
+
+
+class FileError(FusewireError, RuntimeError):
+    """A file is damaged, truncated, of another format, or holds what must not be made from a file. The message names it."""
