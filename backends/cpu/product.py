@@ -56,7 +56,7 @@ def parts(work: Size) -> Size:
     """Chunks for that many multiplications: a power of two, so that they share rows and columns out well."""
     if not isinstance(work, int):
         return z.minimum(z.floordiv(work, CHUNK) + 1, MAX_CHUNKS)
-    return min(1 << max(0, (work // (CHUNK // 2)).bit_length() - 1), MAX_CHUNKS)
+    return min(1 << max(0, (work // CHUNK).bit_length() - 1), MAX_CHUNKS)
 
 
 def _is(size: Size, value: int) -> bool:
