@@ -20,7 +20,7 @@ from .errors import CompileError, FusewireError
 from .ir.plan import PlanOutput, Refusal, errors_of
 from .ir.types import TensorType
 from .nn.module import Module
-from .runtime.guard import Guard, TensorIs
+from .runtime.guard import Guard, SizesFit, TensorIs
 from .runtime.install import original_of
 from .runtime.meta import Meta
 from .tracer.breaks import BreakRecord
@@ -127,16 +127,20 @@ def _native_variant(variant: Variant, function: types.FunctionType) -> Any:
     plan = getattr(executable, "plan", None)
     if plan is None or callable(executable.code):
         return entry.Variant.of_python(made.guards, function, _bare(variant.run))
-    metas, tail = list(made.metas), made.tail
+    metas: list[Any] = list(made.metas)
+    tail = made.tail
     if variant.training is not None:
         metas = [meta.with_grad(False) for meta in metas] + [_meta_of(o) for o in plan.outputs[len(metas) :]]
         tail = _recording(variant)
         variant.training.native = _backward(variant)
     for output, meta in zip(plan.outputs, metas, strict=True):
-        if output.source is None and output.type != meta.type:
+        if output.source is None and meta is not None and output.type != meta.type:
             raise CompileError(f"an output is laid out as {output.type}, not {meta.type}")
+    known = [m if isinstance(m, Meta) else None for m in metas]
+    grads = [m is not None and m.requires_grad for m in metas]
     return entry.Variant(
-        plan, executable.code, made.guards, made.sources, function, output_metas=metas, tail=tail, single=not made.flat,
+        plan, executable.code, made.guards, made.sources, function, output_metas=known, output_grads=grads, tail=tail,
+        single=not made.flat,
         on_error=_bare(lambda native, args, status, step: variant.failed(args, errors_of(plan.steps[step])[status - 1])),
         keep=executable,
     )  # fmt: skip
@@ -156,7 +160,7 @@ def _bare(run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _meta_of(output: PlanOutput) -> Any:
-    """The Meta of a value saved for the backward graph; None for a number."""
+    """The Meta of a value saved for the backward graph; None for a number, and where the call tells its sizes."""
     return _meta_of_type(output.type)
 
 
@@ -164,7 +168,7 @@ def _meta_of_type(t: Any) -> Any:
     if not isinstance(t, TensorType):
         return None
     if not all(isinstance(n, int) for n in (*t.shape, *t.strides)):
-        raise CompileError(f"a saved value of type {t} has no Meta before the call")
+        return None
     return Meta.of(t.shape, t.strides, t.dtype)  # type: ignore[arg-type]
 
 
@@ -188,6 +192,8 @@ def _recording(variant: Variant) -> Callable[..., Any]:
 
 def _backward(variant: Variant) -> Callable[[Training, Any, Callable[..., Any]], Callable[..., Any] | None]:
     """What makes a backward graph of a variant a native function."""
+    if any(isinstance(x, SizesFit) for x in variant.capture.guards):
+        return lambda training, executable, otherwise: None
     known = {x.source: (x.cls, x.meta) for x in variant.capture.guards if isinstance(x, TensorIs)}
     saved = [known.get(source) for source in variant.capture.sources]
 

@@ -93,6 +93,8 @@ def at_most(a: Size, b: Size) -> bool:
 
 def is_row_major(t: TensorType) -> bool:
     """Whether the elements lie in index order without gaps; dimensions of size 1 do not count."""
+    if t.is_contiguous:  # first: it asks no size whether it is 1
+        return True
     return _dense(reversed(t.shape), reversed(t.strides))
 
 

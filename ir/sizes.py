@@ -455,6 +455,8 @@ def _floordiv_bounds(a_lo: int | None, a_hi: int | None, b_lo: int, b_hi: int | 
 
 def equal(a: Size, b: Size) -> bool | None:
     """True or False where that is certain for all values of the symbols, None where it depends."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a == b
     if a == b:
         return True
     diff = a - b

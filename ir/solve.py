@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from .sizes import Expr, Size, Symbol, substitute, symbols_of
+from .sizes import Expr, Size, Symbol, bounds, substitute, symbols_of
 
 
 def solve(pairs: Iterable[tuple[Size, int]], known: Mapping[str, int]) -> dict[str, int]:
@@ -54,3 +54,45 @@ def linear_form(size: Size) -> tuple[int, int] | None:
         return None
     (mono, k), = terms.items()
     return (k, constant) if len(mono) == 1 and mono[0][1] == 1 and isinstance(mono[0][0], Symbol) else None
+
+
+def slope(size: Size, name: str) -> tuple[Size, Size] | None:
+    """(a, b) where `size` is ``a * symbol + b`` and the symbol called `name` is in neither."""
+    if not isinstance(size, Expr):
+        return None
+    a: Size = 0
+    b: Size = 0
+    for mono, k in size.terms:
+        term = Expr(((mono, k),)) if mono else k
+        if name not in symbols_of(term):
+            b = b + term
+            continue
+        rest: Size = k
+        for atom, p in mono:
+            if isinstance(atom, Symbol) and atom.name == name:
+                if p != 1:
+                    return None
+                continue
+            factor = Expr(((((atom, p),), 1),))
+            if name in symbols_of(factor):
+                return None
+            rest = rest * factor
+        a = a + rest
+    return None if a == 0 else (a, b)
+
+
+def order(found: Sequence[Size], known: Iterable[str] = ()) -> list[tuple[int, str, Size, Size]]:
+    """One way to settle the symbols in `found` from numbers for them: steps (number of the size, symbol, a, b) where that size
+    is ``a * symbol + b``, with a positive, both of symbols settled before. What no step settles is absent."""
+    names, steps = set(known), []
+    while True:
+        before = len(steps)
+        for number, size in enumerate(found):
+            unknown = {name for name in symbols_of(size) if name not in names}
+            form = slope(size, *unknown) if len(unknown) == 1 else None
+            low = None if form is None else bounds(form[0])[0]
+            if form is not None and low is not None and low > 0:
+                steps.append((number, *unknown, *form))
+                names |= unknown
+        if len(steps) == before:
+            return steps  # type: ignore[return-value]

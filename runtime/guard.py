@@ -6,10 +6,14 @@ Every guard derives from Sources alone, prints as one readable Python expression
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Union
 
+from ..ir import sizes, solve
+from ..ir.dtypes import DType
+from ..ir.sizes import Size
+from ..ir.types import TensorType
 from .meta import Meta
 from .source import Source
 
@@ -30,6 +34,142 @@ class TensorIs:
 
     def expr(self) -> str:
         return f"{self.source.expr()} is {self.cls.__name__} {self.meta!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorLike:
+    """A Tensor of exactly this class, dtype, rank and need of gradients. Sizes and strides that are numbers are these; of the
+    others `SizesFit` says what they may be."""
+
+    source: Source
+    cls: type
+    dtype: DType
+    requires_grad: bool
+    device: str
+    shape: tuple[Size, ...]
+    strides: tuple[Size, ...]
+
+    def check(self, args: Sequence[Any]) -> bool:
+        value = self.source.load(args)
+        if type(value) is not self.cls:
+            return False
+        meta: Meta = getattr(value, "meta")  # noqa: B009  (checked: a Tensor)
+        kind = meta.dtype is self.dtype and meta.requires_grad is self.requires_grad and meta.device == self.device
+        if not kind or len(meta.shape) != len(self.shape):
+            return False
+        found = zip((*self.shape, *self.strides), (*meta.shape, *meta.strides), strict=True)
+        return all(n == m for n, m in found if isinstance(n, int))
+
+    def expr(self) -> str:
+        grad = ", requires grad" if self.requires_grad else ""
+        return f"{self.source.expr()} is {self.cls.__name__} {self.type} on {self.device}{grad}"
+
+    @property
+    def type(self) -> TensorType:
+        return TensorType(self.shape, self.dtype, self.strides)
+
+    def read(self, args: Sequence[Any]) -> tuple[int, ...]:
+        """Sizes, then strides, of the Tensor that is there."""
+        meta: Meta = getattr(self.source.load(args), "meta")  # noqa: B009
+        return (*meta.shape, *meta.strides)
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """``size op 0`` with `op` one of ">=", "!=" and "=="; `where` is the user's line that asked."""
+
+    op: str
+    size: Size
+    where: str
+
+    def holds(self, values: Mapping[str, int]) -> bool:
+        number = sizes.evaluate(self.size, values)
+        return number >= 0 if self.op == ">=" else (number == 0) == (self.op == "==")
+
+    def expr(self) -> str:
+        """As a comparison: what is subtracted stands on the right."""
+        terms = self.size.terms if isinstance(self.size, sizes.Expr) else (((), self.size),)
+        left, right = (
+            sizes.Expr(tuple((m, abs(k)) for m, k in terms if (k > 0) == positive)) if any((k > 0) == positive for _, k in terms)
+            else 0
+            for positive in (True, False)
+        )  # fmt: skip
+        return f"{left} {self.op} {right}"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The symbol `name` is at least `low` and, where that is not None, at most `high`; `where` the lines that asked."""
+
+    name: str
+    low: int
+    high: int | None
+    where: str = ""
+
+    def holds(self, values: Mapping[str, int]) -> bool:
+        n = values[self.name]
+        return self.low <= n and (self.high is None or n <= self.high)
+
+    def expr(self) -> str:
+        return f"{self.low} <= {self.name}" + (f" <= {self.high}" if self.high is not None else "")
+
+
+@dataclass(frozen=True, slots=True)
+class SizesFit:
+    """The sizes and strides of `tensors`, and the ints in `numbers`, are the sizes given for them, for values of the symbols
+    that lie in `spans` and for which `relations` hold."""
+
+    tensors: tuple[TensorLike, ...]
+    numbers: tuple[tuple[Source, Size], ...]
+    spans: tuple[Span, ...]
+    relations: tuple[Relation, ...] = ()
+
+    def places(self) -> list[Size]:
+        """Every size given, those of the numbers first."""
+        found: list[Size] = [size for _, size in self.numbers]
+        for t in self.tensors:
+            found += [*t.shape, *t.strides]
+        return found
+
+    def read(self, args: Sequence[Any]) -> list[int]:
+        """The numbers that stand at these places."""
+        found = [source.load(args) for source, _ in self.numbers]
+        for t in self.tensors:
+            found += t.read(args)
+        return found
+
+    def values(self, args: Sequence[Any]) -> dict[str, int] | None:
+        """The values of the symbols; None where a number is no plain int of 62 bits or a place holds another number."""
+        found, places = self.read(args), self.places()
+        if any(type(n) is not int or not -(2**62) < n < 2**62 for n in found):
+            return None
+        values: dict[str, int] = {}
+        for place, name, a, b in solve.order(places):
+            slope = sizes.evaluate(a, values)
+            values[name] = (found[place] - sizes.evaluate(b, values)) // slope if slope else 0
+        fits = all(sizes.evaluate(size, values) == n for size, n in zip(places, found, strict=True))
+        return values if fits else None
+
+    def check(self, args: Sequence[Any]) -> bool:
+        values = self.values(args)
+        return values is not None and all(x.holds(values) for x in (*self.spans, *self.relations))
+
+    def expr(self) -> str:
+        texts = [f"{source.expr()} == {size}" for source, size in self.numbers]
+        texts += [x.expr() + (f" ({x.where})" if x.where else "") for x in (*self.spans, *self.relations)]
+        return ", ".join(texts)
+
+    def why(self, args: Sequence[Any]) -> str:
+        """What does not hold, in the words of a message."""
+        values = self.values(args)
+        if values is None:
+            wrong = [f"{s.expr()} == {size}" for s, size in self.numbers]
+            return "the sizes of " + ", ".join([*(t.expr() for t in self.tensors), *wrong])
+        failed = next((x for x in (*self.spans, *self.relations) if not x.holds(values)), None)
+        if failed is None:
+            return self.expr()
+        given = ", ".join(f"{name} = {n}" for name, n in values.items())
+        return f"{failed.expr()}{f' ({failed.where})' if failed.where else ''} with {given}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +349,7 @@ class GradMode:
         return f"is_grad_enabled() is {self.enabled}"
 
 
-Guard = Union[TensorIs, TypeIs, Is, Equals, FitsInt64, LengthIs, KeysAre, Lacks, ClassAttrIs, SameStorage, SameObject, GradMode]
+Guard = Union[TensorIs, TensorLike, SizesFit, TypeIs, Is, Equals, FitsInt64, LengthIs, KeysAre, Lacks, ClassAttrIs, SameStorage, SameObject, GradMode]
 
 
 #: what loading a source raises where the object is gone: a missing key or attribute, an empty cell, another container

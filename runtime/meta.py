@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,11 @@ class Meta:
     """Shape, strides (elements), dtype, requires_grad, device of a tensor. Made by `Meta.of` only.
 
     `raw` is the bytes of dims, then strides, as int64: what machine code reads. `type` is the graph type. `plain`: whether
-    the strides are the row-major ones, in dimensions of size 1 too.
+    the strides are the row-major ones, in dimensions of size 1 too. `kind` is one object for all with this dtype, rank, device
+    and need of gradients.
     """
 
-    __slots__ = ("__weakref__", "device", "dtype", "plain", "raw", "requires_grad", "shape", "strides", "type")
+    __slots__ = ("__weakref__", "device", "dtype", "kind", "plain", "raw", "requires_grad", "shape", "strides", "type")
 
     shape: tuple[int, ...]
     strides: tuple[int, ...]
@@ -28,6 +30,7 @@ class Meta:
     device: str
     plain: bool
     raw: bytes
+    kind: object
     type: TensorType
 
     @staticmethod
@@ -40,6 +43,7 @@ class Meta:
         if meta is None:
             meta = Meta()
             meta.shape, meta.strides, meta.dtype, meta.requires_grad, meta.device = key
+            meta.kind = kind_of(dtype, requires_grad, device, len(shape))
             meta.raw = np.array(shape + strides, np.int64).tobytes()
             meta.type = TensorType(shape, dtype, strides)
             meta.plain = meta.type.is_contiguous
@@ -59,6 +63,33 @@ class Meta:
 
     def __repr__(self) -> str:
         return f"{self.type} on {self.device}{', requires grad' if self.requires_grad else ''}"
+
+
+def kind_of(dtype: DType, requires_grad: bool, device: str, rank: int) -> object:
+    """The one object that stands for these properties."""
+    key = dtype, requires_grad, device, rank
+    found = _KINDS.get(key)
+    return found if found is not None else _KINDS.setdefault(key, object())
+
+
+_KINDS: dict[tuple[DType, bool, str, int], object] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class MetaPattern:
+    """A Meta some of whose sizes are known at the call only: `type` has symbols."""
+
+    type: TensorType
+    requires_grad: bool = False
+    device: str = "cpu"
+
+    @property
+    def dtype(self) -> DType:
+        return self.type.dtype
+
+    def with_grad(self, requires_grad: bool) -> MetaPattern:
+        """The same but for `requires_grad`."""
+        return MetaPattern(self.type, requires_grad, self.device)
 
 
 _TABLE: weakref.WeakValueDictionary[tuple[Any, ...], Meta] = weakref.WeakValueDictionary()

@@ -19,6 +19,7 @@ from .classes import by_python
 from .generators import Generator
 from .guards import of_library
 from .operators import CONTAINERS, ITERATORS, VIEWS
+from .symbols import SizeInt
 from .values import SymFloat, concrete
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class Calls:
 
     def _number(self, x: Any, keeps: bool) -> Any:
         """A symbolic number stays one only where the library takes it for an operand."""
-        return x if keeps and type(x) is SymFloat else self.session.operators.settle(x)
+        return x if keeps and type(x) is SymFloat else self.session.operators.settle(x, SizeInt)
 
     def _traced(self, result: Any, fn: Any) -> Any:
         """A Tensor that library code made without an op holds values the graph does not know: a uniform one is a constant."""

@@ -17,7 +17,7 @@ from ..eager.tensor import Tensor
 from ..ir.graph import Graph, Where
 from ..runtime import gradmode
 from ..runtime.guard import Guard
-from ..runtime.meta import Meta
+from ..runtime.meta import Meta, MetaPattern
 from ..runtime.source import Arg, Source
 from . import ops_data, ops_flow, ops_stack  # noqa: F401  (they register the handlers)
 from .breaks import Break, BreakRecord, Restart, UserRaise, describe
@@ -25,6 +25,7 @@ from .bytecode import slot_names
 from .effects import GradModeSet
 from .frame import Frame
 from .generators import Generator
+from .policy import Policy
 from .resume import Continuations, origin, refusal
 from .session import Session
 from .tail import End, Tail, TailWriter, write
@@ -46,7 +47,7 @@ class Capture:
     graph: Graph
     sources: tuple[Source, ...]
     guards: tuple[Guard, ...]
-    metas: tuple[Meta, ...]
+    metas: tuple[Meta | MetaPattern, ...]
     tail: Tail | None
     flat: bool
     break_: BreakRecord | None
@@ -67,8 +68,11 @@ def parameters(code: types.CodeType) -> tuple[str, ...]:
     return code.co_varnames[:count]
 
 
-def capture(function: types.FunctionType, args: Sequence[Any], continuations: Continuations) -> Capture:
-    """Capture the call of `function` with bound arguments `args` (one per name of `parameters`). Raises Uncapturable."""
+def capture(
+    function: types.FunctionType, args: Sequence[Any], continuations: Continuations, policy: Policy | None = None
+) -> Capture:
+    """Capture the call of `function` with bound arguments `args` (one per name of `parameters`). `policy` says which sizes stay
+    open (None: none does). Raises Uncapturable."""
     code = function.__code__
     name = code.co_name if code.co_name.isidentifier() else "graph"
     why = refusal(code)
@@ -77,7 +81,7 @@ def capture(function: types.FunctionType, args: Sequence[Any], continuations: Co
     forced: dict[int, tuple[str, str]] = {}
     mode = gradmode.get()
     for _ in range(_ATTEMPTS):
-        session = Session(name, forced)
+        session = Session(name, forced, policy or Policy(False))
         try:
             with executor.recording(session.recorder):
                 return _attempt(session, function, args, continuations)
@@ -160,6 +164,7 @@ def _captured(
 ) -> Capture:
     graph = session.recorder.finish(outputs)
     guards = session.outside.finish()
+    metas = [session.recorder.final_meta(m) for m in metas]
     return Capture(graph, tuple(session.recorder.sources), guards, tuple(metas), tail, flat, record)
 
 

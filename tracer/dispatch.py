@@ -14,10 +14,11 @@ from typing import Any, Protocol, cast
 
 from .. import knobs
 from ..ir.graph import Where
-from ..runtime.guard import first_failure
+from ..runtime.guard import SizesFit, first_failure
 from . import stored
 from .breaks import BreakRecord, refused
 from .capture import Uncapturable, capture, parameters
+from .policy import Policy
 from .resume import Continuations, origin, strip_frame, strip_own
 from .variant import Variant
 
@@ -75,6 +76,7 @@ class Dispatcher:
 
     def __post_init__(self, resumes: Continuations | None) -> None:
         self.continuations = resumes or Continuations(self._hook)  # shared by a function and all that resumes it
+        self.policy = Policy(self.options.dynamic)
         self.bind = binder(self.function)
         self.where = Where(self.function.__code__.co_filename, self.function.__code__.co_firstlineno, self.function.__name__)
         if self.options.seen is not None:
@@ -139,6 +141,8 @@ class Dispatcher:
             if len(self.variants) >= knobs.variant_limit:
                 self._limit(args)
                 return None
+            for variant in self.variants:
+                self.policy.learn(variant.capture.guards, args)
             if self.variants:
                 self.misses.append(Miss(self._culprit(args), self.where))
                 knobs.say(2, f"recompile {self.where.function} ({self.where}): {self.misses[-1].guard}")
@@ -167,7 +171,7 @@ class Dispatcher:
     def _captured(self, args: Sequence[Any]) -> Variant | None:
         _state.capturing = True
         try:
-            made = capture(self.function, args, self.continuations)
+            made = capture(self.function, args, self.continuations, self.policy)
         except Uncapturable as never:
             self._broken(never.record)
             self.refused = never.record
@@ -189,7 +193,10 @@ class Dispatcher:
     def _culprit(self, args: Sequence[Any]) -> str:
         guards = self.variants[-1].capture.guards
         failed = first_failure(guards, args)
-        return "no guard fails any more" if failed is None else guards[failed].expr()
+        if failed is None:
+            return "no guard fails any more"
+        guard = guards[failed]
+        return guard.why(args) if isinstance(guard, SizesFit) else guard.expr()
 
     def _limit(self, args: Sequence[Any]) -> None:
         self.full = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import re
 import types
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +17,9 @@ from typing import Any
 from ..eager.tensor import Tensor
 from ..ir.dtypes import DType
 from ..ir.op import Effects, Op
-from ..ir.types import ScalarType
+from ..ir import solve
+from ..ir.sizes import Size, symbols_of
+from ..ir.types import ScalarType, TensorType
 from ..runtime import gradmode
 from ..runtime.guard import (
     ClassAttrIs,
@@ -27,15 +30,21 @@ from ..runtime.guard import (
     Is,
     KeysAre,
     LengthIs,
+    Relation,
     SameObject,
     SameStorage,
+    SizesFit,
+    Span,
     TensorIs,
+    TensorLike,
     TypeIs,
 )
 from ..runtime.source import Arg, Attr, Computed, Const, Item, Source
 from .breaks import Break
 from .classes import native_base
+from .policy import Policy
 from .recorder import Recorder
+from .symbols import SizeInt
 from .values import Leaf, Sym, SymFloat, SymInt
 
 _EQUAL = (bool, str, bytes, type(None))
@@ -59,8 +68,10 @@ def of_library(module: Any) -> bool:
 class Outside:
     """The outside world as one capture sees it."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
+    def __init__(self, recorder: Recorder, policy: Policy) -> None:
+        self.recorder, self.policy = recorder, policy
+        self.sized: dict[Source, tuple[type, TensorType, Any]] = {}  # Tensors with sizes that are not fixed: class, type, meta
+        self.size_numbers: dict[Source, SizeInt] = {}  # ints that are sizes
         self.guards: dict[Any, Guard] = {}
         self.memo: dict[int, tuple[Any, Any, Source]] = {}  # id of the real object -> real, seen, source
         self.origin: dict[int, tuple[Any, Source]] = {}  # id of the object seen -> seen, source
@@ -167,13 +178,24 @@ class Outside:
         cls = type(value)
         if value.meta.device != "cpu" or ("__dict__" in dir(cls) and vars(value)):
             raise Break("object", f"a {cls.__name__} with attributes of its own, or on another device")
-        self.guard(TensorIs(source, cls, value.meta))
-        return self.register(value, self.recorder.admit(value, source), source)
+        sized = self.policy.type_of(value, source, self.recorder.symbols)
+        if sized is None:
+            self.guard(TensorIs(source, cls, value.meta))
+        else:
+            self.sized[source] = cls, sized, value.meta
+            self.guards[TensorLike, source] = TensorIs(source, cls, value.meta)  # `finish` puts the right one in its place
+        return self.register(value, self.recorder.admit(value, source, sized), source)
 
     def number(self, value: Any, source: Source) -> Any:
         """An int or float from outside, symbolic until something looks at it."""
         if source in self.pinned:
             return self.pinned[source]
+        if source in self.size_numbers:
+            return self.size_numbers[source]
+        if self.policy.is_size(value, source):
+            made = self.size_numbers[source] = self.recorder.symbols.given_int(value)
+            self.recorder.numbers[str(made.size)] = source
+            return made
         found = self.numbers.get(source)
         if found is None:
             sym = Sym(Leaf(source), ((source, value),), self._pin)
@@ -184,6 +206,20 @@ class Outside:
     def _pin(self, source: Source, value: Any) -> None:
         self.pinned[source] = value
         self.guard(Equals(source, value))
+
+    def size_text(self, size: Size, load: Callable[[Source], str]) -> str:
+        """A size as Python text over what `load` names: ints from outside and shapes of Tensors."""
+        final = self.recorder.symbols.final
+        places: list[tuple[Size, str]] = [(final(x), load(source)) for source, x in self.size_numbers.items()]
+        for source, (_, sized, _) in self.sized.items():
+            where = load(source)
+            for what, found in (("shape", sized.shape), ("meta.strides", sized.strides)):
+                places += [(final(n), f"{where}.{what}[{d}]") for d, n in enumerate(found)]
+        texts: dict[str, str] = {}
+        for place, name, a, b in solve.order([p for p, _ in places]):
+            inner = f"{places[place][1]} - ({text_of(b, texts)})" if b != 0 else places[place][1]
+            texts[name] = inner if a == 1 else f"({inner}) // ({text_of(a, texts)})"
+        return text_of(size, texts)
 
     # -- containers --------------------------------------------------------------------------------------------------
 
@@ -308,7 +344,28 @@ class Outside:
         if self.recorder.writes and len(self.recorder.inputs) > 1:
             self.guard(SameStorage(tuple((i.source,) for i in self.recorder.inputs)))
         self._identities()
+        self._sizes()
         return tuple(self.guards.values())
+
+    def _sizes(self) -> None:
+        """The guards on sizes that are not fixed: what the places hold, then what the code has asked about the symbols."""
+        known, final = self.recorder.symbols, self.recorder.symbols.final
+        likes = []
+        for source, (cls, found, meta) in self.sized.items():
+            shape, strides = final(found.shape), final(found.strides)
+            if all(isinstance(n, int) for n in (*shape, *strides)):
+                continue
+            like = TensorLike(source, cls, meta.dtype, meta.requires_grad, meta.device, shape, strides)
+            self.guards[TensorLike, source] = like
+            likes.append(like)
+        numbers = tuple((source, final(x)) for source, x in self.size_numbers.items())
+        names = dict.fromkeys(name for t in likes for n in (*t.shape, *t.strides) for name in symbols_of(n))
+        names |= dict.fromkeys(name for _, n in numbers for name in symbols_of(n))
+        if not likes and not numbers:
+            return
+        spans = tuple(Span(name, known.low[name], known.high[name], known.reason(name)) for name in names)
+        relations = tuple(Relation(op, size, where) for op, size, where in known.open_conditions())
+        self.guard(SizesFit(tuple(likes), numbers, spans, relations))
 
     def _identities(self) -> None:
         """An object that the region changes is none of the others of its type."""
@@ -325,6 +382,11 @@ class Outside:
             others = [s for x, s in alike if x is not seen and not _same_root(s, source)]
             if others:
                 self.guard(SameObject(((source,), *((s,) for s in others))))
+
+
+def text_of(size: Size, names: dict[str, str]) -> str:
+    """A size as a Python expression, each symbol as the text given for it."""
+    return re.sub(r"\bs\d+\b", lambda found: f"({names[found[0]]})", str(size))
 
 
 def _stands_alone(function: Any) -> bool:

@@ -9,6 +9,7 @@ import builtins
 import collections
 import functools
 import itertools
+import math
 import operator
 import types
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from .classes import by_python
 from .effects import GradModeSet
 from .generators import Generator, Lazily
 from .operators import CONTAINERS
+from .symbols import SizeInt
 from .values import SYMBOLIC, concrete, python_type
 
 if TYPE_CHECKING:
@@ -255,11 +257,23 @@ def _sum(s: Session, items: Any, /, start: Any = 0) -> Any:
         return s.native(sum, values, start)
     if all(type(x) in (int, float, bool) for x in (start, *values)):
         return s.native(sum, values, start)  # CPython 3.12 adds floats with compensation
-    if any(isinstance(x, SYMBOLIC) for x in (start, *values)) and not any(isinstance(x, Tensor) for x in (start, *values)):
+    sized = any(isinstance(x, SizeInt) for x in (start, *values)) and all(isinstance(x, int) for x in (start, *values))
+    if not sized and any(isinstance(x, SYMBOLIC) for x in values) and not any(isinstance(x, Tensor) for x in (start, *values)):
         return s.native(sum, s.operators.settle(values), concrete(start))
     total = start
     for x in values:
         total = s.operators.binary("+", total, x)
+    return total
+
+
+@models(math.prod)
+def _prod(s: Session, items: Any, /, *, start: Any = 1) -> Any:
+    values = list(s.operators.items(items))
+    if not any(isinstance(x, SizeInt) for x in values):
+        return s.native(math.prod, s.operators.settle(values), start=concrete(start))
+    total = start
+    for x in values:
+        total = s.operators.binary("*", total, x)
     return total
 
 
@@ -431,6 +445,10 @@ def _collection(s: Session, cls: type, *args: Any, **kwargs: Any) -> Any:
 def _number(s: Session, cls: type, *args: Any, **kwargs: Any) -> Any:
     if cls is bool and args:
         return s.operators.truth(args[0])
+    if cls is int and len(args) == 1 and type(args[0]) is SizeInt:
+        return args[0]
+    if cls is slice:
+        return slice(*[x if type(x) is SizeInt else s.operators.settle(x) for x in args])
     args = tuple(s.operators.settle(x) for x in args)
     if any(isinstance(x, Tensor) for x in args):
         raise Break("tensor-to-python", f"{cls.__name__}() of a tensor")

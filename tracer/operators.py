@@ -93,19 +93,23 @@ class Operators:
 
     # -- values ----------------------------------------------------------------------------------------------------
 
-    def settle(self, x: Any) -> Any:
-        """`x` for native code: symbolic numbers in it, however deep, become constants."""
+    def settle(self, x: Any, keep: type | None = None) -> Any:
+        """`x` for native code: symbolic numbers in it, however deep, become constants, but those of type `keep`."""
         if isinstance(x, SYMBOLIC):
-            return concrete(x)
+            return x if type(x) is keep else concrete(x)
         self.session.outside.open(x)
-        if type(x) in (list, tuple, set, frozenset) and any(self._unsettled(y) for y in x):
-            return type(x)([self.settle(y) for y in x])
-        if type(x) is dict and any(self._unsettled(y) for y in x.values()):
-            return {k: self.settle(v) for k, v in x.items()}
+        if type(x) in (list, tuple, set, frozenset) and any(self._unsettled(y, keep) for y in x):
+            return type(x)([self.settle(y, keep) for y in x])
+        if type(x) is dict and any(self._unsettled(y, keep) for y in x.values()):
+            return {k: self.settle(v, keep) for k, v in x.items()}
+        if type(x) is slice and any(self._unsettled(y, keep) for y in (x.start, x.stop, x.step)):
+            return slice(*[self.settle(y, keep) for y in (x.start, x.stop, x.step)])
         return x
 
-    def _unsettled(self, x: Any) -> bool:
-        return isinstance(x, SYMBOLIC) or (type(x) in (list, tuple, dict, set, frozenset) and self.settle(x) is not x)
+    def _unsettled(self, x: Any, keep: type | None) -> bool:
+        if isinstance(x, SYMBOLIC):
+            return type(x) is not keep
+        return type(x) in (list, tuple, dict, set, frozenset, slice) and self.settle(x, keep) is not x
 
     def is_plain(self, x: Any, depth: int = 0) -> bool:
         """Whether native code may do anything with `x`: no object of the user's classes is in it, however deep."""
@@ -258,6 +262,8 @@ class Operators:
 
     def same(self, a: Any, b: Any) -> bool:
         """``a is b``, guarded where both come from outside."""
+        if isinstance(a, SYMBOLIC) != isinstance(b, SYMBOLIC) and not (type(a) in (int, float) or type(b) in (int, float)):
+            return False
         a, b = concrete(a), concrete(b)
         outside = self.session.outside
         source_a, source_b = outside.source_of(a), outside.source_of(b)
@@ -285,6 +291,8 @@ class Operators:
         closed = self.session.outside.closed_length(x)
         if closed is not None:
             return closed
+        if isinstance(x, Tensor) and x.meta.shape:
+            return x.meta.shape[0]
         return self.session.native(len, x) if self.is_native(x) else self.special(x, "__len__")  # type: ignore[no-any-return]
 
     def iterate(self, x: Any) -> Any:

@@ -9,6 +9,7 @@ from . import subscripts
 from .breaks import Break, UserRaise
 from .bytecode import NULL, Step
 from .frame import Frame, handles
+from .symbols import SizeInt
 from .values import Lazy, concrete
 
 
@@ -135,7 +136,7 @@ def build_const_key_map(f: Frame, step: Step) -> None:
 
 @handles("BUILD_SLICE")
 def build_slice(f: Frame, step: Step) -> None:
-    f.stack.append(slice(*map(concrete, f.popn(step.arg))))
+    f.stack.append(slice(*[x if type(x) is SizeInt else concrete(x) for x in f.popn(step.arg)]))
 
 
 @handles("LIST_APPEND")

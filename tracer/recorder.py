@@ -6,22 +6,25 @@ from the new one again. In-place writes thus are pure ops, and the last base of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import numpy as np
 
 from ..eager import executor
 from ..eager.tensor import Tensor
+from ..ir import sizes, solve
 from ..ir.graph import Builder, Graph, Output, Value, View, Where, WriteBack
-from ..ir.op import Op
-from ..ir.types import ScalarType, TensorType
+from ..ir.op import Move, Op
+from ..ir.types import ScalarType, TensorType, sizes_of
 from ..runtime import gradmode
-from ..runtime.meta import Meta
+from ..runtime.meta import Meta, MetaPattern
 from ..runtime.source import Computed, Source
 from ..runtime.storage import Storage
 from .breaks import Break, ValueNeeded
+from .symbols import SizeInt, Symbols, raw
 from .values import SYMBOLIC, Apply, Leaf, concrete
 
 Chain = tuple[tuple[Op, dict[str, Any]], ...]
@@ -93,19 +96,22 @@ class Recorder:
 
     def __post_init__(self) -> None:
         self.builder = Builder(self.name)
+        self.symbols = Symbols(self.where)
+        self.numbers: dict[str, Source] = {}  # symbols that are ints from outside
         self.seen: dict[int, Seen] = {}
         self.of_storage: dict[int, InputTensor] = {}
 
     # -- inputs ----------------------------------------------------------------------------------------------------
 
-    def admit(self, real: Any, source: Source) -> Any:
-        """The traced twin of a Tensor from outside, a new graph input."""
+    def admit(self, real: Any, source: Source, type: TensorType | None = None) -> Any:
+        """The traced twin of a Tensor from outside, a new graph input. `type` has `SizeInt`s where sizes are not fixed."""
         memory = real._storage
         if memory is not None and any(i.real._storage is memory and i.traced._storage.written is not None for i in self.inputs):
             raise Break("object", "the use of a tensor whose memory was written to through another input")
-        value = self.builder.input(real.meta.type, _input_name(source, self.builder))
+        value = self.builder.input(type or real.meta.type, _input_name(source, self.builder))
         self.sources.append(source)
-        traced = self.wrap(value, real.meta, type(real))
+        meta = real.meta if type is None else _meta(type, real.meta.requires_grad)
+        traced = self.wrap(value, meta, real.__class__)
         self.inputs.append(InputTensor(real, traced, value, source))
         self.of_storage[id(traced._storage)] = self.inputs[-1]
         return traced
@@ -127,6 +133,8 @@ class Recorder:
 
     def scalar(self, x: Any) -> Any:
         """A number from outside as a graph operand: an input where it is one, else a constant."""
+        if isinstance(x, SizeInt):
+            return self._size_operand(x)
         if not isinstance(x, SYMBOLIC):
             return x
         if x.sym.pinned or (x.plain is int and not -(2**63) <= x.raw < 2**63):
@@ -135,6 +143,23 @@ class Recorder:
         if source not in self.scalars:
             kind = "int" if x.plain is int else "float"
             self.scalars[source] = self.builder.input(ScalarType(kind), _input_name(source, self.builder))
+            self.sources.append(source)
+        return self.scalars[source]
+
+    def _size_operand(self, x: SizeInt) -> Any:
+        """A size as an operand: the int input that it is, else its number in a tensor of no dimension."""
+        from ..ir.ops.creation import size_of
+
+        size = self.symbols.now(x.size)
+        if isinstance(size, int):
+            return size
+        source = self.numbers.get(str(size))
+        return self._emit(size_of, (), {"size": x}) if source is None else self.number_input(str(size), source)
+
+    def number_input(self, name: str, source: Source) -> Value:
+        """The graph input for a symbol that is an int from outside; it has the symbol's name."""
+        if source not in self.scalars:
+            self.scalars[source] = self.builder.input(ScalarType("int"), name)
             self.sources.append(source)
         return self.scalars[source]
 
@@ -183,7 +208,9 @@ class Recorder:
         tracked = any(x.meta.requires_grad for x in tensors)
         detached = tracked and not gradmode.get()
         args = tuple(self._operand(concrete(x) if i in op.fixed else x, detached) for i, x in enumerate(operands))
-        out = self._emit(op, args, {k: _static(v) for k, v in attrs.items()})
+        free = _sized(op)
+        attrs = {k: v if k in free else _static(v) for k, v in attrs.items()}
+        out = self._emit(op, args, attrs)
         differentiable = tracked and not detached and op.grad is not None
         if op.effects.aliases is not None and not isinstance(out, tuple):
             return self._view(op, self._twin(operands[op.effects.aliases]), attrs, out, differentiable)
@@ -296,7 +323,7 @@ class Recorder:
     def way_to(self, tensor: Any) -> Chain:
         """The views that lead from all of its memory to a traced Tensor, their attributes as constants."""
         self.value_of(tensor)
-        return tuple((op, {k: _static(v) for k, v in attrs.items()}) for op, attrs in self.seen[id(tensor)].chain)
+        return self.seen[id(tensor)].chain
 
     def whole(self, tensor: Any) -> Any:
         """A traced Tensor that is all the memory of a traced one."""
@@ -323,15 +350,74 @@ class Recorder:
         return Output(value, owner.value, View(tensor._offset or 0, type.shape, type.strides))
 
     def finish(self, outputs: list[Output]) -> Graph:
-        """The graph, without inputs that nothing in it reads."""
+        """The graph, without inputs that nothing in it reads; sizes are in their last form."""
+        outputs = self._settled(outputs)
         used: set[Any] = {a for node in self.builder.nodes for a in node.args if isinstance(a, Value)}
         used.update(w.target for w in self.writes)
         used.update(v for w in self.writes for v in (w.value,))
         used.update(v for o in outputs for v in (o.value, o.source) if v is not None)
+        names = self._names(used, outputs)
+        while (further := self._settling(used, names)) is not None:
+            used.add(further)
         kept = [i for i, v in enumerate(self.builder.inputs) if v in used]
         self.builder.inputs = [self.builder.inputs[i] for i in kept]
         self.sources = [self.sources[i] for i in kept]
-        return self.builder.finish(outputs, self.writes)
+        return self.builder.finish(outputs, self.writes, self._names(used, outputs))
+
+    def final_meta(self, meta: Meta) -> Meta | MetaPattern:
+        """The Meta of a result: interned where all its sizes are fixed."""
+        if not isinstance(meta, SizedMeta):
+            return meta
+        found = _final_type(meta.type, self.symbols.final)
+        if all(isinstance(n, int) for n in sizes_of(found)):
+            return Meta.of(found.shape, found.strides, found.dtype, meta.requires_grad)
+        return MetaPattern(found, meta.requires_grad, meta.device)
+
+    def _settled(self, outputs: list[Output]) -> list[Output]:
+        """All sizes in types, attributes and views in their last form."""
+        if not self.symbols.numbers:
+            return outputs
+        final = self.symbols.final
+        for value in (*self.builder.inputs, *(r for node in self.builder.nodes for r in node.results)):
+            value.type = _final_type(value.type, final)  # type: ignore[assignment]
+        for node in self.builder.nodes:
+            for key, attr in node.attrs.items():
+                node.attrs[key] = final(attr)
+        return [
+            o if o.view is None else replace(o, view=View(final(o.view.offset), final(o.view.shape), final(o.view.strides)))
+            for o in outputs
+        ]
+
+    def _names(self, used: set[Any], outputs: list[Output]) -> tuple[str, ...]:
+        """The symbols that occur in the graph, oldest first."""
+        if not self.symbols.numbers:
+            return ()
+        found: dict[str, None] = {}
+        values = [*used, *(r for node in self.builder.nodes for r in node.results)]
+        every = [n for v in values if isinstance(v, Value) for n in sizes_of(v.type)]
+        every += [n for node in self.builder.nodes for a in node.attrs.values() for n in _sizes_in(a)]
+        every += [n for o in outputs if o.view is not None for n in (o.view.offset, *o.view.shape, *o.view.strides)]
+        for n in every:
+            found.update(dict.fromkeys(sizes.symbols_of(n)))
+        return tuple(sorted(found, key=lambda name: int(name[1:])))
+
+    def _settling(self, used: set[Any], names: tuple[str, ...]) -> Value | None:
+        """A further input that settles a symbol which those used do not; None where all are settled."""
+        if not names:
+            return None
+        taken = [v for v in self.builder.inputs if v in used]
+        scalars = [v.name for v in taken if isinstance(v.type, ScalarType)]
+        known = solve.solvable([n for v in taken for n in sizes_of(v.type)], scalars)
+        missing = [name for name in names if name not in known]
+        if not missing:
+            return None
+        for name in missing:
+            if name in self.numbers:
+                return self.number_input(name, self.numbers[name])
+        for v in self.builder.inputs:
+            if v not in used and set(missing) & (solve.solvable(sizes_of(v.type), known) - known):
+                return v
+        raise Break("unknown-op", f"the sizes {', '.join(missing)}, which no tensor shows")
 
 
 def _source_of(expr: Any) -> Any:
@@ -350,6 +436,27 @@ def _detach() -> Op:
     return detach
 
 
+@lru_cache(maxsize=1024)
+def _sized(op: Op) -> frozenset[str]:
+    """The attributes of an op that may be symbolic: those whose annotation in `infer` names Size."""
+    found = getattr(op.infer, "__annotations__", {})
+    return frozenset(name for name, annotation in found.items() if name != "return" and "Size" in str(annotation))
+
+
+def _final_type(type: Any, final: Callable[[Any], Any]) -> Any:
+    if not isinstance(type, TensorType):
+        return type
+    return TensorType(final(type.shape), type.dtype, final(type.strides))
+
+
+def _sizes_in(attr: Any) -> Iterator[Any]:
+    if isinstance(attr, sizes.Expr):
+        yield attr
+    elif type(attr) is tuple:
+        for x in attr:
+            yield from _sizes_in(x)
+
+
 def _static(x: Any) -> Any:
     """An op's attribute: numbers from outside become constants."""
     if isinstance(x, SYMBOLIC):
@@ -357,27 +464,48 @@ def _static(x: Any) -> Any:
     return tuple(map(_static, x)) if type(x) is tuple else x
 
 
+class SizedMeta(Meta):
+    """The Meta of a traced Tensor some of whose sizes are `SizeInt`s. Not interned."""
+
+    __slots__ = ()
+
+    def with_grad(self, requires_grad: bool) -> Meta:
+        return _meta(self.type, requires_grad)
+
+
 def _meta(type: TensorType, requires_grad: bool) -> Meta:
-    return Meta.of(type.shape, type.strides, type.dtype, requires_grad and type.dtype.is_floating_point)  # type: ignore[arg-type]
+    requires_grad = requires_grad and type.dtype.is_floating_point
+    if not any(isinstance(n, SizeInt) for n in (*type.shape, *type.strides)):
+        return Meta.of(type.shape, type.strides, type.dtype, requires_grad)  # type: ignore[arg-type]
+    meta = SizedMeta()
+    meta.shape, meta.strides, meta.dtype = type.shape, type.strides, type.dtype  # type: ignore[assignment]
+    meta.requires_grad, meta.device, meta.type, meta.plain, meta.raw = requires_grad, "cpu", type, False, b""
+    meta.kind = None
+    return meta
 
 
 def _view_offset(op: Op, meta: Meta, attrs: dict[str, Any]) -> int | None:
     """Elements between the first element of the operand and that of the view; None where the op copies.
 
     The op's own NumPy kernel runs on memory that is never touched, which is how strides decide in eager too."""
-    if not meta.shape:
+    shape, strides = raw(meta.shape), raw(meta.strides)
+    if not shape:
         extent = 1
-    elif 0 in meta.shape:
+    elif 0 in shape:
         return 0
     else:
-        extent = 1 + sum((n - 1) * s for n, s in zip(meta.shape, meta.strides, strict=True))
-    base = np.lib.stride_tricks.as_strided(np.zeros(extent, np.uint8), meta.shape, meta.strides)
-    out = op.eager(base, **{k: _static(v) for k, v in attrs.items()})
+        extent = 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    base = np.lib.stride_tricks.as_strided(np.zeros(extent, np.uint8), shape, strides)
+    out = op.eager(base, **{k: raw(v) for k, v in attrs.items()})
     if not out.size:
         return 0
     if not np.may_share_memory(out, base):
         return None
-    return int(out.__array_interface__["data"][0] - base.__array_interface__["data"][0])
+    found = int(out.__array_interface__["data"][0] - base.__array_interface__["data"][0])
+    if isinstance(meta, SizedMeta) and found and isinstance(op.lowering, Move):  # where the first element is read from
+        ((_, _, index),) = op.lowering.fn((0,) * out.ndim, [meta.shape], **attrs)
+        return sum((i * s for i, s in zip(index, meta.strides, strict=True)), 0)
+    return found
 
 
 def _input_name(source: Source, builder: Builder) -> str | None:

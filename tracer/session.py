@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import knobs
 from ..eager import random
+from ..errors import FusewireError
 from ..ir.graph import Where
 from ..runtime.source import Attr, Const, Item
 from .binding import bind
@@ -16,6 +17,7 @@ from .breaks import Break, Restart, UserRaise, ValueNeeded, describe
 from .effects import Effects
 from .frame import Frame
 from .guards import Outside, of_library
+from .policy import Policy
 from .recorder import Recorder
 
 _NOT_FOLLOWED = 0x80 | 0x100 | 0x200  # coroutine, iterable coroutine, asynchronous generator
@@ -25,13 +27,13 @@ _GENERATOR = 0x20
 class Session:
     """State of one capture. `forced`: units (numbers in order of execution) at which the graph must break, and why."""
 
-    def __init__(self, name: str, forced: dict[int, tuple[str, str]]) -> None:
+    def __init__(self, name: str, forced: dict[int, tuple[str, str]], policy: Policy) -> None:
         from .attributes import Attributes
         from .calls import Calls
         from .operators import Operators
 
         self.recorder = Recorder(name, self.where)
-        self.outside = Outside(self.recorder)
+        self.outside = Outside(self.recorder, policy)
         self.recorder.adopt = self._adopt  # type: ignore[method-assign]
         self.effects = Effects(self.outside)
         self.attributes = Attributes(self)
@@ -113,6 +115,8 @@ class Session:
         except ValueNeeded as needed:
             raise Break("tensor-to-python", f"{describe(fn)} needs {needed}") from None
         except Exception as exc:
+            if not isinstance(exc, (LookupError, AttributeError, StopIteration)) or isinstance(exc, FusewireError):
+                self.recorder.symbols.pin_all()  # its text may name sizes
             exc.__traceback__ = None
             exc.__context__ = exc.__cause__ if exc.__cause__ is not None else None
             raise self._raised(exc) from None

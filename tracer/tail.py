@@ -41,6 +41,7 @@ from .operators import ITERATORS, VIEWS
 from .resume import TAIL_FILE, FrameState, continue_frames, strip_own
 from .resume import Frame as Resumed
 from .session import Session
+from .symbols import SizeInt, has_size
 from .values import SYMBOLIC, Apply, Lazy, Leaf
 
 Tail = Callable[[Sequence[Any], Sequence[Any]], Any]
@@ -136,6 +137,14 @@ class TailWriter:
             return "(" + f" {expr.op} ".join(map(self.number, expr.args)) + ")"
         return self.literal(expr) if expr >= 0 else f"({self.literal(expr)})"
 
+    def size(self, x: SizeInt) -> str:
+        """A size, from the sizes of what comes from outside."""
+        size = self.session.recorder.symbols.now(x.size)
+        if isinstance(size, int):
+            return self.literal(size)
+        text = self.session.outside.size_text(size, self.load)
+        return self.assign(text)
+
     # -- values ----------------------------------------------------------------------------------------------------
 
     def text(self, x: Any) -> str:
@@ -144,6 +153,8 @@ class TailWriter:
             return self.const(NULL, "NULL")
         if type(x) is Lazy:
             return self.load(x.source)
+        if isinstance(x, SizeInt):
+            return self.size(x)
         if isinstance(x, SYMBOLIC):
             return self.literal(x.raw) if x.sym.pinned else self.number(x.sym.expr)
         if isinstance(x, Tensor):
@@ -196,11 +207,17 @@ class TailWriter:
             base = self.bases[id(x._storage)] = whole, self._output(whole)
         text = base[1]
         for op, attrs in recorder.way_to(x):
-            text = self.assign(f"{self.const(op, op.name)}({text}, **{self.const(attrs, 'attrs')})")
+            text = self.assign(f"{self.const(op, op.name)}({text}, **{self._attrs(attrs)})")
         if base[0].meta.requires_grad and not x.meta.requires_grad:
             text = self.assign(f"{text}.detach()")
         self.memo[id(x)] = x, text
         return text
+
+    def _attrs(self, attrs: dict[str, Any]) -> str:
+        """The attributes of an op: an object where all are constants."""
+        if not any(has_size(v) for v in attrs.values()):
+            return self.const(attrs, "attrs")
+        return "{" + ", ".join([f"{k!r}: {self.text(v)}" for k, v in attrs.items()]) + "}"
 
     def _output(self, x: Any) -> str:
         """A new graph output."""

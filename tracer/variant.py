@@ -14,7 +14,7 @@ from ..eager.tensor import Tensor
 from ..ir.graph import Graph
 from ..ir.interpret import interpret
 from ..runtime import gradmode
-from ..runtime.guard import TensorIs
+from ..runtime.guard import TensorIs, TensorLike
 from ..runtime.meta import Meta
 from .capture import Capture
 from .gradient import Training, replay
@@ -105,8 +105,9 @@ class Variant:
 
     def _grad_inputs(self) -> list[bool]:
         """Which graph inputs require grad, by the guards on them."""
-        metas = {g.source: g.meta for g in self.capture.guards if isinstance(g, TensorIs)}
-        return [s in metas and metas[s].requires_grad for s in self.capture.sources]
+        tracked = {g.source: g.meta.requires_grad for g in self.capture.guards if isinstance(g, TensorIs)}
+        tracked |= {g.source: g.requires_grad for g in self.capture.guards if isinstance(g, TensorLike)}
+        return [tracked.get(s, False) for s in self.capture.sources]
 
     def _executable(self) -> Any:
         if self.replays or self.backend == "eager":

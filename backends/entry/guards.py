@@ -15,11 +15,16 @@ from types import CellType, FunctionType, MemberDescriptorType, MethodType
 from typing import Any
 
 from ...errors import CompileError
+from ...ir import solve
+from ...ir.sizes import symbols_of
 from ...runtime import gradmode, layout
 from ...runtime import guard as g
 from ...runtime import source as s
+from ...runtime.meta import kind_of
 from .frame import Frame
 from .memos import Memos, named
+from .sizes import SizeRows
+from .words import WILD
 
 _PLAIN = (bool, int, float, str, bytes, type(None))
 _MISSING = object()
@@ -32,9 +37,10 @@ class GuardRows:
     def __init__(self, frame: Frame, guards: Sequence[g.Guard]) -> None:
         self.frame, self.guards = frame, guards
         self.types: dict[s.Source, type] = {}
-        self.tensors: dict[s.Source, g.TensorIs] = {}
+        self.tensors: dict[s.Source, g.TensorIs | g.TensorLike] = {}
+        self.sizes = SizeRows(frame)
         for x in guards:
-            if isinstance(x, g.TensorIs):
+            if isinstance(x, (g.TensorIs, g.TensorLike)):
                 self.types[x.source], self.tensors[x.source] = x.cls, x
             elif isinstance(x, g.TypeIs):
                 self.types[x.source] = x.cls
@@ -98,6 +104,9 @@ class GuardRows:
             return at
         at = self._arrays[source] = self.frame.words(2)
         known = self.tensors.get(source)
+        if isinstance(known, g.TensorLike):
+            del self._arrays[source]
+            return self.like(known)
         if known is not None:
             self._done.add(known)
             self.frame.row("tensor", at, self.word(source), self.frame.object(known.cls), self.frame.object(known.meta))
@@ -175,7 +184,7 @@ class GuardRows:
         if check not in self._done:
             self._done.add(check)
             self.frame.row("type", 0, self.word(source), self.frame.object(self.types[source]))
-            if isinstance(check, g.TensorIs):
+            if isinstance(check, (g.TensorIs, g.TensorLike)):
                 self._done.discard(check)  # its meta is still to be looked at
 
     def _pin(self, source: s.Source) -> None:
@@ -305,6 +314,45 @@ class GuardRows:
         else:
             self.frame.row("meta", 0, self.word(x.source), self.frame.object(x.cls), self.frame.object(x.meta))
 
+    def like(self, x: g.TensorLike) -> int:
+        """The word with the array of a tensor that has sizes known at the call; behind it the address of its data, then its sizes
+        and strides."""
+        at = self._arrays.get(x.source)
+        if at is None:
+            self._done.add(x)
+            found = (*x.shape, *x.strides)
+            kind = kind_of(x.dtype, x.requires_grad, x.device, len(x.shape))
+            wanted = [n if isinstance(n, int) else WILD for n in found]
+            at = self._arrays[x.source] = self.frame.words(2 + len(found))
+            descr = self.frame.array([self.frame.object(kind), len(found), *wanted])
+            self.frame.row("like", at, self.word(x.source), self.frame.object(x.cls), descr)
+        return at
+
+    def _sizes_fit(self, x: g.SizesFit) -> None:
+        """The symbols from the places that settle them, then whether all places and conditions agree."""
+        frame, sizes, places = self.frame, self.sizes, x.places()
+        words = [self.integer(source) for source, _ in x.numbers]
+        for t in x.tensors:
+            first = self.like(t) + 2
+            words += range(first, first + 2 * len(t.shape))
+        for place, name, a, b in solve.order(places):
+            word = words[place] if b == 0 else sizes.op("add", words[place], sizes.size(b * -1))
+            sizes.symbols[name] = word if a == 1 else sizes.op("floordiv", word, sizes.size(a))
+        for word, size in zip(words, places, strict=True):
+            is_symbol = word in [sizes.symbols[name] for name in symbols_of(size)]
+            if not isinstance(size, int) and not is_symbol:
+                frame.row("same", 0, word, sizes.size(size))
+        for word, (_, size) in zip(words, x.numbers, strict=False):
+            if isinstance(size, int):
+                frame.row("same", 0, word, frame.const(size))
+        for span in x.spans:
+            frame.row("at_most", 0, frame.const(span.low), sizes.symbols[span.name])
+            if span.high is not None:
+                frame.row("at_most", 0, sizes.symbols[span.name], frame.const(span.high))
+        for relation in x.relations:
+            op = {"!=": "differ", "==": "same", ">=": "at_most"}[relation.op]
+            frame.row(op, 0, frame.const(0), sizes.size(relation.size))
+
     def _type_is(self, x: g.TypeIs) -> None:
         self.frame.row("type", 0, self.word(x.source), self.frame.object(x.cls))
 
@@ -350,7 +398,8 @@ class GuardRows:
 #: other functions that answer what gradmode.get answers; their owner adds them
 NATIVE_GETTERS: set[Any] = set()
 
-_ROWS: dict[type, Callable[[GuardRows, Any], None]] = {
+_ROWS: dict[type, Callable[[GuardRows, Any], object]] = {
+    g.TensorLike: GuardRows.like, g.SizesFit: GuardRows._sizes_fit,
     g.TensorIs: GuardRows._tensor_is, g.TypeIs: GuardRows._type_is, g.Is: GuardRows._is, g.Equals: GuardRows._equals,
     g.FitsInt64: GuardRows._fits, g.LengthIs: GuardRows._length, g.KeysAre: GuardRows._keys, g.Lacks: GuardRows._lacks,
     g.GradMode: GuardRows._grad, g.SameStorage: GuardRows._pattern, g.SameObject: GuardRows._pattern,

@@ -53,7 +53,7 @@ class Memos:
         self.guards: dict[s.Source, list[Any]] = {}
         self.plain: set[s.Source] = set()  # sources that rows behind the groups look at
         for x in guards:
-            if isinstance(x, (g.SameObject, g.SameStorage)):
+            if isinstance(x, (g.SameObject, g.SameStorage, g.SizesFit)):
                 self.plain.update(named(x))
             elif not isinstance(x, (g.ClassAttrIs, g.GradMode)):
                 self.guards.setdefault(self._owner(x.source), []).append(x)
@@ -250,6 +250,9 @@ def named(x: Any) -> Iterator[s.Source]:
     """The sources that a guard's rows load."""
     if isinstance(x, (g.SameStorage, g.SameObject)):
         yield from (src for group in x.classes for src in group)
+    elif isinstance(x, g.SizesFit):
+        yield from (source for source, _ in x.numbers)
+        yield from (t.source for t in x.tensors)
     elif not isinstance(x, (g.ClassAttrIs, g.GradMode)):
         yield x.source
 

@@ -20,11 +20,13 @@ from ...ir.loops import Kernel
 from ...ir.run_op import run_op
 from ...ir.types import ScalarType, TensorType, tensor
 from ...runtime import blas, layout
+from ...runtime.guard import TensorIs
 from ...runtime.meta import Meta
 from ...runtime.source import Source
 from . import process
 from .frame import Frame
 from .guards import GuardRows
+from .words import METAS
 
 
 class PlanRows:
@@ -32,12 +34,12 @@ class PlanRows:
 
     def __init__(self, frame: Frame, guards: GuardRows, plan: p.Plan, code: Mapping[str, int], inputs: Sequence[Source]) -> None:
         self.frame, self.guards, self.plan, self.code, self.sources = frame, guards, plan, code, inputs
-        self.known: dict[str, int] = {}  # symbols whose value the guards fix
-        self.symbols: dict[str, int] = {}  # word of each symbol
+        self.known = guards.sizes.known  # symbols whose value the guards fix
+        self.symbols = guards.sizes.symbols  # word of each symbol
         self.scalars: dict[int, int] = {}
         self.objects: dict[int, int] = {}  # word of each input's object
         self.arrays: dict[int, int] = {}  # word of each input's array
-        self._sizes: dict[z.Size, int] = {}
+        self._places: dict[z.Size, int] = {}
         self.fresh: dict[int, int] = {}  # word of the array of fresh output number k (only fresh ones count)
         self.arena: int | None = None
         self.limit: int | None = None  # word of the number of threads, where some step may be split
@@ -59,11 +61,13 @@ class PlanRows:
             self._symbol(s)
 
     def _symbol(self, s: p.SymbolSource) -> None:
+        if s.name in self.symbols:
+            return
         if s.what == "value":
             self.symbols[s.name] = self.scalars[s.index]
             return
         known = self.guards.tensors.get(self.sources[s.index])
-        if known is None:
+        if not isinstance(known, TensorIs):
             raise CompileError(f"no guard fixes the {s.what} of input {s.index} that gives the size {s.name}")
         self.known[s.name] = s.solved((known.meta.shape if s.what == "shape" else known.meta.strides)[s.dim])
         self.symbols[s.name] = self.frame.const(self.known[s.name])
@@ -71,48 +75,14 @@ class PlanRows:
     # ---- sizes ----
     def size(self, value: z.Size) -> int:
         """The word with the value of a size."""
-        value = z.substitute(value, self.known)
-        if isinstance(value, int):
-            return self.frame.const(value)
-        at = self._sizes.get(value)
-        if at is None:
-            at = self._sizes[value] = self._polynomial(value)
-        return at
-
-    def _polynomial(self, value: z.Expr) -> int:
-        total: int | None = None
-        for mono, k in value.terms:
-            word: int | None = None if k == 1 and mono else self.frame.const(k)
-            for atom, power in mono:
-                factor = self._atom(atom)
-                for _ in range(power):
-                    word = factor if word is None else self._op("mul", word, factor)
-            total = word if total is None else self._op("add", total, word or self.frame.const(0))
-        return total if total is not None else self.frame.const(0)
-
-    def _atom(self, atom: z.Atom) -> int:
-        if isinstance(atom, z.Symbol):
-            try:
-                return self.symbols[atom.name]
-            except KeyError:
-                raise CompileError(f"the plan {self.plan.name} does not say where the size {atom.name} comes from") from None
-        return self._op(atom.fn, self.size(atom.a), self.size(atom.b))
+        return self.guards.sizes.size(value)
 
     def _op(self, op: str, a: int, b: int) -> int:
-        at = self.frame.words()
-        self.frame.row(op, at, a, b)
-        return at
+        return self.guards.sizes.op(op, a, b)
 
     def run(self, values: Sequence[z.Size]) -> int:
         """The first of consecutive words that hold these sizes."""
-        values = [z.substitute(v, self.known) for v in values]
-        if all(isinstance(v, int) for v in values):
-            return self.frame.const_run([int(v) for v in values])  # type: ignore[arg-type]
-        zero, words = self.frame.const(0), [self.size(v) for v in values]
-        at = self.frame.words(len(words))
-        for i, word in enumerate(words):
-            self.frame.row("add", at + i, word, zero)
-        return at
+        return self.guards.sizes.run(values)
 
     # ---- memory ----
     def allocate(self) -> None:
@@ -184,10 +154,9 @@ class PlanRows:
     def _arena_address(self, offset: z.Size) -> int:
         if self.arena is None:
             raise CompileError(f"the plan {self.plan.name} has buffers in an arena of no size")
-        key: Any = ("arena", offset)
-        if key not in self._sizes:
-            self._sizes[key] = self._op("add", self.arena, self.size(offset))
-        return self._sizes[key]
+        if offset not in self._places:
+            self._places[offset] = self._op("add", self.arena, self.size(offset))
+        return self._places[offset]
 
     def owner(self, buffer: int) -> int:
         """The word with the object that holds a buffer's memory."""
@@ -322,6 +291,16 @@ class PlanRows:
         return emit
 
     # ---- results ----
+    def _make(self, at: int, array: int, meta: Meta | None, grad: bool, type_: Any) -> None:
+        if meta is None and isinstance(type_, TensorType):
+            sizes = (*type_.shape, *type_.strides)
+            memory = MetaMemory(len(sizes))
+            self.frame.keep.append(memory)
+            descr = self.frame.array([self.frame.object(grad), len(sizes), self.run(sizes)])
+            self.frame.row("make_like", at, array, descr, int(memory.words.ctypes.data))
+        else:
+            self.frame.row("make", at, array, 0 if meta is None else self.frame.object(meta), self.frame.object(grad))
+
     def results(self, metas: Sequence[Meta | None], grads: Sequence[bool], view_of: Callable[[int], Any]) -> tuple[int, int]:
         """Rows that build the output objects: (first word, count). `view_of(n)` is a function of the viewed input."""
         count = len(self.plan.outputs)
@@ -337,8 +316,7 @@ class PlanRows:
         for n in order:
             out = self.plan.outputs[n]
             if out.source is None:
-                meta = 0 if metas[n] is None else self.frame.object(metas[n])
-                self.frame.row("make", at + n, next(fresh), meta, self.frame.object(bool(grads[n])))
+                self._make(at + n, next(fresh), metas[n], bool(grads[n]), out.type)
             elif out.offset is not None:
                 self.frame.row("call", at + n, self.frame.object(view_of(n)), self.objects[out.source], 1)
         return at, count
@@ -347,6 +325,18 @@ class PlanRows:
 def _bits(number: int | float) -> int:
     """The 64 bits of a scalar argument as an integer."""
     return int(np.float64(number).view(np.int64)) if isinstance(number, float) else int(number)
+
+
+class MetaMemory:
+    """The Metas that results of one output had, by dims and strides: what a `make_like` row reads and writes."""
+
+    def __init__(self, count: int) -> None:
+        self.words = np.zeros((METAS, count + 1), np.int64)
+
+    def __del__(self) -> None:
+        for meta in self.words[:, 0]:
+            if meta:
+                layout.decref(int(meta))
 
 
 def _is_dense(t: TensorType) -> bool:

@@ -22,6 +22,7 @@ import numpy as np
 from ... import knobs
 from ...errors import CompileError, LoadError
 from ...runtime import gradmode, layout, loader, pool
+from ...runtime.meta import Meta
 from . import words as w
 
 #: passes of the optimised form
@@ -70,6 +71,8 @@ def configure(
     values |= {w.A_S_META: slots["meta"], w.A_S_ARRAY: slots["_array"], w.A_S_STORAGE: slots["_storage"]}
     values |= {w.A_S_OFFSET: slots["_offset"], w.A_S_GRAD: slots["grad"], w.A_S_NODE: slots["_node"]}
     values[w.A_S_VERSION] = storage["version"]
+    metas = layout.slot_offsets(Meta)
+    values |= {w.A_M_KIND: metas["kind"], w.A_M_RAW: metas["raw"]}
     for which, value in values.items():
         _api[which] = value
     _keep[:] = [tensor_cls, storage_cls, make_view, make_meta, np.dtype(np.uint8)]

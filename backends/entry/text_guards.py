@@ -164,6 +164,34 @@ def array(b: EntryWriter) -> None:
     _array(b, b.v(b.a))
 
 
+def like(b: EntryWriter) -> None:
+    """V[a] is of type b, its Meta of the kind in list c; its dims and strides go to V[dest + 2] on, and are those in the list
+    where that names some."""
+    obj = b.v(b.a)
+    b.need(b.eq(_type(b, obj), b.b), "miss")
+    meta = b.load(obj, b.get(b.api, w.A_S_META))
+    b.need(b.eq(b.load(meta, b.get(b.api, w.A_M_KIND)), b.get(b.c, 0)), "miss")
+    found = b.add(b.load(meta, b.get(b.api, w.A_M_RAW)), str(at.BYTES))
+    wanted, first = b.add(b.c, "16"), b.add(b.dest, "2")
+    for i in b.loop(b.get(b.c, 1)):
+        n, expected = b.get(found, i), b.get(wanted, i)
+        b.set(b.add(first, i), n)
+        b.need(b.let(f"or i1 {b.eq(n, expected)}, {b.eq(expected, str(w.WILD))}"), "miss")
+    _array(b, obj)
+
+
+def same(b: EntryWriter) -> None:
+    b.need(b.eq(b.v(b.a), b.v(b.b)), "miss")
+
+
+def differ(b: EntryWriter) -> None:
+    b.need(b.ne(b.v(b.a), b.v(b.b)), "miss")
+
+
+def at_most(b: EntryWriter) -> None:
+    b.need(b.compare("sle", b.v(b.a), b.v(b.b)), "miss")
+
+
 def writable(b: EntryWriter) -> None:
     flags = b.load(b.v(b.a), at.FLAGS, "i32")
     b.need(b.ne(b.binary("and", flags, str(at.WRITEABLE)), "0"), "miss")
@@ -329,7 +357,7 @@ def bool_(b: EntryWriter) -> None:
 BODIES: dict[str, Callable[[EntryWriter], None]] = {
     "load": load, "instance_dict": instance_dict, "dict_get": dict_get,
     "strings": strings, "memo": memo, "learn": learn, "meta": meta, "item": item, "tensor": tensor, "array": array,
-    "writable": writable,
+    "writable": writable, "like": like, "same": same, "differ": differ, "at_most": at_most,
     "type": type_, "is": is_, "float_is": float_is, "float_nan": float_nan, "int_is": int_is, "equal": equal,
     "length": length, "keys": keys, "lacks": lacks, "grad": grad, "callee": callee, "version": version,
     "callback": callback, "remembered": remembered, "pattern": pattern, "float": float_, "int": int_, "bool": bool_,

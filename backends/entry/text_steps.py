@@ -218,8 +218,8 @@ def bump(b: EntryWriter) -> None:
     b.decref(old)
 
 
-def make(b: EntryWriter) -> None:
-    """V[dest] = new Tensor that takes over array V[a]; meta b, or where that is null what Python makes of the array and c."""
+def _tensor(b: EntryWriter) -> tuple[str, str]:
+    """V[dest] = new Tensor without a meta that takes over array V[a]; the Tensor, the array."""
     made = b.fn(w.A_TP_ALLOC, b.get(b.api, w.A_TENSOR), "0")
     b.need(b.ne(made, "0"), "fail")
     b.set(b.dest, made)
@@ -230,6 +230,12 @@ def make(b: EntryWriter) -> None:
     array = b.v(b.a)
     b.store(array, made, b.get(b.api, w.A_S_ARRAY))
     b.set(b.a, "0")
+    return made, array
+
+
+def make(b: EntryWriter) -> None:
+    """V[dest] = new Tensor that takes over array V[a]; meta b, or where that is null what Python makes of the array and c."""
+    made, array = _tensor(b)
     known, unknown = b.label("known"), b.label("unknown")
     b.branch(b.ne(b.b, "0"), known, unknown)
     b.block(known)
@@ -237,11 +243,49 @@ def make(b: EntryWriter) -> None:
     b.store(b.b, made, b.get(b.api, w.A_S_META))
     b.goto("next")
     b.block(unknown)
+    b.store(_new_meta(b, array, b.c), made, b.get(b.api, w.A_S_META))
+
+
+def _new_meta(b: EntryWriter, array: str, grad: str) -> str:
     b.put(b.gather, 0, array)
-    b.put(b.gather, 1, b.c)
+    b.put(b.gather, 1, grad)
     meta = b.vectorcall(b.get(b.api, w.A_NEW_META), b.gather, "2")
     b.need(b.ne(meta, "0"), "fail")
+    return meta
+
+
+def make_like(b: EntryWriter) -> None:
+    """V[dest] = new Tensor that takes over array V[a]. Its meta is one that memory c remembers for its dims and strides, else
+    what Python makes of the array. List b: requires_grad, count, number of the first word of dims and strides."""
+    made, array = _tensor(b)
+    grad, count, first = (b.get(b.b, i) for i in range(3))
+    mixed = b.var("0")
+    for i in b.loop(count):
+        b.write(mixed, b.binary("mul", b.binary("xor", b.read(mixed), b.v(b.add(first, i))), "-7046029254386353131"))
+    number = b.binary("lshr", b.read(mixed), str(64 - (w.METAS - 1).bit_length()))
+    entry = b.add(b.c, b.binary("mul", number, b.shl(b.add(count, "1"), "3")))
+    words = b.add(entry, "8")
+    known = b.get(entry, 0)
+    compare, hit, ask = b.label("compare"), b.label("hit"), b.label("ask")
+    b.branch(b.eq(known, "0"), ask, compare)
+    b.block(compare)
+    for i in b.loop(count):
+        b.need(b.eq(b.get(words, i), b.v(b.add(first, i))), ask)
+    b.goto(hit)
+    b.block(hit)
+    b.incref(known)
+    b.store(known, made, b.get(b.api, w.A_S_META))
+    b.goto("next")
+    b.block(ask)
+    meta = _new_meta(b, array, grad)
     b.store(meta, made, b.get(b.api, w.A_S_META))
+    b.incref(meta)
+    old = b.get(entry, 0)
+    b.put(entry, 0, meta)
+    for i in b.loop(count):
+        b.put(words, i, b.v(b.add(first, i)))
+    for _ in b.when(b.ne(old, "0")):
+        b.decref(old)
 
 
 def call(b: EntryWriter) -> None:
@@ -282,5 +326,5 @@ def ret(b: EntryWriter) -> None:
 BODIES: dict[str, Callable[[EntryWriter], None]] = {
     "begin": begin, "threads": threads, "hold": hold, "add": add, "mul": mul, "floordiv": floordiv, "mod": mod, "min": min_, "max": max_,
     "alloc": alloc, "arena": arena, "view": view, "kernel": kernel, "gemm": gemm, "python": python, "save": save,
-    "restore": restore, "bump": bump, "make": make, "call": call, "tuple": tuple_, "tail": tail, "ret": ret,
+    "restore": restore, "bump": bump, "make": make, "make_like": make_like, "call": call, "tuple": tuple_, "tail": tail, "ret": ret,
 }  # fmt: skip

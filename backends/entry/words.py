@@ -19,8 +19,8 @@ T_WORDS = 14
 (A_VECTORCALL, A_DECREF, A_NONE, A_TRUE, A_FALSE, A_FLOAT, A_INT, A_NDARRAY, A_TENSOR, A_TP_ALLOC, A_NEW_ARRAY, A_SET_BASE,
  A_DICT_GET, A_DICT_HAS, A_DICT_NEXT, A_SET_SIZE, A_GET_DICT, A_ERR_CLEAR, A_EQUAL, A_LONG_AS, A_LONG_FROM, A_TUPLE_NEW,
  A_TSS_GET, A_GRAD_KEY, A_SAVE, A_RESTORE, A_U8, A_S_META, A_S_ARRAY, A_S_STORAGE, A_S_OFFSET, A_S_GRAD, A_S_NODE, A_S_VERSION,
- A_NEW_META, A_DIMS, A_DICT_NEW, A_POOL_RUN, A_POOL) = range(39)  # fmt: skip
-A_WORDS = 39
+ A_NEW_META, A_DIMS, A_DICT_NEW, A_M_KIND, A_M_RAW, A_POOL_RUN, A_POOL) = range(41)  # fmt: skip
+A_WORDS = 41
 
 #: instructions: rows of four words (op | dest << 8, a, b, c); V is the frame, V[0..parameters) the bound arguments
 OPS: tuple[str, ...] = (
@@ -36,6 +36,10 @@ OPS: tuple[str, ...] = (
     "tensor",  # V[a] is of type b with meta c; V[dest] = its array, V[dest + 1] = address of its data
     "array",  # V[dest] = array of tensor V[a], V[dest + 1] = address of its data
     "writable",  # array V[a] may be written to
+    # sizes known at the call. like: V[a] is of type b; list c: kind, count n, n sizes (WILD: any): V[dest] = its array,
+    # V[dest + 1] = address of its data, then its n dims and strides
+    "like",
+    "same", "differ", "at_most",  # V[a] == V[b], V[a] != V[b], V[a] <= V[b]
     # guards
     "type", "is", "float_is", "float_nan", "int_is", "equal", "length", "keys", "lacks", "grad", "callee", "pattern",
     # guards that may run Python
@@ -44,8 +48,13 @@ OPS: tuple[str, ...] = (
     "float", "int", "bool",
     # a hit
     "begin", "threads", "hold", "add", "mul", "floordiv", "mod", "min", "max",
-    "alloc", "arena", "view", "kernel", "gemm", "python", "save", "restore", "bump", "make", "call", "tuple", "tail", "ret",
+    "alloc", "arena", "view", "kernel", "gemm", "python", "save", "restore", "bump", "make", "make_like", "call", "tuple", "tail", "ret",
 )  # fmt: skip
 OP: dict[str, int] = {name: i for i, name in enumerate(OPS)}
+
+#: in a list of expected sizes: any
+WILD = -(1 << 63)
+#: Metas that a result of a size known at the call remembers
+METAS = 8
 
 THUNKS = 64

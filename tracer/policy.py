@@ -1,0 +1,150 @@
+"""Which sizes of what comes from outside a capture leaves open: those that differed between calls, or that the user marked.
+
+    policy = Policy(dynamic)             one for each compiled function; `dynamic` as in `compile`
+    policy.learn(guards, args)           a call that these guards of a variant refused
+    mark_dynamic(t, dim), mark_static(t) what the user knows
+
+Parameters of models keep constant sizes unless they are marked. Knows no graph.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from ..eager.tensor import Tensor
+from ..ir.types import TensorType
+from ..nn.parameter import Parameter
+from ..runtime.guard import GONE, Equals, Guard, SizesFit, TensorIs, TensorLike
+from ..runtime.source import Source
+from .symbols import SizeInt, Symbols
+
+_LARGEST = 2**61
+
+
+class _Marks:
+    """Dimensions by Tensor, for as long as it lives. (Tensors compare element by element: they are no keys.)"""
+
+    def __init__(self) -> None:
+        self.found: dict[int, tuple[Any, set[int] | None]] = {}
+
+    def of(self, t: Any) -> set[int] | None:
+        found = self.found.get(id(t))
+        return found[1] if found is not None and found[0]() is t else set()
+
+    def put(self, t: Any, dims: set[int] | None) -> None:
+        key = id(t)
+        self.found[key] = weakref.ref(t, lambda _: self.found.pop(key, None)), dims
+
+
+_marked, _fixed = _Marks(), _Marks()
+
+
+def mark_dynamic(t: Tensor, dim: int | Sequence[int]) -> None:
+    """Say that the size of `t` along `dim` (one or several) changes from call to call, before the first. IndexError where there
+    is no such dimension."""
+    _marked.put(t, (_marked.of(t) or set()) | _dims(t, dim))
+
+
+def mark_static(t: Tensor, dim: int | Sequence[int] | None = None) -> None:
+    """Say that the size of `t` along `dim` (one, several or None: all) is a constant: another value compiles anew."""
+    _fixed.put(t, None if dim is None else (_fixed.of(t) or set()) | _dims(t, dim))
+
+
+def _dims(t: Tensor, dim: int | Sequence[int]) -> set[int]:
+    given = (dim,) if isinstance(dim, int) else tuple(dim)
+    for d in given:
+        if not -t.ndim <= d < t.ndim:
+            raise IndexError(f"dimension {d} of a tensor of shape {list(t.shape)}, which has {t.ndim}")
+    return {d % t.ndim for d in given}
+
+
+class Policy:
+    """What one compiled function leaves open."""
+
+    def __init__(self, dynamic: bool | None = None) -> None:
+        self.dynamic = dynamic
+        self.dims: dict[Source, set[int]] = {}
+        self.strides: dict[Source, set[int]] = {}
+        self.numbers: set[Source] = set()
+
+    # -- learning ----------------------------------------------------------------------------------------------------
+
+    def learn(self, guards: Sequence[Guard], args: Sequence[Any]) -> None:
+        """Note the sizes and ints that differ from those that the guards of a variant expect."""
+        if self.dynamic is False:
+            return
+        for guard in guards:
+            try:
+                self._learn(guard, args)
+            except GONE:
+                continue
+
+    def _learn(self, guard: Guard, args: Sequence[Any]) -> None:
+        if isinstance(guard, Equals) and type(guard.value) is int:
+            value = guard.source.load(args)
+            if type(value) is int and value != guard.value:
+                self.numbers.add(guard.source)
+        elif isinstance(guard, (TensorIs, TensorLike)):
+            found = guard.source.load(args)
+            if isinstance(found, Tensor):
+                expected = guard.meta.type if isinstance(guard, TensorIs) else guard.type
+                self._compare(guard.source, expected, found.meta)
+        elif isinstance(guard, SizesFit):
+            self.numbers.update(source for source, _ in guard.numbers)
+
+    def _compare(self, source: Source, expected: TensorType, found: Any) -> None:
+        if len(expected.shape) != len(found.shape):
+            return
+        for known, old, new in ((self.dims, expected.shape, found.shape), (self.strides, expected.strides, found.strides)):
+            differ = {d for d, (a, b) in enumerate(zip(old, new, strict=True)) if not isinstance(a, int) or a != b}
+            if differ:
+                known.setdefault(source, set()).update(differ)
+
+    # -- asking ------------------------------------------------------------------------------------------------------
+
+    def is_size(self, value: Any, source: Source) -> bool:
+        """Whether an int from outside is a size from the start."""
+        return type(value) is int and source in self.numbers and 0 <= value < _LARGEST
+
+    def open_dims(self, value: Any, source: Source) -> set[int]:
+        """The dimensions of a Tensor from outside whose sizes stay open."""
+        marked, fixed = _marked.of(value), _fixed.of(value)
+        if self.dynamic is False or fixed is None:
+            return set()
+        found = set(marked or ())
+        if not isinstance(value, Parameter):
+            found |= set(range(value.ndim)) if self.dynamic else self.dims.get(source, set())
+        return {d for d in found - fixed if value.meta.shape[d] > 0}
+
+    def type_of(self, value: Any, source: Source, symbols: Symbols) -> TensorType | None:
+        """The type of a Tensor from outside, with a `SizeInt` for each size that stays open; None where all are fixed."""
+        meta, dims = value.meta, self.open_dims(value, source)
+        if not dims and not (self.strides.get(source) and self.dynamic is not False and 0 not in meta.shape):
+            return None
+        if 0 in meta.shape or len(meta.shape) != len(meta.strides):
+            return None
+        shape = tuple([symbols.fresh(n) if d in dims else n for d, n in enumerate(meta.shape)])
+        strides = _strides(shape, meta.strides, self.strides.get(source, set()), symbols)
+        if not any(isinstance(n, SizeInt) for n in (*shape, *strides)):
+            return None
+        return TensorType(shape, meta.dtype, strides)
+
+
+def _strides(shape: tuple[Any, ...], strides: tuple[int, ...], open_: set[int], symbols: Symbols) -> tuple[Any, ...]:
+    """Strides as products of sizes where the memory is dense in some order of the dimensions, or in part of it; else those that
+    have differed before are symbols, and the others constants."""
+    from .symbols import raw
+
+    out: list[Any] = list(strides)
+    order = sorted(range(len(shape)), key=lambda d: (strides[d], d < len(shape) and -d))
+    step: Any = 1
+    for d in order:
+        if strides[d] == 0 or (raw(shape[d]) == 1 and not isinstance(shape[d], SizeInt) and strides[d] != raw(step)):
+            continue
+        if strides[d] != raw(step):
+            step = symbols.fresh(strides[d]) if d in open_ else strides[d]
+        out[d] = step
+        step = step * shape[d]
+    return tuple(out)
