@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DTypeError
-from ..ir.ops import composites, linalg, pointwise
+from ..errors import DTypeError, ShapeError
+from ..ir import layout
+from ..ir.ops import attention, composites, pointwise
 from ..ir.ops import random as draws
 from ..ir.ops.compare import ne, where
+from ..ir.types import tensor as tensor_type
 from . import generated as g
 from .arguments import to_dtype, wrap_dim
 from .executor import apply
 from .functional import matmul, reshape, t, unsqueeze
 from .pure import pure
 from .random import Generator, default_generator
-from .reducing import index_along
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -182,19 +183,52 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     return input / length.clamp(min=eps)  # type: ignore[no-any-return]
 
 
-@pure
 def scaled_dot_product_attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
-    is_causal: bool = False, scale: float | None = None,
+    is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
 ) -> Tensor:  # fmt: skip
-    """``softmax(query @ key.T * scale + mask) @ value`` over the last two dimensions."""
-    if dropout_p:
-        raise NotImplementedError("scaled_dot_product_attention: dropout_p is not built; apply dropout to the result")
-    factor = query.shape[-1] ** -0.5 if scale is None else scale
-    scores = apply(linalg.matmul, (query, key.transpose(-2, -1)), _NONE) * factor
-    if is_causal:
-        keep = g.ge(unsqueeze(index_along(scores, -2), 1), index_along(scores, -1))
-        scores = where(keep, scores, float("-inf"))
-    if attn_mask is not None:
-        scores = scores + attn_mask if attn_mask.dtype.is_floating_point else where(attn_mask, scores, float("-inf"))
-    return apply(linalg.matmul, (softmax(scores, -1), value), _NONE)  # type: ignore[no-any-return]
+    """``dropout(softmax(query @ key.T * scale + mask)) @ value`` over the last two dimensions, rows without an open key being 0.
+
+    `attn_mask`: True where a key is open, or numbers to add; `is_causal`: row i sees keys 0 to i. `scale`: 1 / sqrt(width) by
+    default. `enable_gqa`: each head of `key` and `value` serves as many neighbouring heads of `query`."""
+    if is_causal and attn_mask is not None:
+        raise RuntimeError("scaled_dot_product_attention: attn_mask must not be set where is_causal is True")
+    query, key, value, attn_mask, shape = _heads_apart(query, key, value, attn_mask, enable_gqa)
+    state = None
+    if dropout_p > 0.0:
+        scores = tensor_type((*query.shape[:-1], key.shape[-2]), query.dtype)
+        state = default_generator.draw(draws.dropout.effects.draws(scores))  # type: ignore[misc]
+    out = _attention(query, key, value, attn_mask, state, scale, is_causal, dropout_p)
+    return out if shape is None else reshape(out, shape)
+
+
+@pure
+def _heads_apart(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, grouped: bool) -> tuple[Any, ...]:
+    """The operands with the same leading dimensions, and the result's shape where that is another then."""
+    shape = None
+    if grouped and query.ndim > 2 and query.shape[-3] != key.shape[-3]:
+        many, heads = query.shape[-3], key.shape[-3]
+        if many % heads or value.shape[-3] != heads:
+            raise ShapeError(f"scaled_dot_product_attention: {many} heads of queries for {heads} heads of keys and "
+                             f"{value.shape[-3]} of values")  # fmt: skip
+        shape = (*query.shape[:-1], value.shape[-1])
+        query = reshape(query, (*query.shape[:-3], heads, many // heads, *query.shape[-2:]))
+        key, value = unsqueeze(key, -3), unsqueeze(value, -3)
+        if mask is not None and mask.ndim > 2:
+            each = mask.shape[-3] != 1
+            mask = reshape(mask, (*mask.shape[:-3], heads, many // heads, *mask.shape[-2:])) if each else unsqueeze(mask, -3)
+    if query.ndim > 2 and not tuple(query.shape[:-2]) == tuple(key.shape[:-2]) == tuple(value.shape[:-2]):
+        types = [x.meta.type for x in (query, key, value)]
+        batch = layout.broadcast_shapes("scaled_dot_product_attention", [t.shape[:-2] for t in types], types)
+        query, key, value = (x.expand((*batch, *x.shape[-2:])) for x in (query, key, value))
+    return query, key, value, mask, shape
+
+
+@pure
+def _attention(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, state: Tensor | None, scale: float | None, causal: bool,
+    p: float,
+) -> Tensor:  # fmt: skip
+    factor = float(int(query.shape[-1]) ** -0.5 if scale is None and query.shape[-1] else scale or 0.0)
+    attrs = {"scale": factor, "is_causal": bool(causal), "p": float(p)}
+    return apply(attention.attention, (query, key, value, mask, state), attrs)[0]  # type: ignore[no-any-return]

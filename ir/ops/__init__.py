@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from . import casts, compare, composites, creation, indexing, linalg, pointwise, random, reductions, shape
+from . import attention, casts, compare, composites, convolution, creation, indexing, linalg, pointwise, pooling, random, reductions, shape
 
-__all__ = ["casts", "compare", "composites", "creation", "indexing", "linalg", "pointwise", "random", "reductions", "shape"]
+__all__ = [
+    "attention", "casts", "compare", "composites", "convolution", "creation", "indexing", "linalg", "pointwise", "pooling", "random",
+    "reductions", "shape",
+]  # fmt: skip
