@@ -5,11 +5,17 @@ The forward and the loss are compiled; gradients come from the compiled backward
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
-from . import peers, zoo
+import numpy as np
+
+from .. import knobs
+from . import limits, peers, zoo
+from .profile import profiled
 from .row import Row, package
 from .timing import interleaved
 
@@ -20,9 +26,26 @@ def rows(threads: int, quick: bool) -> Iterator[Row]:
     """Milliseconds a call, the seconds of each first call, and where the time of the compiled graphs goes."""
     fw, torch = package(), peers.torch_at(threads)
     fw.set_num_threads(threads)
-    for case in zoo.cases():
-        for phase in PHASES:
-            yield _row(case, phase, threads, 5 if quick else 15, fw, torch)
+    peak = limits.gemm_peak({"numpy": np.matmul, **({"torch": _torch_product(torch)} if torch is not None else {})})[1]
+    for case, phase in itertools.product(zoo.cases(), PHASES):
+        row = _row(case, phase, threads, 5 if quick else 15, fw, torch)
+        yield replace(row, facts=row.facts | _profile(case, phase, fw, peak))
+
+
+def _torch_product(torch: Any) -> Callable[[Any, Any], object]:
+    return lambda a, b: torch.mm(torch.from_numpy(a), torch.from_numpy(b))
+
+
+def _profile(case: zoo.Case, phase: str, fw: Any, peak: float, calls: int = 5) -> dict[str, Any]:
+    """Where the compiled graphs' time goes, from calls behind the Python entry."""
+    with knobs.override(native_entry=False), profiled() as found:
+        call = (_inference if phase == "inference" else _training)(case, fw, True)
+        call()
+        found.seconds.clear()
+        found.flops.clear()
+        for _ in range(calls):
+            call()
+    return found.facts(calls, peak)
 
 
 def _row(case: zoo.Case, phase: str, threads: int, rounds: int, fw: Any, torch: Any) -> Row:
