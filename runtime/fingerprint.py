@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import sys
 import types
+import weakref
 from typing import Any
 
 import numpy as np
@@ -55,20 +56,19 @@ def named(module: Any, qualname: Any) -> Any:
 
 def of_code(code: types.CodeType) -> str:
     """Everything that running, tracing and reporting this code depends on, nested code included."""
-    known = _codes.get(code_key := id(code))
-    if known is not None and known[0] is code:
+    place = id(code)
+    known = _codes.get(place)
+    if known is not None and known[0]() is code:
         return known[1]
     parts: list[bytes | str] = [code.co_code, code.co_linetable, code.co_exceptiontable]
     parts += [repr(getattr(code, name)) for name in _CODE_FIELDS]
     parts += [_constant(x) for x in code.co_consts]
     made = digest(*parts)
-    if len(_codes) > 4096:
-        _codes.clear()
-    _codes[code_key] = code, made
+    _codes[place] = weakref.ref(code, lambda _: _codes.pop(place, None)), made
     return made
 
 
-_codes: dict[int, tuple[types.CodeType, str]] = {}
+_codes: dict[int, tuple[weakref.ref[types.CodeType], str]] = {}
 _CODE_FIELDS = (
     "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_flags", "co_names", "co_varnames", "co_freevars", "co_cellvars",
     "co_name", "co_qualname", "co_filename", "co_firstlineno", "co_stacksize", "co_nlocals",

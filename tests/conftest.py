@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ knobs.disk_cache = False
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the text at hand as the new golden text")
     parser.addoption("--fuzz", type=int, help="number of random programs in tests/fuzz (default: 1000 on CPython 3.12, else 250)")
+    parser.addoption("--warm", type=Path, metavar="DIR", help="run with the disk cache in DIR: twice, to test what is stored")
     parser.addoption("--replay", type=Path, metavar="FILE", help="record what is emitted for every graph (fusewire.bench.replay)")
 
 
@@ -37,6 +39,23 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text.rstrip("\n") + "\n" == path.read_text()
 
     return compare
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    folder = config.getoption("--warm", default=None)
+    if folder is not None:
+        knobs.disk_cache, knobs.cache_dir = True, str(folder)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.getoption("--warm", default=None) is None:
+        return
+    from fusewire.runtime import store
+    from fusewire.tracer import stored
+
+    terminalreporter.write_line(f"disk cache: {dict(store.stats)}")
+    for reason, count in Counter(why for _, why in stored.reasons).most_common(20):
+        terminalreporter.write_line(f"  {count} not stored: {reason}")
 
 
 @pytest.fixture(autouse=True)
