@@ -10,9 +10,9 @@ import numpy as np
 from ...errors import DTypeError, ShapeError
 from .. import dtypes, layout
 from ..op import Gemm, Op, Sample, register
-from ..types import TensorType, tensor
+from ..types import TensorType, numel, tensor
 from .declare import CLOSE, floats
-from .shape import aligned, front, permute
+from .shape import aligned, front, permute, reshape
 
 
 def _matmul_infer(x: TensorType, y: TensorType) -> tuple[TensorType]:
@@ -38,7 +38,15 @@ def swapped(x: Any) -> Any:
 
 
 def _matmul_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
-    return matmul(g, swapped(y)) if need[0] else None, matmul(swapped(x), g) if need[1] else None
+    for_x = matmul(g, swapped(y)) if need[0] else None
+    if need[1] and y.ndim == 2 < x.ndim:  # one product over all rows in place of one a matrix, and their sum
+        x, g = _rows(x), _rows(g)
+    return for_x, matmul(swapped(x), g) if need[1] else None
+
+
+def _rows(x: Any) -> Any:
+    """`x` as one matrix that holds all its rows."""
+    return reshape(x, (numel(x.shape[:-1]), x.shape[-1]))
 
 
 def _matmul_batch(dims: Any, x: Any, y: Any) -> Any:
