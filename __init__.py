@@ -94,6 +94,17 @@ from .eager.reducing import (
     var,
     var_mean,
 )
+from .eager.scattering import (
+    bincount,
+    index_add,
+    index_copy,
+    index_fill,
+    index_select,
+    scatter,
+    scatter_add,
+    take,
+    take_along_dim,
+)
 from .eager.size import Size
 from .eager.tensor import Tensor
 from .eager.windows import (
@@ -135,6 +146,7 @@ __all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)
     "square", "squeeze", "stack", "std", "sub", "subtract", "t", "tensor", "transpose", "tril", "triu", "true_divide",
     "uint8", "unbind", "unflatten", "unsqueeze", "var", "var_mean", "zeros", "zeros_like",
     "adaptive_avg_pool1d", "avg_pool1d", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
+    "bincount", "index_add", "index_copy", "index_fill", "index_select", "scatter", "scatter_add", "take", "take_along_dim",
     "conv_transpose2d", "conv_transpose3d", "max_pool1d", "max_pool2d", "max_pool3d", "group_norm",
 ]  # fmt: skip
 __all__ += _generated.__all__

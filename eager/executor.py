@@ -62,6 +62,13 @@ def recording(recorder: Executor) -> Iterator[None]:
     finally:
         _recording.recorder = former
         _recorders -= 1
+
+
+def is_recording() -> bool:
+    """Whether this thread's ops go to a recorder, those of eager Tensors too."""
+    return bool(_recorders) and _recording.recorder is not None
+
+
 _MISSING = object()
 _KERNEL_ERRORS = (ArithmeticError, ValueError, TypeError, IndexError, RuntimeError)
 

@@ -34,7 +34,6 @@ from ..ir.ops.composites import (
 )
 from ..ir.ops.indexing import (
     gather as _gather,
-    scatter_add as _scatter_add,
 )
 from ..ir.ops.pointwise import (
     abs as _abs,
@@ -94,7 +93,7 @@ __all__ = [
     "cat", "ceil", "clone", "cos", "detach", "eq", "erf", "exp", "expm1", "floor", "floor_divide", "gather", "ge",
     "gelu", "gt", "isnan", "layer_norm", "le", "log", "log1p", "logical_and", "logical_not", "logical_or", "lt",
     "maximum", "mean", "minimum", "mul", "ne", "neg", "pow", "prod", "reciprocal", "relu", "remainder", "round",
-    "rsqrt", "scatter_add", "sigmoid", "sign", "silu", "sin", "softplus", "sqrt", "sum", "tanh", "trunc", "where",
+    "rsqrt", "sigmoid", "sign", "silu", "sin", "softplus", "sqrt", "sum", "tanh", "trunc", "where",
 ]
 
 if TYPE_CHECKING:
@@ -434,20 +433,6 @@ def cat(tensors: Any, dim: int = 0, *, axis: Any = None, out: Tensor | None = No
 
 
 @pure
-def gather(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """gather(Tensor input, dim dim, Tensor index)."""
-    result: Tensor = apply(_gather, (input, index), {"dim": wrap_dim(dim, input.ndim)})
-    return result if out is None else into(out, result)
-
-
-@pure
-def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """scatter_add(Tensor input, dim dim, Tensor index, Tensor src)."""
-    result: Tensor = apply(_scatter_add, (input, index, src), {"dim": wrap_dim(dim, input.ndim)})
-    return result if out is None else into(out, result)
-
-
-@pure
 def sum(
     input: Tensor,
     dim: Any = None,
@@ -576,6 +561,13 @@ def argmin(
     dim = one_of('dim', dim, 'axis', axis)
     keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_argmin, (input,), {"dim": None if dim is None else wrap_dim(dim, input.ndim), "keepdim": keepdim})
+    return result if out is None else into(out, result)
+
+
+@pure
+def gather(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """gather(Tensor input, dim dim, Tensor index)."""
+    result: Tensor = apply(_gather, (input, index), {"dim": wrap_dim(dim, input.ndim)})
     return result if out is None else into(out, result)
 
 
@@ -1065,16 +1057,6 @@ class TensorOps:
         return inplace(_trunc, (self,), _NONE)  # type: ignore[no-any-return]
 
     @pure
-    def gather(self, dim: int, index: Tensor) -> Tensor:
-        """gather(Tensor input, dim dim, Tensor index)."""
-        return apply(_gather, (self, index), {"dim": wrap_dim(dim, self.ndim)})  # type: ignore[no-any-return]
-
-    @pure
-    def scatter_add(self, dim: int, index: Tensor, src: Tensor) -> Tensor:
-        """scatter_add(Tensor input, dim dim, Tensor index, Tensor src)."""
-        return apply(_scatter_add, (self, index, src), {"dim": wrap_dim(dim, self.ndim)})  # type: ignore[no-any-return]
-
-    @pure
     def sum(self, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = None) -> Tensor:
         """sum(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)."""
         dim = one_of('dim', dim, 'axis', axis)
@@ -1163,6 +1145,11 @@ class TensorOps:
             "keepdim": keepdim,
         }
         return apply(_argmin, (self,), attrs)  # type: ignore[no-any-return]
+
+    @pure
+    def gather(self, dim: int, index: Tensor) -> Tensor:
+        """gather(Tensor input, dim dim, Tensor index)."""
+        return apply(_gather, (self, index), {"dim": wrap_dim(dim, self.ndim)})  # type: ignore[no-any-return]
 
     @pure
     def layer_norm(

@@ -11,16 +11,25 @@ import numpy as np
 
 from ..errors import AutogradError
 from ..ir import dtypes
+from ..ir.ops import indexing
 from ..ir.ops import shape as shapes
+from ..ir.ops.creation import filled
 from ..runtime import gradmode
 from . import executor, tape
 from .creation import as_tensor
 from .factory import alias, make, make_view
-from .functional import permute
-from .generated import gather, where
+from .functional import expand
+from .generated import where
 from .inplace import check_writable, rebase, store_broadcast
 
 _FULL = slice(None)
+_FIRST = {"dims": (0,)}
+_PLAIN = frozenset((int, slice, tuple, list, type(None), type(Ellipsis)))
+
+
+def _is_position(index: Any) -> bool:
+    """Whether an index is one tensor of positions."""
+    return hasattr(index, "meta") and index.meta.dtype is dtypes.int64
 
 
 def get(x: Any, index: Any) -> Any:
@@ -29,14 +38,11 @@ def get(x: Any, index: Any) -> Any:
         found = _unrecorded_view(x, index)
         if found is not None:
             return found
+    if type(index) not in _PLAIN and _is_position(index) and x.meta.shape:
+        return executor.apply(indexing.index, (x, index), _FIRST)
     x, index = _unfolded(x, index)
     items, drop, insert = _parse(x, index)
-    out = x
-    for dim, item in enumerate(items):
-        if isinstance(item, slice) and item != _FULL:
-            out = _sliced(out, dim, item)
-        elif type(item) is int:
-            out = executor.apply(shapes.slice_, (out,), {"dim": dim, "start": item, "stop": item + 1, "step": 1})
+    out = _window(x, items)
     at = {dim: item for dim, item in enumerate(items) if hasattr(item, "meta")}
     if at:
         return _gathered(out, at, drop)
@@ -99,13 +105,24 @@ def _unrecorded_view(x: Any, index: Any) -> Any:
 
 
 def _sliced(x: Any, dim: int, item: slice) -> Any:
-    start, stop, step = item.indices(x.shape[dim])
+    start, stop, step = _indices(item, x.shape[dim])
     if step < 0:
         raise ValueError("step must be greater than zero")
-    stop = max(start, stop)
-    if (start, stop, step) == (0, x.shape[dim], 1):
+    stop = start if start > stop else stop
+    if start == 0 and step == 1 and stop is x.shape[dim]:  # sizes that are not fixed need not be told apart
         return x
     return executor.apply(shapes.slice_, (x,), {"dim": dim, "start": start, "stop": stop, "step": step})
+
+
+def _indices(item: slice, n: Any) -> tuple[Any, Any, Any]:
+    """``item.indices(n)``, also where bounds or `n` are sizes that a capture does not fix."""
+    start, stop, step = (0 if item.start is None else item.start, n if item.stop is None else item.stop, item.step)
+    if type(n) is type(start) is type(stop) is int or (step is not None and not step > 0):
+        found = item.indices(n)
+        return (found[0], n if found[1] == n else found[1], found[2])
+    start, stop = (b + n if b < 0 else b for b in (start, stop))
+    start, stop = (0 if b < 0 else b if b is n or b <= n else n for b in (start, stop))
+    return start, stop, 1 if step is None else step
 
 
 def _parse(x: Any, index: Any) -> tuple[list[Any], set[int], list[int]]:
@@ -138,10 +155,10 @@ def _parse(x: Any, index: Any) -> tuple[list[Any], set[int], list[int]]:
 
 def _plain(item: Any) -> Any:
     """An index item as int, slice, None, Ellipsis or Tensor; IndexError on anything else."""
-    if item is None or item is Ellipsis or type(item) is int:
+    if item is None or item is Ellipsis or type(item) is int or (isinstance(item, int) and not isinstance(item, bool)):
         return item
     if isinstance(item, slice):
-        return slice(*[None if b is None else int(b.__index__()) for b in (item.start, item.stop, item.step)])
+        return slice(*[b if b is None or isinstance(b, int) else int(b.__index__()) for b in (item.start, item.stop, item.step)])
     if isinstance(item, (list, np.ndarray, bool)):
         item = as_tensor(item)
         item = item.to(dtypes.int64) if not item.numel() else item
@@ -149,6 +166,7 @@ def _plain(item: Any) -> Any:
         if item.dtype.kind == "f":
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
         item = item.to(dtypes.bool_) if item.dtype is dtypes.uint8 else item  # bytes are a mask, as in PyTorch
+        item = item.to(dtypes.int64) if item.dtype in (dtypes.int8, dtypes.int16) else item
         return int(item.item()) if not item.ndim and item.dtype is not dtypes.bool_ and item._array is not None else item
     if hasattr(item, "__index__"):
         return int(item.__index__())
@@ -183,80 +201,97 @@ def _positions(x: Any, mask: Any, dim: int) -> list[Any]:
 
 
 def _gathered(x: Any, at: dict[int, Any], drop: set[int]) -> Any:
-    """Integer tensors at dimensions `at`: one gather along those dimensions flattened."""
-    dims = list(at)
-    for d in sorted(drop, reverse=True):
-        x = executor.apply(shapes.view, (x,), {"shape": x.shape[:d] + x.shape[d + 1 :]})
-        dims = [k - (k > d) for k in dims]
-    rest = [d for d in range(x.ndim) if d not in dims]
-    front = permute(x, (*dims, *rest))
-    flat: Any = None
-    for d, index in zip(dims, at.values(), strict=True):
-        n = x.shape[d]
-        index = index.to(dtypes.int64)
-        _check_bounds(index, n, d)
-        index = where(index < 0, index + n, index)
-        flat = index if flat is None else flat * n + index
-    inner = tuple(x.shape[d] for d in rest)
-    count, width = _product(x.shape[d] for d in dims), _product(inner)
-    table = shapes.reshape(front, (count, width))
-    rows = shapes.reshape(flat, (_product(flat.shape), 1)).expand(-1, width)
-    out = shapes.reshape(gather(table, 0, rows), (*flat.shape, *inner))
-    adjacent = dims == list(range(dims[0], dims[0] + len(dims)))
-    if not adjacent or dims[0] == 0 or not rest:
-        return out
-    k, lead = flat.ndim, dims[0]
-    return permute(out, (*range(k, k + lead), *range(k), *range(k + lead, out.ndim)))
+    """Slices at integer tensors along the dimensions `at`, the dimensions `drop` gone."""
+    x, dims = _dropped(x, at, drop)
+    return executor.apply(indexing.index, (x, *at.values()), {"dims": dims})
 
 
-def _check_bounds(index: Any, n: int, dim: int) -> None:
-    """IndexError where an eager index tensor leaves its dimension (flattened, it could land inside another row)."""
-    array = index._array
-    if array is not None and array.size and (array.min() < -n or array.max() >= n):
-        wrong = array[(array < -n) | (array >= n)].flat[0]
-        raise IndexError(f"index {wrong} is out of bounds for dimension {dim} with size {n}")
-
-
-def _product(sizes: Any) -> Any:
-    out = 1
-    for n in sizes:
-        out = out * n
-    return out
+def _dropped(x: Any, at: dict[int, Any], drop: set[int]) -> tuple[Any, tuple[int, ...]]:
+    """`x` without the dimensions of one element in `drop`, and which its dimensions `at` then are."""
+    if not drop:
+        return x, tuple(at)
+    shape = tuple([n for d, n in enumerate(x.shape) if d not in drop])
+    x = executor.apply(shapes.view, (x,), {"shape": shape})
+    return x, tuple([d - sum(k < d for k in drop) for d in at])
 
 
 def put(x: Any, index: Any, value: Any) -> None:
     """Store `value`, a Tensor or number that broadcasts, in the part of `x` that `index` names."""
     value = value if isinstance(value, (bool, int, float)) or hasattr(value, "meta") else as_tensor(value)
     x, index = _unfolded(x, index)
-    tracked = gradmode.get() and (x.meta.requires_grad or (hasattr(value, "meta") and value.meta.requires_grad))
-    if tracked and x._array is not None:
+    traced = x._array is None or executor.is_recording()
+    if not traced and gradmode.get() and (x.meta.requires_grad or (hasattr(value, "meta") and value.meta.requires_grad)):
         _put_tracked(x, index, value)
         return
-    if x._array is None and hasattr(index, "meta") and index.dtype is dtypes.bool_:
+    if traced and hasattr(index, "meta") and index.dtype is dtypes.bool_:
         _put_mask(x, index, value)
         return
-    items, _, _ = _parse(x, index)
-    if not any(hasattr(i, "meta") for i in items):
+    items, drop, insert = _parse(x, index)
+    at = {dim: item for dim, item in enumerate(items) if hasattr(item, "meta")}
+    if not at:
         store_broadcast(get(x, index), value)
-    elif x._array is not None:
-        _put_positions(x, index, value)
+    elif traced:
+        _put_traced(x, items, at, drop, insert, value)
+    elif hasattr(value, "meta"):
+        x.storage.write_at(x, _numpy_index(index), value.storage.read(value))
     else:
-        raise NotImplementedError("assignment through integer tensors is not captured: write with scatter_add or where")
+        x.storage.write_at(x, _numpy_index(index), value)
 
 
-def _put_positions(x: Any, index: Any, value: Any) -> None:
-    copy = x._array.copy()
-    copy[_numpy_index(index)] = value._array.astype(x.dtype.np) if hasattr(value, "meta") else value
-    executor.write(x, make(copy))
+def _put_traced(x: Any, items: list[Any], at: dict[int, Any], drop: set[int], insert: list[int], value: Any) -> None:
+    """As ops: the slices and ints of the index make a window, which is written with `value` at the tensors' positions."""
+    window = _window(x, items)
+    inner, dims = _dropped(window, at, drop)
+    taken = _part_shape(inner, at, dims)
+    if hasattr(value, "meta"):
+        value = value.to(x.dtype)
+        shape = list(taken)
+        for position in insert:
+            shape.insert(position, 1)
+        value = shapes.reshape(value, value.shape[max(0, value.ndim - len(shape)) :])
+        value = shapes.reshape(expand(value, shape), taken)
+    else:
+        value = filled(x, taken, _element(x, value))
+    out = executor.apply(indexing.index_put, (inner, *at.values(), value), {"dims": dims})
+    executor.write(window, out if out.shape == window.shape else shapes.reshape(out, window.shape))
+
+
+def _window(x: Any, items: list[Any]) -> Any:
+    """The view that the slices and ints of an index name; ints leave dimensions of size 1."""
+    for dim, item in enumerate(items):
+        if type(item) is int:
+            item = slice(item, item + 1)
+        if isinstance(item, slice) and item != _FULL:
+            x = _sliced(x, dim, item)
+    return x
+
+
+def _part_shape(x: Any, at: dict[int, Any], dims: tuple[int, ...]) -> tuple[Any, ...]:
+    """The shape of what the positions `at` along `dims` name."""
+    wide = indexing.together([p.shape for p in at.values()])
+    rest = [n for d, n in enumerate(x.shape) if d not in dims]
+    lead = dims[0] if indexing.is_adjacent(dims) else 0
+    return (*rest[:lead], *wide, *rest[lead:])
+
+
+def _element(x: Any, value: Any) -> Any:
+    """A number as an element of `x`."""
+    return float(value) if x.dtype.is_floating_point else bool(value) if x.dtype.kind == "b" else int(value)
 
 
 def _put_mask(x: Any, mask: Any, value: Any) -> None:
-    """On a traced tensor: one value, where a mask of its leading dimensions is true."""
-    if mask.shape != x.shape[: mask.ndim] or (hasattr(value, "meta") and value.numel() != 1):
-        raise NotImplementedError("assignment of several values through a mask is not captured: use where")
+    """On a traced tensor, where a mask of its leading dimensions is true: one value, or one for each place inside of those."""
+    inner = x.shape[mask.ndim :]
+    if mask.shape != x.shape[: mask.ndim]:
+        raise IndexError(f"The shape of the mask {list(mask.shape)} at index 0 does not match the shape of the indexed tensor "
+                         f"{list(x.shape)}")  # fmt: skip
     if hasattr(value, "meta"):
-        value = shapes.reshape(value, ()).to(x.dtype)
-    mask = shapes.reshape(mask, (*mask.shape, *(1,) * (x.ndim - mask.ndim)))
+        while value.ndim > len(inner) and value.shape[0] == 1:
+            value = shapes.reshape(value, value.shape[1:])
+        if value.ndim > len(inner):
+            raise NotImplementedError("assignment of several values through a mask is not captured: use where or masked_scatter")
+        value = expand(value.to(x.dtype), inner)
+    mask = shapes.reshape(mask, (*mask.shape, *(1,) * len(inner)))
     executor.write(x, where(mask, value, x).to(x.dtype))
 
 

@@ -18,7 +18,7 @@ from ..ir.ops import creation as ir_creation
 from ..ir.types import TensorType
 from ..runtime.meta import Meta
 from ..runtime.storage import Storage, address_of
-from . import creation, executor, factory, functional, indexing, neural, random, reducing
+from . import creation, executor, factory, functional, indexing, neural, random, reducing, scattering
 from .arguments import size_of, to_dtype, wrap_dim
 from .device import Device
 from .generated import TensorOps
@@ -381,6 +381,20 @@ class Tensor(TensorOps):
     allclose = reducing.allclose
     softmax = neural.softmax
     log_softmax = neural.log_softmax
+    index_select = scattering.index_select
+    take = scattering.take
+    take_along_dim = scattering.take_along_dim
+    scatter = scattering.scatter
+    scatter_ = scattering.scatter_
+    scatter_add = scattering.scatter_add
+    scatter_add_ = scattering.scatter_add_
+    index_add = scattering.index_add
+    index_add_ = scattering.index_add_
+    index_copy = scattering.index_copy
+    index_copy_ = scattering.index_copy_
+    index_fill = scattering.index_fill
+    index_fill_ = scattering.index_fill_
+    bincount = scattering.bincount
     uniform_ = random.uniform_
     normal_ = random.normal_
     bernoulli_ = random.bernoulli_

@@ -22,6 +22,7 @@ from .convolution import (
     MaxPool3d,
     Upsample,
 )
+from .embedding import Embedding
 from .layers import (
     GELU,
     Dropout,
@@ -68,6 +69,7 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "Dropout2d",
+    "Embedding",
     "Flatten",
     "GroupNorm",
     "Identity",

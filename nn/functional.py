@@ -27,6 +27,7 @@ from ..eager.neural import (
     softmax,
 )
 from ..eager.normalisation import batch_norm, dropout2d, group_norm, instance_norm
+from ..eager.scattering import embedding, one_hot
 from ..eager.windows import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -52,8 +53,8 @@ __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
     "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits",
     "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cross_entropy", "dropout",
-    "dropout2d", "gelu", "group_norm", "instance_norm", "interpolate", "l1_loss", "layer_norm", "leaky_relu", "linear",
-    "log_softmax", "max_pool1d", "max_pool2d", "max_pool3d", "mse_loss", "nll_loss", "normalize", "relu",
+    "dropout2d", "embedding", "gelu", "group_norm", "instance_norm", "interpolate", "l1_loss", "layer_norm", "leaky_relu", "linear",
+    "log_softmax", "max_pool1d", "max_pool2d", "max_pool3d", "mse_loss", "nll_loss", "normalize", "one_hot", "relu",
     "scaled_dot_product_attention", "sigmoid", "silu", "softmax", "tanh",
 ]  # fmt: skip
 

@@ -61,6 +61,10 @@ class Storage:
 
     def write(self, tensor: Held, source: Any) -> None:
         """Store `source` (an array or number that broadcasts to it) into `tensor` and count the write."""
+        self.write_at(tensor, None, source)
+
+    def write_at(self, tensor: Held, key: Any, source: Any) -> None:
+        """Store `source` where the NumPy index `key` (None: everywhere) says in `tensor` and count the write."""
         array: Array = tensor._array
         if not array.flags.writeable or (0 in array.strides and _repeats(array)):
             raise RuntimeError(
@@ -70,7 +74,10 @@ class Storage:
         values = np.asarray(source)
         if values.dtype != array.dtype:
             values = values.astype(array.dtype)  # ml_dtypes converts by astype only
-        np.copyto(array, values)
+        if key is None:
+            np.copyto(array, values)
+        else:
+            array[key] = values
         self.version += 1
 
 

@@ -203,14 +203,14 @@ def is_adjacent(dims: Sequence[int]) -> bool:
 
 
 def together(shapes: Sequence[Sequence[Size]], found_in: str = "") -> tuple[Size, ...]:
-    """The shape that `shapes` broadcast to; ShapeError, which names `found_in`, where they do not."""
+    """The shape that `shapes` broadcast to; PositionError, which names `found_in`, where they do not."""
     out: list[Size] = []
     for d in range(-max(map(len, shapes)), 0):
         found = [s[d] for s in shapes if len(s) >= -d]
         wide = [n for n in found if not layout.is_one(n)] or [1]
         if not all(layout.same(wide[0], n) for n in wide):
             listed = ", ".join(str(list(s)) for s in shapes)
-            raise ShapeError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {listed}{found_in}")
+            raise PositionError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {listed}{found_in}")
         out.append(wide[0])
     return tuple(out)
 
@@ -286,7 +286,7 @@ def _index_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((x, np.zeros((0, 2), np.int64)), {"dims": (1,)}, note="empty")
     yield Sample((x, np.array([3])), {"dims": (0,)}, raises=PositionError)
     yield Sample((x, np.array([-4])), {"dims": (0,)}, raises=PositionError)
-    yield Sample((x, np.array([0, 1]), np.array([0, 1, 2])), {"dims": (0, 1)}, raises=ShapeError)
+    yield Sample((x, np.array([0, 1]), np.array([0, 1, 2])), {"dims": (0, 1)}, raises=PositionError)
     yield Sample((x, np.array([0.0])), {"dims": (0,)}, raises=DTypeError)
 
 
@@ -437,7 +437,7 @@ index_put: Op = register(Op(
 ))  # fmt: skip
 
 
-def _spread_infer(values: TensorType, *positions: TensorType, shape: Any, dims: tuple[int, ...], wrap: bool = True) -> Any:
+def _spread_infer(values: TensorType, *positions: TensorType, shape: tuple[Size, ...], dims: tuple[int, ...], wrap: bool = True) -> Any:
     check_kind("spread", "uif", values)
     wanted = _indexed_shape("spread", shape, positions, dims, values, *positions)
     if not layout.same_shape(wanted, values.shape):

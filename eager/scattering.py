@@ -1,0 +1,218 @@
+"""Reading and writing at positions held in tensors, under PyTorch's names: over the records of `ir.ops.indexing`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DTypeError, ShapeError
+from ..ir import dtypes
+from ..ir.layout import broadcast_shapes
+from ..ir.ops import indexing, pointwise
+from ..ir.ops.creation import filled
+from . import generated as g
+from .arguments import wrap_dim
+from .executor import apply
+from .functional import expand, narrow, reshape, to, unsqueeze
+from .inplace import into, store_checked
+from .pure import pure
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+_NONE: dict[str, Any] = {}
+
+
+@pure
+def embedding(
+    input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False, sparse: bool = False,
+) -> Tensor:  # fmt: skip
+    """The rows of `weight` (entries, width) at the positions `input`; row `padding_idx` gets no gradient."""
+    if max_norm is not None or scale_grad_by_freq:
+        raise NotImplementedError("embedding: max_norm and scale_grad_by_freq are not built; scale weight or its gradient yourself")
+    if padding_idx is not None:
+        rows = weight.shape[0]
+        if not -rows <= padding_idx < rows:
+            raise AssertionError("Padding_idx must be within num_embeddings")
+        padding_idx = padding_idx + rows if padding_idx < 0 else padding_idx
+    return apply(indexing.embedding, (weight, input), {"padding_idx": padding_idx})  # type: ignore[no-any-return]
+
+
+def _flat_index(name: str, index: Tensor) -> Tensor:
+    if index.ndim > 1:
+        raise ShapeError(f"{name}(): Index is supposed to be a vector, got {index.dtype.name}{list(index.shape)}")
+    return index if index.ndim else unsqueeze(index, 0)
+
+
+@pure
+def index_select(input: Tensor, dim: int, index: Tensor, *, out: Any = None) -> Tensor:
+    """The slices of `input` along `dim` at the positions in the vector `index`."""
+    at = wrap_dim(dim, input.ndim)
+    index = _flat_index("index_select", index)
+    x = input if input.ndim else unsqueeze(input, 0)
+    result = apply(indexing.index, (x, index), {"dims": (at,), "wrap": False})
+    result = result if input.ndim else reshape(result, ())
+    return result if out is None else into(out, result)
+
+
+@pure
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The elements of `input`, row by row, at the positions `index`."""
+    return apply(indexing.index, (reshape(input, (-1,)), index), {"dims": (0,)})  # type: ignore[no-any-return]
+
+
+@pure
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, out: Any = None) -> Tensor:
+    """`gather` with both operands broadcast along the other dimensions; without `dim` over the flat elements."""
+    if dim is None:
+        result = g.gather(reshape(input, (-1,)), 0, reshape(indices, (-1,)))
+        return result if out is None else into(out, result)
+    if input.ndim != indices.ndim:
+        raise ShapeError(f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+                         f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices")  # fmt: skip
+    at = wrap_dim(dim, input.ndim)
+    rests = [(*s[:at], 1, *s[at + 1 :]) for s in (input.shape, indices.shape)]
+    wide = broadcast_shapes("take_along_dim", rests, (input.meta.type, indices.meta.type))
+    table, places = ((*wide[:at], s[at], *wide[at + 1 :]) for s in (input.shape, indices.shape))
+    result = g.gather(expand(input, table), at, expand(indices, places))
+    return result if out is None else into(out, result)
+
+
+# -- one coordinate of each index
+
+
+def _fitted(name: str, input: Tensor, dim: int, index: Tensor, src: Any) -> tuple[Any, ...]:
+    """(input, index, source) with at least one dimension, the source cut to the shape of the index, and the dimension."""
+    at = wrap_dim(dim, input.ndim)
+    if not hasattr(src, "meta"):
+        src = filled(input, index.shape, _number(input, src))
+    input, index, src = (x if x.ndim else unsqueeze(x, 0) for x in (input, index, src))
+    if src.ndim != index.ndim or any(n > m for n, m in zip(index.shape, src.shape, strict=True)):
+        raise ShapeError(f"{name}: Expected index {list(index.shape)} to be no larger than src {list(src.shape)} in all dimensions")
+    for d, n in enumerate(index.shape):
+        src = src if src.shape[d] == n else narrow(src, d, 0, n)
+    return input, index, src, at
+
+
+def _number(x: Tensor, value: Any) -> Any:
+    """A number as an element of `x`."""
+    return float(value) if x.dtype.is_floating_point else bool(value) if x.dtype.kind == "b" else int(value)
+
+
+def _scattered(op: Any, input: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
+    x, places, source, at = _fitted(op.name, input, dim, index, src)
+    result = apply(op, (x, places, source), {"dim": at})
+    return result if input.ndim else reshape(result, ())  # type: ignore[no-any-return]
+
+
+@pure
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """A copy of `input` with each element of `src` added where `index` says along `dim`."""
+    return _scattered(indexing.scatter_add, input, dim, index, src)
+
+
+@pure
+def scatter_add_(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """`scatter_add`, stored in self."""
+    return store_checked(self, scatter_add(self, dim, index, src))  # type: ignore[no-any-return]
+
+
+@pure
+def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
+    """A copy of `input` in which each element of `src`, a Tensor or number, stands where `index` says along `dim`. `reduce`:
+    "add" it instead."""
+    given = value if src is None else src
+    if given is None:
+        raise TypeError("scatter() takes src (a Tensor) or value (a number)")
+    if reduce not in (None, "add"):
+        raise NotImplementedError(f"scatter: reduce={reduce!r} is not built, only 'add'")
+    return _scattered(indexing.scatter if reduce is None else indexing.scatter_add, input, dim, index, given)
+
+
+@pure
+def scatter_(
+    self: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> Tensor:
+    """`scatter`, stored in self."""
+    return store_checked(self, scatter(self, dim, index, src, value=value, reduce=reduce))  # type: ignore[no-any-return]
+
+
+# -- whole slices
+
+
+@pure
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+    """A copy of `input` with slices of `source` times `alpha` added along `dim` at the positions in the vector `index`."""
+    source = source if alpha == 1 else apply(pointwise.mul, (source, alpha), _NONE)
+    return _put_slices("index_add", input, dim, index, source, True)
+
+
+@pure
+def index_add_(self: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+    """`index_add`, stored in self."""
+    return store_checked(self, index_add(self, dim, index, source, alpha=alpha))  # type: ignore[no-any-return]
+
+
+@pure
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """A copy of `input` with slices of `source` along `dim` at the positions in the vector `index`."""
+    return _put_slices("index_copy", input, dim, index, source, False)
+
+
+@pure
+def index_copy_(self: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """`index_copy`, stored in self."""
+    return store_checked(self, index_copy(self, dim, index, source))  # type: ignore[no-any-return]
+
+
+@pure
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """A copy of `input` with `value` along `dim` at the positions in the vector `index`."""
+    at = wrap_dim(dim, input.ndim)
+    shape = (*input.shape[:at], _flat_index("index_fill", index).shape[0], *input.shape[at + 1 :])
+    if hasattr(value, "meta"):
+        source = expand(to(value, input.dtype), shape)
+    else:
+        source = filled(input, shape, _number(input, value))
+    return _put_slices("index_fill", input, dim, index, source, False)
+
+
+@pure
+def index_fill_(self: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """`index_fill`, stored in self."""
+    return store_checked(self, index_fill(self, dim, index, value))  # type: ignore[no-any-return]
+
+
+def _put_slices(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor, accumulate: bool) -> Tensor:
+    at = wrap_dim(dim, input.ndim)
+    index = _flat_index(name, index)
+    if not input.ndim:
+        one = _put_slices(name, unsqueeze(input, 0), 0, index, reshape(source, (-1,)), accumulate)
+        return reshape(one, ())
+    if source.dtype is not input.dtype:
+        raise DTypeError(f"{name}: self and source expected to have the same dtype, got {input.dtype.name}{list(input.shape)} and "
+                         f"{source.dtype.name}{list(source.shape)}")  # fmt: skip
+    attrs = {"dims": (at,), "accumulate": accumulate, "wrap": False}
+    return apply(indexing.index_put, (input, index, source), attrs)  # type: ignore[no-any-return]
+
+
+@pure
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """Vectors of zeros with a one at each position of `tensor`, in a new last dimension; int64. Without `num_classes` there are
+    as many as the largest position needs, which is read from the values."""
+    if tensor.dtype is not dtypes.int64:
+        raise DTypeError(f"one_hot is only applicable to index tensor of type LongTensor, got {tensor.dtype.name}")
+    if num_classes == -1:
+        num_classes = int(g.amax(tensor).item()) + 1
+    zeros = filled(tensor, (*tensor.shape, num_classes), 0)
+    places = unsqueeze(tensor, -1)
+    return apply(indexing.scatter, (zeros, places, filled(tensor, places.shape, 1)), {"dim": tensor.ndim})  # type: ignore[no-any-return]
+
+
+@pure
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """How often each of 0, 1, 2, ... occurs in the vector `input`, or the sum of its `weights`; the largest value is read."""
+    size = max(minlength, int(g.amax(input).item()) + 1 if input.numel() else 0)
+    ones = filled(input, input.shape, 1, dtypes.int64) if weights is None else weights
+    zeros = filled(ones, (size,), 0)
+    return apply(indexing.scatter_add, (zeros, to(input, dtypes.int64), ones), {"dim": 0})  # type: ignore[no-any-return]
