@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...ir.graph import Node
+from ...ir.ops.convolution import conv_rows, conv_taps
 from ...ir.ops.linalg import matmul
 from ...ir.plan import BufferView, Step
 from ...ir.schedule_prepare import Claim, Claims
@@ -16,4 +17,20 @@ def _product(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...])
     return claim(node, args, results)
 
 
-CLAIMS: Claims = {matmul: Claim(step=_product)}
+def _takes_convolution(node: Node) -> bool:
+    from .conv import accepts
+
+    return accepts(node)
+
+
+def _convolution(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step:
+    from .conv import step
+
+    return step(node, args, results)
+
+
+CLAIMS: Claims = {
+    matmul: Claim(step=_product),
+    conv_rows: Claim(_takes_convolution, _convolution),
+    conv_taps: Claim(_takes_convolution, _convolution),
+}

@@ -25,7 +25,7 @@ from .declare import CLOSE, floats
 from .linalg import matmul, swapped
 from .pointwise import add
 from .reductions import converted, sum, wide
-from .shape import as_strided, cat, reshape, slice_
+from .shape import as_strided, cat, permute, reshape, slice_
 
 Ints = tuple[int, ...]
 _LOOSE = {**CLOSE, "f32": (1e-5, 1e-5), "f64": (1e-12, 1e-12)}
@@ -168,16 +168,11 @@ def windows(x: Any, kernel: Sequence[Size], stride: Ints, dilation: Ints, out: S
     return as_strided(x, shape=(*x.shape[:2], *kernel, *out), strides=(*steps[:2], *inner, *outer), offset=0)
 
 
-def _op_columns(x: Any, kernel: Any, stride: Ints, padding: Any, dilation: Ints, out: Any, groups: int) -> Any:
-    n, c = x.shape[:2]
-    view = windows(padded(x, padding), kernel, stride, dilation, out)
-    return reshape(view, (n, groups, sizes.floordiv(c, groups) * numel(kernel), numel(out)))
-
-
-def _by_columns(x: Any, w: Any, stride: Ints, padding: Any, dilation: Ints, out: Any, groups: int) -> Any:
-    cols = _op_columns(x, w.shape[2:], stride, padding, dilation, out, groups)
-    rows = reshape(w, (groups, sizes.floordiv(w.shape[0], groups), numel(w.shape[1:])))
-    return reshape(matmul(rows, cols), (x.shape[0], w.shape[0], *out))
+def _as_rows(x: Any, w: Any, stride: Ints, dilation: Ints, groups: int) -> Any:
+    """The convolution of padded `x` by `w`, as ops."""
+    matrix = reshape(w, (w.shape[0], numel(w.shape[1:])))
+    made = conv_rows(x, matrix, kernel=tuple(w.shape[2:]), stride=stride, dilation=dilation, groups=groups)
+    return permute(made, dims=(1, 0, *range(2, x.ndim)))
 
 
 def _conv_decompose(
@@ -185,8 +180,7 @@ def _conv_decompose(
 ) -> Any:
     to = x.dtype
     x, w = converted(x, wide(to)), converted(w, wide(to))
-    out = result_sizes(x.shape[2:], w.shape[2:], stride, padding, dilation)
-    made = _by_columns(x, w, stride, [(p, p) for p in padding], dilation, out, groups)
+    made = _as_rows(padded(x, [(p, p) for p in padding]), w, stride, dilation, groups)
     if bias is not None:
         made = add(made, reshape(converted(bias, made.dtype), (w.shape[0], *(1,) * len(stride))))
     return converted(made, to)
@@ -300,8 +294,6 @@ def _turned(w: Any, groups: int) -> Any:
 
 def swap_channels(w: Any, groups: int) -> Any:
     """Weight (groups * a, b, *kernel) as (groups * b, a, *kernel)."""
-    from .shape import permute
-
     a, b, kernel = sizes.floordiv(w.shape[0], groups), w.shape[1], tuple(w.shape[2:])
     split = permute(reshape(w, (groups, a, b, *kernel)), dims=(0, 2, 1, *range(3, w.ndim + 1)))
     return reshape(split, (groups * b, a, *kernel))
@@ -317,7 +309,7 @@ def _input_decompose(
         low = d * (k - 1) - p
         edges.append((low, n + d * (k - 1) - low - ((m - 1) * s + 1)))
     one = (1,) * len(stride)
-    return converted(_by_columns(_spread(y, stride), _turned(w, groups), one, edges, dilation, shape, groups), to)
+    return converted(_as_rows(padded(_spread(y, stride), edges), _turned(w, groups), one, dilation, groups), to)
 
 
 def _input_grad(
@@ -387,11 +379,11 @@ def _weight_decompose(
 ) -> Any:
     to = x.dtype
     x, y = converted(x, wide(to)), converted(y, wide(to))
-    out = tuple(y.shape[2:])
-    cols = _op_columns(x, kernel, stride, [(p, p) for p in padding], dilation, out, groups)
-    rows = reshape(y, (y.shape[0], groups, sizes.floordiv(y.shape[1], groups), numel(out)))
-    made = sum(matmul(rows, swapped(cols)), dim=(0,), keepdim=False, dtype=x.dtype)
-    return converted(reshape(made, (y.shape[1], sizes.floordiv(x.shape[1], groups), *kernel)), to)
+    o, out = y.shape[1], tuple(y.shape[2:])
+    matrix = reshape(permute(y, dims=(1, 0, *range(2, y.ndim))), (o, y.shape[0] * numel(out)))
+    x = padded(x, [(p, p) for p in padding])
+    made = conv_taps(x, matrix, shape=out, kernel=kernel, stride=stride, dilation=dilation, groups=groups)
+    return converted(reshape(made, (o, sizes.floordiv(x.shape[1], groups), *kernel)), to)
 
 
 def _weight_grad(
@@ -419,4 +411,138 @@ def _weight_samples(rng: np.random.Generator) -> Iterator[Sample]:
 conv_weight: Op = register(Op(
     "conv_weight", (), _weight_infer, _weight_eager, _weight_grad, Decompose(_weight_decompose), _weight_samples,
     tolerance=_LOOSE, autocast="low",
+))  # fmt: skip
+
+
+# -- what a back end claims: convolutions without padding, of matrices
+
+
+def _check_rows(
+    op: str, x: TensorType, m: TensorType, kernel: Any, stride: Ints, dilation: Ints, groups: int
+) -> tuple[Size, ...]:
+    """Spatial sizes of the convolution of `x`; raises unless `m` is a matrix of its dtype with a multiple of `groups` rows."""
+    got = layout.describe(x, m)
+    if m.dtype is not x.dtype or not x.dtype.is_floating_point:
+        raise DTypeError(f"{op}: operands must share one floating dtype, got {got}")
+    if m.ndim != 2 or len(kernel) != len(stride):
+        raise ShapeError(f"{op}: a matrix and a kernel of {len(stride)} sizes expected, got {got} and {kernel}")
+    _check(op, (x,), stride, (0,) * len(stride), dilation, groups)
+    inside = sizes.floordiv(x.shape[1], groups)
+    _check_channels(op, got, x.shape[1], m.shape[0], inside, groups)
+    return result_sizes(x.shape[2:], kernel, stride, (0,) * len(stride), dilation)
+
+
+def _rows_infer(
+    x: TensorType, w: TensorType, *, kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1
+) -> tuple[TensorType]:
+    out = _check_rows("conv_rows", x, w, kernel, stride, dilation, groups)
+    if not layout.same(w.shape[1], sizes.floordiv(x.shape[1], groups) * numel(kernel)) or any(_negative(n - 1) for n in out):
+        raise ShapeError(f"conv_rows: a kernel of {list(kernel)} does not fit: got {layout.describe(x, w)}")
+    return (tensor((w.shape[0], x.shape[0], *out), x.dtype),)
+
+
+def _rows_eager(x: Any, w: Any, *, kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1) -> Any:
+    if w.ndim != 2 or len(kernel) != x.ndim - 2 or w.shape[1] * groups != x.shape[1] * math.prod(kernel):
+        raise TypeError("a matrix that fits the kernel expected")
+    whole = w.reshape(w.shape[0], x.shape[1] // groups, *kernel)
+    made = _conv_eager(x, whole, None, stride=stride, padding=(0,) * len(kernel), dilation=dilation, groups=groups)
+    return np.array(made.swapaxes(0, 1), order="C", copy=True)
+
+
+def _major_columns(x: Any, kernel: Any, out: Any, stride: Ints, dilation: Ints, groups: int) -> Any:
+    """(groups, channels of a group x kernel, examples x pixels)."""
+    n, c = x.shape[:2]
+    view = windows(x, kernel, stride, dilation, out)
+    rank = len(stride)
+    order = permute(view, dims=(1, *range(2, 2 + rank), 0, *range(2 + rank, 2 + 2 * rank)))
+    return reshape(contiguous(order), (groups, sizes.floordiv(c, groups) * numel(kernel), n * numel(out)))
+
+
+def _rows_decompose(x: Any, w: Any, *, kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1) -> Any:
+    to = x.dtype
+    x, w = converted(x, wide(to)), converted(w, wide(to))
+    out = result_sizes(x.shape[2:], kernel, stride, (0,) * len(stride), dilation)
+    rows = reshape(w, (groups, sizes.floordiv(w.shape[0], groups), w.shape[1]))
+    made = matmul(rows, _major_columns(x, kernel, out, stride, dilation, groups))
+    return converted(reshape(made, (w.shape[0], x.shape[0], *out)), to)
+
+
+def _rows_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for x, w, attrs in _unpadded(rng):
+        yield Sample((x, w.reshape(w.shape[0], -1)), {**attrs, "kernel": w.shape[2:]})
+    for dtype in dtypes.FLOATING:
+        yield Sample((floats(rng, (2, 3, 4, 5), dtype), floats(rng, (2, 18), dtype)), _bare(kernel=(2, 3)))
+    x, w = floats(rng, (1, 2, 3, 3)), floats(rng, (2, 8))
+    yield Sample((x.transpose(0, 1, 3, 2), w), _bare(kernel=(2, 2)), note="transposed")
+    yield Sample((x, w[:, :7]), _bare(kernel=(2, 2)), raises=ShapeError)
+    yield Sample((x, w.astype(np.float64)), _bare(kernel=(2, 2)), raises=DTypeError)
+    yield Sample((x.astype(np.int64), w.astype(np.int64)), _bare(kernel=(2, 2)), raises=DTypeError)
+
+
+def _unpadded(rng: np.random.Generator) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
+    for x, w, attrs in _cases(rng):
+        rest = {k: v for k, v in attrs.items() if k != "padding"}
+        if w.shape[2] <= x.shape[2]:
+            yield x, w, rest
+
+
+def _bare(**other: Any) -> dict[str, Any]:
+    return {"stride": (1, 1), "dilation": (1, 1), "groups": 1, **other}
+
+
+_MADE = "only decompositions make it, after gradients were taken"
+
+#: `convolution` without padding, by a matrix (out, in of a group x kernel): (out channels, batch, *pixels).
+conv_rows: Op = register(Op(
+    "conv_rows", (), _rows_infer, _rows_eager, None, Decompose(_rows_decompose), _rows_samples, tolerance=_LOOSE, constant=_MADE,
+))  # fmt: skip
+
+
+def _taps_infer(
+    x: TensorType, y: TensorType, *, shape: tuple[Size, ...], kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1
+) -> tuple[TensorType]:
+    _check_rows("conv_taps", x, y, kernel, stride, dilation, groups)
+    got = layout.describe(x, y)
+    _check_result("conv_taps", got, x.shape[2:], kernel, shape, (stride, (0,) * len(stride), dilation))
+    if not layout.same(y.shape[1], x.shape[0] * numel(shape)):
+        raise ShapeError(f"conv_taps: {y.shape[1]} columns are not {x.shape[0]} examples of {numel(shape)} pixels: got {got}")
+    return (tensor((y.shape[0], sizes.floordiv(x.shape[1], groups) * numel(kernel)), x.dtype),)
+
+
+def _taps_eager(x: Any, y: Any, *, shape: Ints, kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1) -> Any:
+    if y.ndim != 2 or len(kernel) != x.ndim - 2 or y.shape[1] != x.shape[0] * math.prod(shape):
+        raise TypeError("a matrix that fits the pixels expected")
+    whole = y.reshape(y.shape[0], x.shape[0], *shape).swapaxes(0, 1)
+    made = _weight_eager(x, whole, kernel=kernel, stride=stride, padding=(0,) * len(kernel), dilation=dilation, groups=groups)
+    return made.reshape(y.shape[0], x.shape[1] // groups * math.prod(kernel))
+
+
+def _taps_decompose(
+    x: Any, y: Any, *, shape: tuple[Size, ...], kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1
+) -> Any:
+    to = x.dtype
+    x, y = converted(x, wide(to)), converted(y, wide(to))
+    rows = reshape(y, (groups, sizes.floordiv(y.shape[0], groups), y.shape[1]))
+    made = matmul(rows, swapped(_major_columns(x, kernel, shape, stride, dilation, groups)))
+    return converted(reshape(made, (y.shape[0], sizes.floordiv(x.shape[1], groups) * numel(kernel))), to)
+
+
+def _taps_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for x, w, attrs in _unpadded(rng):
+        out = result_sizes(x.shape[2:], w.shape[2:], attrs["stride"], (0,) * (x.ndim - 2), attrs["dilation"])
+        y = floats(rng, (w.shape[0], x.shape[0] * numel(out)), dtypes.float64)  # type: ignore[arg-type]
+        yield Sample((x, y), {**attrs, "kernel": w.shape[2:], "shape": out})
+    for dtype in dtypes.FLOATING:
+        yield Sample((floats(rng, (2, 3, 4, 5), dtype), floats(rng, (2, 18), dtype)), _bare(kernel=(2, 3), shape=(3, 3)))
+    yield Sample((floats(rng, (1, 3, 1, 1)), floats(rng, (2, 1))), _bare(kernel=(1, 1), shape=(1, 1)), note="one pixel")
+    x, y = floats(rng, (1, 2, 3, 3)), floats(rng, (2, 4))
+    yield Sample((x.transpose(0, 1, 3, 2), y), _bare(kernel=(2, 2), shape=(2, 2)), note="transposed")
+    yield Sample((x, y[:, :3]), _bare(kernel=(2, 2), shape=(2, 2)), raises=ShapeError)
+    yield Sample((x, y.astype(np.float64)), _bare(kernel=(2, 2), shape=(2, 2)), raises=DTypeError)
+    yield Sample((x.astype(np.int64), y.astype(np.int64)), _bare(kernel=(2, 2), shape=(2, 2)), raises=DTypeError)
+
+
+#: `conv_weight` without padding, of a matrix (out channels, batch x pixels of sizes `shape`): (out, in of a group x kernel).
+conv_taps: Op = register(Op(
+    "conv_taps", (), _taps_infer, _taps_eager, None, Decompose(_taps_decompose), _taps_samples, tolerance=_LOOSE, constant=_MADE,
 ))  # fmt: skip
