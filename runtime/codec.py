@@ -23,11 +23,11 @@ from . import guard, meta, source
 
 VERSION = 1
 #: modules whose dataclasses may be written
-MODULES = (graph, loops, plan, sizes, types, guard, source)
+MODULES = (graph, loops, meta, plan, sizes, types, guard, source)
 #: fields that say nothing to who reads: (class name, field) -> what stands there instead
-BLANK: dict[tuple[str, str], Any] = {("Kernel", "body"): (), ("Value", "builder"): None}
+BLANK: dict[tuple[str, str], Any] = {("graph.Value", "builder"): None}
 #: fields that hold an object for its identity: it is foreign, whatever it is
-FOREIGN = {("Const", "value"), ("ClassAttrIs", "value")}
+FOREIGN = {("source.Const", "value"), ("guard.ClassAttrIs", "value")}
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
 #: classes whose objects are themselves whatever they hold
 _BY_IDENTITY = (list, dict, graph.Value, graph.Node, graph.Graph)
@@ -46,10 +46,16 @@ def classes() -> dict[str, type]:
     """Every class that may be read, by name."""
     found = {}
     for module in MODULES:
-        for name, cls in vars(module).items():
+        for cls in vars(module).values():
             if isinstance(cls, type) and dataclasses.is_dataclass(cls) and cls.__module__ == module.__name__:
-                found[name] = cls
+                found[name_of(cls)] = cls
     return found
+
+
+@lru_cache(maxsize=None)
+def name_of(cls: type) -> str:
+    """What a class is called in a text."""
+    return f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}"
 
 
 @lru_cache(maxsize=None)
@@ -109,6 +115,8 @@ class Writer:
             return self.emit(plain, *map(self.add, x), shared=cls not in _BY_IDENTITY)
         if cls is dict and "__name__" not in x:  # a namespace is one of a kind
             return self.emit("dict", *[self.add(part) for pair in x.items() for part in pair], shared=False)
+        if cls is range or cls is slice:
+            return self.emit(cls.__name__, *map(self.add, (x.start, x.stop, x.step)))
         by_name = _named(x)
         if by_name is not None:
             return self.emit(by_name[0], self.add(by_name[1]))
@@ -118,11 +126,12 @@ class Writer:
             return self.emit("Meta", *map(self.add, (x.shape, x.strides, x.dtype, x.requires_grad, x.device)))
         if issubclass(cls, graph.Graph):
             cls = graph.Graph
-        if classes().get(cls.__name__) is not cls:
+        name = name_of(cls)
+        if classes().get(name) is not cls:
             return self.emit("foreign", self.add(self.foreign(x)))
-        names = self._schema.setdefault(cls.__name__, fields(cls))
-        parts = [self._field(cls.__name__, n, getattr(x, n)) for n in names]
-        return self.emit(cls.__name__, *parts, shared=cls not in _BY_IDENTITY)
+        names = self._schema.setdefault(name, fields(cls))
+        parts = [self._field(name, n, getattr(x, n)) for n in names]
+        return self.emit(name, *parts, shared=cls not in _BY_IDENTITY)
 
     def _field(self, cls: str, name: str, value: Any) -> int:
         if (cls, name) in FOREIGN and value is not None:
@@ -174,7 +183,7 @@ def _dict(*parts: Any) -> dict[Any, Any]:
 _MAKERS: dict[str, Callable[..., Any]] = {
     "tuple": lambda *parts: parts, "list": lambda *parts: list(parts), "frozenset": lambda *parts: frozenset(parts),
     "set": lambda *parts: set(parts), "dict": _dict, "DType": dtypes.lookup, "Op": op.lookup, "Error": _error, "NumPy": np.dtype,
-    "Expr": sizes.Expr, "Meta": meta.Meta.of,
+    "range": range, "slice": slice, "Expr": sizes.Expr, "Meta": meta.Meta.of,
 }  # fmt: skip
 
 
