@@ -45,11 +45,38 @@ class Const:
         return id(self.value)
 
 
-@dataclass(frozen=True, slots=True)
-class InstanceDict:
+class _Way:
+    """What leads on from a base. The hash is worked out once: ways are long, and are looked up in tables all the time."""
+
+    __slots__ = ("_hash",)
+    _hash: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((type(self).__name__, *self._key())))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, _Way) and type(self) is type(other) and self._hash == other._hash and self._same(other)
+
+    def _key(self) -> tuple[Any, ...]:
+        raise NotImplementedError
+
+    def _same(self, other: Any) -> bool:
+        return self._key() == other._key()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InstanceDict(_Way):
     """``vars(base)`` of a plain object."""
 
     base: Source
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.base,)
 
     def load(self, args: Sequence[Any]) -> Any:
         return self.base.load(args).__dict__
@@ -58,12 +85,15 @@ class InstanceDict:
         return f"vars({self.base.expr()})"
 
 
-@dataclass(frozen=True, slots=True)
-class Attr:
+@dataclass(frozen=True, slots=True, eq=False)
+class Attr(_Way):
     """``getattr(base, name)`` where that finds an entry of the instance's own dict or a slot; never runs user code."""
 
     base: Source
     name: str
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.base, self.name
 
     def load(self, args: Sequence[Any]) -> Any:
         return getattr(self.base.load(args), self.name)
@@ -73,21 +103,19 @@ class Attr:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Item:
+class Item(_Way):
     """``base[key]`` of an exact list, tuple or dict (or a subclass with the built-in storage), with a constant key."""
 
     base: Source
     key: Any
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Item):
-            return False
+    def _key(self) -> tuple[Any, ...]:
+        return self.base, self.key
+
+    def _same(self, other: Any) -> bool:
         by_value = type(self.key) is type(other.key) and type(self.key) in _BY_VALUE
         same = self.key is other.key or (by_value and self.key == other.key)
         return bool(same) and self.base == other.base
-
-    def __hash__(self) -> int:
-        return hash((self.base, self.key))
 
     def load(self, args: Sequence[Any]) -> Any:
         base = self.base.load(args)
@@ -103,11 +131,14 @@ class Item:
         return f"{self.base.expr()}[{self.key!r}]"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+@dataclass(frozen=True, slots=True, eq=False)
+class Cell(_Way):
     """``cell.cell_contents``."""
 
     base: Source
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.base,)
 
     def load(self, args: Sequence[Any]) -> Any:
         return self.base.load(args).cell_contents
