@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AutogradError
+from ..errors import AutogradError, PositionError
 from ..ir import dtypes
 from ..ir.ops import indexing
 from ..ir.ops import shape as shapes
@@ -232,10 +232,11 @@ def put(x: Any, index: Any, value: Any) -> None:
         store_broadcast(get(x, index), value)
     elif traced:
         _put_traced(x, items, at, drop, insert, value)
-    elif hasattr(value, "meta"):
-        x.storage.write_at(x, _numpy_index(index), value.storage.read(value))
     else:
-        x.storage.write_at(x, _numpy_index(index), value)
+        try:
+            x.storage.write_at(x, _numpy_index(index), value.storage.read(value) if hasattr(value, "meta") else value)
+        except IndexError as e:
+            raise PositionError(str(e).replace("for axis", "for dimension")) from None
 
 
 def _put_traced(x: Any, items: list[Any], at: dict[int, Any], drop: set[int], insert: list[int], value: Any) -> None:

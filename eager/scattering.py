@@ -15,6 +15,7 @@ from .executor import apply
 from .functional import expand, narrow, reshape, to, unsqueeze
 from .inplace import into, store_checked
 from .pure import pure
+from .reducing import index_along
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -204,9 +205,10 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         raise DTypeError(f"one_hot is only applicable to index tensor of type LongTensor, got {tensor.dtype.name}")
     if num_classes == -1:
         num_classes = int(g.amax(tensor).item()) + 1
-    zeros = filled(tensor, (*tensor.shape, num_classes), 0)
-    places = unsqueeze(tensor, -1)
-    return apply(indexing.scatter, (zeros, places, filled(tensor, places.shape, 1)), {"dim": tensor.ndim})  # type: ignore[no-any-return]
+    flat = reshape(tensor, (-1,))
+    attrs = {"shape": (flat.shape[0], num_classes), "dims": (0, 1), "wrap": False}
+    hot = apply(indexing.spread, (filled(flat, flat.shape, 1), index_along(flat, 0), flat), attrs)
+    return reshape(hot, (*tensor.shape, num_classes))
 
 
 @pure

@@ -18,7 +18,7 @@ from ..ir.ops import creation as ir_creation
 from ..ir.types import TensorType
 from ..runtime.meta import Meta
 from ..runtime.storage import Storage, address_of
-from . import creation, executor, factory, functional, indexing, neural, random, reducing, scattering
+from . import creation, executor, factory, functional, indexing, neural, ordering, random, reducing, scattering
 from .arguments import size_of, to_dtype, wrap_dim
 from .device import Device
 from .generated import TensorOps
@@ -395,6 +395,12 @@ class Tensor(TensorOps):
     index_fill = scattering.index_fill
     index_fill_ = scattering.index_fill_
     bincount = scattering.bincount
+    argsort = ordering.argsort
+    sort = ordering.sort
+    topk = ordering.topk
+    kthvalue = ordering.kthvalue
+    median = ordering.median
+    multinomial = ordering.multinomial
     uniform_ = random.uniform_
     normal_ = random.normal_
     bernoulli_ = random.bernoulli_

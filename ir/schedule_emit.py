@@ -197,7 +197,7 @@ class Emitter:
         if stored and value not in self.stored:
             self._store(value, index, name, block)
         slow, loads = self.names.cost[name]
-        if block.parent is None:
+        if block.parent is None or self.group.scatters(value):
             return
         dtype = self.names.dtype[name]
         if stored and (slow or loads > 1):

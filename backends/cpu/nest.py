@@ -147,6 +147,8 @@ def choose(axes: Sequence[Axis], body: Sequence[Stmt], kernel: Kernel, vector_by
     nested = any(True for _ in inner(body))
     if nested and (kernel.scratch or gains[at] <= best_inside(body)):
         return None
+    if _scattered(body, gains[at]):
+        return None
     types = varying_types(body, axes[at].name, {b.name: b.dtype for b in kernel.memory})
     lanes = max(1, vector_bytes // max((t.itemsize for t in types), default=8))
     lanes = max(2, min(lanes, 32))
@@ -156,6 +158,12 @@ def choose(axes: Sequence[Axis], body: Sequence[Stmt], kernel: Kernel, vector_by
     while copies > 1 and isinstance(extent, int) and _too_many(extent, lanes, copies, body):
         copies //= 2
     return Shape(axes[at], lanes, copies, tile)
+
+
+def _scattered(body: Sequence[Stmt], gained: float) -> bool:
+    """Whether elements are written here and there, and most of the others are read so: one at a time is faster then."""
+    found = list(accesses(body))
+    return any(isinstance(s, StoreAt) for s, _ in found) and gained < 0.5 * sum(often for _, often in found)
 
 
 def _too_many(extent: int, lanes: int, copies: int, body: Sequence[Stmt]) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import attention, casts, compare, composites, convolution, creation, indexing, linalg, pointwise, pooling, random, reductions, shape
+from . import attention, casts, compare, composites, convolution, creation, indexing, linalg, ordering, pointwise, pooling, random, reductions, shape
 
 __all__ = [
-    "attention", "casts", "compare", "composites", "convolution", "creation", "indexing", "linalg", "pointwise", "pooling", "random",
+    "attention", "casts", "compare", "composites", "convolution", "creation", "indexing", "linalg", "ordering", "pointwise", "pooling", "random",
     "reductions", "shape",
 ]  # fmt: skip

@@ -70,7 +70,9 @@ def _coordinates(index: Any, dim: int) -> tuple[Any, ...]:
 def _gather_eager(x: Any, index: Any, *, dim: int) -> Any:
     _integral(index)
     check_range(index, x.shape[dim], dim)
-    return np.asarray(x[_coordinates(index, dim)], order="C")
+    if not x.flags.c_contiguous:
+        return np.asarray(x[_coordinates(index, dim)], order="C")
+    return np.take(x.reshape(-1), _flat(x.shape, _coordinates(index, dim)), mode="clip")
 
 
 def _replaced(index: tuple[Any, ...], shapes: Any, *, dim: int) -> Places:
@@ -137,11 +139,18 @@ def _scatter_add_eager(x: Any, index: Any, source: Any, *, dim: int) -> Any:
 
 def add_at(out: Any, places: tuple[Any, ...], values: Any) -> None:
     """Add `values` to the row-major `out` at index arrays for every dimension, in order. (On one flat index NumPy is fast.)"""
-    flat: Any = 0
-    for n, at in zip(out.shape, places, strict=True):
-        flat = flat * n + at
-    flat = np.ascontiguousarray(np.broadcast_to(flat, values.shape), np.int64).reshape(-1)
+    flat = np.ascontiguousarray(np.broadcast_to(_flat(out.shape, places), values.shape), np.int64).reshape(-1)
     np.add.at(out.reshape(-1), flat, np.ascontiguousarray(values).reshape(-1))
+
+
+def _flat(shape: Sequence[int], places: tuple[Any, ...]) -> Any:
+    """Row-major numbers of the elements at index arrays for every dimension, those of few elements combined first."""
+    total, step = None, 1
+    for n, at in zip(reversed(shape), reversed(places), strict=True):
+        term = at.astype(np.int64, copy=False) * step if step != 1 else at
+        total = term if total is None else total + term
+        step *= n
+    return np.zeros((), np.int64) if total is None else total
 
 
 def _scatter_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -205,6 +214,8 @@ def is_adjacent(dims: Sequence[int]) -> bool:
 def together(shapes: Sequence[Sequence[Size]], found_in: str = "") -> tuple[Size, ...]:
     """The shape that `shapes` broadcast to; PositionError, which names `found_in`, where they do not."""
     out: list[Size] = []
+    if len(shapes) == 1:  # sizes that a capture does not fix are not asked whether they are 1
+        return tuple(shapes[0])
     for d in range(-max(map(len, shapes)), 0):
         found = [s[d] for s in shapes if len(s) >= -d]
         wide = [n for n in found if not layout.is_one(n)] or [1]
@@ -351,9 +362,28 @@ def _put_eager(x: Any, *rest: Any, dims: tuple[int, ...], accumulate: bool = Fal
     return out
 
 
+#: Elements from which on rows are added as a whole.
+_WIDE = 16
+
+
+def _add_rows(out: Any, rows: Any, values: Any) -> None:
+    """Add each of `values` to the row of `out` at its position, in order: the first for each row at once."""
+    rows = np.where(rows < 0, rows + out.shape[0], rows)
+    _, first = np.unique(rows, return_index=True)
+    out[rows[first]] += values[first]
+    if len(first) == len(rows):
+        return
+    later = np.ones(len(rows), np.bool_)
+    later[first] = False
+    add_at(out, (rows[later][:, None], np.arange(out.shape[1])), values[later])
+
+
 def _add_slices(out: Any, positions: Sequence[Any], dims: Sequence[int], values: Any) -> None:
     """Add slices `values` to `out` at `positions` along `dims`, in order."""
     count = max(p.ndim for p in positions)
+    if len(positions) == 1 and dims[0] == 0 and values[0:1].size >= _WIDE and values.size:
+        _add_rows(out.reshape(out.shape[0], -1), positions[0].reshape(-1), values.reshape(positions[0].size, -1))
+        return
     axes: list[Any] = []
     before, _, after = _parts(range(values.ndim), count, dims)
     free = iter((*before, *after))

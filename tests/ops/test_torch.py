@@ -88,6 +88,12 @@ def put(x: Any, *rest: Any, dims: Any, accumulate: bool = False, wrap: bool = Tr
     return flat.reshape(x.shape).to(x.dtype)
 
 
+def first(x: Any, k: int, dim: int, largest: bool) -> Any:
+    """Which of equal elements PyTorch's topk gives is not said; the first ones of a stable sort are those."""
+    torch.topk(x, k, dim, largest)
+    return torch.argsort(x, dim=dim, descending=largest, stable=True).narrow(dim, 0, k).contiguous()
+
+
 def spread(values: Any, *at: Any, shape: Any, dims: Any, wrap: bool = True) -> Any:
     return put(torch.zeros(shape, dtype=values.dtype), *at, values, dims=dims, accumulate=True)
 
@@ -103,6 +109,8 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     "as_strided_scatter": lambda x, y, shape, strides, offset: torch.as_strided_scatter(x, y, shape, strides, offset),
     "gather": lambda x, i, dim: torch.gather(x, dim, i), "scatter_add": lambda x, i, s, dim: torch.scatter_add(x, dim, i, s),
     "scatter": lambda x, i, s, dim: torch.scatter(x, dim, i, s), "index": indexed, "index_put": put, "spread": spread,
+    "argsort": lambda x, dim, descending=False: torch.argsort(x, dim=dim, descending=descending, stable=True).contiguous(),
+    "topk_index": lambda x, k, dim, largest=True: first(x, k, dim, largest),
     "embedding": lambda w, i, padding_idx=None: F.embedding(i, w, padding_idx),
     "full": lambda v, shape, dtype: torch.full(shape, v, dtype=dtype), "sum_to": lambda x, shape: x.sum_to_size(shape),
     "arange": lambda start, step, length, dtype: torch.arange(start, start + step * max(length - 0.5, 0), step, dtype=dtype),
@@ -114,7 +122,7 @@ SPECIAL: dict[str, Callable[..., Any]] = {
 #: PyTorch's function takes no number where ours does.
 TENSORS_ONLY = ("logical_and", "logical_or", "maximum", "minimum")
 #: Own streams of random numbers, and ops of ours alone.
-NO_ORACLE = ("rand", "randn", "philox_rand", "philox_randn", "dropout", "rng_advance", "size_of")
+NO_ORACLE = ("rand", "randn", "philox_rand", "philox_randn", "dropout", "rng_advance", "size_of", "choose")
 oracle = [op for op in ALL if op.name not in NO_ORACLE]
 LOOSE = {"f16": (2e-3, 1e-3), "bf16": (1.6e-2, 1e-2), "f32": (1e-5, 1e-6), "f64": (1e-12, 1e-12)}
 

@@ -1,0 +1,76 @@
+"""Sorting, the largest elements, sampling by weight: over the records of `ir.ops.ordering`, values by `gather`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..ir import dtypes
+from ..ir.ops import ordering
+from . import generated as g
+from .arguments import wrap_dim
+from .executor import apply
+from .functional import narrow, squeeze, unsqueeze
+from .pure import pure
+from .random import Generator, rand
+from .reducing import ValuesIndices
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+
+@pure
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    """Positions along `dim` that put the elements in order; equal elements always keep theirs."""
+    at = wrap_dim(dim, input.ndim)
+    if not input.ndim:
+        return g.argmax(input)
+    return apply(ordering.argsort, (input,), {"dim": at, "descending": bool(descending)})  # type: ignore[no-any-return]
+
+
+@pure
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    """(the elements in order along `dim`, where they were); equal elements always keep their order."""
+    at = wrap_dim(dim, input.ndim)
+    if not input.ndim:
+        return ValuesIndices(input.clone(), g.argmax(input))
+    index = argsort(input, at, descending)
+    return ValuesIndices(g.gather(input, at, index), index)
+
+
+@pure
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+    """(the k largest, or smallest, elements along `dim`, where they are), the most extreme first."""
+    at = wrap_dim(dim, input.ndim)
+    x = input if input.ndim else unsqueeze(input, 0)
+    index = apply(ordering.topk_index, (x,), {"k": k, "dim": at, "largest": bool(largest)})
+    values = g.gather(x, at, index)
+    return ValuesIndices(values, index) if input.ndim else ValuesIndices(squeeze(values), squeeze(index))
+
+
+@pure
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+    """(the k-th smallest element along `dim`, where it is); k counts from 1."""
+    at = wrap_dim(dim, input.ndim)
+    values, index = topk(input, k, at, False)
+    if not input.ndim:
+        return ValuesIndices(values, index)
+    values, index = narrow(values, at, k - 1, 1), narrow(index, at, k - 1, 1)
+    return ValuesIndices(values, index) if keepdim else ValuesIndices(squeeze(values, at), squeeze(index, at))
+
+
+@pure
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The lower middle element; with `dim` also where it is."""
+    if dim is None:
+        flat = input.reshape(-1)
+        return kthvalue(flat, (flat.shape[0] + 1) // 2, 0)[0]
+    n = input.shape[wrap_dim(dim, input.ndim)] if input.ndim else 1
+    return kthvalue(input, (n + 1) // 2, dim, keepdim)
+
+
+def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
+    """`num_samples` positions in each row of the weights `input`, chosen with probability in proportion to them."""
+    wide = num_samples if ordering.by_sum(num_samples, replacement) else input.shape[-1] if input.ndim else 1
+    numbers = rand((*input.shape[:-1], wide), generator=generator, dtype=dtypes.float64)
+    attrs = {"count": num_samples, "replacement": bool(replacement)}
+    return apply(ordering.choose, (input, numbers), attrs)  # type: ignore[no-any-return]
