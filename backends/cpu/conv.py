@@ -23,12 +23,13 @@ from .product import parts
 
 
 def text(words: Sequence[str]) -> str:
-    """The module of the routine for words such as ("f32", "64"): dtype and bytes of a vector."""
-    dtype, vector_bytes = words
+    """The module of the routine for words such as ("f32", "64", "turned"): dtype, bytes of a vector, how A is packed."""
+    dtype, vector_bytes, *turned = words
     t = tile(dtypes.BY_NAME[dtype], Target(int(vector_bytes), True))
     if t is None:
         raise ValueError(f"no tiles of {dtype} with vectors of {vector_bytes} bytes")
-    return gemm.routine_text(t, "routine", pack_b=conv_pack.NAME, more=conv_pack.text(t))
+    pack_a = conv_pack.TURNED if turned else ""
+    return gemm.routine_text(t, "routine", pack_a, conv_pack.NAME, conv_pack.text(t))
 
 
 def accepts(node: Node) -> bool:
@@ -60,15 +61,17 @@ def step(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> 
     inside = floordiv(x.shape[1], groups)
     columns, rows = inside * numel(kernel), x.shape[0] * numel(pixels)
     n, k = (columns, rows) if by_weight else (rows, columns)
-    m = floordiv(matrix.type.shape[0], groups)
+    turned = bool(attrs.get("turned"))
+    m = floordiv(out.type.shape[0], groups)
     words: list[Size] = [m, n, k, k, 1, 0, 0, n, 1, groups, 0, 0, groups, m * k, inside * x.strides[1], m * n]
     words += [*taps, *places] if by_weight else [*places, *taps]
+    words += [numel(kernel), m * numel(kernel)]
     work, dtype = m * n * k * groups, out.type.dtype
     t = tile(dtype, host_target())
     if t is None:
         raise ValueError(f"no tiles of {dtype.short}: the claim did not ask")
     known = (v if isinstance(v, int) else None for v in (n, k))
     return RoutineStep(
-        f"conv {dtype.short} {host_target().vector_bytes}", (matrix, image), (out,), tuple(words),
+        f"conv {dtype.short} {host_target().vector_bytes}{' turned' if turned else ''}", (matrix, image), (out,), tuple(words),
         scratch=gemm.scratch_bytes(t, *known), parts=parts(work), work=work,
     )  # fmt: skip

@@ -309,7 +309,10 @@ def _input_decompose(
         low = d * (k - 1) - p
         edges.append((low, n + d * (k - 1) - low - ((m - 1) * s + 1)))
     one = (1,) * len(stride)
-    return converted(_as_rows(padded(_spread(y, stride), edges), _turned(w, groups), one, dilation, groups), to)
+    matrix = reshape(w, (w.shape[0], numel(w.shape[1:])))
+    made = conv_rows(padded(_spread(y, stride), edges), matrix, kernel=tuple(w.shape[2:]), stride=one, dilation=dilation,
+                     groups=groups, turned=True)  # fmt: skip
+    return converted(permute(made, dims=(1, 0, *range(2, y.ndim))), to)
 
 
 def _input_grad(
@@ -433,18 +436,29 @@ def _check_rows(
 
 
 def _rows_infer(
-    x: TensorType, w: TensorType, *, kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1
+    x: TensorType, w: TensorType, *, kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1, turned: bool = False
 ) -> tuple[TensorType]:
     out = _check_rows("conv_rows", x, w, kernel, stride, dilation, groups)
-    if not layout.same(w.shape[1], sizes.floordiv(x.shape[1], groups) * numel(kernel)) or any(_negative(n - 1) for n in out):
+    taps = numel(kernel)
+    channels = sizes.floordiv(w.shape[1], taps) * groups if turned else w.shape[0]
+    fits = (
+        layout.same(w.shape[0], x.shape[1]) and layout.same(sizes.mod(w.shape[1], taps), 0) if turned
+        else layout.same(w.shape[1], sizes.floordiv(x.shape[1], groups) * taps)
+    )  # fmt: skip
+    if not fits or any(_negative(n - 1) for n in out):
         raise ShapeError(f"conv_rows: a kernel of {list(kernel)} does not fit: got {layout.describe(x, w)}")
-    return (tensor((w.shape[0], x.shape[0], *out), x.dtype),)
+    return (tensor((channels, x.shape[0], *out), x.dtype),)
 
 
-def _rows_eager(x: Any, w: Any, *, kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1) -> Any:
-    if w.ndim != 2 or len(kernel) != x.ndim - 2 or w.shape[1] * groups != x.shape[1] * math.prod(kernel):
+def _rows_eager(x: Any, w: Any, *, kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1, turned: bool = False) -> Any:
+    taps = math.prod(kernel)
+    fits = w.shape[0] == x.shape[1] and w.shape[1] % taps == 0 if turned else w.shape[1] * groups == x.shape[1] * taps
+    if w.ndim != 2 or len(kernel) != x.ndim - 2 or not fits:
         raise TypeError("a matrix that fits the kernel expected")
-    whole = w.reshape(w.shape[0], x.shape[1] // groups, *kernel)
+    whole = w.reshape(w.shape[0], w.shape[1] // taps, *kernel)
+    if turned:
+        split = whole.reshape(groups, w.shape[0] // groups, *whole.shape[1:]).swapaxes(1, 2)
+        whole = np.flip(split, tuple(range(3, split.ndim))).reshape(-1, w.shape[0] // groups, *kernel)
     made = _conv_eager(x, whole, None, stride=stride, padding=(0,) * len(kernel), dilation=dilation, groups=groups)
     return np.array(made.swapaxes(0, 1), order="C", copy=True)
 
@@ -458,9 +472,14 @@ def _major_columns(x: Any, kernel: Any, out: Any, stride: Ints, dilation: Ints, 
     return reshape(contiguous(order), (groups, sizes.floordiv(c, groups) * numel(kernel), n * numel(out)))
 
 
-def _rows_decompose(x: Any, w: Any, *, kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1) -> Any:
+def _rows_decompose(
+    x: Any, w: Any, *, kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1, turned: bool = False
+) -> Any:
     to = x.dtype
     x, w = converted(x, wide(to)), converted(w, wide(to))
+    if turned:
+        whole = _turned(reshape(w, (w.shape[0], sizes.floordiv(w.shape[1], numel(kernel)), *kernel)), groups)
+        w = reshape(whole, (whole.shape[0], numel(whole.shape[1:])))
     out = result_sizes(x.shape[2:], kernel, stride, (0,) * len(stride), dilation)
     rows = reshape(w, (groups, sizes.floordiv(w.shape[0], groups), w.shape[1]))
     made = matmul(rows, _major_columns(x, kernel, out, stride, dilation, groups))
@@ -470,6 +489,8 @@ def _rows_decompose(x: Any, w: Any, *, kernel: Ints, stride: Ints, dilation: Int
 def _rows_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for x, w, attrs in _unpadded(rng):
         yield Sample((x, w.reshape(w.shape[0], -1)), {**attrs, "kernel": w.shape[2:]})
+        back = floats(rng, (x.shape[1], w.shape[1] * w[0, 0].size), dtypes.float64)
+        yield Sample((x, back), {**attrs, "kernel": w.shape[2:], "turned": True}, note="turned")
     for dtype in dtypes.FLOATING:
         yield Sample((floats(rng, (2, 3, 4, 5), dtype), floats(rng, (2, 18), dtype)), _bare(kernel=(2, 3)))
     x, w = floats(rng, (1, 2, 3, 3)), floats(rng, (2, 8))
@@ -492,7 +513,8 @@ def _bare(**other: Any) -> dict[str, Any]:
 
 _MADE = "only decompositions make it, after gradients were taken"
 
-#: `convolution` without padding, by a matrix (out, in of a group x kernel): (out channels, batch, *pixels).
+#: `convolution` without padding, by a matrix (out, in of a group x kernel): (out channels, batch, *pixels). With `turned` the
+#: matrix is (in, out of a group x kernel), and the kernel is read backwards.
 conv_rows: Op = register(Op(
     "conv_rows", (), _rows_infer, _rows_eager, None, Decompose(_rows_decompose), _rows_samples, tolerance=_LOOSE, constant=_MADE,
 ))  # fmt: skip
