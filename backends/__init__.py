@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..runtime import pool
+from ..runtime import blocks, pool
 
 
 def _pool_code() -> Mapping[str, int]:
-    from .native import code
+    from .native import pool_code
 
-    return code()
+    return pool_code()
+
+
+def _blocks_code() -> Mapping[str, int]:
+    from .native import blocks_code
+
+    return blocks_code()
 
 
 pool.provide(_pool_code)
+blocks.provide(_blocks_code)

@@ -1,4 +1,4 @@
-"""The machine code that `runtime.pool` runs: compiled once for a processor, kept on disk, mapped when first asked for."""
+"""Machine code that the run time asks for by itself, built once for a processor and kept on disk: the pool's, the blocks'."""
 
 from __future__ import annotations
 
@@ -8,11 +8,25 @@ from ..errors import LoadError
 from ..runtime import loader
 from . import kept
 
+_PASSES = ("sroa", "simplify_cfg")
 
-def code() -> Any:
-    """The mapped code. LoadError where this system is none that it is written for."""
+
+def pool_code() -> Any:
+    """The code of `runtime.pool`. LoadError where this system is none that it is written for."""
     from . import pool_text
 
+    _supported("the thread pool")
+    return kept.routine("pool", pool_text.text, passes=_PASSES)
+
+
+def blocks_code() -> Any:
+    """The code of `runtime.blocks`. LoadError where this system is none that it is written for."""
+    from . import blocks_text
+
+    _supported("the cache of memory")
+    return kept.routine("blocks", blocks_text.text, passes=_PASSES)
+
+
+def _supported(what: str) -> None:
     if not loader.SUPPORTED:
-        raise LoadError("the thread pool is written for x86-64 Linux")
-    return kept.routine("pool", pool_text.text, passes=("sroa", "simplify_cfg"))
+        raise LoadError(f"{what} is written for x86-64 Linux")

@@ -7,59 +7,24 @@ what was read of the job before it belongs to the same one, and a late or sleepi
 from __future__ import annotations
 
 from ..runtime import pool as p
-from .entry.writer import Writer
+from .atomics import HEAD, Native
 
 _LOW = str((1 << 32) - 1)
-_WAIT, _WAKE, _FUTEX, _YIELD = 128, 129, 202, 24
+_WAIT, _WAKE, _FUTEX = 128, 129, 202
 _SET_MASK = 2
 #: rounds of waiting for the last chunks after which a worker on the same core is let run
 _PATIENCE = 2047
 
 
-class _Native(Writer):
-    """Writes a function over the control block at address `%C`; words of it are read and written by offset."""
-
-    def at(self, offset: int | str) -> str:
-        return self.add("%C", str(offset))
-
-    def atomic(self, offset: int | str) -> str:
-        return self.let(f"load atomic i64, ptr {self.pointer(self.at(offset))} seq_cst, align 8")
-
-    def publish(self, value: str, offset: int | str) -> None:
-        self.do(f"store atomic i64 {value}, ptr {self.pointer(self.at(offset))} seq_cst, align 8")
-
-    def rmw(self, how: str, offset: int, value: str) -> str:
-        return self.let(f"atomicrmw {how} ptr {self.pointer(self.at(offset))}, i64 {value} seq_cst")
-
-    def swap(self, offset: int | str, old: str, new: str) -> str:
-        """Whether the word was `old` and is `new` now."""
-        pair = self.let(f"cmpxchg ptr {self.pointer(self.at(offset))}, i64 {old}, i64 {new} seq_cst seq_cst, align 8")
-        return self.let(f"extractvalue {{i64, i1}} {pair}, 1")
-
-    def plain(self, offset: int) -> str:
-        return self.let(f"load volatile i64, ptr {self.pointer(self.at(offset))}")
-
-    def syscall(self, *args: str | int) -> None:
-        self.do(f"call i64 (i64, ...) @syscall({', '.join(f'i64 {a}' for a in args)})")
-
-    def both(self, a: str, b: str) -> str:
-        return self.let(f"and i1 {a}, {b}")
-
-
 def text() -> str:
-    """``pool_run``, ``pool_take`` and what they need, for a module of its own."""
-    head = [
-        "declare i64 @syscall(i64, ...)",
-        "declare i32 @pthread_create(ptr, ptr, ptr, ptr)",
-        "declare i32 @pthread_sigmask(i32, ptr, ptr)",
-        "declare void @llvm.x86.sse2.pause()",
-    ]
-    return "\n".join([*head, _drain(), _worker(), _hire(), _take(), _run(), '!0 = !{!"branch_weights", i32 2000, i32 1}'])
+    """The module of ``pool_run`` and ``pool_take``."""
+    head = ["declare i32 @pthread_create(ptr, ptr, ptr, ptr)", "declare i32 @pthread_sigmask(i32, ptr, ptr)"]
+    return "\n".join([HEAD, *head, _drain(), _worker(), _hire(), _take(), _run()])
 
 
 def _drain() -> str:
     """Run chunks of job `%job` as worker `%k`: those of its own part first, then those left over in the others'."""
-    b = _Native("define internal void @drain(i64 %C, i64 %k, i64 %job)")
+    b = Native("define internal void @drain(i64 %C, i64 %k, i64 %job)")
     limit = b.plain(p.LIMIT)
     for i in b.loop(limit):
         at = b.binary("urem", b.add("%k", i), limit)
@@ -82,7 +47,7 @@ def _drain() -> str:
     return b.text()
 
 
-def _chunk(b: _Native, job: list[str], part: str, limit: str, left: str) -> None:
+def _chunk(b: Native, job: list[str], part: str, limit: str, left: str) -> None:
     """Run the chunk that leaves `left` - 1 of this part."""
     fn, args, sizes, scalars, scratch, stride, chunks = job
     end = b.binary("udiv", b.binary("mul", chunks, b.add(part, "1")), limit)
@@ -95,7 +60,7 @@ def _chunk(b: _Native, job: list[str], part: str, limit: str, left: str) -> None
 
 
 def _worker() -> str:
-    b = _Native("define internal i64 @worker(i64 %row)")
+    b = Native("define internal i64 @worker(i64 %row)")
     b.do(f"%C = load i64, ptr {b.pointer('%row')}")
     k, seen, rounds = b.load("%row", 8), b.var("0"), b.var("0")
     b.write(seen, b.load("%row", 24))
@@ -107,7 +72,7 @@ def _worker() -> str:
     job = b.atomic(p.JOB)
     b.branch(b.ne(job, b.read(seen)), "work", "idle")
     b.block("idle")
-    b.do("call void @llvm.x86.sse2.pause()")
+    b.pause()
     b.write(rounds, b.add(b.read(rounds), "1"))
     tired = b.compare("sge", b.read(rounds), b.plain(p.SPIN))
     b.branch(b.let(f"or i1 {tired}, {b.ne(b.plain(p.QUIET), '0')}"), "sleep", "spin")
@@ -130,7 +95,7 @@ def _worker() -> str:
 
 def _hire() -> str:
     """Make workers until there are `%want`, with all signals blocked: these are for Python's own threads."""
-    b = _Native("define internal void @hire(i64 %C, i64 %want)")
+    b = Native("define internal void @hire(i64 %C, i64 %want)")
     b.slots += ["  %all = alloca [16 x i64]", "  %old = alloca [16 x i64]"]
     everything = b.let("ptrtoint ptr %all to i64")
     for i in b.loop("16"):
@@ -155,7 +120,7 @@ def _hire() -> str:
 
 
 def _take() -> str:
-    b = _Native("define i32 @pool_take(i64 %C)")
+    b = Native("define i32 @pool_take(i64 %C)")
     mine = b.swap(p.BUSY, "0", "1")
     b.do(f"ret i32 {b.let(f'zext i1 {mine} to i32')}")
     return b.text()
@@ -165,7 +130,7 @@ _ARGUMENTS = ("fn", "args", "sizes", "scalars", "scratch", "stride", "chunks", "
 
 
 def _run() -> str:
-    b = _Native(f"define i32 @pool_run(i64 %C, {', '.join(f'i64 %{name}' for name in _ARGUMENTS)})")
+    b = Native(f"define i32 @pool_run(i64 %C, {', '.join(f'i64 %{name}' for name in _ARGUMENTS)})")
     several = b.both(b.compare("sgt", "%chunks", "1"), b.compare("sgt", "%limit", "1"))
     b.branch(several, "enter", "alone")
     b.block("enter")
@@ -197,7 +162,7 @@ def _run() -> str:
     return b.text()
 
 
-def _post(b: _Native, parts: str) -> str:
+def _post(b: Native, parts: str) -> str:
     """Write the job down, its number last; the number."""
     words = dict(zip((p.FN, p.ARGS, p.SIZES, p.SCALARS, p.SCRATCH, p.STRIDE, p.CHUNKS), _ARGUMENTS, strict=False))
     for offset, name in words.items():
@@ -215,16 +180,16 @@ def _post(b: _Native, parts: str) -> str:
     return job
 
 
-def _await(b: _Native) -> None:
+def _await(b: Native) -> None:
     """Wait until every chunk is finished; now and then let a worker on the same core go on."""
     rounds = b.var("0")
     b.goto("left")
     b.block("left")
     b.branch(b.eq(b.atomic(p.LEFT), "0"), "finished", "pause")
     b.block("pause")
-    b.do("call void @llvm.x86.sse2.pause()")
+    b.pause()
     b.write(rounds, b.add(b.read(rounds), "1"))
     for _ in b.when(b.eq(b.binary("and", b.read(rounds), str(_PATIENCE)), "0")):
-        b.syscall(_YIELD)
+        b.give_way()
     b.goto("left")
     b.block("finished")

@@ -34,8 +34,10 @@ TP_VECTORCALL_OFFSET, TP_FLAGS, TP_VERSION = 56, 168, 384
 LIST, TUPLE, DICT, HAS_MANAGED_DICT = 1 << 25, 1 << 26, 1 << 29, 1 << 4
 #: offsets in a PyArrayObject
 DATA, NDIM, DIMS, STRIDES, BASE, DESCR, FLAGS = 16, 24, 32, 40, 48, 56, 64
-#: bit of an array's flags
-WRITEABLE = 0x400
+#: bits of an array's flags
+WRITEABLE, CONTIGUOUS = 0x400, 0x101  # with the bit that says that its address is a multiple of its item's
+#: the address of memory of no bytes, which nobody reads; a null pointer would make NumPy allocate
+NOWHERE = 64
 #: numbers in NumPy's C API table
 NPY_NDARRAY, NPY_NEW_FROM_DESCR, NPY_SET_BASE = 2, 94, 282
 

@@ -30,7 +30,7 @@ from ..ir.plan import (
     ScalarInput,
 )  # fmt: skip
 from ..ir.types import ScalarType, TensorType
-from . import blas, layout, pool
+from . import blas, blocks, layout, pool
 
 Array = np.ndarray[Any, Any]
 ALIGN = 64
@@ -77,7 +77,9 @@ class Program:
         self.tensors = [(i, *self._expected(t)) for i, t in enumerate(plan.inputs) if isinstance(t, TensorType)]
         self.counts = [self._number(b.size) for b in plan.buffers]
         self.places = [self._place(b.place) for b in plan.buffers]
-        self.fresh = [self._fresh(o, self._output_bytes(k)) for k, o in enumerate(o for o in plan.outputs if o.source is None)]
+        nbytes = {b.place: n * b.dtype.itemsize for b, n in zip(plan.buffers, self.counts, strict=True)}
+        fresh = [o for o in plan.outputs if o.source is None]
+        self.fresh = [self._fresh(o, nbytes.get(FromOutput(k), 0)) for k, o in enumerate(fresh)]
         kernels = [s for s in plan.steps if isinstance(s, KernelStep)]
         self.gather = np.array([b for s in kernels for b in s.buffers], np.intp)
         self.scalars = [(s.index, p.kind) for k in kernels for s, p in zip(k.scalars, k.kernel.scalars, strict=True)]
@@ -87,12 +89,6 @@ class Program:
         self.arenas: list[tuple[Array, int, int]] = []
         self.split = False
         self.steps = self._steps(code)
-
-    def _output_bytes(self, number: int) -> int:
-        for b, count in zip(self.plan.buffers, self.counts, strict=True):
-            if b.place == FromOutput(number):
-                return count * b.dtype.itemsize
-        return 0
 
     # ---- what a call does --------------------------------------------------------------------------------------------
     def run(self, inputs: Sequence[Any], mismatch: Callable[[], object], failed: Callable[[Any, int], None]) -> list[Any]:
@@ -109,7 +105,8 @@ class Program:
         try:
             self._run(self._call(inputs, made, *arena[1:]), failed)
         finally:
-            self.arenas.append(arena)
+            if len(arena[0]) < blocks.LARGE or blocks.current() is None:  # a large one goes back to the cache of all
+                self.arenas.append(arena)
         arrays = iter(made)
         return [next(arrays)[0] if o.source is None else self._view(o, inputs[o.source]) for o in self.plan.outputs]
 
@@ -288,7 +285,7 @@ def _new(count: int, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...
 
 def _aligned(count: int) -> tuple[Array, int]:
     """Memory of at least `count` bytes, and the first address in it that is a multiple of 64."""
-    raw = np.empty(count + ALIGN, np.uint8)
+    raw = blocks.empty(count + ALIGN)
     return raw, -(-address(raw) // ALIGN) * ALIGN
 
 

@@ -18,8 +18,8 @@ from ...ir import sizes as z
 from ...ir import work
 from ...ir.loops import Kernel
 from ...ir.run_op import run_op
-from ...ir.types import ScalarType, TensorType, tensor
-from ...runtime import blas, layout
+from ...ir.types import ScalarType, TensorType, numel, tensor
+from ...runtime import blas, blocks, layout
 from ...runtime.guard import TensorIs
 from ...runtime.meta import Meta
 from ...runtime.source import Source
@@ -108,6 +108,8 @@ class PlanRows:
             raise CompileError("frame words of the arena do not follow each other")
         self.arena = data
         whole = self.size(aligned + most)
+        if not self._below(aligned + most, blocks.LARGE):
+            process.start_blocks()
         if self.limit is not None:
             whole = self._op("add", self.size(aligned), self._op("mul", self.size(most), self.limit))
         self.frame.row("arena", self.frame.arena_at, whole)
@@ -135,7 +137,13 @@ class PlanRows:
     def _alloc(self, type_: TensorType, strides: int) -> int:
         at = self.frame.owned()
         self.frame.words()  # its data address
-        self.frame.row("alloc", at, self.frame.object(type_.dtype.np), len(type_.shape) | strides << 8, self.run(type_.shape))
+        rank, dims = len(type_.shape), self.run(type_.shape)
+        size = numel(type_.shape) * type_.dtype.itemsize
+        if self._below(size, blocks.LARGE) or not process.start_blocks():
+            self.frame.row("alloc", at, self.frame.object(type_.dtype.np), rank | strides << 8, dims)
+            return at
+        item = self.frame.object(type_.dtype.np)
+        self.frame.row("block", at, self.frame.array([item, rank, dims, strides, self.size(size)]))
         return at
 
     def address(self, buffer: int, offset: z.Size = 0) -> int:
@@ -152,8 +160,8 @@ class PlanRows:
         return self._op("add", base, self.size(offset * b.dtype.itemsize))
 
     def _arena_address(self, offset: z.Size) -> int:
-        if self.arena is None:
-            raise CompileError(f"the plan {self.plan.name} has buffers in an arena of no size")
+        if self.arena is None:  # all buffers in it are empty
+            return self.frame.const(layout.NOWHERE)
         if offset not in self._places:
             self._places[offset] = self._op("add", self.arena, self.size(offset))
         return self._places[offset]

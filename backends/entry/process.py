@@ -21,7 +21,7 @@ import numpy as np
 
 from ... import knobs
 from ...errors import CompileError, LoadError
-from ...runtime import gradmode, layout, loader, pool
+from ...runtime import blocks, gradmode, layout, loader, pool
 from ...runtime.meta import Meta
 from . import words as w
 
@@ -92,6 +92,15 @@ def start_pool() -> bool:
     return bool(_api[w.A_POOL_RUN])
 
 
+def start_blocks() -> bool:
+    """Let the entry take large results from the cache of blocks; False where there is none."""
+    found = blocks.start()
+    if found is not None:
+        _api[w.A_BLOCKS], _api[w.A_BLOCK_DROP], _api[w.A_HANDLER] = found.state, found.drop, id(found.capsule)
+        _api[w.A_BLOCK_NEW] = found.new
+    return found is not None
+
+
 def api(which: int) -> int:
     """One word of the process table."""
     return int(_api[which])
@@ -101,7 +110,7 @@ def api(which: int) -> int:
 #: the files that the entry's text follows from
 SOURCES = (
     *(os.path.join(os.path.dirname(__file__), f"{name}.py") for name in ("words", "writer", "text", "text_guards", "text_steps")),
-    layout.__file__, pool.__file__,
+    layout.__file__, pool.__file__, blocks.__file__,
 )
 
 

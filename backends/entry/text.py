@@ -6,6 +6,7 @@ No address and no layout of a Tensor is written into the code; both come from ta
 
 from __future__ import annotations
 
+from ...runtime import blocks
 from ...runtime import layout as at
 from . import words as w
 from .writer import Writer
@@ -341,12 +342,15 @@ def _call_on_error(b: EntryWriter) -> None:
 
 
 def _release(b: EntryWriter) -> None:
-    """Drop what the call owns; an arena that nobody else holds goes back to the variant."""
+    """Drop what the call owns; a small arena that nobody else holds goes back to the variant, a large one to the cache of all."""
     at, owned = b.get(b.T, w.T_ARENA_AT), b.get(b.T, w.T_OWNED)
     arena = b.v(at)
     keep = b.let(f"and i1 {b.ne(arena, '0')}, {b.eq(b.get(b.T, w.T_ARENA), '0')}")
     for _ in b.when(keep):
-        for _ in b.when(b.eq(b.load(arena, 0, "i32"), "1")):
+        alone = b.eq(b.load(arena, 0, "i32"), "1")
+        small = b.compare("slt", b.get(b.T, w.T_ARENA_BYTES), str(blocks.LARGE))
+        ours = b.let(f"or i1 {small}, {b.eq(b.get(b.api, w.A_BLOCK_NEW), '0')}")
+        for _ in b.when(b.let(f"and i1 {alone}, {ours}")):
             b.put(b.T, w.T_ARENA, arena)
             b.set(at, "0")
     for i in b.loop(b.get(b.T, w.T_NOWNED)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...runtime import layout as at
-from ...runtime import pool
+from ...runtime import blocks, pool
 from . import words as w
 from .text import EntryWriter
 
@@ -86,6 +86,45 @@ def alloc(b: EntryWriter) -> None:
     b.set(b.after(b.dest), b.load(made, at.DATA))
 
 
+def _block_array(b: EntryWriter, descr: str, nd: str, dims: str, strides: str, count: str) -> str:
+    """A new array of `count` bytes, from the cache of blocks where it is large."""
+    data = b.var("0")
+    large = b.compare("sge", count, str(blocks.LARGE))
+    for _ in b.when(b.let(f"and i1 {large}, {b.ne(b.get(b.api, w.A_BLOCK_NEW), '0')}")):
+        b.write(data, b.fn(w.A_BLOCK_NEW, b.get(b.api, w.A_BLOCKS), count))
+    at_data = b.read(data)
+    b.incref(descr)  # NewFromDescr takes it over
+    nd32, ours = b.let(f"trunc i64 {nd} to i32"), b.ne(at_data, "0")
+    flags = b.let(f"trunc i64 {b.select(ours, str(at.WRITEABLE | at.CONTIGUOUS), '0')} to i32")
+    made = b.fn(w.A_NEW_ARRAY, b.get(b.api, w.A_NDARRAY), descr, f"i32 {nd32}", dims, strides, at_data, f"i32 {flags}", "0")
+    fine, own, failed, done = b.label("fine"), b.label("own"), b.label("failed"), b.label("done")
+    b.branch(b.ne(made, "0"), fine, failed)
+    b.block(failed)
+    for _ in b.when(ours):
+        b.fn(w.A_BLOCK_DROP, b.get(b.api, w.A_BLOCKS), at_data, count, ret="void")
+    b.goto("fail")
+    b.block(fine)
+    b.branch(ours, own, done)
+    b.block(own)  # as NumPy marks what it has allocated itself by a handler
+    handler, word = b.get(b.api, w.A_HANDLER), b.add(made, str(at.FLAGS))
+    b.incref(handler)
+    b.store(handler, made, blocks.HANDLER)
+    flags = b.binary("or", b.load(word, 0, "i32"), str(blocks.OWNDATA))
+    b.do(f"store i32 {b.let(f'trunc i64 {flags} to i32')}, ptr {b.pointer(word)}")
+    b.goto(done)
+    b.block(done)
+    return made
+
+
+def block(b: EntryWriter) -> None:
+    """V[dest] = new array, V[dest + 1] = its data; a: dtype, rank, dims at, strides at (0: contiguous), bytes (index)."""
+    descr, rank, dims, at_strides = (b.get(b.a, i) for i in range(4))
+    strides = b.select(b.eq(at_strides, "0"), "0", _address(b, at_strides))
+    made = _block_array(b, descr, rank, _address(b, dims), strides, b.v(b.get(b.a, 4)))
+    b.set(b.dest, made)
+    b.set(b.after(b.dest), b.load(made, at.DATA))
+
+
 def arena(b: EntryWriter) -> None:
     """V[dest] = array of at least V[a] + 64 bytes, the variant's own where that is free; V[dest + 1] = aligned address in it."""
     wanted = b.add(b.v(b.a), "64")
@@ -99,7 +138,7 @@ def arena(b: EntryWriter) -> None:
     b.goto(done)
     b.block(fresh)
     b.put(b.gather, 0, wanted)
-    made = _new_array(b, b.get(b.api, w.A_U8), "1", b.gather, "0", "0", "0")
+    made = _block_array(b, b.get(b.api, w.A_U8), "1", b.gather, "0", wanted)
     b.set(b.dest, made)
     for _ in b.when(b.ne(kept, "0")):  # too small: the new one takes its place
         b.put(b.T, w.T_ARENA, "0")
@@ -325,6 +364,6 @@ def ret(b: EntryWriter) -> None:
 
 BODIES: dict[str, Callable[[EntryWriter], None]] = {
     "begin": begin, "threads": threads, "hold": hold, "add": add, "mul": mul, "floordiv": floordiv, "mod": mod, "min": min_, "max": max_,
-    "alloc": alloc, "arena": arena, "view": view, "kernel": kernel, "gemm": gemm, "python": python, "save": save,
+    "alloc": alloc, "block": block, "arena": arena, "view": view, "kernel": kernel, "gemm": gemm, "python": python, "save": save,
     "restore": restore, "bump": bump, "make": make, "make_like": make_like, "call": call, "tuple": tuple_, "tail": tail, "ret": ret,
 }  # fmt: skip

@@ -19,8 +19,9 @@ T_WORDS = 14
 (A_VECTORCALL, A_DECREF, A_NONE, A_TRUE, A_FALSE, A_FLOAT, A_INT, A_NDARRAY, A_TENSOR, A_TP_ALLOC, A_NEW_ARRAY, A_SET_BASE,
  A_DICT_GET, A_DICT_HAS, A_DICT_NEXT, A_SET_SIZE, A_GET_DICT, A_ERR_CLEAR, A_EQUAL, A_LONG_AS, A_LONG_FROM, A_TUPLE_NEW,
  A_TSS_GET, A_GRAD_KEY, A_SAVE, A_RESTORE, A_U8, A_S_META, A_S_ARRAY, A_S_STORAGE, A_S_OFFSET, A_S_GRAD, A_S_NODE, A_S_VERSION,
- A_NEW_META, A_DIMS, A_DICT_NEW, A_M_KIND, A_M_RAW, A_POOL_RUN, A_POOL) = range(41)  # fmt: skip
-A_WORDS = 41
+ A_NEW_META, A_DIMS, A_DICT_NEW, A_M_KIND, A_M_RAW, A_POOL_RUN, A_POOL,
+ A_BLOCKS, A_BLOCK_NEW, A_BLOCK_DROP, A_HANDLER) = range(45)  # fmt: skip
+A_WORDS = 45
 
 #: instructions: rows of four words (op | dest << 8, a, b, c); V is the frame, V[0..parameters) the bound arguments
 OPS: tuple[str, ...] = (
@@ -48,7 +49,7 @@ OPS: tuple[str, ...] = (
     "float", "int", "bool",
     # a hit
     "begin", "threads", "hold", "add", "mul", "floordiv", "mod", "min", "max",
-    "alloc", "arena", "view", "kernel", "gemm", "python", "save", "restore", "bump", "make", "make_like", "call", "tuple", "tail", "ret",
+    "alloc", "block", "arena", "view", "kernel", "gemm", "python", "save", "restore", "bump", "make", "make_like", "call", "tuple", "tail", "ret",
 )  # fmt: skip
 OP: dict[str, int] = {name: i for i, name in enumerate(OPS)}
 

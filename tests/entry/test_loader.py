@@ -188,9 +188,10 @@ def test_the_code_on_disk_is_named_by_every_source_of_its_text() -> None:
     texts = sorted(Path(process.__file__).parent.glob("text*.py"))
     wanted = set(texts)
     for text in texts:
-        for folder, module, name in re.findall(r"^from (\.+)(\w*) import (\w+)", text.read_text(), re.MULTILINE):
+        for folder, module, names in re.findall(r"^from (\.+)(\w*) import ([\w, ]+)", text.read_text(), re.MULTILINE):
             base = text.parents[len(folder) - 1]
-            wanted |= {p for p in (base / f"{module}.py", base / module / f"{name}.py") if p.is_file()}
+            files = [base / f"{module}.py", *(base / module / f"{name.split()[0]}.py" for name in names.split(","))]
+            wanted |= {p for p in files if p.is_file()}
     assert {Path(p).resolve() for p in process.SOURCES} == {p.resolve() for p in wanted}
 
 
