@@ -70,19 +70,51 @@ def aligned(nbytes: Size) -> Size:
 
 def first_fit(lives: list[Lifetime]) -> tuple[dict[int, Size], int]:
     """(offset of each buffer, bytes in all), larger buffers placed first, each at the lowest offset free over its lifetime."""
-    placed: list[tuple[int, int, Lifetime]] = []
+    offsets: dict[int, Size] = {}
+    placed = _Placed(1 + max((life.last for life in lives), default=0))
     arena = 0
     for life in sorted(lives, key=lambda x: (-int(x.nbytes), x.first, x.buffer)):  # type: ignore[arg-type]
         size = int(aligned(life.nbytes))  # type: ignore[arg-type]
         at = 0
-        for start, end in sorted((start, end) for start, end, other in placed if _overlap(other, life)):
+        for start, end in sorted(placed.beside(life)):
             if at + size <= start:
                 break
             at = max(at, end)
-        placed.append((at, at + size, life))
+        placed.add(life, (at, at + size))
+        offsets[life.buffer] = at
         arena = max(arena, at + size)
-    return {life.buffer: at for at, _, life in placed}, arena
+    return offsets, arena
 
 
-def _overlap(a: Lifetime, b: Lifetime) -> bool:
-    return a.first <= b.last and b.first <= a.last
+class _Placed:
+    """Stretches of the arena by the steps in which they are taken. Those alive at one step are found on the way from a leaf of
+    a tree over the steps to its root; others beside a lifetime begin within it."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.tree: list[list[tuple[int, int]]] = [[] for _ in range(2 * steps)]
+        self.starting: list[list[tuple[int, int]]] = [[] for _ in range(steps)]
+
+    def add(self, life: Lifetime, stretch: tuple[int, int]) -> None:
+        """Take `stretch` for the whole of `life`."""
+        self.starting[life.first].append(stretch)
+        low, high = life.first + self.steps, life.last + self.steps + 1
+        while low < high:
+            if low & 1:
+                self.tree[low].append(stretch)
+                low += 1
+            if high & 1:
+                high -= 1
+                self.tree[high].append(stretch)
+            low, high = low >> 1, high >> 1
+
+    def beside(self, life: Lifetime) -> list[tuple[int, int]]:
+        """The stretches taken at any time of `life`."""
+        found: list[tuple[int, int]] = []
+        at = life.first + self.steps
+        while at:
+            found += self.tree[at]
+            at >>= 1
+        for first in range(life.first + 1, life.last + 1):
+            found += self.starting[first]
+        return found

@@ -99,6 +99,13 @@ class _Scheduler:
     saved: dict[Value, Target] = field(default_factory=dict)
     kernels: int = 0
     twins: Twins = field(default_factory=Twins)
+    place: dict[Value, int] = field(init=False)  # numbers of the graph's inputs
+    written: dict[Value, list[WriteBack]] = field(default_factory=dict)  # the write-backs of each value
+
+    def __post_init__(self) -> None:
+        self.place = {v: i for i, v in enumerate(self.graph.inputs)}
+        for write in self.graph.writes:
+            self.written.setdefault(write.value, []).append(write)
 
     @property
     def graph(self) -> Graph:
@@ -113,7 +120,7 @@ class _Scheduler:
         steps += [self._copy(w.value, self._write_target(w)) for w in self.graph.writes if w not in self.direct]
         return Schedule(
             self.original, symbol_sources(self.graph), tuple(self.buffers), tuple(steps), self._outputs(),
-            tuple(PlanWrite(self.graph.inputs.index(w.target)) for w in self.graph.writes), tuple(self.fusion.refusals),
+            tuple(PlanWrite(self.place[w.target]) for w in self.graph.writes), tuple(self.fusion.refusals),
         )  # fmt: skip
 
     def _buffer(self, name: str, kind: TensorType, place: Place, offset: Size = 0) -> Target:
@@ -153,11 +160,12 @@ class _Scheduler:
 
     def _outputs(self) -> tuple[PlanOutput, ...]:
         out = []
+        place = {v: i for i, v in enumerate(self.original.inputs)}
         for o in self.original.outputs:
             if o.source is None and not isinstance(o.value.type, ScalarType):
                 out.append(PlanOutput(o.value.type))
                 continue
-            source = self.original.inputs.index(o.source or o.value)
+            source = place[o.source or o.value]
             if o.view is None:
                 out.append(PlanOutput(o.value.type, source))
             else:
@@ -177,7 +185,7 @@ class _Scheduler:
             direct = alone and isinstance(unit, Group) and not self._reaches(unit, readers) and self._try(write, unit, trials)
             if direct and unit is not None:
                 self._after(unit, readers)
-            if not direct and any(w.target is write.value for w in self.graph.writes):
+            if not direct and write.value in times:
                 self.saved[write.value] = self._buffer(f"old_{write.value.name}", layout(write.value, True), UNPLACED)
 
     def _after(self, unit: Unit, readers: set[Unit]) -> None:
@@ -197,7 +205,7 @@ class _Scheduler:
 
     def _trial(self, unit: Group) -> Kernel:
         """The unit's kernel with every write-back stored in the input itself, to see what it reads afterwards."""
-        targets = {v: [self._write_target(w) for w in self.graph.writes if w.value is v] or [layout_only(v)] for v in unit.stores}
+        targets = {v: [self._write_target(w) for w in self.written.get(v, ())] or [layout_only(v)] for v in unit.stores}
 
         def home(value: Value) -> Target:
             return self.homes.get(value) or layout_only(value)
@@ -279,7 +287,7 @@ class _Scheduler:
         return [step, *(self._copy(r, target) for r in node.results for target in self.extra.get(r, []))]
 
     def _targets(self, value: Value) -> list[Target]:
-        own = [self.saved[value]] if value in self.saved else [] if value in self.graph.inputs else [self.home(value)]
+        own = [self.saved[value]] if value in self.saved else [] if value in self.place else [self.home(value)]
         return own + self.extra.get(value, [])
 
     def _emit(self, group: Group) -> Kernel:
@@ -289,15 +297,18 @@ class _Scheduler:
         return self.twins.kernel("", name, Outline(group, self.home, targets), lambda: self._emitted(group, targets, name))
 
     def _emitted(self, group: Group, targets: dict[Value, list[Target]], name: str) -> Kernel:
-        """The group's kernel: emitted once to see what two loops share, again to see which of that pays, then for good."""
+        """The group's kernel: emitted to see what two loops share, then with that kept, then with what of it pays."""
         keep: frozenset[Any] = frozenset()
+        emitter = Emitter(group, self.fusion.producers, self.home, targets)
+        made = emitter.kernel(name)
         for turn in range(2 if len(group.levels) > 1 else 0):
-            emitter = Emitter(group, self.fusion.producers, self.home, targets, keep)
-            emitter.kernel(name)
-            keep = frozenset(k for k, twice in emitter.again.items() if twice and (turn == 0 or k in keep) and row_fits(group, k))
-            if not keep:
+            shared = [k for k, twice in emitter.again.items() if twice and (turn == 0 or k in keep) and row_fits(group, k)]
+            if keep == frozenset(shared):
                 break
-        made = merge(Emitter(group, self.fusion.producers, self.home, targets, keep).kernel(name))
+            keep = frozenset(shared)
+            emitter = Emitter(group, self.fusion.producers, self.home, targets, keep)
+            made = emitter.kernel(name)
+        made = merge(made)
         return collapse(made, axis_stem(self.graph.symbols))
 
     def _number(self) -> int:
@@ -305,7 +316,7 @@ class _Scheduler:
         return self.kernels - 1
 
     def _kernel_step(self, kernel: Kernel) -> KernelStep:
-        index = {v.name: i for i, v in enumerate(self.graph.inputs)}
+        index = {v.name: i for v, i in self.place.items()} if kernel.scalars else {}
         scalars = tuple(ScalarInput(index[p.name]) for p in kernel.scalars)
         return KernelStep(kernel, tuple(self.number[b.name] for b in kernel.buffers), scalars)
 
@@ -354,11 +365,10 @@ class _Scheduler:
         return claim.step(node, (a, b), (out,)) if claim is not None and claim.step is not None else GemmStep(a, b, out)
 
     def _extern(self, node: Node) -> Step:
-        index = {v: i for i, v in enumerate(self.graph.inputs)}
         args: list[Any] = []
         for a in node.args:
             if isinstance(a, Value):
-                args.append(ScalarInput(index[a]) if isinstance(a.type, ScalarType) else self._view(node, a))
+                args.append(ScalarInput(self.place[a]) if isinstance(a.type, ScalarType) else self._view(node, a))
             else:
                 args.append(a)
         results = tuple(self._result(r) for r in node.results)

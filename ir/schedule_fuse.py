@@ -254,6 +254,7 @@ class Fusion:
     units: list[Unit] = field(default_factory=list)
     host: dict[Value, Unit] = field(default_factory=dict)
     after: dict[Unit, set[Unit]] = field(default_factory=dict)
+    before: dict[Unit, set[Unit]] = field(default_factory=dict)  # the same, seen from the other side
     refusals: list[Refusal] = field(default_factory=list)
     reads: dict[Value, list[Read]] = field(default_factory=dict)
 
@@ -469,16 +470,17 @@ def _host(fusion: Fusion, node: Node, value: Value, reads: list[Read], units: li
 
 
 def _follows(fusion: Fusion, starts: list[Unit], goal: Unit) -> bool:
-    """Whether `goal` runs after (or is) one of `starts`."""
-    seen: set[Unit] = set()
-    stack = list(starts)
+    """Whether `goal` runs after (or is) one of `starts`. Looks back from it: of what runs before it little is placed yet."""
+    if not starts:
+        return False
+    seen, stack, wanted = set[Unit](), [goal], set(starts)
     while stack:
         unit = stack.pop()
-        if unit is goal:
+        if unit in wanted:
             return True
         if unit not in seen:
             seen.add(unit)
-            stack += fusion.after.get(unit, ())
+            stack += fusion.before.get(unit, ())
     return False
 
 
@@ -563,6 +565,8 @@ def _stored_by(fusion: Fusion, value: Value, unit: Unit) -> None:
     fusion.host[value] = unit
     later = {r.unit for r in fusion.reads.get(value, []) if r.unit is not unit}
     fusion.after.setdefault(unit, set()).update(later)
+    for follower in later:
+        fusion.before.setdefault(follower, set()).add(unit)
 
 
 def _refuse_all(fusion: Fusion, value: Value, reason: str, reads: list[Read]) -> None:

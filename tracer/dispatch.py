@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 
 from .. import knobs
 from ..ir.graph import Where
+from ..runtime import collector
 from ..runtime.guard import SizesFit, first_failure
 from . import stored
 from .breaks import BreakRecord, refused
@@ -134,7 +135,7 @@ class Dispatcher:
 
     def add(self, args: Sequence[Any]) -> Variant | None:
         """The variant for these arguments; None where the function runs under CPython."""
-        with _lock:
+        with _lock, collector.paused():
             for variant in self.variants:  # another thread may have been faster
                 if first_failure(variant.capture.guards, args) is None:
                     return variant

@@ -23,7 +23,7 @@ from ..ir.passes.autodiff import JointGraph, joint
 from ..ir.passes.dce import dce
 from ..ir.passes.partition import Partition, partition
 from ..ir.types import TensorType
-from ..runtime import gradmode
+from ..runtime import collector, gradmode
 from ..runtime.storage import Storage
 
 #: a graph -> something with ``run(arrays and numbers) -> arrays``
@@ -97,6 +97,8 @@ class Training:
     native: Callable[[Training, Any, Callable[..., Any]], Callable[..., Any] | None] | None = None
     #: the fresh outputs that gradients read in eager, which must not be written to before
     read: tuple[int, ...] = field(init=False)
+    #: whether a gradient gets to each of `wrt`
+    reached: tuple[bool, ...] = field(init=False)
     #: gives and keeps backward graphs of earlier and for later processes (`stored.Routes`)
     kept: Any = None
     _routes: dict[tuple[int, ...], tuple[Callable[..., Any], tuple[int, ...]]] = field(default_factory=dict)
@@ -105,8 +107,10 @@ class Training:
     def __post_init__(self) -> None:
         joined = joint(self.graph, self.wrt, self.outputs)
         self.cut = partition(joined)
+        self.reached = joined.reached
         self.read = read_outputs(joined, len(self.graph.nodes))
-        self.written = [i for i, v in enumerate(self.graph.inputs) if any(w.target is v for w in self.graph.writes)]
+        targets = {w.target for w in self.graph.writes}
+        self.written = [i for i, v in enumerate(self.graph.inputs) if v in targets]
         former = tuple(Output(self.cut.forward.inputs[i]) for i in self.written)
         self.forward = self.build(replace(self.cut.forward, outputs=(*self.cut.forward.outputs, *former)))
 
@@ -129,18 +133,22 @@ class Training:
             if made is not None:
                 found = self._routes[used] = self._routed(*made[:2]), made[2]
         if found is None:
-            graph = self.cut.backward
-            first = len(graph.inputs) - len(self.outputs)
-            absent = [first + k for k, i in enumerate(self.outputs) if i not in used]
-            graph, given = without(graph, range(first, len(graph.inputs)), absent)
-            reached = joint(self.graph, self.wrt, used).reached
-            graph = replace(graph, outputs=tuple(o for o, k in zip(graph.outputs, given, strict=True) if reached[k]))
-            executable, types = self.build(dce(graph)), tuple(v.type for v in graph.inputs)
-            places = tuple(k for k in given if reached[k])
-            if self.kept is not None:
-                self.kept.save(used, executable, types, places)
-            found = self._routes[used] = self._routed(executable, types), places
+            found = self._routes[used] = self._made(used)
         return found
+
+    @collector.paused()
+    def _made(self, used: tuple[int, ...]) -> tuple[Callable[..., Any], tuple[int, ...]]:
+        graph = self.cut.backward
+        first = len(graph.inputs) - len(self.outputs)
+        absent = [first + k for k, i in enumerate(self.outputs) if i not in used]
+        graph, given = without(graph, range(first, len(graph.inputs)), absent)
+        reached = joint(self.graph, self.wrt, used).reached if absent else self.reached
+        graph = replace(graph, outputs=tuple(o for o, k in zip(graph.outputs, given, strict=True) if reached[k]))
+        executable, types = self.build(dce(graph)), tuple(v.type for v in graph.inputs)
+        places = tuple(k for k in given if reached[k])
+        if self.kept is not None:
+            self.kept.save(used, executable, types, places)
+        return self._routed(executable, types), places
 
     def _routed(self, executable: Any, types: Sequence[Any]) -> Callable[..., Any]:
         """A backward graph with inputs of these `types` as a function."""

@@ -106,7 +106,8 @@ class Recorder:
     def admit(self, real: Any, source: Source, type: TensorType | None = None) -> Any:
         """The traced twin of a Tensor from outside, a new graph input. `type` has `SizeInt`s where sizes are not fixed."""
         memory = real._storage
-        if memory is not None and any(i.real._storage is memory and i.traced._storage.written is not None for i in self.inputs):
+        written = (i for i in self.inputs if i.traced._storage.written is not None) if self.writes else ()
+        if memory is not None and any(i.real._storage is memory for i in written):
             raise Break("object", "the use of a tensor whose memory was written to through another input")
         value = self.builder.input(type or real.meta.type, _input_name(source, self.builder))
         self.sources.append(source)

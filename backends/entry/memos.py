@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from types import ModuleType
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ...runtime import guard as g
@@ -152,7 +153,7 @@ class _Group:
     # ---- rows ----
     def emit(self, guards: Sequence[Any], sources: Sequence[s.Source]) -> None:
         rows, frame = self.rows, self.rows.frame
-        root, before = rows.word(self.root), set(rows.known)
+        root, before = rows.word(self.root), len(rows.known)
         first = frame.row("memo")
         for x in guards:
             rows.guard(x)
@@ -168,7 +169,8 @@ class _Group:
         memory = frame.array([0] * (1 + 2 * len(self.words) + len(filled)))
         frame.row("learn", root, memory, at)
         frame.change(first, "memo", root, memory, at, len(frame.rows) - first - 1)
-        rows.forget(set(rows.known) - before - set(sources))
+        fresh = list(islice(reversed(rows.known), len(rows.known) - before))
+        rows.forget(set(fresh) - set(sources))
 
     def _word(self, source: s.Source, offset: int) -> None:
         self.words[self.rows.word(source), offset] = None

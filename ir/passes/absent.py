@@ -18,6 +18,8 @@ def without(graph: Graph, tangents: Iterable[int], absent: Iterable[int]) -> tup
     """`graph`, linear in its inputs number `tangents`, without what depends on those of them in `absent` alone, and the numbers
     of the outputs that remain. The inputs all stay; those absent are read by nothing that matters."""
     gone = {graph.inputs[i] for i in absent}
+    if not gone:
+        return dce(graph), tuple(range(len(graph.outputs)))
     alive = {graph.inputs[i] for i in tangents} - gone
     for node in graph.nodes:
         read = [a for a in node.args if isinstance(a, Value)]
