@@ -13,7 +13,7 @@ from ...ir import dtypes
 from ...ir.dtypes import DType
 from .emit import Target
 from .gemm_pack import PACK_A_HEAD, PACK_B_HEAD, pack_texts, word
-from .gemm_tile import ROWS_HEAD, Tile, add, at, branch, least, mul, rows_name, rows_text, sub, tile, when
+from .gemm_tile import ROW_STEP, Tile, add, at, branch, least, mul, rows_name, rows_text, sub, tile, when
 from .module import host_target
 from .writer import Loop, Writer
 
@@ -61,7 +61,7 @@ def _block_at(t: Tile) -> int:
 def routine_text(t: Tile, name: str, pack_a: str = "", pack_b: str = "", more: str = "") -> str:
     """The LLVM module with routine `name`. `pack_a`, `pack_b`: names of functions (heads `PACK_A_HEAD`, `PACK_B_HEAD`) whose
     text, and declarations of what they use, are in `more`; '': those of a plain matrix."""
-    writers = [rows_text(t, r) for r in range(1, t.rows + 1)] + pack_texts(t) + _drivers(t, name, pack_a, pack_b)
+    writers = [rows_text(t, r) for r in range(ROW_STEP, t.rows + 1, ROW_STEP)] + pack_texts(t) + _drivers(t, name, pack_a, pack_b)
     declared: dict[str, str] = {}
     for w in writers:
         declared.update(w.declared)
@@ -222,26 +222,25 @@ def _panels(t: Tile, pack_a: str) -> Writer:
     is handed to the product's epilogue, if it has one."""
     w = Writer(f"define internal void @panels_{t.dtype.short}({_PANELS})", _names(_PANELS))
     rows, ldc = sub(w, "%m1", "%m0"), word(w, C_ROW)
-    count = w.let(f"udiv i64 {add(w, rows, str(t.rows - 1))}, {t.rows}")
-    base, extra = w.let(f"udiv i64 {rows}, {count}"), w.let(f"urem i64 {rows}, {count}")
+    count, height = _cut(w, rows, t.rows, ROW_STEP)
     panel = w.let(f"getelementptr i8, ptr %scratch, i64 {8 * HEAD_WORDS}")
     more = w.let("icmp ne i64 %k0, 0")
     finish = word(w, FINISH)
     ends = w.let(f"and i1 %last, {w.let(f'icmp ne i64 {finish}, 0')}")
     p = w.open_loop("0", count, 1)
-    i0 = add(w, add(w, "%m0", mul(w, p.index, base)), least(w, p.index, extra))
-    mr = add(w, base, w.let(f"zext i1 {w.let(f'icmp slt i64 {p.index}, {extra}')} to i64"))
+    i0 = add(w, "%m0", mul(w, p.index, height))
+    mr = least(w, sub(w, "%m1", i0), height)
     w.do(
         f"call void @{pack_a or f'pack_a_{t.dtype.short}'}(ptr %a, ptr %args, ptr %sizes, i64 %batch, i64 {i0}, i64 {mr}, i64 %k0, "
         f"i64 %kc, ptr {panel})"
     )
-    given = f"ptr {panel}, ptr %b, i64 %bk, i64 %bj, i64 %kc, ptr {at(w, t, '%c', mul(w, i0, ldc))}, i64 {ldc}, i64 %nc, i1 {more}"
-    join, names = w.fresh("join"), [w.fresh("rows") for _ in range(t.rows)]
-    cases = " ".join(f"i64 {r + 1}, label %{name}" for r, name in enumerate(names))
-    w.do(f"switch i64 {mr}, label %{join} [ {cases} ]")
-    for r, name in enumerate(names):
+    given = f"ptr {panel}, ptr %b, i64 %bk, i64 %bj, i64 %kc, ptr {at(w, t, '%c', mul(w, i0, ldc))}, i64 {ldc}, i64 {mr}, i64 %nc, i1 {more}"
+    join, names = w.fresh("join"), {r: w.fresh("rows") for r in range(ROW_STEP, t.rows + 1, ROW_STEP)}
+    cases = " ".join(f"i64 {r // ROW_STEP}, label %{name}" for r, name in names.items())
+    w.do(f"switch i64 {w.let(f'lshr i64 {add(w, mr, str(ROW_STEP - 1))}, {ROW_STEP.bit_length() - 1}')}, label %{join} [ {cases} ]")
+    for r, name in names.items():
         w.label(name)
-        w.do(f"call void @{rows_name(t, r + 1)}({given})")
+        w.do(f"call void @{rows_name(t, r)}({given})")
         w.do(f"br label %{join}")
     w.label(join)
     with when(w, ends):

@@ -140,7 +140,9 @@ def when(w: Writer, condition: str) -> Iterator[None]:
     w.label(join)
 
 
-ROWS_HEAD = "ptr %a, ptr %b, i64 %bk, i64 %bj, i64 %kc, ptr %c, i64 %ldc, i64 %nc, i1 %more"
+#: rows of a panel that there is code for: every other number, so that building it takes half the time
+ROW_STEP = 2
+ROWS_HEAD = "ptr %a, ptr %b, i64 %bk, i64 %bj, i64 %kc, ptr %c, i64 %ldc, i64 %mr, i64 %nc, i1 %more"
 
 
 def rows_name(t: Tile, rows: int) -> str:
@@ -149,7 +151,8 @@ def rows_name(t: Tile, rows: int) -> str:
 
 
 def rows_text(t: Tile, rows: int) -> Writer:
-    """``rowsN(a, b, bk, bj, kc, c, ldc, nc, more)``: C[0:rows, 0:nc] = (C where `more`) + A @ B over `kc` steps.
+    """``rowsN(a, b, bk, bj, kc, c, ldc, mr, nc, more)``: C[0:mr, 0:nc] = (C where `more`) + A @ B over `kc` steps; `mr` is `rows`
+    or one less, and then the last row is computed but not written.
 
     A: element (i, k) at a[k * height + i]. B: element (k, j) at b[(j / columns) * columns * bj + k * bk + j % columns], so that
     packed panels (bk = columns, bj = kc) and rows in memory (bk = their stride, bj = 1) are both walked. A block's sums are
@@ -189,14 +192,23 @@ def _tile(w: Writer, t: Tile, shape: tuple[int, int], panel: str, place: str, re
 def _finish(w: Writer, t: Tile, shape: tuple[int, int], place: str, masks: Sequence[str], sums: Sequence[str]) -> None:
     rows, vectors = shape
     n = t.lanes
-    one = w.let(f"insertelement <{n} x i1> poison, i1 %more, i64 0")
-    more = w.let(f"shufflevector <{n} x i1> {one}, <{n} x i1> poison, <{n} x i32> zeroinitializer")
-    old = [w.let(f"and <{n} x i1> {m}, {more}") for m in masks]
+    old = [_where(w, t, "%more", m) for m in masks]
+    whole = w.let(f"icmp eq i64 %mr, {rows}")
     for r in range(rows):
         row = at(w, t, place, mul(w, "%ldc", str(r)))
+        if r == rows - 1:
+            masks, old = ([_where(w, t, whole, m) for m in kept] for kept in (masks, old))
         for v in range(vectors):
             to = at(w, t, row, str(v * n))
             store(w, t, w.let(f"fadd {t.vector} {load(w, t, to, old[v])}, {sums[r * vectors + v]}"), to, masks[v])
+
+
+def _where(w: Writer, t: Tile, condition: str, mask: str) -> str:
+    """`mask` where the i1 `condition` holds, else nothing."""
+    n = t.lanes
+    one = w.let(f"insertelement <{n} x i1> poison, i1 {condition}, i64 0")
+    all_ = w.let(f"shufflevector <{n} x i1> {one}, <{n} x i1> poison, <{n} x i32> zeroinitializer")
+    return w.let(f"and <{n} x i1> {mask}, {all_}")
 
 
 def splat(w: Writer, t: Tile, value: str) -> str:
