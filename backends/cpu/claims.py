@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ...ir.graph import Node
-from ...ir.ops.convolution import conv_rows, conv_taps
+from ...ir.ops.conv_steps import conv_rows, conv_taps
 from ...ir.ops.linalg import matmul
 from ...ir.plan import BufferView, Step
 from ...ir.schedule_prepare import Claim, Claims
+from . import attention_claim
 
 
 def _product(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step:
@@ -30,6 +31,7 @@ def _convolution(node: Node, args: tuple[Any, ...], results: tuple[BufferView, .
 
 
 CLAIMS: Claims = {
+    **attention_claim.CLAIMS,
     matmul: Claim(step=_product),
     conv_rows: Claim(_takes_convolution, _convolution),
     conv_taps: Claim(_takes_convolution, _convolution),

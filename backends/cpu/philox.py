@@ -70,7 +70,7 @@ def _shared(lanes: Lanes, first: tuple[str, str, str], groups: int) -> list[str]
     key, counter, _ = (_first(lanes, v) for v in first)
     start = lanes.op("add", "i64", lanes.splat(counter, "i64"), lanes.iota())
     counters = [lanes.op("add", "i64", start, lanes.const(g * lanes.n, "i64")) if g else start for g in range(groups)]
-    return [text for c in _rounds(lanes, lanes.splat(key, "i64"), counters) for text in _in_order(lanes, c)]
+    return [text for c in blocks(lanes, lanes.splat(key, "i64"), counters) for text in _in_order(lanes, c)]
 
 
 def _in_order(lanes: Lanes, c: list[str]) -> list[str]:
@@ -91,14 +91,14 @@ def _shuffle(lanes: Lanes, a: str, b: str, order: Sequence[int]) -> str:
 
 
 def _one(lanes: Lanes, key: str, counter: str, word: str) -> str:
-    (c,) = _rounds(lanes, key, [counter])
+    (c,) = blocks(lanes, key, [counter])
     out = c[3]
     for number in (2, 1, 0):
         out = lanes.select(lanes.op("icmp eq", "i64", word, lanes.const(number, "i64")), "i64", c[number], out)
     return out
 
 
-def _rounds(lanes: Lanes, key: str, counters: Sequence[str]) -> list[list[str]]:
+def blocks(lanes: Lanes, key: str, counters: Sequence[str]) -> list[list[str]]:
     """For each counter the four words of its block. The chains are written side by side, a round at a time."""
     zero = lanes.const(0, "i64")
     chains, k = [[c, zero, zero, zero] for c in counters], [key, zero]

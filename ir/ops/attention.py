@@ -327,7 +327,9 @@ def _backward_samples(rng: np.random.Generator) -> Iterator[Sample]:
         q, k, v, mask, state = case.operands
         g = floats(rng, (*q.shape[:-1], v.shape[-1]), dtypes.from_numpy(q.dtype))
         sums = np.float32 if q.dtype.itemsize == 2 else q.dtype
-        delta, lse = (floats(rng, q.shape[:-1], dtypes.from_numpy(np.dtype(sums)), span) for span in ((-1, 1), (3, 5)))
+        delta = floats(rng, q.shape[:-1], dtypes.from_numpy(np.dtype(sums)), (-1, 1))
+        with np.errstate(all="ignore"):
+            lse = _eager(*(x.astype(sums) for x in (q, k, v)), mask, state, **case.attrs)[1]
         yield Sample((g, q, k, v, mask, state, delta, lse), case.attrs)
     q = floats(rng, (2, 4, 3), dtypes.float64)
     yield Sample((q[:1], q, q, q, None, None, q[..., 0], q[..., 0]), {"scale": 1.0}, raises=ShapeError)
