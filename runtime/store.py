@@ -151,10 +151,15 @@ def _write(path: str, raw: bytes) -> bool:
 
 def _make_folder(path: str) -> None:
     parent = os.path.dirname(path)
-    if not os.path.isdir(parent):
-        os.makedirs(knobs.cache_folder(), mode=0o700, exist_ok=True)
-        os.makedirs(parent, mode=0o700, exist_ok=True)
-        _trusted.pop(folder(), None)
+    if os.path.isdir(parent):
+        return
+    os.makedirs(os.path.dirname(knobs.cache_folder()), exist_ok=True)
+    place = knobs.cache_folder()
+    for part in ("", *os.path.relpath(parent, place).split(os.sep)):
+        place = os.path.join(place, part) if part else place
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(place, 0o700)  # each by itself: what `makedirs` makes on the way has the mode of the process
+    _trusted.pop(folder(), None)
 
 
 def _ours(found: os.stat_result) -> bool:
