@@ -37,7 +37,8 @@ from .plan import (
 )  # fmt: skip
 from .schedule_collapse import collapse
 from .schedule_emit import Emitter, Target, size_of
-from .schedule_fuse import Fusion, Group, Unit, axis_stem, fuse, operand_view
+from .schedule_fuse import Fusion, Unit, fuse, operand_view
+from .schedule_group import Group, axis_stem
 from .schedule_index import layout
 from .schedule_merge import merge
 from .schedule_prepare import NO_CLAIMS, Claims, prepared

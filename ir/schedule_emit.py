@@ -37,7 +37,7 @@ from .op import Gather, Move, Scalar, Scatter
 from .op import Reduce as ReduceLowering
 from .promote import representable
 from .scalar_numpy import compute_dtype as scalar_dtype
-from .schedule_fuse import Group
+from .schedule_group import Group
 from .schedule_index import Index as At
 from .schedule_index import Piece, affine, axes_of, broadcast, linear, pieces, reach
 from .schedule_scalars import Block, KernelScalars, Names, compute_dtype

@@ -14,7 +14,7 @@ from . import sizes
 from .loops import Kernel, Store
 from .op import Gather, Move, Scatter
 from .op import Reduce as ReduceLowering
-from .schedule_fuse import Group
+from .schedule_group import Group
 from .schedule_index import pieces
 from .schedule_merge import merge, renumbered
 from .sizes import Call, Size

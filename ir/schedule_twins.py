@@ -12,7 +12,7 @@ from typing import Any
 from .graph import Node, Value
 from .loops import Buffer, Kernel, Load, LoadAt, Loop, Param, Reduce, ScalarParam, Stmt, Store, StoreAt
 from .schedule_emit import Target
-from .schedule_fuse import Group
+from .schedule_group import Group
 from .types import ScalarType
 
 Homes = Callable[[Value], Target]
