@@ -81,13 +81,14 @@ class Memos:
     def _group(self, root: s.Source, below: Sequence[s.Source]) -> None:
         rows, members = self.rows, self.groups[root]
         group = _Group(rows, root, self.inputs)
-        guards, needed = [], {*below, *self.inputs, *self.plain}
+        guards, needed = [], set(below)
         for x in self.guards.get(root, ()):
             if group.covers(x):
                 guards.append(x)
             else:
                 needed.add(x.source)
-        sources = [x for x in dict.fromkeys([*members, *below]) if x != root and x in needed]
+        wanted = (x for x in dict.fromkeys([*members, *below]) if x in needed or x in self.inputs or x in self.plain)
+        sources = [x for x in wanted if x != root]
         if len(guards) + len(sources) >= SMALLEST and root not in rows.pinned and group.possible([*members, *below]):
             group.emit(guards, sources)
 
