@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...ir.graph import Node
-from ...ir.ops.conv_steps import conv_rows, conv_taps
+from ...ir.ops.conv_steps import conv_fold, conv_rows, conv_taps
 from ...ir.ops.linalg import matmul
 from ...ir.plan import BufferView, Step
 from ...ir.schedule_prepare import Claim, Claims
@@ -30,9 +30,22 @@ def _convolution(node: Node, args: tuple[Any, ...], results: tuple[BufferView, .
     return step(node, args, results)
 
 
+def _takes_fold(node: Node) -> bool:
+    from .window_fold import accepts
+
+    return accepts(node)
+
+
+def _fold(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step:
+    from .window_fold import step
+
+    return step(node, args, results)
+
+
 CLAIMS: Claims = {
     **attention_claim.CLAIMS,
     matmul: Claim(step=_product),
+    conv_fold: Claim(_takes_fold, _fold),
     conv_rows: Claim(_takes_convolution, _convolution),
     conv_taps: Claim(_takes_convolution, _convolution),
 }

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from . import attention, casts, compare, composites, convolution, creation, indexing, linalg, ordering, pointwise, pooling, random, reductions, shape
+from . import (
+    attention,
+    casts,
+    compare,
+    composites,
+    conv_steps,
+    convolution,
+    creation,
+    indexing,
+    linalg,
+    ordering,
+    pointwise,
+    pooling,
+    random,
+    reductions,
+    shape,
+)
 
 __all__ = [
-    "attention", "casts", "compare", "composites", "convolution", "creation", "indexing", "linalg", "ordering", "pointwise", "pooling", "random",
-    "reductions", "shape",
+    "attention", "casts", "compare", "composites", "conv_steps", "convolution", "creation", "indexing", "linalg", "ordering",
+    "pointwise", "pooling", "random", "reductions", "shape",
 ]  # fmt: skip

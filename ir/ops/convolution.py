@@ -22,13 +22,13 @@ from ..types import TensorType, numel, tensor
 from .casts import contiguous
 from .creation import filled
 from .declare import CLOSE, floats
-from .linalg import matmul, swapped
+from .linalg import matmul
 from .pointwise import add
 from .reductions import converted, sum, wide
 from .shape import as_strided, cat, permute, reshape, slice_
 
 Ints = tuple[int, ...]
-_LOOSE = {**CLOSE, "f32": (1e-5, 1e-5), "f64": (1e-12, 1e-12)}
+LOOSE = {**CLOSE, "f32": (1e-5, 1e-5), "f64": (1e-12, 1e-12)}
 
 
 def window_count(size: Size, kernel: Size, stride: int, padding: int, dilation: int) -> Size:
@@ -42,12 +42,12 @@ def result_sizes(spatial: Any, kernel: Any, stride: Ints, padding: Ints, dilatio
     return tuple(window_count(*one) for one in each)
 
 
-def _negative(n: Size) -> bool:
+def negative(n: Size) -> bool:
     high = sizes.bounds(n)[1]
     return high is not None and high < 0
 
 
-def _check(op: str, types: Sequence[TensorType], stride: Ints, padding: Ints, dilation: Ints, groups: int) -> None:
+def check_attrs(op: str, types: Sequence[TensorType], stride: Ints, padding: Ints, dilation: Ints, groups: int) -> None:
     got = layout.describe(*types)
     if any(t.dtype is not types[0].dtype for t in types) or not types[0].dtype.is_floating_point:
         raise DTypeError(f"{op}: operands must share one floating dtype, got {got}")
@@ -60,17 +60,17 @@ def _check(op: str, types: Sequence[TensorType], stride: Ints, padding: Ints, di
                          f"not negative (operands {got})")  # fmt: skip
 
 
-def _check_channels(op: str, got: str, inputs: Size, outputs: Size, per_group: Size, groups: int) -> None:
+def check_channels(op: str, got: str, inputs: Size, outputs: Size, per_group: Size, groups: int) -> None:
     if not layout.same(inputs, per_group * groups):
         raise ShapeError(f"{op}: {inputs} input channels are not {groups} groups of the weight's {per_group}: got {got}")
     if not layout.same(sizes.mod(outputs, groups), 0):
         raise ShapeError(f"{op}: {outputs} output channels do not divide into {groups} groups: got {got}")
 
 
-def _check_result(op: str, got: str, x: Any, kernel: Any, y: Any, attrs: tuple[Ints, Ints, Ints]) -> None:
-    """ShapeError unless `y` are the spatial sizes of the convolution of sizes `x` by `kernel`."""
+def check_result(op: str, got: str, x: Any, kernel: Any, y: Any, attrs: tuple[Ints, Ints, Ints]) -> None:
+    """ShapeError where `y` are certainly not the spatial sizes of the convolution of sizes `x` by `kernel`."""
     made = result_sizes(x, kernel, *attrs)
-    if not all(layout.same(m, n) for m, n in zip(made, y, strict=True)):
+    if len(made) != len(y) or any(sizes.equal(m, n) is False for m, n in zip(made, y, strict=True)):
         shown = [f"[{','.join(map(str, s))}]" for s in (x, kernel, made, y)]
         raise ShapeError(f"{op}: sizes {shown[0]} under a kernel of {shown[1]} make {shown[2]}, not {shown[3]}: got {got}")
 
@@ -81,15 +81,15 @@ def _check_result(op: str, got: str, x: Any, kernel: Any, y: Any, attrs: tuple[I
 def _conv_infer(
     x: TensorType, w: TensorType, bias: TensorType | None = None, *, stride: Ints, padding: Ints, dilation: Ints, groups: int = 1
 ) -> tuple[TensorType]:
-    _check("convolution", (x, w), stride, padding, dilation, groups)
+    check_attrs("convolution", (x, w), stride, padding, dilation, groups)
     got = layout.describe(x, w) if bias is None else layout.describe(x, w, bias)
-    _check_channels("convolution", got, x.shape[1], w.shape[0], w.shape[1], groups)
+    check_channels("convolution", got, x.shape[1], w.shape[0], w.shape[1], groups)
     if bias is not None and bias.dtype is not x.dtype:
         raise DTypeError(f"convolution: operands must share one floating dtype, got {got}")
     if bias is not None and not layout.same_shape(bias.shape, (w.shape[0],)):
         raise ShapeError(f"convolution: the bias must have one element for each of {w.shape[0]} output channels: got {got}")
     out = result_sizes(x.shape[2:], w.shape[2:], stride, padding, dilation)
-    if any(_negative(n - 1) for n in out) or any(layout.is_zero(n) for n in w.shape[2:]):
+    if any(negative(n - 1) for n in out) or any(layout.is_zero(n) for n in w.shape[2:]):
         padded = "x".join(str(n + 2 * p) for n, p in zip(x.shape[2:], padding, strict=True))
         raise ShapeError(f"convolution: the kernel does not fit the input of padded size {padded}: got {got}")
     return (tensor((x.shape[0], w.shape[0], *out), x.dtype),)
@@ -124,7 +124,7 @@ def _columns(x: np.ndarray, kernel: Ints, stride: Ints, padding: Ints, dilation:
     return view.reshape(n, groups, c // groups * math.prod(kernel), math.prod(out))
 
 
-def _conv_eager(
+def conv_eager(
     x: Any, w: Any, bias: Any = None, *, stride: Ints, padding: Ints, dilation: Ints, groups: int = 1
 ) -> Any:
     kernel = w.shape[2:]
@@ -151,11 +151,14 @@ def padded(x: Any, padding: Sequence[tuple[Size, Size]], value: bool | int | flo
         cut = [builtins.max(-n, 0) if isinstance(n, int) else 0 for n in (low, high)]
         if cut != [0, 0]:
             x = slice_(x, dim=dim, start=cut[0], stop=x.shape[dim] - cut[1], step=1)
-        sides = [low if not cut[0] else 0, high if not cut[1] else 0]
+        wanted = x.shape[dim] + (0 if cut[0] else low) + (0 if cut[1] else high)
+        sides = [sizes.maximum(low, 0), sizes.maximum(high, 0)]
         shape = tuple(x.shape)
         ends = [None if layout.is_zero(n) else filled(x, (*shape[:dim], n, *shape[dim + 1 :]), value) for n in sides]
         parts = [p for p in (ends[0], x, ends[1]) if p is not None]
         x = cat(*parts, dim=dim) if len(parts) > 1 else x
+        if not layout.same(x.shape[dim], wanted):  # a symbolic size behind it that may be negative
+            x = slice_(x, dim=dim, start=0, stop=wanted, step=1)
     return x
 
 
@@ -170,6 +173,8 @@ def windows(x: Any, kernel: Sequence[Size], stride: Ints, dilation: Ints, out: S
 
 def _as_rows(x: Any, w: Any, stride: Ints, dilation: Ints, groups: int) -> Any:
     """The convolution of padded `x` by `w`, as ops."""
+    from .conv_steps import conv_rows
+
     matrix = reshape(w, (w.shape[0], numel(w.shape[1:])))
     made = conv_rows(x, matrix, kernel=tuple(w.shape[2:]), stride=stride, dilation=dilation, groups=groups)
     return permute(made, dims=(1, 0, *range(2, x.ndim)))
@@ -194,7 +199,7 @@ def _conv_grad(g: Any, need: Any, out: Any, x: Any, w: Any, bias: Any = None, **
     return gx, gw, sum(g, dim=(0, *range(2, g.ndim)), keepdim=False, dtype=g.dtype) if need[2] else None
 
 
-def _cases(rng: np.random.Generator, dtype: Any = dtypes.float64) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
+def cases(rng: np.random.Generator, dtype: Any = dtypes.float64) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
     """(input, weight, attrs) of all kinds."""
     kinds: tuple[tuple[Any, ...], ...] = (
         ((2, 3, 5, 6), (4, 3, 3, 3), 1, 1, 1, 1), ((1, 4, 7, 6), (6, 2, 3, 2), 2, 1, 1, 2),
@@ -214,7 +219,7 @@ def _plain(n: int = 2, **other: Any) -> dict[str, Any]:
 
 
 def _conv_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for k, (x, w, attrs) in enumerate(_cases(rng)):
+    for k, (x, w, attrs) in enumerate(cases(rng)):
         bias = floats(rng, w.shape[:1], dtypes.float64) if k % 2 else None
         yield Sample((x, w, bias), attrs)
     for dtype in dtypes.FLOATING:
@@ -232,7 +237,7 @@ def _conv_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 #: y[n,o,p] = sum over c and k of x[n,c,p*stride+k*dilation-padding] * w[o,c,k], plus bias[o] (may be None).
 convolution: Op = register(Op(
-    "convolution", (), _conv_infer, _conv_eager, _conv_grad, Decompose(_conv_decompose), _conv_samples, tolerance=_LOOSE,
+    "convolution", (), _conv_infer, conv_eager, _conv_grad, Decompose(_conv_decompose), _conv_samples, tolerance=LOOSE,
     autocast="low",
 ))  # fmt: skip
 
@@ -243,12 +248,12 @@ convolution: Op = register(Op(
 def _input_infer(
     y: TensorType, w: TensorType, *, shape: tuple[Size, ...], stride: Ints, padding: Ints, dilation: Ints, groups: int = 1
 ) -> tuple[TensorType]:
-    _check("conv_input", (y, w), stride, padding, dilation, groups)
+    check_attrs("conv_input", (y, w), stride, padding, dilation, groups)
     got = layout.describe(y, w)
-    _check_channels("conv_input", got, w.shape[1] * groups, w.shape[0], w.shape[1], groups)
+    check_channels("conv_input", got, w.shape[1] * groups, w.shape[0], w.shape[1], groups)
     if not layout.same(y.shape[1], w.shape[0]):
         raise ShapeError(f"conv_input: {y.shape[1]} channels against a weight for {w.shape[0]}: got {got}")
-    _check_result("conv_input", got, shape, w.shape[2:], y.shape[2:], (stride, padding, dilation))
+    check_result("conv_input", got, shape, w.shape[2:], y.shape[2:], (stride, padding, dilation))
     return (tensor((y.shape[0], w.shape[1] * groups, *shape), y.dtype),)
 
 
@@ -268,7 +273,7 @@ def _input_eager(y: Any, w: Any, *, shape: Ints, stride: Ints, padding: Ints, di
     return np.ascontiguousarray(made[(..., *(slice(p, p + s) for p, s in zip(padding, shape, strict=True)))])
 
 
-def _spread(y: Any, stride: Ints) -> Any:
+def spread_out(y: Any, stride: Ints) -> Any:
     """`y` with stride - 1 zeros behind each element of its trailing dimensions, but for the last."""
     for dim, s in enumerate(stride, y.ndim - len(stride)):
         if s > 1:
@@ -280,7 +285,7 @@ def _spread(y: Any, stride: Ints) -> Any:
     return y
 
 
-def _turned(w: Any, groups: int) -> Any:
+def turned_weight(w: Any, groups: int) -> Any:
     """Weight (out, in of a group, *kernel) as (in, out of a group, *kernel) with the kernel reversed."""
     kernel = w.shape[2:]
     w = swap_channels(w, groups)
@@ -299,18 +304,38 @@ def swap_channels(w: Any, groups: int) -> Any:
     return reshape(split, (groups * b, a, *kernel))
 
 
+#: pixels of all examples up to which a weight is read once, in order, and not packed
+FEW_PIXELS = 128
+
+
+def _few(y: Any) -> bool:
+    pixels = y.shape[0] * numel(y.shape[2:])
+    return isinstance(pixels, int) and pixels <= FEW_PIXELS
+
+
 def _input_decompose(
     y: Any, w: Any, *, shape: tuple[Size, ...], stride: Ints, padding: Ints, dilation: Ints, groups: int = 1
 ) -> Any:
+    """For few pixels, or a stride, a product whose columns are added up by `conv_fold`; else a convolution by the kernel read
+    backwards, with zeros between the pixels."""
+    from .conv_steps import conv_fold, conv_rows
+
     to = y.dtype
     y, w = converted(y, wide(to)), converted(w, wide(to))
+    out = tuple(y.shape[2:])
+    if groups == 1 and (max(stride) > 1 or _few(y)):
+        pixels = reshape(permute(y, dims=(0, *range(2, y.ndim), 1)), (y.shape[0] * numel(out), y.shape[1]))
+        columns = matmul(pixels, reshape(w, (w.shape[0], numel(w.shape[1:]))))
+        columns = reshape(columns, (y.shape[0], numel(out), columns.shape[1]))
+        made = conv_fold(columns, shape=shape, kernel=tuple(w.shape[2:]), stride=stride, padding=padding, dilation=dilation)
+        return converted(made, to)
     edges = []
     for n, k, m, s, p, d in zip(shape, w.shape[2:], y.shape[2:], stride, padding, dilation, strict=True):
         low = d * (k - 1) - p
         edges.append((low, n + d * (k - 1) - low - ((m - 1) * s + 1)))
     one = (1,) * len(stride)
     matrix = reshape(w, (w.shape[0], numel(w.shape[1:])))
-    made = conv_rows(padded(_spread(y, stride), edges), matrix, kernel=tuple(w.shape[2:]), stride=one, dilation=dilation,
+    made = conv_rows(padded(spread_out(y, stride), edges), matrix, kernel=tuple(w.shape[2:]), stride=one, dilation=dilation,
                      groups=groups, turned=True)  # fmt: skip
     return converted(permute(made, dims=(1, 0, *range(2, y.ndim))), to)
 
@@ -328,7 +353,7 @@ def _result_of(x: Any, w: Any, attrs: dict[str, Any]) -> Ints:
 
 
 def _input_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for x, w, attrs in _cases(rng):
+    for x, w, attrs in cases(rng):
         yield Sample((floats(rng, _result_of(x, w, attrs), dtypes.float64), w), {"shape": x.shape[2:], **attrs})
     for dtype in dtypes.FLOATING:
         y, w = floats(rng, (1, 2, 3, 4), dtype), floats(rng, (2, 3, 2, 3), dtype)
@@ -343,7 +368,7 @@ def _input_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 #: The gradient of `convolution` in its input, whose spatial sizes are attr `shape`; y has the result's shape.
 conv_input: Op = register(Op(
-    "conv_input", (), _input_infer, _input_eager, _input_grad, Decompose(_input_decompose), _input_samples, tolerance=_LOOSE,
+    "conv_input", (), _input_infer, _input_eager, _input_grad, Decompose(_input_decompose), _input_samples, tolerance=LOOSE,
     autocast="low",
 ))  # fmt: skip
 
@@ -354,17 +379,17 @@ conv_input: Op = register(Op(
 def _weight_infer(
     x: TensorType, y: TensorType, *, kernel: tuple[Size, ...], stride: Ints, padding: Ints, dilation: Ints, groups: int = 1
 ) -> tuple[TensorType]:
-    _check("conv_weight", (x, y), stride, padding, dilation, groups)
+    check_attrs("conv_weight", (x, y), stride, padding, dilation, groups)
     got = layout.describe(x, y)
     inside = sizes.floordiv(x.shape[1], groups)
-    _check_channels("conv_weight", got, x.shape[1], y.shape[1], inside, groups)
+    check_channels("conv_weight", got, x.shape[1], y.shape[1], inside, groups)
     if not layout.same(x.shape[0], y.shape[0]):
         raise ShapeError(f"conv_weight: batches of {x.shape[0]} and {y.shape[0]}: got {got}")
-    _check_result("conv_weight", got, x.shape[2:], kernel, y.shape[2:], (stride, padding, dilation))
+    check_result("conv_weight", got, x.shape[2:], kernel, y.shape[2:], (stride, padding, dilation))
     return (tensor((y.shape[1], inside, *kernel), x.dtype),)
 
 
-def _weight_eager(x: Any, y: Any, *, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, groups: int = 1) -> Any:
+def weight_eager(x: Any, y: Any, *, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, groups: int = 1) -> Any:
     out = y.shape[2:]
     wrong = out != result_sizes(x.shape[2:], kernel, stride, padding, dilation) or x.shape[0] != y.shape[0]
     _refuse(x, y, wrong or x.dtype != y.dtype)
@@ -382,6 +407,8 @@ def _weight_decompose(
 ) -> Any:
     to = x.dtype
     x, y = converted(x, wide(to)), converted(y, wide(to))
+    from .conv_steps import conv_taps
+
     o, out = y.shape[1], tuple(y.shape[2:])
     matrix = reshape(permute(y, dims=(1, 0, *range(2, y.ndim))), (o, y.shape[0] * numel(out)))
     x = padded(x, [(p, p) for p in padding])
@@ -397,7 +424,7 @@ def _weight_grad(
 
 
 def _weight_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for x, w, attrs in _cases(rng):
+    for x, w, attrs in cases(rng):
         y = floats(rng, _result_of(x, w, attrs), dtypes.float64)
         yield Sample((x, y), {"kernel": w.shape[2:], **attrs})
     for dtype in dtypes.FLOATING:
@@ -412,159 +439,6 @@ def _weight_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 #: The gradient of `convolution` in its weight, of spatial sizes `kernel`; y has the result's shape.
 conv_weight: Op = register(Op(
-    "conv_weight", (), _weight_infer, _weight_eager, _weight_grad, Decompose(_weight_decompose), _weight_samples,
-    tolerance=_LOOSE, autocast="low",
-))  # fmt: skip
-
-
-# -- what a back end claims: convolutions without padding, of matrices
-
-
-def _check_rows(
-    op: str, x: TensorType, m: TensorType, kernel: Any, stride: Ints, dilation: Ints, groups: int
-) -> tuple[Size, ...]:
-    """Spatial sizes of the convolution of `x`; raises unless `m` is a matrix of its dtype with a multiple of `groups` rows."""
-    got = layout.describe(x, m)
-    if m.dtype is not x.dtype or not x.dtype.is_floating_point:
-        raise DTypeError(f"{op}: operands must share one floating dtype, got {got}")
-    if m.ndim != 2 or len(kernel) != len(stride):
-        raise ShapeError(f"{op}: a matrix and a kernel of {len(stride)} sizes expected, got {got} and {kernel}")
-    _check(op, (x,), stride, (0,) * len(stride), dilation, groups)
-    inside = sizes.floordiv(x.shape[1], groups)
-    _check_channels(op, got, x.shape[1], m.shape[0], inside, groups)
-    return result_sizes(x.shape[2:], kernel, stride, (0,) * len(stride), dilation)
-
-
-def _rows_infer(
-    x: TensorType, w: TensorType, *, kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1, turned: bool = False
-) -> tuple[TensorType]:
-    out = _check_rows("conv_rows", x, w, kernel, stride, dilation, groups)
-    taps = numel(kernel)
-    channels = sizes.floordiv(w.shape[1], taps) * groups if turned else w.shape[0]
-    fits = (
-        layout.same(w.shape[0], x.shape[1]) and layout.same(sizes.mod(w.shape[1], taps), 0) if turned
-        else layout.same(w.shape[1], sizes.floordiv(x.shape[1], groups) * taps)
-    )  # fmt: skip
-    if not fits or any(_negative(n - 1) for n in out):
-        raise ShapeError(f"conv_rows: a kernel of {list(kernel)} does not fit: got {layout.describe(x, w)}")
-    return (tensor((channels, x.shape[0], *out), x.dtype),)
-
-
-def _rows_eager(x: Any, w: Any, *, kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1, turned: bool = False) -> Any:
-    taps = math.prod(kernel)
-    fits = w.shape[0] == x.shape[1] and w.shape[1] % taps == 0 if turned else w.shape[1] * groups == x.shape[1] * taps
-    if w.ndim != 2 or len(kernel) != x.ndim - 2 or not fits:
-        raise TypeError("a matrix that fits the kernel expected")
-    whole = w.reshape(w.shape[0], w.shape[1] // taps, *kernel)
-    if turned:
-        split = whole.reshape(groups, w.shape[0] // groups, *whole.shape[1:]).swapaxes(1, 2)
-        whole = np.flip(split, tuple(range(3, split.ndim))).reshape(-1, w.shape[0] // groups, *kernel)
-    made = _conv_eager(x, whole, None, stride=stride, padding=(0,) * len(kernel), dilation=dilation, groups=groups)
-    return np.array(made.swapaxes(0, 1), order="C", copy=True)
-
-
-def _major_columns(x: Any, kernel: Any, out: Any, stride: Ints, dilation: Ints, groups: int) -> Any:
-    """(groups, channels of a group x kernel, examples x pixels)."""
-    n, c = x.shape[:2]
-    view = windows(x, kernel, stride, dilation, out)
-    rank = len(stride)
-    order = permute(view, dims=(1, *range(2, 2 + rank), 0, *range(2 + rank, 2 + 2 * rank)))
-    return reshape(contiguous(order), (groups, sizes.floordiv(c, groups) * numel(kernel), n * numel(out)))
-
-
-def _rows_decompose(
-    x: Any, w: Any, *, kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1, turned: bool = False
-) -> Any:
-    to = x.dtype
-    x, w = converted(x, wide(to)), converted(w, wide(to))
-    if turned:
-        whole = _turned(reshape(w, (w.shape[0], sizes.floordiv(w.shape[1], numel(kernel)), *kernel)), groups)
-        w = reshape(whole, (whole.shape[0], numel(whole.shape[1:])))
-    out = result_sizes(x.shape[2:], kernel, stride, (0,) * len(stride), dilation)
-    rows = reshape(w, (groups, sizes.floordiv(w.shape[0], groups), w.shape[1]))
-    made = matmul(rows, _major_columns(x, kernel, out, stride, dilation, groups))
-    return converted(reshape(made, (w.shape[0], x.shape[0], *out)), to)
-
-
-def _rows_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for x, w, attrs in _unpadded(rng):
-        yield Sample((x, w.reshape(w.shape[0], -1)), {**attrs, "kernel": w.shape[2:]})
-        back = floats(rng, (x.shape[1], w.shape[1] * w[0, 0].size), dtypes.float64)
-        yield Sample((x, back), {**attrs, "kernel": w.shape[2:], "turned": True}, note="turned")
-    for dtype in dtypes.FLOATING:
-        yield Sample((floats(rng, (2, 3, 4, 5), dtype), floats(rng, (2, 18), dtype)), _bare(kernel=(2, 3)))
-    x, w = floats(rng, (1, 2, 3, 3)), floats(rng, (2, 8))
-    yield Sample((x.transpose(0, 1, 3, 2), w), _bare(kernel=(2, 2)), note="transposed")
-    yield Sample((x, w[:, :7]), _bare(kernel=(2, 2)), raises=ShapeError)
-    yield Sample((x, w.astype(np.float64)), _bare(kernel=(2, 2)), raises=DTypeError)
-    yield Sample((x.astype(np.int64), w.astype(np.int64)), _bare(kernel=(2, 2)), raises=DTypeError)
-
-
-def _unpadded(rng: np.random.Generator) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
-    for x, w, attrs in _cases(rng):
-        rest = {k: v for k, v in attrs.items() if k != "padding"}
-        if w.shape[2] <= x.shape[2]:
-            yield x, w, rest
-
-
-def _bare(**other: Any) -> dict[str, Any]:
-    return {"stride": (1, 1), "dilation": (1, 1), "groups": 1, **other}
-
-
-_MADE = "only decompositions make it, after gradients were taken"
-
-#: `convolution` without padding, by a matrix (out, in of a group x kernel): (out channels, batch, *pixels). With `turned` the
-#: matrix is (in, out of a group x kernel), and the kernel is read backwards.
-conv_rows: Op = register(Op(
-    "conv_rows", (), _rows_infer, _rows_eager, None, Decompose(_rows_decompose), _rows_samples, tolerance=_LOOSE, constant=_MADE,
-))  # fmt: skip
-
-
-def _taps_infer(
-    x: TensorType, y: TensorType, *, shape: tuple[Size, ...], kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1
-) -> tuple[TensorType]:
-    _check_rows("conv_taps", x, y, kernel, stride, dilation, groups)
-    got = layout.describe(x, y)
-    _check_result("conv_taps", got, x.shape[2:], kernel, shape, (stride, (0,) * len(stride), dilation))
-    if not layout.same(y.shape[1], x.shape[0] * numel(shape)):
-        raise ShapeError(f"conv_taps: {y.shape[1]} columns are not {x.shape[0]} examples of {numel(shape)} pixels: got {got}")
-    return (tensor((y.shape[0], sizes.floordiv(x.shape[1], groups) * numel(kernel)), x.dtype),)
-
-
-def _taps_eager(x: Any, y: Any, *, shape: Ints, kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1) -> Any:
-    if y.ndim != 2 or len(kernel) != x.ndim - 2 or y.shape[1] != x.shape[0] * math.prod(shape):
-        raise TypeError("a matrix that fits the pixels expected")
-    whole = y.reshape(y.shape[0], x.shape[0], *shape).swapaxes(0, 1)
-    made = _weight_eager(x, whole, kernel=kernel, stride=stride, padding=(0,) * len(kernel), dilation=dilation, groups=groups)
-    return made.reshape(y.shape[0], x.shape[1] // groups * math.prod(kernel))
-
-
-def _taps_decompose(
-    x: Any, y: Any, *, shape: tuple[Size, ...], kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1
-) -> Any:
-    to = x.dtype
-    x, y = converted(x, wide(to)), converted(y, wide(to))
-    rows = reshape(y, (groups, sizes.floordiv(y.shape[0], groups), y.shape[1]))
-    made = matmul(rows, swapped(_major_columns(x, kernel, shape, stride, dilation, groups)))
-    return converted(reshape(made, (y.shape[0], sizes.floordiv(x.shape[1], groups) * numel(kernel))), to)
-
-
-def _taps_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for x, w, attrs in _unpadded(rng):
-        out = result_sizes(x.shape[2:], w.shape[2:], attrs["stride"], (0,) * (x.ndim - 2), attrs["dilation"])
-        y = floats(rng, (w.shape[0], x.shape[0] * numel(out)), dtypes.float64)  # type: ignore[arg-type]
-        yield Sample((x, y), {**attrs, "kernel": w.shape[2:], "shape": out})
-    for dtype in dtypes.FLOATING:
-        yield Sample((floats(rng, (2, 3, 4, 5), dtype), floats(rng, (2, 18), dtype)), _bare(kernel=(2, 3), shape=(3, 3)))
-    yield Sample((floats(rng, (1, 3, 1, 1)), floats(rng, (2, 1))), _bare(kernel=(1, 1), shape=(1, 1)), note="one pixel")
-    x, y = floats(rng, (1, 2, 3, 3)), floats(rng, (2, 4))
-    yield Sample((x.transpose(0, 1, 3, 2), y), _bare(kernel=(2, 2), shape=(2, 2)), note="transposed")
-    yield Sample((x, y[:, :3]), _bare(kernel=(2, 2), shape=(2, 2)), raises=ShapeError)
-    yield Sample((x, y.astype(np.float64)), _bare(kernel=(2, 2), shape=(2, 2)), raises=DTypeError)
-    yield Sample((x.astype(np.int64), y.astype(np.int64)), _bare(kernel=(2, 2), shape=(2, 2)), raises=DTypeError)
-
-
-#: `conv_weight` without padding, of a matrix (out channels, batch x pixels of sizes `shape`): (out, in of a group x kernel).
-conv_taps: Op = register(Op(
-    "conv_taps", (), _taps_infer, _taps_eager, None, Decompose(_taps_decompose), _taps_samples, tolerance=_LOOSE, constant=_MADE,
+    "conv_weight", (), _weight_infer, weight_eager, _weight_grad, Decompose(_weight_decompose), _weight_samples,
+    tolerance=LOOSE, autocast="low",
 ))  # fmt: skip
