@@ -72,7 +72,13 @@ def _options(
 ) -> Options:  # fmt: skip
     if backend not in BACKENDS:
         raise ValueError(f"no back end {backend!r}; there are {', '.join(BACKENDS)}")
-    return Options(fullgraph, dynamic, mode, backend, seen, native_side)
+    return Options(fullgraph, dynamic, mode, backend, seen, native_side, _kernels)
+
+
+def _kernels(names: dict[str, str], key: str) -> Any:
+    from .backends.kept import Kernels
+
+    return Kernels(names, key)
 
 
 def _compiled(fn: Any, options: Options) -> Any:

@@ -42,6 +42,7 @@ class Options:
     backend: str = "cpu"
     seen: list[Dispatcher] | None = None  # `explain` collects every dispatcher of the call here
     install: Callable[[Dispatcher], NativeSide | None] | None = None  # makes the native entry of a dispatcher, where there is one
+    code: Callable[[dict[str, str], str], Any] | None = None  # loads machine code that an earlier process has built
 
 
 class NativeSide(Protocol):

@@ -65,7 +65,7 @@ def _lazy(read: Callable[[], Graph]) -> Graph:
 def active(dispatcher: Dispatcher) -> bool:
     """Whether captures of this function are looked for and kept."""
     options = dispatcher.options
-    return store.enabled() and options.backend == "cpu" and options.seen is None and knobs.debug < 3
+    return store.enabled() and options.backend == "cpu" and options.code is not None and options.seen is None and knobs.debug < 3
 
 
 def key(function: types.FunctionType, options: Any, args: Sequence[Any]) -> str:
@@ -97,7 +97,7 @@ def save(dispatcher: Dispatcher, args: Sequence[Any], variant: Variant) -> None:
         data = _written(variant, places)
         name = f"{group}/{store.digest(data)}"
         if store.put(KIND, name, data) and variant.training is not None:
-            variant.training.kept = Routes(name)
+            variant.training.kept = Routes(name, dispatcher.options.code)
     except (Unwritable, fingerprint.Opaque) as why:
         reasons.append((str(dispatcher.where.function), str(why)))
         del reasons[:-1000]
@@ -228,22 +228,21 @@ def _restored(
         return _lazy(lambda: codec.read(graphs, finder.foreign)[i])
 
     if code is not None:
-        made.executable = _executable(code, behind(0))
+        made.executable = _executable(code, behind(0), dispatcher.options.code)
     else:
         made.executable = None if made.replays else Interpreted(captured.graph)
     if trained is not None:
         cuts = behind(1), behind(2)
         made.training = _training(captured.graph, trained, cuts, made.executable, lambda g: build(g, made.backend))
-        made.training.kept = Routes(name)
+        made.training.kept = Routes(name, dispatcher.options.code)
     return made
 
 
-def _executable(stored: Any, graph: Graph) -> Any:
-    from ..backends.kept import Kernels
+def _executable(stored: Any, graph: Graph, load_code: Any) -> Any:
     from ..runtime.executable import Executable
 
     plan, names, code = stored
-    return Executable(plan, Kernels(names, code), graph)
+    return Executable(plan, load_code(names, code), graph)
 
 
 def _training(graph: Graph, stored: Any, cuts: tuple[Graph, Graph], forward: Any, build: Callable[[Graph], Any]) -> Training:
@@ -274,8 +273,8 @@ class Routes:
 
     KIND = "backward"
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, load_code: Any) -> None:
+        self.name, self.load_code = name, load_code
 
     def _entry(self, used: tuple[int, ...]) -> str:
         return store.digest(self.name, repr(used))
@@ -288,7 +287,7 @@ class Routes:
         body, graph = marshal.loads(data)
         try:
             code, types_, given = codec.read(body, _no_foreign)
-            return _executable(code, _lazy(lambda: codec.read(graph, _no_foreign)[0])), types_, given
+            return _executable(code, _lazy(lambda: codec.read(graph, _no_foreign)[0]), self.load_code), types_, given
         except (Unreadable, FusewireError):
             return None
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from functools import lru_cache
@@ -21,7 +20,7 @@ import numpy as np
 
 from ... import knobs
 from ...errors import CompileError, LoadError
-from ...runtime import blocks, gradmode, layout, loader, pool
+from ...runtime import blocks, gradmode, layout, loader, pool, store
 from ...runtime.meta import Meta
 from . import words as w
 
@@ -124,33 +123,12 @@ def _key() -> str:
     return source_hash(digest + f"{sys.version} NumPy {np.__version__}".encode() + loader.cpu_key()).hex()
 
 
-def _path(level: int) -> str:
-    return os.path.join(knobs.cache_folder(), f"entry-{_key()}-{level}.blob")
-
-
 def _read(level: int) -> bytes | None:
-    if not knobs.disk_cache:
-        return None
-    try:
-        with open(_path(level), "rb") as f:
-            return f.read()
-    except OSError:
-        return None
+    return store.get("entry", f"{_key()}-{level}")
 
 
 def _write(level: int, blob: bytes) -> None:
-    """Whole or not at all; a folder that cannot be written is no error."""
-    if not knobs.disk_cache:
-        return
-    try:
-        folder = knobs.cache_folder()
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder)
-        with os.fdopen(handle, "wb") as f:
-            f.write(blob)
-        os.replace(temporary, _path(level))
-    except OSError:
-        pass
+    store.put("entry", f"{_key()}-{level}", blob)
 
 
 def build_blob(level: int) -> bytes:

@@ -168,11 +168,11 @@ def test_the_entry_is_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(process, "build_blob", lambda level: built.append(level) or real(level))
     with knobs.override(cache_dir=str(tmp_path / "new"), disk_cache=True):
         process.map_code()
-        assert built == [0] and len(os.listdir(tmp_path / "new")) == 1
+        assert built == [0] and len(os.listdir(tmp_path / "new" / "store" / "entry")) == 1
         process._blob.clear()
         process.map_code()
         assert built == [0]
-        (kept,) = (tmp_path / "new").iterdir()
+        (kept,) = (tmp_path / "new" / "store" / "entry").iterdir()
         kept.write_bytes(kept.read_bytes()[:-5])
         process._blob.clear()
         assert process.map_code()["thunk0"] and built == [0, 0]
@@ -180,7 +180,7 @@ def test_the_entry_is_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         process.warm()
         process._blob.clear()
         process.map_code()
-        assert built == [0, 0, 2] and len(os.listdir(tmp_path / "new")) == 2
+        assert built == [0, 0, 2] and len(os.listdir(tmp_path / "new" / "store" / "entry")) == 2
 
 
 def test_the_code_on_disk_is_named_by_every_source_of_its_text() -> None:

@@ -23,6 +23,7 @@ from fusewire.ir.op import lookup
 from fusewire.ir.passes import run
 from fusewire.ir.text import parse_graph
 from fusewire.optim import fused
+from fusewire.runtime import store
 
 ROOT = Path(__file__).resolve().parents[2]
 GRAPH = parse_graph("""
@@ -77,6 +78,15 @@ def test_knob_cache_dir() -> None:
         assert knobs.cache_folder() == "/somewhere"
     with knobs.override(cache_dir=""):
         assert Path(knobs.cache_folder()).name == "fusewire"
+
+
+def test_knob_cache_limit(tmp_path: Path) -> None:
+    with knobs.override(cache_dir=str(tmp_path), disk_cache=True):
+        assert store.put("kind", "a", bytes(2 << 20))
+        with knobs.override(cache_limit=3):
+            assert store.sweep() == 0
+        with knobs.override(cache_limit=1):
+            assert store.sweep() == 1
 
 
 def test_knob_disk_cache(tmp_path: Path) -> None:
@@ -179,7 +189,7 @@ def test_what_is_no_value_is_named() -> None:
 
 
 def test_a_wrong_name_or_type_is_an_error() -> None:
-    with pytest.raises(AttributeError, match=r"no knob 'verfy'; there are cache_dir, debug"):
+    with pytest.raises(AttributeError, match=r"no knob 'verfy'; there are cache_dir, cache_limit"):
         knobs.verfy = True
     with pytest.raises(AttributeError, match="no knob 'verfy'"):
         _ = knobs.verfy
