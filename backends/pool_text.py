@@ -12,8 +12,9 @@ from .atomics import HEAD, Native
 _LOW = str((1 << 32) - 1)
 _WAIT, _WAKE, _FUTEX = 128, 129, 202
 _SET_MASK = 2
-#: rounds of waiting for the last chunks after which a worker on the same core is let run
-_PATIENCE = 2047
+#: rounds of waiting for the last chunks after which the caller sleeps: a worker that another process has driven away can then
+#: go on in its place
+_PATIENCE = 2000
 
 
 def text() -> str:
@@ -56,7 +57,10 @@ def _chunk(b: Native, job: list[str], part: str, limit: str, left: str) -> None:
     status = b.call(fn, args, sizes, scalars, own, chunk, chunks, ret="i32")
     for _ in b.when(b.ne(status, "0")):
         b.rmw("umin", p.STATUS, b.binary("or", b.shl(chunk, "32"), b.binary("and", status, _LOW)))
-    b.rmw("sub", p.LEFT, "1")
+    last = b.eq(b.rmw("sub", p.LEFT, "1"), "1")
+    for _ in b.when(last):
+        for _ in b.when(b.ne(b.atomic(p.WAITING), "0")):
+            b.syscall(_FUTEX, b.at(p.LEFT), _WAKE, 1)
 
 
 def _worker() -> str:
@@ -181,7 +185,7 @@ def _post(b: Native, parts: str) -> str:
 
 
 def _await(b: Native) -> None:
-    """Wait until every chunk is finished; now and then let a worker on the same core go on."""
+    """Wait until every chunk is finished."""
     rounds = b.var("0")
     b.goto("left")
     b.block("left")
@@ -189,7 +193,12 @@ def _await(b: Native) -> None:
     b.block("pause")
     b.pause()
     b.write(rounds, b.add(b.read(rounds), "1"))
-    for _ in b.when(b.eq(b.binary("and", b.read(rounds), str(_PATIENCE)), "0")):
-        b.give_way()
+    b.branch(b.compare("slt", b.read(rounds), str(_PATIENCE)), "left", "doze")
+    b.block("doze")
+    b.publish("1", p.WAITING)
+    left = b.atomic(p.LEFT)
+    for _ in b.when(b.ne(left, "0")):
+        b.syscall(_FUTEX, b.at(p.LEFT), _WAIT, left, 0)
+    b.publish("0", p.WAITING)
     b.goto("left")
     b.block("finished")

@@ -21,9 +21,10 @@ from .. import knobs
 from ..errors import LoadError
 
 #: Words of the control block, in bytes; each group has a cache line of its own. JOB counts jobs and is what sleepers wait on;
-#: LEFT chunks are unfinished; FN to LIMIT are the job; STATUS is the lowest (chunk << 32 | status) that is not zero.
+#: LEFT chunks are unfinished, which the caller is WAITING for in its sleep; FN to LIMIT are the job; STATUS is the lowest
+#: (chunk << 32 | status) that is not zero.
 JOB, LEFT, BUSY, FN, ARGS, SIZES, SCALARS, SCRATCH, STRIDE, CHUNKS, LIMIT = 0, 64, 128, *range(192, 256, 8)
-STATUS, SLEEPERS, STOP, QUIET, THREADS, ALIVE, SPIN = 256, 264, 272, 280, 320, 328, 336
+STATUS, SLEEPERS, STOP, QUIET, WAITING, THREADS, ALIVE, SPIN = 256, 264, 272, 280, 288, 320, 328, 336
 #: a cell for each worker, the caller being number 0: job << 32 | chunks of its own part that nobody has claimed
 CELLS, CELL = 384, 64
 MAX_THREADS = 64
