@@ -7,6 +7,7 @@ from typing import Any
 from ...ir.graph import Node
 from ...ir.ops.conv_steps import conv_fold, conv_rows, conv_taps
 from ...ir.ops.linalg import matmul
+from ...ir.ops.pooling import max_pool, max_pool_index
 from ...ir.plan import BufferView, Step
 from ...ir.schedule_prepare import Claim, Claims
 from . import attention_claim
@@ -42,10 +43,24 @@ def _fold(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) ->
     return step(node, args, results)
 
 
+def _takes_pool(node: Node) -> bool:
+    from .window_pool import accepts
+
+    return accepts(node)
+
+
+def _pool(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step:
+    from .window_pool import step
+
+    return step(node, args, results)
+
+
 CLAIMS: Claims = {
     **attention_claim.CLAIMS,
     matmul: Claim(step=_product),
     conv_fold: Claim(_takes_fold, _fold),
+    max_pool: Claim(_takes_pool, _pool),
+    max_pool_index: Claim(_takes_pool, _pool),
     conv_rows: Claim(_takes_convolution, _convolution),
     conv_taps: Claim(_takes_convolution, _convolution),
 }

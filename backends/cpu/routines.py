@@ -11,7 +11,7 @@ from importlib import import_module
 from .. import kept
 
 #: Family -> module of this package.
-FAMILIES: dict[str, str] = {"attention": "attention", "conv": "conv", "fold": "window_fold", "product": "gemm"}
+FAMILIES: dict[str, str] = {"attention": "attention", "conv": "conv", "fold": "window_fold", "pool": "window_pool", "product": "gemm"}
 
 
 def address(name: str) -> int:
