@@ -72,10 +72,10 @@ def _options(
 ) -> Options:  # fmt: skip
     if backend not in BACKENDS:
         raise ValueError(f"no back end {backend!r}; there are {', '.join(BACKENDS)}")
-    return Options(fullgraph, dynamic, mode, backend, seen, native_side, _kernels)
+    return Options(fullgraph, dynamic, mode, backend, seen, native_side, _stored_code)
 
 
-def _kernels(names: dict[str, str], key: str) -> Any:
+def _stored_code(names: dict[str, str], key: str) -> Any:
     from .backends.kept import Kernels
 
     return Kernels(names, key)
