@@ -162,6 +162,11 @@ class Group:
             level += 1
         return level, before
 
+    def _parts_a_reduction(self, outer: list[str], inner: list[str]) -> bool:
+        """Whether a reduction of this kernel, which is one nest of loops, runs over axes of both lists."""
+        spans = [set(axes) for (value, _), axes in self._reduced.items() if value in self.members]
+        return any(span & set(outer) and span & set(inner) for span in spans)
+
     def _fit_slow(self, own: set[str]) -> Fit | str:
         k, before = self._level_of(own)
         level = self.levels[k]
@@ -169,6 +174,8 @@ class Group:
         serial = k == 0 and rest and not head and not _at_most(numel([self.extents[a] for a in level]), MAX_SERIAL)
         if serial or not before <= own or level[: len(head)] != head:
             return "its elements would be computed again for every row of the reader"
+        if self._parts_a_reduction(head, rest):
+            return "its elements would be computed again for every element of a reduction"
         return Fit([*self.levels[:k], head, rest, *self.levels[k + 1 :]] if rest else self.levels)
 
     def _fit_reduce(self, node: Node, own: set[str]) -> Fit | str:
@@ -183,6 +190,8 @@ class Group:
         kept, rest = [a for a in level if a in own], [a for a in level if a not in own]
         if rest and kept and level[-1] in own:
             return "its rows lie across the innermost loop of the reader"
+        if self._parts_a_reduction(kept, rest):
+            return "it would be reduced again for every element of a reduction of the reader"
         total = numel([self.extents[a] for a in level])
         if rest and not kept and k == 0 and isinstance(total, int) and total > MAX_SERIAL:
             return "a reduction of the whole tensor must end before a large parallel loop begins"
