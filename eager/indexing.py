@@ -146,19 +146,24 @@ def _parse(x: Any, index: Any) -> tuple[list[Any], set[int], list[int]]:
         elif hasattr(item, "meta") and item.dtype is dtypes.bool_:
             items += _positions(x, item, len(items))
         else:
-            if type(item) is int:
+            if _is_size(item):
                 item = _wrapped(item, len(items), x)
                 drop.add(len(items))
             items.append(item)
     return items, drop, insert
 
 
+def _is_size(item: Any) -> bool:
+    """Whether an index item is an int, or one by which a capture counts a size that it does not fix."""
+    return type(item) is int or hasattr(item, "terms")
+
+
 def _plain(item: Any) -> Any:
     """An index item as int, slice, None, Ellipsis or Tensor; IndexError on anything else."""
-    if item is None or item is Ellipsis or type(item) is int or (isinstance(item, int) and not isinstance(item, bool)):
+    if item is None or item is Ellipsis or _is_size(item):
         return item
     if isinstance(item, slice):
-        return slice(*[b if b is None or isinstance(b, int) else int(b.__index__()) for b in (item.start, item.stop, item.step)])
+        return slice(*[b if b is None or _is_size(b) else int(b.__index__()) for b in (item.start, item.stop, item.step)])
     if isinstance(item, (list, np.ndarray, bool)):
         item = as_tensor(item)
         item = item.to(dtypes.int64) if not item.numel() else item
@@ -260,7 +265,7 @@ def _put_traced(x: Any, items: list[Any], at: dict[int, Any], drop: set[int], in
 def _window(x: Any, items: list[Any]) -> Any:
     """The view that the slices and ints of an index name; ints leave dimensions of size 1."""
     for dim, item in enumerate(items):
-        if type(item) is int:
+        if _is_size(item):
             item = slice(item, item + 1)
         if isinstance(item, slice) and item != _FULL:
             x = _sliced(x, dim, item)

@@ -54,6 +54,12 @@ def is_one(n: Size) -> bool:
     return isinstance(n, int) and n == 1
 
 
+def is_constant_one(n: Size) -> bool:
+    """`is_one` for questions of strides: a size that a capture does not fix counts as larger, and is not asked. (Where it is 1
+    after all, the stride in that dimension may not be eager's, and matters to nobody.)"""
+    return type(n) is int and n == 1
+
+
 def same(a: Size, b: Size) -> bool:
     """Whether two sizes are certainly equal."""
     return a is b or sizes.equal(a, b) is True
@@ -67,15 +73,19 @@ def same_shape(a: Sequence[Size], b: Sequence[Size]) -> bool:
 def broadcast_shapes(op: str, shapes: Sequence[Sequence[Size]], types: Sequence[Any]) -> tuple[Size, ...]:
     """The shape all `shapes` broadcast to; ShapeError naming `types` where there is none or it cannot be told."""
     first = tuple(shapes[0])
-    if all(tuple(s) == first for s in shapes[1:]):
+    if all(sizes.identical(s, first) for s in shapes[1:]):
         return first
     out: list[Size] = [1] * max(len(s) for s in shapes)
     for shape in shapes:
         lead = len(out) - len(shape)
         for d, n in enumerate(shape, lead):
-            if is_one(out[d]):
+            if is_constant_one(out[d]):
                 out[d] = n
-            elif not is_one(n) and not same(out[d], n):
+            elif is_constant_one(n) or same(out[d], n):
+                continue
+            elif is_one(out[d]):
+                out[d] = n
+            elif not is_one(n):
                 why = f"dimension {d} is {out[d]} in one and {n} in another"
                 raise ShapeError(f"{op}: cannot broadcast {describe(*types)}: {why}")
     return tuple(out)
@@ -93,7 +103,7 @@ def at_most(a: Size, b: Size) -> bool:
 
 def is_row_major(t: TensorType) -> bool:
     """Whether the elements lie in index order without gaps; dimensions of size 1 do not count."""
-    if t.is_contiguous:  # first: it asks no size whether it is 1
+    if sizes.identical(t.strides, contiguous_strides(t.shape)):  # first: it asks no size whether it is 1
         return True
     return _dense(reversed(t.shape), reversed(t.strides))
 
@@ -104,7 +114,7 @@ def _dense(shape: Iterator[Size], strides: Iterator[Size]) -> bool:
     for n, s in zip(shape, strides, strict=True):
         if is_zero(n):
             return True
-        if not is_one(n):
+        if not is_constant_one(n):
             ok = ok and same(s, step)
             step = step * n
     return ok
@@ -129,9 +139,13 @@ def dense_strides(shape: tuple[Size, ...], tensors: Sequence[TensorType], alone:
     of two dimensions the first operand decides that is not broadcast along one. `alone`: whether there is no weak operand,
     which is broadcast like a 0-d tensor (it shows in dimensions of size 1)."""
     plain = contiguous_strides(shape)
-    if any(is_zero(n) for n in shape) or all(t.strides == plain for t in tensors if t.shape):
+    if any(is_zero(n) for n in shape) or all(sizes.identical(t.strides, plain) for t in tensors if t.shape):
         return plain
     big = [t for t in tensors if t.shape]
+    reverse = [*reversed(range(len(shape)))]
+    open_ = any(type(n) is not int for n in shape)  # there the order tells before other questions are asked of the sizes
+    if open_ and _stride_order(shape, [_broadcast_strides(t, shape) for t in big]) == reverse:
+        return plain
     if alone and all(len(t.shape) == len(shape) and same_shape(t.shape, shape) for t in tensors):
         if all(is_row_major(t) for t in tensors):
             return plain
@@ -140,13 +154,13 @@ def dense_strides(shape: tuple[Size, ...], tensors: Sequence[TensorType], alone:
         if all(t.strides == big[0].strides for t in big) and is_dense(big[0]):
             return big[0].strides
     order = _stride_order(shape, [_broadcast_strides(t, shape) for t in big])
-    return plain if order == [*reversed(range(len(shape)))] else _in_order(shape, order)
+    return plain if order == reverse else _in_order(shape, order)
 
 
 def is_dense(t: TensorType) -> bool:
     """Whether the elements lie without gaps or overlap, in whatever order of dimensions."""
     step: Size = 1
-    rest = [(n, s) for n, s in zip(t.shape, t.strides, strict=True) if not is_one(n)]
+    rest = [(n, s) for n, s in zip(t.shape, t.strides, strict=True) if not is_constant_one(n)]
     while rest:
         found = next((k for k, (_, s) in enumerate(rest) if same(s, step)), None)
         if found is None:
@@ -162,7 +176,7 @@ def _is_channels_last(t: TensorType) -> bool:
 
 def _broadcast_strides(t: TensorType, shape: tuple[Size, ...]) -> tuple[Size, ...]:
     lead = len(shape) - len(t.shape)
-    own = (0 if is_one(n) and not is_one(m) else s for n, s, m in zip(t.shape, t.strides, shape[lead:], strict=True))
+    own = (0 if is_constant_one(n) and not is_constant_one(m) else s for n, s, m in zip(t.shape, t.strides, shape[lead:], strict=True))
     return (0,) * lead + tuple(own)
 
 
@@ -187,8 +201,9 @@ def _is_slower(a: int, b: int, shape: tuple[Size, ...], strides: Sequence[tuple[
     for s in strides:
         if is_zero(s[a]) or is_zero(s[b]):
             continue
-        if not same(s[a], s[b]):
-            return not at_most(s[a], s[b])
+        one, other = sizes.form(s[a]), sizes.form(s[b])
+        if one != other:
+            return not at_most(one, other) and (at_most(other, one) or not at_most(s[a], s[b]))
         if not at_most(shape[a], shape[b]):
             return True
     return None
@@ -253,7 +268,7 @@ def view_strides(t: TensorType, shape: tuple[Size, ...]) -> tuple[Size, ...] | N
         return t.strides
     if is_row_major(t):
         return contiguous_strides(shape)
-    old = [(n, s) for n, s in zip(t.shape, t.strides, strict=True) if not is_one(n)]
+    old = [(n, s) for n, s in zip(t.shape, t.strides, strict=True) if not is_constant_one(n)]
     out: list[Size] = []
     ni = oi = 0
     while ni < len(shape) and oi < len(old):

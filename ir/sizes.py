@@ -7,7 +7,7 @@ Index expressions of kernels are sizes too, with loop axes as symbols. Never ask
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Union
@@ -464,6 +464,19 @@ def equal(a: Size, b: Size) -> bool | None:
     if lo == hi == 0 or _without_mod(diff) == 0:
         return True
     return False if (lo is not None and lo > 0) or (hi is not None and hi < 0) else None
+
+
+def form(size: Size) -> Size:
+    """The size that stands behind an int by which a capture counts, which has it as its own ``size``; any other as it is."""
+    found: Size = size if type(size) is int or isinstance(size, Expr) else getattr(size, "size", size)
+    return found
+
+
+def identical(a: Sequence[Size], b: Sequence[Size]) -> bool:
+    """Whether sizes are one by one the same objects, numbers or forms: asks nothing of a size that a capture does not fix."""
+    if len(a) != len(b):
+        return False
+    return all(x is y or (type(x) is type(y) and type(x) in (int, Expr) and x == y) for x, y in zip(a, b, strict=True))
 
 
 def _without_mod(size: Size) -> Size:

@@ -18,6 +18,7 @@ from ..eager.factory import make, make_view, version_of
 from ..eager.tensor import Tensor
 from ..errors import AutogradError
 from ..ir.graph import Graph, Output, Value, View
+from ..ir.interpret import bind_symbols, concrete
 from ..ir.passes.absent import without
 from ..ir.passes.autodiff import JointGraph, joint
 from ..ir.passes.dce import dce
@@ -33,9 +34,11 @@ Build = Callable[[Graph], Any]
 def replay(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
     """The graph's outputs on Tensors and numbers, each node an eager op: tape, aliases, writes and errors are eager's own."""
     env: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
+    values = bind_symbols(graph, [getattr(x, "_array", x) for x in inputs]) if graph.symbols else {}
     for node in graph.nodes:
         args = tuple(env[a] if isinstance(a, Value) else a for a in node.args)
-        made = executor.apply(node.op, args, node.attrs)
+        attrs = {k: concrete(v, values) for k, v in node.attrs.items()} if values else node.attrs
+        made = executor.apply(node.op, args, attrs)
         env.update(zip(node.results, made if isinstance(made, tuple) else (made,), strict=True))
     written = {w.target for w in graph.writes}
     views = [o.source in written and o.view is not None for o in graph.outputs]
@@ -43,7 +46,7 @@ def replay(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
     gradmode.set(False)
     try:
         for w in graph.writes:
-            target = env[w.target] if w.view is None else _window(env[w.target], w.view)
+            target = env[w.target] if w.view is None else _window(env[w.target], w.view, values)
             executor.write(target, env[w.value])
     finally:
         gradmode.set(with_mode)
@@ -52,12 +55,13 @@ def replay(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
         if o.source is not None and o.view is None:
             out.append(env[o.source])
         else:
-            out.append(_window(env[o.source], o.view) if late and o.source is not None and o.view is not None else env[o.value])
+            out.append(_window(env[o.source], o.view, values) if late and o.source is not None and o.view is not None else env[o.value])
     return out
 
 
-def _window(x: Any, view: View) -> Any:
+def _window(x: Any, view: View, values: dict[str, int]) -> Any:
     """A Tensor on the memory of `x` through a window counted from the first element of `x`."""
+    view = View(*(concrete(part, values) for part in (view.offset, view.shape, view.strides)))
     array: Any = x._array
     step: Any = array.itemsize
     extent: Any = (view.offset + 1,)

@@ -18,7 +18,7 @@ from ..ir.types import TensorType
 from ..nn.parameter import Parameter
 from ..runtime.guard import GONE, Equals, Guard, SizesFit, TensorIs, TensorLike
 from ..runtime.source import Source
-from .symbols import SizeInt, Symbols
+from .symbols import SizeInt, Symbols, raw
 
 _LARGEST = 2**61
 
@@ -65,8 +65,8 @@ class Policy:
 
     def __init__(self, dynamic: bool | None = None) -> None:
         self.dynamic = dynamic
-        self.dims: dict[Source, set[int]] = {}
-        self.strides: dict[Source, set[int]] = {}
+        self.dims: dict[tuple[Source, int], set[int]] = {}  # by source and rank
+        self.strides: dict[tuple[Source, int], set[int]] = {}
         self.numbers: set[Source] = set()
 
     # -- learning ----------------------------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ class Policy:
         for known, old, new in ((self.dims, expected.shape, found.shape), (self.strides, expected.strides, found.strides)):
             differ = {d for d, (a, b) in enumerate(zip(old, new, strict=True)) if not isinstance(a, int) or a != b}
             if differ:
-                known.setdefault(source, set()).update(differ)
+                known.setdefault((source, len(old)), set()).update(differ)
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
@@ -115,18 +115,17 @@ class Policy:
             return set()
         found = set(marked or ())
         if not isinstance(value, Parameter):
-            found |= set(range(value.ndim)) if self.dynamic else self.dims.get(source, set())
+            found |= set(range(value.ndim)) if self.dynamic else self.dims.get((source, value.ndim), set())
         return {d for d in found - fixed if value.meta.shape[d] > 0}
 
     def type_of(self, value: Any, source: Source, symbols: Symbols) -> TensorType | None:
         """The type of a Tensor from outside, with a `SizeInt` for each size that stays open; None where all are fixed."""
         meta, dims = value.meta, self.open_dims(value, source)
-        if not dims and not (self.strides.get(source) and self.dynamic is not False and 0 not in meta.shape):
+        strided = self.strides.get((source, len(meta.shape)), set()) if self.dynamic is not False else set()
+        if 0 in meta.shape or not (dims or strided):
             return None
-        if 0 in meta.shape or len(meta.shape) != len(meta.strides):
-            return None
-        shape = tuple([symbols.fresh(n) if d in dims else n for d, n in enumerate(meta.shape)])
-        strides = _strides(shape, meta.strides, self.strides.get(source, set()), symbols)
+        shape = tuple([symbols.fresh(n, place=d) if d in dims else n for d, n in enumerate(meta.shape)])
+        strides = _strides(shape, meta.strides, strided, symbols)
         if not any(isinstance(n, SizeInt) for n in (*shape, *strides)):
             return None
         return TensorType(shape, meta.dtype, strides)
@@ -135,10 +134,8 @@ class Policy:
 def _strides(shape: tuple[Any, ...], strides: tuple[int, ...], open_: set[int], symbols: Symbols) -> tuple[Any, ...]:
     """Strides as products of sizes where the memory is dense in some order of the dimensions, or in part of it; else those that
     have differed before are symbols, and the others constants."""
-    from .symbols import raw
-
     out: list[Any] = list(strides)
-    order = sorted(range(len(shape)), key=lambda d: (strides[d], d < len(shape) and -d))
+    order = sorted(range(len(shape)), key=lambda d: (strides[d], -d))
     step: Any = 1
     for d in order:
         if strides[d] == 0 or (raw(shape[d]) == 1 and not isinstance(shape[d], SizeInt) and strides[d] != raw(step)):

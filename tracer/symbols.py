@@ -67,11 +67,13 @@ class Symbols:
         self.low: dict[str, int] = {}
         self.high: dict[str, int | None] = {}
         self.replaced: dict[str, Size] = {}
+        self.place: dict[str, int | None] = {}
         self.given: set[str] = set()  # symbols that are ints from outside: they are replaced by no multiple of another
         self.conditions: list[Condition] = []
         self.reasons: dict[tuple[str, str], str] = {}
         self._current: dict[str, Size] = {}
         self._made: dict[Any, Any] = {}
+        self._ints: dict[Expr, SizeInt] = {}
         self._answers: dict[Any, bool] = {}
 
     # -- making ------------------------------------------------------------------------------------------------------
@@ -82,12 +84,18 @@ class Symbols:
         self.given.add(str(made.size))
         return made
 
-    def fresh(self, number: int, low: int = 1) -> SizeInt:
-        """A new symbol whose value now is `number`, at least `low`."""
+    def fresh(self, number: int, low: int = 1, place: int | None = None) -> SizeInt:
+        """A new symbol whose value now is `number`, at least `low`; `place`: the dimension that it is the size of."""
         name = f"s{len(self.numbers)}"
+        self.place[name] = place
         self.numbers[name], self.low[name], self.high[name] = number, low, None
         self._current[name] = sizes.symbol(name, low)
-        return SizeInt(number, sizes.symbol(name, low), self)
+        return self._interned(number, sizes.symbol(name, low))
+
+    def _interned(self, number: int, size: Expr) -> SizeInt:
+        """One object for each size: library code that compares by identity asks nothing."""
+        found = self._ints.get(size)
+        return found if found is not None else self._ints.setdefault(size, SizeInt(number, size, self))
 
     def number(self, size: Size) -> int:
         """The value that a size has now."""
@@ -95,7 +103,7 @@ class Symbols:
 
     def wrap(self, size: Size) -> int:
         """A size as the interpreter holds it."""
-        return SizeInt(self.number(size), size, self) if isinstance(size, Expr) else size
+        return self._interned(self.number(size), size) if isinstance(size, Expr) else size
 
     def now(self, size: Size) -> Size:
         """`size` with all that has been found out since it was made."""
@@ -120,7 +128,7 @@ class Symbols:
         number = self.number(size)
         if len(size.terms) > _MOST_TERMS or abs(number) >= _LARGEST:
             return getattr(operator, name)(plain(a), plain(b))
-        return SizeInt(number, size, self)
+        return self._interned(number, size)
 
     def _divides(self, b: Any, size: Size) -> bool:
         """Whether dividing by `b` stays a size: it is positive at every call."""
@@ -224,7 +232,7 @@ class Symbols:
             size = _without_factor(self.now(size))
             if not isinstance(size, Expr):
                 return
-            if self._split(size) or self._eliminate(size):
+            if self._eliminate(size) or self._pair(size) or self._split(size):
                 continue
             if all(name in self.given for name in sizes.symbols_of(size)):
                 self.conditions.append(Condition("==", size, str(self.where())))
@@ -241,6 +249,19 @@ class Symbols:
             if rest is not None:
                 self._replace(name, rest)
                 return True
+        return False
+
+    def _pair(self, size: Expr) -> bool:
+        """Replace a symbol by an older one of the same value, of the same dimension if there is such, where that lets `size` be
+        solved: two shapes whose products are equal are most likely equal."""
+        names = sorted(set(sizes.symbols_of(size)), key=_age, reverse=True)
+        for name in names:
+            alike = [n for n in names if _age(n) < _age(name) and self.numbers[n] == self.numbers[name]]
+            for other in sorted(alike, key=lambda n: self.place.get(n) != self.place.get(name)):
+                trial = _without_factor(sizes.substitute(size, {name: self._current[other]}))
+                if trial == 0 or self._solvable(trial):
+                    self._replace(name, self._current[other])
+                    return True
         return False
 
     def _split(self, size: Expr) -> bool:

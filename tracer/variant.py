@@ -12,7 +12,7 @@ from .. import knobs
 from ..eager.factory import make, make_view, storage_of
 from ..eager.tensor import Tensor
 from ..ir.graph import Graph
-from ..ir.interpret import interpret
+from ..ir.interpret import bind_symbols, concrete, interpret
 from ..runtime import gradmode
 from ..runtime.guard import TensorIs, TensorLike
 from ..runtime.meta import Meta
@@ -30,10 +30,11 @@ class Interpreted:
         """As `Executable.run`."""
         outputs, writes = interpret(self.graph, inputs)
         number = {v: i for i, v in enumerate(self.graph.inputs)}
+        values = bind_symbols(self.graph, inputs)
         for w, array in zip(self.graph.writes, writes, strict=True):
             target = inputs[number[w.target]]
             if w.view is not None:
-                target = _view(target, w.view)
+                target = _view(target, w.view, values)
             target[...] = array
         out = []
         for o, array in zip(self.graph.outputs, outputs, strict=True):
@@ -41,14 +42,14 @@ class Interpreted:
                 out.append(array.copy() if any(array is x or array.base is not None for x in inputs) else array)
             else:
                 source = inputs[number[o.source]]
-                out.append(source if o.view is None else _view(source, o.view))
+                out.append(source if o.view is None else _view(source, o.view, values))
         return out
 
 
-def _view(array: Any, view: Any) -> Any:
+def _view(array: Any, view: Any, values: dict[str, int]) -> Any:
     from ..runtime.executable import window
 
-    return window(array, view.offset, view.shape, view.strides)
+    return window(array, *(concrete(x, values) for x in (view.offset, view.shape, view.strides)))
 
 
 def view_of(x: Any, meta: Meta, offset: int) -> Any:

@@ -140,7 +140,7 @@ def _expand_infer(x: TensorType, *, shape: tuple[Size, ...]) -> tuple[TensorType
         keep = isinstance(n, int) and n == -1 and d >= lead
         if keep or layout.same(own, n):
             out.append(own)
-            strides.append(x.strides[d - lead] if d >= lead and not layout.is_one(own) else 0)
+            strides.append(x.strides[d - lead] if d >= lead and not layout.is_constant_one(own) else 0)
         elif layout.is_one(own) and not (isinstance(n, int) and n < 0):
             out.append(n)
             strides.append(0)

@@ -268,7 +268,7 @@ def test_variant_limit_names_the_culprit() -> None:
         return x.reshape(n, -1)
 
     with knobs.override(variant_limit=2):
-        compiled = compiler.compile(f, backend="interpret")
+        compiled = compiler.compile(f, backend="interpret", dynamic=False)
         x = t(*range(12))
         compiled(x, 1), compiled(x, 2)
         with pytest.warns(RuntimeWarning, match="variant_limit.*n == 2") as told:
