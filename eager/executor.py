@@ -18,7 +18,7 @@ from ..ir.ops.casts import cast
 from ..ir.promote import fitted, target_dtype, type_of
 from ..ir.run_op import run_op
 from ..runtime import gradmode
-from . import tape
+from . import hot, tape
 from .factory import make, make_view, storage_of
 
 # Entering np.errstate costs more than a small add; this is the same switch without the wrapper, where NumPy has it.
@@ -113,7 +113,10 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         op.infer(*[type_of(x) for x in operands], **attrs)  # NumPy would mix dtypes where the record refuses them
     elif dtype is not None and dtype.kind != "f":
         _check_dtype(op, operands, arrays, attrs)
-    if half or _errors is None:
+    out = hot.run(op, operands, arrays, attrs) if op.heavy and not half else None
+    if out is not None:
+        pass
+    elif half or _errors is None:
         out = _run_slowly(op, operands, arrays, attrs)
     else:
         token = _errors.set(_IGNORE)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...ir import dtypes
 from ...ir.graph import Node, Value
-from ...ir.ops.convolution import conv_taps
+from ...ir.ops.conv_steps import conv_taps
 from ...ir.plan import BufferView, RoutineStep
 from ...ir.sizes import Size, floordiv
 from ...ir.types import numel

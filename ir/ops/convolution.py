@@ -238,7 +238,7 @@ def _conv_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: y[n,o,p] = sum over c and k of x[n,c,p*stride+k*dilation-padding] * w[o,c,k], plus bias[o] (may be None).
 convolution: Op = register(Op(
     "convolution", (), _conv_infer, conv_eager, _conv_grad, Decompose(_conv_decompose), _conv_samples, tolerance=LOOSE,
-    autocast="low",
+    autocast="low", heavy=True,
 ))  # fmt: skip
 
 
@@ -369,7 +369,7 @@ def _input_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: The gradient of `convolution` in its input, whose spatial sizes are attr `shape`; y has the result's shape.
 conv_input: Op = register(Op(
     "conv_input", (), _input_infer, _input_eager, _input_grad, Decompose(_input_decompose), _input_samples, tolerance=LOOSE,
-    autocast="low",
+    autocast="low", heavy=True,
 ))  # fmt: skip
 
 

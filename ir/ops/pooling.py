@@ -228,13 +228,13 @@ def _samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 #: The largest element of each window; padding is minus infinity; NaN if there is one.
 max_pool: Op = register(Op(
-    "max_pool", (), _infer("max_pool"), _max_eager, _max_grad, Decompose(_max_decompose), _samples,
+    "max_pool", (), _infer("max_pool"), _max_eager, _max_grad, Decompose(_max_decompose), _samples, heavy=True,
 ))  # fmt: skip
 
 #: Where in its plane (row-major, int64) the first largest element of each window lies; the last NaN if there is one.
 max_pool_index: Op = register(Op(
     "max_pool_index", (), _infer("max_pool_index", dtypes.int64), _index_eager, None, Decompose(_index_decompose), _samples,
-    constant="positions",
+    constant="positions", heavy=True,
 ))  # fmt: skip
 
 #: The sum of each window; padding counts as zero.
