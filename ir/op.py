@@ -86,6 +86,14 @@ class Scatter:
 
 
 @dataclass(frozen=True, slots=True)
+class Scan:
+    """Lowering of a running total along attr ``dim``: element i is the `combine` (as in Reduce) of elements 0 to i. It
+    accumulates in float64 where the result is floating, else in the result's dtype."""
+
+    combine: str
+
+
+@dataclass(frozen=True, slots=True)
 class Gemm:
     """Lowering of batched matrix multiplication: a template claims it (BLAS on the CPU)."""
 
@@ -104,7 +112,7 @@ class Extern:
     reason: str
 
 
-Lowering = Union[Scalar, Reduce, Move, Gather, Scatter, Gemm, Decompose, Extern]
+Lowering = Union[Scalar, Reduce, Move, Gather, Scatter, Scan, Gemm, Decompose, Extern]
 
 #: Lowerings whose calls never share a kernel. (Decompose stands here for the calls that a back end claims whole; all others
 #: are decomposed before kernels are made.)
@@ -164,6 +172,7 @@ class Op:
     upcast     half operands reach `eager` in float32 and the result is rounded once
     constant   why there is no gradient, for ops without `grad`
     fixed      operands which a capture takes as constants where they are Python numbers (an exponent: the best code hangs on it)
+    heavy      worth compiling alone: eager programs run it as a graph of one node from its third call on (`eager/hot.py`)
     operator   Python's operator that is this op, as its special method is called without underscores ("add", "eq", "invert")
     """
 
@@ -183,6 +192,7 @@ class Op:
     constant: str = ""
     operator: str = ""
     fixed: tuple[int, ...] = ()
+    heavy: bool = False
 
     def __call__(self, *operands: Any, **attrs: Any) -> Any:
         """Apply to Tensors (eager or traced) or to graph Values: the first operand that knows how decides."""
