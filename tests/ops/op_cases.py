@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fusewire.ir import dtypes, layout, ops, scalar_numpy, sizes  # noqa: F401  (ops registers the records)
-from fusewire.ir.op import OPS, Decompose, Gather, Gemm, Move, Op, Places, Reduce, Sample, Scalar, Scatter
+from fusewire.ir.op import OPS, Decompose, Gather, Gemm, Move, Op, Places, Reduce, Sample, Scalar, Scan, Scatter
 from fusewire.ir.promote import promoted
 from fusewire.ir.run_op import run_op
 from fusewire.ir.types import TensorType
@@ -35,6 +35,7 @@ class Toy:
 
     def __init__(self, array: Any, made: tuple[Op, tuple[Any, ...], dict[str, Any]] | None = None) -> None:
         self.array, self.made = np.asarray(array), made
+        self.results: tuple[Toy, ...] = (self,)  # of the call that made it
 
     @property
     def type(self) -> TensorType:
@@ -53,6 +54,8 @@ class Toy:
         for array, t in zip(results, types, strict=True):
             assert layout.type_of_array(array) == t, f"{op.name}: infer says {t}, got {layout.type_of_array(array)}"
         made = tuple(type(self)(array, (op, operands, attrs)) for array in results)
+        for x in made:
+            x.results = made
         return made if len(made) > 1 else made[0]
 
     def run(self, op: Op, operands: Any, args: list[Any], attrs: dict[str, Any], types: tuple[TensorType, ...]) -> Any:
@@ -75,6 +78,9 @@ class Lowered(Toy):
             made = (gathered(low, args, types[0], attrs),)
         elif isinstance(low, Scatter):
             made = (scattered(low, args, attrs),)
+        elif isinstance(low, Scan):
+            wide = np.float64 if types[0].dtype.is_floating_point else types[0].dtype.np
+            made = (FOLD[low.combine].accumulate(args[0].astype(wide), attrs["dim"]),)
         elif isinstance(low, Gemm):
             wide = types[0].dtype.compute
             made = (np.einsum("...ij,...jk->...ik", *[a.astype(wide) for a in args]),)
@@ -100,7 +106,7 @@ def moved(low: Move, args: list[Any], t: TensorType, attrs: dict[str, Any]) -> n
     if math.prod(t.shape) == 0:
         return np.empty(t.shape, t.dtype.np)
     index = [sizes.symbol(f"i{d}", 0, n - 1) for d, n in enumerate(t.shape)]
-    return read_pieces(low.fn(tuple(index), [a.shape for a in args], **attrs), args, t.shape, t.dtype.np, {})
+    return read_pieces(low.fn(tuple(index), [np.shape(a) for a in args], **attrs), args, t.shape, t.dtype.np, {})
 
 
 def read_pieces(pieces: Any, args: list[Any], shape: Sequence[int], dtype: Any, symbols: dict[str, int]) -> np.ndarray:
@@ -114,7 +120,7 @@ def read_pieces(pieces: Any, args: list[Any], shape: Sequence[int], dtype: Any, 
             low, size, high = (sizes.evaluate(c, values) for c in condition)
             hold = np.broadcast_to((low <= size) & (size < high), shape)
         places = tuple(np.broadcast_to(sizes.evaluate(i, values), shape)[hold] for i in at)
-        out[hold] = args[k][places]
+        out[hold] = np.asarray(args[k])[places]
         times += hold
     assert (times == 1).all(), "an output element has no piece or several"
     return out
@@ -163,26 +169,32 @@ def close(got: np.ndarray, want: np.ndarray, tolerance: Any) -> None:
     np.testing.assert_allclose(got.astype(kind), want.astype(kind), rtol=rtol, atol=atol, equal_nan=True)
 
 
-def gradients(out: Toy, seed: Toy, wrt: Sequence[Toy]) -> list[Any]:
-    """Gradients of <out, seed> by the records' rules; Toys with history themselves, so the call can be repeated."""
+def gradients(out: Toy | Sequence[Toy], seed: Toy | Sequence[Toy], wrt: Sequence[Toy]) -> list[Any]:
+    """Gradients of <out, seed>, or of the sum of several such products, by the records' rules; Toys with history themselves, so
+    the call can be repeated."""
     from fusewire.ir.ops.pointwise import add
 
-    grads: dict[int, Any] = {id(out): seed}
-    for x in reversed(history(out)):
-        g = grads.get(id(x))
-        if g is None or x.made is None or x.made[0].grad is None:
+    outs, seeds = ((x,) if isinstance(x, Toy) else tuple(x) for x in (out, seed))
+    grads: dict[int, Any] = {id(o): s for o, s in zip(outs, seeds, strict=True)}
+    calls = list({id(x.results): x for x in reversed(history(*outs))}.values())  # each where its first result stands
+    order = {id(x): k for k, x in enumerate(history(*outs))}
+    for x in sorted(calls, key=lambda x: -order[id(x)]):
+        if x.made is None or x.made[0].grad is None or not any(id(r) in grads for r in x.results):
             continue
         op, operands, attrs = x.made
         need = tuple(isinstance(o, Toy) and o.dtype.is_floating_point for o in operands)
-        for o, piece in zip(operands, op.grad(g, need, x, *operands, **attrs), strict=True):  # type: ignore[misc]
+        arrived = tuple(grads.get(id(r), Toy(np.zeros_like(r.array))) if r.dtype.is_floating_point else None for r in x.results)
+        g, out = (arrived[0], x) if len(arrived) == 1 else (arrived, x.results)  # type: ignore[assignment]
+        pieces = op.grad(g, need, out, *operands, **attrs)
+        for o, piece in zip(operands, pieces, strict=True):
             if isinstance(o, Toy) and piece is not None and o.dtype.is_floating_point:
                 piece = fitted(piece, o)
                 grads[id(o)] = add(grads[id(o)], piece) if id(o) in grads else piece
     return [grads.get(id(x)) for x in wrt]
 
 
-def history(out: Toy) -> list[Toy]:
-    """`out` and everything it was made from, makers first."""
+def history(*outs: Toy) -> list[Toy]:
+    """`outs` and everything they were made from, makers first."""
     seen: dict[int, Toy] = {}
 
     def visit(x: Toy) -> None:
@@ -192,7 +204,8 @@ def history(out: Toy) -> list[Toy]:
                     visit(o)
             seen[id(x)] = x
 
-    visit(out)
+    for out in outs:
+        visit(out)
     return list(seen.values())
 
 

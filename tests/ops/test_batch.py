@@ -34,6 +34,7 @@ def test_batch_rule_is_a_loop(op: Op) -> None:
     for sample in samples(op):
         tensors = [k for k, x in enumerate(sample.operands) if isinstance(x, np.ndarray)]
         masks = [m for m in itertools.product((False, True), repeat=len(tensors)) if any(m)]
+        masks = masks[:: 1 + len(masks) // 16]  # of many operands some of the ways
         for mask, last in itertools.product(masks, (False, True)):
             chosen = [k for k, m in zip(tensors, mask, strict=True) if m]
             check(op, sample, chosen, last)
@@ -46,11 +47,12 @@ def check(op: Op, sample: Any, chosen: list[int], last: bool) -> None:
     operands = [Toy(np.stack(stacks[k], dims[k])) if k in stacks else Toy(x) if isinstance(x, np.ndarray) else x
                 for k, x in enumerate(sample.operands)]  # fmt: skip
     got = batch_rule(op)(dims, *operands, **sample.attrs)
-    assert got.shape[0] == 3
+    gots = got if isinstance(got, tuple) else (got,)
+    assert all(g.shape[0] == 3 for g in gots)
     for i in range(3):
         each = tuple(stacks[k][i] if k in stacks else x for k, x in enumerate(sample.operands))
-        (want,) = call(op, Toy, type(sample)(each, sample.attrs))
-        close(got.array[i], want.array, LOOSE)
+        for g, want in zip(gots, call(op, Toy, type(sample)(each, sample.attrs)), strict=True):
+            close(g.array[i], want.array, LOOSE)
 
 
 def test_ops_without_a_tensor_operand_have_nothing_to_batch() -> None:
@@ -63,9 +65,9 @@ def test_a_batch_of_nothing(op: Op) -> None:
     tensors = [k for k, x in enumerate(sample.operands) if isinstance(x, np.ndarray)]
     dims = tuple(0 if k in tensors else None for k in range(len(sample.operands)))
     operands = [Toy(np.empty((0, *x.shape), x.dtype)) if isinstance(x, np.ndarray) else x for x in sample.operands]
-    (one,) = call(op, Toy, sample)
     got = batch_rule(op)(dims, *operands, **sample.attrs)
-    assert got.shape == (0, *one.shape) and got.dtype is one.dtype
+    for g, one in zip(got if isinstance(got, tuple) else (got,), call(op, Toy, sample), strict=True):
+        assert g.shape == (0, *one.shape) and g.dtype is one.dtype
 
 
 def test_code_for_one_member_runs_on_a_batch() -> None:

@@ -45,16 +45,22 @@ def with_floats(sample: Sample, values: list[Toy]) -> list[Any]:
     return list(each)
 
 
-def apply(op: Op, operands: list[Any], attrs: dict[str, Any]) -> Toy:
-    out: Toy = Toy(np.zeros(())).__apply_op__(op, tuple(operands), attrs)
-    return out
+def apply(op: Op, operands: list[Any], attrs: dict[str, Any]) -> list[Toy]:
+    """The floating results."""
+    out = Toy(np.zeros(())).__apply_op__(op, tuple(operands), attrs)
+    return [r for r in (out if isinstance(out, tuple) else (out,)) if r.dtype.is_floating_point]
 
 
-def first_order(op: Op, sample: Sample, values: list[np.ndarray], weights: Any) -> tuple[list[Toy], list[Any], Toy]:
-    """(operands, their gradients of <out, weights>, out)."""
+def first_order(op: Op, sample: Sample, values: list[np.ndarray], weights: list[Any]) -> tuple[list[Toy], list[Any]]:
+    """(operands, their gradients of the sum of <out, weights> over the results)."""
     toys = [Toy(v) for v in values]
-    out = apply(op, with_floats(sample, toys), sample.attrs)
-    return toys, gradients(out, Toy(np.broadcast_to(weights, out.shape)), toys), out
+    outs = apply(op, with_floats(sample, toys), sample.attrs)
+    return toys, gradients(outs, [Toy(np.broadcast_to(w, o.shape)) for o, w in zip(outs, weights, strict=True)], toys)
+
+
+def usable(outs: list[Toy]) -> bool:
+    """Whether all results are float64, and there is one."""
+    return bool(outs) and all(o.dtype.short == "f64" for o in outs)
 
 
 def directional(f: Any, values: list[np.ndarray], along: list[np.ndarray], h: float = 1e-6) -> float:
@@ -71,19 +77,19 @@ def test_gradient_is_the_slope(op: Op) -> None:
     for sample in cases:
         values = [x for x in sample.operands if isinstance(x, np.ndarray) and x.dtype == np.float64]
         plain = apply(op, with_floats(sample, [Toy(v) for v in values]), sample.attrs)
-        if plain.dtype.short != "f64":
+        if not usable(plain):
             continue
-        weights = rng.normal(size=plain.shape)
-        _, grads, _ = first_order(op, sample, values, weights)
+        weights = [rng.normal(size=o.shape) for o in plain]
+        _, grads = first_order(op, sample, values, weights)
         along = [rng.normal(size=v.shape) for v in values]
 
         def value(at: list[np.ndarray], sample: Sample = sample, weights: Any = weights) -> float:
-            out = apply(op, with_floats(sample, [Toy(v) for v in at]), sample.attrs)
-            return float(np.sum(out.array * weights))
+            outs = apply(op, with_floats(sample, [Toy(v) for v in at]), sample.attrs)
+            return sum(float(np.sum(o.array * w)) for o, w in zip(outs, weights, strict=True))
 
         for g, v in zip(grads, values, strict=True):
             assert g is not None and g.shape == v.shape, f"{op.name}: {sample.note}"
-        if not np.isfinite(plain.array).all():
+        if not all(np.isfinite(o.array).all() for o in plain):
             continue
         slope = sum(float(np.sum(g.array * a)) for g, a in zip(grads, along, strict=True))
         assert slope == pytest.approx(directional(value, values, along), rel=2e-5, abs=2e-6), f"{op.name}: {sample}"
@@ -97,18 +103,18 @@ def test_gradient_of_the_gradient(op: Op) -> None:
     rng = np.random.default_rng(4)
     for sample in smooth(op)[:12]:
         values = [x for x in sample.operands if isinstance(x, np.ndarray) and x.dtype == np.float64]
-        toys, grads, out = first_order(op, sample, values, 1.0)
-        if out.dtype.short != "f64" or not np.isfinite(out.array).all():
+        outs = apply(op, with_floats(sample, [Toy(v) for v in values]), sample.attrs)
+        if not usable(outs) or not all(np.isfinite(o.array).all() for o in outs):
             continue
-        weights = rng.normal(size=out.shape)
+        weights = [rng.normal(size=o.shape) for o in outs]
         mix = [rng.normal(size=v.shape) for v in values]
         along = [rng.normal(size=v.shape) for v in values]
 
         def pulled(at: list[np.ndarray], sample: Sample = sample, weights: Any = weights, mix: Any = mix) -> float:
-            _, gs, _ = first_order(op, sample, at, weights)
+            _, gs = first_order(op, sample, at, weights)
             return sum(float(np.sum(g.array * m)) for g, m in zip(gs, mix, strict=True))
 
-        toys, grads, out = first_order(op, sample, values, weights)
+        toys, grads = first_order(op, sample, values, weights)
         second = [np.zeros(v.shape) for v in values]
         for g, m in zip(grads, mix, strict=True):
             for k, piece in enumerate(gradients(g, Toy(m), toys)):
@@ -135,7 +141,7 @@ def test_half_gradients_have_the_operand_dtype(name: str) -> None:
         toys = [Toy(x) for x in sample.operands if isinstance(x, np.ndarray)]
         if toys[0].dtype.is_half:
             rest = iter(toys)
-            out = apply(op, [next(rest) if isinstance(x, np.ndarray) else x for x in sample.operands], sample.attrs)
+            (out,) = apply(op, [next(rest) if isinstance(x, np.ndarray) else x for x in sample.operands], sample.attrs)
             for g, x in zip(gradients(out, Toy(np.ones(out.shape, out.array.dtype)), toys), toys, strict=True):
                 assert g is None or (g.dtype is x.dtype and g.shape == x.shape)
 
