@@ -1,0 +1,179 @@
+"""Schedule -> Schedule: a long reduction into few results becomes two kernels, one for parts of it and one for their total.
+
+A kernel is shared out between threads by its grid; a full sum has none, and a column sum of a few columns a narrow one. The
+parts follow from the sizes alone, so results do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from . import sizes, work
+from .loops import Acc, Axis, Buffer, Compute, Index, Kernel, Load, LoadAt, Loop, Param, Reduce, Stmt, Store, StoreAt, walk
+from .plan import KernelStep, PlanBuffer, Step
+from .schedule import UNPLACED, Schedule
+from .schedule_merge import merge, reads, writes
+from .sizes import Size
+from .types import numel
+
+#: parts of a long reduction, each over as many rounds
+PARTS = 16
+#: rounds of a part at least
+MIN_ROUNDS = 16
+#: grid points that one chunk of a column sum covers: whole vectors, many at a time
+_COLUMNS = 256
+#: what an unknown size counts as in an estimate
+_GUESS = 64
+
+
+def staged(schedule: Schedule) -> Schedule:
+    """The schedule with long reductions in two stages."""
+    steps: list[Step] = []
+    buffers = list(schedule.buffers)
+    for step in schedule.steps:
+        found = _stages(step.kernel) if isinstance(step, KernelStep) else None
+        if found is None or not isinstance(step, KernelStep):
+            steps.append(step)
+            continue
+        numbers = dict(zip((b.name for b in step.kernel.buffers), step.buffers, strict=True))
+        for b in found.partial:
+            numbers[b.name] = len(buffers)
+            buffers.append(PlanBuffer(_fresh(b.name, (x.name for x in buffers)), b.dtype, b.size, UNPLACED))
+        given = dict(zip((p.name for p in step.kernel.scalars), step.scalars, strict=True))
+        for kernel in (found.parts, found.total):
+            scalars = tuple(given[p.name] for p in kernel.scalars)
+            steps.append(KernelStep(kernel, tuple(numbers[b.name] for b in kernel.buffers), scalars))
+    return schedule if len(steps) == len(schedule.steps) else replace(schedule, steps=tuple(steps), buffers=tuple(buffers))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stages:
+    """`parts` writes the buffers `partial`, which `total` reads."""
+
+    parts: Kernel
+    total: Kernel
+    partial: tuple[Buffer, ...]
+
+
+def _stages(kernel: Kernel) -> _Stages | None:
+    at = [i for i, st in enumerate(kernel.body) if isinstance(st, (Loop, Reduce))]
+    if len(at) != 1 or kernel.errors or kernel.scratch or not isinstance(kernel.body[at[0]], Reduce) or not _worth(kernel):
+        return None
+    reduce: Any = kernel.body[at[0]]
+    before, after = kernel.body[: at[0]], kernel.body[at[0] + 1 :]
+    if any(writes(st) & _buffers(kernel) for st in (*before, reduce)):
+        return None
+    long = max(reduce.axes, key=lambda a: _guess(a.extent))
+    rounds = sizes.floordiv(long.extent, PARTS)
+    if _guess(rounds) < MIN_ROUNDS:
+        return None
+    taken = {a.name for st in walk(kernel.body) for a in _axes(st)} | {a.name for a in kernel.grid} | set(kernel.sizes)
+    part = Axis(_fresh("part", taken), PARTS)
+    names = _buffers(kernel)
+    points = numel([a.extent for a in kernel.grid])
+    partial = tuple(Buffer(_fresh(f"part{i}", names), a.dtype, PARTS * points, "w") for i, a in enumerate(reduce.accs))
+    place = sizes.symbol(part.name, 0, PARTS - 1) * points + _place(kernel.grid)
+    inner = _over(reduce, long, rounds, sizes.symbol(part.name, 0, PARTS - 1) * rounds)
+    stores = tuple(Store(b.name, place, a.dest) for b, a in zip(partial, reduce.accs, strict=True))
+    first = replace(kernel, name=f"{kernel.name}_parts", grid=(part, *kernel.grid), body=(*before, inner, *stores))
+    body = (*before, *_total(reduce, long, rounds, part, partial, place), *after)
+    second = replace(kernel, name=f"{kernel.name}_total", body=body)
+    return _Stages(_pruned(first, partial), _pruned(second, tuple(replace(b, access="r") for b in partial)), partial)
+
+
+def _worth(kernel: Kernel) -> bool:
+    """Whether the grid gives too few chunks for the work there is."""
+    units = _guess(work.work(kernel))
+    points = _guess(numel([a.extent for a in kernel.grid])) if kernel.grid else 1
+    if kernel.grid and any(_last(st.index, kernel.grid[-1]) for st in walk(kernel.body) if isinstance(st, Load)):
+        points //= _COLUMNS
+    return units >= work.WORTH and points < min(units // work.CHUNK, 4)
+
+
+def _last(index: Size, axis: Axis) -> bool:
+    """Whether `axis` steps by one element."""
+    return index - sizes.substitute(index, {axis.name: sizes.symbol(axis.name) - 1}) == 1
+
+
+def _guess(size: Size) -> int:
+    return sizes.evaluate(size, dict.fromkeys(sizes.symbols_of(size), _GUESS))
+
+
+def _axes(st: Stmt) -> tuple[Axis, ...]:
+    return st.axes if isinstance(st, Reduce) else (st.axis,) if isinstance(st, Loop) else ()
+
+
+def _buffers(kernel: Kernel) -> set[str]:
+    return {m.name for m in kernel.memory}
+
+
+def _fresh(name: str, taken: Iterable[str]) -> str:
+    found = set(taken)
+    while name in found:
+        name += "_"
+    return name
+
+
+def _place(grid: tuple[Axis, ...]) -> Size:
+    """The number of a grid point in row-major order."""
+    at: Size = 0
+    for axis in grid:
+        at = at * axis.extent + sizes.symbol(axis.name, 0, axis.extent - 1)
+    return at
+
+
+def _over(reduce: Reduce, long: Axis, rounds: Size, start: Size) -> Reduce:
+    """The reduction over `rounds` rounds of `long` from `start` on."""
+    moved = {long.name: sizes.symbol(long.name, 0, rounds - 1) + start}
+    axes = tuple(replace(a, extent=rounds) if a is long else a for a in reduce.axes)
+    return replace(reduce, axes=axes, body=_moved(reduce.body, moved))
+
+
+def _moved(body: tuple[Stmt, ...], values: Mapping[str, Size]) -> tuple[Stmt, ...]:
+    def new(size: Size) -> Size:
+        return sizes.simplify(sizes.substitute(size, values))
+
+    out: list[Stmt] = []
+    for st in body:
+        if isinstance(st, (Loop, Reduce)):
+            st = replace(st, body=_moved(st.body, values))
+        elif isinstance(st, (LoadAt, StoreAt)):
+            st = replace(st, index=new(st.index), stride=new(st.stride))
+        elif isinstance(st, (Load, Store)):
+            st = replace(st, index=new(st.index))
+        elif isinstance(st, Index):
+            st = replace(st, value=new(st.value))
+        out.append(st)
+    return tuple(out)
+
+
+def _total(
+    reduce: Reduce, long: Axis, rounds: Size, part: Axis, partial: tuple[Buffer, ...], place: Size
+) -> list[Stmt]:  # fmt: skip
+    """What defines the results of `reduce`: the parts together with the rounds that they leave over."""
+    rest = long.extent - PARTS * rounds
+    loads = tuple(Load(f"part.{i}", b.name, place) for i, b in enumerate(partial))
+    whole = isinstance(rest, int) and rest == 0
+    accs = tuple(Acc(a.dest if whole else f"{a.dest}.parts", a.combine, f"part.{i}", a.dtype) for i, a in enumerate(reduce.accs))
+    out: list[Stmt] = [Reduce((part,), loads, accs)]
+    if not whole:
+        left = _over(reduce, long, rest, PARTS * rounds)
+        out.append(replace(left, accs=tuple(replace(a, dest=f"{a.dest}.rest") for a in reduce.accs)))
+        out += [Compute(a.dest, a.combine, (f"{a.dest}.parts", f"{a.dest}.rest"), a.dtype) for a in reduce.accs]
+    return out
+
+
+def _pruned(kernel: Kernel, more: tuple[Buffer, ...]) -> Kernel:
+    """The kernel without statements, buffers and scalars that nothing uses, with buffers `more` where they are used."""
+    body: list[Stmt] = []
+    names = _buffers(kernel) | {b.name for b in more}
+    needed: set[str] = set()
+    for st in reversed(kernel.body):
+        if isinstance(st, (Store, StoreAt)) or writes(st) & (needed | names):
+            needed |= reads(st) | (writes(st) & names)
+            body.insert(0, st)
+    params = {st.param for st in walk(body) if isinstance(st, Param)}
+    buffers = tuple(b for b in (*kernel.buffers, *more) if b.name in needed)
+    return merge(replace(kernel, body=tuple(body), buffers=buffers, scalars=tuple(p for p in kernel.scalars if p.name in params)))
