@@ -20,9 +20,9 @@ from .errors import CompileError, FusewireError
 from .ir.plan import PlanOutput, Refusal, errors_of
 from .ir.types import TensorType
 from .nn.module import Module
-from .runtime.guard import Guard, SizesFit, TensorIs
+from .runtime.guard import Guard, TensorIs, TensorLike
 from .runtime.install import original_of
-from .runtime.meta import Meta
+from .runtime.meta import Meta, MetaPattern
 from .tracer.breaks import BreakRecord
 from .tracer.capture import Capture
 from .tracer.dispatch import Dispatcher, Options, entry_of, is_capturing
@@ -142,7 +142,7 @@ def _native_variant(variant: Variant, function: types.FunctionType) -> Any:
     for output, meta in zip(plan.outputs, metas, strict=True):
         if output.source is None and meta is not None and output.type != meta.type:
             raise CompileError(f"an output is laid out as {output.type}, not {meta.type}")
-    known = [m if isinstance(m, Meta) else None for m in metas]
+    known = [_known(m) for m in metas]
     grads = [m is not None and m.requires_grad for m in metas]
     return entry.Variant(
         plan, executable.code, made.guards, made.sources, function, output_metas=known, output_grads=grads, tail=tail,
@@ -165,8 +165,13 @@ def _bare(run: Callable[..., Any]) -> Callable[..., Any]:
     return bare
 
 
+def _known(meta: Any) -> Meta | None:
+    """A Meta that is known before the call."""
+    return meta if isinstance(meta, Meta) else None
+
+
 def _meta_of(output: PlanOutput) -> Any:
-    """The Meta of a value saved for the backward graph; None for a number, and where the call tells its sizes."""
+    """The Meta of a value saved for the backward graph, or its pattern; None for a number."""
     return _meta_of_type(output.type)
 
 
@@ -174,7 +179,7 @@ def _meta_of_type(t: Any) -> Any:
     if not isinstance(t, TensorType):
         return None
     if not all(isinstance(n, int) for n in (*t.shape, *t.strides)):
-        return None
+        return MetaPattern(t)
     return Meta.of(t.shape, t.strides, t.dtype)  # type: ignore[arg-type]
 
 
@@ -198,9 +203,9 @@ def _recording(variant: Variant) -> Callable[..., Any]:
 
 def _backward(variant: Variant) -> Callable[[Training, Any, Callable[..., Any]], Callable[..., Any] | None]:
     """What makes a backward graph of a variant a native function."""
-    if any(isinstance(x, SizesFit) for x in variant.capture.guards):
-        return lambda training, executable, otherwise: None
-    known = {x.source: (x.cls, x.meta) for x in variant.capture.guards if isinstance(x, TensorIs)}
+    known: dict[Any, Any] = {x.source: (x.cls, x.meta) for x in variant.capture.guards if isinstance(x, TensorIs)}
+    likes = [x for x in variant.capture.guards if isinstance(x, TensorLike)]
+    known |= {x.source: (x.cls, MetaPattern(x.type, x.requires_grad, x.device)) for x in likes}
     saved = [known.get(source) for source in variant.capture.sources]
 
     def make(training: Training, executable: Any, otherwise: Callable[..., Any]) -> Callable[..., Any] | None:
@@ -212,7 +217,7 @@ def _backward(variant: Variant) -> Callable[[Training, Any, Callable[..., Any]],
         first = dict(enumerate(saved[i] for i in training.cut.saved_inputs))
         try:
             inputs = [first.get(n) or _kind_of(v.type) for n, v in enumerate(training.cut.backward.inputs)]
-            metas = [_meta_of(o) for o in plan.outputs]
+            metas = [_known(_meta_of(o)) for o in plan.outputs]
             return entry.routine(plan, executable.code, inputs, metas, otherwise, keep=executable)
         except CompileError:
             return None

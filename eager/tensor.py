@@ -18,7 +18,7 @@ from ..ir.ops import creation as ir_creation
 from ..ir.types import TensorType
 from ..runtime.meta import Meta
 from ..runtime.storage import Storage, address_of
-from . import creation, executor, factory, functional, indexing, neural, ordering, random, reducing, scattering
+from . import arranging, creation, executor, factory, functional, indexing, neural, ordering, random, reducing, scattering
 from .arguments import size_of, to_dtype, wrap_dim
 from .device import Device
 from .generated import TensorOps
@@ -136,7 +136,7 @@ class Tensor(TensorOps):
         for n, s in zip(reversed(self.meta.shape), reversed(self.meta.strides), strict=True):
             if n == 0:
                 return True
-            if n != 1 and s != expected:
+            if s != expected and n != 1:  # in this order a capture asks less of sizes that it does not fix
                 return False
             expected *= n
         return True
@@ -344,7 +344,7 @@ class Tensor(TensorOps):
     unbind = functional.unbind
     split = functional.split
     chunk = functional.chunk
-    movedim = functional.movedim
+    movedim = arranging.movedim
     repeat = functional.repeat
     matmul = functional.matmul
     mm = functional.mm
@@ -401,6 +401,14 @@ class Tensor(TensorOps):
     kthvalue = ordering.kthvalue
     median = ordering.median
     multinomial = ordering.multinomial
+    flip = arranging.flip
+    fliplr = arranging.fliplr
+    flipud = arranging.flipud
+    roll = arranging.roll
+    cumsum = arranging.cumsum
+    cumsum_ = arranging.cumsum_
+    cumprod = arranging.cumprod
+    logsumexp = arranging.logsumexp
     uniform_ = random.uniform_
     normal_ = random.normal_
     bernoulli_ = random.bernoulli_

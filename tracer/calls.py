@@ -119,10 +119,10 @@ class Calls:
                 outside.admit(original, Attr(Attr(source, "__fusewire_dispatcher__"), "function"))
             return self.session.inline(original, args, kwargs)
         if runs_natively(fn):
-            return self._library(fn, args, kwargs)
+            return self.library(fn, args, kwargs)
         return self.session.inline(fn, args, kwargs)
 
-    def _library(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    def library(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Run the library's own code on traced Tensors."""
         if fn.__name__ in natives.TENSOR_STATE or getattr(fn, "__module__", "") in natives.TAPE:
             raise Break("tensor-method", describe(fn))
@@ -286,7 +286,7 @@ class Calls:
         ) or name in natives.ATTRIBUTE_METHODS:
             return natives.OBJECT_METHODS[name](session, owner, *args)
         if isinstance(owner, Tensor):
-            return self._library(fn, args, kwargs)
+            return self.library(fn, args, kwargs)
         if not (type(owner) is list and name in ("append", "extend")):
             session.outside.open(owner)
         if session.outside.is_opaque(owner) or session.outside.is_opaque(fn):

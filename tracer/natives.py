@@ -15,7 +15,12 @@ import types
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..eager import functional
 from ..eager.tensor import Tensor
+from ..ir import sizes
+from ..ir.layout import is_row_major
+from ..ir.ops import casts
+from ..ir.types import TensorType, contiguous_strides
 from ..runtime import gradmode
 from . import subscripts
 from .attributes import Namespace, find
@@ -25,7 +30,7 @@ from .classes import by_python
 from .effects import GradModeSet
 from .generators import Generator, Lazily
 from .operators import CONTAINERS
-from .symbols import SizeInt
+from .symbols import SizeInt, has_size, raw
 from .values import SYMBOLIC, concrete, python_type
 
 if TYPE_CHECKING:
@@ -228,6 +233,21 @@ def _ascii(s: Session, x: Any) -> str:
 @models(builtins.format)
 def _format(s: Session, x: Any, spec: str = "") -> str:
     return s.operators.format(x, spec)
+
+
+# -- tensors -------------------------------------------------------------------------------------------------------------
+
+
+@models(functional.contiguous)
+def _contiguous(s: Session, input: Any) -> Any:
+    """A copy where the sizes at hand call for one: that it would be none where some size is 1 is asked when it matters."""
+    if not isinstance(input, Tensor) or not has_size((*input.meta.shape, *input.meta.strides)):
+        return s.calls.library(functional.contiguous, [input], {})
+    if sizes.identical(input.meta.strides, contiguous_strides(input.meta.shape)):
+        return input
+    if is_row_major(TensorType(raw(input.meta.shape), input.meta.dtype, raw(input.meta.strides))):
+        return s.calls.library(functional.contiguous, [input], {})
+    return s.native(s.recorder.apply, casts.contiguous, (input,), {})
 
 
 # -- iteration -----------------------------------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ class Policy:
         found = set(marked or ())
         if not isinstance(value, Parameter):
             found |= set(range(value.ndim)) if self.dynamic else self.dims.get((source, value.ndim), set())
-        return {d for d in found - fixed if value.meta.shape[d] > 0}
+        return {d for d in found - fixed if value.meta.shape[d] > 1}
 
     def type_of(self, value: Any, source: Source, symbols: Symbols) -> TensorType | None:
         """The type of a Tensor from outside, with a `SizeInt` for each size that stays open; None where all are fixed."""

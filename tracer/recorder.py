@@ -98,6 +98,8 @@ class Recorder:
         self.builder = Builder(self.name)
         self.symbols = Symbols(self.where)
         self.numbers: dict[str, Source] = {}  # symbols that are ints from outside
+        self.given: list[Any] = []  # memory of the results so far
+        self.doubts: list[tuple[Any, Any, Meta]] = []  # copies: of what, into what, its Meta
         self.seen: dict[int, Seen] = {}
         self.of_storage: dict[int, InputTensor] = {}
 
@@ -215,8 +217,24 @@ class Recorder:
         differentiable = tracked and not detached and op.grad is not None
         if op.effects.aliases is not None and not isinstance(out, tuple):
             return self._view(op, self._twin(operands[op.effects.aliases]), attrs, out, differentiable)
-        results = tuple(self.wrap(v, _meta(v.tensor_type, differentiable)) for v in (out if isinstance(out, tuple) else (out,)))
-        return results if isinstance(out, tuple) else results[0]
+        made = self._wrapped(out, differentiable)
+        if op is _contiguous() and isinstance(tensors[0].meta, SizedMeta):
+            self.doubts.append((tensors[0]._storage, made[0]._storage, tensors[0].meta))
+        return made if isinstance(out, tuple) else made[0]
+
+    def _wrapped(self, out: Any, differentiable: bool) -> tuple[Any, ...]:
+        return tuple(self.wrap(v, _meta(v.tensor_type, differentiable)) for v in (out if isinstance(out, tuple) else (out,)))
+
+    def settle_doubts(self, storages: Sequence[Any]) -> None:
+        """Of copies that would have been none had some size been 1: it is none of them, where it matters who shares memory."""
+        left = []
+        for doubt in self.doubts:
+            if any(x is storage for x in doubt[:2] for storage in storages):
+                for n in doubt[2].shape:
+                    _ = n != 1  # leaves a condition
+            else:
+                left.append(doubt)
+        self.doubts = left
 
     def _twin(self, x: Any) -> Any:
         return x if isinstance(x._storage, TracedStorage) else self.adopt(x)
@@ -247,6 +265,7 @@ class Recorder:
         storage = target._storage
         owner = self.of_storage.get(id(storage))
         self._check_write(target, source, owner)
+        self.settle_doubts([storage])
         self.value_of(target)
         whole = target.meta.type == storage.cover.type
         value = self._fitted(self._operand(source, not gradmode.get()), target, whole)
@@ -341,6 +360,10 @@ class Recorder:
 
     def output(self, tensor: Any) -> Output:
         """What the caller gets for a traced Tensor."""
+        shared = [d for d in self.doubts if d[1] is tensor._storage and (id(d[0]) in self.of_storage or d[0] in self.given)]
+        if shared:
+            self.settle_doubts([tensor._storage])
+        self.given.append(tensor._storage)
         value = self.value_of(tensor)
         owner = self.of_storage.get(id(tensor._storage))
         if owner is None:
@@ -429,6 +452,12 @@ def _source_of(expr: Any) -> Any:
         return expr
     a, b = expr.args
     return Computed(expr.op, (_source_of(a), _source_of(b)))
+
+
+def _contiguous() -> Op:
+    from ..ir.ops.casts import contiguous
+
+    return contiguous
 
 
 def _detach() -> Op:
