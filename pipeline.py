@@ -12,7 +12,7 @@ from .ir import schedule as scheduling
 from .ir.graph import Graph
 from .ir.loops import Kernel
 from .ir.loops_verify import verify_kernel
-from .ir.plan import KernelStep, Plan
+from .ir.plan import KernelStep, Plan, RoutineStep
 from .ir.schedule import Schedule
 from .ir.schedule_prepare import NO_CLAIMS, Claims
 from .runtime.executable import Code, Executable, RunKernel
@@ -29,8 +29,9 @@ class Stages:
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:
-        """The kernels in the order they run."""
-        return tuple(s.kernel for s in self.plan.steps if isinstance(s, KernelStep))
+        """The kernels in the order they run; those that finish a routine's results among them."""
+        found = (s.kernel if isinstance(s, KernelStep) else s.finish if isinstance(s, RoutineStep) else None for s in self.plan.steps)
+        return tuple(k for k in found if k is not None)
 
 
 #: Each is shown the stages of every graph (`bench.replay` records them).

@@ -99,7 +99,7 @@ class RoutineStep:
     Its pointer arguments are the first elements of `args`, then of `results`; an arg that is None is a null pointer. `sizes`:
     its i64 arguments; `scalars`: 8 bytes each, as f64 where they are floats. `scratch`: bytes one thread needs. `parts`: into
     how many pieces the work may be split between threads, which must not touch each other's results; `work`: multiplications
-    in all."""
+    in all. `finish`: a kernel that the routine calls on what it has made; its address is one size more, the last."""
 
     routine: str
     args: tuple[BufferView | None, ...]
@@ -110,6 +110,7 @@ class RoutineStep:
     parts: Size = 1
     work: Size = 0
     errors: tuple[KernelError, ...] = ()
+    finish: Kernel | None = None
 
     @property
     def views(self) -> tuple[BufferView | None, ...]:

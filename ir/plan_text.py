@@ -55,7 +55,8 @@ def _step(plan: Plan, step: Step) -> str:
 
 def _routine(plan: Plan, step: RoutineStep) -> str:
     given = [_operand(plan, a) for a in step.args] + [_operand(plan, s) for s in step.scalars]
-    return f"{', '.join(_view(plan, r) for r in step.results)} = routine {step.routine}({', '.join(given)})"
+    text = f"{', '.join(_view(plan, r) for r in step.results)} = routine {step.routine}({', '.join(given)})"
+    return text if step.finish is None else f"{text}, each block by kernel {step.finish.name}"
 
 
 def _extern(plan: Plan, step: ExternStep) -> str:

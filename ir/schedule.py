@@ -37,6 +37,7 @@ from .plan import (
 )  # fmt: skip
 from .schedule_collapse import collapse
 from .schedule_emit import Emitter, Target, size_of
+from .schedule_finish import Finish, Outcome, finished
 from .schedule_fuse import Fusion, Unit, fuse, operand_view
 from .schedule_group import Group, axis_stem
 from .schedule_index import layout
@@ -83,7 +84,7 @@ def _step_text(step: Step) -> str:
     if isinstance(step, GemmStep):
         return f"gemm {step.a.type} @ {step.b.type} -> {step.out.type}\n"
     if isinstance(step, RoutineStep):
-        return f"routine {step.routine} -> {', '.join(str(r.type) for r in step.results)}\n"
+        return f"routine {step.routine} -> {', '.join(str(r.type) for r in step.results)}\n" + (str(step.finish) if step.finish else "")
     return f"extern {step.op.name} -> {', '.join(str(r.type) for r in step.results)}\n"
 
 
@@ -100,6 +101,8 @@ class _Scheduler:
     saved: dict[Value, Target] = field(default_factory=dict)
     kernels: int = 0
     twins: Twins = field(default_factory=Twins)
+    finishers: dict[int, Finish] = field(default_factory=dict)  # by the id of the step
+    units: dict[int, Unit] = field(default_factory=dict)  # by the id of the step
     place: dict[Value, int] = field(init=False)  # numbers of the graph's inputs
     written: dict[Value, list[WriteBack]] = field(default_factory=dict)  # the write-backs of each value
 
@@ -119,10 +122,24 @@ class _Scheduler:
         self._place_writes()
         steps = [step for unit in self._ordered() for step in self._steps(unit)]
         steps += [self._copy(w.value, self._write_target(w)) for w in self.graph.writes if w not in self.direct]
+        steps, outcomes = finished(steps, self.finishers, self.buffers)
+        for outcome in outcomes:
+            self._note(outcome)
         return Schedule(
             self.original, symbol_sources(self.graph), tuple(self.buffers), tuple(steps), self._outputs(),
             tuple(PlanWrite(self.place[w.target]) for w in self.graph.writes), tuple(self.fusion.refusals),
         )  # fmt: skip
+
+    def _note(self, outcome: Outcome) -> None:
+        """Set right what the refusals say of a routine and the kernel that reads its result."""
+        product, group = self.units[id(outcome.routine)], self.units[id(outcome.reader)]
+        if not isinstance(product, Group) and isinstance(group, Group):
+            producer, consumers = self.fusion.label(product.node), {self.fusion.label(n) for n in group.nodes}
+            said = [r for r in self.fusion.refusals if r.producer == producer and r.consumer in consumers]
+            for r in said:
+                self.fusion.refusals.remove(r)
+            if outcome.reason:
+                self.fusion.refusals += [replace(r, reason=f"{r.reason}: {outcome.reason}") for r in said]
 
     def _buffer(self, name: str, kind: TensorType, place: Place, offset: Size = 0) -> Target:
         name = re.sub(r"\W", "_", name)
@@ -282,9 +299,11 @@ class _Scheduler:
             parts = split(unit) if any(self._targets(v) for v in unit.stores) else []
             steps: list[Step] = [self._kernel_step(kernel) for kernel in woven([self._emit(part) for part in parts])]
             scattered = [v for v in unit.stores if unit.scatters(v)]
+            self.units.update((id(step), unit) for step in steps)
             return steps + [self._copy(v, target) for v in scattered for target in self._targets(v)[1:]]
         node = unit.node
         step = self._gemm(node) if isinstance(node.op.lowering, Gemm) else self._extern(node)
+        self.units[id(step)] = unit
         return [step, *(self._copy(r, target) for r in node.results for target in self.extra.get(r, []))]
 
     def _targets(self, value: Value) -> list[Target]:
@@ -362,8 +381,17 @@ class _Scheduler:
             b, out = inserted(b, 1), inserted(out, out.type.ndim)
         batch = out.type.shape[:-2]
         a, b = expanded(a, batch), expanded(b, batch)
+        return self._claimed(node, (a, b), (out,)) or GemmStep(a, b, out)
+
+    def _claimed(self, node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step | None:
+        """The step that the claim of the node's op makes of it, if there is one."""
         claim = self.claims.get(node.op)
-        return claim.step(node, (a, b), (out,)) if claim is not None and claim.step is not None else GemmStep(a, b, out)
+        if claim is None or claim.step is None:
+            return None
+        step = claim.step(node, args, results)
+        if claim.finish is not None:
+            self.finishers[id(step)] = claim.finish
+        return step
 
     def _extern(self, node: Node) -> Step:
         args: list[Any] = []
@@ -373,10 +401,7 @@ class _Scheduler:
             else:
                 args.append(a)
         results = tuple(self._result(r) for r in node.results)
-        claim = self.claims.get(node.op)
-        if claim is not None and claim.step is not None:
-            return claim.step(node, tuple(args), results)
-        return ExternStep(node.op, tuple(args), node.attrs, results)
+        return self._claimed(node, tuple(args), results) or ExternStep(node.op, tuple(args), node.attrs, results)
 
 
 def may_raise(unit: Unit) -> bool:

@@ -13,6 +13,7 @@ from .dtypes import float32
 from .graph import Builder, Graph, Node, Value, rewrite
 from .op import WHOLE, Decompose, Gemm, Move, Op, Scatter, lookup
 from .plan import BufferView, Step
+from .schedule_finish import Finish
 from .schedule_limit import MAX_SOURCES, joined_in_turn
 from .types import TensorType
 
@@ -23,10 +24,12 @@ Origins = dict[Node, str]
 class Claim:
     """How a back end runs the calls of a composite whole. `accepts(node)`: which ones; the others are decomposed.
     `step(node, args, results)`: the step, from where the operands (BufferView, ScalarInput, number or None) and the results
-    lie; without it the op's NumPy kernel runs (an ExternStep)."""
+    lie; without it the op's NumPy kernel runs (an ExternStep). `finish`: how a kernel that reads the result becomes the step's
+    last part."""
 
     accepts: Callable[[Node], bool] = lambda node: True
     step: Callable[[Node, tuple[Any, ...], tuple[BufferView, ...]], Step] | None = None
+    finish: Finish | None = None
 
 
 #: The composites that a back end runs whole, with how it does.

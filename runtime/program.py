@@ -164,7 +164,7 @@ class Program:
                 out.append(_kernel(job, lists, words, counts))
                 lists, words = lists + 8 * len(step.buffers), words + 8 * len(step.scalars)
             elif isinstance(step, RoutineStep):
-                out.append(self._routine(step, code[step.routine]))
+                out.append(self._routine(step, code))
             else:
                 made = self._gemm(step) if isinstance(step, GemmStep) else None
                 out.append(made or self._generic(step))
@@ -191,12 +191,12 @@ class Program:
         self.split = True
         return lambda args, words, scratch, limit: pool.run(code, args, sizes_at, words, scratch, stride, chunks, limit)
 
-    def _routine(self, step: RoutineStep, code: int) -> Step:
+    def _routine(self, step: RoutineStep, code: Mapping[str, int]) -> Step:
         """The step as one call of machine code."""
         places = [(-1, 0) if v is None else (v.buffer, v.type.dtype.itemsize * self._number(v.offset)) for v in step.views]
-        counts = np.array([self._number(s) for s in step.sizes], np.int64)
+        counts = np.array([self._number(s) for s in step.sizes] + ([code[step.finish.name]] if step.finish else []), np.int64)
         packer = struct.Struct("".join("d" if self._is_float(s) else "q" for s in step.scalars))
-        job = self._job(step, code, address(counts))
+        job = self._job(step, code[step.routine], address(counts))
 
         def run(call: Call) -> int:
             _ = counts  # stays alive with this function

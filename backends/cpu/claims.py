@@ -8,7 +8,7 @@ from ...ir.graph import Node
 from ...ir.ops.conv_steps import conv_fold, conv_rows, conv_taps
 from ...ir.ops.linalg import matmul
 from ...ir.ops.pooling import max_pool, max_pool_index
-from ...ir.plan import BufferView, Step
+from ...ir.plan import BufferView, KernelStep, RoutineStep, Step
 from ...ir.schedule_prepare import Claim, Claims
 from . import attention_claim
 
@@ -17,6 +17,12 @@ def _product(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...])
     from .product import claim
 
     return claim(node, args, results)
+
+
+def _finish(step: RoutineStep, reader: KernelStep, lone: bool) -> RoutineStep | str:
+    from .product_finish import finish
+
+    return finish(step, reader, lone)
 
 
 def _takes_convolution(node: Node) -> bool:
@@ -57,7 +63,7 @@ def _pool(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) ->
 
 CLAIMS: Claims = {
     **attention_claim.CLAIMS,
-    matmul: Claim(step=_product),
+    matmul: Claim(step=_product, finish=_finish),
     conv_fold: Claim(_takes_fold, _fold),
     max_pool: Claim(_takes_pool, _pool),
     max_pool_index: Claim(_takes_pool, _pool),

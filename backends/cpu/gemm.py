@@ -17,7 +17,8 @@ from .gemm_tile import ROW_STEP, Tile, add, at, branch, least, mul, rows_name, r
 from .module import host_target
 from .writer import Loop, Writer
 
-#: words of `sizes`; behind them come, for each batch dimension, its size and the strides of A, B and C along it (elements)
+#: words of `sizes`; behind them come, for each batch dimension, its size and the strides of A, B and C along it (elements).
+#: `finish`: number of the word with the address of the epilogue, or 0; `given`: how many pointers stand before that of C
 WORDS = ("m", "n", "k", "a_row", "a_col", "b_row", "b_col", "c_row", "dims", "total", "finish", "given")
 M, N, K, B_ROW, B_COL, C_ROW, DIMS, TOTAL, FINISH, GIVEN, BATCH = 0, 1, 2, 5, 6, 7, 8, 9, 10, 11, 12
 #: steps of k in a block of B: what one panel of A holds in the first cache
@@ -142,7 +143,8 @@ def _matrices(w: Writer, t: Tile, item: Loop) -> list[str]:
     index = w.let(f"urem i64 {left}, {size}")
     moved = [add(w, offsets[x], mul(w, index, word(w, x + 1, row))) for x in range(3)]
     offsets = w.close_loop(d, [w.let(f"udiv i64 {left}, {size}"), *moved])[1:]
-    starts = [w.let(f"load ptr, ptr {w.let(f'getelementptr ptr, ptr %args, i64 {x}')}, align 8") for x in range(3)]
+    numbers = "0", "1", add(w, word(w, GIVEN), "2")
+    starts = [w.let(f"load ptr, ptr {w.let(f'getelementptr ptr, ptr %args, i64 {x}')}, align 8") for x in numbers]
     return [at(w, t, start, offset) for start, offset in zip(starts, offsets, strict=True)]
 
 
@@ -225,8 +227,7 @@ def _panels(t: Tile, pack_a: str) -> Writer:
     count, height = _cut(w, rows, t.rows, ROW_STEP)
     panel = w.let(f"getelementptr i8, ptr %scratch, i64 {8 * HEAD_WORDS}")
     more = w.let("icmp ne i64 %k0, 0")
-    finish = word(w, FINISH)
-    ends = w.let(f"and i1 %last, {w.let(f'icmp ne i64 {finish}, 0')}")
+    ends = w.let(f"and i1 %last, {w.let(f'icmp ne i64 {word(w, FINISH)}, 0')}")
     p = w.open_loop("0", count, 1)
     i0 = add(w, "%m0", mul(w, p.index, height))
     mr = least(w, sub(w, "%m1", i0), height)
@@ -244,15 +245,28 @@ def _panels(t: Tile, pack_a: str) -> Writer:
         w.do(f"br label %{join}")
     w.label(join)
     with when(w, ends):
-        _call_finish(w, finish, (("%batch"), i0, mr, "%j0", "%nc"))
+        _call_finish(w, ("%batch", i0, mr, "%j0", "%nc"))
     w.close_loop(p)
     w.do("ret void")
     return w
 
 
-def _call_finish(w: Writer, finish: str, words: Sequence[str]) -> None:
-    """The epilogue, a kernel whose sizes are batch, first row, rows, first column, columns, then those the step has given."""
+def _call_finish(w: Writer, words: Sequence[str]) -> None:
+    """The epilogue, a kernel whose sizes are batch, first row, rows, first column, columns, then those the step has given. Word
+    FINISH says where its address is; before it their number and, before that, they themselves. Its buffers begin behind A, B."""
     for i, value in enumerate(words):
         w.do(f"store i64 {value}, ptr {w.let(f'getelementptr i64, ptr %scratch, i64 {i}')}, align 8")
-    code, args = w.let(f"inttoptr i64 {finish} to ptr"), w.let("getelementptr ptr, ptr %args, i64 3")
+    end = word(w, FINISH)
+    count = word_at(w, sub(w, end, "1"))
+    first = sub(w, sub(w, end, "1"), count)
+    i = w.open_loop("0", count, 1)
+    to = w.let(f"getelementptr i64, ptr %scratch, i64 {add(w, i.index, str(len(words)))}")
+    w.do(f"store i64 {word_at(w, add(w, first, i.index))}, ptr {to}, align 8")
+    w.close_loop(i)
+    code, args = w.let(f"inttoptr i64 {word_at(w, end)} to ptr"), w.let("getelementptr ptr, ptr %args, i64 2")
     w.here(f"call i32 {code}(ptr {args}, ptr %scratch, ptr %scalars, ptr null, i64 0, i64 1)")
+
+
+def word_at(w: Writer, index: str) -> str:
+    """The word of `sizes` with that number."""
+    return w.here(f"load i64, ptr {w.let(f'getelementptr i64, ptr %sizes, i64 {index}')}, align 8")

@@ -251,6 +251,7 @@ class PlanRows:
 
     def _routine(self, number: int, step: p.RoutineStep) -> Callable[[], object]:
         zero, sizes = self.frame.const(0), [self.size(s) for s in step.sizes]
+        sizes += [self.frame.const(self.code[step.finish.name])] if step.finish is not None else []
         words = [zero if v is None else self.address(v.buffer, v.offset) for v in step.views] + sizes
         words += [self.scalars[x.index] if isinstance(x, p.ScalarInput) else self.frame.const(_bits(x)) for x in step.scalars]
         desc = self.frame.array([number, len(step.views), len(sizes), len(words), self._scratch, *self._share(step), *words])
