@@ -52,7 +52,13 @@ def _parser() -> argparse.ArgumentParser:
     bench.set_defaults(run=_bench)
     breaks = commands.add_parser("breaks", help="list the codes of graph breaks, why they happen and what to do")
     breaks.set_defaults(run=_breaks)
-    for command in (dump, explain):
+    cache = commands.add_parser("cache", help="look into the disk cache, or empty it")
+    actions = cache.add_subparsers(required=True, metavar="action")
+    actions.add_parser("info", help="folder, entries and bytes by kind").set_defaults(run=_cache_info)
+    actions.add_parser("clear", help="remove every entry").set_defaults(run=_cache_clear)
+    why = actions.add_parser("why", help="call a function and say whether it comes from the cache, and if not, why")
+    why.set_defaults(run=_cache_why)
+    for command in (dump, explain, why):
         command.add_argument("target", metavar="FILE:FUNC", help="a Python file and a function, Module or attribute path in it")
         command.add_argument(
             "--args", metavar="EXPR", help="e.g. 'randn(4, 8), 2.0'; default: annotations such as \"f32[4,8]\""
@@ -95,6 +101,30 @@ def _breaks(options: argparse.Namespace) -> int:
     from .tracer.breaks import catalogue
 
     print(catalogue(), end="")
+    return 0
+
+
+def _cache_info(options: argparse.Namespace) -> int:
+    from .runtime import store
+
+    print(store.info())
+    return 0
+
+
+def _cache_clear(options: argparse.Namespace) -> int:
+    from .runtime import store
+
+    folder = store.folder()
+    print(f"{store.clear()} entries removed from {folder}")
+    return 0
+
+
+def _cache_why(options: argparse.Namespace) -> int:
+    from .compiler import cache_events
+
+    function, args = _target(options)
+    for event in _called(lambda: cache_events(function, args), options.target):
+        print(event)
     return 0
 
 

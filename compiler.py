@@ -20,9 +20,11 @@ from .errors import CompileError, FusewireError
 from .ir.plan import PlanOutput, Refusal, errors_of
 from .ir.types import TensorType
 from .nn.module import Module
+from .runtime import store
 from .runtime.guard import Guard, TensorIs, TensorLike
 from .runtime.install import original_of
 from .runtime.meta import Meta, MetaPattern
+from .tracer import stored
 from .tracer.breaks import BreakRecord
 from .tracer.capture import Capture
 from .tracer.dispatch import Dispatcher, Options, entry_of, is_capturing
@@ -423,6 +425,16 @@ def _part(dispatcher: Dispatcher, variant: Any) -> Part:
     count = getattr(executable, "kernel_count", None)
     refusals = tuple(getattr(executable, "refusals", ()))
     return Part(str(dispatcher.where.function), variant.capture, count, refusals, executable, variant.training)
+
+
+def cache_events(fn: Callable[..., Any], args: Sequence[Any] = ()) -> tuple[str, ...]:
+    """What the disk cache does for ``fn(*args)``, freshly compiled: a line for each captured region."""
+    if not store.enabled():
+        return ("the disk cache is switched off (knob disk_cache)",)
+    count = len(stored.events)
+    with knobs.override(debug=min(knobs.debug, 2)):
+        _compiled(fn, _options())(*args)
+    return tuple(str(event) for event in list(stored.events)[count:]) or ("nothing was compiled: the function runs under CPython",)
 
 
 # -- stages ----------------------------------------------------------------------------------------------------------------

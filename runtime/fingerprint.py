@@ -7,6 +7,7 @@ count by class alone: their content is guarded. Nothing is called and no attribu
 from __future__ import annotations
 
 import enum
+import os
 import sys
 import types
 import weakref
@@ -40,9 +41,25 @@ def trusted(module: Any) -> bool:
     return isinstance(module, str) and module.split(".")[0] in _TRUSTED and not module.startswith(_USERS)
 
 
+def main_name() -> str:
+    """What the program's main file is called as a module: a capture serves whether it runs as a script or is imported."""
+    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    return os.path.basename(file).removesuffix(".py") if isinstance(file, str) else "__main__"
+
+
+def module_name(module: Any) -> Any:
+    """The name under which a module is known to other processes."""
+    return main_name() if module == "__main__" else module
+
+
+def module_named(name: str) -> Any:
+    """The module that `module_name` calls so; None where it is not loaded."""
+    return sys.modules.get(name) or (sys.modules.get("__main__") if name == main_name() else None)
+
+
 def named(module: Any, qualname: Any) -> Any:
     """What lies under a module's dotted name now; None where nothing does. Imports nothing, calls nothing."""
-    found = sys.modules.get(module) if isinstance(module, str) else None
+    found = module_named(module) if isinstance(module, str) else None
     if found is None or not isinstance(qualname, str):
         return None
     for part in qualname.split("."):
@@ -101,7 +118,7 @@ def of(x: Any, deep: bool = False) -> str:
     if isinstance(x, type):
         return of_class(x)
     if isinstance(x, types.ModuleType):
-        return f"module {x.__name__}"
+        return f"module {module_name(x.__name__)}"
     if isinstance(x, types.CodeType):
         return "code " + of_code(x)
     if isinstance(x, (property, staticmethod, classmethod)):
@@ -113,7 +130,7 @@ def _function(x: types.FunctionType, deep: bool) -> str:
     module, name = x.__module__, x.__qualname__
     if trusted(module) and trusted(x.__globals__.get("__name__")) and named(module, name) is x:
         return f"function {module}.{name}"
-    text = f"function {of_code(x.__code__)} in {x.__globals__.get('__name__')}"
+    text = f"function {of_code(x.__code__)} in {module_name(x.__globals__.get('__name__'))}"
     if not deep or x in _under_way:
         return text
     _under_way.append(x)
@@ -158,7 +175,7 @@ def _native(x: Any, deep: bool) -> str:
         parts = [of(part, deep) for part in x]
         return f"{cls.__name__} {digest(*(parts if cls is tuple else sorted(parts)))}"
     if cls is dict and "__name__" in x and "__builtins__" in x:
-        return f"namespace {x['__name__']}"
+        return f"namespace {module_name(x['__name__'])}"
     if isinstance(x, types.MethodType) and deep:
         return f"method {of(x.__func__, True)} of {of(x.__self__, True)}"
     library = trusted(cls.__module__) and getattr(x, "name", None) is not None and cls.__name__ in ("Op", "DType")
@@ -173,7 +190,12 @@ def of_class(cls: type) -> str:
     """A class by name and, where it is the user's, by what its namespace and those of its bases hold."""
     if trusted(cls.__module__):
         return f"class {cls.__module__}.{cls.__qualname__}" + ("" if named(cls.__module__, cls.__qualname__) is cls else _own(cls))
-    return f"class {cls.__module__}.{cls.__qualname__} {_own(cls)}"
+    return f"class {class_name(cls)} {_own(cls)}"
+
+
+def class_name(cls: type) -> str:
+    """Module and name."""
+    return f"{module_name(cls.__module__)}.{cls.__qualname__}"
 
 
 def _own(cls: type) -> str:
@@ -182,7 +204,7 @@ def _own(cls: type) -> str:
         return "itself"
     _under_way.append(cls)
     try:
-        parts = [f"{base.__module__}.{base.__qualname__}" for base in (*cls.__mro__, *type(cls).__mro__)]
+        parts = [class_name(base) for base in (*cls.__mro__, *type(cls).__mro__)]
         for base in (*cls.__mro__, *type(cls).__mro__):
             if not trusted(base.__module__):
                 parts += [f"{name}: {_entry(value)}" for name, value in sorted(vars(base).items()) if name not in _SKIPPED]
@@ -198,7 +220,7 @@ def _entry(value: Any) -> str:
     """One entry of a class's namespace. What is looked at while tracing has a guard; its class says the rest."""
     try:
         if isinstance(value, type):
-            return f"class {value.__module__}.{value.__qualname__}"
+            return f"class {class_name(value)}"
         if isinstance(value, _DESCRIPTORS):
             return f"{type(value).__name__} {value.__name__}"
         return of(value)

@@ -17,7 +17,7 @@ from typing import Any
 
 from . import fingerprint
 from .codec import Unwritable, Writer
-from .fingerprint import Opaque, named, trusted
+from .fingerprint import Opaque, module_name, module_named, named, trusted
 from .guard import GONE, ClassAttrIs, Guard, Is, TensorIs, TypeIs, holds
 from .source import Attr, Cell, Const, InstanceDict, Item, Source
 
@@ -119,8 +119,9 @@ class Places:
         if x is self.function:
             return ("function",)
         if isinstance(x, types.ModuleType) and sys.modules.get(x.__name__) is x:
-            return "module", x.__name__
+            return "module", module_name(x.__name__)
         module, qualname = _name_of(x)
+        module = module_name(module)
         by_name = named(module, qualname) is x
         if by_name and trusted(module):
             return "name", module, qualname
@@ -141,9 +142,11 @@ class Places:
         if isinstance(x, types.CodeType):
             return self._code(x)
         if type(x) is dict:
+            if self.function.__globals__ is x:
+                return "part", self.function, "__globals__"
             module = sys.modules.get(str(x.get("__name__")))
             if module is not None and vars(module) is x:
-                return "namespace", module.__name__
+                return "namespace", module_name(module.__name__)
             for fn in self.functions:
                 if fn.__globals__ is x:
                     return "part", fn, "__globals__"
@@ -244,7 +247,10 @@ class Finder:
     def _module(self, name: str) -> Any:
         if name not in sys.modules and name.split(".")[0] == _OURS:
             importlib.import_module(name)
-        return sys.modules[name]
+        found = module_named(name)
+        if found is None:
+            raise KeyError(name)
+        return found
 
     def _namespace(self, name: str) -> Any:
         return vars(self._module(name))

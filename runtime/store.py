@@ -235,6 +235,28 @@ def sweep() -> int:
     return dropped
 
 
+def info() -> str:
+    """The cache folder, and what lies in it by kind, for reading."""
+    found: dict[str, list[int]] = {}
+    for file in files():
+        found.setdefault(file.kind, []).append(file.size)
+    total = sum(map(sum, found.values()))
+    state = "" if enabled() else ", switched off (knob disk_cache)"
+    state += "" if trusted(folder()) or not os.path.exists(folder()) else ", not used: others may write to it"
+    lines = [f"{folder()}: {total / 1e6:.1f} of {knobs.cache_limit} MB{state}"]
+    for kind, sizes in sorted(found.items()):
+        lines.append(f"  {kind:10} {len(sizes):6} entries {sum(sizes) / 1e6:8.2f} MB  {KINDS.get(kind, '')}".rstrip())
+    return "\n".join(lines)
+
+
+#: what the kinds of entries hold
+KINDS = {
+    "backward": "backward graphs, built at their first use", "captures": "captured functions: guards, plans, tails, graphs",
+    "code": "machine code of kernels and routines", "entry": "the call path itself", "host": "features of the processor",
+    "plans": "plans of graphs by content",
+}  # fmt: skip
+
+
 def _unlink(path: str) -> bool:
     try:
         os.unlink(path)

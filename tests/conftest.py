@@ -54,7 +54,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     from fusewire.tracer import stored
 
     terminalreporter.write_line(f"disk cache: {dict(store.stats)}")
-    for reason, count in Counter(why for _, why in stored.reasons).most_common(20):
+    for reason, count in Counter(e.why for e in stored.events if e.what == "not stored").most_common(20):
         terminalreporter.write_line(f"  {count} not stored: {reason}")
 
 

@@ -4,11 +4,12 @@ An entry stands under the content of the function's code and the options (`key`)
 the guards with the places of all objects that the capture holds (`runtime.places`), then what a call needs (plan, machine code
 by name, results, tail), then graphs, which are read when something asks for them. A variant serves if its objects are found
 again, each of the same content, and its guards hold for the arguments at hand. What has no place, or content that no guard
-covers, is not stored; `reason` says why.
+covers, is not stored; `events` say why.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import itertools
 import linecache
@@ -16,7 +17,7 @@ import marshal
 import types
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import knobs
 from ..errors import FusewireError
@@ -36,8 +37,26 @@ KIND = "captures"
 _INDIFFERENT = ("verify", "debug", "native_entry", "cache_dir", "disk_cache", "cache_limit", "threads", "spin", "variant_limit")
 _FILE = "<fusewire tail stored"
 _numbers = itertools.count(1)
-#: what was not stored in this process and why, newest last: (function, reason)
-reasons: list[tuple[str, str]] = []
+
+
+class Event(NamedTuple):
+    """What became of one capture: "unknown", "does not fit", "cannot be read", "served", "stored" or "not stored"; `why`, if it failed."""
+
+    function: str
+    what: str
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.function}: {self.what}" + (f": {self.why}" if self.why else "")
+
+
+#: what happened in this process, newest last
+events: collections.deque[Event] = collections.deque(maxlen=1000)
+
+
+def _note(dispatcher: Dispatcher, what: str, why: object = "") -> None:
+    events.append(Event(f"{dispatcher.where.function} ({dispatcher.where})", what, str(why)))
+    knobs.say(2, f"disk cache: {events[-1]}")
 
 
 class LazyGraph(Graph):
@@ -75,8 +94,9 @@ def key(function: types.FunctionType, options: Any, args: Sequence[Any]) -> str:
 
     state = [f"{name}={getattr(knobs, name)!r}" for name in sorted(knobs.KNOBS) if name not in _INDIFFERENT]
     state += [repr((options.fullgraph, options.dynamic, options.mode, options.backend)), repr(get_default_dtype())]
-    state += [f"{type(x).__module__}.{type(x).__qualname__}" for x in args]
-    return store.digest(store.stamp(), fingerprint.of_code(function.__code__), str(function.__module__), *state)
+    state += [fingerprint.class_name(type(x)) for x in args]
+    module = str(fingerprint.module_name(function.__module__))
+    return store.digest(store.stamp(), fingerprint.of_code(function.__code__), module, *state)
 
 
 def _special(dispatcher: Dispatcher) -> dict[str, Any]:
@@ -96,12 +116,13 @@ def save(dispatcher: Dispatcher, args: Sequence[Any], variant: Variant) -> None:
         places = Places(dispatcher.function, variant.capture.guards, _special(dispatcher))
         data = _written(variant, places)
         name = f"{group}/{store.digest(data)}"
-        if store.put(KIND, name, data) and variant.training is not None:
+        if not store.put(KIND, name, data):
+            raise Unwritable(f"{store.folder()} cannot be written")
+        if variant.training is not None:
             variant.training.kept = Routes(name, dispatcher.options.code)
+        _note(dispatcher, "stored")
     except (Unwritable, fingerprint.Opaque) as why:
-        reasons.append((str(dispatcher.where.function), str(why)))
-        del reasons[:-1000]
-        knobs.say(2, f"not stored: {dispatcher.where.function} ({dispatcher.where}): {why}")
+        _note(dispatcher, "not stored", why)
 
 
 def _written(variant: Variant, places: Places) -> bytes:
@@ -179,16 +200,21 @@ def load(dispatcher: Dispatcher, args: Sequence[Any]) -> Variant | None:
         group = key(dispatcher.function, dispatcher.options, args)
     except fingerprint.Opaque:
         return None
-    for name in store.names(KIND, group)[: knobs.variant_limit]:
+    names = store.names(KIND, group)
+    if not names:
+        _note(dispatcher, "unknown", "nothing is kept for this code, these options and this version of fusewire")
+    for name in names[: knobs.variant_limit]:
         data = store.get(KIND, name)
         if data is None:
             continue
         try:
-            return _read(dispatcher, args, name, data)
+            made = _read(dispatcher, args, name, data)
+            _note(dispatcher, "served")
+            return made
         except Unfit as why:
-            knobs.say(2, f"stored variant of {dispatcher.where.function} does not fit: {why}")
+            _note(dispatcher, "does not fit", why)
         except (Unreadable, FusewireError) as why:
-            knobs.say(2, f"stored variant of {dispatcher.where.function} cannot be used: {why}")
+            _note(dispatcher, "cannot be read", why)
     return None
 
 
