@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from . import sizes
 from .loops import ALIGN
+from .memory_slots import slots
 from .plan import BufferView, ExternStep, FromArena, GemmStep, KernelStep, Plan, PlanBuffer, RoutineStep, Step
 from .schedule import UNPLACED, Schedule
 from .sizes import Size
@@ -23,16 +24,15 @@ class Lifetime:
 
 
 def plan(schedule: Schedule) -> Plan:
-    """The plan with every temporary placed: first fit by offset among those alive at once; symbolic sizes are stacked."""
+    """The plan with every temporary placed: first fit by offset among those alive at once; behind these, slots for buffers with
+    symbolic sizes."""
     fixed: list[Lifetime] = []
     symbolic: list[Lifetime] = []
     for life in lifetimes(schedule):
         (fixed if isinstance(life.nbytes, int) else symbolic).append(life)
     offsets, arena = first_fit(fixed)
-    total: Size = arena
-    for life in symbolic:
-        offsets[life.buffer] = total
-        total = total + aligned(life.nbytes)
+    shared, total = slots(symbolic, aligned, arena)
+    offsets |= shared
     buffers = tuple(_placed(b, i, offsets) for i, b in enumerate(schedule.buffers))
     inputs: tuple[Type, ...] = tuple(v.type for v in schedule.graph.inputs)
     return Plan(schedule.graph.name, inputs, schedule.symbols, buffers, schedule.steps, schedule.outputs, schedule.writes,
