@@ -98,6 +98,41 @@ def spread(values: Any, *at: Any, shape: Any, dims: Any, wrap: bool = True) -> A
     return put(torch.zeros(shape, dtype=values.dtype), *at, values, dims=dims, accumulate=True)
 
 
+def conv(x: Any, w: Any, b: Any, **kw: Any) -> Any:
+    return getattr(F, f"conv{len(kw['stride'])}d")(x, w, b, **kw)
+
+
+def around(x: Any, padding: Any, value: float) -> Any:
+    """`x` with `value` around its trailing dimensions; PyTorch names the last one first."""
+    return F.pad(x, [n for pair in reversed(padding) for n in pair], value=value)
+
+
+def pool(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Any:
+    """The largest elements and their places in the plane without padding."""
+    n = len(kernel)
+    pooling = getattr(F, f"max_pool{n}d")
+    if x.ndim != n + 2:
+        raise ValueError("a batch is wanted")
+    made, at = pooling(around(x, padding, float("-inf")), kernel, stride, 0, dilation, return_indices=True)
+    sizes = [s + low + high for s, (low, high) in zip(x.shape[2:], padding, strict=True)]
+    places = np.unravel_index(at.numpy(), sizes)
+    inner = [p - low for p, (low, _) in zip(places, padding, strict=True)]
+    flat = torch.from_numpy(np.ravel_multi_index(inner, tuple(x.shape[2:]), mode="clip"))
+    return made, flat.reshape(at.shape).contiguous()
+
+
+def sum_pool(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Any:
+    """Sums of windows: a convolution with ones, each plane by itself."""
+    if x.ndim != len(kernel) + 2 or not x.dtype.is_floating_point:
+        raise ValueError("a floating batch is wanted")
+    plain = around(x, padding, 0.0)
+    ones = torch.ones((1, 1, *kernel), dtype=x.dtype)
+    if max(stride) == 1 and x.isnan().any():
+        raise ValueError
+    made = getattr(F, f"conv{len(kernel)}d")(plain.reshape(-1, 1, *plain.shape[2:]), ones, None, stride, 0, dilation)
+    return made.reshape(*x.shape[:2], *made.shape[2:])
+
+
 SPECIAL: dict[str, Callable[..., Any]] = {
     "cast": lambda x, dtype: x.to(dtype), "contiguous": lambda x: x.clone(memory_format=torch.contiguous_format),
     "view": lambda x, shape: x.view(shape), "permute": lambda x, dims: x.permute(dims),
@@ -121,15 +156,23 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     "sum": several(torch.sum), "mean": several(torch.mean), "amax": several(torch.amax), "amin": several(torch.amin),
     "var": several(torch.var), "any": several(torch.any), "all": several(torch.all), "prod": dims(torch.prod),
     "softmax": lambda x, dim: torch.softmax(x, dim), "log_softmax": lambda x, dim: torch.log_softmax(x, dim),
-    "detach": lambda x: x.detach(), "clone": lambda x: x.clone(),
+    "detach": lambda x: x.detach(), "clone": lambda x: x.clone(), "convolution": lambda x, w, b, **kw: conv(x, w, b, **kw),
+    "conv_input": lambda y, w, shape, **kw: torch.nn.grad.__dict__[f"conv{w.ndim - 2}d_input"](
+        (y.shape[0], w.shape[1] * kw.get("groups", 1), *shape), w, y, **kw),
+    "conv_weight": lambda x, y, kernel, **kw: torch.nn.grad.__dict__[f"conv{x.ndim - 2}d_weight"](
+        x, (y.shape[1], x.shape[1] // kw.get("groups", 1), *kernel), y, **kw),
+    "max_pool": lambda x, **kw: pool(x, **kw)[0], "max_pool_index": lambda x, **kw: pool(x, **kw)[1],
+    "sum_pool": lambda x, **kw: sum_pool(x, **kw),
 }  # fmt: skip
 #: PyTorch's function takes no number where ours does.
 TENSORS_ONLY = ("logical_and", "logical_or", "maximum", "minimum")
 #: Own streams of random numbers, and ops of ours alone.
 NO_ORACLE = (
     "rand", "randn", "philox_rand", "philox_randn", "dropout", "rng_advance", "size_of", "choose", "attention",
-    "attention_backward",
+    "attention_backward", "conv_rows", "conv_taps", "conv_fold",
 )  # fmt: skip
+#: PyTorch convolves integers too, takes planes without a batch, and hands the order of dimensions on to the result.
+WINDOWS = ("convolution", "conv_input", "conv_weight", "max_pool", "max_pool_index", "sum_pool")
 oracle = [op for op in ALL if op.name not in NO_ORACLE]
 LOOSE = {"f16": (2e-3, 1e-3), "bf16": (1.6e-2, 1e-2), "f32": (1e-5, 1e-6), "f64": (1e-12, 1e-12)}
 
@@ -160,7 +203,7 @@ def test_values_dtypes_and_strides(op: Op) -> None:
         assert str(want.dtype) == f"torch.{got.dtype.name}", sample
         assert tuple(want.shape) == got.shape, sample
         close(got.array, to_numpy(want.resolve_neg()), LOOSE if got.dtype.is_floating_point else {})
-        if got.array.size and op.name != "expand":  # stride 0, or what NumPy has, where nothing is repeated
+        if got.array.size and op.name not in ("expand", *WINDOWS):  # stride 0, or what NumPy has, where nothing is repeated
             assert tuple(want.stride()) == got.type.strides, sample
 
 
@@ -169,6 +212,8 @@ def test_errors(op: Op) -> None:
     for sample in error_samples(op):
         if op.name in ("slice", "pad"):
             continue  # Python clips the bounds of a slice; negative padding crops, other dims count from the end
+        if op.name in WINDOWS:
+            continue
         with pytest.raises(Exception) as caught:
             reference(op, sample)
         if issubclass(sample.raises, (DivisionError, PositionError, RangeError)):  # programs catch the class, or match the text
