@@ -176,8 +176,13 @@ def _as_rows(x: Any, w: Any, stride: Ints, dilation: Ints, groups: int) -> Any:
     from .conv_steps import conv_rows
 
     matrix = reshape(w, (w.shape[0], numel(w.shape[1:])))
-    made = conv_rows(x, matrix, kernel=tuple(w.shape[2:]), stride=stride, dilation=dilation, groups=groups)
-    return permute(made, dims=(1, 0, *range(2, x.ndim)))
+    return _examples_first(conv_rows(x, matrix, kernel=tuple(w.shape[2:]), stride=stride, dilation=dilation, groups=groups))
+
+
+def _examples_first(rows: Any) -> Any:
+    """(channels, examples, *pixels) as (examples, channels, *pixels)."""
+    c, n, *pixels = rows.shape
+    return reshape(rows, (1, c, *pixels)) if layout.is_one(n) else permute(rows, dims=(1, 0, *range(2, rows.ndim)))
 
 
 def _conv_decompose(
@@ -337,7 +342,7 @@ def _input_decompose(
     matrix = reshape(w, (w.shape[0], numel(w.shape[1:])))
     made = conv_rows(padded(spread_out(y, stride), edges), matrix, kernel=tuple(w.shape[2:]), stride=one, dilation=dilation,
                      groups=groups, turned=True)  # fmt: skip
-    return converted(permute(made, dims=(1, 0, *range(2, y.ndim))), to)
+    return converted(_examples_first(made), to)
 
 
 def _input_grad(
