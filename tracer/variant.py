@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from .. import knobs
 from ..eager.factory import make, make_view, storage_of
 from ..eager.tensor import Tensor
@@ -54,9 +56,17 @@ def _view(array: Any, view: Any, values: dict[str, int]) -> Any:
 
 def view_of(x: Any, meta: Meta, offset: int) -> Any:
     """A Tensor on the memory of `x`, `offset` elements from its first one, laid out as `meta` says."""
-    from ..runtime.executable import window
+    array, strides = x._array, meta.strides
+    if not (array.size and array.flags.c_contiguous):  # others export no buffer
+        from ..runtime.executable import window
 
-    return make_view(window(x._array, offset, meta.shape, meta.strides), x, meta.requires_grad)
+        return make_view(window(array, offset, meta.shape, strides), x, meta.requires_grad)
+    item = array.itemsize
+    seen = np.ndarray(meta.shape, array.dtype, array, offset * item, tuple([s * item for s in strides]))
+    made: Any = object.__new__(Tensor)
+    made.meta, made._array, made._storage, made._offset = meta, seen, storage_of(x), (x._offset or 0) + offset or None
+    made.grad = made._node = None
+    return made
 
 
 def build(graph: Graph, backend: str) -> Any:
@@ -115,8 +125,7 @@ class Variant:
             return None
         if self.training is not None:
             return self.training.forward
-        trivial = not self.capture.graph.nodes and not self.capture.graph.writes
-        return Interpreted(self.capture.graph) if trivial else build(self.capture.graph, self.backend)
+        return build(self.capture.graph, self.backend)
 
     def run(self, args: Sequence[Any]) -> Any:
         """The result of a call with these bound arguments, for which the guards hold."""

@@ -139,3 +139,30 @@ def test_a_training_call_that_writes_an_input_is_native() -> None:
         np.testing.assert_array_equal(s.numpy(), 2 * before)
         assert s._version == version + 1
     assert compiler.dispatcher_of(compiled).variants[0].hits == 1  # the first call only; the others never saw Python
+
+
+def test_graphs_without_ops_are_served_natively() -> None:
+    x, y = rand(8, 4), rand(6)
+    for fn in (lambda x, y: x, lambda x, y: (y, x), lambda x, y: x.to(x.dtype), lambda x, y: {"x": x}, lambda x, y: None):
+        compiled = compiler.compile(fn)
+        for _ in range(3):
+            found, wanted = compiled(x, y), fn(x, y)
+            assert type(found) is type(wanted)
+            pairs = zip(found, wanted, strict=True) if isinstance(found, tuple) else [(found, wanted)]
+            assert all(a is b or a == {"x": x} for a, b in pairs)
+        (variant,) = native(compiled)
+        assert variant.hits == 2 and variant.plan.steps == ()
+
+
+def test_views_of_every_dtype() -> None:
+    def views(x: Any) -> Any:
+        return x[1:], x.t(), x[:, 2:4]
+
+    compiled = compiler.compile(views)
+    for dtype in (fusewire.bfloat16, fusewire.float16, fusewire.float32, fusewire.bool, fusewire.int64):
+        x = fusewire.ones(5, 6).to(dtype)
+        for given in (x, x[1:], x.t()):
+            for _ in range(2):
+                for a, b in zip(compiled(given), views(given), strict=True):
+                    assert (a.stride(), a.shape, a.storage_offset(), a.dtype) == (b.stride(), b.shape, b.storage_offset(), b.dtype)
+                    assert a.storage is b.storage
