@@ -445,5 +445,5 @@ def _weight_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: The gradient of `convolution` in its weight, of spatial sizes `kernel`; y has the result's shape.
 conv_weight: Op = register(Op(
     "conv_weight", (), _weight_infer, weight_eager, _weight_grad, Decompose(_weight_decompose), _weight_samples,
-    tolerance=LOOSE, autocast="low",
+    tolerance=LOOSE, autocast="low", heavy=True,
 ))  # fmt: skip
