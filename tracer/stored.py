@@ -51,7 +51,7 @@ class Event(NamedTuple):
 
 
 #: what happened in this process, newest last
-events: collections.deque[Event] = collections.deque(maxlen=1000)
+events: collections.deque[Event] = collections.deque(maxlen=200)
 
 
 def _note(dispatcher: Dispatcher, what: str, why: object = "") -> None:
@@ -232,6 +232,7 @@ def _read(dispatcher: Dispatcher, args: Sequence[Any], name: str, data: bytes) -
     first, body, graph, graphs = marshal.loads(data)
     finder = Finder(dispatcher.function, args, _Known(dispatcher))
     codec.read(first, finder.foreign, finder.records)
+    finder.args = ()  # graphs yet to be read keep the finder, which must not keep the user's objects
     return _restored(dispatcher, finder, name, codec.read(body, finder.foreign), graph, graphs)
 
 

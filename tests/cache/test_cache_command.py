@@ -63,7 +63,7 @@ def test_why(run: Run, tmp_path: Path) -> None:
     first = run("why", target)
     assert "nothing is kept for this code" in first[0] and first[-1] == "plain (prog.py:9): stored"
     assert run("why", target) == ["plain (prog.py:9): served"]
-    (tmp_path / "prog.py").write_text(TEXT.replace('= "double"', '= "same"'))
+    (tmp_path / "prog.py").write_text(TEXT.replace('MODE = "', 'MODE = "not '))
     changed = run("why", target)
     assert changed[0] == "plain (prog.py:9): does not fit: vars(prog)['MODE'] == 'double'" and changed[-1].endswith("stored")
 
