@@ -11,6 +11,7 @@ from typing import Any
 
 from .eager import autograd
 from .eager import generated as _generated
+from .eager.arranging import cumprod, cumsum, einsum, flip, fliplr, flipud, logsumexp, meshgrid, movedim, roll
 from .eager.creation import (
     arange,
     as_tensor,
@@ -40,7 +41,6 @@ from .eager.functional import (
     flatten,
     matmul,
     mm,
-    movedim,
     narrow,
     outer,
     permute,
@@ -125,7 +125,6 @@ from .ir.dtypes import DType as dtype
 from .ir.dtypes import bfloat16, float16, float32, float64, int8, int16, int32, int64, promote_types, uint8
 from .ir.dtypes import bool_ as bool
 from .runtime import memory
-from .runtime import memory
 from .runtime.threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
@@ -149,6 +148,7 @@ __all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)
     "square", "squeeze", "stack", "std", "sub", "subtract", "t", "tensor", "transpose", "tril", "triu", "true_divide",
     "uint8", "unbind", "unflatten", "unsqueeze", "var", "var_mean", "zeros", "zeros_like",
     "adaptive_avg_pool1d", "avg_pool1d", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
+    "cumprod", "cumsum", "einsum", "flip", "fliplr", "flipud", "logsumexp", "meshgrid", "roll",
     "argsort", "kthvalue", "median", "multinomial", "sort", "topk",
     "bincount", "index_add", "index_copy", "index_fill", "index_select", "scatter", "scatter_add", "take", "take_along_dim",
     "conv_transpose2d", "conv_transpose3d", "max_pool1d", "max_pool2d", "max_pool3d", "group_norm",

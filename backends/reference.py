@@ -24,6 +24,7 @@ from ..ir.loops import (
     Loop,
     Param,
     Reduce,
+    Running,
     Stmt,
     Store,
     StoreAt,
@@ -153,6 +154,9 @@ class _Run:
             return np.asarray(st.value).astype(st.dtype.np).reshape(ones)
         if isinstance(st, Param):
             return np.asarray(self.scalars[st.param]).astype(st.dtype.np).reshape(ones)
+        if isinstance(st, Running):
+            x = np.broadcast_to(self._full(st.value), self.extents)
+            return np.asarray(COMBINE[st.combine].accumulate(x, axis=-1, dtype=st.dtype.np))
         assert isinstance(st, Compute)
         s = NumpyScalars((), st.dtype.compute)
         args = [self._full(a) for a in st.args]

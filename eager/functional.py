@@ -345,15 +345,6 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Any = None) -> Tensor
 
 
 @pure
-def movedim(input: Tensor, source: int, destination: int) -> Tensor:
-    """One dimension moved, the others in order."""
-    a, b = wrap_dim(source, input.ndim), wrap_dim(destination, input.ndim)
-    order = [d for d in range(input.ndim) if d != a]
-    order.insert(b, a)
-    return permute(input, order)
-
-
-@pure
 def repeat(self: Tensor, *sizes: Any) -> Tensor:
     """Copies laid side by side: `sizes[d]` of them along dimension d (new dimensions in front)."""
     times = size_of(sizes)

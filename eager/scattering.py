@@ -30,7 +30,7 @@ def embedding(
 ) -> Tensor:  # fmt: skip
     """The rows of `weight` (entries, width) at the positions `input`; row `padding_idx` gets no gradient."""
     if max_norm is not None or scale_grad_by_freq:
-        raise NotImplementedError("embedding: max_norm and scale_grad_by_freq are not built; scale weight or its gradient yourself")
+        raise NotImplementedError("embedding: max_norm and scale_grad_by_freq are not built; scale weight or its gradient")
     if padding_idx is not None:
         rows = weight.shape[0]
         if not -rows <= padding_idx < rows:
@@ -89,7 +89,7 @@ def _fitted(name: str, input: Tensor, dim: int, index: Tensor, src: Any) -> tupl
         src = filled(input, index.shape, _number(input, src))
     input, index, src = (x if x.ndim else unsqueeze(x, 0) for x in (input, index, src))
     if src.ndim != index.ndim or any(n > m for n, m in zip(index.shape, src.shape, strict=True)):
-        raise ShapeError(f"{name}: Expected index {list(index.shape)} to be no larger than src {list(src.shape)} in all dimensions")
+        raise ShapeError(f"{name}: Expected index {list(index.shape)} to be no larger than src {list(src.shape)} anywhere")
     for d, n in enumerate(index.shape):
         src = src if src.shape[d] == n else narrow(src, d, 0, n)
     return input, index, src, at
@@ -191,8 +191,8 @@ def _put_slices(name: str, input: Tensor, dim: int, index: Tensor, source: Tenso
         one = _put_slices(name, unsqueeze(input, 0), 0, index, reshape(source, (-1,)), accumulate)
         return reshape(one, ())
     if source.dtype is not input.dtype:
-        raise DTypeError(f"{name}: self and source expected to have the same dtype, got {input.dtype.name}{list(input.shape)} and "
-                         f"{source.dtype.name}{list(source.shape)}")  # fmt: skip
+        raise DTypeError(f"{name}: self and source expected to have the same dtype, got {input.dtype.name}{list(input.shape)} "
+                         f"and {source.dtype.name}{list(source.shape)}")  # fmt: skip
     attrs = {"dims": (at,), "accumulate": accumulate, "wrap": False}
     return apply(indexing.index_put, (input, index, source), attrs)  # type: ignore[no-any-return]
 

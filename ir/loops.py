@@ -193,6 +193,16 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """In a serial Loop: ``dest`` is the `combine` of `value` over the iterations so far, this one included."""
+
+    dest: str
+    combine: str
+    value: str
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
 class Acc:
     """After a Reduce, `dest` is the `combine` of `value` over all iterations (the neutral element where there are none)."""
 
@@ -211,7 +221,7 @@ class Reduce:
     accs: tuple[Acc, ...]
 
 
-Stmt = Union[Load, LoadAt, Index, Const, Param, Compute, Store, StoreAt, Check, Loop, Reduce]
+Stmt = Union[Load, LoadAt, Index, Const, Param, Compute, Store, StoreAt, Check, Running, Loop, Reduce]
 
 
 def walk(body: Iterable[Stmt]) -> Iterator[Stmt]:

@@ -17,7 +17,7 @@
         for i1 < 1024:
           store out0[i1] = v6
         for i2 < 16 serial:
-          ...
+          v9 : f32 = running add v6
         reduce i2 < 16, i3 < 4 -> v8 : f32 = add v6:
           ...
 
@@ -50,6 +50,7 @@ from .loops import (
     Loop,
     Param,
     Reduce,
+    Running,
     ScalarParam,
     Scratch,
     Stmt,
@@ -106,6 +107,8 @@ def stmt_text(st: Stmt) -> str:
         return f"{st.dest} : {st.dtype.short} = param {st.param}"
     if isinstance(st, Compute):
         return f"{st.dest} : {st.dtype.short} = {st.prim} {' '.join(st.args)}{_where(st.where)}"
+    if isinstance(st, Running):
+        return f"{st.dest} : {st.dtype.short} = running {st.combine} {st.value}"
     if isinstance(st, Store):
         return f"store {st.buffer}[{st.index}] = {st.value}"
     if isinstance(st, StoreAt):
@@ -266,6 +269,9 @@ class _Parser:
             raise self.fail()
         if kind == "const":
             return Const(dest, _literal(rest), self.dtype(dtype))
+        if kind == "running":
+            combine, value = rest.split()
+            return Running(dest, combine, value, self.dtype(dtype))
         if kind == "param":
             return Param(dest, rest, self.dtype(dtype))
         return Compute(dest, kind, tuple(rest.split()), self.dtype(dtype), where)

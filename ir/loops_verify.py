@@ -29,6 +29,7 @@ from .loops import (
     Loop,
     Param,
     Reduce,
+    Running,
     Stmt,
     Store,
     StoreAt,
@@ -165,6 +166,12 @@ class _Checker:
         if isinstance(st, Param):
             self.need(any(p.name == st.param for p in self.kernel.scalars), f"there is no scalar {st.param}")
             self.need(not st.dtype.is_half, f"a scalar as {st.dtype.short}")
+            return st.dtype
+        if isinstance(st, Running):
+            self.need(bool(self.axes) and list(self.axes)[-1] in self.serial, "a running total outside of a serial loop")
+            self.need(st.combine in COMBINES, f"unknown combine {st.combine!r}")
+            self.need(self.use(st.value) is st.dtype, f"{st.value} is accumulated as {st.dtype.short}")
+            self.need(not st.dtype.is_half, f"accumulation in {st.dtype.short}")
             return st.dtype
         assert isinstance(st, Compute)
         self.primitive(st)

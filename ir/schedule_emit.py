@@ -26,6 +26,7 @@ from .loops import (
     Loop,
     Param,
     Reduce,
+    Running,
     ScalarParam,
     Scratch,
     Store,
@@ -33,7 +34,7 @@ from .loops import (
     sizes_of,
     walk,
 )  # fmt: skip
-from .op import Gather, Move, Scalar, Scatter
+from .op import Gather, Move, Scalar, Scan, Scatter
 from .op import Reduce as ReduceLowering
 from .promote import representable
 from .scalar_numpy import compute_dtype as scalar_dtype
@@ -266,6 +267,8 @@ class Emitter:
             source = node.args[-1]
             assert isinstance(source, Value)
             return self.value(source, index, mask, block)
+        if isinstance(lowering, Scan):
+            return self._scan(node, index, block)
         return self._scalar(node, v, index, mask, block)
 
     def _load(self, v: Value, index: At, mask: Mask | None, block: Block) -> str:
@@ -465,6 +468,18 @@ class Emitter:
         order = tuple(Axis(a, self.group.extents[a]) for a in axes)
         block.out.append(Reduce(order, tuple(inside.out), (Acc(name, lowering.combine, value, acc),)))
         return self._builder(node, result.dtype, index, mask, block).cast(name, result.dtype)
+
+    def _scan(self, node: Node, index: At, block: Block) -> str:
+        """The running total at `index`, in the block of the serial loop."""
+        lowering, source, to = node.op.lowering, node.args[0], node.results[0].dtype
+        assert isinstance(lowering, Scan) and isinstance(source, Value)
+        acc = dtypes.float64 if to.kind == "f" else to
+        s = self._builder(node, to, index, None, block)
+        total = value = s.cast(self.value(source, index, None, block), acc)
+        if self.group.axes(index) & self.group.serial:
+            total = self.names.fresh(acc, value)
+            block.out.append(Running(total, lowering.combine, value, acc))
+        return s.cast(total, to)
 
     def _located(self, node: Node, index: At, mask: Mask | None, block: Block) -> At:
         """Where in its table Gather or Scatter `node` reads or writes at `index`; the positions are loaded and checked."""

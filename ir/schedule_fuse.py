@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Union
 
 from .graph import Graph, Node, Value
-from .op import WHOLE, Gemm, Move, Scalar, Scatter
+from .op import WHOLE, Gemm, Move, Scalar, Scan, Scatter
 from .op import Reduce as ReduceLowering
 from .plan import Refusal
 from .schedule_group import Fit, Group, Levels, is_slow, primitives_in
@@ -90,8 +90,8 @@ def fuse(graph: Graph, origins: Mapping[Node, str] | None = None) -> Fusion:
             _barrier(fusion, node)
         elif isinstance(node.op.lowering, Move):
             _move(fusion, node)
-        elif isinstance(node.op.lowering, Scatter):
-            _scatter(fusion, node)
+        elif isinstance(node.op.lowering, (Scatter, Scan)):
+            _in_order(fusion, node)
         else:
             _place(fusion, node)
     fusion.refusals.reverse()
@@ -162,26 +162,29 @@ def _move(fusion: Fusion, node: Node) -> None:
             _read_operands(fusion, node, read.unit, read.index, read.masked)
 
 
-def _scatter(fusion: Fusion, node: Node) -> None:
-    """A kernel of its own that walks the source; the table, copied by `prepared`, is stored before in the result's place."""
+def _in_order(fusion: Fusion, node: Node) -> None:
+    """A kernel of its own that walks the source of a Scatter or Scan, some of the loops in order. The table of a Scatter, copied
+    by `prepared`, is stored before in the result's place."""
     result, table, source = node.results[0], node.args[0], node.args[-1]
-    assert isinstance(table, Value) and isinstance(source, Value) and isinstance(node.op.lowering, Scatter)
+    lowering = node.op.lowering
+    assert isinstance(table, Value) and isinstance(source, Value) and isinstance(lowering, (Scatter, Scan))
     group = Group(len(fusion.units), fusion.graph.symbols, fusion.producers, apart=fusion.apart)
     fusion.units.append(group)
     axes = [group.new_axis(n) for n in source.shape]
     index = tuple(0 if n == 1 else group.axis(a) for a, n in zip(axes, source.shape, strict=True))
     shapes = tuple(a.shape if isinstance(a, Value) else () for a in node.args)
-    apart = [axes[d] for d in node.op.lowering.serial(shapes, **node.attrs)]
-    loops = [a for a, n in zip(axes, source.shape, strict=True) if n != 1]
-    inner = [a for a in loops if a in apart]
-    group.levels = [[a for a in loops if a not in apart], *([inner] if inner else [])]
-    group.serial = frozenset(inner)
+    dims = lowering.serial(shapes, **node.attrs) if isinstance(lowering, Scatter) else (node.attrs["dim"],)
+    serial = [axes[d] for d in dims if source.shape[d] != 1]
+    free = [a for a, n in zip(axes, source.shape, strict=True) if n != 1 and a not in serial]
+    group.levels = [free, *([serial] if serial else [])]
+    group.serial = frozenset(serial)
     group.stores[result] = index
     group.commit(node, index, Fit(group.levels))
     _stored_by(fusion, result, group)
-    _refuse_all(fusion, result, f"{node.op.name} runs as a step of its own", fusion.reads.get(result, []))
-    _read(fusion, table, Read(group, None, False, node))
-    fusion.wanted.add(table)
+    _refuse_all(fusion, result, f"{node.op.name} runs in a kernel of its own", fusion.reads.get(result, []))
+    if isinstance(lowering, Scatter):
+        _read(fusion, table, Read(group, None, False, node))
+        fusion.wanted.add(table)
     _read_operands(fusion, node, group, index, False)
 
 

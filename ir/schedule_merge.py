@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .loops import Check, Compute, Const, Index, Kernel, Load, LoadAt, Loop, Param, Reduce, Stmt, Store, StoreAt
+from .loops import Check, Compute, Const, Index, Kernel, Load, LoadAt, Loop, Param, Reduce, Running, Stmt, Store, StoreAt
 
 Names = dict[str, str]
 
@@ -83,6 +83,8 @@ def reads(st: Stmt) -> set[str]:
         return {st.buffer} | {n for n in (st.mask, getattr(st, "at", None)) if n}
     if isinstance(st, Compute):
         return set(st.args)
+    if isinstance(st, Running):
+        return {st.value}
     if isinstance(st, StoreAt):
         return {st.value, st.at} | ({st.buffer} if st.combine else set())
     return {st.value} if isinstance(st, Store) else {st.ok} if isinstance(st, Check) else set()
@@ -136,6 +138,8 @@ def renamed(st: Any, names: Mapping[str, str]) -> Stmt:
         return Compute(st.dest, st.prim, tuple(names.get(a, a) for a in st.args), st.dtype, st.where)
     if isinstance(st, Store):
         return Store(st.buffer, st.index, names.get(st.value, st.value))
+    if isinstance(st, Running):
+        return replace(st, value=names.get(st.value, st.value))
     if isinstance(st, StoreAt):
         return replace(st, at=names.get(st.at, st.at), value=names.get(st.value, st.value))
     return Check(names.get(st.ok, st.ok), st.error) if isinstance(st, Check) else st  # type: ignore[no-any-return]

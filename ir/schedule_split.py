@@ -12,7 +12,7 @@ from typing import Any
 
 from . import sizes
 from .loops import Kernel, Store
-from .op import Gather, Move, Scatter
+from .op import Gather, Move, Scan, Scatter
 from .op import Reduce as ReduceLowering
 from .schedule_group import Group
 from .schedule_index import pieces
@@ -31,7 +31,7 @@ def split(group: Group) -> list[Group]:
     holds a reduction or a gather, is small, or would fall into too many parts."""
     grid = group.levels[0]
     work = numel([group.extents[a] for a in grid])
-    apart = any(isinstance(group.producers[v].op.lowering, (Gather, Scatter, ReduceLowering)) for v in group.members)
+    apart = any(isinstance(group.producers[v].op.lowering, (Gather, Scatter, Scan, ReduceLowering)) for v in group.members)
     if apart or len(group.levels) > 1 or not isinstance(work, int) or work < MIN_ELEMENTS:
         return [group]
     if any(group.axes(index) != set(grid) for index in group.stores.values()):

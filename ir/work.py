@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from . import sizes
-from .loops import Axis, Check, Compute, Const, Index, Kernel, Load, Loop, Param, Reduce, Stmt, Store
+from .loops import Axis, Check, Compute, Const, Index, Kernel, Load, Loop, Param, Reduce, Running, Stmt, Store
 from .plan import GemmStep, KernelStep, RoutineStep, Step
 from .sizes import Size
 from .types import numel
@@ -55,7 +55,7 @@ def _block(body: Sequence[Stmt], types: Mapping[str, int]) -> Size:
             total = total + COST.get(s.prim, 1) * INSTRUCTION * max(1, s.dtype.itemsize // 4)
         elif isinstance(s, (Load, Store)):
             total = total + max(1, MEMORY * types[s.buffer] // 4)
-        elif not isinstance(s, (Index, Const, Param, Check)):  # places that are known at run time only
+        elif not isinstance(s, (Index, Const, Param, Check, Running)):  # places that are known at run time only
             total = total + GATHERED
     return total
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..eager import generated
+from ..eager.arranging import pad
 from ..eager.generated import gelu, layer_norm, sigmoid, tanh
 from ..eager.neural import (
     binary_cross_entropy,
@@ -54,7 +55,7 @@ __all__ = [
     "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits",
     "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cross_entropy", "dropout",
     "dropout2d", "embedding", "gelu", "group_norm", "instance_norm", "interpolate", "l1_loss", "layer_norm", "leaky_relu", "linear",
-    "log_softmax", "max_pool1d", "max_pool2d", "max_pool3d", "mse_loss", "nll_loss", "normalize", "one_hot", "relu",
+    "log_softmax", "max_pool1d", "max_pool2d", "max_pool3d", "mse_loss", "nll_loss", "normalize", "one_hot", "pad", "relu",
     "scaled_dot_product_attention", "sigmoid", "silu", "softmax", "tanh",
 ]  # fmt: skip
 

@@ -26,6 +26,7 @@ from ...ir.loops import (
     Loop,
     Param,
     Reduce,
+    Running,
     Stmt,
     Store,
     StoreAt,
@@ -33,36 +34,10 @@ from ...ir.loops import (
 )
 from ...ir.sizes import Call, Expr, Size, Symbol
 from . import memory, nest, philox, scalar
+from .kinds import Target, Value, Vector
 from .lanes import ELEMENT, Lanes
 from .nest import Shape
 from .writer import Writer
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What the text is written for: width of a vector register, and whether masked memory access is an instruction."""
-
-    vector_bytes: int
-    masked: bool
-
-
-@dataclass(slots=True)
-class Value:
-    """A name of the kernel: one text where uniform, else one per copy."""
-
-    dtype: DType
-    texts: list[str]
-    varying: bool
-
-
-@dataclass(slots=True)
-class Vector:
-    """The vector axis that is open: first index of each copy, lanes, and the mask of the lanes in range (None: all)."""
-
-    axis: str
-    bases: list[str]
-    lanes: Lanes
-    mask: str | None
 
 
 @dataclass(slots=True)
@@ -78,6 +53,7 @@ class Emitter:
     pointers: dict[str, str] = field(default_factory=dict)
     tiles: dict[str, tuple[str, str]] = field(default_factory=dict)
     tops: dict[str, int] = field(default_factory=dict)
+    carried: dict[str, list[str]] = field(default_factory=dict)
     vector: Vector | None = None
     floor: int = 0
     said: object = None
@@ -221,7 +197,7 @@ class Emitter:
 
     # ---- loops ----------------------------------------------------------------------------------------------------
     def nest(
-        self, axes: Sequence[Axis], body: Sequence[Stmt], accs: Sequence[Acc], split: bool = False, serial: bool = False
+        self, axes: Sequence[Axis], body: Sequence[Stmt], accs: Sequence[Acc | Running], split: bool = False, serial: bool = False
     ) -> None:
         """Loops over `axes` around `body`; `split`: one axis is shared by the threads; `serial`: one round after the
         other. `accs` are defined afterwards."""
@@ -253,7 +229,7 @@ class Emitter:
             return [scalar.combine(lanes, accs[i // copies].combine, accs[i // copies].dtype, part, value)
                     for i, (part, value) in enumerate(zip(parts, values, strict=True))]  # fmt: skip
 
-        long = {a.name for a in outer if nest.in_stretches(a, accs)}
+        long = set() if serial else {a.name for a in outer if nest.in_stretches(a, accs)}
         totals = self._loops(outer, ranges, carried, [v for _, v in carried], leaf, join, long)
         for k, acc in enumerate(accs):
             texts = totals[k * copies : (k + 1) * copies]
@@ -280,14 +256,9 @@ class Emitter:
         return self._loop(start, lo, hi, nest.TILE, [], run)
 
     def _blocks(
-        self,
-        shape: Shape,
-        bounds: tuple[str, str],
-        even: bool,
-        body: Sequence[Stmt],
-        accs: Sequence[Acc],
+        self, shape: Shape, bounds: tuple[str, str], even: bool, body: Sequence[Stmt], accs: Sequence[Acc | Running],
         carried: list[tuple[tuple[str, str], str]],
-    ) -> list[str]:
+    ) -> list[str]:  # fmt: skip
         """The vector loop block by block, each summed up by itself: rounding errors grow with the root of the length."""
         start = Axis(f"{shape.axis.name}.block", shape.axis.extent)
         lanes = Lanes(self.w, shape.lanes)
@@ -347,14 +318,9 @@ class Emitter:
         return self.w.close_loop(loop, following)
 
     def _vector_loop(
-        self,
-        shape: Shape,
-        bounds: tuple[str, str],
-        even: bool,
-        body: Sequence[Stmt],
-        accs: Sequence[Acc],
+        self, shape: Shape, bounds: tuple[str, str], even: bool, body: Sequence[Stmt], accs: Sequence[Acc | Running],
         values: list[str],
-    ) -> list[str]:
+    ) -> list[str]:  # fmt: skip
         """The loop over the vector axis: whole groups of `copies` vectors, then what is left under a mask (or one by one).
         `even`: nothing is left."""
         lo, hi = bounds
@@ -388,16 +354,9 @@ class Emitter:
         return self.add(lo, self.w.let(f"and i64 {span}, {-group}"))
 
     def _part(
-        self,
-        axis: Axis,
-        lanes: Lanes,
-        copies: int,
-        bounds: tuple[str, str],
-        masked: bool,
-        body: Sequence[Stmt],
-        accs: Sequence[Acc],
-        carried: list[tuple[str, str]],
-    ) -> list[str]:
+        self, axis: Axis, lanes: Lanes, copies: int, bounds: tuple[str, str], masked: bool, body: Sequence[Stmt],
+        accs: Sequence[Acc | Running], carried: list[tuple[str, str]],
+    ) -> list[str]:  # fmt: skip
         lo, hi = bounds
 
         def run(values: list[str]) -> list[str]:
@@ -411,12 +370,20 @@ class Emitter:
 
         return self._loop(axis, lo, hi, lanes.n * copies, carried, run)
 
-    def _round(self, body: Sequence[Stmt], accs: Sequence[Acc], values: list[str], lanes: Lanes, copies: int) -> list[str]:
+    def _round(
+        self, body: Sequence[Stmt], accs: Sequence[Acc | Running], values: list[str], lanes: Lanes, copies: int
+    ) -> list[str]:
         """One round of a loop body; the running values after it."""
+        for k, acc in enumerate(accs):
+            if isinstance(acc, Running):
+                self.carried[acc.dest] = values[k * copies : (k + 1) * copies]
         self.block(body)
         out = list(values)
         mask = self.vector.mask if self.vector else None
         for k, acc in enumerate(accs):
+            if isinstance(acc, Running):
+                out[k * copies : (k + 1) * copies] = self.names[acc.dest].texts
+                continue
             for c in range(copies):
                 old = values[k * copies + c]
                 new = scalar.combine(lanes, acc.combine, acc.dtype, self.lane(acc.value, c, lanes), old)
@@ -453,7 +420,10 @@ class Emitter:
                 elif s is run[-1]:
                     self._store_run(run)
             elif isinstance(s, (Loop, Reduce)):
-                self.nest(nest.axes_of(s), s.body, s.accs if isinstance(s, Reduce) else (), serial=nest.in_order(s))
+                accs = s.accs if isinstance(s, Reduce) else nest.running(s)
+                self.nest(nest.axes_of(s), s.body, accs, serial=nest.in_order(s))
+            elif isinstance(s, Running):
+                self._run_on(s)
             elif isinstance(s, StoreAt):
                 self._store_at(s)
             elif isinstance(s, Check):
@@ -497,6 +467,13 @@ class Emitter:
         else:
             texts = [scalar.compute(lanes, s.prim, s.dtype, operand, a) for a in args]
         self.names[s.dest] = Value(s.dtype, texts, True)
+
+    def _run_on(self, s: Running) -> None:
+        """The next running total."""
+        lanes = self.vector.lanes if self.vector else self.one
+        texts = [scalar.combine(lanes, s.combine, s.dtype, old, self.lane(s.value, c, lanes))
+                 for c, old in enumerate(self.carried[s.dest])]  # fmt: skip
+        self.names[s.dest] = Value(s.dtype, texts, self.vector is not None)
 
     def _check(self, s: Check) -> None:
         value = self.names[s.ok]

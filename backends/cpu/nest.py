@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...ir import sizes
 from ...ir.dtypes import DType, int64
-from ...ir.loops import Acc, Axis, Buffer, Compute, Index, Kernel, Load, LoadAt, Loop, Reduce, Stmt, Store, StoreAt
+from ...ir.loops import Acc, Axis, Buffer, Compute, Index, Kernel, Load, LoadAt, Loop, Reduce, Running, Stmt, Store, StoreAt
 from ...ir.sizes import Expr, Size, Symbol
 from . import philox
 
@@ -100,6 +100,11 @@ def accesses(body: Sequence[Stmt], weight: float = 1.0) -> Iterator[tuple[Access
             yield s, weight
         elif isinstance(s, (Loop, Reduce)):
             yield from accesses(s.body, weight * _ROUNDS)
+
+
+def running(s: Loop | Reduce) -> tuple[Running, ...]:
+    """The running totals that a loop carries along."""
+    return tuple(x for x in s.body if isinstance(x, Running))
 
 
 def inner(body: Sequence[Stmt]) -> Iterator[Loop | Reduce]:
@@ -252,6 +257,10 @@ def _vary(body: Sequence[Stmt], axis: str, memory: Mapping[str, DType], names: s
         elif isinstance(s, Index):
             if axis in sizes.symbols_of(s.value):
                 names.add(s.dest)
+        elif isinstance(s, Running):
+            if s.value in names:
+                names.add(s.dest)
+                found.add(s.dtype)
         elif isinstance(s, Compute) and names.intersection(s.args):
             names.add(s.dest)
             found.add(s.dtype)

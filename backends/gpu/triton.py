@@ -27,6 +27,7 @@ from ...ir.loops import (
     Loop,
     Param,
     Reduce,
+    Running,
     Stmt,
     Store,
     StoreAt,
@@ -74,6 +75,7 @@ class Printer:
     masks: list[str] = field(default_factory=lambda: ["xmask"])
     block: str = ""
     stored_scratch: bool = False
+    running: dict[str, str] = field(default_factory=dict)
     dims: dict[str, str] = field(default_factory=dict)
     wide: set[str] = field(default_factory=set)
 
@@ -199,6 +201,10 @@ class Printer:
                 self._plain((s.axis,), s.body, ())
             elif isinstance(s, (Loop, Reduce)):
                 self._loops((s.axis,) if isinstance(s, Loop) else s.axes, s.body, s.accs if isinstance(s, Reduce) else ())
+            elif isinstance(s, Running):
+                total = self.running[s.dest]
+                self.say(f"{total} = {self._step(s, total)}")
+                self.define(s.dest, s.dtype, f"({total} != 0)" if s.dtype is dtypes.bool_ else total)
             elif isinstance(s, Check):
                 self._check(s)
             else:
@@ -264,7 +270,9 @@ class Printer:
     def _store(self, s: Store | StoreAt) -> None:
         """(Points of the grid never share an element, and what may comes one after the other: nothing need be atomic.)"""
         value = self.values[s.value]
-        text = self._combined(s, value) if isinstance(s, StoreAt) and s.combine else f"{value.text}.to(tl.int8)" if value.dtype is dtypes.bool_ else value.text
+        text = f"{value.text}.to(tl.int8)" if value.dtype is dtypes.bool_ else value.text
+        if isinstance(s, StoreAt) and s.combine:
+            text = self._combined(s, value)
         self.say(f"tl.store({self._address(s)}, {text}, mask={self.mask()})")
         self.stored_scratch = self.stored_scratch or s.buffer in self.wide
 
@@ -306,6 +314,7 @@ class Printer:
     def _plain(self, axes: Sequence[Axis], body: Sequence[Stmt], accs: Sequence[Acc]) -> None:
         """Loops inside the vector loop: one round at a time."""
         names = [self._begin(acc) for acc in accs]
+        self.running.update({s.dest: self._begin(s, "x") for s in body if isinstance(s, Running)})
         depth = self.indent
         for a in axes:
             self.say(f"for {self._symbol(a.name)} in range(0, {self.size(a.extent)}):")
@@ -319,18 +328,19 @@ class Printer:
             self.define(acc.dest, acc.dtype, f"({name} != 0)" if acc.dtype is dtypes.bool_ else name)
 
     @staticmethod
-    def _kept(acc: Acc) -> str:
+    def _kept(acc: Acc | Running) -> str:
         return "tl.int32" if acc.dtype is dtypes.bool_ else scalar.TYPES[acc.dtype]
 
-    def _begin(self, acc: Acc) -> str:
+    def _begin(self, acc: Acc | Running, like: str = "") -> str:
         name = self.fresh(f"{acc.dest}_acc")
         value = neutral(acc.combine, acc.dtype)
         value = int(value) if isinstance(value, bool) else value
         text = f'float("{value}")' if value in (float("inf"), float("-inf")) else repr(value)
-        self.say(f"{name} = tl.full([XBLOCK, RBLOCK], {text}, {self._kept(acc)})")
+        shape = f"{like}.shape" if like else "[XBLOCK, RBLOCK]"
+        self.say(f"{name} = tl.full({shape}, {text}, {self._kept(acc)})")
         return name
 
-    def _step(self, acc: Acc, name: str) -> str:
+    def _step(self, acc: Acc | Running, name: str) -> str:
         value = self.values[acc.value].text
         return (
             f"{self._helper(acc)}({name}, {value}.to(tl.int32))"
@@ -339,7 +349,7 @@ class Printer:
         )
 
     @staticmethod
-    def _helper(acc: Acc) -> str:
+    def _helper(acc: Acc | Running) -> str:
         integral = acc.dtype.kind != "f" and acc.combine in ("maximum", "minimum")
         return f"_{acc.combine}{'_int' if integral else ''}"
 

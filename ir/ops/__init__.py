@@ -12,15 +12,17 @@ from . import (
     creation,
     indexing,
     linalg,
+    moves,
     ordering,
     pointwise,
     pooling,
     random,
     reductions,
+    scans,
     shape,
 )
 
 __all__ = [
-    "attention", "casts", "compare", "composites", "conv_steps", "convolution", "creation", "indexing", "linalg", "ordering",
-    "pointwise", "pooling", "random", "reductions", "shape",
+    "attention", "casts", "compare", "composites", "conv_steps", "convolution", "creation", "indexing", "linalg", "moves", "ordering",
+    "pointwise", "pooling", "random", "reductions", "scans", "shape",
 ]  # fmt: skip

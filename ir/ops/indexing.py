@@ -221,7 +221,8 @@ def together(shapes: Sequence[Sequence[Size]], found_in: str = "") -> tuple[Size
         wide = [n for n in found if not layout.is_one(n)] or [1]
         if not all(layout.same(wide[0], n) for n in wide):
             listed = ", ".join(str(list(s)) for s in shapes)
-            raise PositionError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {listed}{found_in}")
+            text = "shape mismatch: indexing tensors could not be broadcast together with shapes"
+            raise PositionError(f"{text} {listed}{found_in}")
         out.append(wide[0])
     return tuple(out)
 
@@ -237,7 +238,8 @@ def _indexed_shape(
 ) -> tuple[Size, ...]:
     _check_positions(op, positions, *operands)
     if len(dims) != len(positions) or not dims or list(dims) != sorted(set(dims)) or not 0 <= dims[0] <= dims[-1] < len(shape):
-        raise ShapeError(f"{op}: {len(positions)} positions for dimensions {list(dims)} of {list(shape)}: {layout.describe(*operands)}")
+        given = f"{len(positions)} positions for dimensions {list(dims)} of {list(shape)}"
+        raise ShapeError(f"{op}: {given}: {layout.describe(*operands)}")
     rest = [n for d, n in enumerate(shape) if d not in dims]
     lead = dims[0] if is_adjacent(dims) else 0
     return (*rest[:lead], *together([p.shape for p in positions], f" ({op} of {layout.describe(*operands)})"), *rest[lead:])
@@ -288,8 +290,9 @@ def _index_grad(g: Any, need: Any, out: Any, x: Any, *positions: Any, dims: Any,
 def _index_samples(rng: np.random.Generator) -> Iterator[Sample]:
     x = floats(rng, (3, 4, 5), dtypes.float64)
     i, j, k = rng.integers(-3, 3, (2, 3)), rng.integers(-4, 4, (3,)), rng.integers(-5, 5, (2, 1))
-    for positions, dims in (((i,), (0,)), ((j,), (1,)), ((k,), (2,)), ((i, j), (0, 1)), ((j, k), (1, 2)), ((i, k), (0, 2)), ((i, j, k), (0, 1, 2))):  # fmt: skip
-        yield Sample((x, *positions), {"dims": dims})
+    at = {0: i, 1: j, 2: k}
+    for dims in ((0,), (1,), (2,), (0, 1), (1, 2), (0, 2), (0, 1, 2)):
+        yield Sample((x, *(at[d] for d in dims)), {"dims": dims})
     yield Sample((x.transpose(2, 0, 1), i), {"dims": (1,)}, note="transposed")
     yield Sample((floats(rng, (7, 33)), rng.integers(0, 7, (2, 5))), {"dims": (0,), "wrap": False}, note="rows")
     yield Sample((floats(rng, (7, 5), dtypes.bfloat16), np.array(2)), {"dims": (0,)}, note="0-d")
@@ -345,7 +348,7 @@ def _put_infer(x: TensorType, *rest: TensorType, dims: tuple[int, ...], accumula
     if x.dtype is not values.dtype:
         raise DTypeError(f"index_put: requires the source and destination dtypes match, got {layout.describe(x, *rest)}")
     if not layout.same_shape(shape, values.shape):
-        raise ShapeError(f"index_put: positions of {layout.describe(x, *rest)} along {list(dims)} take values of shape {list(shape)}")
+        raise ShapeError(f"index_put: {layout.describe(x, *rest)}: positions along {list(dims)} take values of {list(shape)}")
     return (tensor(x.shape, x.dtype),)
 
 
@@ -467,7 +470,9 @@ index_put: Op = register(Op(
 ))  # fmt: skip
 
 
-def _spread_infer(values: TensorType, *positions: TensorType, shape: tuple[Size, ...], dims: tuple[int, ...], wrap: bool = True) -> Any:
+def _spread_infer(
+    values: TensorType, *positions: TensorType, shape: tuple[Size, ...], dims: tuple[int, ...], wrap: bool = True
+) -> tuple[TensorType]:
     check_kind("spread", "uif", values)
     wanted = _indexed_shape("spread", shape, positions, dims, values, *positions)
     if not layout.same_shape(wanted, values.shape):
@@ -494,6 +499,8 @@ def _spread_samples(rng: np.random.Generator) -> Iterator[Sample]:
             x, *positions, values = sample.operands
             kept = {k: v for k, v in sample.attrs.items() if k != "accumulate"}
             yield Sample((values, *positions), {**kept, "shape": x.shape}, sample.raises, sample.note)
+    values, at = floats(rng, (20, 9), dtypes.float64).T, rng.integers(0, 3, (9,))
+    yield Sample((values, at), {"dims": (0,), "shape": (3, 20)}, note="transposed")
 
 
 #: Zeros of `shape` with slices added at positions along `dims`, in order: what `index` does to a gradient.

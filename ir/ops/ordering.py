@@ -5,6 +5,7 @@ NaN counts as the largest number, and equal elements keep their order, so that r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -145,8 +146,8 @@ def by_sum(count: int, replacement: bool) -> bool:
 def _choose_eager(p: Any, u: Any, *, count: int, replacement: bool = False) -> Any:
     if p.ndim not in (1, 2) or p.dtype.kind != "f" or count <= 0 or (count > p.shape[-1] and not replacement):
         raise ValueError("weights in one row, or rows of them, expected")
-    rows = p.reshape(-1, p.shape[-1]).astype(np.float64)
-    draws = u.reshape(rows.shape[0], -1)
+    rows = p.reshape(math.prod(p.shape[:-1]), p.shape[-1]).astype(np.float64)
+    draws = u.reshape(rows.shape[0], u.shape[-1])
     if not np.isfinite(rows).all() or (rows < 0).any():
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     sums = np.cumsum(rows, 1)
@@ -158,7 +159,9 @@ def _choose_eager(p: Any, u: Any, *, count: int, replacement: bool = False) -> A
         chosen = np.minimum(np.array(found, np.int64).reshape(draws.shape), last[:, None])
         return chosen.reshape(u.shape)
     if rows.size and ((rows > 0).sum(1) < count).any():
-        raise RuntimeError("invalid multinomial distribution (with replacement=False, not enough non-negative category to sample)")
+        raise RuntimeError(
+            "invalid multinomial distribution (with replacement=False, not enough non-negative category to sample)"
+        )
     race = rows / -np.log1p(-draws)  # exponential arrival times: who comes first is chosen first
     race[rows == 0] = -1
     return _top_eager(race, k=count, dim=1).reshape(*p.shape[:-1], count)
@@ -171,6 +174,9 @@ def _choose_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((p, u), {"count": count, "replacement": replacement})
     yield Sample((np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.5, 1 - 2**-53])), {"count": 3, "replacement": True}, note="zeros")
     yield Sample((floats(rng, (4,), dtypes.bfloat16, (1, 2)), rng.random((4,))), {"count": 3})
+    p, u = floats(rng, (6, 3), dtypes.float32, (0.1, 2)), rng.random((3, 1))
+    yield Sample((p.T, u), {"count": 1}, note="transposed")
+    yield Sample((p[:0], rng.random((0, 2))), {"count": 2, "replacement": True}, note="empty")
     yield Sample((np.array([1.0, -1.0]), np.array([0.5])), {"count": 1}, raises=RuntimeError)
     yield Sample((np.array([0.0, 0.0]), np.array([0.5])), {"count": 1}, raises=RuntimeError)
     yield Sample((np.array([0.0, 1.0, 0.0]), rng.random((3,))), {"count": 2}, raises=RuntimeError)
