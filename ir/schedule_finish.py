@@ -6,6 +6,7 @@ Emits no kernels.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,7 +42,7 @@ def finished(
         if finish is None or not isinstance(step, RoutineStep):
             continue
         made = step.results[0].buffer
-        users = [i for i in touching[made] if i > at]
+        users = touching[made][bisect_right(touching[made], at) :]
         reader = out[users[0]] if users else None
         if not isinstance(reader, KernelStep) or not _may_move(step, at, users[0], touching, steps):
             continue
@@ -56,7 +57,8 @@ def finished(
 def _may_move(step: RoutineStep, at: int, to: int, touching: Mapping[int, Sequence[int]], steps: Sequence[Step]) -> bool:
     """Whether the routine may run just before step `to`, and while that runs: nothing writes meanwhile to what it reads."""
     for buffer in reads(step):
-        if any(at < i <= to and buffer in writes(steps[i]) for i in touching[buffer]):
+        between = touching[buffer][bisect_right(touching[buffer], at) : bisect_right(touching[buffer], to)]
+        if any(buffer in writes(steps[i]) for i in between):
             return False
     return True
 

@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...ir import dtypes
-from ...ir.dtypes import DType
 from .emit import Target
-from .gemm_pack import PACK_A_HEAD, PACK_B_HEAD, pack_texts, word
+from .gemm_pack import pack_texts, word
 from .gemm_tile import ROW_STEP, Tile, add, at, branch, least, mul, rows_name, rows_text, sub, tile, when
-from .module import host_target
 from .writer import Loop, Writer
 
 #: words of `sizes`; behind them come, for each batch dimension, its size and the strides of A, B and C along it (elements).
@@ -149,7 +147,9 @@ def _matrices(w: Writer, t: Tile, item: Loop) -> list[str]:
 
 
 # ---- one rectangle of one product ----------------------------------------------------------------------------------
-_MATRIX = "ptr %a, ptr %b, ptr %c, ptr %args, ptr %sizes, ptr %scalars, ptr %scratch, i64 %batch, i64 %m0, i64 %m1, i64 %n0, i64 %n1"
+_MATRIX = (
+    "ptr %a, ptr %b, ptr %c, ptr %args, ptr %sizes, ptr %scalars, ptr %scratch, i64 %batch, i64 %m0, i64 %m1, i64 %n0, i64 %n1"  # fmt: skip
+)
 _PANELS = (
     "ptr %a, ptr %b, ptr %c, ptr %args, ptr %sizes, ptr %scalars, ptr %scratch, i64 %batch, i64 %m0, i64 %m1, i64 %j0, i64 %nc, "
     "i64 %k0, i64 %kc, i64 %bk, i64 %bj, i1 %last"
@@ -173,7 +173,7 @@ def _cut(w: Writer, length: str, most: int, unit: int) -> tuple[str, str]:
 def _matrix(t: Tile, pack_b: str) -> Writer:
     """C[m0:m1, n0:n1] of one product, block of columns by block of columns, each over blocks of k."""
     w = Writer(f"define internal void @matrix_{t.dtype.short}({_MATRIX})", _names(_MATRIX))
-    b, size = blocks(t), t.dtype.itemsize
+    b = blocks(t)
     rows, columns, k = sub(w, "%m1", "%m0"), sub(w, "%n1", "%n0"), word(w, K)
     empty = w.let(f"or i1 {w.let(f'icmp sle i64 {rows}, 0')}, {w.let(f'icmp sle i64 {columns}, 0')}")
     with when(w, empty):
@@ -232,13 +232,15 @@ def _panels(t: Tile, pack_a: str) -> Writer:
     i0 = add(w, "%m0", mul(w, p.index, height))
     mr = least(w, sub(w, "%m1", i0), height)
     w.do(
-        f"call void @{pack_a or f'pack_a_{t.dtype.short}'}(ptr %a, ptr %args, ptr %sizes, i64 %batch, i64 {i0}, i64 {mr}, i64 %k0, "
-        f"i64 %kc, ptr {panel})"
+        f"call void @{pack_a or f'pack_a_{t.dtype.short}'}(ptr %a, ptr %args, ptr %sizes, i64 %batch, i64 {i0}, i64 {mr}, "
+        f"i64 %k0, i64 %kc, ptr {panel})"
     )
-    given = f"ptr {panel}, ptr %b, i64 %bk, i64 %bj, i64 %kc, ptr {at(w, t, '%c', mul(w, i0, ldc))}, i64 {ldc}, i64 {mr}, i64 %nc, i1 {more}"
+    place = at(w, t, "%c", mul(w, i0, ldc))
+    given = f"ptr {panel}, ptr %b, i64 %bk, i64 %bj, i64 %kc, ptr {place}, i64 {ldc}, i64 {mr}, i64 %nc, i1 {more}"
     join, names = w.fresh("join"), {r: w.fresh("rows") for r in range(ROW_STEP, t.rows + 1, ROW_STEP)}
     cases = " ".join(f"i64 {r // ROW_STEP}, label %{name}" for r, name in names.items())
-    w.do(f"switch i64 {w.let(f'lshr i64 {add(w, mr, str(ROW_STEP - 1))}, {ROW_STEP.bit_length() - 1}')}, label %{join} [ {cases} ]")
+    which = w.let(f"udiv i64 {add(w, mr, str(ROW_STEP - 1))}, {ROW_STEP}")
+    w.do(f"switch i64 {which}, label %{join} [ {cases} ]")
     for r, name in names.items():
         w.label(name)
         w.do(f"call void @{rows_name(t, r)}({given})")

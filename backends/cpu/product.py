@@ -105,4 +105,5 @@ def _rows_merged(view: BufferView) -> BufferView:
 
 def _less(view: BufferView) -> BufferView:
     kind = view.type
-    return replace(view, type=TensorType((*kind.shape[:-3], *kind.shape[-2:]), kind.dtype, (*kind.strides[:-3], *kind.strides[-2:])))
+    shape, strides = (*kind.shape[:-3], *kind.shape[-2:]), (*kind.strides[:-3], *kind.strides[-2:])
+    return replace(view, type=TensorType(shape, kind.dtype, strides))

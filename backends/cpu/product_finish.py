@@ -22,6 +22,10 @@ MAX_SIZES = 48
 _M, _N, _C_ROW, _TOTAL, _FINISH, _GIVEN = 0, 1, 7, 9, 10, 11
 
 
+#: statements that compute each element by itself
+_PLAIN = (Load, Compute, Const, Param, Index, Store)
+
+
 def finish(step: RoutineStep, reader: KernelStep, lone: bool) -> RoutineStep | str:
     """`step` with `reader` run block by block, or why that cannot be. See `ir.schedule_finish.Finish`."""
     kernel, made = reader.kernel, step.results[0]
@@ -45,7 +49,7 @@ def _refused(step: RoutineStep, kernel: Kernel, name: str) -> str:
         return "the product has an epilogue already"
     if not (isinstance(step.sizes[_TOTAL], int) and step.sizes[_TOTAL] == 1):
         return "the product is a batch of several"
-    if kernel.scratch or kernel.errors or any(not isinstance(s, (Load, Compute, Const, Param, Index, Store)) for s in kernel.body):
+    if kernel.scratch or kernel.errors or not all(isinstance(s, _PLAIN) for s in kernel.body):
         return "it does more than compute each element by itself"
     if len(kernel.sizes) > MAX_SIZES:
         return "it has too many sizes"
