@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...ir import dtypes
-from .emit import Target
+from .kinds import Target
 from .gemm_pack import pack_texts, word
 from .gemm_tile import ROW_STEP, Tile, add, at, branch, least, mul, rows_name, rows_text, sub, tile, when
 from .writer import Loop, Writer
@@ -148,7 +148,8 @@ def _matrices(w: Writer, t: Tile, item: Loop) -> list[str]:
 
 # ---- one rectangle of one product ----------------------------------------------------------------------------------
 _MATRIX = (
-    "ptr %a, ptr %b, ptr %c, ptr %args, ptr %sizes, ptr %scalars, ptr %scratch, i64 %batch, i64 %m0, i64 %m1, i64 %n0, i64 %n1"  # fmt: skip
+    "ptr %a, ptr %b, ptr %c, ptr %args, ptr %sizes, ptr %scalars, ptr %scratch, i64 %batch, i64 %m0, i64 %m1, i64 %n0, "
+    "i64 %n1"
 )
 _PANELS = (
     "ptr %a, ptr %b, ptr %c, ptr %args, ptr %sizes, ptr %scalars, ptr %scratch, i64 %batch, i64 %m0, i64 %m1, i64 %j0, i64 %nc, "
@@ -261,10 +262,10 @@ def _call_finish(w: Writer, words: Sequence[str]) -> None:
     end = word(w, FINISH)
     count = word_at(w, sub(w, end, "1"))
     first = sub(w, sub(w, end, "1"), count)
-    i = w.open_loop("0", count, 1)
-    to = w.let(f"getelementptr i64, ptr %scratch, i64 {add(w, i.index, str(len(words)))}")
-    w.do(f"store i64 {word_at(w, add(w, first, i.index))}, ptr {to}, align 8")
-    w.close_loop(i)
+    g = w.open_loop("0", count, 1)
+    to = w.let(f"getelementptr i64, ptr %scratch, i64 {add(w, g.index, str(len(words)))}")
+    w.do(f"store i64 {word_at(w, add(w, first, g.index))}, ptr {to}, align 8")
+    w.close_loop(g)
     code, args = w.let(f"inttoptr i64 {word_at(w, end)} to ptr"), w.let("getelementptr ptr, ptr %args, i64 2")
     w.here(f"call i32 {code}(ptr {args}, ptr %scratch, ptr %scalars, ptr null, i64 0, i64 1)")
 

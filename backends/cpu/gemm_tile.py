@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ...ir import dtypes
 from ...ir.dtypes import DType
-from .emit import Target
+from .kinds import Target
 from .lanes import ELEMENT, suffix
 from .writer import Writer
 

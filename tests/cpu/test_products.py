@@ -42,7 +42,8 @@ def view(x: Array) -> BufferView:
 def product(a: Array, b: Array, out: Array, threads: int = 1) -> None:
     """out = a @ b by the routine, its parts run one after the other."""
     batch = out.shape[:-2]
-    step = routine_step(GemmStep(*map(view, (np.broadcast_to(a, batch + a.shape[-2:]), np.broadcast_to(b, batch + b.shape[-2:]), out))))
+    whole = (np.broadcast_to(x, batch + x.shape[-2:]) for x in (a, b))
+    step = routine_step(GemmStep(*map(view, (*whole, out))))
     assert step is not None
     turned = out.shape[-1] != 1 and out.strides[-1] != out.itemsize
     first, second = (b, a) if turned else (a, b)
@@ -53,8 +54,8 @@ def product(a: Array, b: Array, out: Array, threads: int = 1) -> None:
     for thread in range(threads):
         raw = np.full(step.scratch + 128 + guard, 0xA5, np.uint8)
         at = -raw.ctypes.data % 64
-        status = ROUTINE(routines.address(step.routine))(args.ctypes.data, words.ctypes.data, None, raw.ctypes.data + at, thread, threads)
-        assert status == 0
+        routine, scratch = ROUTINE(routines.address(step.routine)), raw.ctypes.data + at
+        assert routine(args.ctypes.data, words.ctypes.data, None, scratch, thread, threads) == 0
         assert (raw[at + step.scratch :] == 0xA5).all(), "written behind the scratch that the step asks for"
 
 
@@ -83,14 +84,17 @@ def check(a: Array, b: Array, threads: int = 1, order: str = "C", scale: float =
     return out
 
 
-SIZES = [(1, 1, 1), (1, 33, 5), (5, 7, 3), (13, 31, 17), (14, 32, 16), (15, 33, 1), (29, 65, 40), (100, 70, 500), (3, 700, 30), (300, 3, 20),
-         (28, 48, 400), (64, 10, 256)]  # fmt: skip
+SIZES = [
+    (1, 1, 1), (1, 33, 5), (5, 7, 3), (13, 31, 17), (14, 32, 16), (15, 33, 1), (29, 65, 40), (100, 70, 500), (3, 700, 30),
+    (300, 3, 20), (28, 48, 400), (64, 10, 256),
+]  # fmt: skip
 
 
 def cases() -> Iterator[Any]:
     layouts = list(itertools.product(("rows", "columns", "apart", "gaps"), repeat=2))
     for number, (shape, lay) in enumerate(itertools.product(SIZES, layouts)):
-        yield pytest.param(shape, lay, ("f32", "f64")[number % 2 ^ number // 16 % 2], id=f"{'x'.join(map(str, shape))}-{'-'.join(lay)}")
+        short = ("f32", "f64")[number % 2 ^ number // 16 % 2]
+        yield pytest.param(shape, lay, short, id=f"{'x'.join(map(str, shape))}-{'-'.join(lay)}")
 
 
 @pytest.mark.parametrize(("shape", "lay", "short"), list(cases()))
@@ -127,7 +131,8 @@ def test_blocks_of_every_kind(short: str) -> None:
     rng, t = np.random.default_rng(2), host_tile(short)
     depth, width = gemm.blocks(t).depth, gemm.blocks(t).width
     np_dtype, _, scale = DTYPES[short]
-    for m, n, k in ((30, width + 3, depth + 1), (29, 2 * width, 2 * depth), (2 * t.rows + 1, width, depth - 1), (3, width + 40, 3 * depth + 2)):
+    shapes = (30, width + 3, depth + 1), (29, 2 * width, 2 * depth), (2 * t.rows + 1, width, depth - 1), (3, width + 40, 3 * depth)
+    for m, n, k in shapes:
         check(rng.standard_normal((m, k)).astype(np_dtype), rng.standard_normal((k, n)).astype(np_dtype), scale=scale)
         check(rng.standard_normal((k, m)).astype(np_dtype).T, rng.standard_normal((n, k)).astype(np_dtype).T, scale=scale)
 
@@ -137,7 +142,8 @@ def test_a_result_of_columns(short: str) -> None:
     rng = np.random.default_rng(3)
     np_dtype, _, scale = DTYPES[short]
     for m, n in ((5, 70), (70, 5), (1, 9), (9, 1)):
-        check(rng.standard_normal((m, 20)).astype(np_dtype), rng.standard_normal((20, n)).astype(np_dtype), order="F", scale=scale)
+        a, b = rng.standard_normal((m, 20)).astype(np_dtype), rng.standard_normal((20, n)).astype(np_dtype)
+        check(a, b, order="F", scale=scale)
 
 
 def test_what_is_not_finite_reaches_as_far_as_in_numpy() -> None:
@@ -172,7 +178,7 @@ def test_random_products_of_graphs() -> None:
         a, b = (x.astype(np.float32 if m % 2 else np.float64) for x in (a, b))
         a, b = (np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2) if rng.integers(2) else x for x in (a, b))
         builder = Builder("product")
-        x, y = (builder.input(TensorType(v.shape, dtypes.BY_NUMPY[v.dtype], tuple(s // v.itemsize for s in v.strides))) for v in (a, b))
+        x, y = (builder.input(view(v).type) for v in (a, b))
         (out,) = compile_graph(builder.finish([matmul(x, y)])).run([a, b])
         np.testing.assert_allclose(out, a @ b, rtol=1e-4, atol=1e-4)
 
