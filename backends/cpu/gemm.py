@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...ir import dtypes
-from .kinds import Target
 from .gemm_pack import pack_texts, word
 from .gemm_tile import ROW_STEP, Tile, add, at, branch, least, mul, rows_name, rows_text, sub, tile, when
+from .kinds import Target
 from .writer import Loop, Writer
 
 #: words of `sizes`; behind them come, for each batch dimension, its size and the strides of A, B and C along it (elements).

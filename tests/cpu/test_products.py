@@ -131,8 +131,8 @@ def test_blocks_of_every_kind(short: str) -> None:
     rng, t = np.random.default_rng(2), host_tile(short)
     depth, width = gemm.blocks(t).depth, gemm.blocks(t).width
     np_dtype, _, scale = DTYPES[short]
-    shapes = (30, width + 3, depth + 1), (29, 2 * width, 2 * depth), (2 * t.rows + 1, width, depth - 1), (3, width + 40, 3 * depth)
-    for m, n, k in shapes:
+    long = (30, width + 3, depth + 1), (29, 2 * width, 2 * depth), (2 * t.rows + 1, width, depth - 1), (3, width + 40, 3 * depth)
+    for m, n, k in long:
         check(rng.standard_normal((m, k)).astype(np_dtype), rng.standard_normal((k, n)).astype(np_dtype), scale=scale)
         check(rng.standard_normal((k, m)).astype(np_dtype).T, rng.standard_normal((n, k)).astype(np_dtype).T, scale=scale)
 
