@@ -1,8 +1,8 @@
-"""What compiling costs: the first call of programs from one op to a thousand, split into the stages of the compiler.
+"""Suite `compile_time`: the first call of programs from one op to 20,000, split into the stages of the compiler.
 
-Run as ``python -m fusewire.bench.compile_time [row ...]``. One JSON line a row, each measured in a fresh process, after the
-import of llvmlite; milliseconds of the calling thread, so that other programs on the machine count little. Keeps no code on disk
-and compares with nobody.
+Run as ``python -m fusewire.bench.compile_time [row | family ...]``; without names it runs all. A JSON line a row, each measured
+in a fresh process, after the import of llvmlite; milliseconds of the calling thread, so that other programs on the machine count
+little. Nothing comes from the disk cache. Compares with nobody.
 """
 
 from __future__ import annotations
@@ -13,24 +13,26 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+from . import zoo
+from .compile_sizes import FAMILIES, SIZES, exponent
+from .row import Row, package
 
 #: stage -> the functions whose time is counted as its own, as (module inside the package, name there)
 STAGES: dict[str, tuple[tuple[str, str], ...]] = {
     "capture": (("tracer.dispatch", "capture"),),
+    "joint": (("tracer.gradient", "joint"),),
+    "partition": (("tracer.gradient", "partition"),),
     "passes": (("ir.passes", "run"),),
-    "schedule": (("ir.schedule", "schedule"), ("ir.memory", "plan")),
+    "schedule": (("ir.schedule", "schedule"),),
+    "memory": (("ir.memory", "plan"),),
     "text": (("backends.cpu.module", "_module_text"),),
     "llvm": (("backends.build", "build"),),
 }
 
 Prepared = tuple[Callable[..., Any], tuple[Any, ...]]
-
-
-def package() -> Any:
-    """fusewire itself, seen as its users see it."""
-    return importlib.import_module((__package__ or "").rpartition(".")[0])
 
 
 class Split:
@@ -153,31 +155,53 @@ def _adam(fw: Any) -> Prepared:
     return run, ()
 
 
+def _gpt(training: bool) -> Callable[[Any], Prepared]:
+    def prepare(fw: Any) -> Prepared:
+        case = next(c for c in zoo.cases() if c.name.startswith("GPT"))
+        model = zoo.make(case, fw).train(training)
+        if not training:
+            return fw.no_grad()(lambda x: model(x)), tuple(map(fw.from_numpy, case.inference_batch))
+        loss = case.loss(fw)
+
+        def run(*batch: Any) -> Any:
+            found = loss(model, *batch)
+            found.backward()
+            return found
+
+        return run, tuple(map(fw.from_numpy, case.training_batch))
+
+    return prepare
+
+
 ROWS: dict[str, Callable[[Any], Prepared]] = {
     "first small": _small, "next small": _next_small, "MLP forward": _forward, "MLP training": _training,
     "12 layers with layer_norm, training": _deep, "100 pointwise ops": _chain, "50 x (mean, std)": _statistics,
     "cat and stack of 300": _joined, "sum of 1000 inputs": _many, "integer pow": _power, "Adam step of 50 parameters": _adam,
+    "GPT inference": _gpt(False), "GPT training": _gpt(True),
 }  # fmt: skip
 
 
-def measure(name: str) -> dict[str, Any]:
-    """The row `name` in this process, which should be fresh."""
+def measure(name: str, ops: int = 0) -> dict[str, Any]:
+    """The row `name`, or the program of `ops` ops of the family of that name, in this process, which should be fresh."""
     fw = package()
     import llvmlite.binding  # noqa: F401  # not what is measured
 
-    function, args = ROWS[name](fw)
+    function, args = FAMILIES[name](fw, ops) if name in FAMILIES else ROWS[name](fw)
     split = Split()
     compiled = fw.compile(function)
-    started = time.thread_time()
-    compiled(*args)
-    total = time.thread_time() - started
+    with package().knobs.override(disk_cache=False):
+        started = time.thread_time()
+        made = compiled(*args)
+        if name in FAMILIES:
+            made.sum().backward()
+        total = time.thread_time() - started
     found = {stage: 1e3 * s for stage, s in split.seconds.items()}
-    return {"row": name, "ms": 1e3 * total, **found, "rest": 1e3 * total - sum(found.values())}
+    return {"ms": 1e3 * total, **found, "rest": 1e3 * total - sum(found.values())}
 
 
-def fresh(name: str, rounds: int) -> dict[str, Any]:
+def fresh(name: str, rounds: int, ops: int = 0) -> dict[str, Any]:
     """The row with the median time of `rounds` fresh processes."""
-    code = f"import json; from {__spec__.name} import measure; print(json.dumps(measure({name!r})))"
+    code = f"import json; from {__spec__.name} import measure; print(json.dumps(measure({name!r}, {ops})))"
     runs = []
     for _ in range(rounds):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -186,15 +210,48 @@ def fresh(name: str, rounds: int) -> dict[str, Any]:
     return next(r for r in runs if r["ms"] == middle)
 
 
-def main(names: list[str], rounds: int = 5) -> int:
-    """Measure the rows named (all without names); 2 where a name is unknown."""
-    unknown = [n for n in names if n not in ROWS]
+def scaling(name: str, sizes: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The programs of a family with so many ops each."""
+    for ops in sizes:
+        yield ops, fresh(name, 3 if ops <= 1000 else 1, ops)
+
+
+def rows(threads: int, quick: bool) -> Iterator[Row]:
+    """The suite: milliseconds of each first call, with those of each stage beside it; for each family the exponent with which
+    compile time grows with the number of ops."""
+    for name in ROWS:
+        found = fresh(name, 1 if quick else 5)
+        yield Row("compile_time", name, threads, "ms", {"fusewire": found.pop("ms")}, _rounded(found))
+    for name in FAMILIES:
+        sizes = [n for n in SIZES if not quick or n <= 1000]
+        times = []
+        for ops, found in scaling(name, sizes):
+            times.append(found.pop("ms"))
+            values = {"fusewire": times[-1]}
+            yield Row("compile_time", f"{name} of {ops} ops, with gradients", threads, "ms", values, _rounded(found))
+        yield Row("compile_time", f"{name}: exponent of the size", threads, "", {"fusewire": round(exponent(sizes, times), 2)})
+
+
+def _rounded(found: dict[str, Any]) -> dict[str, Any]:
+    return {k: round(v, 1) if isinstance(v, float) else v for k, v in found.items()}
+
+
+def main(names: Sequence[str]) -> int:
+    """Measure the rows and families named (all without names); 2 where a name is unknown."""
+    unknown = [n for n in names if n not in ROWS and n not in FAMILIES]
     if unknown:
-        print(f"no row {unknown[0]!r}; there are {', '.join(ROWS)}", file=sys.stderr)
+        print(f"no row {unknown[0]!r}; there are {', '.join([*ROWS, *FAMILIES])}", file=sys.stderr)
         return 2
     importlib.import_module(package().__name__ + ".backends.entry").warm()
-    for name in names or ROWS:
-        print(json.dumps({k: round(v, 1) if isinstance(v, float) else v for k, v in fresh(name, rounds).items()}), flush=True)
+    for name in names or [*ROWS, *FAMILIES]:
+        if name in ROWS:
+            print(json.dumps({"row": name} | _rounded(fresh(name, 5))), flush=True)
+            continue
+        times = []
+        for ops, found in scaling(name, SIZES):
+            times.append(found["ms"])
+            print(json.dumps({"row": name, "ops": ops} | _rounded(found)), flush=True)
+        print(json.dumps({"row": name, "exponent": round(exponent(SIZES, times), 2)}), flush=True)
     return 0
 
 

@@ -123,23 +123,28 @@ class _Scheduler:
         steps = [step for unit in self._ordered() for step in self._steps(unit)]
         steps += [self._copy(w.value, self._write_target(w)) for w in self.graph.writes if w not in self.direct]
         steps, outcomes = finished(steps, self.finishers, self.buffers)
-        for outcome in outcomes:
-            self._note(outcome)
+        self._note(outcomes)
         return Schedule(
             self.original, symbol_sources(self.graph), tuple(self.buffers), tuple(steps), self._outputs(),
             tuple(PlanWrite(self.place[w.target]) for w in self.graph.writes), tuple(self.fusion.refusals),
         )  # fmt: skip
 
-    def _note(self, outcome: Outcome) -> None:
-        """Set right what the refusals say of a routine and the kernel that reads its result."""
-        product, group = self.units[id(outcome.routine)], self.units[id(outcome.reader)]
-        if not isinstance(product, Group) and isinstance(group, Group):
-            producer, consumers = self.fusion.label(product.node), {self.fusion.label(n) for n in group.nodes}
-            said = [r for r in self.fusion.refusals if r.producer == producer and r.consumer in consumers]
-            for r in said:
-                self.fusion.refusals.remove(r)
-            if outcome.reason:
-                self.fusion.refusals += [replace(r, reason=f"{r.reason}: {outcome.reason}") for r in said]
+    def _note(self, outcomes: list[Outcome]) -> None:
+        """Set right what the refusals say of routines and the kernels that read their results: nothing where these are one,
+        else why they are not, behind all others. (A kernel that only copies belongs to no unit.)"""
+        said: dict[str, list[Refusal]] = {}
+        for refusal in self.fusion.refusals if outcomes else ():
+            said.setdefault(refusal.producer, []).append(refusal)
+        known, more = set[int](), list[Refusal]()
+        for outcome in outcomes:
+            product, group = self.units.get(id(outcome.routine)), self.units.get(id(outcome.reader))
+            if isinstance(product, Group) or product is None or not isinstance(group, Group):
+                continue
+            consumers = {self.fusion.label(n) for n in group.nodes}
+            about = [r for r in said.get(self.fusion.label(product.node), ()) if r.consumer in consumers]
+            known.update(map(id, about))
+            more += [replace(r, reason=f"{r.reason}: {outcome.reason}") for r in about if outcome.reason]
+        self.fusion.refusals[:] = [r for r in self.fusion.refusals if id(r) not in known] + more
 
     def _buffer(self, name: str, kind: TensorType, place: Place, offset: Size = 0) -> Target:
         name = re.sub(r"\W", "_", name)

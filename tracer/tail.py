@@ -68,6 +68,8 @@ class TailWriter:
         self.session = session
         self.outputs: list[Output] = []
         self.tensors: list[Any] = []
+        self.output_of: dict[int, int] = {}  # id of a graph output -> its place among `tensors`
+        self.storages: set[int] = set()  # ids of the memory of graph outputs
         self.names: dict[str, Any] = dict(_HELPERS)
         self.named = {id(value): name for name, value in _HELPERS.items()}
         self.loads: list[str] = []
@@ -185,12 +187,11 @@ class TailWriter:
         found = self.session.recorder.input_of(x)
         if found is not None:
             return self.load(found.source)
-        for i, known in enumerate(self.tensors):
-            if known is x:
-                return f"outputs[{i}]"
+        if id(x) in self.output_of:
+            return f"outputs[{self.output_of[id(x)]}]"
         if id(x._storage) in self.split:
             return self._view(x)
-        if self.session.recorder.is_fresh(x) and any(known._storage is x._storage for known in self.tensors):
+        if self.session.recorder.is_fresh(x) and id(x._storage) in self.storages:
             self.split.add(id(x._storage))  # both are views of one output
             raise _Cycle
         return self._output(x)
@@ -221,6 +222,8 @@ class TailWriter:
 
     def _output(self, x: Any) -> str:
         """A new graph output."""
+        self.output_of[id(x)] = len(self.tensors)
+        self.storages.add(id(x._storage))
         self.tensors.append(x)
         self.outputs.append(self.session.recorder.output(x))
         return f"outputs[{len(self.tensors) - 1}]"

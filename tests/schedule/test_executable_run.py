@@ -14,6 +14,7 @@ from fusewire.errors import ShapeError
 from fusewire.ir import sizes
 from fusewire.ir.graph import Output, Value, View, WriteBack
 from fusewire.ir.interpret import interpret
+from fusewire.ir.text import parse_graph
 from fusewire.ir.types import ScalarType, TensorType, tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -213,3 +214,17 @@ def test_the_debug_ladder(capsys: pytest.CaptureFixture[str]) -> None:
     assert told[:3] == ["", "", ""] and "pass dce: 1 -> 1 nodes" in told[3] and "kernel k0_exp" not in told[3]
     assert "kernel k0_exp" in told[4] and "define i32 @k0_exp" not in told[4]
     assert "define i32 @k0_exp" in told[5] and ".text" not in told[5] and ".text" in told[6]
+
+
+@BACKENDS
+def test_a_product_that_is_returned_twice_and_read(backend: str) -> None:
+    made = parse_graph("""\
+graph f(%a: f32[48,40], %b: f32[40,56]):
+  %0 : f32[48,56] = matmul(%a, %b)
+  %1 : f32[48,56] = exp(%0)
+  return %0, %0, %1""")
+    given = arrays(made)
+    found = pipeline.compile_graph(made, backend=backend).run(given)
+    for x, y in zip(found, interpret(made, given)[0], strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4)
+    assert not np.shares_memory(found[0], found[1])
