@@ -1,7 +1,8 @@
-"""Schedule -> Schedule: a long reduction into few results becomes two kernels, one for parts of it and one for their total.
+"""Schedule -> Schedule: long work that one kernel would do on one thread becomes several kernels that threads can share.
 
-A kernel is shared out between threads by its grid; a full sum has none, and a column sum of a few columns a narrow one. The
-parts follow from the sizes alone, so results do not depend on the number of threads.
+A kernel is shared out by its grid. A full sum has none, and a column sum of a few columns a narrow one: such a reduction becomes
+a kernel for parts of it and one for their total. Loops behind a full reduction become a kernel of their own, whose grid they
+are. The parts follow from the sizes alone, so results do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -11,7 +12,26 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import sizes, work
-from .loops import Acc, Axis, Buffer, Compute, Index, Kernel, Load, LoadAt, Loop, Param, Reduce, Stmt, Store, StoreAt, walk
+from .dtypes import DType, int64
+from .loops import (
+    Acc,
+    Axis,
+    Buffer,
+    Check,
+    Compute,
+    Const,
+    Index,
+    Kernel,
+    Load,
+    LoadAt,
+    Loop,
+    Param,
+    Reduce,
+    Stmt,
+    Store,
+    StoreAt,
+    walk,
+)  # fmt: skip
 from .plan import KernelStep, PlanBuffer, Step
 from .schedule import UNPLACED, Schedule
 from .schedule_merge import merge, reads, writes
@@ -29,37 +49,102 @@ _GUESS = 64
 
 
 def staged(schedule: Schedule) -> Schedule:
-    """The schedule with long reductions in two stages."""
+    """The schedule with kernels split up where threads then can share more of the work."""
     steps: list[Step] = []
     buffers = list(schedule.buffers)
     for step in schedule.steps:
-        found = _stages(step.kernel) if isinstance(step, KernelStep) else None
-        if found is None or not isinstance(step, KernelStep):
+        found = _split(step.kernel) if isinstance(step, KernelStep) else None
+        if found is None or len(found.kernels) == 1 or not isinstance(step, KernelStep):
             steps.append(step)
             continue
         numbers = dict(zip((b.name for b in step.kernel.buffers), step.buffers, strict=True))
-        for b in found.partial:
+        for b in found.temporaries:
             numbers[b.name] = len(buffers)
             buffers.append(PlanBuffer(_fresh(b.name, (x.name for x in buffers)), b.dtype, b.size, UNPLACED))
         given = dict(zip((p.name for p in step.kernel.scalars), step.scalars, strict=True))
-        for kernel in (found.parts, found.total):
+        for kernel in found.kernels:
             scalars = tuple(given[p.name] for p in kernel.scalars)
             steps.append(KernelStep(kernel, tuple(numbers[b.name] for b in kernel.buffers), scalars))
     return schedule if len(steps) == len(schedule.steps) else replace(schedule, steps=tuple(steps), buffers=tuple(buffers))
 
 
 @dataclass(frozen=True, slots=True)
-class _Stages:
-    """`parts` writes the buffers `partial`, which `total` reads."""
+class _Split:
+    """Kernels that do together what one did; `temporaries` are what they hand on."""
 
-    parts: Kernel
-    total: Kernel
-    partial: tuple[Buffer, ...]
+    kernels: tuple[Kernel, ...]
+    temporaries: tuple[Buffer, ...] = ()
 
 
-def _stages(kernel: Kernel) -> _Stages | None:
+def _split(kernel: Kernel) -> _Split:
+    apart = _loop_apart(kernel)
+    if apart is None:
+        return _stages(kernel) or _Split((kernel,))
+    again = [_split(k) for k in apart.kernels]
+    temporaries = (*apart.temporaries, *(b for one in again for b in one.temporaries))
+    return _Split(tuple(k for one in again for k in one.kernels), temporaries)
+
+
+# ---- loops behind a full reduction -------------------------------------------------------------------------------------
+def _loop_apart(kernel: Kernel) -> _Split | None:
+    """A long loop of a kernel without a grid as a kernel, with what comes before and behind it as others."""
+    types = {m.name: m.dtype.itemsize for m in kernel.memory}
+    long = [i for i, st in enumerate(kernel.body)
+            if isinstance(st, Loop) and not st.serial and _guess(work.statements((st,), types)) >= work.WORTH]  # fmt: skip
+    if kernel.grid or kernel.scratch or not long:
+        return None
+    before, loop, behind = kernel.body[: long[0]], kernel.body[long[0]], kernel.body[long[0] + 1 :]
+    assert isinstance(loop, Loop)
+    used = {name for st in (loop, *behind) for name in reads(st)}
+    slow = _behind_loops(before)
+    dtypes = _dtypes(kernel, before)
+    handed = [name for name in dtypes if name in used and name in slow]
+    names = _buffers(kernel)
+    temporaries = []
+    for name in handed:
+        temporaries.append(Buffer(_fresh(f"{kernel.name}_{name}", names), dtypes[name], 1, "w"))
+        names.add(temporaries[-1].name)
+    stores = tuple(Store(b.name, 0, name) for b, name in zip(temporaries, handed, strict=True))
+    read = tuple(replace(b, access="r") for b in temporaries)
+    again = tuple(Load(name, b.name, 0) for b, name in zip(temporaries, handed, strict=True))
+    again += tuple(st for st in before if not isinstance(st, (Loop, Reduce, Store, StoreAt, Check)) and not writes(st) & slow)
+    parts = [
+        _pruned(replace(kernel, name=f"{kernel.name}_first", body=(*before, *stores)), tuple(temporaries)),
+        _pruned(replace(kernel, name=f"{kernel.name}_each", grid=(loop.axis,), body=(*again, *loop.body)), read),
+        _pruned(replace(kernel, name=f"{kernel.name}_last", body=(*again, *behind)), read),
+    ]
+    return _Split(tuple(k for k in parts if k.body), tuple(temporaries))
+
+
+def _behind_loops(body: tuple[Stmt, ...]) -> set[str]:
+    """The names that follow from a loop, or from memory that the kernel itself writes."""
+    found: set[str] = set()
+    for st in body:
+        if isinstance(st, (Loop, Reduce, Store, StoreAt)) or reads(st) & found:
+            found |= writes(st)
+    return found
+
+
+def _dtypes(kernel: Kernel, body: tuple[Stmt, ...]) -> dict[str, DType]:
+    """What is defined for the statements behind `body`."""
+    memory = {m.name: m.dtype for m in kernel.memory}
+    found: dict[str, DType] = {}
+    for st in body:
+        if isinstance(st, Reduce):
+            found |= {a.dest: a.dtype for a in st.accs}
+        elif isinstance(st, (Load, LoadAt)):
+            found[st.dest] = memory[st.buffer]
+        elif isinstance(st, (Compute, Const, Param)):
+            found[st.dest] = st.dtype
+        elif isinstance(st, Index):
+            found[st.dest] = int64
+    return found
+
+
+# ---- reductions in two stages ------------------------------------------------------------------------------------------
+def _stages(kernel: Kernel) -> _Split | None:
     at = [i for i, st in enumerate(kernel.body) if isinstance(st, (Loop, Reduce))]
-    if len(at) != 1 or kernel.errors or kernel.scratch or not isinstance(kernel.body[at[0]], Reduce) or not _worth(kernel):
+    if len(at) != 1 or kernel.scratch or not isinstance(kernel.body[at[0]], Reduce) or not _worth(kernel):
         return None
     reduce: Any = kernel.body[at[0]]
     before, after = kernel.body[: at[0]], kernel.body[at[0] + 1 :]
@@ -73,14 +158,17 @@ def _stages(kernel: Kernel) -> _Stages | None:
     part = Axis(_fresh("part", taken), PARTS)
     names = _buffers(kernel)
     points = numel([a.extent for a in kernel.grid])
-    partial = tuple(Buffer(_fresh(f"part{i}", names), a.dtype, PARTS * points, "w") for i, a in enumerate(reduce.accs))
+    partial = tuple(
+        Buffer(_fresh(f"{kernel.name}_part{i}", names), a.dtype, PARTS * points, "w") for i, a in enumerate(reduce.accs)
+    )
     place = sizes.symbol(part.name, 0, PARTS - 1) * points + _place(kernel.grid)
     inner = _over(reduce, long, rounds, sizes.symbol(part.name, 0, PARTS - 1) * rounds)
     stores = tuple(Store(b.name, place, a.dest) for b, a in zip(partial, reduce.accs, strict=True))
     first = replace(kernel, name=f"{kernel.name}_parts", grid=(part, *kernel.grid), body=(*before, inner, *stores))
     body = (*before, *_total(reduce, long, rounds, part, partial, place), *after)
     second = replace(kernel, name=f"{kernel.name}_total", body=body)
-    return _Stages(_pruned(first, partial), _pruned(second, tuple(replace(b, access="r") for b in partial)), partial)
+    kernels = _pruned(first, partial), _pruned(second, tuple(replace(b, access="r") for b in partial))
+    return _Split(kernels, partial)
 
 
 def _worth(kernel: Kernel) -> bool:
@@ -171,7 +259,8 @@ def _pruned(kernel: Kernel, more: tuple[Buffer, ...]) -> Kernel:
     names = _buffers(kernel) | {b.name for b in more}
     needed: set[str] = set()
     for st in reversed(kernel.body):
-        if isinstance(st, (Store, StoreAt)) or writes(st) & (needed | names):
+        checks = any(isinstance(x, Check) for x in walk((st,)))
+        if isinstance(st, (Store, StoreAt)) or checks or writes(st) & (needed | names):
             needed |= reads(st) | (writes(st) & names)
             body.insert(0, st)
     params = {st.param for st in walk(body) if isinstance(st, Param)}

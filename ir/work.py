@@ -35,7 +35,7 @@ _ENOUGH = 16
 def work(kernel: Kernel) -> Size:
     """Units of one run on one thread."""
     types = {m.name: m.dtype.itemsize for m in kernel.memory}
-    return _times(_block(kernel.body, types), kernel.grid)
+    return _times(statements(kernel.body, types), kernel.grid)
 
 
 def _times(one: Size, axes: Sequence[Axis]) -> Size:
@@ -44,13 +44,14 @@ def _times(one: Size, axes: Sequence[Axis]) -> Size:
     return one
 
 
-def _block(body: Sequence[Stmt], types: Mapping[str, int]) -> Size:
+def statements(body: Sequence[Stmt], types: Mapping[str, int]) -> Size:
+    """Units of one round of these statements; `types`: bytes of an element of each buffer."""
     total: Size = 0
     for s in body:
         if isinstance(s, Loop):
-            total = total + _times(_block(s.body, types), (s.axis,))
+            total = total + _times(statements(s.body, types), (s.axis,))
         elif isinstance(s, Reduce):
-            total = total + _times(_block(s.body, types) + INSTRUCTION * len(s.accs), s.axes)
+            total = total + _times(statements(s.body, types) + INSTRUCTION * len(s.accs), s.axes)
         elif isinstance(s, Compute):
             total = total + COST.get(s.prim, 1) * INSTRUCTION * max(1, s.dtype.itemsize // 4)
         elif isinstance(s, (Load, Store)):

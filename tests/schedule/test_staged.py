@@ -72,3 +72,30 @@ def test_what_has_grid_enough_stays_whole(kernels: list[Any]) -> None:
     fw.compile(lambda x: x.sum())(fw.ones(100, 100))
     assert [k.name for k in kernels] == ["k0_sum"] * 3
     assert staged.PARTS == 16
+
+
+def test_loops_behind_a_full_reduction(monkeypatch: pytest.MonkeyPatch, kernels: list[Any]) -> None:
+    """The gradient of cross_entropy: the number of targets that count stands before the rows."""
+    monkeypatch.setattr(work, "WORTH", 100_000)
+    monkeypatch.setattr(work, "CHUNK", 10_000)
+    rng = np.random.default_rng(1)
+    targets = fw.tensor(np.where(rng.random(256) < 0.2, -100, rng.integers(0, 40, 256)))
+    values = rng.standard_normal((256, 40)).astype(np.float32)
+
+    def loss(x: Any) -> Any:
+        return fw.nn.functional.cross_entropy(x, targets)
+
+    compiled, found = fw.compile(loss), []
+    for run in (loss, compiled, compiled):
+        x = fw.tensor(values).requires_grad_()
+        value = run(x)
+        value.backward()
+        found.append((value.item(), x.grad.numpy()))
+    for value, grad in found[1:]:
+        np.testing.assert_allclose(value, found[0][0], rtol=1e-6)
+        np.testing.assert_allclose(grad, found[0][1], rtol=1e-5, atol=1e-7)
+    ends = [k.name.rpartition("_")[2] for k in kernels]
+    assert "each" in ends and "parts" in ends and max(kernels, key=work.work).grid  # type: ignore[arg-type]
+    wrong = fw.tensor(np.full(256, 41))
+    with pytest.raises(IndexError):
+        fw.compile(lambda x: fw.nn.functional.cross_entropy(x, wrong))(fw.tensor(values))
