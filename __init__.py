@@ -96,16 +96,22 @@ from .eager.reducing import (
     var_mean,
 )
 from .eager.scattering import (
+    argwhere,
     bincount,
     index_add,
     index_copy,
     index_fill,
+    index_put,
     index_select,
+    masked_scatter,
+    masked_select,
+    nonzero,
     scatter,
     scatter_add,
     take,
     take_along_dim,
 )
+from .eager.scattering import where_or_nonzero as where
 from .eager.size import Size
 from .eager.tensor import Tensor
 from .eager.windows import (
@@ -150,6 +156,7 @@ __all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)
     "adaptive_avg_pool1d", "avg_pool1d", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
     "cumprod", "cumsum", "einsum", "flip", "fliplr", "flipud", "logsumexp", "meshgrid", "roll",
     "argsort", "kthvalue", "median", "multinomial", "sort", "topk",
+    "argwhere", "index_put", "masked_scatter", "masked_select", "nonzero",
     "bincount", "index_add", "index_copy", "index_fill", "index_select", "scatter", "scatter_add", "take", "take_along_dim",
     "conv_transpose2d", "conv_transpose3d", "max_pool1d", "max_pool2d", "max_pool3d", "group_norm",
 ]  # fmt: skip

@@ -24,7 +24,7 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
     """A copy with the order of elements reversed along `dims`."""
     wrapped = tuple([wrap_dim(d, input.ndim) for d in size_of(dims)])
     if len(set(wrapped)) != len(wrapped):
-        raise RuntimeError(f"dim appears multiple times in the list of dims {list(size_of(dims))}")
+        raise RuntimeError(f"dim {max(wrapped, key=wrapped.count)} appears multiple times in the list of dims")
     return apply(moves.flip, (input,), {"dims": wrapped if input.ndim else ()})  # type: ignore[no-any-return]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import AutogradError, PositionError
 from ..ir import dtypes
-from ..ir.ops import indexing
+from ..ir.ops import indexing, scans
 from ..ir.ops import shape as shapes
 from ..ir.ops.creation import filled
 from ..runtime import gradmode
@@ -205,6 +205,15 @@ def _positions(x: Any, mask: Any, dim: int) -> list[Any]:
     return [make(p) for p in mask.storage.read(mask).nonzero()]
 
 
+def positions_of(x: Any, index: tuple[Any, ...]) -> tuple[Any, list[Any], tuple[int, ...]]:
+    """(`x`, positions, the dimensions they lie along) of an index of tensors, masks and None, which names all."""
+    items, _, _ = _parse(x, tuple([_FULL if i is None else i for i in index]))
+    at = {dim: item for dim, item in enumerate(items) if hasattr(item, "meta")}
+    if not at or len(at) < sum(i != _FULL if isinstance(i, slice) else True for i in items):
+        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+    return x, list(at.values()), tuple(at)
+
+
 def _gathered(x: Any, at: dict[int, Any], drop: set[int]) -> Any:
     """Slices at integer tensors along the dimensions `at`, the dimensions `drop` gone."""
     x, dims = _dropped(x, at, drop)
@@ -238,10 +247,20 @@ def put(x: Any, index: Any, value: Any) -> None:
     elif traced:
         _put_traced(x, items, at, drop, insert, value)
     else:
-        try:
-            x.storage.write_at(x, _numpy_index(index), value.storage.read(value) if hasattr(value, "meta") else value)
-        except IndexError as e:
-            raise PositionError(str(e).replace("for axis", "for dimension")) from None
+        _put_array(x, index, value.storage.read(value) if hasattr(value, "meta") else value)
+
+
+def _put_array(x: Any, index: Any, value: Any) -> None:
+    """NumPy's own assignment, with PyTorch's errors."""
+    window, key = _numpy_keys(x, index)
+    try:
+        x.storage.write_at(x, window, key, value)
+    except IndexError as e:
+        raise PositionError(str(e).replace("for axis", "for dimension")) from None
+    except ValueError:
+        taken = list(x._array[window][key].shape)
+        raise PositionError(f"shape mismatch: value tensor of shape {list(np.shape(value))} cannot be broadcast to indexing result "
+                            f"of shape {taken}") from None  # fmt: skip
 
 
 def _put_traced(x: Any, items: list[Any], at: dict[int, Any], drop: set[int], insert: list[int], value: Any) -> None:
@@ -295,15 +314,34 @@ def _put_mask(x: Any, mask: Any, value: Any) -> None:
         while value.ndim > len(inner) and value.shape[0] == 1:
             value = shapes.reshape(value, value.shape[1:])
         if value.ndim > len(inner):
-            raise NotImplementedError("assignment of several values through a mask is not captured: use where or masked_scatter")
+            executor.write(x, _taken_in_turn(x, mask, value.to(x.dtype)))
+            return
         value = expand(value.to(x.dtype), inner)
     mask = shapes.reshape(mask, (*mask.shape, *(1,) * len(inner)))
     executor.write(x, where(mask, value, x).to(x.dtype))
 
 
-def _numpy_index(index: Any) -> Any:
-    items = index if isinstance(index, tuple) else (index,)
-    return tuple([i.storage.read(i) if hasattr(i, "meta") else i for i in map(_plain, items)])
+def _taken_in_turn(x: Any, mask: Any, values: Any) -> Any:
+    """`x` with the next slice of `values` wherever a mask of the leading dimensions is true; there must be just as many."""
+    inner = x.shape[mask.ndim :]
+    flat = shapes.reshape(mask, (-1,))
+    number = executor.apply(scans.cumsum, (flat,), {"dim": 0})
+    count, n = shapes.reshape(shapes.slice_(number, dim=0, start=flat.shape[0] - 1, stop=flat.shape[0]), ()), values.shape[0]
+    at = where(flat, number - 1, 0)
+    at = where(count.eq(n), at, n)  # no position where the numbers differ
+    rows = executor.apply(indexing.index, (expand(values, (n, *inner)), at), {**_FIRST, "wrap": False})
+    wide = shapes.reshape(flat, (flat.shape[0], *(1,) * len(inner)))
+    return shapes.reshape(where(wide, rows, shapes.reshape(x, (flat.shape[0], *inner))), x.shape)
+
+
+def _numpy_keys(x: Any, index: Any) -> tuple[Any, Any]:
+    """(the slices and ints of an index, the positions and masks in what they leave), as NumPy takes them: an int beside tensors
+    is no tensor here."""
+    if hasattr(index, "meta") and index.dtype is dtypes.bool_ and index.ndim:
+        return (), (index.storage.read(index),)
+    items, _, _ = _parse(x, index)
+    window = tuple([_FULL if hasattr(i, "meta") else i for i in items])
+    return window, tuple([i.storage.read(i) if hasattr(i, "meta") else _FULL for i in items if type(i) is not int])
 
 
 def _put_tracked(x: Any, index: Any, value: Any) -> None:
@@ -336,7 +374,11 @@ class IndexWrite(tape.Node):
             raise AutogradError(f"cannot store a value that requires grad in a {x.meta.dtype.name} tensor")
         self.index = index
         mask = np.zeros(x.meta.shape, np.bool_)
-        mask[_numpy_index(index)] = True
+        window, key = _numpy_keys(x, index)
+        if any(type(i) is not slice for i in key):
+            mask[window][key] = True
+        else:
+            mask[window] = True
         self.mask = make(mask)
         self.value_type = getattr(getattr(value, "meta", None), "type", None)
 

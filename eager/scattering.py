@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DTypeError, ShapeError
+import numpy as np
+
+from ..errors import DTypeError, PositionError, ShapeError
 from ..ir import dtypes
 from ..ir.layout import broadcast_shapes
-from ..ir.ops import indexing, pointwise
+from ..ir.ops import indexing, pointwise, scans
 from ..ir.ops.creation import filled
 from . import generated as g
 from .arguments import wrap_dim
 from .executor import apply
+from .factory import make
 from .functional import expand, narrow, reshape, to, unsqueeze
+from .generated import where
+from .indexing import positions_of as indexing_of
 from .inplace import into, store_checked
 from .pure import pure
 from .reducing import index_along
@@ -41,7 +46,7 @@ def embedding(
 
 def _flat_index(name: str, index: Tensor) -> Tensor:
     if index.ndim > 1:
-        raise ShapeError(f"{name}(): Index is supposed to be a vector, got {index.dtype.name}{list(index.shape)}")
+        raise PositionError(f"{name}(): Index is supposed to be a vector, got {index.dtype.name}{list(index.shape)}")
     return index if index.ndim else unsqueeze(index, 0)
 
 
@@ -218,3 +223,76 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     ones = filled(input, input.shape, 1, dtypes.int64) if weights is None else weights
     zeros = filled(ones, (size,), 0)
     return apply(indexing.scatter_add, (zeros, to(input, dtypes.int64), ones), {"dim": 0})  # type: ignore[no-any-return]
+
+
+# -- masks, and positions of what is true
+
+
+@pure
+def index_put(input: Tensor, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
+    """A copy of `input` with `values` at, or added at, the positions that the tensors `indices` name together (None: all)."""
+    x, at, dims = indexing_of(input, tuple(indices))
+    wide = indexing.together([p.shape for p in at])
+    rest = [n for d, n in enumerate(x.shape) if d not in dims]
+    lead = dims[0] if indexing.is_adjacent(dims) else 0
+    values = values if hasattr(values, "meta") else filled(input, (), _number(input, values))
+    values = expand(values, (*rest[:lead], *wide, *rest[lead:]))
+    return apply(indexing.index_put, (x, *at, values), {"dims": dims, "accumulate": bool(accumulate)})  # type: ignore[no-any-return]
+
+
+@pure
+def index_put_(self: Tensor, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
+    """`index_put`, stored in self."""
+    return store_checked(self, index_put(self, indices, values, accumulate))  # type: ignore[no-any-return]
+
+
+@pure
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """A copy of `input` in which the next element of `source` stands wherever the mask is true."""
+    if source.dtype is not input.dtype:
+        raise DTypeError(f"masked_scatter: expected self and source to have same dtypes but got {input.dtype.name}"
+                         f"{list(input.shape)} and {source.dtype.name}{list(source.shape)}")  # fmt: skip
+    shape = broadcast_shapes("masked_scatter", (input.shape, mask.shape), (input.meta.type, mask.meta.type))
+    keep = reshape(expand(mask, shape), (-1,))
+    at = where(keep, apply(scans.cumsum, (keep,), {"dim": 0}) - 1, 0)
+    flat = reshape(source, (-1,))
+    if not flat.shape[0]:
+        flat = filled(source, (1,), _number(source, 0))
+    picked = apply(indexing.index, (flat, at), {"dims": (0,), "wrap": False})
+    return where(expand(mask, shape), reshape(picked, shape), input)  # type: ignore[no-any-return]
+
+
+@pure
+def masked_scatter_(self: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """`masked_scatter`, stored in self."""
+    return store_checked(self, masked_scatter(self, mask, source))  # type: ignore[no-any-return]
+
+
+def masked_select(input: Tensor, mask: Tensor, *, out: Any = None) -> Tensor:
+    """The elements of `input` where the mask, which broadcasts, is true: a vector as long as there are such (its values are read)."""
+    shape = broadcast_shapes("masked_select", (input.shape, mask.shape), (input.meta.type, mask.meta.type))
+    result: Tensor = expand(input, shape)[expand(mask, shape)]
+    return result if out is None else into(out, result)
+
+
+def nonzero(input: Tensor, *, out: Any = None, as_tuple: bool = False) -> Any:
+    """Indices of the elements that are not zero: one row each, or with `as_tuple` one vector for each dimension. The values are
+    read."""
+    x = input if input.ndim or not as_tuple else unsqueeze(input, 0)
+    found = x.storage.read(x).nonzero() if x.ndim else (np.zeros(int(bool(x)), np.int64),)
+    if as_tuple:
+        return tuple([make(p) for p in found])
+    result = make(np.stack(found, 1).astype(np.int64) if x.ndim else np.zeros((len(found[0]), 0), np.int64))
+    return result if out is None else into(out, result)
+
+
+def argwhere(input: Tensor) -> Tensor:
+    """`nonzero`, one row for each index."""
+    return nonzero(input)  # type: ignore[no-any-return]
+
+
+def where_or_nonzero(condition: Tensor, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
+    """`input` where the condition is true, else `other`; the condition alone: where it is true, as `nonzero` with `as_tuple`."""
+    if input is None and other is None:
+        return nonzero(condition, as_tuple=True)
+    return where(condition, input, other, out=out)

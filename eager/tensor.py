@@ -395,6 +395,13 @@ class Tensor(TensorOps):
     index_fill = scattering.index_fill
     index_fill_ = scattering.index_fill_
     bincount = scattering.bincount
+    index_put = scattering.index_put
+    index_put_ = scattering.index_put_
+    masked_scatter = scattering.masked_scatter
+    masked_scatter_ = scattering.masked_scatter_
+    masked_select = scattering.masked_select
+    nonzero = scattering.nonzero
+    argwhere = scattering.argwhere
     argsort = ordering.argsort
     sort = ordering.sort
     topk = ordering.topk

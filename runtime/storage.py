@@ -61,10 +61,11 @@ class Storage:
 
     def write(self, tensor: Held, source: Any) -> None:
         """Store `source` (an array or number that broadcasts to it) into `tensor` and count the write."""
-        self.write_at(tensor, None, source)
+        self.write_at(tensor, (), None, source)
 
-    def write_at(self, tensor: Held, key: Any, source: Any) -> None:
-        """Store `source` where the NumPy index `key` (None: everywhere) says in `tensor` and count the write."""
+    def write_at(self, tensor: Held, window: Any, key: Any, source: Any) -> None:
+        """Store `source` where the NumPy index `key` (None: everywhere) says in the window of `tensor` that the basic index
+        `window` names, and count the write."""
         array: Array = tensor._array
         if not array.flags.writeable or (0 in array.strides and _repeats(array)):
             raise RuntimeError(
@@ -77,7 +78,7 @@ class Storage:
         if key is None:
             np.copyto(array, values)
         else:
-            array[key] = values
+            array[window][key] = values
         self.version += 1
 
 
