@@ -29,7 +29,7 @@ def text(words: Sequence[str]) -> str:
     if t is None:
         raise ValueError(f"no tiles of {dtype} with vectors of {vector_bytes} bytes")
     pack_a = conv_pack.TURNED if turned else ""
-    return gemm.routine_text(t, "routine", pack_a, conv_pack.NAME, conv_pack.text(t))
+    return gemm.routine_text(t, "routine", pack_a, conv_pack.NAME, conv_pack.text(t), lines=not turned)
 
 
 def accepts(node: Node) -> bool:

@@ -6,10 +6,11 @@ that a convolution is the same driver with packings of its own. Knows no plan: `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ...ir import dtypes
+from .conv_lines import FEW_COLUMNS, lines_name, lines_text
 from .gemm_pack import pack_texts, word
 from .gemm_tile import ROW_STEP, Tile, add, at, branch, least, mul, rows_name, rows_text, sub, tile, when
 from .kinds import Target
@@ -18,7 +19,7 @@ from .writer import Loop, Writer
 #: words of `sizes`; behind them come, for each batch dimension, its size and the strides of A, B and C along it (elements).
 #: `finish`: number of the word with the address of the epilogue, or 0; `given`: how many pointers stand before that of C
 WORDS = ("m", "n", "k", "a_row", "a_col", "b_row", "b_col", "c_row", "dims", "total", "finish", "given")
-M, N, K, B_ROW, B_COL, C_ROW, DIMS, TOTAL, FINISH, GIVEN, BATCH = 0, 1, 2, 5, 6, 7, 8, 9, 10, 11, 12
+M, N, K, A_ROW, B_ROW, B_COL, C_ROW, DIMS, TOTAL, FINISH, GIVEN, BATCH = 0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12
 #: steps of k in a block of B: what one panel of A holds in the first cache
 DEPTH_BYTES = 1536
 #: bytes of a block of B, which stays in the second cache
@@ -57,10 +58,14 @@ def _block_at(t: Tile) -> int:
     return 8 * HEAD_WORDS + t.dtype.itemsize * t.height * (blocks(t).depth + t.lanes)
 
 
-def routine_text(t: Tile, name: str, pack_a: str = "", pack_b: str = "", more: str = "") -> str:
+def routine_text(t: Tile, name: str, pack_a: str = "", pack_b: str = "", more: str = "", lines: bool = False) -> str:
     """The LLVM module with routine `name`. `pack_a`, `pack_b`: names of functions (heads `PACK_A_HEAD`, `PACK_B_HEAD`) whose
-    text, and declarations of what they use, are in `more`; '': those of a plain matrix."""
-    writers = [rows_text(t, r) for r in range(ROW_STEP, t.rows + 1, ROW_STEP)] + pack_texts(t) + _drivers(t, name, pack_a, pack_b)
+    text, and declarations of what they use, are in `more`; '': those of a plain matrix. `lines`: the rows of A have unit
+    stride, and where columns are few they are read where they lie."""
+    heights = range(ROW_STEP, t.rows + 1, ROW_STEP)
+    writers = [rows_text(t, r) for r in heights] + pack_texts(t)
+    writers += [lines_text(t, r) for r in heights] if lines else []
+    writers += [_routine(t, name), _matrix(t, pack_b), _panels(t, pack_a, lines)]
     declared: dict[str, str] = {}
     for w in writers:
         declared.update(w.declared)
@@ -75,10 +80,6 @@ def text(words: Sequence[str]) -> str:
     if t is None:
         raise ValueError(f"no tiles of {dtype} with vectors of {vector_bytes} bytes")
     return routine_text(t, "routine")
-
-
-def _drivers(t: Tile, name: str, pack_a: str, pack_b: str) -> list[Writer]:
-    return [_routine(t, name), _matrix(t, pack_b), _panels(t, pack_a)]
 
 
 # ---- one thread's part ---------------------------------------------------------------------------------------------
@@ -220,7 +221,7 @@ def _direct(w: Writer, rows: str) -> str:
     return w.let(f"and i1 {unit}, {w.let(f'icmp sle i64 {rows}, {DIRECT_ROWS}')}")
 
 
-def _panels(t: Tile, pack_a: str) -> Writer:
+def _panels(t: Tile, pack_a: str, lines: bool = False) -> Writer:
     """All panels of rows m0 to m1 against one block of B: as few as will do, of equal height. Behind the last block of k each
     is handed to the product's epilogue, if it has one."""
     w = Writer(f"define internal void @panels_{t.dtype.short}({_PANELS})", _names(_PANELS))
@@ -232,26 +233,38 @@ def _panels(t: Tile, pack_a: str) -> Writer:
     p = w.open_loop("0", count, 1)
     i0 = add(w, "%m0", mul(w, p.index, height))
     mr = least(w, sub(w, "%m1", i0), height)
+    place = at(w, t, "%c", mul(w, i0, ldc))
+    given = f"ptr %b, i64 %bk, i64 %bj, i64 %kc, ptr {place}, i64 {ldc}, i64 {mr}, i64 %nc, i1 {more}"
+    after = w.fresh("after")
+    if lines:
+        with branch(w, w.let(f"icmp sle i64 %nc, {FEW_COLUMNS}"), after):
+            row = word(w, A_ROW)
+            _by_height(w, t, mr, lines_name, f"ptr {at(w, t, at(w, t, '%a', mul(w, i0, row)), '%k0')}, i64 {row}, {given}")
     w.do(
         f"call void @{pack_a or f'pack_a_{t.dtype.short}'}(ptr %a, ptr %args, ptr %sizes, i64 %batch, i64 {i0}, i64 {mr}, "
         f"i64 %k0, i64 %kc, ptr {panel})"
     )
-    place = at(w, t, "%c", mul(w, i0, ldc))
-    given = f"ptr {panel}, ptr %b, i64 %bk, i64 %bj, i64 %kc, ptr {place}, i64 {ldc}, i64 {mr}, i64 %nc, i1 {more}"
-    join, names = w.fresh("join"), {r: w.fresh("rows") for r in range(ROW_STEP, t.rows + 1, ROW_STEP)}
-    cases = " ".join(f"i64 {r // ROW_STEP}, label %{name}" for r, name in names.items())
-    which = w.let(f"udiv i64 {add(w, mr, str(ROW_STEP - 1))}, {ROW_STEP}")
-    w.do(f"switch i64 {which}, label %{join} [ {cases} ]")
-    for r, name in names.items():
-        w.label(name)
-        w.do(f"call void @{rows_name(t, r)}({given})")
-        w.do(f"br label %{join}")
-    w.label(join)
+    _by_height(w, t, mr, rows_name, f"ptr {panel}, {given}")
+    w.do(f"br label %{after}")
+    w.label(after)
     with when(w, ends):
         _call_finish(w, ("%batch", i0, mr, "%j0", "%nc"))
     w.close_loop(p)
     w.do("ret void")
     return w
+
+
+def _by_height(w: Writer, t: Tile, mr: str, name: Callable[[Tile, int], str], given: str) -> None:
+    """Calls the one of a family of functions that is made for `mr` rows."""
+    join, names = w.fresh("join"), {r: w.fresh("rows") for r in range(ROW_STEP, t.rows + 1, ROW_STEP)}
+    cases = " ".join(f"i64 {r // ROW_STEP}, label %{label}" for r, label in names.items())
+    which = w.let(f"udiv i64 {add(w, mr, str(ROW_STEP - 1))}, {ROW_STEP}")
+    w.do(f"switch i64 {which}, label %{join} [ {cases} ]")
+    for r, label in names.items():
+        w.label(label)
+        w.do(f"call void @{name(t, r)}({given})")
+        w.do(f"br label %{join}")
+    w.label(join)
 
 
 def _call_finish(w: Writer, words: Sequence[str]) -> None:

@@ -186,10 +186,11 @@ def _tile(w: Writer, t: Tile, shape: tuple[int, int], panel: str, place: str, re
         a = splat(w, t, w.here(f"load {t.element}, ptr {at(w, t, pa, str(r))}, align {t.align}"))
         following += [fma(w, t, a, b[v], sums[r * vectors + v]) for v in range(vectors)]
     sums = w.close_loop(k, [at(w, t, pa, str(t.height)), at(w, t, pb, "%bk"), *following])[2:]
-    _finish(w, t, shape, place, masks, sums)
+    finish_tile(w, t, shape, place, masks, sums)
 
 
-def _finish(w: Writer, t: Tile, shape: tuple[int, int], place: str, masks: Sequence[str], sums: Sequence[str]) -> None:
+def finish_tile(w: Writer, t: Tile, shape: tuple[int, int], place: str, masks: Sequence[str], sums: Sequence[str]) -> None:
+    """Writes the sums of a tile to C, or adds them to what it holds where `%more`; of the rows, `%mr` count."""
     rows, vectors = shape
     n = t.lanes
     old = [_where(w, t, "%more", m) for m in masks]
