@@ -25,7 +25,7 @@ _found: dict[Any, Any] = {}
 
 def run(op: Any, operands: tuple[Any, ...], arrays: list[Any], attrs: dict[str, Any]) -> Any:
     """The op's result by compiled code; None where the NumPy kernel is to run."""
-    if not knobs.hot_ops or sum([a.size for a in arrays if type(a) is np.ndarray]) < SMALL:
+    if not knobs.hot_ops or sum([a.size for a in arrays if type(a) is np.ndarray]) < max(SMALL, op.heavy):
         return None
     key = (op, *[x.meta if hasattr(x, "meta") else x for x in operands], *attrs.items())
     known = _found.get(key, 0)

@@ -172,7 +172,8 @@ class Op:
     upcast     half operands reach `eager` in float32 and the result is rounded once
     constant   why there is no gradient, for ops without `grad`
     fixed      operands which a capture takes as constants where they are Python numbers (an exponent: the best code hangs on it)
-    heavy      worth compiling alone: eager programs run it as a graph of one node from its third call on (`eager/hot.py`)
+    heavy      worth compiling alone: eager programs run it as a graph of one node from its third call on (`eager/hot.py`), where
+               its operands have that many elements (True: as few as any)
     operator   Python's operator that is this op, as its special method is called without underscores ("add", "eq", "invert")
     """
 
@@ -192,7 +193,7 @@ class Op:
     constant: str = ""
     operator: str = ""
     fixed: tuple[int, ...] = ()
-    heavy: bool = False
+    heavy: int = 0
 
     def __call__(self, *operands: Any, **attrs: Any) -> Any:
         """Apply to Tensors (eager or traced) or to graph Values: the first operand that knows how decides."""
