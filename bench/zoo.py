@@ -200,10 +200,12 @@ def make(case: Case, torch: Any) -> Any:
     """The model of `case` in the library `torch`, with weights that are the same in every library."""
     model, rng = case.model(torch), np.random.default_rng(1)
     with torch.no_grad():
-        for parameter in model.parameters():
+        for name, parameter in model.named_parameters():
             shape = tuple(parameter.shape)
             if len(shape) > 1:
                 fan = int(np.prod(shape[1:]))
                 drawn = rng.uniform(-1, 1, shape).astype(np.float32) / np.sqrt(np.float32(fan))
                 parameter.copy_(torch.from_numpy(drawn))
+            elif name.endswith("bias"):
+                parameter.zero_()
     return model
