@@ -1,4 +1,4 @@
-"""Heavy ops of eager programs as compiled graphs of one node, from the third call of a kind on. Knows no op by name.
+"""Heavy ops of eager programs and their gradient rules as compiled graphs, from the third call of a kind on. Knows no op by name.
 
 A record says that it is `heavy`; the NumPy kernel remains its meaning, and runs where nothing can be compiled.
 """
@@ -49,6 +49,82 @@ def _warmed(key: Any, calls: int, op: Any, arrays: list[Any], attrs: dict[str, A
     _found[key] = None
     _found[key] = built = _built(op, arrays, attrs)
     return built
+
+
+def gradients(node: Any, grads: tuple[Any, ...], need: tuple[bool, ...], ins: tuple[Any, ...], outs: list[Any]) -> Any:
+    """What the gradient rule of tape node `node` gives, as arrays of the operands' shapes and dtypes (None where it gives none);
+    None where the rule is to run op by op. `ins`, `outs`: Tensors, numbers, or what stands for values that are not read."""
+    from .executor import is_recording
+
+    given = [*grads, *ins, *outs]
+    arrays = [getattr(x, "_array", None) for x in given]
+    if not knobs.hot_ops or is_recording() or sum([a.size for a in arrays if a is not None]) < SMALL:
+        return None
+    shown = [x.meta if hasattr(x, "meta") else getattr(x, "type", x) for x in given]
+    key = (node.op, need, *shown, *node.attrs.items())
+    known = _found.get(key, 0)
+    if type(known) is int:
+        if len(_found) >= MOST:
+            _found.clear()
+        _found[key] = known + 1 if known < COLD else None
+        if known < COLD:
+            return None
+        known = _found[key] = _rule(node, need, (grads, ins, outs))
+    if known is None:
+        return None
+    executable, used, places = known
+    if any(arrays[i] is None for i in used):  # traced
+        return None
+    made = executable.run([arrays[i] for i in used])
+    return [None if k is None else made[k] for k in places]
+
+
+def _rule(node: Any, need: tuple[bool, ...], given: tuple[Any, ...]) -> Any:
+    """(executable, numbers of the values it takes, place of each operand's gradient among its results)."""
+    from ..ir.graph import Builder, Value
+    from ..ir.ops.casts import cast
+    from ..ir.ops.reductions import sum_to
+    from ..pipeline import compile_graph
+
+    if any(_unfit(x._array) for group in given for x in group if getattr(x, "_array", None) is not None):
+        return None
+    builder = Builder(f"eager_{node.op.name}_backward")
+    everything = [x for group in given for x in group]
+    flat = [builder.input(x.meta.type if hasattr(x, "meta") else x.type) if hasattr(x, "shape") else x for x in everything]
+    grads, ins, outs = flat[: len(given[0])], flat[len(given[0]) : -len(given[2])], flat[-len(given[2]) :]
+    single = len(outs) == 1
+    made = node.op.grad(grads[0] if single else tuple(grads), need, outs[0] if single else tuple(outs), *ins, **node.attrs)
+    results: list[Any] = []
+    places: list[int | None] = []
+    for g, wanted, needed in zip(made, node.types, need, strict=True):
+        places.append(len(results) if needed and g is not None else None)
+        if places[-1] is not None:
+            g = g if g.shape == wanted.shape else sum_to(g, shape=wanted.shape)
+            results.append(g if g.dtype is wanted.dtype else cast(g, dtype=wanted.dtype))
+    live = _live(builder, results)
+    used = [i for i, v in enumerate(flat) if isinstance(v, Value) and v in live]
+    builder.inputs[:] = [flat[i] for i in used]
+    if any(getattr(everything[i], "_array", None) is None for i in used):
+        return None  # the rule reads what the tape has not saved
+    try:
+        return compile_graph(builder.finish(results)), used, places
+    except (CompileError, ImportError):
+        return None
+
+
+def _live(builder: Any, results: list[Any]) -> set[Any]:
+    """The values that `results` follow from; nodes that they do not follow from go."""
+    live = set(results)
+    for step in reversed(builder.nodes):
+        if any(r in live for r in step.results):
+            live.update(a for a in step.args if hasattr(a, "type"))
+    builder.nodes[:] = [n for n in builder.nodes if any(r in live for r in n.results)]
+    return live
+
+
+def _unfit(array: Any) -> bool:
+    """Whether what lies as `array` does is left to NumPy."""
+    return array.dtype.itemsize < 4 and array.dtype.kind == "f" or 0 in array.strides or math.prod(array.shape) == 0
 
 
 def _built(op: Any, arrays: list[Any], attrs: dict[str, Any]) -> Any:

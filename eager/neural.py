@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 _NONE: dict[str, Any] = {}
+#: The distance from 1 to the next number of a dtype.
+_EPS = {"f16": 2.0**-10, "bf16": 2.0**-7, "f32": 2.0**-23, "f64": 2.0**-52}
 
 
 @pure
@@ -84,6 +86,15 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
         raise DTypeError(f"leaky_relu: not defined for {input.dtype.name} (got {input.dtype.name}{list(input.shape)})")
     out: Tensor = where(input > 0, input, input * negative_slope)
     return input.copy_(out) if inplace else out
+
+
+@pure
+def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None) -> Tensor:
+    """``x / sqrt(mean(x * x) + eps) * weight`` over the last dimensions; `eps` is by default the dtype's own."""
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    least = _EPS.get(input.dtype.short, 0.0) if eps is None else eps
+    attrs = {"normalized_shape": shape, "eps": float(least)}
+    return apply(composites.rms_norm, (input, weight), attrs)  # type: ignore[no-any-return]
 
 
 def _reduced(loss: Tensor, reduction: str) -> Tensor:
@@ -151,12 +162,27 @@ def cross_entropy(
     dim = 0 if input.ndim == 1 else 1
     if target.dtype.is_floating_point:
         return _soft_cross_entropy(input, target, weight, dim, reduction, label_smoothing)
+    if weight is not None and label_smoothing:
+        return _weighted_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     if weight is not None:
-        if label_smoothing:
-            raise NotImplementedError("cross_entropy with class weights and label smoothing over indices: pass probabilities")
         return nll_loss(log_softmax(input, dim), target, weight, None, ignore_index, None, reduction)
     attrs = {"reduction": reduction, "ignore_index": ignore_index, "label_smoothing": float(label_smoothing)}
     return apply(composites.cross_entropy, (input, target), attrs)  # type: ignore[no-any-return]
+
+
+def _weighted_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor, ignore_index: int, reduction: str, smoothing: float
+) -> Tensor:
+    """With class weights and label smoothing: each class's share is weighted by its own weight, the mean is over the targets'."""
+    dim = 0 if input.ndim == 1 else 1
+    low = log_softmax(input, dim)
+    valid = ne(target, ignore_index)
+    picked = nll_loss(low, target, weight, None, ignore_index, None, "none")
+    spread = -(low * reshape(weight, (weight.shape[0], *(1,) * (input.ndim - dim - 1)))).sum(dim)
+    loss = (1 - smoothing) * picked + smoothing / input.shape[dim] * where(valid, spread, 0.0)
+    if reduction != "mean":
+        return _reduced(loss, reduction)
+    return loss.sum() / where(valid, weight[where(valid, target, 0)], 0.0).sum()
 
 
 def _soft_cross_entropy(

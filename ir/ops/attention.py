@@ -341,9 +341,10 @@ _LOOSE = {**CLOSE, "f32": (2e-5, 2e-5), "f64": (1e-12, 1e-12)}
 #: the sum of exponentials (infinite where no key is open). `mask`: True where open, or what is added. Public: eager/neural.py.
 attention: Op = register(Op(
     "attention", (), _infer, _eager, _grad, Decompose(_decompose), _samples, tolerance=_LOOSE, autocast="low",
+    heavy=True,
 ))  # fmt: skip
 #: The gradients of `attention` by query, key and value, from its second result and `delta` (see `_grad`).
 attention_backward: Op = register(Op(
     "attention_backward", (), _backward_infer, _backward_eager, _backward_grad, Decompose(_backward_decompose),
-    _backward_samples, tolerance=_LOOSE, autocast="low",
+    _backward_samples, tolerance=_LOOSE, autocast="low", heavy=True,
 ))  # fmt: skip

@@ -108,7 +108,7 @@ def _softmax_samples(rng: np.random.Generator) -> Iterator[Sample]:
 def _normaliser(name: str, eager: Any, grad: Any, decompose: Any) -> Op:
     op = Op(
         name, (), _softmax_infer(name), eager, grad, Decompose(decompose), _softmax_samples, tolerance=CLOSE, autocast="f32",
-        batch=lambda dims, x, *, dim: _normaliser_batch(op, front(x, dims[0]), dim),
+        batch=lambda dims, x, *, dim: _normaliser_batch(op, front(x, dims[0]), dim), heavy=True,
     )  # fmt: skip
     return register(op)
 
@@ -212,7 +212,60 @@ layer_norm: Op = register(Op(
     "layer_norm",
     ("layer_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05)",),
     _layer_norm_infer, _layer_norm_eager, _layer_norm_grad, Decompose(_layer_norm_decompose), _layer_norm_samples,
-    tolerance=CLOSE, autocast="f32", batch=_layer_norm_batch,
+    tolerance=CLOSE, autocast="f32", batch=_layer_norm_batch, heavy=True,
+))  # fmt: skip
+
+
+def _rms_norm_infer(x: TensorType, weight: Any, *, normalized_shape: tuple[Size, ...], eps: float = 1e-6) -> Any:
+    return _layer_norm_infer(x, weight, None, normalized_shape=normalized_shape, eps=eps)
+
+
+def _rms_norm_eager(x: Any, weight: Any, *, normalized_shape: Any, eps: float = 1e-6) -> Any:
+    if x.dtype.kind != "f" or x.shape[x.ndim - len(normalized_shape) :] != tuple(normalized_shape):
+        raise TypeError("floating array that ends in the normalized shape expected")
+    n = x.dtype.type(math.prod(normalized_shape))
+    scale = np.sqrt(folded(np.add, x * x, _last(x, normalized_shape), None, True) / n + x.dtype.type(eps))
+    out = np.divide(x, scale, order="C")
+    return out if weight is None else np.multiply(out, weight, order="C")
+
+
+def _rms_normalised(x: Any, normalized_shape: Any, eps: float) -> tuple[Any, Any]:
+    """x with a mean square of 1 over the last dimensions, and the factor it was scaled by."""
+    scale = rsqrt(add(mean(mul(x, x), dim=_last(x, normalized_shape), keepdim=True), eps))
+    return mul(x, scale), scale
+
+
+def _rms_norm_decompose(x: Any, weight: Any, *, normalized_shape: Any, eps: float = 1e-6) -> Any:
+    out, _ = _rms_normalised(converted(x, wide(x.dtype)), normalized_shape, eps)
+    return converted(out if weight is None else mul(out, converted(weight, out.dtype)), x.dtype)
+
+
+def _rms_norm_grad(
+    g: Any, need: Any, out: Any, x: Any, weight: Any, *, normalized_shape: Any, eps: float = 1e-6
+) -> tuple[Any, ...]:  # fmt: skip
+    dtype, gx, gw = x.dtype, None, None
+    g = converted(g, wide(dtype))
+    unit, scale = _rms_normalised(converted(x, wide(dtype)), normalized_shape, eps)
+    if need[0]:
+        inner = g if weight is None else mul(g, converted(weight, g.dtype))
+        along = mul(unit, mean(mul(inner, unit), dim=_last(x, normalized_shape), keepdim=True))
+        gx = converted(mul(scale, sub(inner, along)), dtype)
+    if need[1]:
+        gw = converted(mul(g, unit), dtype)
+    return gx, gw
+
+
+def _rms_norm_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for sample in _layer_norm_samples(rng):
+        x, weight, bias = sample.operands
+        if bias is None or sample.raises is None:
+            yield Sample((x, weight), sample.attrs, sample.raises, sample.note)
+
+
+#: x / sqrt(mean of squares + eps) over the last dimensions, times weight (may be None). Public: eager/neural.py.
+rms_norm: Op = register(Op(
+    "rms_norm", (), _rms_norm_infer, _rms_norm_eager, _rms_norm_grad, Decompose(_rms_norm_decompose), _rms_norm_samples,
+    tolerance=CLOSE, autocast="f32", heavy=True,
 ))  # fmt: skip
 
 
@@ -332,5 +385,5 @@ def _loss_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: Minus the log-probability of the target class. Public (class weights, probabilities): eager/functional.py.
 cross_entropy: Op = register(Op(
     "cross_entropy", (), _loss_infer, _loss_eager, _loss_grad, Decompose(_loss_decompose), _loss_samples, tolerance=CLOSE,
-    autocast="f32", effects=Effects(raises=(PositionError,)),
+    autocast="f32", effects=Effects(raises=(PositionError,)), heavy=True,
 ))  # fmt: skip

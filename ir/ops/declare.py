@@ -126,9 +126,10 @@ def pointwise(
     result: DType | None = None, hint: str = "", operands: tuple[int, ...] | None = None,
     tolerance: Mapping[str, tuple[float, float]] = EXACT, autocast: str = "", constant: str = "", effects: Effects = PURE,
     infer: Infer | None = None, exact: tuple[int, ...] = (), operator: str = "", fixed: tuple[int, ...] = (),
+    heavy: bool = False,
 ) -> Op:  # fmt: skip
     """Register an op with a scalar lowering."""
     rule = infer or infer_pointwise(name, kinds, result, hint)
     promote = Promote(to, operands, exact)
     return register(Op(name, signature, rule, eager, grad, Scalar(scalar), sample, promote, None, effects, autocast,
-                       tolerance, True, constant, operator, fixed))  # fmt: skip
+                       tolerance, True, constant, operator, fixed, heavy=heavy))  # fmt: skip

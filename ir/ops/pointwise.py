@@ -370,7 +370,7 @@ def _gelu_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: x times the normal distribution function at x, or its tanh approximation.
 gelu = pointwise(
     "gelu", ("gelu(Tensor input, *, str approximate=\"none\")",), _gelu_eager, _gelu_scalar, _gelu_grad, _gelu_samples,
-    infer=_gelu_infer, tolerance=CLOSE,
+    infer=_gelu_infer, tolerance=CLOSE, heavy=True,
 )  # fmt: skip
 
 
