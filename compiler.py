@@ -7,11 +7,12 @@ fusewire.compile(model)      a Module: a twin that shares the model's state
 from __future__ import annotations
 
 import functools
+import sys
 import types
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import knobs
 from .eager.modes import capturing
@@ -19,24 +20,27 @@ from .eager.tensor import Tensor
 from .errors import CompileError, FusewireError
 from .ir.plan import PlanOutput, Refusal, errors_of
 from .ir.types import TensorType
-from .nn.module import Module
 from .runtime import store
 from .runtime.guard import Guard, TensorIs, TensorLike
 from .runtime.install import original_of
 from .runtime.meta import Meta, MetaPattern
 from .tracer import stored
-from .tracer.breaks import BreakRecord
-from .tracer.capture import Capture
 from .tracer.dispatch import Dispatcher, Options, entry_of, is_capturing
-from .tracer.gradient import Training
-from .tracer.natives import SPECIAL
-from .tracer.resume import strip_own
-from .tracer.variant import Variant
+from .tracer.special import SPECIAL
+from .tracer.traces import strip_own
+
+if TYPE_CHECKING:
+    from .nn.module import Module
+    from .tracer.breaks import BreakRecord
+    from .tracer.captured import Capture
+    from .tracer.gradient import Training
+    from .tracer.variant import Variant
 
 F = TypeVar("F", bound=Callable[..., Any])
 _DISPATCHER = "__fusewire_dispatcher__"
 _dispatchers: weakref.WeakSet[Dispatcher] = weakref.WeakSet()
 _twins: weakref.WeakKeyDictionary[type, tuple[type, Options]] = weakref.WeakKeyDictionary()
+MODES = (None, "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 BACKENDS = ("cpu", "reference", "interpret", "eager")
 
 
@@ -55,8 +59,10 @@ def compile(
 ) -> Any:
     """A compiled form of a function, method or Module that behaves as the original does, on every call.
 
-    `fullgraph`: GraphBreakError in place of a graph break. `dynamic`, `mode`: accepted; sizes are constants so far. `backend`:
-    "cpu", "reference" (kernels in NumPy), "interpret" (the graph in NumPy) or "eager" (the graph as eager ops).
+    `fullgraph`: GraphBreakError in place of a graph break. `dynamic`: which sizes of Tensors one variant serves at any value:
+    None those that have differed between calls, True all from the first call on (but those of Parameters), False none; see
+    `mark_dynamic`, `mark_static`. `mode`: PyTorch's names are accepted, and all mean the same here. `backend`: "cpu",
+    "reference" (kernels in NumPy), "interpret" (the graph in NumPy) or "eager" (the graph as eager ops).
 
     A debugger, coverage tool or `sys.settrace` sees no lines of calls that compiled code serves. Captures of all threads take
     turns; calls need no lock. A generator or coroutine function runs uncompiled, as does an object, no Module, that has a
@@ -74,7 +80,25 @@ def _options(
 ) -> Options:  # fmt: skip
     if backend not in BACKENDS:
         raise ValueError(f"no back end {backend!r}; there are {', '.join(BACKENDS)}")
+    if mode not in MODES:
+        raise ValueError(f"no mode {mode!r}; there are {', '.join(map(repr, MODES))}")
+    if dynamic not in (None, True, False):
+        raise TypeError(f"dynamic is None, True or False, not {dynamic!r}")
     return Options(fullgraph, dynamic, mode, backend, seen, native_side, _stored_code)
+
+
+def _is_module(fn: Any) -> bool:
+    """Whether `fn` is a Module, none of which there is before its class is loaded."""
+    loaded = sys.modules.get(f"{__package__}.nn.module")
+    return loaded is not None and isinstance(fn, loaded.Module)
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("mark_dynamic", "mark_static"):
+        from .tracer import policy
+
+        return getattr(policy, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _stored_code(names: dict[str, str], key: str) -> Any:
@@ -84,7 +108,7 @@ def _stored_code(names: dict[str, str], key: str) -> Any:
 
 
 def _compiled(fn: Any, options: Options) -> Any:
-    if isinstance(fn, Module):
+    if _is_module(fn):
         return _twin(fn, options)
     if isinstance(fn, types.MethodType):
         return types.MethodType(_compiled(fn.__func__, options), fn.__self__)
@@ -330,7 +354,7 @@ def variants_of(fn: Any) -> tuple[Capture, ...]:
 
 def dispatcher_of(fn: Any) -> Dispatcher:
     """What stands behind a compiled function or Module."""
-    fn = type(fn).__call__ if isinstance(fn, Module) else getattr(fn, "__func__", fn)
+    fn = type(fn).__call__ if _is_module(fn) else getattr(fn, "__func__", fn)
     found = getattr(fn, _DISPATCHER, None)
     if found is None or found.installed is not fn:
         raise TypeError(f"{fn!r} is not compiled")
@@ -455,7 +479,7 @@ def stage_texts(fn: Callable[..., Any], args: Sequence[Any], stages: Sequence[st
 def _bytecode(fn: Any, part: Part) -> str:
     import dis
 
-    call = type(fn).forward if isinstance(fn, Module) else getattr(fn, "__func__", fn)
+    call = type(fn).forward if _is_module(fn) else getattr(fn, "__func__", fn)
     return dis.Bytecode(original_of(call) or call).dis()
 
 
@@ -506,4 +530,4 @@ _STAGE: dict[str, Callable[[Any, Part], str]] = {
     "tail": lambda fn, part: part.capture.tail.source if part.capture.tail is not None else "",  # type: ignore[attr-defined]
 }
 
-__all__ = ["BACKENDS", "STAGES", "Report", "compile", "disable", "explain", "is_compiling", "knobs", "reset", "stage_texts"]
+__all__ = ["BACKENDS", "STAGES", "Report", "compile", "disable", "explain", "is_compiling", "knobs", "mark_dynamic", "mark_static", "reset", "stage_texts"]

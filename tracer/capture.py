@@ -9,22 +9,22 @@ from __future__ import annotations
 import sysconfig
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..eager import executor
 from ..eager.tensor import Tensor
-from ..ir.graph import Graph, Where
+from ..ir.graph import Where
 from ..runtime import gradmode
-from ..runtime.guard import Guard
-from ..runtime.meta import Meta, MetaPattern
-from ..runtime.source import Arg, Source
+from ..runtime.meta import Meta
+from ..runtime.source import Arg
 from . import ops_data, ops_flow, ops_stack  # noqa: F401  (they register the handlers)
 from .breaks import Break, BreakRecord, Restart, UserRaise, describe
 from .bytecode import slot_names
+from .captured import Capture
 from .effects import GradModeSet
 from .frame import Frame
 from .generators import Generator
+from .parameters import parameters
 from .policy import Policy
 from .resume import Continuations, origin, refusal
 from .session import Session
@@ -36,36 +36,12 @@ _STANDARD = sysconfig.get_paths()["stdlib"] + "/"
 _PACKAGES = tuple(sysconfig.get_paths()[key] + "/" for key in ("purelib", "platlib"))
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
-    """What one call of a function became. `sources`: one per graph input. `metas`: one per graph output, with `requires_grad`.
-
-    `tail` is None where the graph's outputs are the result as they are: one Tensor, or (`flat`) a tuple of Tensors.
-    `break_` is the graph break that ends the capture, None where the function returns.
-    """
-
-    graph: Graph
-    sources: tuple[Source, ...]
-    guards: tuple[Guard, ...]
-    metas: tuple[Meta | MetaPattern, ...]
-    tail: Tail | None
-    flat: bool
-    break_: BreakRecord | None
-
-
 class Uncapturable(Exception):
     """The function cannot be captured at all; `record` says why. It runs under CPython."""
 
     def __init__(self, record: BreakRecord) -> None:
         super().__init__(str(record))
         self.record = record
-
-
-def parameters(code: types.CodeType) -> tuple[str, ...]:
-    """Names of the parameters in the order of the bound arguments, ``*args`` and ``**kwargs`` last."""
-    count = code.co_argcount + code.co_kwonlyargcount
-    count += bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
-    return code.co_varnames[:count]
 
 
 def capture(

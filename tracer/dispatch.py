@@ -10,21 +10,32 @@ import threading
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, field
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .. import knobs
 from ..ir.graph import Where
 from ..runtime import collector
 from ..runtime.guard import SizesFit, first_failure
 from . import stored
-from .breaks import BreakRecord, refused
-from .capture import Uncapturable, capture, parameters
-from .policy import Policy
-from .resume import Continuations, origin, strip_frame, strip_own
+from .parameters import binder
+from .traces import strip_frame, strip_own
 from .variant import Variant
+
+if TYPE_CHECKING:
+    from .breaks import BreakRecord
+    from .capture import Capture
+    from .policy import Policy
+    from .resume import Continuations
 
 _lock = threading.RLock()
 _state = threading.local()
+
+
+def capture(*args: Any) -> Capture:
+    """`capture.capture`. The tracer is loaded by the first capture: a process that finds all on disk needs none."""
+    from .capture import capture as make
+
+    return make(*args)
 
 
 def is_capturing() -> bool:
@@ -77,14 +88,32 @@ class Dispatcher:
     installed: Any = None  # what the user calls
 
     def __post_init__(self, resumes: Continuations | None) -> None:
-        self.continuations = resumes or Continuations(self._hook)  # shared by a function and all that resumes it
-        self.policy = Policy(self.options.dynamic)
+        self._continuations = resumes
+        self._policy: Policy | None = None
         self.bind = binder(self.function)
         self.where = Where(self.function.__code__.co_filename, self.function.__code__.co_firstlineno, self.function.__name__)
         if self.options.seen is not None:
             self.options.seen.append(self)
         self.native = self.options.install(self) if self.options.install is not None else None
         self.live = self.function if self.native is None else self.native.function
+
+    @property
+    def continuations(self) -> Continuations:
+        """Shared by a function and all that resumes it."""
+        if self._continuations is None:
+            from .resume import Continuations
+
+            self._continuations = Continuations(self._hook)
+        return self._continuations
+
+    @property
+    def policy(self) -> Policy:
+        """Which sizes the next capture leaves open."""
+        if self._policy is None:
+            from .policy import Policy
+
+            self._policy = Policy(self.options.dynamic)
+        return self._policy
 
     def forget(self) -> None:
         """Drop all variants."""
@@ -94,7 +123,7 @@ class Dispatcher:
                 self.native.clear()
             self.misses.clear()
             self.refused, self.full = None, False
-            self.continuations = Continuations(self._hook)
+            self._continuations = None
 
     def _hook(self, function: types.FunctionType) -> Callable[[tuple[Any, ...]], Any]:
         """A resume function, compiled in turn."""
@@ -171,6 +200,8 @@ class Dispatcher:
         return variant
 
     def _captured(self, args: Sequence[Any]) -> Variant | None:
+        from .capture import Uncapturable
+
         _state.capturing = True
         try:
             made = capture(self.function, args, self.continuations, self.policy)
@@ -188,6 +219,8 @@ class Dispatcher:
 
     def _broken(self, record: BreakRecord) -> None:
         if self.options.fullgraph and record.code != "raise":
+            from .breaks import refused
+
             raise refused(record) from None
         if knobs.debug >= 1:
             knobs.say(1, str(record))
@@ -207,42 +240,22 @@ class Dispatcher:
             f"run eagerly. The guard that failed last: {self._culprit(args)}"
         )
 
+    @staticmethod
+    def _resumes(code: types.CodeType) -> bool:
+        from .resume import origin
+
+        return origin(code) is not None
+
     def _plain(self, args: Sequence[Any]) -> Any:
         """Run the function itself on bound arguments."""
         code = self.function.__code__
-        if origin(code) is not None:
+        if self._resumes(code):
             return self.function(*args)
         count, only = code.co_argcount, code.co_kwonlyargcount
         rest = list(args[count + only :])
         extra = rest.pop(0) if code.co_flags & 0x04 else ()
         named = dict(zip(code.co_varnames[count : count + only], args[count : count + only], strict=True))
         return self.function(*args[:count], *extra, **named, **(rest[0] if rest else {}))
-
-
-def binder(function: types.FunctionType) -> Callable[..., tuple[Any, ...]]:
-    """A function of the same signature (and TypeErrors) that returns the bound arguments, one per name of `parameters`."""
-    code = function.__code__
-    names = parameters(code)
-    count, only = code.co_argcount, code.co_posonlyargcount
-    kinds = list(names[:count])
-    if only:
-        kinds.insert(only, "/")
-    rest = list(names[count + code.co_kwonlyargcount :])
-    if code.co_flags & 0x04:
-        kinds.append("*" + rest.pop(0))
-    elif code.co_kwonlyargcount:
-        kinds.append("*")
-    kinds += names[count : count + code.co_kwonlyargcount]
-    if rest:
-        kinds.append("**" + rest[0])
-    if not all(n.isidentifier() for n in names):  # a comprehension's or resume function's ".0"
-        return lambda *args: args
-    space: dict[str, Any] = {}
-    exec(f"def bind({', '.join(kinds)}): return ({''.join(n + ', ' for n in names)})", space)
-    bind: types.FunctionType = space["bind"]
-    bind.__name__, bind.__qualname__ = function.__name__, function.__qualname__
-    bind.__defaults__, bind.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
-    return bind
 
 
 def entry_of(dispatcher: Dispatcher) -> types.FunctionType:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,13 +19,13 @@ from ..eager.tensor import Tensor
 from ..errors import AutogradError
 from ..ir.graph import Graph, Output, Value, View
 from ..ir.interpret import bind_symbols, concrete
-from ..ir.passes.absent import without
-from ..ir.passes.autodiff import JointGraph, joint
-from ..ir.passes.dce import dce
-from ..ir.passes.partition import Partition, partition
 from ..ir.types import TensorType
 from ..runtime import collector, gradmode
 from ..runtime.storage import Storage
+
+if TYPE_CHECKING:
+    from ..ir.passes.autodiff import JointGraph
+    from ..ir.passes.partition import Partition
 
 #: a graph -> something with ``run(arrays and numbers) -> arrays``
 Build = Callable[[Graph], Any]
@@ -109,6 +109,9 @@ class Training:
     _reads: dict[tuple[int, ...], tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        from ..ir.passes.autodiff import joint  # here and below: a process that finds all on disk needs no passes
+        from ..ir.passes.partition import partition
+
         joined = joint(self.graph, self.wrt, self.outputs)
         self.cut = partition(joined)
         self.reached = joined.reached
@@ -122,6 +125,8 @@ class Training:
         """As `read`, for gradients of the outputs `used` alone."""
         found = self._reads.get(used)
         if found is None:
+            from ..ir.passes.autodiff import joint
+
             whole = used == self.outputs or not self.read
             found = self.read if whole else read_outputs(joint(self.graph, self.wrt, used), len(self.graph.nodes))
             self._reads[used] = found
@@ -142,6 +147,10 @@ class Training:
 
     @collector.paused()
     def _made(self, used: tuple[int, ...]) -> tuple[Callable[..., Any], tuple[int, ...]]:
+        from ..ir.passes.absent import without
+        from ..ir.passes.autodiff import joint
+        from ..ir.passes.dce import dce
+
         graph = self.cut.backward
         first = len(graph.inputs) - len(self.outputs)
         absent = [first + k for k, i in enumerate(self.outputs) if i not in used]

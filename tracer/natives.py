@@ -30,6 +30,7 @@ from .classes import by_python
 from .effects import GradModeSet
 from .generators import Generator, Lazily
 from .operators import CONTAINERS
+from .special import SPECIAL
 from .symbols import SizeInt, has_size, raw
 from .values import SYMBOLIC, concrete, python_type
 
@@ -49,7 +50,6 @@ NATIVE = tuple(f"{_OURS}.{part}" for part in ("ir.", "eager.", "runtime."))
 FOLLOWED = {f"{_OURS}.{part}" for part in ("eager.modes", "eager.random")}
 TAPE = {f"{_OURS}.{part}" for part in ("eager.autograd", "eager.tape", "eager.interop", "eager.serialization", "eager.display")}
 TAKES_NUMBERS = {f"{_OURS}.{part}" for part in ("eager.generated", "eager.functional")}
-SPECIAL: dict[Any, Callable[..., Any]] = {}
 CLASSES: dict[type, Callable[..., Any]] = {}
 
 

@@ -15,10 +15,9 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from types import CellType, CodeType, FrameType, FunctionType
+from types import CellType, CodeType, FunctionType
 from typing import Any, NamedTuple
 
-from ..errors import GraphBreakError
 from .assemble import assemble, encode, handler_table, locations
 from .bytecode import (
     AFTER_LOOP,
@@ -41,12 +40,10 @@ from .bytecode import (
 )  # fmt: skip
 from .flow import Way, flow
 from .stops import Stop, ends_of_handlers, in_handler, stopping_code
+from .traces import strip_own
 
 HEAD = 4  # code units before the body: RESUME, EXTENDED_ARG, EXTENDED_ARG, JUMP_FORWARD
 SHIFT = 2 * HEAD  # bytes by which offsets in a resume function exceed those in the user's code
-TAIL_FILE = "<fusewire tail"  # how the file name of every generated tail begins
-_LIBRARY = __name__.rpartition(".tracer")[0]
-_OWN = tuple(f"{_LIBRARY}.{part}" for part in ("tracer.", "compiler", "backends.entry."))  # what leads to user frames
 NO_POLL = 2  # RESUME with this argument lets no signal strike before the frame's handlers are in force
 
 
@@ -421,28 +418,6 @@ class Continuations:
             return self.hook(made)
         stops = {SHIFT + offset for offset in ends_of_handlers(code)}
         return make_function(stopping_code(made.__code__, stops), made.__globals__)
-
-
-def strip_frame(exc: BaseException) -> None:
-    """Drop the newest entry of the traceback: the frame that calls this, which is none of the user's."""
-    if exc.__traceback__ is not None:
-        exc.__traceback__ = exc.__traceback__.tb_next
-
-
-def strip_own(exc: BaseException) -> None:
-    """Drop the newest entries of the traceback up to the user's first: the frames of the tracer and the entry that led there.
-
-    Where no frame of the user's (or of the library's eager side) follows, the error is the tracer's own, and keeps them.
-    """
-    entry = exc.__traceback__
-    while entry is not None and _is_own(entry.tb_frame):
-        entry = entry.tb_next
-    if entry is not None or isinstance(exc, GraphBreakError):
-        exc.__traceback__ = entry
-
-
-def _is_own(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__")).startswith(_OWN) or frame.f_code.co_filename.startswith(TAIL_FILE)
 
 
 def _enter(frames: list[Frame], continuations: Continuations) -> tuple[Place, FunctionType, list[Any]]:

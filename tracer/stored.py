@@ -25,9 +25,9 @@ from ..ir.graph import Graph
 from ..runtime import codec, fingerprint, store
 from ..runtime.codec import Unreadable, Unwritable, Writer
 from ..runtime.places import Finder, Places, Unfit
-from .breaks import BreakRecord
 
 if TYPE_CHECKING:
+    from .breaks import BreakRecord
     from .dispatch import Dispatcher
     from .gradient import Training
     from .variant import Variant
@@ -239,13 +239,13 @@ def _read(dispatcher: Dispatcher, args: Sequence[Any], name: str, data: bytes) -
 def _restored(
     dispatcher: Dispatcher, finder: Finder, name: str, body: Sequence[Any], graph: bytes, graphs: bytes
 ) -> Variant:
-    from .capture import Capture
+    from .captured import Capture
     from .variant import Interpreted, Variant, build
 
     fields, tail, record, code, state, trained = body
     captured = Capture(
         graph=_lazy(lambda: codec.read(graph, finder.foreign)[0]), guards=tuple(finder.guards), tail=_tail_of(tail),
-        break_=None if record is None else BreakRecord(*record), **fields,
+        break_=_record_of(record), **fields,
     )  # fmt: skip
     made: Variant = object.__new__(Variant)
     vars(made).update(state, capture=captured, plain=dispatcher._plain, backend=dispatcher.options.backend, training=None)
@@ -273,14 +273,21 @@ def _executable(stored: Any, graph: Graph, load_code: Any) -> Any:
 
 
 def _training(graph: Graph, stored: Any, cuts: tuple[Graph, Graph], forward: Any, build: Callable[[Graph], Any]) -> Training:
-    from ..ir.passes.partition import Partition
     from .gradient import Training
 
     own, numbers = stored
     made: Training = object.__new__(Training)
-    cut = Partition(forward=cuts[0], backward=cuts[1], **numbers)
+    cut = types.SimpleNamespace(forward=cuts[0], backward=cuts[1], **numbers)  # a Partition, without the passes
     vars(made).update(own, graph=graph, cut=cut, forward=forward, build=build, native=None, kept=None, _routes={}, _reads={})
     return made
+
+
+def _record_of(stored: Any) -> Any:
+    if stored is None:
+        return None
+    from .breaks import BreakRecord
+
+    return BreakRecord(*stored)
 
 
 def _tail_of(stored: Any) -> Any:

@@ -38,9 +38,10 @@ from .classes import by_python, native_base
 from .effects import Effect, GradModeSet, Method, SetAttr, SetCell, SetItem
 from .generators import Generator
 from .operators import ITERATORS, VIEWS
-from .resume import TAIL_FILE, FrameState, continue_frames, strip_own
+from .resume import FrameState, continue_frames
 from .resume import Frame as Resumed
 from .session import Session
+from .traces import TAIL_FILE, strip_own
 from .symbols import SizeInt, has_size
 from .values import SYMBOLIC, Apply, Lazy, Leaf
 

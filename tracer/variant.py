@@ -18,7 +18,7 @@ from ..ir.interpret import bind_symbols, concrete, interpret
 from ..runtime import gradmode
 from ..runtime.guard import TensorIs, TensorLike
 from ..runtime.meta import Meta
-from .capture import Capture
+from .captured import Capture
 from .gradient import Training, replay
 
 

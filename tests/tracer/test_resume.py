@@ -24,8 +24,8 @@ from fusewire.tracer.resume import (
     pack,
     refusal,
     resume_function,
-    strip_frame,
 )
+from fusewire.tracer.traces import strip_frame
 from fusewire.tracer.stops import stopping_code
 
 
