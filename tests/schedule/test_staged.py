@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,12 @@ import pytest
 import fusewire as fw
 from fusewire import pipeline
 from fusewire.ir import staged, work
+from fusewire.ir.loops_text import parse_kernel
+from fusewire.ir.loops_verify import verify_kernel
 from fusewire.runtime import pool
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
+from run_kernel import run
 
 PROGRAMS: dict[str, Callable[[Any], Any]] = {
     "sum": lambda x: x.sum(),
@@ -74,28 +81,54 @@ def test_what_has_grid_enough_stays_whole(kernels: list[Any]) -> None:
     assert staged.PARTS == 16
 
 
-def test_loops_behind_a_full_reduction(monkeypatch: pytest.MonkeyPatch, kernels: list[Any]) -> None:
-    """The gradient of cross_entropy: the number of targets that count stands before the rows."""
+ROWS = """
+kernel rows(x: r f32[10240], w: r i64[256], g: r f32[1], out: w f32[10240], last: w f32[1]) scalars(lr: float):
+  error 0: gather IndexError "out of range"
+  grid:
+    reduce i0 < 256 -> v2 : f32 = add v1:
+      v0 = load w[i0]
+      v1 : f32 = cast v0
+    v3 = load g[0]
+    v4 : f32 = div v3 v2
+    v5 : f32 = param lr
+    for i0 < 256:
+      v6 = load w[i0]
+      v7 : i64 = const 5
+      v8 : bool = lt v6 v7
+      check v8 else 0
+      reduce i1 < 40 -> v10 : f32 = maximum v9:
+        v9 = load x[40*i0 + i1]
+      for i1 < 40:
+        v11 = load x[40*i0 + i1]
+        v12 : f32 = sub v11 v10
+        v13 : f32 = exp v12
+        v14 : f32 = mul v13 v4
+        v15 : f32 = mul v14 v5
+        store out[40*i0 + i1] = v15
+    v16 : f32 = add v4 v5
+    store last[0] = v16
+"""
+
+
+def test_loops_behind_a_full_reduction(monkeypatch: pytest.MonkeyPatch, golden: Any) -> None:
     monkeypatch.setattr(work, "WORTH", 100_000)
-    monkeypatch.setattr(work, "CHUNK", 10_000)
+    kernel = parse_kernel(ROWS)
+    split = staged._split(kernel)
+    golden("staged_loop.txt", "\n\n".join(map(str, split.kernels)))
     rng = np.random.default_rng(1)
-    targets = fw.tensor(np.where(rng.random(256) < 0.2, -100, rng.integers(0, 40, 256)))
-    values = rng.standard_normal((256, 40)).astype(np.float32)
-
-    def loss(x: Any) -> Any:
-        return fw.nn.functional.cross_entropy(x, targets)
-
-    compiled, found = fw.compile(loss), []
-    for run in (loss, compiled, compiled):
-        x = fw.tensor(values).requires_grad_()
-        value = run(x)
-        value.backward()
-        found.append((value.item(), x.grad.numpy()))
-    for value, grad in found[1:]:
-        np.testing.assert_allclose(value, found[0][0], rtol=1e-6)
-        np.testing.assert_allclose(grad, found[0][1], rtol=1e-5, atol=1e-7)
-    ends = [k.name.rpartition("_")[2] for k in kernels]
-    assert "each" in ends and "parts" in ends and max(kernels, key=work.work).grid  # type: ignore[arg-type]
-    wrong = fw.tensor(np.full(256, 41))
-    with pytest.raises(IndexError):
-        fw.compile(lambda x: fw.nn.functional.cross_entropy(x, wrong))(fw.tensor(values))
+    for top in (5, 6):  # one row in six fails its check
+        given: dict[str, Any] = {
+            "x": rng.standard_normal(10240).astype(np.float32), "w": rng.integers(0, top, 256), "g": np.float32([2.0]),
+            "out": np.zeros(10240, np.float32), "last": np.zeros(1, np.float32),
+        }  # fmt: skip
+        status = run(kernel, [given[b.name] for b in kernel.buffers], scalars=[0.5])
+        again = {**given, "out": np.zeros(10240, np.float32), "last": np.zeros(1, np.float32)}
+        again |= {b.name: np.zeros(b.size, b.dtype.np) for b in split.temporaries}
+        found = 0
+        for k in split.kernels:
+            verify_kernel(k)
+            found = found or run(k, [again[b.name] for b in k.buffers], scalars=[0.5] * len(k.scalars), threads=3)
+        assert found == status == top - 5
+        if not status:
+            np.testing.assert_allclose(again["out"], given["out"], rtol=1e-6)
+            np.testing.assert_allclose(again["last"], given["last"], rtol=1e-6)
