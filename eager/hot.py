@@ -124,7 +124,7 @@ def _live(builder: Any, results: list[Any]) -> set[Any]:
 
 def _unfit(array: Any) -> bool:
     """Whether what lies as `array` does is left to NumPy."""
-    return array.dtype.itemsize < 4 and array.dtype.kind == "f" or 0 in array.strides or math.prod(array.shape) == 0
+    return (array.dtype.itemsize < 4 and array.dtype.kind not in "biu") or 0 in array.strides or math.prod(array.shape) == 0
 
 
 def _built(op: Any, arrays: list[Any], attrs: dict[str, Any]) -> Any:

@@ -16,17 +16,18 @@ from .lanes import float_text
 from .module import host_target
 from .writer import Writer
 
-#: Words of sizes before the strides: three batch dimensions, queries, keys, width, width of values, causal, queries and keys a block.
+#: Words of sizes before the strides: three batch dimensions, queries, keys, width, width of values, causal, and how many queries
+#: and keys a block has.
 NUMBERS = ("n0", "n1", "n2", "rows", "keys", "width", "out", "causal", "bq", "bk")
 #: Pointer arguments, each with five strides in elements: three of the batch, row, column.
 FORWARD = ("q", "k", "v", "mask", "state", "o", "lse")
 BACKWARD = ("g", "q", "k", "v", "mask", "state", "delta", "lse", "dq", "dk", "dv")
 STRIDES = 5
-_HEAD = "define i32 @routine(ptr noalias %args, ptr noalias %sizes, ptr noalias %scalars, ptr noalias %scratch, i64 %thread, i64 %threads)"
+_ARGUMENTS = "ptr noalias %args, ptr noalias %sizes, ptr noalias %scalars, ptr noalias %scratch, i64 %thread, i64 %threads"
 
 
 def text(words: Sequence[str]) -> str:
-    """The module of the routine "forward" or "backward", for a mask that is "none", "bool" or "float", with or without "dropout"."""
+    """The module of the routine "forward" or "backward", for a mask that is "none", "bool" or "float", perhaps with "dropout"."""
     s = shape(host_target())
     made = (_Forward if words[0] == "forward" else _Backward)(s, words[1], "dropout" in words)
     writers = [*product_text(s), *made.parts(), made.write()]
@@ -46,8 +47,7 @@ class _Blocks:
     def __init__(self, s: Shape, mask: str, dropped: bool) -> None:
         self.s, self.t, self.mask, self.dropped = s, s.tile, mask, dropped
         self.scalef = s.tile.lanes == 16
-        head = [x.split()[-1] for x in _HEAD[_HEAD.index("(") + 1 : -1].split(",")]
-        self.w = Writer(_HEAD, head)
+        self.w = Writer(f"define i32 @routine({_ARGUMENTS})", [x.split()[-1] for x in _ARGUMENTS.split(",")])
         self.n: dict[str, str] = {}
         self.pointers: dict[str, str] = {}
         self.strides: dict[str, list[str]] = {}
@@ -129,16 +129,18 @@ class _Blocks:
         given = ", ".join(a if " " in a else f"i64 {a}" for a in arguments)
         self.w.do(f"call void @{name}({given})")
 
-    def block(self, a: tuple[str, str, str], b: tuple[str, str], c: tuple[str, str], sizes: tuple[str, str, str], more: bool | str) -> None:
+    def block(
+        self, a: tuple[str, str, str], b: tuple[str, str], c: tuple[str, str], sizes: tuple[str, str, str], more: bool
+    ) -> None:
         """The product of `attention_tile`: A with two strides, B and C with that of rows, (m, n, k)."""
-        flag = more if isinstance(more, str) else str(more).lower()
+        flag = str(more).lower()
         self.call("block", f"ptr {a[0]}", a[1], a[2], f"ptr {b[0]}", b[1], f"ptr {c[0]}", c[1], *sizes, f"i1 {flag}")
 
     def turned(self, name: str, row: str, count: str, columns: str, to: str, factor: str = "1.0") -> None:
         """`count` rows of an argument as columns in scratch, the remaining lanes zero."""
-        s = self.strides[name]
+        s, source = self.strides[name], self.rows_of(name, row)
         bq = self.n["bq"]
-        self.call("turn", f"ptr {self.rows_of(name, row)}", s[3], s[4], count, columns, f"ptr {to}", "1", bq, bq, f"float {factor}")
+        self.call("turn", f"ptr {source}", s[3], s[4], count, columns, f"ptr {to}", "1", bq, bq, f"float {factor}")
 
     def returned(self, source: str, count: str, columns: str, name: str, row: str) -> None:
         """Columns in scratch as `count` rows of an argument."""
@@ -170,15 +172,16 @@ class _Blocks:
         least_open = sub(w, "1", ahead)
         lo, hi = (w.call("i64", "llvm.smax.i64", "i64 0", f"i64 {least(w, x, count)}")
                   for x in (least_open, add(w, least_open, str(self.t.lanes - 1))))  # fmt: skip
-        return w.let(f"select i1 {self.causal}, i64 {lo}, i64 {count}"), w.let(f"select i1 {self.causal}, i64 {hi}, i64 {count}"), ahead
+        lo, hi = (w.let(f"select i1 {self.causal}, i64 {x}, i64 {count}") for x in (lo, hi))
+        return lo, hi, ahead
 
     def draws(self, number: str, query: str, lane: str, key: str, count: str, to: str) -> None:
         """What the weights of one vector of queries are multiplied by."""
         w, n = self.w, self.n
         row = add(w, mul(w, number, n["rows"]), add(w, query, lane))
         first = add(w, mul(w, row, n["keys"]), key)
-        state = self.pointers["state"]
-        self.call("drop", f"ptr {to}", n["bq"], count, first, n["keys"], f"ptr {state}", f"float {self.p}", f"float {self.factor}")
+        drawn = f"ptr {self.pointers['state']}", f"float {self.p}", f"float {self.factor}"
+        self.call("drop", f"ptr {to}", n["bq"], count, first, n["keys"], *drawn)
 
     def filled(self, base: str, vectors: str, value: str) -> None:
         """`vectors` vectors from `base` on, all of them `value`."""
@@ -310,7 +313,6 @@ class _Backward(_Blocks):
 
     def _queries(self, number: str, query: str, rows: str) -> None:
         w, n, t = self.w, self.n, self.t
-        bq = n["bq"]
         self.turned("q", query, rows, n["width"], self.queries, self.scale)
         self.turned("g", query, rows, n["out"], self.reached)
         query_rows = self._in_rows("q", query, rows, n["width"], self.query_rows)
@@ -328,8 +330,9 @@ class _Backward(_Blocks):
         self.returned(self.result, rows, n["width"], "dq", query)
 
     def _keys(
-        self, number: str, block: tuple[str, str], key: str, count: str, query_rows: tuple[str, str], reached_rows: tuple[str, str]
-    ) -> None:
+        self, number: str, block: tuple[str, str], key: str, count: str, query_rows: tuple[str, str],
+        reached_rows: tuple[str, str],
+    ) -> None:  # fmt: skip
         w, n, t = self.w, self.n, self.t
         bq, (query, rows) = n["bq"], block
         self.scores(self.queries, key, count, query, rows, self.weights)
@@ -347,7 +350,9 @@ class _Backward(_Blocks):
             f"ptr {at_lane['logs']}", f"ptr {at_lane['deltas']}", f"float {self.scale}", f"ptr {drop}",
         )  # fmt: skip
         w.close_loop(lane)
-        for name, scores, rows_, columns in (("dv", self.weights, reached_rows, n["out"]), ("dk", self.slopes, query_rows, n["width"])):
+        for name, scores, from_, columns in (
+            ("dv", self.weights, reached_rows, n["out"]), ("dk", self.slopes, query_rows, n["width"]),
+        ):  # fmt: skip
             to = self.rows_of(name, key), self.strides[name][3]
-            self.block((scores, bq, "1"), rows_, to, (count, columns, rows), True)
+            self.block((scores, bq, "1"), from_, to, (count, columns, rows), True)
         self.block((self.rows_of("k", key), k[4], k[3]), (self.slopes, bq), (self.result, bq), (n["width"], bq, count), True)

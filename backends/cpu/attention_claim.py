@@ -33,11 +33,10 @@ def accepts(node: Node) -> bool:
 def step(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> RoutineStep:
     """The step of a forward or backward call."""
     backward = node.op is attention_backward
-    q, k, v, mask, state = args[1:6] if backward else args[:5]
+    q, k, v, mask = args[1:5] if backward else args[:4]
     batch, (rows, width) = q.type.shape[:-2], q.type.shape[-2:]
     keys, out, causal = k.type.shape[-2], v.type.shape[-1], bool(node.attrs.get("is_causal"))
     queries = _queries(rows)
-    # 6 words of this list are known by name in `attention.NUMBERS`
     words: list[Size] = [*_front(batch, 1), rows, keys, width, out, int(causal), queries, KEYS]
     scores = (*batch, rows, keys)
     for view, shape in _arguments(args, results, backward, scores):
@@ -47,9 +46,10 @@ def step(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> 
     name = " ".join(["attention", "backward" if backward else "forward", kind, *(["dropout"] if p > 0 else [])])
     count = numel(batch)
     work = count * rows * keys * ((3 * width + 2 * out if backward else width + out) + 16)
+    work = z.floordiv(work, 2) if causal else work
     return RoutineStep(
         name, args, results, tuple(words), (float(node.attrs["scale"]), p), scratch=_scratch(queries, width, out),
-        parts=count if backward else count * z.floordiv(rows + queries - 1, queries), work=z.floordiv(work, 2) if causal else work,
+        parts=count if backward else count * z.floordiv(rows + queries - 1, queries), work=work,
     )  # fmt: skip
 
 

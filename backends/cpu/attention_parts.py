@@ -147,8 +147,8 @@ SLOPE = (
 
 
 def slope(t: Tile, dropped: bool, scalef: bool) -> Writer:
-    """``slope(s, g, ld, count, lo, hi, ahead, lse, delta, scale, drop)``: scores become weights (times the rows of `drop`), and `g`,
-    what reaches these, the gradient of scores before they are scaled. Rows are open as in `weigh`."""
+    """``slope(s, g, ld, count, lo, hi, ahead, lse, delta, scale, drop)``: scores become weights (times the rows of `drop`), and
+    `g`, what reaches these, the gradient of scores before they are scaled. Rows are open as in `weigh`."""
     w = function("slope", SLOPE, scalef)
     c = _Column(w, t)
     f = c.f
@@ -298,7 +298,8 @@ def drop(t: Tile) -> Writer:
     is not below p. Where rows of scores begin with a block of the stream, its four numbers serve four keys."""
     w = function("drop", DROP)
     lanes = Lanes(w, t.lanes)
-    key, counter = (lanes.splat(w.here(f"load i64, ptr {w.let(f'getelementptr i64, ptr %state, i64 {i}')}"), "i64") for i in (0, 1))
+    places = [w.let(f"getelementptr i64, ptr %state, i64 {i}") for i in (0, 1)]
+    key, counter = (lanes.splat(w.here(f"load i64, ptr {place}"), "i64") for place in places)
     offsets = lanes.op("mul", "i64", lanes.iota(), lanes.splat("%keys", "i64"))
     start = lanes.op("add", "i64", lanes.splat("%first", "i64"), offsets)
     together = w.let(f"or i64 {w.let('or i64 %first, %keys')}, %count")

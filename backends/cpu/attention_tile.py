@@ -74,7 +74,8 @@ def _strip(t: Tile, vectors: int, rows: int) -> tuple[Writer, ...]:
         end = w.let(f"add nsw i64 {whole}, {mul(w, count, str(r))}")
         i = w.open_loop(whole, end, r)
         a, c = at(w, t, "%a", mul(w, i.index, "%ai")), at(w, t, "%c", mul(w, i.index, "%ldc"))
-        w.do(f"call void @tile{r}x{vectors}(ptr {a}, i64 %ai, i64 %ak, ptr %b, i64 %bk, ptr {c}, i64 %ldc, i64 %n, i64 %kc, i1 %more)")
+        given = f"ptr {a}, i64 %ai, i64 %ak, ptr %b, i64 %bk, ptr {c}, i64 %ldc, i64 %n, i64 %kc, i1 %more"
+        w.do(f"call void @tile{r}x{vectors}({given})")
         w.close_loop(i)
         whole = end
     w.do("ret void")
