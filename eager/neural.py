@@ -182,7 +182,8 @@ def _weighted_cross_entropy(
     loss = (1 - smoothing) * picked + smoothing / input.shape[dim] * where(valid, spread, 0.0)
     if reduction != "mean":
         return _reduced(loss, reduction)
-    return loss.sum() / where(valid, weight[where(valid, target, 0)], 0.0).sum()
+    mean: Tensor = loss.sum() / where(valid, weight[where(valid, target, 0)], 0.0).sum()
+    return mean
 
 
 def _soft_cross_entropy(
@@ -206,7 +207,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     if p != 2.0:
         raise NotImplementedError(f"normalize: only p = 2 is built, not {p}")
     length = (input * input).sum(dim, keepdim=True).sqrt()
-    return input / length.clamp(min=eps)  # type: ignore[no-any-return]
+    return input / length.clamp(min=eps)
 
 
 def scaled_dot_product_attention(

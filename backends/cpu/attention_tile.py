@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...ir import dtypes
-from .emit import Target
+from .kinds import Target
 from .gemm_tile import Tile, above, at, branch, fma, load, mul, splat, store, sub
 from .writer import Writer
 

@@ -77,7 +77,7 @@ def _backward_infer(
 def _placed(x: Any, like: Any) -> Any:
     """A fresh result in the memory order of `like`."""
     wanted = _like(layout.type_of_array(like), x.shape)
-    return layout.conformed(x, tuple(s * x.itemsize for s in wanted.strides))  # type: ignore[operator, misc]
+    return layout.conformed(x, tuple(s * x.itemsize for s in wanted.strides))
 
 
 def _scores_eager(q: Any, k: Any, mask: Any, scale: float, is_causal: bool) -> Any:
@@ -157,7 +157,8 @@ def _type(x: Any) -> TensorType:
 
 def _in_order(x: Any, like: TensorType) -> Any:
     """`x` in the memory order of `like`."""
-    steps, rest, order = _like(like, tuple(x.shape)).strides, list(range(x.ndim)), []
+    steps, rest = _like(like, tuple(x.shape)).strides, list(range(x.ndim))
+    order: list[int] = []
     step: Size = 1
     while rest:  # from the dimension that walks memory in unit steps on; of equal ones the last
         d = next((d for d in reversed(rest) if layout.same(steps[d], step)), rest[-1])
@@ -329,7 +330,8 @@ def _backward_samples(rng: np.random.Generator) -> Iterator[Sample]:
         sums = np.float32 if q.dtype.itemsize == 2 else q.dtype
         delta = floats(rng, q.shape[:-1], dtypes.from_numpy(np.dtype(sums)), (-1, 1))
         with np.errstate(all="ignore"):
-            lse = _eager(*(x.astype(sums) for x in (q, k, v)), mask, state, **case.attrs)[1]
+            wq, wk, wv = (x.astype(sums) for x in (q, k, v))
+            lse = _eager(wq, wk, wv, mask, state, **case.attrs)[1]
         yield Sample((g, q, k, v, mask, state, delta, lse), case.attrs)
     q = floats(rng, (2, 4, 3), dtypes.float64)
     yield Sample((q[:1], q, q, q, None, None, q[..., 0], q[..., 0]), {"scale": 1.0}, raises=ShapeError)

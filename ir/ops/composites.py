@@ -145,7 +145,7 @@ def _layer_norm_eager(x: Any, weight: Any, bias: Any, *, normalized_shape: Any, 
         raise TypeError("floating array that ends in the normalized shape expected")
     dim = _last(x, normalized_shape)
     n = x.dtype.type(math.prod(normalized_shape))
-    away = np.subtract(x, folded(np.add, x, dim, None, True) / n, order="C")  # type: ignore[call-overload]
+    away = np.subtract(x, folded(np.add, x, dim, None, True) / n, order="C")
     out = away / np.sqrt(folded(np.add, away * away, dim, None, True) / n + x.dtype.type(eps))
     out = out if weight is None else out * weight
     return out if bias is None else out + bias

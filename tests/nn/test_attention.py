@@ -115,16 +115,17 @@ def dense_attention(q: Any, k: Any, v: Any, keep: Any, p: float) -> Any:
 
 
 @each_run
-def test_dropout_draws_from_the_stream(run: Any) -> None:
+@pytest.mark.parametrize("rows", [37, 40, 132])
+def test_dropout_draws_from_the_stream(run: Any, rows: int) -> None:
     """The same weights are dropped forward and backward, eager and compiled, and the generator moves on."""
     p = 0.3
-    arrays = [numbers(i, 2, 2, 37, 16) for i in range(3)]
+    arrays = [numbers(i, 2, 2, rows, 16) for i in range(3)]
     ours = [fw.tensor(a).requires_grad_() for a in arrays]
     fw.manual_seed(11)
     got = run(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, dropout_p=p, is_causal=True))(*ours)
     after = fw.rand(3)
     fw.manual_seed(11)
-    keep = fw.rand(2, 2, 37, 37) >= p
+    keep = fw.rand(2, 2, rows, rows) >= p
     np.testing.assert_array_equal(after.numpy(), fw.rand(3).numpy())
     dense = [fw.tensor(a).requires_grad_() for a in arrays]
     want = dense_attention(*dense, keep, p)
@@ -163,3 +164,34 @@ def test_refusals() -> None:
         F.scaled_dot_product_attention(fw.randn(4, 5, 8), fw.randn(3, 5, 8), fw.randn(3, 5, 8), enable_gqa=True)
 
 
+
+
+def test_sizes_that_change_between_calls() -> None:
+    """One symbolic variant serves every length, forward and backward."""
+    function = fw.compile(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True))
+    for rows in (20, 33, 150, 1, 70):
+        arrays = [numbers(i, 2, 2, rows, 16) for i in range(3)]
+        ours, theirs = [fw.tensor(a).requires_grad_() for a in arrays], [torch.tensor(a).requires_grad_() for a in arrays]
+        got, want = function(*ours), torch.nn.functional.scaled_dot_product_attention(*theirs, is_causal=True)
+        np.testing.assert_allclose(got.detach().numpy(), want.detach().numpy(), rtol=2e-5, atol=2e-5)
+        (got * got).sum().backward()
+        (want * want).sum().backward()
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=5e-5, atol=5e-5)
+
+
+def test_threads_change_no_bit() -> None:
+    arrays = [numbers(i, 2, 3, 150, 32) for i in range(3)]
+    found = []
+    former = fw.get_num_threads()
+    for threads in (1, 2):
+        fw.set_num_threads(threads)
+        try:
+            ours = [fw.tensor(a).requires_grad_() for a in arrays]
+            out = fw.compile(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True))(*ours)
+            out.sum().backward()
+            found.append([out.detach().numpy(), *(x.grad.numpy() for x in ours)])
+        finally:
+            fw.set_num_threads(former)
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
