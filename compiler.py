@@ -11,13 +11,13 @@ import sys
 import types
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import knobs
 from .eager.modes import capturing
 from .eager.tensor import Tensor
 from .errors import CompileError, FusewireError
+from .ir.lazyclass import dataclass
 from .ir.plan import PlanOutput, Refusal, errors_of
 from .ir.types import TensorType
 from .runtime import store

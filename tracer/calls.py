@@ -132,7 +132,8 @@ class Calls:
         for x in (*args, *kwargs.values()):
             if not self.session.operators.is_plain(x):
                 raise Break("object", f"{describe(x)} handed to {describe(fn)}")
-        return self._traced(self.session.native(fn, *args, **kwargs), fn)
+        with self.session.recorder.symbols.strictly():
+            return self._traced(self.session.native(fn, *args, **kwargs), fn)
 
     def _op(self, op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A record called by name: numbers among its operands stay symbolic."""

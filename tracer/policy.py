@@ -106,7 +106,7 @@ class Policy:
 
     def is_size(self, value: Any, source: Source) -> bool:
         """Whether an int from outside is a size from the start."""
-        return type(value) is int and source in self.numbers and 0 <= value < _LARGEST
+        return type(value) is int and source in self.numbers and 2 <= value < _LARGEST
 
     def open_dims(self, value: Any, source: Source) -> set[int]:
         """The dimensions of a Tensor from outside whose sizes stay open."""

@@ -199,7 +199,10 @@ class Recorder:
         raise Break("unknown-op", "a tensor that was laid over the memory of a traced one")
 
     def _emit(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
-        return self.builder.emit(op, operands, attrs, self.where())
+        if not self.symbols.numbers:
+            return self.builder.emit(op, operands, attrs, self.where())
+        with self.symbols.strictly():
+            return self.builder.emit(op, operands, attrs, self.where())
 
     # -- the executor's protocol -------------------------------------------------------------------------------------
 

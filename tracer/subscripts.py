@@ -33,7 +33,8 @@ def load(session: Session, obj: Any, key: Any) -> Any:
         return entry
     session.outside.open(obj)
     if isinstance(obj, Tensor):
-        return session.native(type(obj).__getitem__, obj, _index(session, key))
+        with session.recorder.symbols.strictly():
+            return session.native(type(obj).__getitem__, obj, _index(session, key))
     if isinstance(obj, type):
         return _of_class(session, obj, key)
     if _python(obj, "__getitem__") or (not session.operators.is_native(obj) and not isinstance(obj, (tuple, dict, list))):
@@ -76,7 +77,8 @@ def store(session: Session, obj: Any, key: Any, value: Any) -> None:
     if isinstance(obj, Namespace):
         _store_namespace(session, obj, key, value)
     elif isinstance(obj, Tensor):
-        session.native(type(obj).__setitem__, obj, _index(session, key), _index(session, value))
+        with session.recorder.symbols.strictly():
+            session.native(type(obj).__setitem__, obj, _index(session, key), _index(session, value))
     elif type(obj) in CONTAINERS and session.operators.is_native(obj) is not None:
         _store_container(session, obj, key, value)
     elif value is NULL:

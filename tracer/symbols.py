@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +70,7 @@ class Symbols:
         self.replaced: dict[str, Size] = {}
         self.place: dict[str, int | None] = {}
         self.given: set[str] = set()  # symbols that are ints from outside: they are replaced by no multiple of another
+        self.strict = False  # whether the library asks: its types follow from sizes alone, so that equality must be in their form
         self.conditions: list[Condition] = []
         self.reasons: dict[tuple[str, str], str] = {}
         self._current: dict[str, Size] = {}
@@ -177,6 +179,15 @@ class Symbols:
         self.require(size if holds else size * -1 - 1)
         return holds
 
+    @contextmanager
+    def strictly(self) -> Iterator[None]:
+        """Questions inside are the library's."""
+        before, self.strict = self.strict, True
+        try:
+            yield
+        finally:
+            self.strict = before
+
     # -- findings --------------------------------------------------------------------------------------------------------
 
     def require(self, size: Size) -> None:
@@ -234,7 +245,7 @@ class Symbols:
                 return
             if self._eliminate(size) or self._pair(size) or self._split(size):
                 continue
-            if all(name in self.given for name in sizes.symbols_of(size)):
+            if not self.strict and all(name in self.given for name in sizes.symbols_of(size)):
                 self.conditions.append(Condition("==", size, str(self.where())))
                 return
             self._fix(_newest(size))

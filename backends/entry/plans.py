@@ -6,7 +6,7 @@ like every ExternStep, it is a Python call on arrays that the entry lays over th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from ...ir import sizes as z
 from ...ir import work
 from ...ir.loops import Kernel
 from ...ir.run_op import run_op
-from ...ir.types import ScalarType, TensorType, numel, tensor
+from ...ir.types import ScalarType, TensorType, numel, sizes_of, tensor
 from ...runtime import blas, blocks, layout
 from ...runtime.guard import TensorIs
 from ...runtime.meta import Meta
@@ -237,7 +237,9 @@ class PlanRows:
         if isinstance(step, p.GemmStep):
             operands = blas.operands(step)
             return self._gemm(step, operands) if operands else self._python(_matmul, (step.a, step.b), (step.out,))
-        return self._python(_extern(step, _numbers(step.attrs, self.known)), step.args, step.results)
+        attrs = _substituted(step.attrs, self.known)
+        names = tuple(dict.fromkeys(name for v in attrs.values() for name in _names(v)))
+        return self._python(_extern(step, attrs, names), step.args, step.results, names)
 
     def _kernel(self, number: int, step: p.KernelStep) -> Callable[[], object]:
         kernel = step.kernel
@@ -276,9 +278,12 @@ class PlanRows:
         desc = self.frame.array([function, is_f64, ta, tb, *words, *places, len(batch), self.size(count), *rows])
         return lambda: self.frame.row("gemm", 0, 0, desc)
 
-    def _python(self, function: Any, args: Sequence[Any], results: Sequence[p.BufferView]) -> Callable[[], object]:
+    def _python(
+        self, function: Any, args: Sequence[Any], results: Sequence[p.BufferView], names: Sequence[str] = ()
+    ) -> Callable[[], object]:
+        """A call of `function` with views of the results and arguments, then the values of the symbols `names`."""
         operands = [*results, *args]
-        at = self.frame.owned(max(1, len(operands)))
+        at = self.frame.owned(max(1, len(operands) + len(names)))
         views: list[tuple[int, int, int, int]] = []
         for i, x in enumerate(operands):
             if isinstance(x, p.BufferView):
@@ -295,7 +300,9 @@ class PlanRows:
                     self.frame.row("hold", at + i, self.objects[x.index])
                 elif not isinstance(x, p.BufferView):
                     self.frame.row("hold", at + i, self.frame.const(self.frame.object(x)))
-            self.frame.row("python", 0, self.frame.object(function), at, len(operands))
+            for i, name in enumerate(names, len(operands)):
+                self.frame.row("long", at + i, self.size(z.symbol(name)))
+            self.frame.row("python", 0, self.frame.object(function), at, len(operands) + len(names))
 
         return emit
 
@@ -311,7 +318,8 @@ class PlanRows:
             self.frame.row("make", at, array, 0 if meta is None else self.frame.object(meta), self.frame.object(grad))
 
     def results(self, metas: Sequence[Meta | None], grads: Sequence[bool], view_of: Callable[[int], Any]) -> tuple[int, int]:
-        """Rows that build the output objects: (first word, count). `view_of(n)` is a function of the viewed input."""
+        """Rows that build the output objects: (first word, count). `view_of(n)` is a function of the viewed input and of the
+        values of the symbols `viewed_by` output n."""
         count = len(self.plan.outputs)
         at = self.frame.owned(max(1, count))
         order = sorted(range(count), key=lambda n: self.plan.outputs[n].source is None)  # borrowed ones before any allocation
@@ -327,7 +335,12 @@ class PlanRows:
             if out.source is None:
                 self._make(at + n, next(fresh), metas[n], bool(grads[n]), out.type)
             elif out.offset is not None:
-                self.frame.row("call", at + n, self.frame.object(view_of(n)), self.objects[out.source], 1)
+                names = viewed_by(out)
+                first = self.frame.owned(1 + len(names))
+                self.frame.row("hold", first, self.objects[out.source])
+                for i, name in enumerate(names, 1):
+                    self.frame.row("long", first + i, self.size(z.symbol(name)))
+                self.frame.row("call", at + n, self.frame.object(view_of(n)), first, 1 + len(names))
         return at, count
 
 
@@ -380,26 +393,39 @@ def _matmul(out: Any, a: Any, b: Any) -> None:
         np.matmul(a, b, out=out)
 
 
-def _extern(step: p.ExternStep, attrs: Mapping[str, Any]) -> Callable[..., None]:
-    op, count = step.op, len(step.results)
+def viewed_by(out: p.PlanOutput) -> tuple[str, ...]:
+    """The symbols on which an output that is a view depends."""
+    sizes = (*([] if out.offset is None else [out.offset]), *sizes_of(out.type))
+    return tuple(dict.fromkeys(name for n in sizes for name in z.symbols_of(n)))
+
+
+def _extern(step: p.ExternStep, attrs: Mapping[str, Any], names: Sequence[str]) -> Callable[..., None]:
+    op, count, end = step.op, len(step.results), len(step.results) + len(step.args)
     result_dtypes = [r.type.dtype for r in step.results]
 
     def run(*operands: Any) -> None:
         with np.errstate(all="ignore"):
-            found = run_op(op, operands[count:], attrs, result_dtypes)
+            known = dict(zip(names, operands[end:], strict=True))
+            given = _substituted(attrs, known) if known else attrs
+            found = run_op(op, operands[count:end], given, result_dtypes)
             for place, value in zip(operands[:count], found, strict=True):
                 place[...] = value if value.dtype == place.dtype else value.astype(place.dtype)
 
     return run
 
 
-def _numbers(value: Any, known: Mapping[str, int]) -> Any:
-    """Attributes with every size as a number; CompileError where one is known only at the call."""
+def _substituted(value: Any, known: Mapping[str, int]) -> Any:
+    """Attributes with the symbols in `known` replaced."""
     if isinstance(value, z.Expr):
-        number = z.substitute(value, known)
-        if not isinstance(number, int):
-            raise CompileError(f"an op that runs in NumPy takes the size {value}, which is known at the call only")
-        return number
+        return z.substitute(value, known)
     if isinstance(value, (tuple, list)):
-        return type(value)(_numbers(x, known) for x in value)
-    return {k: _numbers(x, known) for k, x in value.items()} if isinstance(value, dict) else value
+        return type(value)(_substituted(x, known) for x in value)
+    return {k: _substituted(x, known) for k, x in value.items()} if isinstance(value, dict) else value
+
+
+def _names(value: Any) -> Iterator[str]:
+    if isinstance(value, z.Expr):
+        yield from z.symbols_of(value)
+    elif isinstance(value, (tuple, list)):
+        for x in value:
+            yield from _names(x)

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import CompileError
-from ...ir.plan import Plan, errors_of
+from ...ir.plan import Plan, errors_of, PlanOutput
+from ...ir.sizes import evaluate
+from ...ir.types import TensorType
 from ...runtime import guard as g
 from ...runtime import install, layout
 from ...runtime.meta import Meta
@@ -23,7 +25,7 @@ from . import process
 from . import words as w
 from .frame import Frame
 from .guards import GuardRows
-from .plans import PlanRows
+from .plans import PlanRows, viewed_by
 
 OnError = Callable[["Variant", tuple[Any, ...], int, int], Any]
 
@@ -114,7 +116,7 @@ class Variant:
             rows.hold_inputs()
         rows.allocate()
         rows.steps()
-        at, count = rows.results(metas, grads, lambda n: self._view(plan, n, metas[n]))
+        at, count = rows.results(metas, grads, lambda n: self._view(plan, n, metas[n], bool(grads[n])))
         if single and count == 1 and not has_tail:
             frame.row("ret", 0, at)
             return
@@ -122,11 +124,24 @@ class Variant:
         frame.row("tuple", result, at, count)
         frame.row("tail" if has_tail else "ret", 0, result)
 
-    def _view(self, plan: Plan, number: int, meta: Meta | None) -> Callable[[Any], Any]:
-        view, offset = process.Classes.view, plan.outputs[number].offset
-        if view is None or meta is None or not isinstance(offset, int):
-            raise CompileError(f"output {number} is a view of an input with sizes known at the call only")
-        return lambda tensor: view(tensor, meta, offset)
+    def _view(self, plan: Plan, number: int, meta: Meta | None, grad: bool) -> Callable[..., Any]:
+        view, out = process.Classes.view, plan.outputs[number]
+        offset, names = out.offset, viewed_by(out)
+        if view is None or (meta is None and not names):
+            raise CompileError(f"output {number} is a view of an input, which nobody makes")
+        if not names:
+            return lambda tensor: view(tensor, meta, offset)
+        made: dict[tuple[int, ...], Any] = {}
+
+        def at_call(tensor: Any, *values: int) -> Any:
+            found = made.get(values)
+            if found is None:
+                if len(made) > w.METAS:
+                    made.clear()
+                found = made[values] = _placed(out, dict(zip(names, values, strict=True)), grad)
+            return view(tensor, *found)
+
+        return at_call
 
     def _finish(self, frame: Frame) -> None:
         rows = np.array(frame.rows, np.int64)
@@ -170,6 +185,14 @@ class Variant:
         if arena:
             self._words[w.T_ARENA] = 0
             layout.decref(arena)
+
+
+def _placed(out: PlanOutput, values: dict[str, int], grad: bool) -> tuple[Meta, int]:
+    """Meta and offset of an output that is a view, for values of the symbols."""
+    type_ = out.type
+    assert isinstance(type_, TensorType)
+    shape, strides = (tuple(evaluate(n, values) for n in part) for part in (type_.shape, type_.strides))
+    return Meta.of(shape, strides, type_.dtype, grad), 0 if out.offset is None else evaluate(out.offset, values)
 
 
 def _no_handler(variant: Variant, args: tuple[Any, ...], status: int, step: int) -> Any:

@@ -327,6 +327,13 @@ def make_like(b: EntryWriter) -> None:
         b.decref(old)
 
 
+def long(b: EntryWriter) -> None:
+    """V[dest] = new int object of the number V[a]."""
+    made = b.fn(w.A_LONG_FROM, b.v(b.a))
+    b.need(b.ne(made, "0"), "fail")
+    b.set(b.dest, made)
+
+
 def call(b: EntryWriter) -> None:
     """V[dest] = result of calling object a with the c objects in V from b on."""
     result = b.vectorcall(b.a, _address(b, b.b), b.c)
@@ -365,5 +372,5 @@ def ret(b: EntryWriter) -> None:
 BODIES: dict[str, Callable[[EntryWriter], None]] = {
     "begin": begin, "threads": threads, "hold": hold, "add": add, "mul": mul, "floordiv": floordiv, "mod": mod, "min": min_, "max": max_,
     "alloc": alloc, "block": block, "arena": arena, "view": view, "kernel": kernel, "gemm": gemm, "python": python, "save": save,
-    "restore": restore, "bump": bump, "make": make, "make_like": make_like, "call": call, "tuple": tuple_, "tail": tail, "ret": ret,
+    "restore": restore, "bump": bump, "make": make, "make_like": make_like, "long": long, "call": call, "tuple": tuple_, "tail": tail, "ret": ret,
 }  # fmt: skip
