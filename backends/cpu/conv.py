@@ -16,10 +16,14 @@ from ...ir.plan import BufferView, RoutineStep
 from ...ir.sizes import Size, floordiv
 from ...ir.types import numel
 from . import conv_pack, gemm
+from .conv_lines import Lines
 from .emit import Target
 from .gemm_tile import tile
 from .module import host_target
 from .product import parts
+
+#: columns of a block up to which the weight is not packed, and the same where its kernels are read backwards
+FEW, FEW_TURNED = 64, 4096
 
 
 def text(words: Sequence[str]) -> str:
@@ -29,7 +33,8 @@ def text(words: Sequence[str]) -> str:
     if t is None:
         raise ValueError(f"no tiles of {dtype} with vectors of {vector_bytes} bytes")
     pack_a = conv_pack.TURNED if turned else ""
-    return gemm.routine_text(t, "routine", pack_a, conv_pack.NAME, conv_pack.text(t), lines=not turned)
+    lines = Lines(FEW_TURNED if turned else FEW, bool(turned))
+    return gemm.routine_text(t, "routine", pack_a, conv_pack.NAME, conv_pack.text(t), lines)
 
 
 def accepts(node: Node) -> bool:
@@ -64,8 +69,8 @@ def step(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> 
     turned = bool(attrs.get("turned"))
     m = floordiv(out.type.shape[0], groups)
     words: list[Size] = [m, n, k, k, 1, 0, 0, n, 1, groups, 0, 0, groups, m * k, inside * x.strides[1], m * n]
+    words += [numel(kernel), m * numel(kernel)] if turned else [k, 0]
     words += [*taps, *places] if by_weight else [*places, *taps]
-    words += [numel(kernel), m * numel(kernel)]
     work, dtype = m * n * k * groups, out.type.dtype
     t = tile(dtype, host_target())
     if t is None:

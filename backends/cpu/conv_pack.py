@@ -13,8 +13,8 @@ from .gemm_pack import PACK_A_HEAD, PACK_B_HEAD
 from .gemm_tile import Tile
 from .lanes import suffix
 
-#: the first word of a convolution behind those of the product and its one batch dimension
-FIRST = 16
+#: the first word of the packing behind those of the product, its one batch dimension, and of how A is read (`gemm.LINE`)
+FIRST = 18
 #: for columns and for rows: the sizes of the last three dimensions, the strides of all four (elements of x)
 LANE_SIZES, LANE_STRIDES, ROW_SIZES, ROW_STRIDES = FIRST, FIRST + 3, FIRST + 7, FIRST + 10
 #: number of these words
@@ -24,8 +24,8 @@ MOST_ROWS = 512
 #: runs of columns that are read by code of their own; for more there is a loop
 UNROLLED = 2
 NAME = "conv_pack"
-#: words behind those: elements of a kernel, and of all kernels of one input channel
-TAPS, TURNED_ROW = FIRST + COUNT, FIRST + COUNT + 1
+#: elements of a kernel, and of all kernels of one input channel
+TAPS, TURNED_ROW = 16, 17
 #: the packing of A where the weight is (in, out x kernel) and the kernel is read backwards
 TURNED = "conv_turned"
 

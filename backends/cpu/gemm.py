@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ...ir import dtypes
-from .conv_lines import FEW_COLUMNS, lines_name, lines_text
+from .conv_lines import Lines
 from .gemm_pack import pack_texts, word
 from .gemm_tile import ROW_STEP, Tile, add, at, branch, least, mul, rows_name, rows_text, sub, tile, when
 from .kinds import Target
@@ -19,7 +19,9 @@ from .writer import Loop, Writer
 #: words of `sizes`; behind them come, for each batch dimension, its size and the strides of A, B and C along it (elements).
 #: `finish`: number of the word with the address of the epilogue, or 0; `given`: how many pointers stand before that of C
 WORDS = ("m", "n", "k", "a_row", "a_col", "b_row", "b_col", "c_row", "dims", "total", "finish", "given")
-M, N, K, A_ROW, B_ROW, B_COL, C_ROW, DIMS, TOTAL, FINISH, GIVEN, BATCH = 0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12
+M, N, K, B_ROW, B_COL, C_ROW, DIMS, TOTAL, FINISH, GIVEN, BATCH = 0, 1, 2, 5, 6, 7, 8, 9, 10, 11, 12
+#: words behind those of one batch dimension where A is read as it lies (see `conv_lines.Lines`)
+LINE, WHOLE = 16, 17
 #: steps of k in a block of B: what one panel of A holds in the first cache
 DEPTH_BYTES = 1536
 #: bytes of a block of B, which stays in the second cache
@@ -58,13 +60,13 @@ def _block_at(t: Tile) -> int:
     return 8 * HEAD_WORDS + t.dtype.itemsize * t.height * (blocks(t).depth + t.lanes)
 
 
-def routine_text(t: Tile, name: str, pack_a: str = "", pack_b: str = "", more: str = "", lines: bool = False) -> str:
+def routine_text(t: Tile, name: str, pack_a: str = "", pack_b: str = "", more: str = "", lines: Lines | None = None) -> str:
     """The LLVM module with routine `name`. `pack_a`, `pack_b`: names of functions (heads `PACK_A_HEAD`, `PACK_B_HEAD`) whose
-    text, and declarations of what they use, are in `more`; '': those of a plain matrix. `lines`: the rows of A have unit
-    stride, and where columns are few they are read where they lie."""
+    text, and declarations of what they use, are in `more`; '': those of a plain matrix. `lines`: how A is read where it
+    lies, where columns are few."""
     heights = range(ROW_STEP, t.rows + 1, ROW_STEP)
     writers = [rows_text(t, r) for r in heights] + pack_texts(t)
-    writers += [lines_text(t, r) for r in heights] if lines else []
+    writers += [lines.text(t, r) for r in heights] if lines else []
     writers += [_routine(t, name), _matrix(t, pack_b), _panels(t, pack_a, lines)]
     declared: dict[str, str] = {}
     for w in writers:
@@ -221,7 +223,7 @@ def _direct(w: Writer, rows: str) -> str:
     return w.let(f"and i1 {unit}, {w.let(f'icmp sle i64 {rows}, {DIRECT_ROWS}')}")
 
 
-def _panels(t: Tile, pack_a: str, lines: bool = False) -> Writer:
+def _panels(t: Tile, pack_a: str, lines: Lines | None = None) -> Writer:
     """All panels of rows m0 to m1 against one block of B: as few as will do, of equal height. Behind the last block of k each
     is handed to the product's epilogue, if it has one."""
     w = Writer(f"define internal void @panels_{t.dtype.short}({_PANELS})", _names(_PANELS))
@@ -237,9 +239,9 @@ def _panels(t: Tile, pack_a: str, lines: bool = False) -> Writer:
     given = f"ptr %b, i64 %bk, i64 %bj, i64 %kc, ptr {place}, i64 {ldc}, i64 {mr}, i64 %nc, i1 {more}"
     after = w.fresh("after")
     if lines:
-        with branch(w, w.let(f"icmp sle i64 %nc, {FEW_COLUMNS}"), after):
-            row = word(w, A_ROW)
-            _by_height(w, t, mr, lines_name, f"ptr {at(w, t, at(w, t, '%a', mul(w, i0, row)), '%k0')}, i64 {row}, {given}")
+        with branch(w, w.let(f"icmp sle i64 %nc, {lines.few}"), after):
+            line, whole = word(w, LINE), word(w, WHOLE)
+            _by_height(w, t, mr, lines.name, f"ptr {at(w, t, '%a', mul(w, i0, line))}, i64 {line}, i64 {whole}, i64 %k0, {given}")
     w.do(
         f"call void @{pack_a or f'pack_a_{t.dtype.short}'}(ptr %a, ptr %args, ptr %sizes, i64 %batch, i64 {i0}, i64 {mr}, "
         f"i64 %k0, i64 %kc, ptr {panel})"

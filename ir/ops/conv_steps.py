@@ -150,15 +150,14 @@ def _taps_infer(
     check_result("conv_taps", got, x.shape[2:], kernel, shape, (stride, (0,) * len(stride), dilation))
     if not layout.same(y.shape[1], x.shape[0] * numel(shape)):
         raise ShapeError(f"conv_taps: {y.shape[1]} columns are not {x.shape[0]} examples of {numel(shape)} pixels: got {got}")
-    return (tensor((y.shape[0], sizes.floordiv(x.shape[1], groups) * numel(kernel)), x.dtype),)
+    return (tensor((y.shape[0], sizes.floordiv(x.shape[1], groups), *kernel), x.dtype),)
 
 
 def _taps_eager(x: Any, y: Any, *, shape: Ints, kernel: Ints, stride: Ints, dilation: Ints, groups: int = 1) -> Any:
     if y.ndim != 2 or len(kernel) != x.ndim - 2 or y.shape[1] != x.shape[0] * math.prod(shape):
         raise TypeError("a matrix that fits the pixels expected")
     whole = y.reshape(y.shape[0], x.shape[0], *shape).swapaxes(0, 1)
-    made = weight_eager(x, whole, kernel=kernel, stride=stride, padding=(0,) * len(kernel), dilation=dilation, groups=groups)
-    return made.reshape(y.shape[0], x.shape[1] // groups * math.prod(kernel))
+    return weight_eager(x, whole, kernel=kernel, stride=stride, padding=(0,) * len(kernel), dilation=dilation, groups=groups)
 
 
 def _taps_decompose(
@@ -168,7 +167,7 @@ def _taps_decompose(
     x, y = converted(x, wide(to)), converted(y, wide(to))
     rows = reshape(y, (groups, sizes.floordiv(y.shape[0], groups), y.shape[1]))
     made = matmul(rows, swapped(_major_columns(x, kernel, shape, stride, dilation, groups)))
-    return converted(reshape(made, (y.shape[0], sizes.floordiv(x.shape[1], groups) * numel(kernel))), to)
+    return converted(reshape(made, (y.shape[0], sizes.floordiv(x.shape[1], groups), *kernel)), to)
 
 
 def _taps_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -186,7 +185,7 @@ def _taps_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((x.astype(np.int64), y.astype(np.int64)), _bare(kernel=(2, 2), shape=(2, 2)), raises=DTypeError)
 
 
-#: `conv_weight` without padding, of a matrix (out channels, batch x pixels of sizes `shape`): (out, in of a group x kernel).
+#: `conv_weight` without padding, of a matrix (out channels, batch x pixels of sizes `shape`): (out, in of a group, *kernel).
 conv_taps: Op = register(Op(
     "conv_taps", (), _taps_infer, _taps_eager, None, Decompose(_taps_decompose), _taps_samples, tolerance=LOOSE, constant=_MADE,
 ))  # fmt: skip

@@ -309,26 +309,17 @@ def swap_channels(w: Any, groups: int) -> Any:
     return reshape(split, (groups * b, a, *kernel))
 
 
-#: pixels of all examples up to which a weight is read once, in order, and not packed
-FEW_PIXELS = 128
-
-
-def _few(y: Any) -> bool:
-    pixels = y.shape[0] * numel(y.shape[2:])
-    return isinstance(pixels, int) and pixels <= FEW_PIXELS
-
-
 def _input_decompose(
     y: Any, w: Any, *, shape: tuple[Size, ...], stride: Ints, padding: Ints, dilation: Ints, groups: int = 1
 ) -> Any:
-    """For few pixels, or a stride, a product whose columns are added up by `conv_fold`; else a convolution by the kernel read
-    backwards, with zeros between the pixels."""
+    """With a stride a product whose columns are added up by `conv_fold`; else, and in groups, a convolution by the kernel
+    read backwards, with zeros between the pixels."""
     from .conv_steps import conv_fold, conv_rows
 
     to = y.dtype
     y, w = converted(y, wide(to)), converted(w, wide(to))
     out = tuple(y.shape[2:])
-    if groups == 1 and (max(stride) > 1 or _few(y)):
+    if groups == 1 and max(stride) > 1:
         pixels = reshape(permute(y, dims=(0, *range(2, y.ndim), 1)), (y.shape[0] * numel(out), y.shape[1]))
         columns = matmul(pixels, reshape(w, (w.shape[0], numel(w.shape[1:]))))
         columns = reshape(columns, (y.shape[0], numel(out), columns.shape[1]))
@@ -418,7 +409,7 @@ def _weight_decompose(
     matrix = reshape(permute(y, dims=(1, 0, *range(2, y.ndim))), (o, y.shape[0] * numel(out)))
     x = padded(x, [(p, p) for p in padding])
     made = conv_taps(x, matrix, shape=out, kernel=kernel, stride=stride, dilation=dilation, groups=groups)
-    return converted(reshape(made, (o, sizes.floordiv(x.shape[1], groups), *kernel)), to)
+    return converted(made, to)
 
 
 def _weight_grad(
