@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Union
 
+from .lazyclass import dataclass
 from .op import Op
 from .sizes import Size
 from .types import ScalarType, TensorType, Type, sizes_of

@@ -9,11 +9,11 @@ from __future__ import annotations
 import keyword
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Union
 
 from .dtypes import DType
 from .graph import Where
+from .lazyclass import dataclass
 from .sizes import Size
 
 #: name -> number of operands. Each back end implements exactly these; ops are expressions over them. Comparisons and

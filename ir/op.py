@@ -7,9 +7,10 @@ gradient, the generated tests and the fuzzer's inputs. Nothing elsewhere may be 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Union
 
+from .lazyclass import dataclass
 from .types import ScalarType, Type
 
 Infer = Callable[..., tuple[Type, ...]]

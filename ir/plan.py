@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Union
 
 from .dtypes import DType
+from .lazyclass import dataclass
 from .loops import Kernel, KernelError
 from .op import Op
 from .sizes import Size

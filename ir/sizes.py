@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Union
 
 from ..errors import ParseError
+from .lazyclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Union
 
 from .dtypes import DType
+from .lazyclass import dataclass
 from .sizes import Size
 
 

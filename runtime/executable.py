@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..errors import ShapeError
 from ..ir import sizes
 from ..ir.graph import Graph
 from ..ir.interpret import concrete, interpret
+from ..ir.lazyclass import dataclass
 from ..ir.loops import Kernel
 from ..ir.plan import (
     BufferView,

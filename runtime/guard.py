@@ -7,11 +7,11 @@ Every guard derives from Sources alone, prints as one readable Python expression
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Union
 
 from ..ir import sizes, solve
 from ..ir.dtypes import DType
+from ..ir.lazyclass import dataclass
 from ..ir.sizes import Size
 from ..ir.types import TensorType
 from .meta import Meta

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..ir import dtypes
 from ..ir.dtypes import DType
+from ..ir.lazyclass import dataclass
 from ..ir.types import TensorType
 
 

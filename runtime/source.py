@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Union
+
+from ..ir.lazyclass import dataclass
 
 _BY_VALUE = (str, int, float, bool, bytes, tuple)
 

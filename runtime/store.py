@@ -18,10 +18,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 from .. import knobs
+from ..ir.lazyclass import dataclass
 
 try:
     from _blake2 import blake2b  # hashlib loads OpenSSL for 4 ms

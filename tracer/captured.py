@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..ir.graph import Graph
+from ..ir.lazyclass import dataclass
 from ..runtime.guard import Guard
 from ..runtime.meta import Meta, MetaPattern
 from ..runtime.source import Source

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from ..eager.tensor import Tensor
 from ..errors import AutogradError
 from ..ir.graph import Graph, Output, Value, View
 from ..ir.interpret import bind_symbols, concrete
+from ..ir.lazyclass import dataclass
 from ..ir.types import TensorType
 from ..runtime import collector, gradmode
 from ..runtime.storage import Storage
