@@ -104,12 +104,7 @@ def _sums(w: Writer, t: Tile, rows: int, vectors: int, bases: list[str], masks: 
     zeros = [(t.vector, "zeroinitializer")] * (rows * vectors)
     k = w.open_loop("0", "%kc", 1, [("i64", "0"), ("ptr", "%b"), *zeros])
     step, pb, *sums = k.carried
-
-    def vector(base: str, v: int) -> str:
-        address = at(w, t, base, str(t.lanes * v))
-        return w.here(f"load {t.vector}, ptr {address}, align {t.align}") if masks is None else load(w, t, address, masks[v])
-
-    b = [vector(pb, v) for v in range(vectors)]
+    b = [_vector(w, t, pb, v, masks) for v in range(vectors)]
     following = []
     for r in range(rows):
         a = splat(w, t, w.here(f"load {t.element}, ptr {at(w, t, bases[r], step)}, align {t.align}"))
@@ -120,14 +115,25 @@ def _sums(w: Writer, t: Tile, rows: int, vectors: int, bases: list[str], masks: 
     for label, adds in ((more, True), (plain, False)):
         w.label(label)
         with w.sometimes():
-            for r in range(rows):
-                row = at(w, t, "%c", mul(w, "%ldc", str(r)))
-                for v in range(vectors):
-                    to, value = at(w, t, row, str(t.lanes * v)), sums[r * vectors + v]
-                    value = w.here(f"fadd {t.vector} {vector(row, v)}, {value}") if adds else value
-                    if masks is None:
-                        w.do(f"store {t.vector} {value}, ptr {to}, align {t.align}")
-                    else:
-                        store(w, t, value, to, masks[v])
+            for n, value in enumerate(sums):
+                _put(w, t, value, divmod(n, vectors), masks, adds)
         w.do(f"br label %{done}")
     w.label(done)
+
+
+def _vector(w: Writer, t: Tile, base: str, v: int, masks: list[str] | None) -> str:
+    """Vector number `v` of a row."""
+    address = at(w, t, base, str(t.lanes * v))
+    return w.here(f"load {t.vector}, ptr {address}, align {t.align}") if masks is None else load(w, t, address, masks[v])
+
+
+def _put(w: Writer, t: Tile, value: str, place: tuple[int, int], masks: list[str] | None, adds: bool) -> None:
+    """Stores a sum at (row, vector) of C, or adds it to what is there."""
+    r, v = place
+    row = at(w, t, "%c", mul(w, "%ldc", str(r)))
+    value = w.here(f"fadd {t.vector} {_vector(w, t, row, v, masks)}, {value}") if adds else value
+    to = at(w, t, row, str(t.lanes * v))
+    if masks is None:
+        w.do(f"store {t.vector} {value}, ptr {to}, align {t.align}")
+    else:
+        store(w, t, value, to, masks[v])

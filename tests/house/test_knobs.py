@@ -131,6 +131,18 @@ def test_knob_inline_limit() -> None:
             assert {b.code for b in report.breaks} == ({"depth"} if limit == 4 else set())
 
 
+def test_knob_hot_ops() -> None:
+    from fusewire.eager import hot
+
+    x = fw.randn(100, 120)
+    for on in (False, True):
+        hot._found.clear()
+        with knobs.override(hot_ops=on):
+            for _ in range(4):
+                y = fw.softmax(x, -1)
+        assert bool(hot._found) == on and abs(float(y.sum()) - 100) < 1e-2
+
+
 def breaking(x: Any, n: int) -> Any:
     y = fw.sin(x) + json.loads("1")
     return y.reshape(n, -1) * 2
