@@ -62,6 +62,7 @@ def calls(count: int) -> Iterator[Call]:
             first = {"dim": (0,) if isinstance(dims["dim"], tuple) else 0}
             yield Call(op, (x,), first, "dim 0")
     yield from _moves(count, rng)
+    yield from _positions(count, rng)
 
 
 def _array(rng: np.random.Generator, count: int, kind: dtypes.DType) -> np.ndarray[Any, Any]:
@@ -116,6 +117,36 @@ def _moves(count: int, rng: np.random.Generator) -> Iterator[Call]:
     classes = rng.integers(0, COLUMNS, x.shape[0])
     sample = next(s for s in lookup("cross_entropy").sample(rng) if s.raises is None)
     yield Call(lookup("cross_entropy"), (x, classes, *sample.operands[2:]), sample.attrs, "rows")
+
+
+def _positions(count: int, rng: np.random.Generator) -> Iterator[Call]:
+    """Reads and writes at positions, and what runs in order."""
+    x = _array(rng, count, dtypes.float32)
+    rows, columns = rng.integers(0, x.shape[0], x.shape[0]), rng.integers(0, COLUMNS, x.shape[0])
+    flat, every = np.ascontiguousarray(x.reshape(-1)), rng.integers(0, x.size, x.size)
+    within = rng.integers(0, COLUMNS, x.shape)
+    for name in ("scatter", "scatter_add"):
+        yield Call(lookup(name), (x, rng.integers(0, x.shape[0], x.shape), x), {"dim": 0}, "dim 0")
+        yield Call(lookup(name), (x, within, x), {"dim": 1}, "dim 1")
+        yield Call(lookup(name), (x, columns[:, None], x[:, :1]), {"dim": 1}, "one a row")
+    yield Call(lookup("gather"), (x, within), {"dim": 1}, "dim 1")
+    yield Call(lookup("embedding"), (x, rows), {}, "rows")
+    yield Call(lookup("index"), (x, rng.integers(0, COLUMNS, COLUMNS)), {"dims": (1,)}, "columns")
+    yield Call(lookup("index"), (x, np.arange(x.shape[0]), columns), {"dims": (0, 1)}, "pairs")
+    yield Call(lookup("index"), (flat, every), {"dims": (0,)}, "flat")
+    for accumulate in (False, True):
+        attrs = {"dims": (0,), "accumulate": accumulate}
+        yield Call(lookup("index_put"), (x, rows, x), attrs, f"rows{' added' * accumulate}")
+        yield Call(lookup("index_put"), (flat, every, flat), attrs, f"flat{' added' * accumulate}")
+    yield Call(lookup("spread"), (x, rows), {"dims": (0,), "shape": x.shape}, "rows")
+    yield Call(lookup("spread"), (x, rows % 50), {"dims": (0,), "shape": (50, COLUMNS)}, "few rows")
+    for name in ("cumsum", "cumprod"):
+        for dim in (0, 1):
+            yield Call(lookup(name), (x,), {"dim": dim}, f"dim {dim}")
+        yield Call(lookup(name), (flat,), {"dim": 0}, "flat")
+    for dim in (0, 1):
+        yield Call(lookup("flip"), (x,), {"dims": (dim,)}, f"dim {dim}")
+        yield Call(lookup("pad"), (x, 0.0), {"dim": dim, "before": 3, "after": 2}, f"dim {dim}")
 
 
 def measure(call: Call) -> dict[str, Any] | None:

@@ -132,7 +132,7 @@ def _built(op: Any, arrays: list[Any], attrs: dict[str, Any]) -> Any:
     from ..ir.layout import type_of_array
     from ..pipeline import compile_graph
 
-    if any(type(a) is np.ndarray and (a.dtype.itemsize < 4 or 0 in a.strides or math.prod(a.shape) == 0) for a in arrays):
+    if any(type(a) is np.ndarray and _unfit(a) for a in arrays):
         return None
     builder = Builder(f"eager_{op.name}")
     made = op(*[builder.input(type_of_array(a)) if type(a) is np.ndarray else a for a in arrays], **attrs)

@@ -14,6 +14,7 @@ from ..ir import dtypes
 from ..ir.ops import indexing, scans
 from ..ir.ops import shape as shapes
 from ..ir.ops.creation import filled
+from ..ir.ops.declare import LARGE
 from ..runtime import gradmode
 from . import executor, tape
 from .creation import as_tensor
@@ -237,7 +238,7 @@ def put(x: Any, index: Any, value: Any) -> None:
     if not traced and gradmode.get() and (x.meta.requires_grad or (hasattr(value, "meta") and value.meta.requires_grad)):
         _put_tracked(x, index, value)
         return
-    if traced and hasattr(index, "meta") and index.dtype is dtypes.bool_:
+    if hasattr(index, "meta") and index.dtype is dtypes.bool_ and (traced or _is_one_value(x, index, value)):
         _put_mask(x, index, value)
         return
     items, drop, insert = _parse(x, index)
@@ -250,6 +251,12 @@ def put(x: Any, index: Any, value: Any) -> None:
         _put_array(x, index, value.storage.read(value) if hasattr(value, "meta") else value)
 
 
+def _is_one_value(x: Any, mask: Any, value: Any) -> bool:
+    """Whether one value goes to places spread over all of a large tensor: to choose for every element is faster then."""
+    one = not hasattr(value, "meta") or not value.ndim
+    return one and mask.shape == x.shape and x.meta.dtype.kind == "f" and mask.numel() >= LARGE
+
+
 def _put_array(x: Any, index: Any, value: Any) -> None:
     """NumPy's own assignment, with PyTorch's errors."""
     window, key = _numpy_keys(x, index)
@@ -259,8 +266,8 @@ def _put_array(x: Any, index: Any, value: Any) -> None:
         raise PositionError(str(e).replace("for axis", "for dimension")) from None
     except ValueError:
         taken = list(x._array[window][key].shape)
-        raise PositionError(f"shape mismatch: value tensor of shape {list(np.shape(value))} cannot be broadcast to indexing result "
-                            f"of shape {taken}") from None  # fmt: skip
+        raise PositionError(f"shape mismatch: value tensor of shape {list(np.shape(value))} cannot be broadcast to indexing "
+                            f"result of shape {taken}") from None  # fmt: skip
 
 
 def _put_traced(x: Any, items: list[Any], at: dict[int, Any], drop: set[int], insert: list[int], value: Any) -> None:

@@ -26,7 +26,7 @@ class Piece:
 
 def pieces(node: Node, index: Index) -> list[Piece]:
     """Where a Move node's element `index` comes from; conditions that bounds decide are gone."""
-    shapes = tuple(a.shape if isinstance(a, Value) else () for a in node.args)
+    shapes = tuple(a.shape if isinstance(a, Value) and isinstance(a.type, TensorType) else () for a in node.args)
     out: list[Piece] = []
     for condition, number, at in node.op.lowering.fn(index, shapes, **node.attrs):  # type: ignore[union-attr]
         held = None if condition is None else decide(condition)

@@ -11,7 +11,7 @@ from ...errors import DTypeError, RangeError
 from .. import dtypes, layout
 from ..op import Op, Sample
 from ..types import TensorType
-from .declare import binary_samples, dtype_of, floats, pointwise, unary_samples
+from .declare import LARGE, binary_samples, dtype_of, floats, pointwise, unary_samples
 
 _FLAT = "piecewise constant"
 
@@ -116,5 +116,5 @@ def _where_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: x where the condition holds, y elsewhere.
 where = pointwise(
     "where", ("where(Tensor condition, Tensor|Scalar input, Tensor|Scalar other)",), _where_eager, _where_scalar, _where_grad,
-    _where_samples, operands=(1, 2), infer=_where_infer, autocast="promote", exact=(1, 2),
+    _where_samples, operands=(1, 2), infer=_where_infer, autocast="promote", exact=(1, 2), heavy=LARGE,
 )  # fmt: skip

@@ -17,6 +17,8 @@ from ..types import TensorType
 CLOSE: Mapping[str, tuple[float, float]] = {
     "f16": (2e-3, 1e-3), "bf16": (1.6e-2, 1e-2), "f32": (3e-6, 1e-6), "f64": (1e-13, 1e-13),
 }  # fmt: skip
+#: Elements from which on an eager call of an op that NumPy does slowly is worth compiling (`Op.heavy`).
+LARGE = 1 << 16
 EXACT: Mapping[str, tuple[float, float]] = {}
 
 Kinds = str  # letters of dtype kinds: "b" bool, "u" unsigned, "i" signed, "f" floating
@@ -126,7 +128,7 @@ def pointwise(
     result: DType | None = None, hint: str = "", operands: tuple[int, ...] | None = None,
     tolerance: Mapping[str, tuple[float, float]] = EXACT, autocast: str = "", constant: str = "", effects: Effects = PURE,
     infer: Infer | None = None, exact: tuple[int, ...] = (), operator: str = "", fixed: tuple[int, ...] = (),
-    heavy: bool = False,
+    heavy: int = 0,
 ) -> Op:  # fmt: skip
     """Register an op with a scalar lowering."""
     rule = infer or infer_pointwise(name, kinds, result, hint)

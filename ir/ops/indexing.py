@@ -19,7 +19,7 @@ from ..sizes import Size
 from ..types import TensorType, tensor
 from .compare import eq, where
 from .creation import arange, filled, made_by, zeros_like
-from .declare import CLOSE, check_kind, floats
+from .declare import CLOSE, LARGE, check_kind, floats
 from .shape import expand, front, permute, reshape, view
 
 _RAISES = Effects(raises=(PositionError,))
@@ -103,7 +103,7 @@ def _batched(dims: Any, xs: Any) -> tuple[Any, ...]:
 gather: Op = register(Op(
     "gather", ("gather(Tensor input, dim dim, Tensor index)",), _gather_infer, _gather_eager,
     lambda g, need, out, x, index, *, dim: (scatter_add(zeros_like(x), index, g, dim=dim) if need[0] else None, None),
-    Gather(_replaced), _gather_samples, effects=_RAISES, upcast=False,
+    Gather(_replaced), _gather_samples, effects=_RAISES, upcast=False, heavy=LARGE,
     batch=lambda dims, x, index, *, dim: gather(*_batched(dims, (x, index)), dim=dim + 1),
 ))  # fmt: skip
 
@@ -170,7 +170,7 @@ scatter_add: Op = register(Op(
     "scatter_add", (), _scatter_infer("scatter_add", "uif"), _scatter_add_eager,
     lambda g, need, out, x, index, source, *, dim: (g, None, gather(g, index, dim=dim) if need[2] else None),
     Scatter(_replaced, lambda shapes, *, dim: (dim,), lambda *, dim: "add"), _scatter_samples,
-    effects=_RAISES, tolerance=CLOSE, batch=lambda dims, *xs, dim: scatter_add(*_batched(dims, xs), dim=dim + 1),
+    effects=_RAISES, tolerance=CLOSE, heavy=LARGE, batch=lambda dims, *xs, dim: scatter_add(*_batched(dims, xs), dim=dim + 1),
 ))  # fmt: skip
 
 
@@ -199,7 +199,7 @@ def _scatter_grad(g: Any, need: Any, out: Any, x: Any, index: Any, source: Any, 
 scatter: Op = register(Op(
     "scatter", (), _scatter_infer("scatter", "buif"), _scatter_eager, _scatter_grad,
     Scatter(_replaced, lambda shapes, *, dim: (dim,), lambda *, dim: None), _apart_samples,
-    effects=_RAISES, upcast=False, batch=lambda dims, *xs, dim: scatter(*_batched(dims, xs), dim=dim + 1),
+    effects=_RAISES, upcast=False, heavy=LARGE, batch=lambda dims, *xs, dim: scatter(*_batched(dims, xs), dim=dim + 1),
 ))  # fmt: skip
 
 
@@ -466,7 +466,7 @@ index_put: Op = register(Op(
     "index_put", (), _put_infer, _put_eager, _put_grad,
     Scatter(_places, _serial, lambda *, accumulate=False, **_rest: "add" if accumulate else None,
             lambda *, wrap=True, **_rest: wrap),
-    _put_samples, effects=_RAISES, tolerance=CLOSE, batch=_put_batch,
+    _put_samples, effects=_RAISES, tolerance=CLOSE, heavy=LARGE, batch=_put_batch,
 ))  # fmt: skip
 
 
@@ -508,7 +508,7 @@ spread: Op = register(Op(
     "spread", (), _spread_infer, _spread_eager,
     lambda g, need, out, values, *positions, shape, dims, wrap=True: (
         index(g, *positions, dims=dims, wrap=wrap), *[None] * len(positions)),
-    Decompose(_spread_lower), _spread_samples, effects=_RAISES, tolerance=CLOSE,
+    Decompose(_spread_lower), _spread_samples, effects=_RAISES, tolerance=CLOSE, heavy=LARGE,
 ))  # fmt: skip
 
 

@@ -70,12 +70,16 @@ def _top_infer(x: TensorType, *, k: int, dim: int, largest: bool = True) -> tupl
     return (tensor((*x.shape[:dim], k, *x.shape[dim + 1 :]), dtypes.int64),)
 
 
+#: Elements of a row from which on it pays to find the candidates before they are sorted.
+_LONG = 512
+
+
 def _top_eager(x: Any, *, k: int, dim: int, largest: bool = True) -> Any:
     if not (0 <= dim < x.ndim and 0 <= k <= x.shape[dim]):
         raise ValueError("k out of range")
     n = x.shape[dim]
     last = np.moveaxis(x, dim, -1)
-    if k * 4 < n and x.dtype.kind in "uif":  # all elements as far as the k-th, ties with it included, keep their order
+    if k * 4 < n and n >= _LONG and x.dtype.kind in "uif":
         found = _partitioned(last, k, largest)
     else:
         found = _argsort_eager(last, dim=x.ndim - 1, descending=largest)[..., :k]
@@ -104,11 +108,11 @@ def _top_samples(rng: np.random.Generator) -> Iterator[Sample]:
     x = floats(rng, (3, 5, 4), dtypes.float64)
     for k, dim, largest in ((2, 0, True), (3, 1, False), (4, 2, True), (1, 1, True), (0, 1, True)):
         yield Sample((x,), {"k": k, "dim": dim, "largest": largest})
-    wide = floats(rng, (3, 40), dtypes.float32)
+    wide = floats(rng, (3, 600), dtypes.float32)
     yield Sample((wide,), {"k": 5, "dim": 1, "largest": True}, note="few of many")
     yield Sample((wide.T,), {"k": 3, "dim": 0, "largest": False}, note="few of many, transposed")
-    yield Sample((np.arange(40) % 4,), {"k": 7, "dim": 0, "largest": True}, note="ties")
-    yield Sample((np.where(np.arange(40) % 3, np.nan, wide[0]),), {"k": 5, "dim": 0, "largest": True}, note="NaN is the largest")
+    yield Sample((np.arange(600) % 4,), {"k": 7, "dim": 0, "largest": True}, note="ties")
+    yield Sample((np.where(np.arange(600) % 3, np.nan, wide[0]),), {"k": 5, "dim": 0, "largest": True}, note="NaN is the largest")
     yield Sample((floats(rng, (2, 6), dtypes.float16),), {"k": 2, "dim": 1})
     yield Sample((x,), {"k": 6, "dim": 1}, raises=ShapeError)
     yield Sample((x,), {"k": 1, "dim": 3}, raises=ShapeError)

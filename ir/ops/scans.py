@@ -14,7 +14,7 @@ from ..op import Op, Sample, Scan, register
 from ..types import TensorType, tensor
 from .compare import eq, ge, where
 from .creation import arange, made_by
-from .declare import CLOSE, floats
+from .declare import CLOSE, LARGE, floats
 from .moves import flip
 from .pointwise import mul
 from .reductions import converted, sum
@@ -39,7 +39,7 @@ def _eager(ufunc: Any) -> Callable[..., Any]:
         to = dtype.compute if dtype is not None else x.dtype if x.dtype.kind == "f" else np.dtype(np.int64)
         kept = x if x.dtype.kind == to.kind else x.astype(to)
         wide = np.dtype(np.float64) if to.kind == "f" else to
-        return ufunc.accumulate(kept, dim, wide).astype(to, order="C", copy=False)
+        return ufunc.accumulate(kept.astype(wide, copy=False), dim).astype(to, order="C", copy=False)
 
     return eager
 
@@ -68,7 +68,7 @@ def _totals_backwards(g: Any, dim: int) -> Any:
 cumsum: Op = register(Op(
     "cumsum", (), _infer("cumsum"), _eager(np.add),
     lambda g, need, out, x, *, dim, dtype=None: (converted(_totals_backwards(g, dim), x.dtype),),
-    Scan("add"), _samples, tolerance=CLOSE, autocast="f32",
+    Scan("add"), _samples, tolerance=CLOSE, autocast="f32", heavy=LARGE,
     batch=lambda dims, x, *, dim, dtype=None: cumsum(front(x, dims[0]), dim=dim + 1, dtype=dtype),
 ))  # fmt: skip
 
@@ -98,5 +98,5 @@ def _product_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: Products of the elements up to each one along `dim`; of bool and integral operands in int64.
 cumprod: Op = register(Op(
     "cumprod", (), _infer("cumprod"), _eager(np.multiply), _cumprod_grad, Scan("mul"), _product_samples, tolerance=CLOSE,
-    autocast="f32", batch=lambda dims, x, *, dim, dtype=None: cumprod(front(x, dims[0]), dim=dim + 1, dtype=dtype),
+    autocast="f32", heavy=LARGE, batch=lambda dims, x, *, dim, dtype=None: cumprod(front(x, dims[0]), dim=dim + 1, dtype=dtype),
 ))  # fmt: skip
