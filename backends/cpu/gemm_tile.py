@@ -117,6 +117,13 @@ def store(w: Writer, t: Tile, value: str, address: str, mask: str) -> None:
     w.do(f"call void @{name}({', '.join(arguments)})")
 
 
+def prefetch(w: Writer, address: str, purpose: str) -> None:
+    """Ask memory for what will soon be read or written there; any address will do."""
+    arguments = f"ptr {address}", f"i32 {int(purpose == 'write')}", "i32 3", "i32 1"
+    w.declare("void", "llvm.prefetch.p0", *arguments)
+    w.do(f"call void @llvm.prefetch.p0({', '.join(arguments)})")
+
+
 @contextmanager
 def branch(w: Writer, condition: str, join: str) -> Iterator[str]:
     """What is written inside runs where the i1 `condition` holds and goes on at block `join`; the text that follows runs where
@@ -174,12 +181,20 @@ def rows_text(t: Tile, rows: int) -> Writer:
 
 
 def _tile(w: Writer, t: Tile, shape: tuple[int, int], panel: str, place: str, rest: str) -> None:
-    """One tile of `shape` (rows, vectors), of which `rest` columns count."""
+    """One tile of `shape` (rows, vectors), of which `rest` columns count. Meanwhile memory is asked for its part of C, and for
+    what the tile beside it reads of B."""
     rows, vectors = shape
     masks = [above(w, t, t.lanes * v, rest) for v in range(vectors)]
     zeros = [(t.vector, "zeroinitializer")] * (rows * vectors)
+    for r in range(rows):
+        row = at(w, t, place, mul(w, "%ldc", str(r)))
+        for v in range(vectors):
+            prefetch(w, at(w, t, row, str(t.lanes * v)), "write")
     k = w.open_loop("0", "%kc", 1, [("ptr", "%a"), ("ptr", panel), *zeros])
     pa, pb, *sums = k.carried
+    beside = at(w, t, pb, mul(w, "%bj", str(t.columns)))
+    for v in range(vectors):
+        prefetch(w, at(w, t, beside, str(t.lanes * v)), "read")
     b = [load(w, t, at(w, t, pb, str(t.lanes * v)), masks[v]) for v in range(vectors)]
     following = []
     for r in range(rows):
