@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...ir import dtypes
-from .kinds import Target
 from .gemm_tile import Tile, above, at, branch, fma, load, mul, splat, store, sub
+from .kinds import Target
 from .writer import Writer
 
 HEAD = "ptr %a, i64 %ai, i64 %ak, ptr %b, i64 %bk, ptr %c, i64 %ldc, i64 %m, i64 %n, i64 %kc, i1 %more"
