@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .tracer.breaks import BreakRecord
     from .tracer.captured import Capture
     from .tracer.gradient import Training
+    from .tracer.policy import mark_dynamic, mark_static  # (`__getattr__` below gives them)
     from .tracer.variant import Variant
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -91,7 +91,8 @@ class Writer:
         return number
 
     def _atom(self, x: Any) -> int:
-        key = type(x), repr(x)
+        cls = type(x)
+        key = (cls, x) if cls is str or cls is int or cls is bool else (cls, repr(x))  # 0.0 is not -0.0
         found = self._numbers.get(key)
         if found is None:
             self.atoms.append(x)
