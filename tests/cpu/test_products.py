@@ -12,6 +12,7 @@ import pytest
 
 from fusewire.backends.cpu import gemm, routines
 from fusewire.backends.cpu.gemm_tile import Tile, tile
+from fusewire.backends.cpu.kinds import Target
 from fusewire.backends.cpu.module import host_target
 from fusewire.backends.cpu.product import merged, parts, routine_step
 from fusewire.ir import dtypes
@@ -185,3 +186,20 @@ def test_random_products_of_graphs() -> None:
 
 def test_parts_are_few_and_powers_of_two() -> None:
     assert [parts(n) for n in (0, 1000, 12_000_000, 33_000_000, 10**12)] == [1, 1, 1, 2, 64]
+
+
+@pytest.mark.parametrize("short", DTYPES)
+def test_tiles_of_shorter_vectors(short: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fusewire.backends.cpu import product as steps
+
+    monkeypatch.setattr(steps, "host_target", lambda: Target(32, False))
+    rng, (np_dtype, dtype, scale) = np.random.default_rng(7), DTYPES[short]
+    t = tile(dtype, Target(32, False))
+    assert t is not None and (t.rows, t.columns) == (6, 64 // dtype.itemsize)
+    for m, n, k in ((1, 1, 1), (7, 17, 9), (23, 70, 33), (6, 16, 1000), (40, 1, 7), (3, 50, 0)):
+        for lay in (("rows", "rows"), ("columns", "columns"), ("gaps", "gaps")):
+            check(laid_out(rng, m, k, lay[0], np_dtype), laid_out(rng, k, n, lay[1], np_dtype), 2, scale=scale)
+
+
+def test_no_tiles() -> None:
+    assert tile(dtypes.int32, Target(64, True)) is None and tile(dtypes.float32, Target(16, False)) is None
