@@ -64,6 +64,14 @@ def fields(cls: type) -> tuple[str, ...]:
     return tuple(f.name for f in dataclasses.fields(cls) if f.init)  # type: ignore[arg-type]
 
 
+@lru_cache(maxsize=1)
+def _forms() -> dict[type, tuple[str, tuple[str, ...], bool, bool]]:
+    """How objects of each class are written: name, fields, whether equal ones are written once, whether no field is special."""
+    special = {cls for cls, _ in (*BLANK, *FOREIGN)}
+    named = classes().items()
+    return {cls: (name, fields(cls), cls not in _BY_IDENTITY, name not in special) for name, cls in named}
+
+
 #: what stands for a foreign object: the number it gets; Unwritable where there is none
 Foreign = Callable[[Any], int]
 
@@ -111,6 +119,9 @@ class Writer:
 
     def _record(self, x: Any) -> int:
         cls = type(x)
+        form = _forms().get(cls)
+        if form is not None:
+            return self._object(x, *form)
         plain = _PLAIN.get(cls)
         if plain is not None:
             return self.emit(plain, *map(self.add, x), shared=cls not in _BY_IDENTITY)
@@ -125,14 +136,17 @@ class Writer:
             return self.emit("Expr", self.add(x.terms))
         if cls is meta.Meta:
             return self.emit("Meta", *map(self.add, (x.shape, x.strides, x.dtype, x.requires_grad, x.device)))
-        if issubclass(cls, graph.Graph):
-            cls = graph.Graph
-        name = name_of(cls)
-        if classes().get(name) is not cls:
-            return self.emit("foreign", self.add(self.foreign(x)))
-        names = self._schema.setdefault(name, fields(cls))
-        parts = [self._field(name, n, getattr(x, n)) for n in names]
-        return self.emit(name, *parts, shared=cls not in _BY_IDENTITY)
+        if isinstance(x, graph.Graph):
+            return self._object(x, *_forms()[graph.Graph])
+        return self.emit("foreign", self.add(self.foreign(x)))
+
+    def _object(self, x: Any, name: str, names: tuple[str, ...], shared: bool, plain: bool) -> int:
+        self._schema.setdefault(name, names)
+        if plain:
+            parts = [self.add(getattr(x, n)) for n in names]
+        else:
+            parts = [self._field(name, n, getattr(x, n)) for n in names]
+        return self.emit(name, *parts, shared=shared)
 
     def _field(self, cls: str, name: str, value: Any) -> int:
         if (cls, name) in FOREIGN and value is not None:

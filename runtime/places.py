@@ -12,7 +12,6 @@ import importlib
 import sys
 import types
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 from . import fingerprint
@@ -35,16 +34,19 @@ def _base(source: Source) -> Source:
     return source
 
 
-def _consts(x: Any, found: dict[int, Any]) -> None:
+def _consts(x: Any, found: dict[int, Any], seen: set[int]) -> None:
     """Every object that a guard or source holds as the root of a way."""
+    if id(x) in seen:
+        return
+    seen.add(id(x))
     if isinstance(x, Const):
         found[id(x.value)] = x.value
     elif isinstance(x, tuple):
         for part in x:
-            _consts(part, found)
-    elif is_dataclass(x) and not isinstance(x, type):
-        for f in fields(x):
-            _consts(getattr(x, f.name), found)
+            _consts(part, found, seen)
+    elif hasattr(x, "__dataclass_fields__") and not isinstance(x, type):
+        for name in x.__dataclass_fields__:
+            _consts(getattr(x, name), found, seen)
 
 
 class Places:
@@ -59,7 +61,7 @@ class Places:
         self.roots: dict[int, Any] = {}
         self._under_way: set[int] = set()
         self.functions: list[types.FunctionType] = [function]
-        _consts(tuple(guards), self.roots)
+        _consts(tuple(guards), self.roots, set())
         for guard in guards:
             self._note(guard)
         self.functions += [x for x in self.roots.values() if isinstance(x, types.FunctionType)]
