@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from .. import sizes
 from ..graph import Graph, Node, Value
-from ..op import Extern, Gemm, Op, Scalar
+from ..op import Decompose, Extern, Gemm, Op, Scalar
 from ..schedule_scalars import MIDDLING, SLOW, primitives_of
 from ..text import values_of
 from ..types import TensorType, numel
@@ -25,7 +25,12 @@ _BYTE, _PLAIN, _DIVISION, _FUNCTION, _DRAW = 4, 1, 24, 96, 256
 #: their readers. In a longer chain the second half would store each value as well, and nothing is won.
 _LONGEST = 8
 
-_STEPS = (Gemm, Extern)
+
+def is_step(node: Node) -> bool:
+    """Whether the call is a step of its own, which reads its operands in memory: products, and composites of products (attention,
+    convolution), which back ends run whole."""
+    lowering = node.op.lowering
+    return isinstance(lowering, (Gemm, Extern)) or (isinstance(lowering, Decompose) and node.op.autocast == "low")
 
 
 def is_cheap(node: Node) -> bool:
@@ -43,9 +48,9 @@ class Costs:
         self.graph, self.inputs, self.early, self.late = graph, inputs, early, late
         self.made_by = {r: n for n in graph.nodes for r in n.results}
         self.symbols = dict.fromkeys(graph.symbols, _TYPICAL)
-        steps = [n for n in early if isinstance(n.op.lowering, _STEPS)]
+        steps = [n for n in early if is_step(n)]
         self.lying = self._read_whole(steps) | {r for n in steps for r in n.results}
-        self.needed = self._read_whole(n for n in late if isinstance(n.op.lowering, _STEPS))
+        self.needed = self._read_whole(n for n in late if is_step(n))
 
     def problem(self, wanted: Iterable[Value]) -> Problem[Value]:
         """What to choose from where the second half reads `wanted`."""
@@ -83,7 +88,7 @@ class Costs:
             for a in operands:
                 if a in wanted:
                     kernels[a] = kernels.get(a, 0) | 1 << before
-            passed.update(dict.fromkeys(node.results, before + isinstance(node.op.lowering, _STEPS)))
+            passed.update(dict.fromkeys(node.results, before + is_step(node)))
         for v in wanted:
             kernels.setdefault(v, 1)
         for v in reversed(again):
