@@ -179,7 +179,7 @@ def _weighted_cross_entropy(
     valid = ne(target, ignore_index)
     picked = nll_loss(low, target, weight, None, ignore_index, None, "none")
     spread = -(low * reshape(weight, (weight.shape[0], *(1,) * (input.ndim - dim - 1)))).sum(dim)
-    loss = (1 - smoothing) * picked + smoothing / input.shape[dim] * where(valid, spread, 0.0)
+    loss = (1 - smoothing) * picked + smoothing * (1 / input.shape[dim]) * where(valid, spread, 0.0)
     if reduction != "mean":
         return _reduced(loss, reduction)
     mean: Tensor = loss.sum() / where(valid, weight[where(valid, target, 0)], 0.0).sum()
@@ -193,7 +193,7 @@ def _soft_cross_entropy(
         raise DTypeError(f"cross_entropy: floating targets are probabilities and must have the shape of the logits "
                          f"{list(input.shape)}, got {list(target.shape)}")  # fmt: skip
     if smoothing:
-        target = target * (1 - smoothing) + smoothing / input.shape[dim]
+        target = target * (1 - smoothing) + smoothing * (1 / input.shape[dim])
     low = log_softmax(input, dim) * target
     if weight is not None:
         low = low * reshape(weight, (weight.shape[0], *(1,) * (input.ndim - dim - 1)))

@@ -19,6 +19,7 @@ from .classes import by_python
 from .generators import Generator
 from .guards import of_library
 from .operators import CONTAINERS, ITERATORS, VIEWS
+from .ratios import SizeFloat
 from .symbols import SizeInt
 from .values import SymFloat, concrete
 
@@ -144,7 +145,7 @@ class Calls:
 
     def _number(self, x: Any, keeps: bool) -> Any:
         """A symbolic number stays one only where the library takes it for an operand."""
-        return x if keeps and type(x) is SymFloat else self.session.operators.settle(x, SizeInt)
+        return x if keeps and type(x) is SymFloat else self.session.operators.settle(x, (SizeInt, SizeFloat))
 
     def _traced(self, result: Any, fn: Any) -> Any:
         """A Tensor that library code made without an op holds values the graph does not know: a uniform one is a constant."""

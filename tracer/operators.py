@@ -22,6 +22,8 @@ from .bytecode import BINARY, COMPARE, NULL, UNARY
 from .classes import by_python
 from .generators import Generator
 from .guards import of_library
+from .ratios import SizeFloat
+from .symbols import SizeInt
 from .values import SYMBOLIC, concrete
 
 if TYPE_CHECKING:
@@ -93,10 +95,10 @@ class Operators:
 
     # -- values ----------------------------------------------------------------------------------------------------
 
-    def settle(self, x: Any, keep: type | None = None) -> Any:
-        """`x` for native code: symbolic numbers in it, however deep, become constants, but those of type `keep`."""
+    def settle(self, x: Any, keep: tuple[type, ...] = ()) -> Any:
+        """`x` for native code: symbolic numbers in it, however deep, become constants, but those of types in `keep`."""
         if isinstance(x, SYMBOLIC):
-            return x if type(x) is keep else concrete(x)
+            return x if type(x) in keep else concrete(x)
         self.session.outside.open(x)
         if type(x) in (list, tuple, set, frozenset) and any(self._unsettled(y, keep) for y in x):
             return type(x)([self.settle(y, keep) for y in x])
@@ -106,9 +108,9 @@ class Operators:
             return slice(*[self.settle(y, keep) for y in (x.start, x.stop, x.step)])
         return x
 
-    def _unsettled(self, x: Any, keep: type | None) -> bool:
+    def _unsettled(self, x: Any, keep: tuple[type, ...]) -> bool:
         if isinstance(x, SYMBOLIC):
-            return type(x) is not keep
+            return type(x) not in keep
         return type(x) in (list, tuple, dict, set, frozenset, slice) and self.settle(x, keep) is not x
 
     def is_plain(self, x: Any, depth: int = 0) -> bool:
@@ -180,6 +182,9 @@ class Operators:
                 self.session.effects.container(a, f"__i{_NAMES[symbol[:-1]]}__", (b,))
         if type(a) is str and symbol.startswith("%") and not self._printable(b):
             raise Break("opaque-call", "text made of an object with code of its own")
+        if isinstance(b, (SizeInt, SizeFloat)) and type(a) is float:  # float's own method would read the int unasked
+            found = self.session.native(getattr(type(b), f"__r{_NAMES[symbol.rstrip('=')]}__"), b, a)
+            return found if found is not NotImplemented else self.session.native(fn, a, concrete(b))
         return self.session.native(fn, a, b)
 
     def _reflected(self, symbol: str, a: Any, b: Any, name: str, reflected: str) -> Any:

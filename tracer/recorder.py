@@ -15,17 +15,19 @@ import numpy as np
 
 from ..eager import executor
 from ..eager.tensor import Tensor
-from ..ir import sizes, solve
+from ..ir import dtypes, sizes, solve
 from ..ir.graph import Builder, Graph, Output, Value, View, Where, WriteBack
 from ..ir.op import Move, Op
+from ..ir.promote import target_dtype, type_of
 from ..ir.types import ScalarType, TensorType, sizes_of
 from ..runtime import gradmode
 from ..runtime.meta import Meta, MetaPattern
 from ..runtime.source import Computed, Source
 from ..runtime.storage import Storage
 from .breaks import Break, ValueNeeded
+from .ratios import SizeFloat
 from .symbols import SizeInt, Symbols, raw
-from .values import SYMBOLIC, Apply, Leaf, concrete
+from .values import SYMBOLIC, Apply, Leaf, SymFloat, SymInt, concrete
 
 Chain = tuple[tuple[Op, dict[str, Any]], ...]
 
@@ -159,6 +161,34 @@ class Recorder:
         source = self.numbers.get(str(size))
         return self._emit(size_of, (), {"size": x}) if source is None else self.number_input(str(size), source)
 
+    def _with_ratios(self, op: Op, operands: tuple[Any, ...]) -> tuple[Any, ...]:
+        """`operands` with floats of sizes as tensors of no dimension, which act as the weak numbers would; else pinned."""
+        weak = [x.raw if type(x) is SizeFloat else int(raw(x)) if type(x) is SizeInt else type_of(x) for x in operands]
+        target = target_dtype(op, tuple(weak)) if all(type(x) not in (SymFloat, SymInt) for x in operands) else None
+        if target not in (dtypes.float32, dtypes.float64):
+            return tuple(concrete(x) if type(x) is SizeFloat else x for x in operands)
+        meta = Meta.of((), (), target)
+        made = [self._ratio(x, target) if type(x) is SizeFloat else x for x in operands]
+        return tuple(self.wrap(x, meta) if isinstance(x, Value) else x for x in made)
+
+    def _ratio(self, x: Any, target: Any) -> Any:
+        """A float of sizes as a graph value of dtype `target`, computed in float64."""
+        from ..ir.op import lookup
+        from ..ir.ops.casts import cast
+
+        if type(x) is SizeInt:
+            found = self._size_operand(x)
+            if isinstance(found, Value) and isinstance(found.type, ScalarType):
+                found = self._emit(lookup("full"), (found,), {"shape": (), "dtype": dtypes.int64})
+            return self._emit(cast, (found,), {"dtype": target}) if isinstance(found, Value) else found
+        if type(x) is not SizeFloat:
+            return x
+        parts = [self._ratio(y, dtypes.float64) for y in x.args]
+        if not any(isinstance(y, Value) for y in parts):
+            return x.pin()
+        made = self._emit(lookup(x.op), tuple(parts), {})
+        return made if target is dtypes.float64 else self._emit(cast, (made,), {"dtype": target})
+
     def number_input(self, name: str, source: Source) -> Value:
         """The graph input for a symbol that is an int from outside; it has the symbol's name."""
         if source not in self.scalars:
@@ -213,6 +243,8 @@ class Recorder:
         tensors = [x for x in operands if isinstance(x, Tensor)]
         tracked = any(x.meta.requires_grad for x in tensors)
         detached = tracked and not gradmode.get()
+        if any(type(x) is SizeFloat for x in operands):
+            operands = self._with_ratios(op, operands)
         args = tuple(self._operand(concrete(x) if i in op.fixed else x, detached) for i, x in enumerate(operands))
         free = _sized(op)
         attrs = {k: v if k in free else _static(v) for k, v in attrs.items()}

@@ -17,6 +17,7 @@ from typing import Any
 from ..ir import sizes
 from ..ir.sizes import Call, Expr, Size, Symbol
 from ..ir.solve import slope
+from .ratios import SizeFloat, ratio
 
 #: a size of more terms is made a number: its form would cost more than a second variant
 _MOST_TERMS = 12
@@ -434,6 +435,8 @@ def _arithmetic(name: str, reflected: bool) -> Callable[[Any, Any], Any]:
     def method(self: Any, other: Any) -> Any:
         if type(other) is bool:
             other = int(other)
+        if type(other) in (float, SizeFloat) and name in ("add", "sub", "mul"):
+            return ratio(name, other, self) if reflected else ratio(name, self, other)
         if type(other) is not int and type(other) is not SizeInt:
             return plain_method(self.pin(), other) if isinstance(other, int) else NotImplemented
         return self.known.derive(name, other, self) if reflected else self.known.derive(name, self, other)
@@ -469,6 +472,21 @@ def _pinning(name: str) -> Callable[..., Any]:
     return pinned
 
 
+def _divided_now(n: int, other: Any, reflected: bool) -> Any:
+    return other / n if reflected else n / other
+
+
+def _truediv(reflected: bool) -> Callable[[Any, Any], Any]:
+    def divide(self: Any, other: Any) -> Any:
+        if type(other) is bool:
+            other = int(other)
+        if type(other) not in (int, float, SizeInt, SizeFloat):
+            return NotImplemented if not isinstance(other, (int, float)) else _divided_now(self.pin(), other, reflected)
+        return ratio("div", other, self) if reflected else ratio("div", self, other)
+
+    return divide
+
+
 def _power(self: Any, exponent: Any, *modulo: Any) -> Any:
     if not modulo and type(exponent) is int and 0 <= exponent <= 4:
         out: Any = 1
@@ -485,12 +503,13 @@ def _install() -> None:
     for name in ("eq", "ne", "lt", "le", "gt", "ge"):
         setattr(SizeInt, f"__{name}__", _comparison(name))
     for name in (
-        "truediv", "rtruediv", "divmod", "rdivmod", "rpow", "and", "or", "xor", "lshift", "rshift", "rand", "ror", "rxor",
+        "divmod", "rdivmod", "rpow", "and", "or", "xor", "lshift", "rshift", "rand", "ror", "rxor",
         "rlshift", "rrshift", "invert", "int", "float", "index", "trunc", "floor", "ceil", "round",
     ):  # fmt: skip
         setattr(SizeInt, f"__{name}__", _pinning(name))
     own: Any = SizeInt
     own.__pow__ = _power
+    own.__truediv__, own.__rtruediv__ = _truediv(False), _truediv(True)
     own.__repr__ = own.__str__ = lambda self: repr(self.raw)  # messages; the tracer settles what the user makes text of
     own.__format__ = lambda self, spec: format(self.raw, spec)
     own.__hash__ = int.__hash__  # library code alone gets here: the tracer settles keys of the user's

@@ -42,6 +42,7 @@ from .resume import FrameState, continue_frames
 from .resume import Frame as Resumed
 from .session import Session
 from .traces import TAIL_FILE, strip_own
+from .ratios import SizeFloat
 from .symbols import SizeInt, has_size
 from .values import SYMBOLIC, Apply, Lazy, Leaf
 
@@ -158,6 +159,8 @@ class TailWriter:
             return self.load(x.source)
         if isinstance(x, SizeInt):
             return self.size(x)
+        if isinstance(x, SizeFloat):
+            return self.literal(x.pin())
         if isinstance(x, SYMBOLIC):
             return self.literal(x.raw) if x.sym.pinned else self.number(x.sym.expr)
         if isinstance(x, Tensor):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Union
 
 from ..runtime.source import Source
+from .ratios import SizeFloat
 from .symbols import SizeInt
 
 
@@ -86,12 +87,12 @@ class SymInt(int):
         return self
 
 
-SYMBOLIC = (SymFloat, SymInt, SizeInt)
+SYMBOLIC = (SymFloat, SymInt, SizeInt, SizeFloat)
 
 
 def concrete(x: Any) -> Any:
     """A symbolic number as a guarded constant; anything else as it is."""
-    if type(x) is SizeInt:
+    if type(x) is SizeInt or type(x) is SizeFloat:
         return x.pin()
     if type(x) is SymFloat or type(x) is SymInt:
         x.sym.pin()
@@ -102,7 +103,7 @@ def concrete(x: Any) -> Any:
 def python_type(x: Any) -> type:
     """``type(x)`` as the user's program sees it."""
     cls = type(x)
-    return cls.plain if cls is SymFloat or cls is SymInt or cls is SizeInt else cls
+    return cls.plain if cls is SymFloat or cls is SymInt or cls is SizeInt or cls is SizeFloat else cls
 
 
 _SYMBOL = {"add": "+", "sub": "-", "mul": "*"}
@@ -120,7 +121,7 @@ def _raw(x: Any) -> Any:
 
 def _derive(name: str, op: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
     """`a op b` with one symbolic side, kept symbolic where that is exact and cannot raise."""
-    a, b = (x.pin() if type(x) is SizeInt else x for x in (a, b))
+    a, b = (x.pin() if type(x) in (SizeInt, SizeFloat) else x for x in (a, b))
     left, right = _raw(a), _raw(b)
     exprs = _expr(a), _expr(b)
     depth = 1 + max(getattr(e, "depth", 0) for e in exprs)

@@ -63,6 +63,10 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], Callable[[int, int], tuple[Any, ..
     "positions": (lambda x, p: x + p[fw.arange(x.shape[1])], lambda b, t: (numbers(b, t, 3), numbers(64, 3))),
     "sizes out": (lambda x: (x * 2, x.shape[0], x.shape[1] * 2 + 1, x.numel(), len(x)), lambda b, t: (numbers(b, t),)),
     "size as operand": (lambda x: x.sum() * x.shape[0] + x.size(1), lambda b, t: (numbers(b, t),)),
+    "ratios": (
+        lambda x: (x / x.shape[0], x * (1 / x.shape[1]), x.sum(0) * (x.shape[0] / (x.shape[0] + 1)) + 0.5 * x.shape[1], x.mean() * 1.0 / len(x)),
+        lambda b, t: (numbers(b, t),),
+    ),
     "creation": (lambda x: fw.zeros(x.shape[0], 2) + fw.full((x.shape[0], 1), 3.0) + fw.ones_like(x[:, :1]), lambda b, t: (numbers(b, t),)),
     "cat and stack": (lambda x, y: (fw.cat([x, y], dim=1), fw.stack([x, x], dim=0)), lambda b, t: (numbers(b, t), numbers(b, 3))),
     "ends": (lambda x: (x[-1], x[:, -1:], x[1:], x[:, : x.shape[1] - 1]), lambda b, t: (numbers(b + 1, t + 1),)),
@@ -137,7 +141,7 @@ def test_a_loop_over_a_size_fixes_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "how", [lambda n: f"{n}", lambda n: {n: 1}, lambda n: n in (3, 4), lambda n: [0] * n, lambda n: n / 2, lambda n: hash(n)]
+    "how", [lambda n: f"{n}", lambda n: {n: 1}, lambda n: n in (3, 4), lambda n: [0] * n, lambda n: n / 2, lambda n: hash(n), lambda n: 0.5 * n > 1.4]
 )
 def test_other_uses_of_a_size_fix_it(how: Callable[[int], Any]) -> None:
     agree(lambda x: (x + 1, how(x.shape[0])), [(numbers(n),) for n in (2, 3, 4, 3, 2)], 3)
