@@ -82,6 +82,7 @@ class Emitter:
     again: dict[Any, bool] = field(default_factory=dict)
     stored: set[Value] = field(default_factory=set)
     given: dict[str, Value] = field(default_factory=dict)  # names of int parameters
+    calm: dict[Value, bool] = field(default_factory=dict)
 
     def kernel(self, name: str) -> Kernel:
         """The finished kernel."""
@@ -164,6 +165,7 @@ class Emitter:
 
     def value(self, v: Value, index: At, mask: Mask | None, block: Block) -> str:
         """The name of `v` at `index`; statements go to the outermost block that knows the index."""
+        mask = None if mask and not mask.axes & self.group.axes(index) and self._calm(v) else mask
         block = self._place(block, self.group.axes(index) | (set(mask.axes) if mask else set()))
         key = (v, index)
         found = block.find(key) or (mask and block.find((key, mask.name)))
@@ -176,6 +178,19 @@ class Emitter:
                 self._finish(key, name, block)
         block.memo[(key, mask.name) if mask else key] = name
         return name
+
+    def _calm(self, v: Value) -> bool:
+        """Whether `v` may be computed where it is not wanted: every index into it is valid, and it raises nothing. Without the
+        mask it is computed once, outside of the axes that the mask hangs on."""
+        known = self.calm.get(v)
+        if known is None:
+            node = self.producers.get(v)
+            known = v.dtype.is_floating_point and all((sizes.bounds(n)[0] or 0) > 0 for n in v.shape)
+            if known and node is not None and self.group.computes(v):
+                tensors = [a for a in node.args if isinstance(a, Value) and isinstance(a.type, TensorType)]
+                known = isinstance(node.op.lowering, Scalar) and not node.op.effects.raises and all(map(self._calm, tensors))
+            self.calm[v] = known
+        return known
 
     def _kept(self, key: Any, block: Block) -> str | None:
         """Load a value that an earlier loop beside this one has put away."""
