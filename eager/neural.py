@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DTypeError, ShapeError
 from ..ir import layout
+from ..ir.dtypes import DType
 from ..ir.ops import attention, composites, pointwise
 from ..ir.ops import random as draws
 from ..ir.ops.compare import ne, where
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 _NONE: dict[str, Any] = {}
-#: The distance from 1 to the next number of a dtype.
-_EPS = {"f16": 2.0**-10, "bf16": 2.0**-7, "f32": 2.0**-23, "f64": 2.0**-52}
 
 
 @pure
@@ -88,11 +87,16 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     return input.copy_(out) if inplace else out
 
 
+def _epsilon(dtype: DType) -> float:
+    """The distance from 1 to the next number; 0 for integral dtypes, which the op refuses."""
+    return {"f16": 2.0**-10, "bf16": 2.0**-7, "f32": 2.0**-23, "f64": 2.0**-52}.get(dtype.short, 0.0)
+
+
 @pure
 def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None) -> Tensor:
     """``x / sqrt(mean(x * x) + eps) * weight`` over the last dimensions; `eps` is by default the dtype's own."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    least = _EPS.get(input.dtype.short, 0.0) if eps is None else eps
+    least = _epsilon(input.dtype) if eps is None else eps
     attrs = {"normalized_shape": shape, "eps": float(least)}
     return apply(composites.rms_norm, (input, weight), attrs)  # type: ignore[no-any-return]
 
