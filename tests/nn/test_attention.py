@@ -195,3 +195,34 @@ def test_threads_change_no_bit() -> None:
             fw.set_num_threads(former)
     for a, b in zip(*found, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@each_run
+def test_rows_that_lie_across(run: Any) -> None:
+    """Operands and gradients whose last dimension is not the one that walks memory."""
+    arrays = [numbers(i, 2, 3, 24, 40) for i in range(3)]
+
+    def attend(lib: Any, q: Any, k: Any, v: Any) -> Any:
+        q, k, v = (x.transpose(-1, -2) for x in (q, k, v))
+        return lib.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(-1, -2)
+
+    ours, theirs = [fw.tensor(a).requires_grad_() for a in arrays], [torch.tensor(a).requires_grad_() for a in arrays]
+    got, want = run(lambda *xs: attend(fw, *xs))(*ours), attend(torch, *theirs)
+    np.testing.assert_allclose(got.detach().numpy(), want.detach().numpy(), rtol=2e-5, atol=2e-5)
+    weights = numbers(9, *got.shape)
+    (got * fw.tensor(weights)).sum().backward()
+    (want * torch.tensor(weights)).sum().backward()
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=5e-5, atol=5e-5)
+
+
+@each_run
+def test_only_the_gradient_of_the_query(run: Any) -> None:
+    arrays = [numbers(i, 2, 3, 40, 24) for i in range(3)]
+    ours, theirs = [fw.tensor(a) for a in arrays], [torch.tensor(a) for a in arrays]
+    ours[0].requires_grad_()
+    theirs[0].requires_grad_()
+    run(lambda q, k, v: F.scaled_dot_product_attention(q, k, v))(*ours).sum().backward()
+    torch.nn.functional.scaled_dot_product_attention(*theirs).sum().backward()
+    np.testing.assert_allclose(ours[0].grad.numpy(), theirs[0].grad.numpy(), rtol=5e-5, atol=5e-5)
+    assert ours[1].grad is None
