@@ -456,10 +456,10 @@ def cache_events(fn: Callable[..., Any], args: Sequence[Any] = ()) -> tuple[str,
     """What the disk cache does for ``fn(*args)``, freshly compiled: a line for each captured region."""
     if not store.enabled():
         return ("the disk cache is switched off (knob disk_cache)",)
-    count = len(stored.events)
+    stored.events.clear()
     with knobs.override(debug=min(knobs.debug, 2)):
         _compiled(fn, _options())(*args)
-    return tuple(str(event) for event in list(stored.events)[count:]) or ("nothing was compiled: the function runs under CPython",)
+    return tuple(map(str, stored.events)) or ("nothing was compiled: the function runs under CPython",)
 
 
 # -- stages ----------------------------------------------------------------------------------------------------------------
@@ -531,4 +531,7 @@ _STAGE: dict[str, Callable[[Any, Part], str]] = {
     "tail": lambda fn, part: part.capture.tail.source if part.capture.tail is not None else "",  # type: ignore[attr-defined]
 }
 
-__all__ = ["BACKENDS", "STAGES", "Report", "compile", "disable", "explain", "is_compiling", "knobs", "mark_dynamic", "mark_static", "reset", "stage_texts"]
+__all__ = [
+    "BACKENDS", "STAGES", "Report", "cache_events", "compile", "disable", "explain", "is_compiling", "knobs", "mark_dynamic",
+    "mark_static", "reset", "stage_texts",
+]  # fmt: skip

@@ -15,11 +15,12 @@ _PARAMS = dataclasses.dataclass(frozen=True)(type("_", (), {})).__dataclass_para
 _ROOM: dict[str, Any] = {"MISSING": dataclasses.MISSING, "_set": object.__setattr__}
 
 
-def _made(cls: Any = None, /, *, frozen: bool = False, slots: bool = False, eq: bool = True) -> Any:
+def _made(given: Any = None, /, *, frozen: bool = False, slots: bool = False, eq: bool = True) -> Any:
     """Class decorator, with or without arguments."""
-    if cls is None:
+    if given is None:
         return lambda c: _made(c, frozen=frozen, slots=slots, eq=eq)
-    names = cls.__dict__.get("__annotations__", {})
+    cls: Any = given
+    names = cls.__dict__.get("__annotations__", {})  # noqa: RUF063  (`inspect` is slow to import)
     fields = {name: _field(cls, name, kind) for name, kind in names.items()}
     for name, f in fields.items():
         if f.default is dataclasses.MISSING:
@@ -30,7 +31,7 @@ def _made(cls: Any = None, /, *, frozen: bool = False, slots: bool = False, eq: 
     if slots:
         cls = _with_slots(cls, fields)
     cls.__dataclass_fields__, cls.__dataclass_params__ = fields, _PARAMS
-    cls.__match_args__ = tuple(name for name, f in fields.items() if f.init)
+    setattr(cls, "__match_args__", tuple(name for name, f in fields.items() if f.init))  # noqa: B010  (mypy's idea of it)
     for name, write in (("__init__", _write_init), *((("__eq__", _write_eq),) if eq else ())):
         if name not in cls.__dict__:
             setattr(cls, name, _stub(cls, name, write))
@@ -51,7 +52,7 @@ def _field(cls: Any, name: str, kind: Any) -> Any:
     if "ClassVar" in str(kind) or "InitVar" in str(kind):
         raise TypeError(f"{cls.__name__}.{name}: ClassVar and InitVar are for dataclasses.dataclass")
     value = cls.__dict__.get(name, dataclasses.MISSING)
-    found = value if isinstance(value, dataclasses.Field) else dataclasses.field(default=value)
+    found: Any = value if isinstance(value, dataclasses.Field) else dataclasses.field(default=value)
     found.name, found.type = name, kind
     found._field_type = dataclasses._FIELD  # type: ignore[attr-defined]
     return found

@@ -12,7 +12,7 @@ import builtins
 import dataclasses
 import marshal
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -52,13 +52,13 @@ def classes() -> dict[str, type]:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def name_of(cls: type) -> str:
     """What a class is called in a text."""
     return f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}"
 
 
-@lru_cache(maxsize=None)
+@cache
 def fields(cls: type) -> tuple[str, ...]:
     """Names of the fields, in the order in which the class takes them."""
     return tuple(f.name for f in dataclasses.fields(cls) if f.init)  # type: ignore[arg-type]
@@ -177,8 +177,8 @@ def _named(x: Any) -> tuple[str, str] | None:
     if isinstance(x, op.Op) and op.OPS.get(x.name) is x:
         return "Op", x.name
     if isinstance(x, type) and issubclass(x, BaseException):
-        space = vars(builtins) if x.__module__ == "builtins" else vars(errors)
-        return ("Error", x.__name__) if space.get(x.__name__) is x else None
+        name, space = str(x.__name__), vars(builtins) if x.__module__ == "builtins" else vars(errors)
+        return ("Error", name) if space.get(name) is x else None
     if isinstance(x, np.dtype) and x.isbuiltin == 1:
         return "NumPy", x.str
     return None

@@ -189,7 +189,8 @@ def _native(x: Any, deep: bool) -> str:
 def of_class(cls: type) -> str:
     """A class by name and, where it is the user's, by what its namespace and those of its bases hold."""
     if trusted(cls.__module__):
-        return f"class {cls.__module__}.{cls.__qualname__}" + ("" if named(cls.__module__, cls.__qualname__) is cls else _own(cls))
+        found = named(cls.__module__, cls.__qualname__) is cls
+        return f"class {cls.__module__}.{cls.__qualname__}" + ("" if found else _own(cls))
     return f"class {class_name(cls)} {_own(cls)}"
 
 
@@ -204,8 +205,10 @@ def _own(cls: type) -> str:
         return "itself"
     _under_way.append(cls)
     try:
-        parts = [class_name(base) for base in (*cls.__mro__, *type(cls).__mro__)]
-        for base in (*cls.__mro__, *type(cls).__mro__):
+        made_by: Any = type(cls)
+        bases: list[type] = [*cls.__mro__, *made_by.__mro__]
+        parts = [class_name(base) for base in bases]
+        for base in bases:
             if not trusted(base.__module__):
                 parts += [f"{name}: {_entry(value)}" for name, value in sorted(vars(base).items()) if name not in _SKIPPED]
         return digest(*parts)

@@ -1,8 +1,8 @@
 """Where another process finds an object that a capture holds: a function, class, module, namespace, cell.
 
-`Places` says so for the objects of one capture, as records of a `codec.Writer`, each with the object's fingerprint; `Finder` makes
-the records good again in the process that reads, on the arguments at hand. Guards are records among them, in their order: no
-object is looked for through one that is not checked. Nothing of the user's runs.
+`Places` says so for the objects of one capture, as records of a `codec.Writer`, each with the object's fingerprint; `Finder`
+makes the records good again in the process that reads, on the arguments at hand. Guards are records among them, in their order:
+no object is looked for through one that is not checked. Nothing of the user's runs.
 """
 
 from __future__ import annotations

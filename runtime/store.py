@@ -173,7 +173,8 @@ def trusted(path: str) -> bool:
     known = _trusted.get(path)
     if known is None:
         try:
-            known = all(_ours(found) and stat.S_ISDIR(found.st_mode) for found in (os.stat(os.path.dirname(path)), os.lstat(path)))
+            places = os.stat(os.path.dirname(path)), os.lstat(path)
+            known = all(_ours(found) and stat.S_ISDIR(found.st_mode) for found in places)
         except OSError:
             return False  # it may be made later
         _trusted[path] = known

@@ -23,7 +23,7 @@ from .variant import Variant
 
 if TYPE_CHECKING:
     from .breaks import BreakRecord
-    from .capture import Capture
+    from .captured import Capture
     from .policy import Policy
     from .resume import Continuations
 

@@ -1,4 +1,4 @@
-"""Functions that the tracer does itself in place of following or running them: `natives` fills the table, `compiler` adds to it."""
+"""Functions that the tracer does itself, not by following or running them. `natives` fills the table, `compiler` adds to it."""
 
 from __future__ import annotations
 

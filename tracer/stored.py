@@ -9,6 +9,7 @@ covers, is not stored; `events` say why.
 
 from __future__ import annotations
 
+import builtins
 import collections
 import dataclasses
 import itertools
@@ -40,7 +41,8 @@ _numbers = itertools.count(1)
 
 
 class Event(NamedTuple):
-    """What became of one capture: "unknown", "does not fit", "cannot be read", "served", "stored" or "not stored"; `why`, if it failed."""
+    """What became of one capture. `what`: "unknown", "does not fit", "cannot be read", "served", "stored" or "not stored"; `why`:
+    the reason, where it failed."""
 
     function: str
     what: str
@@ -181,7 +183,8 @@ def _code_of(executable: Any) -> Any:
     """Plan and machine code of an executable; None for one that runs its graph."""
     if executable is None:
         return None
-    plan, code = getattr(executable, "plan", None), getattr(executable, "code", None)
+    plan: Any = getattr(executable, "plan", None)
+    code: Any = getattr(executable, "code", None)
     if plan is None:
         if executable.graph.nodes:
             raise Unwritable("a graph that no back end could build")
@@ -295,7 +298,8 @@ def _tail_of(stored: Any) -> Any:
         return None
     source, code, names = stored
     filename = f"{_FILE} {next(_numbers)}>"
-    made: Any = types.FunctionType(marshal.loads(code).replace(co_filename=filename), {"__builtins__": __builtins__, **names}, "tail")
+    space = {"__builtins__": vars(builtins), **names}
+    made: Any = types.FunctionType(marshal.loads(code).replace(co_filename=filename), space, "tail")
     made.source = source
     linecache.cache[filename] = len(source), None, source.splitlines(True), filename
     weakref.finalize(made, linecache.cache.pop, filename, None)

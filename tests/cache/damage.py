@@ -71,7 +71,7 @@ for _ in range(int(sys.argv[1])):
     round_of_calls()
     kept._routines.clear()
 from fusewire.runtime import store
-print("stats", sum(n for (_, what), n in store.stats.items() if what == "hit"), sum(n for (_, what), n in store.stats.items() if what == "damaged"), file=sys.stderr)
+print(*[sum(n for (_, what), n in store.stats.items() if what == w) for w in ("hit", "damaged")], file=sys.stderr)
 print("done")
 '''
 

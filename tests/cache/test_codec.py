@@ -36,7 +36,8 @@ def there_and_back(*roots: Any) -> Any:
 
 
 VALUES: list[Any] = [
-    None, True, 1, 2**70, -5, 0.0, -0.0, math.inf, "text", "\ud800", b"bytes", ..., 1j, (), (1, (2.0, "x")), [1, [2]], {"a": (1, 2)},
+    None, True, 1, 2**70, -5, 0.0, -0.0, math.inf, "text", "\ud800", b"bytes", ..., 1j, (), (1, (2.0, "x")), [1, [2]],
+    {"a": (1, 2)},
     frozenset({1, 2}), range(3, 9, 2), slice(1, None), dtypes.bfloat16, np.dtype(np.int16), errors.ShapeError, ZeroDivisionError,
     sizes.symbol("s0", 1, 64) * 3 + 1, sizes.floordiv(sizes.symbol("s0"), 2), sizes.maximum(sizes.symbol("s0"), 4),
     Meta.of((2, 3), (3, 1), dtypes.float32, True), Equals(Attr(Item(Arg(0, "x"), "k"), "y"), 1.5),
@@ -84,7 +85,10 @@ def test_equal_parts_are_written_once() -> None:
     assert len(many) < len(one) + 50 * 6
 
 
-@pytest.mark.parametrize("value", [object(), np.zeros(2), lambda: 0, type("X", (), {}), dataclasses.make_dataclass("D", ["x"])(1)])
+ODD = [object(), np.zeros(2), lambda: 0, type("X", (), {}), dataclasses.make_dataclass("D", ["x"])(1)]
+
+
+@pytest.mark.parametrize("value", ODD)
 def test_what_has_no_form_is_refused(value: Any) -> None:
     with pytest.raises(codec.Unwritable):
         there_and_back([value])
