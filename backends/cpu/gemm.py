@@ -71,8 +71,8 @@ def routine_text(t: Tile, name: str, pack_a: str = "", pack_b: str = "", more: s
     declared: dict[str, str] = {}
     for w in writers:
         declared.update(w.declared)
-    lines = [text for name_, text in sorted(declared.items()) if f"@{name_}(" not in more]
-    return "\n".join([*lines, "", "\n\n".join(w.text() for w in writers), more, ""])
+    head = [text for name_, text in sorted(declared.items()) if f"@{name_}(" not in more]
+    return "\n".join([*head, "", "\n\n".join(w.text() for w in writers), more, ""])
 
 
 def text(words: Sequence[str]) -> str:

@@ -15,12 +15,13 @@ from fusewire.backends.cpu.gemm_tile import Tile, tile
 from fusewire.backends.cpu.kinds import Target
 from fusewire.backends.cpu.module import host_target
 from fusewire.backends.cpu.product import merged, parts, routine_step
-from fusewire.ir import dtypes
+from fusewire.ir import dtypes, sizes
 from fusewire.ir.graph import Builder
 from fusewire.ir.ops.linalg import matmul
 from fusewire.ir.plan import BufferView, GemmStep
 from fusewire.ir.types import TensorType, tensor
 from fusewire.pipeline import compile_graph
+from fusewire.runtime import blas
 
 Array = np.ndarray[Any, Any]
 ROUTINE = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 4, ctypes.c_int64, ctypes.c_int64)
@@ -203,3 +204,16 @@ def test_tiles_of_shorter_vectors(short: str, monkeypatch: pytest.MonkeyPatch) -
 
 def test_no_tiles() -> None:
     assert tile(dtypes.int32, Target(64, True)) is None and tile(dtypes.float32, Target(16, False)) is None
+
+
+def test_few_columns_are_left_to_blas() -> None:
+    def steps(m: Any, n: int, k: int) -> str:
+        builder = Builder("product")
+        x, y = builder.input(tensor((m, k), dtypes.float32)), builder.input(tensor((k, n), dtypes.float32))
+        (step,) = compile_graph(builder.finish([matmul(x, y)])).plan.steps
+        return type(step).__name__
+
+    if not blas.functions():
+        pytest.skip("NumPy has no OpenBLAS here")
+    assert [steps(*shape) for shape in ((4096, 8, 768), (4096, 12, 8), (sizes.symbol("m"), 4, 9))] == ["GemmStep"] * 3
+    assert [steps(*shape) for shape in ((100, 8, 768), (4096, 12, 768), (4096, 16, 8))] == ["RoutineStep"] * 3
