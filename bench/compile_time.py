@@ -23,8 +23,8 @@ from .row import Row, package
 #: stage -> the functions whose time is counted as its own, as (module inside the package, name there)
 STAGES: dict[str, tuple[tuple[str, str], ...]] = {
     "capture": (("tracer.dispatch", "capture"),),
-    "joint": (("tracer.gradient", "joint"),),
-    "partition": (("tracer.gradient", "partition"),),
+    "joint": (("ir.passes.autodiff", "joint"),),
+    "partition": (("ir.passes.partition", "partition"),),
     "passes": (("ir.passes", "run"),),
     "schedule": (("ir.schedule", "schedule"),),
     "memory": (("ir.memory", "plan"),),
