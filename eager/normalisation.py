@@ -31,7 +31,7 @@ def batch_norm(
     bias: Tensor | None = None, training: bool = False, momentum: Any = 0.1, eps: float = 1e-5,
 ) -> Tensor:  # fmt: skip
     """Each channel (dimension 1) with mean 0 and variance 1, then times `weight` plus `bias`. In training by the statistics of
-    the batch, which `running_mean` and `running_var` follow by the factor `momentum` (a number or a 0-d tensor); else by these."""
+    the batch, which `running_mean` and `running_var` follow by the factor `momentum` (number or 0-d tensor); else by these."""
     if input.ndim < 2:
         raise ShapeError(f"batch_norm: needs a batch and a channel dimension, got {list(input.shape)}")
     x = _wide(input)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ShapeError
 from ..ir.ops import convolution as records
 from ..ir.ops import linalg, pooling
+from ..ir.ops.creation import filled
 from . import generated as g
 from .creation import arange
 from .executor import apply
@@ -235,7 +236,7 @@ def _avg_pool(
 
 def _counts(x: Tensor, attrs: dict[str, Any], count_padding: bool) -> Tensor:
     """How many elements of each window count."""
-    ones = records.filled(x, (1, 1, *x.shape[2:]), 1)
+    ones = filled(x, (1, 1, *x.shape[2:]), 1)
     if count_padding:
         ones = records.padded(ones, [(low, low) for low, _ in attrs["padding"]], 1)
         attrs = {**attrs, "padding": tuple((0, high - low) for low, high in attrs["padding"])}

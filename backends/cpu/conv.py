@@ -17,8 +17,8 @@ from ...ir.sizes import Size, floordiv
 from ...ir.types import numel
 from . import conv_pack, gemm
 from .conv_lines import Lines
-from .emit import Target
 from .gemm_tile import tile
+from .kinds import Target
 from .module import host_target
 from .product import parts
 

@@ -15,9 +15,9 @@ from ...ir.ops.pooling import max_pool_index
 from ...ir.plan import BufferView, RoutineStep
 from ...ir.sizes import Size
 from ...ir.types import numel
-from .emit import Target
 from .gemm_pack import masked_load, word
 from .gemm_tile import Tile, add, mul, splat, store, sub, tile
+from .kinds import Target
 from .lanes import suffix
 from .module import host_target
 from .window_fold import HEAD

@@ -102,7 +102,8 @@ def padded_array(x: np.ndarray, padding: Ints, value: float = 0.0) -> np.ndarray
     lead = x.ndim - len(padding)
     shape = (*x.shape[:lead], *(n + 2 * p for n, p in zip(x.shape[lead:], padding, strict=True)))
     out = np.full(shape, value, x.dtype)
-    out[(..., *(slice(p, p + n) for n, p in zip(x.shape[lead:], padding, strict=True)))] = x
+    inside: Any = tuple(slice(p, p + n) for n, p in zip(x.shape[lead:], padding, strict=True))
+    out[(..., *inside)] = x
     return out
 
 
@@ -128,7 +129,7 @@ def conv_eager(
     x: Any, w: Any, bias: Any = None, *, stride: Ints, padding: Ints, dilation: Ints, groups: int = 1
 ) -> Any:
     kernel = w.shape[2:]
-    out = tuple(int(n) for n in result_sizes(x.shape[2:], kernel, stride, padding, dilation))
+    out: Any = result_sizes(x.shape[2:], kernel, stride, padding, dilation)
     _refuse(x, w, builtins.min(out, default=0) < 1 or x.shape[1] != w.shape[1] * groups or w.shape[0] % groups)
     if x.dtype != w.dtype or (bias is not None and (bias.shape != w.shape[:1] or bias.dtype != x.dtype)):
         raise TypeError("operands of one dtype and a fitting bias expected")
@@ -274,8 +275,10 @@ def _input_eager(y: Any, w: Any, *, shape: Ints, stride: Ints, padding: Ints, di
     made = np.zeros((n, groups * inside, *(s + 2 * p for s, p in zip(shape, padding, strict=True))), y.dtype)
     for tap in np.ndindex(*kernel):
         each = zip(tap, dilation, stride, out, strict=True)
-        made[(..., *(slice(k * d, k * d + s * (m - 1) + 1, s) for k, d, s, m in each))] += cols[(slice(None), slice(None), *tap)]
-    return np.ascontiguousarray(made[(..., *(slice(p, p + s) for p, s in zip(padding, shape, strict=True)))])
+        places: Any = tuple(slice(k * d, k * d + s * (m - 1) + 1, s) for k, d, s, m in each)
+        made[(..., *places)] += cols[(slice(None), slice(None), *tap)]
+    inside: Any = tuple(slice(p, p + s) for p, s in zip(padding, shape, strict=True))
+    return np.ascontiguousarray(made[(..., *inside)])
 
 
 def spread_out(y: Any, stride: Ints) -> Any:

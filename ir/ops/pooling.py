@@ -63,13 +63,14 @@ def _frame(x: Any, padding: Pairs, value: float) -> Any:
         return np.ascontiguousarray(x)
     shape = (*x.shape[:2], *(n + low + high for n, (low, high) in zip(x.shape[2:], padding, strict=True)))
     out = np.full(shape, value, x.dtype)
-    out[(..., *(slice(low, low + n) for n, (low, _) in zip(x.shape[2:], padding, strict=True)))] = x
+    inside: Any = tuple(slice(low, low + n) for n, (low, _) in zip(x.shape[2:], padding, strict=True))
+    out[(..., *inside)] = x
     return out
 
 
 def _taps(x: Any, value: float, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints) -> Iterator[tuple[Ints, Any]]:
     """For each place in the window, that place and the elements there of all windows."""
-    out = tuple(int(n) for n in _results(x.shape[2:], kernel, stride, padding, dilation))
+    out: Any = _results(x.shape[2:], kernel, stride, padding, dilation)
     if min(out, default=1) < 1 or min((*kernel, *stride)) < 1:
         raise ValueError("the kernel does not fit")
     view = windows_of(_frame(x, padding, value), kernel, stride, dilation, out)
@@ -85,7 +86,8 @@ def _max_eager(x: Any, *, kernel: Ints, stride: Ints, padding: Pairs, dilation: 
 
 
 def _index_eager(x: Any, *, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints) -> Any:
-    best, at = None, None
+    best: Any = None
+    at: Any = None
     for tap, values in _taps(x, -np.inf, kernel, stride, padding, dilation):
         place = np.broadcast_to(_place(tap, x.shape[2:], values.shape[2:], stride, padding, dilation), values.shape)
         if best is None:
@@ -93,7 +95,7 @@ def _index_eager(x: Any, *, kernel: Ints, stride: Ints, padding: Pairs, dilation
             continue
         inside = _inside(tap, x.shape[2:], values.shape[2:], stride, padding, dilation)
         better = (values > best) | np.isnan(values) | (inside & (at < 0))
-        best[better], at[better] = values[better], place[better]  # type: ignore[index]
+        best[better], at[better] = values[better], place[better]
     return at
 
 
@@ -197,7 +199,7 @@ def _sum_grad(
     return (reshape(cut, tuple(x.shape)),)
 
 
-def _attrs(n: int, kernel: int | Ints, stride: int | Ints, padding: int | Pairs = 0, dilation: int | Ints = 1) -> dict[str, Any]:
+def _attrs(n: int, kernel: int | Ints, stride: int | Ints, padding: Any = 0, dilation: int | Ints = 1) -> dict[str, Any]:
     def each(v: Any) -> Any:
         return v if isinstance(v, tuple) else (v,) * n
 
