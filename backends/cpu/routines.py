@@ -11,7 +11,9 @@ from importlib import import_module
 from .. import kept
 
 #: Family -> module of this package.
-FAMILIES: dict[str, str] = {"attention": "attention", "conv": "conv", "fold": "window_fold", "pool": "window_pool", "product": "gemm"}
+FAMILIES: dict[str, str] = {
+    "attention": "attention", "conv": "conv", "fold": "window_fold", "pool": "window_pool", "product": "gemm",
+}  # fmt: skip
 
 
 def address(name: str) -> int:

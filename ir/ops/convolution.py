@@ -277,8 +277,8 @@ def _input_eager(y: Any, w: Any, *, shape: Ints, stride: Ints, padding: Ints, di
         each = zip(tap, dilation, stride, out, strict=True)
         places: Any = tuple(slice(k * d, k * d + s * (m - 1) + 1, s) for k, d, s, m in each)
         made[(..., *places)] += cols[(slice(None), slice(None), *tap)]
-    inside: Any = tuple(slice(p, p + s) for p, s in zip(padding, shape, strict=True))
-    return np.ascontiguousarray(made[(..., *inside)])
+    box: Any = tuple(slice(p, p + s) for p, s in zip(padding, shape, strict=True))
+    return np.ascontiguousarray(made[(..., *box)])
 
 
 def spread_out(y: Any, stride: Ints) -> Any:
