@@ -176,8 +176,8 @@ def _is_channels_last(t: TensorType) -> bool:
 
 def _broadcast_strides(t: TensorType, shape: tuple[Size, ...]) -> tuple[Size, ...]:
     lead = len(shape) - len(t.shape)
-    own = (0 if is_constant_one(n) and not is_constant_one(m) else s for n, s, m in zip(t.shape, t.strides, shape[lead:], strict=True))
-    return (0,) * lead + tuple(own)
+    spread = (is_constant_one(n) and not is_constant_one(m) for n, m in zip(t.shape, shape[lead:], strict=True))
+    return (0,) * lead + tuple(0 if x else s for x, s in zip(spread, t.strides, strict=True))
 
 
 def _stride_order(shape: tuple[Size, ...], strides: Sequence[tuple[Size, ...]]) -> list[int]:

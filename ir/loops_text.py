@@ -32,7 +32,7 @@ import re
 from collections.abc import Iterator
 
 from .. import errors
-from . import dtypes, sizes
+from . import dtypes, size_text, sizes
 from .graph import Where
 from .loops import (
     COMBINES,
@@ -149,7 +149,7 @@ class _Parser:
         return found
 
     def size(self, text: str) -> Size:
-        return sizes.parse(text, self.symbols)
+        return size_text.parse(text, self.symbols)
 
     def kernel(self) -> Kernel:
         if not self.lines:

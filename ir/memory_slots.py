@@ -54,8 +54,8 @@ def nominal(size: Size) -> int:
 
 
 def slots(lives: Sequence[Any], aligned: Callable[[Size], Size], start: Size) -> tuple[dict[int, Size], Size]:
-    """(offset of each buffer, end of the last slot) for `memory.Lifetime`s, from offset `start` on: large buffers first, each into
-    the first slot that is free."""
+    """(offset of each buffer, end of the last slot) for `memory.Lifetime`s, from offset `start` on: large buffers first, each
+    into the first slot that is free."""
     made: list[_Slot] = []
     order = sorted(((-nominal(life.nbytes), life.first, life.buffer, life) for life in lives), key=lambda x: x[:3])
     for _, _, _, life in order:

@@ -67,17 +67,11 @@ def slope(size: Size, name: str) -> tuple[Size, Size] | None:
         if name not in symbols_of(term):
             b = b + term
             continue
-        rest: Size = k
-        for atom, p in mono:
-            if isinstance(atom, Symbol) and atom.name == name:
-                if p != 1:
-                    return None
-                continue
-            factor = Expr(((((atom, p),), 1),))
-            if name in symbols_of(factor):
-                return None
-            rest = rest * factor
-        a = a + rest
+        rest = tuple((atom, p) for atom, p in mono if not (isinstance(atom, Symbol) and atom.name == name and p == 1))
+        factor = Expr(((rest, 1),)) if rest else 1
+        if name in symbols_of(factor):
+            return None
+        a = a + factor * k
     return None if a == 0 else (a, b)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import ParseError
-from . import dtypes, op, sizes
+from . import dtypes, op, size_text, sizes
 from .dtypes import DType
 from .graph import Builder, Graph, Node, Output, Value, View, Where, WriteBack
 from .sizes import Expr, Size
@@ -233,7 +233,7 @@ class _Reader:
         return self.values[name]
 
     def size(self, text: str) -> Size:
-        return sizes.parse(text, self.symbols)
+        return size_text.parse(text, self.symbols)
 
     def type(self, text: str) -> Type:
         m = _TYPE.fullmatch(text)

@@ -349,7 +349,10 @@ class GradMode:
         return f"is_grad_enabled() is {self.enabled}"
 
 
-Guard = Union[TensorIs, TensorLike, SizesFit, TypeIs, Is, Equals, FitsInt64, LengthIs, KeysAre, Lacks, ClassAttrIs, SameStorage, SameObject, GradMode]
+Guard = Union[
+    TensorIs, TensorLike, SizesFit, TypeIs, Is, Equals, FitsInt64, LengthIs,
+    KeysAre, Lacks, ClassAttrIs, SameStorage, SameObject, GradMode,
+]  # fmt: skip
 
 
 #: what loading a source raises where the object is gone: a missing key or attribute, an empty cell, another container

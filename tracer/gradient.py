@@ -56,7 +56,8 @@ def replay(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
         if o.source is not None and o.view is None:
             out.append(env[o.source])
         else:
-            out.append(_window(env[o.source], o.view, values) if late and o.source is not None and o.view is not None else env[o.value])
+            written = late and o.source is not None and o.view is not None
+            out.append(_window(env[o.source], o.view, values) if written else env[o.value])  # type: ignore[arg-type, index]
     return out
 
 

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..eager.tensor import Tensor
+from ..ir import solve
 from ..ir.dtypes import DType
 from ..ir.op import Effects, Op
-from ..ir import solve
 from ..ir.sizes import Size, symbols_of
 from ..ir.types import ScalarType, TensorType
 from ..runtime import gradmode

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..eager import functional
 from ..eager.tensor import Tensor
-from ..ir import sizes
 from ..ir.layout import is_row_major
 from ..ir.ops import casts
+from ..ir.sizes import identical
 from ..ir.types import TensorType, contiguous_strides
 from ..runtime import gradmode
 from . import subscripts
@@ -243,7 +243,7 @@ def _contiguous(s: Session, input: Any) -> Any:
     """A copy where the sizes at hand call for one: that it would be none where some size is 1 is asked when it matters."""
     if not isinstance(input, Tensor) or not has_size((*input.meta.shape, *input.meta.strides)):
         return s.calls.library(functional.contiguous, [input], {})
-    if sizes.identical(input.meta.strides, contiguous_strides(input.meta.shape)):
+    if identical(input.meta.strides, contiguous_strides(input.meta.shape)):
         return input
     if is_row_major(TensorType(raw(input.meta.shape), input.meta.dtype, raw(input.meta.strides))):
         return s.calls.library(functional.contiguous, [input], {})

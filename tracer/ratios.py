@@ -1,5 +1,8 @@
-"""Floats that follow from sizes which a capture does not fix: ``1 / x.shape[0]``, ``n / (n - 1)``. As an operand such a float is
-computed in the graph, in float64; at any other use it becomes the number at hand, which fixes the sizes. Makes no guard itself."""
+"""Floats that follow from sizes which a capture does not fix: ``1 / x.shape[0]``, ``n / (n - 1)``.
+
+As an operand such a float is computed in the graph, in float64; at any other use it becomes the number at hand, which fixes the
+sizes. Makes no guard itself.
+"""
 
 from __future__ import annotations
 

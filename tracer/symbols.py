@@ -320,7 +320,7 @@ class Symbols:
             self._current[name] = self.replaced[name]
         for name in self.replaced:
             size = self._current[name]
-            while {n for n in sizes.symbols_of(size)} & self.replaced.keys():
+            while set(sizes.symbols_of(size)) & self.replaced.keys():
                 size = self.now(size)
             self._current[name] = self.now(size)
 

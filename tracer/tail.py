@@ -38,12 +38,12 @@ from .classes import by_python, native_base
 from .effects import Effect, GradModeSet, Method, SetAttr, SetCell, SetItem
 from .generators import Generator
 from .operators import ITERATORS, VIEWS
-from .resume import FrameState, continue_frames
-from .resume import Frame as Resumed
-from .session import Session
-from .traces import TAIL_FILE, strip_own
 from .ratios import SizeFloat
+from .resume import Frame as Resumed
+from .resume import FrameState, continue_frames
+from .session import Session
 from .symbols import SizeInt, has_size
+from .traces import TAIL_FILE, strip_own
 from .values import SYMBOLIC, Apply, Lazy, Leaf
 
 Tail = Callable[[Sequence[Any], Sequence[Any]], Any]

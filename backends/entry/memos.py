@@ -12,8 +12,8 @@ From 3.13 on a store to an attribute leaves the version of a dict alone that sha
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from types import ModuleType
 from itertools import islice
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ...runtime import guard as g

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import CompileError
-from ...ir import dtypes
+from ...ir import dtypes, work
 from ...ir import plan as p
 from ...ir import sizes as z
-from ...ir import work
 from ...ir.loops import Kernel
 from ...ir.run_op import run_op
 from ...ir.types import ScalarType, TensorType, numel, sizes_of, tensor
@@ -227,7 +226,9 @@ class PlanRows:
         return [self.size(self._parts(step)), self.size(self._stride), self.limit]
 
     def _is_native(self, step: p.Step) -> bool:
-        return isinstance(step, (p.KernelStep, p.RoutineStep)) or (isinstance(step, p.GemmStep) and blas.operands(step) is not None)
+        if isinstance(step, p.GemmStep):
+            return blas.operands(step) is not None
+        return isinstance(step, (p.KernelStep, p.RoutineStep))
 
     def _prepare(self, number: int, step: p.Step) -> Callable[[], object]:
         if isinstance(step, p.KernelStep):

@@ -15,13 +15,15 @@ from .table import Entry, Variant
 
 
 def routine(
-    plan: Plan, code: Any, inputs: Sequence[tuple[type, Meta | MetaPattern | None]], output_metas: Sequence[Meta | None],
+    plan: Plan, code: Any, inputs: Sequence[tuple[type, Meta | MetaPattern | None]],
+    output_metas: Sequence[Meta | None],
     otherwise: Callable[..., Any], keep: Any = None,
 ) -> FunctionType:  # fmt: skip
     """A function of the plan's inputs, by position, that returns the tuple of its outputs.
 
-    `inputs`: the class and the Meta of each, or its pattern (a number: its class and None). A call with anything else is ``otherwise(*inputs)``,
-    as is one where a kernel returns nonzero. `code` as for `Variant`. CompileError where the plan cannot be run natively.
+    `inputs`: the class and the Meta of each, or its pattern (a number: its class and None). A call with anything else is
+    ``otherwise(*inputs)``, as is one where a kernel returns nonzero. `code` as for `Variant`. CompileError where the plan cannot
+    be run natively.
     """
     names = [f"a{i}" for i in range(len(inputs))]
     space: dict[str, Any] = {}

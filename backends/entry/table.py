@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import CompileError
-from ...ir.plan import Plan, errors_of, PlanOutput
+from ...ir.plan import Plan, PlanOutput, errors_of
 from ...ir.sizes import evaluate
 from ...ir.types import TensorType
 from ...runtime import guard as g

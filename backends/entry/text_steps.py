@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...runtime import layout as at
 from ...runtime import blocks, pool
+from ...runtime import layout as at
 from . import words as w
 from .text import EntryWriter
 
@@ -370,7 +370,9 @@ def ret(b: EntryWriter) -> None:
 
 
 BODIES: dict[str, Callable[[EntryWriter], None]] = {
-    "begin": begin, "threads": threads, "hold": hold, "add": add, "mul": mul, "floordiv": floordiv, "mod": mod, "min": min_, "max": max_,
+    "begin": begin, "threads": threads, "hold": hold, "add": add,
+    "mul": mul, "floordiv": floordiv, "mod": mod, "min": min_, "max": max_,
     "alloc": alloc, "block": block, "arena": arena, "view": view, "kernel": kernel, "gemm": gemm, "python": python, "save": save,
-    "restore": restore, "bump": bump, "make": make, "make_like": make_like, "long": long, "call": call, "tuple": tuple_, "tail": tail, "ret": ret,
+    "restore": restore, "bump": bump, "make": make, "make_like": make_like,
+    "long": long, "call": call, "tuple": tuple_, "tail": tail, "ret": ret,
 }  # fmt: skip

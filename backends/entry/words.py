@@ -49,7 +49,8 @@ OPS: tuple[str, ...] = (
     "float", "int", "bool",
     # a hit
     "begin", "threads", "hold", "add", "mul", "floordiv", "mod", "min", "max",
-    "alloc", "block", "arena", "view", "kernel", "gemm", "python", "save", "restore", "bump", "make", "make_like", "long", "call", "tuple", "tail", "ret",
+    "alloc", "block", "arena", "view", "kernel", "gemm", "python", "save",
+    "restore", "bump", "make", "make_like", "long", "call", "tuple", "tail", "ret",
 )  # fmt: skip
 OP: dict[str, int] = {name: i for i, name in enumerate(OPS)}
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusewire.errors import ParseError
-from fusewire.ir import sizes, solve
+from fusewire.ir import size_text, sizes, solve
 
 TOP = {"a": 7, "b": 5, "n": 6, "i": 5, "j": 3}
 A, B, N = sizes.symbol("a"), sizes.symbol("b", 1, 5), sizes.symbol("n", 1)
@@ -68,7 +68,7 @@ def test_bounds_hold_the_value(tree: object, point: dict[str, int]) -> None:
 @given(TREES)
 def test_text_reads_back(tree: object) -> None:
     size = build(tree)
-    assert sizes.parse(str(size), SYMBOLS) == size
+    assert size_text.parse(str(size), SYMBOLS) == size
 
 
 @CHECK
@@ -135,7 +135,7 @@ def test_certainty() -> None:
 @pytest.mark.parametrize("text", ["", "a +", "a b", "(a", "a ** 2", "min(a)", "a / 2", "a)"])
 def test_text_that_is_no_size(text: str) -> None:
     with pytest.raises(ParseError):
-        sizes.parse(text)
+        size_text.parse(text)
 
 
 def test_division_by_zero_is_refused() -> None:

@@ -56,7 +56,9 @@ def attention(x: Any, w: Any) -> Any:
 PROGRAMS: dict[str, tuple[Callable[..., Any], Callable[[int, int], tuple[Any, ...]]]] = {
     "pointwise": (lambda x, y: (x * y + x).tanh(), lambda b, t: (numbers(b, t), numbers(b, t, seed=1))),
     "matmul softmax": (lambda x, w: F.softmax(x @ w, dim=-1), lambda b, t: (numbers(b, t, 8), numbers(8, 16))),
-    "flattened": (lambda x, w: (x.view(-1, 8) @ w).view(x.shape[0], x.shape[1], -1), lambda b, t: (numbers(b, t, 8), numbers(8, 4))),
+    "flattened": (
+        lambda x, w: (x.view(-1, 8) @ w).view(x.shape[0], x.shape[1], -1), lambda b, t: (numbers(b, t, 8), numbers(8, 4))
+    ),
     "attention": (attention, lambda b, t: (numbers(b, t, 8), numbers(8, 24))),
     "reductions": (lambda x: (x.sum(0), x.mean(dim=1), x.amax(), x.var(dim=(0, 1), correction=0)), lambda b, t: (numbers(b, t),)),
     "broadcast": (lambda x, y: x + y, lambda b, t: (numbers(b, t, 3), numbers(t, 3))),
@@ -64,13 +66,17 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], Callable[[int, int], tuple[Any, ..
     "sizes out": (lambda x: (x * 2, x.shape[0], x.shape[1] * 2 + 1, x.numel(), len(x)), lambda b, t: (numbers(b, t),)),
     "size as operand": (lambda x: x.sum() * x.shape[0] + x.size(1), lambda b, t: (numbers(b, t),)),
     "ratios": (
-        lambda x: (x / x.shape[0], x * (1 / x.shape[1]), x.sum(0) * (x.shape[0] / (x.shape[0] + 1)) + 0.5 * x.shape[1], x.mean() * 1.0 / len(x)),
+        lambda x: (x / x.shape[0], x * (1 / x.shape[1]), x.sum(0) * (len(x) / (len(x) + 1)) + 0.5 * x.shape[1]),
         lambda b, t: (numbers(b, t),),
     ),
-    "creation": (lambda x: fw.zeros(x.shape[0], 2) + fw.full((x.shape[0], 1), 3.0) + fw.ones_like(x[:, :1]), lambda b, t: (numbers(b, t),)),
+    "creation": (
+        lambda x: fw.zeros(x.shape[0], 2) + fw.full((x.shape[0], 1), 3.0) + fw.ones_like(x[:, :1]), lambda b, t: (numbers(b, t),)
+    ),
     "cat and stack": (lambda x, y: (fw.cat([x, y], dim=1), fw.stack([x, x], dim=0)), lambda b, t: (numbers(b, t), numbers(b, 3))),
     "ends": (lambda x: (x[-1], x[:, -1:], x[1:], x[:, : x.shape[1] - 1]), lambda b, t: (numbers(b + 1, t + 1),)),
-    "flatten": (lambda x: (x.flatten(), x.flatten(1), x.reshape(x.shape[0], -1), x.unsqueeze(1)), lambda b, t: (numbers(b, t, 2),)),
+    "flatten": (
+        lambda x: (x.flatten(), x.flatten(1), x.reshape(x.shape[0], -1), x.unsqueeze(1)), lambda b, t: (numbers(b, t, 2),)
+    ),
     "layer norm": (lambda x, w: F.layer_norm(x, (8,), w), lambda b, t: (numbers(b, t, 8), numbers(8))),
     "transposed": (lambda x: x.t() * 2, lambda b, t: (numbers(b, t + 1),)),
     "expanded": (lambda x, y: x.expand(y.shape[0], y.shape[1]) * y, lambda b, t: (numbers(1, 1), numbers(b, t))),
@@ -80,7 +86,7 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], Callable[[int, int], tuple[Any, ..
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_two_variants_serve_all_sizes(name: str) -> None:
     fn, args = PROGRAMS[name]
-    pairs = PAIRS if name != "expanded" else [p for p in PAIRS if 1 not in p]  # a size of 1 is broadcast, which is another program
+    pairs = PAIRS if name != "expanded" else [p for p in PAIRS if 1 not in p]  # a size of 1 is broadcast
     compiled = agree(fn, [args(b, t) for b, t in pairs], 2)
     native = compiler.dispatcher_of(compiled).native
     assert native is None or native.entry.variants[0].hits == len(pairs) - 2
@@ -141,7 +147,11 @@ def test_a_loop_over_a_size_fixes_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "how", [lambda n: f"{n}", lambda n: {n: 1}, lambda n: n in (3, 4), lambda n: [0] * n, lambda n: n / 2, lambda n: hash(n), lambda n: 0.5 * n > 1.4]
+    "how",
+    [
+        lambda n: f"{n}", lambda n: {n: 1}, lambda n: n in (3, 4), lambda n: [0] * n, lambda n: n / 2, lambda n: hash(n),
+        lambda n: 0.5 * n > 1.4,
+    ],
 )
 def test_other_uses_of_a_size_fix_it(how: Callable[[int], Any]) -> None:
     agree(lambda x: (x + 1, how(x.shape[0])), [(numbers(n),) for n in (2, 3, 4, 3, 2)], 3)
@@ -161,7 +171,7 @@ def test_python_and_native_guards_agree() -> None:
         try:
             want = plain(*args)
         except Exception:
-            with pytest.raises(Exception):
+            with pytest.raises((ShapeError, IndexError, RuntimeError)):
                 compiled(*args)
             continue
         holds = any(first_failure(v.guards, args) is None for v in compiler.variants_of(compiled))
@@ -223,7 +233,10 @@ def gradients(fn: Callable[..., Any], *args: Any) -> list[Any]:
     return [out.detach(), *(leaf.grad for leaf in leaves)]
 
 
-@pytest.mark.parametrize("name", ["pointwise", "matmul softmax", "flattened", "attention", "broadcast", "layer norm", "positions"])
+DIFFERENTIATED = ["pointwise", "matmul softmax", "flattened", "attention", "broadcast", "layer norm", "positions"]
+
+
+@pytest.mark.parametrize("name", DIFFERENTIATED)
 def test_gradients(name: str) -> None:
     fn, args = PROGRAMS[name]
     compiled = compiler.compile(fn)
