@@ -15,6 +15,7 @@ import dataclasses
 import itertools
 import linecache
 import marshal
+import sys
 import types
 import weakref
 from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from .variant import Variant
 
 KIND = "captures"
+_PACKAGE = __name__.split(".")[0]
 #: knobs that change nothing of what is stored
 _INDIFFERENT = ("verify", "debug", "native_entry", "cache_dir", "disk_cache", "cache_limit", "threads", "spin", "variant_limit")
 _FILE = "<fusewire tail stored"
@@ -84,9 +86,10 @@ def _lazy(read: Callable[[], Graph]) -> Graph:
 
 
 def active(dispatcher: Dispatcher) -> bool:
-    """Whether captures of this function are looked for and kept."""
-    options = dispatcher.options
-    return store.enabled() and options.backend == "cpu" and options.code is not None and options.seen is None and knobs.debug < 3
+    """Whether captures of this function are looked for and kept. Not where somebody wants to see how they are made."""
+    options, pipeline = dispatcher.options, sys.modules.get(f"{_PACKAGE}.pipeline")
+    watched = options.seen is not None or knobs.debug >= 3 or bool(pipeline is not None and pipeline.OBSERVERS)
+    return store.enabled() and options.backend == "cpu" and options.code is not None and not watched
 
 
 def key(function: types.FunctionType, options: Any, args: Sequence[Any]) -> str:

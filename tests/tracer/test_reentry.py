@@ -3,6 +3,7 @@
 import pytest
 
 import fusewire
+from fusewire import knobs
 from fusewire.compiler import dispatcher_of
 from fusewire.tracer import dispatch
 
@@ -16,6 +17,7 @@ def test_a_call_from_within_a_compilation_runs_the_function_itself(stage, monkey
         return real(*args)
 
     monkeypatch.setattr(dispatch, stage, interrupted)
+    monkeypatch.setitem(knobs._values, "disk_cache", False)
     outer = fusewire.compile(lambda x: x + 1)
     assert outer(fusewire.ones(2)).tolist() == [2.0, 2.0]
     assert seen == [[3.0, 3.0]]
