@@ -233,6 +233,8 @@ def sweep() -> int:
             break
         total -= file.size
         dropped += _unlink(file.path)
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(file.path))  # where it was the last of its group
     return dropped
 
 
