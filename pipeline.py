@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from . import knobs
 from .backends.cpu.claims import CLAIMS
-from .ir import memory, passes, staged
+from .ir import inplace, memory, passes, staged
 from .ir import schedule as scheduling
 from .ir.graph import Graph
 from .ir.loops import Kernel
@@ -42,7 +42,7 @@ def stages(graph: Graph, claims: Claims = NO_CLAIMS) -> Stages:
     """All stages of `graph` up to the plan, which no back end has seen yet; composites in `claims` stay whole."""
     optimised = passes.run(graph, passes.FINAL)
     schedule = staged.staged(scheduling.schedule(optimised, claims))
-    made = Stages(graph, optimised, schedule, memory.plan(schedule))
+    made = Stages(graph, optimised, schedule, memory.plan(inplace.inplace(schedule)))
     for kernel in made.kernels if knobs.verify else ():
         verify_kernel(kernel)
     for see in OBSERVERS:

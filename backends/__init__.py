@@ -10,13 +10,15 @@ from ..runtime import blocks, pool
 def _pool_code() -> Mapping[str, int]:
     from .native import pool_code
 
-    return pool_code()
+    code: Mapping[str, int] = pool_code()
+    return code
 
 
 def _blocks_code() -> Mapping[str, int]:
     from .native import blocks_code
 
-    return blocks_code()
+    code: Mapping[str, int] = blocks_code()
+    return code
 
 
 pool.provide(_pool_code)

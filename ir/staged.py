@@ -106,7 +106,7 @@ def _loop_apart(kernel: Kernel) -> _Split | None:
         names.add(temporaries[-1].name)
     stores = tuple(Store(b.name, 0, name) for b, name in zip(temporaries, handed, strict=True))
     read = tuple(replace(b, access="r") for b in temporaries)
-    again = tuple(Load(name, b.name, 0) for b, name in zip(temporaries, handed, strict=True))
+    again: tuple[Stmt, ...] = tuple(Load(name, b.name, 0) for b, name in zip(temporaries, handed, strict=True))
     again += tuple(st for st in before if not isinstance(st, (Loop, Reduce, Store, StoreAt, Check)) and not writes(st) & slow)
     parts = [
         _pruned(replace(kernel, name=f"{kernel.name}_first", body=(*before, *stores)), tuple(temporaries)),

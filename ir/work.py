@@ -26,7 +26,7 @@ MULTIPLICATION = 10
 WORTH = 24_000_000
 #: units of a chunk at least, and chunks at most
 CHUNK, MAX_CHUNKS = 4_000_000, 64
-#: units from which other Python threads are let run meanwhile (some 20 us): to get the lock back may take another thread's whole turn
+#: units from which other Python threads are let run meanwhile (some 20 us): to get the lock back may take another's whole turn
 LONG = 60_000_000
 #: rounds of the first axis from which on it is the one that is split
 _ENOUGH = 16

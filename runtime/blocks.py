@@ -73,7 +73,8 @@ class Blocks:
         current, plain = ctypes.PYFUNCTYPE(ctypes.py_object)(table[_GET_HANDLER])(), np.empty(1)
         layout.need(layout.word(id(plain) + HANDLER) == id(current), "the place of an array's memory handler")
         mine = self.empty(LARGE)
-        layout.need(layout.word(id(mine) + HANDLER) == id(self.capsule) and mine.ctypes.data % 64 == 0, "memory handlers of NumPy")
+        ours = layout.word(id(mine) + HANDLER) == id(self.capsule)
+        layout.need(ours and mine.ctypes.data % 64 == 0, "memory handlers of NumPy")
 
     def _word(self, offset: int) -> ctypes.c_int64:
         return ctypes.c_int64.from_address(self.state + offset)
@@ -112,7 +113,7 @@ def limit() -> int:
         whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
         whole = 1 << 32
-    return min(knobs.recycle << 20, whole // 4)
+    return min(int(knobs.recycle) << 20, whole // 4)
 
 
 class _State:
@@ -130,12 +131,16 @@ def start() -> Blocks | None:
     """The cache; None where there is none on this system, or the knob `recycle` is 0."""
     if _State.blocks is None and not _State.failed and _State.provider is not None and knobs.recycle > 0:
         with _lock:
-            if _State.blocks is None:
-                try:
-                    _State.blocks = Blocks(_State.provider())
-                except LoadError:
-                    _State.failed = True
+            _start(_State.provider)
     return _State.blocks
+
+
+def _start(provider: Callable[[], Mapping[str, int]]) -> None:
+    if _State.blocks is None:
+        try:
+            _State.blocks = Blocks(provider())
+        except LoadError:
+            _State.failed = True
 
 
 def current() -> Blocks | None:

@@ -1,4 +1,4 @@
-"""What large results and temporaries occupy, and giving it back: `fusewire.memory`. Counts what lies in blocks of 64 kB and more."""
+"""`fusewire.memory`: what large results and temporaries occupy, and giving it back. Counts blocks of 64 kB and more."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Peak:
 @contextmanager
 def peak() -> Iterator[Peak]:
     """Measure the peak of what a ``with`` block holds beyond what was held before: temporaries, results and what is saved for
-    gradients. Everything that runs meanwhile counts, other threads too; nested measurements see only what follows the inner one."""
+    gradients. Everything that runs meanwhile counts, other threads too; of two nested ones the outer sees what follows."""
     found, measured = blocks.start(), Peak()
     if found is None:
         yield measured

@@ -164,5 +164,6 @@ def test_views_of_every_dtype() -> None:
         for given in (x, x[1:], x.t()):
             for _ in range(2):
                 for a, b in zip(compiled(given), views(given), strict=True):
-                    assert (a.stride(), a.shape, a.storage_offset(), a.dtype) == (b.stride(), b.shape, b.storage_offset(), b.dtype)
+                    assert (a.stride(), a.shape, a.dtype) == (b.stride(), b.shape, b.dtype)
+                    assert a.storage_offset() == b.storage_offset()
                     assert a.storage is b.storage

@@ -23,7 +23,7 @@ from fusewire.ir.op import lookup
 from fusewire.ir.passes import run
 from fusewire.ir.text import parse_graph
 from fusewire.optim import fused
-from fusewire.runtime import store
+from fusewire.runtime import loader, store
 
 ROOT = Path(__file__).resolve().parents[2]
 GRAPH = parse_graph("""
@@ -153,6 +153,29 @@ LADDER = [
     r"graph break \[opaque-call\]", r"recompile breaking .*: n == 1", r"^graph breaking\(", r"^kernel k0_", r"^define i32 @",
     r"^\t\.text",
 ]  # fmt: skip
+
+
+def in_process(code: str, **variables: str) -> str:
+    env = {**os.environ, **variables}
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True).stdout.strip()
+
+
+def test_knob_threads() -> None:
+    code = "import fusewire; print(fusewire.get_num_threads())"
+    assert in_process(code, FUSEWIRE_THREADS="3") == "3"
+    assert in_process(code, FUSEWIRE_THREADS="0") == str(len(os.sched_getaffinity(0)))
+
+
+def test_knob_spin() -> None:
+    code = "import fusewire.backends; from fusewire.runtime import pool; pool.start(); print(pool._cell(pool.SPIN).value)"
+    for rounds in ("0", "5000"):
+        assert in_process(code, FUSEWIRE_SPIN=rounds) == (rounds if loader.SUPPORTED else "0")
+
+
+def test_knob_recycle() -> None:
+    code = "import fusewire.backends; from fusewire.runtime import blocks as b; print(b.empty(1<<20).flags.owndata, b.current())"
+    assert in_process(code, FUSEWIRE_RECYCLE="0") == "True None"
+    assert loader.SUPPORTED is not in_process(code, FUSEWIRE_RECYCLE="64").endswith("None")
 
 
 def test_knob_debug(capsys: pytest.CaptureFixture[str]) -> None:

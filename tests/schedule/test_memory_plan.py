@@ -43,10 +43,10 @@ def test_memory_of_dead_values_is_used_again() -> None:
 
 
 def test_symbolic_arena_is_a_polynomial() -> None:
-    plan = pipeline.stages(graph(lambda a: op("matmul")(op("exp")(op("matmul")(a, a)), a), (S0, S0))).plan
+    plan = pipeline.stages(graph(lambda a: op("matmul")(op("matmul")(a, a), op("matmul")(a, op("exp")(a))), (S0, S0))).plan
     assert sizes.evaluate(plan.arena, {"s0": 5}) >= 2 * 5 * 5 * 4
     offsets = [sizes.evaluate(b.place.offset, {"s0": 5}) for b in plan.buffers if isinstance(b.place, FromArena)]
-    assert len(set(offsets)) == 2 and all(o % 64 == 0 for o in offsets)
+    assert len(set(offsets)) >= 2 and all(o % 64 == 0 for o in offsets)
 
 
 def test_slots_of_symbolic_sizes_never_overlap_what_is_alive_together() -> None:
