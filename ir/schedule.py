@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -84,7 +85,8 @@ def _step_text(step: Step) -> str:
     if isinstance(step, GemmStep):
         return f"gemm {step.a.type} @ {step.b.type} -> {step.out.type}\n"
     if isinstance(step, RoutineStep):
-        return f"routine {step.routine} -> {', '.join(str(r.type) for r in step.results)}\n" + (str(step.finish) if step.finish else "")
+        text = f"routine {step.routine} -> {', '.join(str(r.type) for r in step.results)}\n"
+        return text + str(step.finish) if step.finish else text
     return f"extern {step.op.name} -> {', '.join(str(r.type) for r in step.results)}\n"
 
 
@@ -227,16 +229,15 @@ class _Scheduler:
         return trials[unit]
 
     def _trial(self, unit: Group) -> Kernel:
-        """The unit's kernel with every write-back stored in the input itself, to see what it reads afterwards."""
+        """The unit's kernel with every write-back stored in the input itself, to see what it reads afterwards: made as it will be
+        for good, for what is kept between two loops decides when the rest is read."""
         targets = {v: [self._write_target(w) for w in self.written.get(v, ())] or [layout_only(v)] for v in unit.stores}
 
         def home(value: Value) -> Target:
             return self.homes.get(value) or layout_only(value)
 
         outline = Outline(unit, home, targets)
-        return self.twins.kernel(
-            "trial", "trial", outline, lambda: Emitter(unit, self.fusion.producers, home, targets).kernel("trial")
-        )
+        return self.twins.kernel("trial", "trial", outline, lambda: self._emitted(unit, home, targets, "trial"))
 
     def _write_directly(self, write: WriteBack, unit: Group, trial: Kernel) -> bool:
         """Make `unit` store into the input itself; False (and nothing done) where it might read what it has overwritten."""
@@ -319,19 +320,21 @@ class _Scheduler:
         targets = {v: self._targets(v) for v in group.stores}
         ops = dict.fromkeys(self.fusion.name(n) for n in reversed(group.nodes))
         name = f"k{self._number()}_" + ("_".join(list(ops)[-3:]) or "copy")
-        return self.twins.kernel("", name, Outline(group, self.home, targets), lambda: self._emitted(group, targets, name))
+        return self.twins.kernel("", name, Outline(group, self.home, targets), lambda: self._emitted(group, self.home, targets, name))
 
-    def _emitted(self, group: Group, targets: dict[Value, list[Target]], name: str) -> Kernel:
+    def _emitted(
+        self, group: Group, home: Callable[[Value], Target], targets: dict[Value, list[Target]], name: str
+    ) -> Kernel:
         """The group's kernel: emitted to see what two loops share, then with that kept, then with what of it pays."""
         keep: frozenset[Any] = frozenset()
-        emitter = Emitter(group, self.fusion.producers, self.home, targets)
+        emitter = Emitter(group, self.fusion.producers, home, targets)
         made = emitter.kernel(name)
         for turn in range(2 if len(group.levels) > 1 else 0):
             shared = [k for k, twice in emitter.again.items() if twice and (turn == 0 or k in keep) and row_fits(group, k)]
             if keep == frozenset(shared):
                 break
             keep = frozenset(shared)
-            emitter = Emitter(group, self.fusion.producers, self.home, targets, keep)
+            emitter = Emitter(group, self.fusion.producers, home, targets, keep)
             made = emitter.kernel(name)
         made = merge(made)
         return collapse(made, axis_stem(self.graph.symbols))
