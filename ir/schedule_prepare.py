@@ -112,18 +112,20 @@ def _identity(x: Any) -> str:
 
 def _thin(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
     """a @ b -> sum(a * b) where one of them is a vector, a * b where both are: bound by memory, so that a kernel which fuses with
-    its readers does better than a BLAS made for matrices."""
+    its readers does better than a BLAS made for matrices. Others of half types -> cast(cast(a) @ cast(b)), in f32."""
     if not isinstance(node.op.lowering, Gemm) or any(not isinstance(x, Value) or len(x.shape) < 2 for x in args):
         return None
     a, b = args
     rows, inner, columns = a.shape[-2], a.shape[-1], b.shape[-1]
-    if not any(isinstance(n, int) and n == 1 for n in (rows, inner, columns)):
+    thin, to = any(isinstance(n, int) and n == 1 for n in (rows, inner, columns)), node.results[0].dtype
+    if not thin and not to.is_half:
         return None
-    to = node.results[0].dtype
     mul, cast, permute = lookup("mul"), lookup("cast"), lookup("permute")
     if to.is_half:
         a, b = (cast(x, dtype=float32) for x in (a, b))
-    if isinstance(inner, int) and inner == 1:
+    if not thin:
+        out = builder.emit(node.op, (a, b), node.attrs)
+    elif isinstance(inner, int) and inner == 1:
         out = mul(a, b)
     else:
         ndim = max(len(a.shape), len(b.shape))

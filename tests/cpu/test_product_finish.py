@@ -166,3 +166,12 @@ def test_random_chains() -> None:
             return (out, first) if pick.integers(2) else out
 
         run(graph(body, (m, k), (k, n), (n,), (m, n), (m, 1), dtype=dtypes.float64 if seed % 3 == 0 else dtypes.float32))
+
+
+@pytest.mark.parametrize("short", ["f16", "bf16"])
+def test_half_types_are_multiplied_in_f32(short: str) -> None:
+    g = graph(lambda x, w, b: relu(add(matmul(x, w), b)), (20, 30), (30, 50), (50,), dtype=dtypes.BY_NAME[short])
+    assert steps(g) == (1, 0, 2)
+    inputs = arrays(g)
+    (got,), (want,) = compile_graph(g).run(inputs), interpret(g, inputs)[0]
+    np.testing.assert_allclose(got.astype(np.float32), want.astype(np.float32), rtol=2e-2, atol=2e-2)
