@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from . import zoo
+from . import warm_start, zoo
 from .compile_sizes import FAMILIES, SIZES, exponent
 from .row import Row, package
 
@@ -222,6 +222,7 @@ def rows(threads: int, quick: bool) -> Iterator[Row]:
     for name in ROWS:
         found = fresh(name, 1 if quick else 5)
         yield Row("compile_time", name, threads, "ms", {"fusewire": found.pop("ms")}, _rounded(found))
+    yield from warm_start.rows(threads, quick)
     for name in FAMILIES:
         sizes = [n for n in SIZES if not quick or n <= 1000]
         times = []
