@@ -22,19 +22,18 @@ from .kinds import Target
 from .module import host_target
 from .product import parts
 
-#: columns of a block up to which the weight is not packed, and the same where its kernels are read backwards
-FEW, FEW_TURNED = 64, 4096
+#: columns of a block up to which the weight is not packed
+FEW = 64
 
 
 def text(words: Sequence[str]) -> str:
-    """The module of the routine for words such as ("f32", "64", "turned"): dtype, bytes of a vector, how A is packed."""
+    """The module of the routine for words such as ("f32", "64", "turned"): dtype, bytes of a vector, how A is read."""
     dtype, vector_bytes, *turned = words
     t = tile(dtypes.BY_NAME[dtype], Target(int(vector_bytes), True))
     if t is None:
         raise ValueError(f"no tiles of {dtype} with vectors of {vector_bytes} bytes")
-    pack_a = conv_pack.TURNED if turned else ""
-    lines = Lines(FEW_TURNED if turned else FEW, bool(turned))
-    return gemm.routine_text(t, "routine", pack_a, conv_pack.NAME, conv_pack.text(t), lines)
+    lines = Lines(None, True) if turned else Lines(FEW)
+    return gemm.routine_text(t, "routine", pack_b=conv_pack.NAME, more=conv_pack.text(t), lines=lines)
 
 
 def accepts(node: Node) -> bool:

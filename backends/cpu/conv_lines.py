@@ -1,5 +1,5 @@
-"""The rows of tiles of `gemm_tile` for an A that is read where it lies, for few columns, which would not pay for packing it.
-Writes LLVM text."""
+"""The rows of tiles of `gemm_tile` for an A that is read where it lies: for few columns, which would not pay for packing it,
+and for kernels that are read backwards. Writes LLVM text."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _AHEAD = 8
 @dataclass(frozen=True, slots=True)
 class Lines:
     """How A is read. Element (i, k) lies at a[i * line + k]; with `turned` k = (channel, tap), and it lies at
-    a[channel * whole + i * taps + taps - 1 - tap]. `few`: columns of a block up to which that is better than packing."""
+    a[channel * whole + i * line + line - 1 - tap], where a kernel has `line` taps. `few`: columns of a block up to which that is
+    better than packing; None: any number."""
 
-    few: int
+    few: int | None
     turned: bool = False
 
     @property

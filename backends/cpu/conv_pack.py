@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .gemm_pack import PACK_A_HEAD, PACK_B_HEAD
+from .gemm_pack import PACK_B_HEAD
 from .gemm_tile import Tile
 from .lanes import suffix
 
@@ -24,75 +24,11 @@ MOST_ROWS = 512
 #: runs of columns that are read by code of their own; for more there is a loop
 UNROLLED = 2
 NAME = "conv_pack"
-#: elements of a kernel, and of all kernels of one input channel
-TAPS, TURNED_ROW = 16, 17
-#: the packing of A where the weight is (in, out x kernel) and the kernel is read backwards
-TURNED = "conv_turned"
 
 
 def text(t: Tile) -> str:
     """The function `NAME` for tile `t`, with the declarations of what it calls."""
-    return "\n".join([*_declared(t), *_body(t), *_turned(t)])
-
-
-def _turned(t: Tile) -> Iterator[str]:
-    """Row i and step k = (channel o, tap) of A: ``a[o * all + i * taps + taps - 1 - tap]``."""
-    n, v = t.lanes, t.vector
-    numbers = ", ".join(f"i64 {i}" for i in range(n))
-    yield f"define internal void @{TURNED}({PACK_A_HEAD}) {{"
-    yield "entry:"
-    for name, at in (("taps", TAPS), ("whole", TURNED_ROW)):
-        yield f"  %{name}_at = getelementptr i64, ptr %sizes, i64 {at}"
-        yield f"  %{name} = load i64, ptr %{name}_at, align 8"
-    yield "  %o_start = udiv i64 %k0, %taps"
-    yield "  %t_start = urem i64 %k0, %taps"
-    yield "  %last = sub i64 %taps, 1"
-    yield f"  %one = insertelement <{n} x i64> poison, i64 %taps, i64 0"
-    yield f"  %steps = shufflevector <{n} x i64> %one, <{n} x i64> poison, <{n} x i32> zeroinitializer"
-    yield f"  %far = mul <{n} x i64> %steps, <{numbers}>"
-    yield f"  %some = insertelement <{n} x i64> poison, i64 %mr, i64 0"
-    yield f"  %rows = shufflevector <{n} x i64> %some, <{n} x i64> poison, <{n} x i32> zeroinitializer"
-    yield "  br label %strip"
-    yield "strip:"
-    yield "  %s = phi i64 [ 0, %entry ], [ %s_next, %strip_done ]"
-    yield f"  %sv1 = insertelement <{n} x i64> poison, i64 %s, i64 0"
-    yield f"  %sv = shufflevector <{n} x i64> %sv1, <{n} x i64> poison, <{n} x i32> zeroinitializer"
-    yield f"  %lanes = add <{n} x i64> %sv, <{numbers}>"
-    yield f"  %mask = icmp slt <{n} x i64> %lanes, %rows"
-    yield "  %row = add i64 %i0, %s"
-    yield "  %row_at = mul i64 %row, %taps"
-    yield "  br label %loop"
-    yield "loop:"
-    yield "  %k = phi i64 [ 0, %strip ], [ %k_next, %loop ]"
-    yield "  %o = phi i64 [ %o_start, %strip ], [ %o_next, %loop ]"
-    yield "  %t = phi i64 [ %t_start, %strip ], [ %t_next, %loop ]"
-    yield "  %o_at = mul i64 %o, %whole"
-    yield "  %t_at = sub i64 %last, %t"
-    yield "  %at0 = add i64 %o_at, %row_at"
-    yield "  %at1 = add i64 %at0, %t_at"
-    yield f"  %from = getelementptr {t.element}, ptr %a, i64 %at1"
-    yield f"  %ps = getelementptr {t.element}, ptr %from, <{n} x i64> %far"
-    arguments = f"<{n} x ptr> %ps, i32 {t.align}, <{n} x i1> %mask, {v} zeroinitializer"
-    yield f"  %value = call {v} @llvm.masked.gather.{suffix(v)}.v{n}p0({arguments})"
-    yield f"  %k_at = mul i64 %k, {t.height}"
-    yield "  %to_at = add i64 %k_at, %s"
-    yield f"  %to = getelementptr {t.element}, ptr %dst, i64 %to_at"
-    yield f"  store {v} %value, ptr %to, align {t.align}"
-    yield "  %t_more = add i64 %t, 1"
-    yield "  %t_over = icmp eq i64 %t_more, %taps"
-    yield "  %t_next = select i1 %t_over, i64 0, i64 %t_more"
-    yield "  %o_add = zext i1 %t_over to i64"
-    yield "  %o_next = add i64 %o, %o_add"
-    yield "  %k_next = add i64 %k, 1"
-    yield "  %k_again = icmp slt i64 %k_next, %kc"
-    yield "  br i1 %k_again, label %loop, label %strip_done"
-    yield "strip_done:"
-    yield f"  %s_next = add i64 %s, {n}"
-    yield "  %s_again = icmp slt i64 %s_next, %mr"
-    yield "  br i1 %s_again, label %strip, label %done"
-    yield "done:"
-    yield "  ret void"
-    yield "}"
+    return "\n".join([*_declared(t), *_body(t)])
 
 
 def _declared(t: Tile) -> Iterator[str]:

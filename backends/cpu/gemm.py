@@ -65,7 +65,8 @@ def routine_text(t: Tile, name: str, pack_a: str = "", pack_b: str = "", more: s
     text, and declarations of what they use, are in `more`; '': those of a plain matrix. `lines`: how A is read where it
     lies, where columns are few."""
     heights = range(ROW_STEP, t.rows + 1, ROW_STEP)
-    writers = [rows_text(t, r) for r in heights] + pack_texts(t)
+    packs = lines is None or lines.few is not None
+    writers = [rows_text(t, r) for r in heights if packs] + pack_texts(t)
     writers += [lines.text(t, r) for r in heights] if lines else []
     writers += [_routine(t, name), _matrix(t, pack_b), _panels(t, pack_a, lines)]
     declared: dict[str, str] = {}
@@ -239,15 +240,19 @@ def _panels(t: Tile, pack_a: str, lines: Lines | None = None) -> Writer:
     given = f"ptr %b, i64 %bk, i64 %bj, i64 %kc, ptr {place}, i64 {ldc}, i64 {mr}, i64 %nc, i1 {more}"
     after = w.fresh("after")
     if lines:
-        with branch(w, w.let(f"icmp sle i64 %nc, {lines.few}"), after):
+        few = "true" if lines.few is None else w.let(f"icmp sle i64 %nc, {lines.few}")
+        with branch(w, few, after):
             line, whole = word(w, LINE), word(w, WHOLE)
             _by_height(w, t, mr, lines.name, f"ptr {at(w, t, '%a', mul(w, i0, line))}, i64 {line}, i64 {whole}, i64 %k0, {given}")
-    w.do(
-        f"call void @{pack_a or f'pack_a_{t.dtype.short}'}(ptr %a, ptr %args, ptr %sizes, i64 %batch, i64 {i0}, i64 {mr}, "
-        f"i64 %k0, i64 %kc, ptr {panel})"
-    )
-    _by_height(w, t, mr, rows_name, f"ptr {panel}, {given}")
-    w.do(f"br label %{after}")
+    if lines and lines.few is None:
+        w.do("unreachable")
+    else:
+        w.do(
+            f"call void @{pack_a or f'pack_a_{t.dtype.short}'}(ptr %a, ptr %args, ptr %sizes, i64 %batch, i64 {i0}, i64 {mr}, "
+            f"i64 %k0, i64 %kc, ptr {panel})"
+        )
+        _by_height(w, t, mr, rows_name, f"ptr {panel}, {given}")
+        w.do(f"br label %{after}")
     w.label(after)
     with when(w, ends):
         _call_finish(w, ("%batch", i0, mr, "%j0", "%nc"))
