@@ -88,6 +88,7 @@ from .eager.reducing import (
     max,
     min,
     norm,
+    round,  # noqa: F401
     square,
     std,
     tril,
@@ -111,7 +112,7 @@ from .eager.scattering import (
     take,
     take_along_dim,
 )
-from .eager.scattering import where_or_nonzero as where
+from .eager.scattering import where_or_nonzero as where  # noqa: F401
 from .eager.size import Size
 from .eager.tensor import Tensor
 from .eager.windows import (

@@ -15,7 +15,7 @@ from . import generated as g
 from .arguments import one_of, wrap_dim, wrap_dims
 from .executor import apply
 from .functional import squeeze, to, unsqueeze
-from .inplace import inplace, store_checked
+from .inplace import inplace, into, store_checked
 from .pure import pure
 
 if TYPE_CHECKING:
@@ -132,6 +132,19 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False) -> T
 def square(input: Tensor) -> Tensor:
     """``x * x``."""
     return g.mul(input, input)
+
+
+@pure
+def round(input: Tensor, *, decimals: int = 0, out: Any = None) -> Tensor:
+    """The nearest whole number, halves to even; with `decimals` the nearest multiple of ``10 ** -decimals``."""
+    if decimals == 0:
+        result: Tensor = g.round(input)
+    elif not input.dtype.is_floating_point:
+        raise RuntimeError(f"round: decimals={decimals} needs a floating tensor, not {input.dtype.name}{list(input.shape)}")
+    else:
+        scale = 10.0 ** abs(decimals)
+        result = g.round(input * scale) / scale if decimals > 0 else g.round(input / scale) * scale
+    return result if out is None else into(out, result)
 
 
 @pure

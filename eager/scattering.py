@@ -269,7 +269,7 @@ def masked_scatter_(self: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
 
 def masked_select(input: Tensor, mask: Tensor, *, out: Any = None) -> Tensor:
-    """The elements of `input` where the mask, which broadcasts, is true: a vector as long as there are such (its values are read)."""
+    """The elements of `input` where the mask, which broadcasts, is true, as a vector (the mask's values are read)."""
     shape = broadcast_shapes("masked_select", (input.shape, mask.shape), (input.meta.type, mask.meta.type))
     result: Tensor = expand(input, shape)[expand(mask, shape)]
     return result if out is None else into(out, result)

@@ -412,6 +412,7 @@ class Tensor(TensorOps):
     fliplr = arranging.fliplr
     flipud = arranging.flipud
     roll = arranging.roll
+    round = reducing.round
     cumsum = arranging.cumsum
     cumsum_ = arranging.cumsum_
     cumprod = arranging.cumprod

@@ -225,3 +225,10 @@ def test_a_copy_taken_before_a_write_holds_what_was_there() -> None:
     a, b = fw.tensor(W), fw.tensor(W)
     np.testing.assert_array_equal(fw.compile(step)(a).numpy(), step(b).numpy())
     np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-6)
+
+
+def test_rounding_to_decimals() -> None:
+    x = fw.tensor([1.25, -0.375, 1234.5])
+    assert x.round(decimals=1).tolist() == pytest.approx([1.2, -0.4, 1234.5])
+    assert fw.round(x, decimals=-2).tolist() == [0.0, 0.0, 1200.0]
+    assert fw.compile(lambda v: fw.round(v) + v.round(decimals=2))(x).tolist() == (fw.round(x) + x.round(decimals=2)).tolist()
