@@ -5,15 +5,17 @@ Calls are free of locks; captures of all functions take turns, because they swit
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import threading
 import types
 from collections.abc import Callable, Sequence
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, field
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .. import knobs
 from ..ir.graph import Where
+from ..ir.lazyclass import dataclass
 from ..runtime import collector
 from ..runtime.guard import SizesFit, first_failure
 from . import stored
@@ -74,7 +76,7 @@ class Miss:
     where: Where
 
 
-@dataclass(eq=False)
+@dataclasses.dataclass(eq=False)
 class Dispatcher:
     """The variants of one function. `misses` are the calls after the first that had to compile again."""
 
