@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from . import attention_parts as parts
-from .attention_tile import Shape, product_text, shape
+from .attention_blocks import FUNCTIONS
+from .attention_tile import Shape, shape
 from .gemm_tile import add, at, least, mul, sub, when
 from .lanes import float_text
 from .module import host_target
@@ -30,7 +31,7 @@ def text(words: Sequence[str]) -> str:
     """The module of the routine "forward" or "backward", for a mask that is "none", "bool" or "float", perhaps with "dropout"."""
     s = shape(host_target())
     made = (_Forward if words[0] == "forward" else _Backward)(s, words[1], "dropout" in words)
-    writers = [*product_text(s), *made.parts(), made.write()]
+    writers = [*made.parts(), made.write()]
     declared: dict[str, str] = {}
     helpers: dict[str, str] = {}
     for w in writers:
@@ -54,8 +55,7 @@ class _Blocks:
 
     def parts(self) -> list[Writer]:
         """The functions that are called."""
-        out = [parts.turn(self.t), parts.times(self.t)]
-        out += [parts.turn_bools(self.t)] if self.mask == "bool" else []
+        out = [parts.turn_bools(self.t)] if self.mask == "bool" else []
         return out + ([parts.drop(self.t)] if self.dropped else [])
 
     # ---- arguments ----
@@ -126,8 +126,10 @@ class _Blocks:
     # ---- calls ----
     def call(self, name: str, *arguments: str) -> None:
         """A call of a function without a result; arguments are i64 where they do not say."""
-        given = ", ".join(a if " " in a else f"i64 {a}" for a in arguments)
-        self.w.do(f"call void @{name}({given})")
+        given = [a if " " in a else f"i64 {a}" for a in arguments]
+        if name in FUNCTIONS:
+            self.w.declare("void", name, *given)
+        self.w.do(f"call void @{name}({', '.join(given)})")
 
     def block(
         self, a: tuple[str, str, str], b: tuple[str, str], c: tuple[str, str], sizes: tuple[str, str, str], more: bool

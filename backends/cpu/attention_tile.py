@@ -28,7 +28,7 @@ def shape(target: Target) -> Shape:
     """16 sums hide the time a multiplication takes; powers of two leave few rows over. 16 registers hold 4 x 2 of them."""
     many = target.vector_bytes == 64
     tile = Tile(dtypes.float32, target.vector_bytes // 4, 0, 0)
-    return Shape(tile, {4: 4, 2: 8, 1: 8} if many else {2: 4, 1: 8})
+    return Shape(tile, {4: 4, 2: 8} if many else {2: 4, 1: 8})
 
 
 def product_text(s: Shape) -> list[Writer]:
@@ -88,19 +88,12 @@ def _tile(t: Tile, vectors: int, rows: int) -> Writer:
     w = Writer(f"define internal void @tile{rows}x{vectors}({head})", [x.split()[-1] for x in head.split(",")])
     masks = [above(w, t, t.lanes * v, "%n") for v in range(vectors)]
     bases = [at(w, t, "%a", mul(w, "%ai", str(r))) for r in range(rows)]
-    full = w.let(f"icmp sge i64 %n, {t.lanes * vectors}")
-    join = w.fresh("join")
-    with branch(w, full, join), w.sometimes():
-        _sums(w, t, rows, vectors, bases, None)
-    with w.sometimes():
-        _sums(w, t, rows, vectors, bases, masks)
-    w.do(f"br label %{join}")
-    w.label(join)
+    _sums(w, t, rows, vectors, bases, masks)
     w.do("ret void")
     return w
 
 
-def _sums(w: Writer, t: Tile, rows: int, vectors: int, bases: list[str], masks: list[str] | None) -> None:
+def _sums(w: Writer, t: Tile, rows: int, vectors: int, bases: list[str], masks: list[str]) -> None:
     zeros = [(t.vector, "zeroinitializer")] * (rows * vectors)
     k = w.open_loop("0", "%kc", 1, [("i64", "0"), ("ptr", "%b"), *zeros])
     step, pb, *sums = k.carried
@@ -121,19 +114,14 @@ def _sums(w: Writer, t: Tile, rows: int, vectors: int, bases: list[str], masks: 
     w.label(done)
 
 
-def _vector(w: Writer, t: Tile, base: str, v: int, masks: list[str] | None) -> str:
+def _vector(w: Writer, t: Tile, base: str, v: int, masks: list[str]) -> str:
     """Vector number `v` of a row."""
-    address = at(w, t, base, str(t.lanes * v))
-    return w.here(f"load {t.vector}, ptr {address}, align {t.align}") if masks is None else load(w, t, address, masks[v])
+    return load(w, t, at(w, t, base, str(t.lanes * v)), masks[v])
 
 
-def _put(w: Writer, t: Tile, value: str, place: tuple[int, int], masks: list[str] | None, adds: bool) -> None:
+def _put(w: Writer, t: Tile, value: str, place: tuple[int, int], masks: list[str], adds: bool) -> None:
     """Stores a sum at (row, vector) of C, or adds it to what is there."""
     r, v = place
     row = at(w, t, "%c", mul(w, "%ldc", str(r)))
     value = w.here(f"fadd {t.vector} {_vector(w, t, row, v, masks)}, {value}") if adds else value
-    to = at(w, t, row, str(t.lanes * v))
-    if masks is None:
-        w.do(f"store {t.vector} {value}, ptr {to}, align {t.align}")
-    else:
-        store(w, t, value, to, masks[v])
+    store(w, t, value, at(w, t, row, str(t.lanes * v)), masks[v])

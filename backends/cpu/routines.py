@@ -6,6 +6,7 @@ with ``text(words) -> str``, the LLVM module of one routine, whose function of t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 
 from .. import kept
@@ -15,14 +16,21 @@ FAMILIES: dict[str, str] = {
     "attention": "attention", "conv": "conv", "fold": "window_fold", "pool": "window_pool", "product": "gemm",
 }  # fmt: skip
 
+#: Family -> module here whose functions its routines call; they are built once for all of them.
+SHARED: dict[str, str] = {"attention": "attention_blocks"}
+
 
 def address(name: str) -> int:
     """Where the routine's machine code lies; it stays there. KeyError where there is no such family."""
     family, *words = name.split()
-    module = FAMILIES[family]
+    imports = None
+    if family in SHARED:
+        shared = kept.routine(SHARED[family], lambda: _text(SHARED[family], ()), level=1, passes=())
+        imports = {name: shared[name] for name in shared.exports}
+    level = 1 if family in SHARED else 2
+    return kept.routine(name, lambda: _text(FAMILIES[family], words), level=level, passes=(), imports=imports)["routine"]
 
-    def make() -> str:
-        made: str = import_module(f".{module}", __package__).text(words)
-        return made
 
-    return kept.routine(name, make, level=2, passes=())["routine"]
+def _text(module: str, words: Sequence[str]) -> str:
+    made: str = import_module(f".{module}", __package__).text(words)
+    return made

@@ -226,3 +226,17 @@ def test_only_the_gradient_of_the_query(run: Any) -> None:
     torch.nn.functional.scaled_dot_product_attention(*theirs).sum().backward()
     np.testing.assert_allclose(ours[0].grad.numpy(), theirs[0].grad.numpy(), rtol=5e-5, atol=5e-5)
     assert ours[1].grad is None
+
+
+@pytest.mark.parametrize("vector_bytes", [16, 32])
+def test_processors_with_shorter_vectors(vector_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fusewire.backends import kept
+    from fusewire.backends.cpu import attention, attention_blocks
+    from fusewire.backends.cpu.kinds import Target
+
+    for module in (attention, attention_blocks):
+        monkeypatch.setattr(module, "host_target", lambda: Target(vector_bytes, False))
+    monkeypatch.setattr(kept, "_routines", {})
+    mask = numbers(4, 2, 1, 37, 50) > -0.5
+    both([numbers(1, 2, 3, 37, 20), numbers(2, 2, 3, 50, 20), numbers(3, 2, 3, 50, 20)], {}, fw.compile, mask)
+    both([numbers(i, 2, 3, 70, 33) for i in range(3)], {"is_causal": True}, fw.compile)
