@@ -326,10 +326,10 @@ def regroup(index: Sequence[Size], new: Sequence[Size], old: Sequence[Size]) -> 
     out: list[Size] = []
     ni = oi = 0
     while oi < len(old):
-        if is_one(old[oi]):
+        if is_constant_one(old[oi]):
             out.append(0)
             oi += 1
-        elif ni < len(new) and is_one(new[ni]):
+        elif ni < len(new) and is_constant_one(new[ni]):
             ni += 1
         else:
             run: list[tuple[Size, Size]] = [(n, 0) for n in old]

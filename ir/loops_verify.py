@@ -196,7 +196,7 @@ class _Checker:
         low, high = sizes.bounds(index)
         self.need(low is None or low >= 0 or self.negative(index), f"index {index} may reach {low} of {buffer}")
         top = sizes.bounds(size)[1]
-        fits = high is None or top is None or high < top
+        fits = high is None or top is None or high < top or sizes.bounds(size - sizes.upper(index))[0] in range(1, top + 1)
         self.need(fits, f"index {index} may reach {high} of {buffer}, which has {size} elements")
 
     def negative(self, index: Size) -> bool:

@@ -244,19 +244,26 @@ def _below(r: Size, b: Size) -> bool:
     lo, _ = bounds(r)
     if lo is None or lo < 0:
         return False
-    gap, _ = bounds(b - _upper(r))
+    gap, _ = bounds(b - upper(r))
     return gap is not None and gap > 0
 
 
-def _upper(r: Size) -> Size:
+def upper(r: Size) -> Size:
     """A size that is never below `r`: in terms with positive coefficient and no negative atom, atoms that have an upper
-    bound are replaced by it; in terms with negative coefficient, by their lower bound."""
+    bound are replaced by it; in terms with negative coefficient, by their lower bound. Bounds that are sizes come first, for they
+    may cancel others."""
+    first = _replaced(r, lambda bound: isinstance(bound, Expr))
+    return _replaced(first, lambda bound: True) if first == r else upper(first)
+
+
+def _replaced(r: Size, chosen: Callable[[Size], bool]) -> Size:
     total: Size = 0
     for mono, k in _terms(r):
         term: Size = k
         certain = all(_never_negative(atom) for atom, _ in mono)
         for atom, p in mono:
             bound = _bound_size(atom, k > 0) if certain else None
+            bound = bound if bound is not None and chosen(bound) else None
             for _ in range(p):
                 term = term * (_atom(atom) if bound is None else bound)
         total = total + term

@@ -78,7 +78,8 @@ def slope(size: Size, name: str) -> tuple[Size, Size] | None:
 def order(found: Sequence[Size], known: Iterable[str] = ()) -> list[tuple[int, str, Size, Size]]:
     """One way to settle the symbols in `found` from numbers for them: steps (number of the size, symbol, a, b) where that size
     is ``a * symbol + b``, with a positive, both of symbols settled before. What no step settles is absent."""
-    names, steps = set(known), []
+    names = set(known)
+    steps: list[tuple[int, str, Size, Size]] = []
     while True:
         before = len(steps)
         for number, size in enumerate(found):
@@ -86,7 +87,7 @@ def order(found: Sequence[Size], known: Iterable[str] = ()) -> list[tuple[int, s
             form = slope(size, *unknown) if len(unknown) == 1 else None
             low = None if form is None else bounds(form[0])[0]
             if form is not None and low is not None and low > 0:
-                steps.append((number, *unknown, *form))
+                steps.append((number, next(iter(unknown)), *form))
                 names |= unknown
         if len(steps) == before:
-            return steps  # type: ignore[return-value]
+            return steps

@@ -152,11 +152,14 @@ class SizesFit:
 
     def check(self, args: Sequence[Any]) -> bool:
         values = self.values(args)
-        return values is not None and all(x.holds(values) for x in (*self.spans, *self.relations))
+        return values is not None and all(x.holds(values) for x in self._conditions())
+
+    def _conditions(self) -> list[Span | Relation]:
+        return [*self.spans, *self.relations]
 
     def expr(self) -> str:
         texts = [f"{source.expr()} == {size}" for source, size in self.numbers]
-        texts += [x.expr() + (f" ({x.where})" if x.where else "") for x in (*self.spans, *self.relations)]
+        texts += [x.expr() + (f" ({x.where})" if x.where else "") for x in self._conditions()]
         return ", ".join(texts)
 
     def why(self, args: Sequence[Any]) -> str:
@@ -165,7 +168,7 @@ class SizesFit:
         if values is None:
             wrong = [f"{s.expr()} == {size}" for s, size in self.numbers]
             return "the sizes of " + ", ".join([*(t.expr() for t in self.tensors), *wrong])
-        failed = next((x for x in (*self.spans, *self.relations) if not x.holds(values)), None)
+        failed = next((x for x in self._conditions() if not x.holds(values)), None)
         if failed is None:
             return self.expr()
         given = ", ".join(f"{name} = {n}" for name, n in values.items())

@@ -26,7 +26,7 @@ from ..runtime.source import Computed, Source
 from ..runtime.storage import Storage
 from .breaks import Break, ValueNeeded
 from .ratios import SizeFloat
-from .symbols import SizeInt, Symbols, raw
+from .symbols import SizeInt, Symbols, has_size, raw
 from .values import SYMBOLIC, Apply, Leaf, SymFloat, SymInt, concrete
 
 Chain = tuple[tuple[Op, dict[str, Any]], ...]
@@ -140,8 +140,8 @@ class Recorder:
         """A number from outside as a graph operand: an input where it is one, else a constant."""
         if isinstance(x, SizeInt):
             return self._size_operand(x)
-        if not isinstance(x, SYMBOLIC):
-            return x
+        if not isinstance(x, (SymFloat, SymInt)):
+            return concrete(x)
         if x.sym.pinned or (x.plain is int and not -(2**63) <= x.raw < 2**63):
             return concrete(x)
         source = _source_of(x.sym.expr)
@@ -438,7 +438,7 @@ class Recorder:
             return outputs
         final = self.symbols.final
         for value in (*self.builder.inputs, *(r for node in self.builder.nodes for r in node.results)):
-            value.type = _final_type(value.type, final)  # type: ignore[assignment]
+            value.type = _final_type(value.type, final)
         for node in self.builder.nodes:
             for key, attr in node.attrs.items():
                 node.attrs[key] = final(attr)
@@ -567,9 +567,11 @@ def _view_offset(op: Op, meta: Meta, attrs: dict[str, Any]) -> int | None:
     if not np.may_share_memory(out, base):
         return None
     found = int(out.__array_interface__["data"][0] - base.__array_interface__["data"][0])
-    if isinstance(meta, SizedMeta) and found and isinstance(op.lowering, Move):  # where the first element is read from
+    sized = (found and isinstance(meta, SizedMeta)) or any(has_size(v) for k, v in attrs.items() if k != "shape")
+    if sized and isinstance(op.lowering, Move):  # where the first element is read from
         ((_, _, index),) = op.lowering.fn((0,) * out.ndim, [meta.shape], **attrs)
-        return sum((i * s for i, s in zip(index, meta.strides, strict=True)), 0)
+        offset: int = sum((i * s for i, s in zip(index, meta.strides, strict=True)), 0)
+        return offset
     return found
 
 

@@ -44,7 +44,7 @@ from .resume import FrameState, continue_frames
 from .session import Session
 from .symbols import SizeInt, has_size
 from .traces import TAIL_FILE, strip_own
-from .values import SYMBOLIC, Apply, Lazy, Leaf
+from .values import Apply, Lazy, Leaf, SymFloat, SymInt
 
 Tail = Callable[[Sequence[Any], Sequence[Any]], Any]
 _numbers = itertools.count(1)
@@ -161,7 +161,7 @@ class TailWriter:
             return self.size(x)
         if isinstance(x, SizeFloat):
             return self.literal(x.pin())
-        if isinstance(x, SYMBOLIC):
+        if isinstance(x, (SymFloat, SymInt)):
             return self.literal(x.raw) if x.sym.pinned else self.number(x.sym.expr)
         if isinstance(x, Tensor):
             return self.tensor(x)

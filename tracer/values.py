@@ -111,7 +111,7 @@ _MAX_DEPTH = 8
 
 
 def _expr(x: Any) -> Any:
-    return x.sym.expr if isinstance(x, SYMBOLIC) and not x.sym.pinned else _raw(x)
+    return x.sym.expr if isinstance(x, (SymFloat, SymInt)) and not x.sym.pinned else _raw(x)
 
 
 def _raw(x: Any) -> Any:

@@ -328,7 +328,7 @@ def _window_fits(op: str, x: TensorType, shape: Any, strides: Any, offset: Size)
         raise ShapeError(f"{op}: the operand must be row-major, got {layout.describe(x)} with strides {list(x.strides)}")
     last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     gap, _ = sizes.bounds(numel(x.shape) - 1 - last)
-    if isinstance(last, int) and all(shape) and gap is not None and gap < 0:
+    if isinstance(last, int) and not any(map(layout.is_zero, shape)) and gap is not None and gap < 0:
         raise ShapeError(f"{op}: window {list(shape)} with strides {list(strides)} from {offset} leaves {layout.describe(x)}")
 
 

@@ -284,6 +284,22 @@ def test_writes_through_views() -> None:
     assert variants(compiled) <= 3
 
 
+def test_views_that_begin_at_a_size() -> None:
+    def f(x: Any, y: Any) -> Any:
+        n = x.shape[0]
+        y[n - 3 :] += 1.0
+        return x[n - 3 :], x.view(-1)[n - 3 :], y[n - 3 :].sum()
+
+    compiled = compiler.compile(f)
+    for n in (4, 3, 5, 9):
+        (x, a), (z, b) = ((numbers(n, 2), numbers(12)) for _ in range(2))
+        for got, want in zip(compiled(x, a), f(z, b), strict=True):
+            np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-6)
+            assert got.storage_offset() == want.storage_offset()
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    assert variants(compiled) <= 3
+
+
 def test_a_copy_that_is_none_at_size_1_shares_memory_there() -> None:
     def f(x: Any) -> Any:
         y = x.transpose(0, 1).contiguous()
