@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -66,10 +65,9 @@ def measure(name: str) -> dict[str, Any]:
 def rows(threads: int, quick: bool) -> Iterator[Row]:
     """A row for each program: milliseconds up to the end of the first call (and its backward), its parts beside it."""
     with tempfile.TemporaryDirectory() as folder:
-        env = {**os.environ, "FUSEWIRE_CACHE_DIR": folder, "FUSEWIRE_DISK_CACHE": "1", "FUSEWIRE_THREADS": str(threads)}
         for name in PROGRAMS:
-            cold = _fresh(name, env)
-            runs = [_fresh(name, env) for _ in range(1 if quick else 7)]
+            cold = _fresh(name, folder, threads)
+            runs = [_fresh(name, folder, threads) for _ in range(1 if quick else 7)]
             middle = statistics.median_low([r["ms"] for r in runs])
             facts = next(r for r in runs if r["ms"] == middle)
             del facts["ms"]
@@ -77,9 +75,11 @@ def rows(threads: int, quick: bool) -> Iterator[Row]:
             yield Row("compile_time", f"second process: {name}", threads, "ms", {"fusewire": round(middle, 1)}, facts)
 
 
-def _fresh(name: str, env: dict[str, str]) -> dict[str, Any]:
-    code = f"import json; from {__spec__.name} import measure; print(json.dumps(measure({name!r})))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+def _fresh(name: str, folder: str, threads: int) -> dict[str, Any]:
+    knobs = f"knobs.cache_dir, knobs.disk_cache, knobs.threads = {folder!r}, True, {threads}"
+    code = f"import json; from {package().__name__} import knobs; {knobs}\nfrom {__spec__.name} import measure\n"
+    code += f"print(json.dumps(measure({name!r})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
