@@ -42,7 +42,7 @@ def is_cheap(node: Node) -> bool:
 
 class Costs:
     """Prices in a joint graph, of which the nodes `early` run anyway in its first half, and `late` in its second; `inputs`: those
-    of the first half, and whether they keep what they hold."""
+    of the first half, and whether they may be read again."""
 
     def __init__(self, graph: Graph, inputs: Mapping[Value, bool], early: set[Node], late: set[Node]) -> None:
         self.graph, self.inputs, self.early, self.late = graph, inputs, early, late

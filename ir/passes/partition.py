@@ -36,8 +36,9 @@ class Partition:
 
 
 def partition(joined: JointGraph) -> Partition:
-    """Forward and backward graphs that together compute what `joined` does. An input that the forward graph writes to is
-    saved as a copy, never read again."""
+    """Forward and backward graphs that together compute what `joined` does. Inputs that the gradient rules themselves read are
+    read again; eager, too, refuses where these are written to before. Of others, and of those that the forward graph writes to,
+    nothing but a copy is saved."""
     graph = cse(masks(joined.graph))
     inputs, tangents = graph.inputs[: joined.inputs], graph.inputs[joined.inputs :]
     outputs, gradients = graph.outputs[: joined.outputs], graph.outputs[joined.outputs :]
@@ -88,13 +89,25 @@ class _Cut:
     def choose(self, gradients: list[Value]) -> None:
         """Settle where each value that the backward graph reads comes from."""
         wanted = self.wanted(gradients)
-        inputs = {v: v not in self.written for v in self.forward.inputs}
+        read = self.read_by_rules() - self.written
+        inputs = {v: v in read for v in self.forward.inputs}
         kept, again = least(Costs(self.graph, inputs, self.early, self.again).problem(wanted))
         self.again |= {self.made_by[v] for v in again}
         self.inputs |= {v for v in kept if inputs.get(v)}
         self.saved = kept - self.inputs
         numbers = {a for n in self.again for a in n.args if isinstance(a, Value) and isinstance(a.type, ScalarType)}
         self.inputs |= numbers
+
+    def read_by_rules(self) -> set[Value]:
+        """Values that the gradient rules read, and what these are views of: eager keeps an eye on their memory too."""
+        found: set[Value] = set()
+        for value in [a for n in self.graph.nodes if n not in self.early for a in n.args if isinstance(a, Value)]:
+            while value not in found:
+                found.add(value)
+                node = self.made_by.get(value)
+                base = node.args[node.op.effects.aliases] if node and node.op.effects.aliases is not None else value
+                value = base if isinstance(base, Value) else value
+        return found
 
     def wanted(self, roots: Iterable[Value]) -> list[Value]:
         """Values that the backward graph's own nodes read and do not compute; those nodes go into `again`."""
