@@ -246,12 +246,13 @@ def _grad(
     """With weights W = softmax(S), the gradient of S is W (g v' - delta), where delta is the row's sum of g v' W, which is that
     of g out; the gradient of the second result goes to S as W does."""
     (result, lse), to = out, wide(q.dtype)
-    wg = converted(g[0], to)
+    reached = filled(result, tuple(result.shape), 0.0, q.dtype) if g[0] is None else g[0]
+    wg = converted(reached, to)
     delta = sum(mul(wg, converted(result, to)), dim=(q.ndim - 1,), keepdim=False)
     delta = delta if g[1] is None else sub(delta, g[1])
     grads: tuple[Any, ...] = (None, None, None)
     if any(need[:3]):
-        grads = attention_backward(g[0], q, k, v, mask, state, delta, lse, scale=scale, is_causal=is_causal, p=p)
+        grads = attention_backward(reached, q, k, v, mask, state, delta, lse, scale=scale, is_causal=is_causal, p=p)
     away = None
     if need[3]:
         weights = _weights(converted(q, to), converted(k, to), mask, lse, scale, is_causal)

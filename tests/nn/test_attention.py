@@ -240,3 +240,18 @@ def test_processors_with_shorter_vectors(vector_bytes: int, monkeypatch: pytest.
     mask = numbers(4, 2, 1, 37, 50) > -0.5
     both([numbers(1, 2, 3, 37, 20), numbers(2, 2, 3, 50, 20), numbers(3, 2, 3, 50, 20)], {}, fw.compile, mask)
     both([numbers(i, 2, 3, 70, 33) for i in range(3)], {"is_causal": True}, fw.compile)
+
+
+def test_the_gradient_of_the_logarithm_of_sums_alone() -> None:
+    """The record's second result, which users do not see, is differentiable like any other."""
+    from fusewire.ir.op import lookup
+
+    q, k, v = (fw.tensor(numbers(i, 2, 5, 4)).requires_grad_() for i in range(3))
+    lse = lookup("attention")(q, k, v, None, None, scale=0.5)[1]
+    lse.sum().backward()
+    got = [q.grad, k.grad]
+    plain = [fw.tensor(numbers(i, 2, 5, 4)).requires_grad_() for i in range(2)]
+    (plain[0] @ plain[1].transpose(-1, -2) * 0.5).exp().sum(-1).log().sum().backward()
+    for a, b in zip(got, plain, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.grad.numpy(), rtol=1e-5, atol=1e-6)
+    assert not v.grad.numpy().any()
