@@ -1,7 +1,8 @@
 """The first call in a second process, out of the disk cache: part of suite `compile_time`.
 
 Run as ``python -m fusewire.bench.warm_start``: a JSON line for each program. A process of its own fills a folder made for the
-purpose; then fresh ones are timed, from the moment ``import fusewire`` is done. Compares with nobody.
+purpose; then fresh ones are timed, from the moment ``import fusewire`` is done, in milliseconds of the calling thread. Compares
+with nobody.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ def measure(name: str) -> dict[str, Any]:
     """The program in this process, which should be fresh: milliseconds of each step, of the second call, and what was loaded."""
     fw = package()
     function, args, training = PROGRAMS[name](fw)
-    marks = [time.perf_counter()]
+    marks = [time.thread_time()]
 
     def mark() -> None:
-        marks.append(time.perf_counter())
+        marks.append(time.thread_time())
 
     make = fw.compile
     mark()
