@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import knobs, pipeline
-from ..backends.cpu.emit import Target
+from ..backends.cpu.kinds import Target
 from ..backends.cpu.module import llvm_text
 from ..backends.gpu.triton import triton_text
 from ..ir.text import print_graph

@@ -261,7 +261,7 @@ def _contracted(a: Any, left: list[str], b: Any, right: list[str], later: set[st
     """The product of two operands, summed over the letters that are not met `later`: one batched matrix product."""
     a, left = _summed(a, left, {*right, *later})
     b, right = _summed(b, right, {*left, *later})
-    size = {}
+    size: dict[str, Any] = {}
     for c, n in [*zip(left, a.shape, strict=True), *zip(right, b.shape, strict=True)]:
         known = size.setdefault(c, n)
         if known == 1:

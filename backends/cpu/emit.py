@@ -36,7 +36,7 @@ from ...ir.sizes import Call, Expr, Size, Symbol
 from . import memory, nest, philox, scalar
 from .kinds import Target, Value, Vector
 from .lanes import ELEMENT, Lanes
-from .nest import Shape
+from .nest import Access, Shape
 from .writer import Writer
 
 
@@ -390,7 +390,7 @@ class Emitter:
                 out[k * copies + c] = lanes.select(mask, ELEMENT[acc.dtype], new, old) if mask else new
         return out
 
-    def _across(self, lanes: Lanes, acc: Acc, texts: list[str]) -> str:
+    def _across(self, lanes: Lanes, acc: Acc | Running, texts: list[str]) -> str:
         """One scalar from all copies and lanes, by halves."""
         while len(texts) > 1:
             half = len(texts) // 2
@@ -518,7 +518,7 @@ class Emitter:
                 texts.append(access.load_every(v.lanes, self._first(s.index, v), step * c * v.lanes.n, step, active))
         self.names[s.dest] = Value(dtype, texts, True)
 
-    def _place(self, s: nest.Access, v: Vector, copy: int) -> memory.Place:
+    def _place(self, s: Access, v: Vector, copy: int) -> memory.Place:
         """Where copy number `copy` reads or writes: a run of memory, or one index per lane."""
         moved = isinstance(s, (LoadAt, StoreAt))
         if not moved or not self.names[s.at].varying:

@@ -9,7 +9,8 @@ from functools import lru_cache
 from ...ir.loops import Compute, Const, Kernel, Load, LoadAt, Loop, Param, Reduce, Stmt, Store, StoreAt
 from .. import build, kept
 from . import routines
-from .emit import Emitter, Target
+from .emit import Emitter
+from .kinds import Target
 
 #: Level of LLVM's code generation. The text is vectorised and hoisted already: no pass of LLVM's own runs over it.
 _LEVEL = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias, Union
 
 from ...ir import sizes
 from ...ir.dtypes import DType, int64
@@ -24,7 +25,8 @@ BLOCK = 16384
 STRETCH = 1024
 #: largest distance between lanes at which whole vectors are read and shuffled
 NEAR = 4
-Access = Load | LoadAt | Store | StoreAt
+#: What reads or writes memory.
+Access: TypeAlias = Union[Load, LoadAt, Store, StoreAt]
 _UNIT, _REVERSED, _SHUFFLED, _GATHERED = 1.0, 0.7, 0.5, 0.25
 #: rounds of a loop inside, where one has to be guessed
 _ROUNDS = 32.0
@@ -40,13 +42,13 @@ class Shape:
     tile: Axis | None = None
 
 
-def in_blocks(axis: Axis, accs: Sequence[Acc]) -> bool:
+def in_blocks(axis: Axis, accs: Sequence[Acc | Running]) -> bool:
     """Whether a loop over `axis` may be so long that its sums lose digits when they are added up in one go."""
     high = sizes.bounds(axis.extent)[1]
     return (high is None or high > 2 * BLOCK) and any(a.combine == "add" and a.dtype.kind == "f" for a in accs)
 
 
-def in_stretches(axis: Axis, accs: Sequence[Acc]) -> bool:
+def in_stretches(axis: Axis, accs: Sequence[Acc | Running]) -> bool:
     """As `in_blocks`, for a loop that adds one element at a time."""
     high = sizes.bounds(axis.extent)[1]
     return (high is None or high > 4 * STRETCH) and any(a.combine == "add" and a.dtype.kind == "f" for a in accs)

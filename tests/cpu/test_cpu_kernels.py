@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fusewire.backends.cpu import module
-from fusewire.backends.cpu.emit import Target
+from fusewire.backends.cpu.kinds import Target
 from fusewire.ir import dtypes, sizes
 from fusewire.ir.graph import Where
 from fusewire.ir.loops import (

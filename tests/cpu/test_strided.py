@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fusewire.backends.cpu.emit import Target
+from fusewire.backends.cpu.kinds import Target
 from fusewire.ir import dtypes, sizes
 from fusewire.ir.loops import Axis, Buffer, Kernel, Load, Store
 

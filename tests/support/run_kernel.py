@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fusewire.backends.cpu import module
-from fusewire.backends.cpu.emit import Target
+from fusewire.backends.cpu.kinds import Target
 from fusewire.ir import dtypes, sizes
 from fusewire.ir.dtypes import DType
 from fusewire.ir.loops import Axis, Buffer, Compute, Kernel, Load, Stmt, Store
