@@ -134,7 +134,7 @@ DEPENDENCIES: dict[str, Dependency] = {
         "        {o} = {o} + k if key < 'b' else {o} * 0.5",
         (
             "state.table['a'] = -3",
-            "state.table['a'] = state.table.pop('a')",
+            "state.table['a'] = state.table.pop('a', 1.0)",
             "state.table['c'] = 0.5",
             "state.table.pop('b', None)",
         ),
