@@ -178,6 +178,7 @@ def _in_order(fusion: Fusion, node: Node) -> None:
     free = [a for a, n in zip(axes, source.shape, strict=True) if n != 1 and a not in serial]
     group.levels = [free, *([serial] if serial else [])]
     group.serial = frozenset(serial)
+    group.one_by_one = bool(serial) and not [a for a in free if axes.index(a) > axes.index(serial[-1])]
     group.stores[result] = index
     group.commit(node, index, Fit(group.levels))
     _stored_by(fusion, result, group)

@@ -44,7 +44,8 @@ class Fit:
 class Group:
     """The nodes of one kernel. `extents`: all loop axes; `levels`: level 0 is the grid, deeper levels are nested loops;
     `stores`: the values it writes, each with its index (of a Scatter: of its source); `members`: the values it computes;
-    `apart`: Moves it may not look through unless it computes them; `serial`: axes whose iterations run in order."""
+    `apart`: Moves it may not look through unless it computes them; `serial`: axes whose iterations run in order; `one_by_one`: the
+    innermost is one of these, so that nothing is computed in vectors."""
 
     number: int
     symbols: tuple[str, ...]
@@ -58,6 +59,7 @@ class Group:
     domain: tuple[Size, ...] = ()
     apart: frozenset[Value] = frozenset()
     serial: frozenset[str] = frozenset()
+    one_by_one: bool = False
     positions: dict[str, Position] = field(default_factory=dict)
     _positions: dict[tuple[Value, Index], tuple[Size, ...]] = field(default_factory=dict)
     _reduced: dict[tuple[Value, Index], tuple[str, ...]] = field(default_factory=dict)
@@ -149,6 +151,8 @@ class Group:
             return self._fit_reduce(node, own)
         if not is_slow(node) and not once:
             return Fit(self.levels)
+        if self.one_by_one and own & self.serial:
+            return "its elements would be computed one by one, as the reader takes them"
         work = numel([self.extents[a] for a in own])
         if not _at_most(work, numel(node.results[0].shape)):
             return "its elements would be computed several times"
