@@ -44,8 +44,8 @@ class Fit:
 class Group:
     """The nodes of one kernel. `extents`: all loop axes; `levels`: level 0 is the grid, deeper levels are nested loops;
     `stores`: the values it writes, each with its index (of a Scatter: of its source); `members`: the values it computes;
-    `apart`: Moves it may not look through unless it computes them; `serial`: axes whose iterations run in order; `one_by_one`: the
-    innermost is one of these, so that nothing is computed in vectors."""
+    `apart`: Moves it may not look through unless it computes them; `serial`: axes whose iterations run in order;
+    `one_by_one`: the innermost is one of these, so that nothing is computed in vectors."""
 
     number: int
     symbols: tuple[str, ...]
