@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fusewire import cli
+from fusewire import cli, knobs
 from fusewire.compiler import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,15 +40,16 @@ def test_the_first_look_is_one_kernel() -> None:
 
 
 @pytest.mark.parametrize("command", commands())
-def test_the_command_runs(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    words = shlex.split(command.split(">")[0].replace("...", "examples/first.py:chain"))[1:]
+def test_the_command_runs(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = shlex.split(re.sub(r"\.\.\.|FILE:FUNC", "examples/first.py:chain", command.split(">")[0]))[1:]
     monkeypatch.chdir(ROOT)
     if words[0] in ("demo", "bench"):  # a few steps of one, small rows of the other run in tests/cli
         assert cli._parser().parse_args(words).run in (cli._demo, cli._bench)
         return
-    assert cli.main(words) == 0
+    with knobs.override(cache_dir=str(tmp_path)):  # `cache clear` is among them
+        assert cli.main(words) == 0
     captured = capsys.readouterr()
-    assert len(captured.out) > 100 and captured.err == ""
+    assert len(captured.out) > (20 if words[0] == "cache" else 100) and captured.err == ""
 
 
 def test_the_commands_are_found() -> None:
