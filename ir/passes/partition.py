@@ -140,9 +140,13 @@ class _Cut:
             missing = [name for name in self.symbols() if name not in known]
             if not missing:
                 return
-            settling = [v for v in self.forward.inputs if missing[0] in (v.name, *map(str, sizes_of(v.type)))]
+            settling = [v for v in self.forward.inputs if v.name in missing or self._settles(v, known) & set(missing)]
             best = min(settling, key=lambda v: v in self.written)
             (self.saved if best in self.written else self.inputs).add(best)
+
+    def _settles(self, v: Value, known: set[str]) -> set[str]:
+        """Symbols that the sizes of `v` settle beside those `known`."""
+        return solve.solvable(sizes_of(v.type), known) - known
 
 
 def _names(attr: object) -> Iterable[str]:

@@ -329,6 +329,21 @@ def test_sizes_over_a_graph_break() -> None:
     assert variants(compiled) == 2
 
 
+def test_a_size_that_only_zeros_of_the_backward_graph_have() -> None:
+    """`x` is 3 * s0 rows; its gradient is zero and read from nothing, so the backward graph needs s0 from elsewhere."""
+
+    def f(x: Any, y: Any) -> Any:
+        x.view(3, -1).gather(0, fw.full((1, 1), 2, dtype=fw.int64))
+        return y * 2
+
+    compiled = compiler.compile(f)
+    for n in (3, 6, 9):
+        x, y = numbers(n, 4).requires_grad_(True), numbers(5).requires_grad_(True)
+        compiled(x, y).sum().backward()
+        assert y.grad.tolist() == [2] * 5 and (x.grad is None or x.grad.tolist() == [[0] * 4] * n)
+    assert variants(compiled) == 2
+
+
 def test_strides_that_change() -> None:
     agree(lambda x: x + 1, [(numbers(4, n)[:, :2],) for n in (3, 4, 5, 9)], 2)
     agree(lambda x: x.sum(1), [(numbers(5, n)[:, : n - 1],) for n in (3, 4, 5, 9)], 2)
