@@ -211,8 +211,11 @@ class TailWriter:
             whole = recorder.whole(x)
             base = self.bases[id(x._storage)] = whole, self._output(whole)
         text = base[1]
+        tracked = x.meta.requires_grad and not self.session.outside.mode  # the mode that the tail runs in, effects come later
+        self.builds += ["set_grad(True)"] if tracked else []
         for op, attrs in recorder.way_to(x):
             text = self.assign(f"{self.const(op, op.name)}({text}, **{self._attrs(attrs)})")
+        self.builds += ["set_grad(False)"] if tracked else []
         if base[0].meta.requires_grad and not x.meta.requires_grad:
             text = self.assign(f"{text}.detach()")
         self.memo[id(x)] = x, text

@@ -45,3 +45,24 @@ def test_a_write_after_the_break_reaches_the_base() -> None:
 
     x = fw.arange(6.0).view(3, 2).t()
     assert [t.tolist() for t in fw.compile(fn)(x)] == [t.tolist() for t in fn(x)]
+
+
+def test_views_have_histories_where_the_part_behind_a_break_began_without() -> None:
+    """The tail of that part takes the views, and runs with gradients off: the mode is switched on last."""
+
+    def fn(x: Any) -> Any:
+        with fw.no_grad():
+            y = x * 2
+            print(end="")
+            y = y + x
+            cut = y[:1]
+        z = x * 3
+        with fw.no_grad():
+            quiet = z[1:]
+        return z, z[:1], quiet, y, cut
+
+    x = fw.ones(4, requires_grad=True)
+    want, got = fn(x), fw.compile(fn)(x)
+    assert [t.requires_grad for t in got] == [t.requires_grad for t in want] == [True, True, False, False, False]
+    got[1].sum().backward()
+    assert x.grad.tolist() == [3, 0, 0, 0] and fw.is_grad_enabled()
