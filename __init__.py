@@ -131,7 +131,7 @@ from .eager.windows import (
 from .ir.dtypes import DType as dtype
 from .ir.dtypes import bfloat16, float16, float32, float64, int8, int16, int32, int64, promote_types, uint8
 from .ir.dtypes import bool_ as bool
-from .runtime import memory
+from .runtime import memory as memory
 from .runtime.threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"

@@ -39,7 +39,7 @@ KNOBS: dict[str, Knob] = {
     "disk_cache": Knob(True, _flag, "keep captures, plans and machine code on disk for other processes"),
     "cache_limit": Knob(512, int, "megabytes that the disk cache may hold; what was unused for longest goes first"),
     "fused_optim": Knob(True, _flag, "optimisers update each parameter by one compiled kernel (off: op by op)"),
-    "hot_ops": Knob(True, _flag, "eager programs compile heavy ops (convolution, products) that they call again and again (off: NumPy)"),
+    "hot_ops": Knob(True, _flag, "eager programs compile heavy ops (convolutions, products) called again and again (off: NumPy)"),
     "variant_limit": Knob(64, int, "compiled variants of one function before eager takes over"),
     "threads": Knob(0, int, "threads that kernels and matrix products may use (0: the cores this process may use)"),
     "recycle": Knob(512, int, "megabytes of large results that may be kept for the next ones (0: the system allocates each)"),

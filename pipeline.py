@@ -30,7 +30,8 @@ class Stages:
     @property
     def kernels(self) -> tuple[Kernel, ...]:
         """The kernels in the order they run; those that finish a routine's results among them."""
-        found = (s.kernel if isinstance(s, KernelStep) else s.finish if isinstance(s, RoutineStep) else None for s in self.plan.steps)
+        steps = (s for s in self.plan.steps if isinstance(s, (KernelStep, RoutineStep)))
+        found = (s.kernel if isinstance(s, KernelStep) else s.finish for s in steps)
         return tuple(k for k in found if k is not None)
 
 

@@ -1,4 +1,4 @@
-"""``fusewire demo``: the main job. A character-level GPT learns fusewire's own source text twice from one seed, eagerly and compiled.
+"""``fusewire demo``: the main job. A character-level GPT learns fusewire's own source text twice from one seed: eager, compiled.
 
 Prints progress, both loss curves and their largest difference, speed-up, compile time and a text that the model writes, and
 leaves every stage of the compiled step as text in a folder. Decides nothing: what it prints is what it measured.

@@ -36,7 +36,8 @@ class Profile:
         milliseconds = {kind: 1e3 * s / calls for kind, s in sorted(self.seconds.items(), key=lambda x: -x[1])}
         if not spent:
             return {"steps_ms": milliseconds}
-        return {"steps_ms": milliseconds, "product_share": spent / total, "GF_s": flops / spent / 1e9, "of_peak": flops / spent / peak}
+        rate = flops / spent
+        return {"steps_ms": milliseconds, "product_share": spent / total, "GF_s": rate / 1e9, "of_peak": rate / peak}
 
 
 @contextmanager

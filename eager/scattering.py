@@ -237,7 +237,8 @@ def index_put(input: Tensor, indices: Any, values: Any, accumulate: bool = False
     lead = dims[0] if indexing.is_adjacent(dims) else 0
     values = values if hasattr(values, "meta") else filled(input, (), _number(input, values))
     values = expand(values, (*rest[:lead], *wide, *rest[lead:]))
-    return apply(indexing.index_put, (x, *at, values), {"dims": dims, "accumulate": bool(accumulate)})  # type: ignore[no-any-return]
+    attrs = {"dims": dims, "accumulate": bool(accumulate)}
+    return apply(indexing.index_put, (x, *at, values), attrs)  # type: ignore[no-any-return]
 
 
 @pure

@@ -320,7 +320,8 @@ class _Scheduler:
         targets = {v: self._targets(v) for v in group.stores}
         ops = dict.fromkeys(self.fusion.name(n) for n in reversed(group.nodes))
         name = f"k{self._number()}_" + ("_".join(list(ops)[-3:]) or "copy")
-        return self.twins.kernel("", name, Outline(group, self.home, targets), lambda: self._emitted(group, self.home, targets, name))
+        outline = Outline(group, self.home, targets)
+        return self.twins.kernel("", name, outline, lambda: self._emitted(group, self.home, targets, name))
 
     def _emitted(
         self, group: Group, home: Callable[[Value], Target], targets: dict[Value, list[Target]], name: str

@@ -102,8 +102,10 @@ class Executable:
                 self._kernel(step, call)
             elif isinstance(step, GemmStep):
                 _gemm(step, call)
-            else:
+            elif isinstance(step, ExternStep):
                 _extern(step, call)
+            else:
+                raise TypeError(f"routine {step.routine} is machine code; a back end that has none claims no composites")
         fresh = iter(range(len(self.plan.outputs)))
         return [self._output(o, call, fresh) for o in self.plan.outputs]
 

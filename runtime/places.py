@@ -137,10 +137,9 @@ class Places:
     def _inside(self, x: Any) -> tuple[Any, ...] | None:
         """A part of something that is found."""
         if isinstance(x, types.CellType):
-            for fn in self.functions:
-                for i, cell in enumerate(fn.__closure__ or ()):
-                    if cell is x:
-                        return "cell", fn, i
+            return next(
+                (("cell", fn, i) for fn in self.functions for i, cell in enumerate(fn.__closure__ or ()) if cell is x), None
+            )
         if isinstance(x, types.CodeType):
             return self._code(x)
         if type(x) is dict:
@@ -175,12 +174,12 @@ class Places:
             for name, value in list(fn.__globals__.items()):
                 if value is x:
                     return "item", fn, name
-        for name in sorted(sys.modules):
+        for name in sorted(n for n in sys.modules if n.split(".")[0] == _OURS):
             module = sys.modules[name]
-            if name.split(".")[0] == _OURS and isinstance(module, types.ModuleType):
-                for key, value in list(vars(module).items()):
-                    if value is x:
-                        return "name", name, key
+            held = list(vars(module).items()) if isinstance(module, types.ModuleType) else ()
+            for key, value in held:
+                if value is x:
+                    return "name", name, key
         raise Unwritable(f"{_describe(x)} has no place by which another process can find it")
 
 

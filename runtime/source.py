@@ -67,7 +67,7 @@ class _Way:
         raise NotImplementedError
 
     def _same(self, other: Any) -> bool:
-        return self._key() == other._key()
+        return bool(self._key() == other._key())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

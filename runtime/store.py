@@ -280,6 +280,7 @@ def clear() -> int:
 
 # ---- what all entries follow from ------------------------------------------------------------------------------------
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_NOT_SOURCES = frozenset({"tests", "examples", "build", "__pycache__"})
 
 
 @lru_cache(maxsize=1)
@@ -295,13 +296,14 @@ def _sources() -> str:
     """Place, size and time of every source file of the package; its tests do not count."""
     lines, folders = [], [_PACKAGE]
     while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.name.endswith(".py"):
-                    found = entry.stat()
-                    lines.append(f"{entry.path} {found.st_size} {found.st_mtime_ns}")
-                elif "." not in entry.name and entry.name not in ("tests", "examples", "build", "__pycache__") and entry.is_dir():
-                    folders.append(entry.path)
+        with os.scandir(folders.pop()) as scanned:
+            entries = list(scanned)
+        for entry in entries:
+            if entry.name.endswith(".py"):
+                found = entry.stat()
+                lines.append(f"{entry.path} {found.st_size} {found.st_mtime_ns}")
+            elif "." not in entry.name and entry.name not in _NOT_SOURCES and entry.is_dir():
+                folders.append(entry.path)
     return "\n".join(sorted(lines))
 
 

@@ -20,6 +20,7 @@ from .generators import Generator
 from .guards import of_library
 from .operators import CONTAINERS, ITERATORS, VIEWS
 from .ratios import SizeFloat
+from .special import SPECIAL
 from .symbols import SizeInt
 from .values import SymFloat, concrete
 
@@ -75,12 +76,12 @@ class Calls:
 
     def follows(self, fn: Any) -> bool:
         """Whether a call of `fn` (resolved) is nothing but following its bytecode."""
-        return type(fn) is types.FunctionType and not runs_natively(fn) and fn not in natives.SPECIAL and not _is_disabled(fn)
+        return type(fn) is types.FunctionType and not runs_natively(fn) and fn not in SPECIAL and not _is_disabled(fn)
 
     def call(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """The result of the call."""
         fn, args, kwargs = self.resolve(fn, args, kwargs)
-        special = natives.SPECIAL.get(fn) if _hashes(fn) else None
+        special = SPECIAL.get(fn) if _hashes(fn) else None
         if special is not None:
             return self._model(fn, special, args, kwargs)
         if isinstance(fn, types.FunctionType):

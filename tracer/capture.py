@@ -140,8 +140,8 @@ def _captured(
 ) -> Capture:
     graph = session.recorder.finish(outputs)
     guards = session.outside.finish()
-    metas = [session.recorder.final_meta(m) for m in metas]
-    return Capture(graph, tuple(session.recorder.sources), guards, tuple(metas), tail, flat, record)
+    known = tuple(session.recorder.final_meta(m) for m in metas)
+    return Capture(graph, tuple(session.recorder.sources), guards, known, tail, flat, record)
 
 
 # -- a function that breaks ------------------------------------------------------------------------------------------------

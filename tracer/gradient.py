@@ -56,8 +56,7 @@ def replay(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
         if o.source is not None and o.view is None:
             out.append(env[o.source])
         else:
-            written = late and o.source is not None and o.view is not None
-            out.append(_window(env[o.source], o.view, values) if written else env[o.value])  # type: ignore[arg-type, index]
+            out.append(_window(env[o.source], o.view, values) if late else env[o.value])  # type: ignore[arg-type, index]
     return out
 
 

@@ -130,10 +130,11 @@ def _derive(name: str, op: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
     if name not in _SYMBOL or depth > _MAX_DEPTH or not plain or mixed:
         return op(concrete(a), concrete(b))
     result = op(left, right)
-    leaves = tuple(leaf for x in (a, b) if isinstance(x, SYMBOLIC) and not x.sym.pinned for leaf in x.sym.leaves)
+    syms = [x.sym for x in (a, b) if isinstance(x, (SymFloat, SymInt))]
+    leaves = tuple(leaf for sym in syms if not sym.pinned for leaf in sym.leaves)
     if not leaves:
         return result
-    sym = Sym(Apply(_SYMBOL[name], exprs, depth), leaves, next(x for x in (a, b) if isinstance(x, SYMBOLIC)).sym.on_pin)
+    sym = Sym(Apply(_SYMBOL[name], exprs, depth), leaves, syms[0].on_pin)
     return SymFloat(result, sym) if type(result) is float else SymInt(result, sym)
 
 

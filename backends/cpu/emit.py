@@ -520,22 +520,20 @@ class Emitter:
 
     def _place(self, s: Access, v: Vector, copy: int) -> memory.Place:
         """Where copy number `copy` reads or writes: a run of memory, or one index per lane."""
-        moved = isinstance(s, (LoadAt, StoreAt))
-        if not moved or not self.names[s.at].varying:
+        moved = s if isinstance(s, (LoadAt, StoreAt)) else None
+        if moved is None or not self.names[moved.at].varying:
             parts = nest.linear(s.index, v.axis)
             if parts is not None and parts[0] in (1, -1):
                 sign = int(str(parts[0]))
                 first = self.add(self.size(parts[1]), self.mul(str(sign), v.bases[0]))
-                if moved:
-                    first = self.add(self.mul(self.names[s.at].texts[0], self.size(s.stride)), first)
+                if moved is not None:
+                    first = self.add(self.mul(self.names[moved.at].texts[0], self.size(moved.stride)), first)
                 return memory.Place(first, sign * copy * v.lanes.n, sign)
-        if not moved:
-            return memory.Place(self.lane_size(s.index, copy), 0, 0)
         index = self.lane_size(s.index, copy)
-        at = self.lane(s.at, copy, v.lanes)
-        return memory.Place(
-            v.lanes.op("add", "i64", index, v.lanes.op("mul", "i64", at, v.lanes.splat(self.size(s.stride), "i64"))), 0, 0
-        )
+        if moved is not None:
+            at = self.lane(moved.at, copy, v.lanes)
+            index = v.lanes.op("add", "i64", index, v.lanes.op("mul", "i64", at, v.lanes.splat(self.size(moved.stride), "i64")))
+        return memory.Place(index, 0, 0)
 
     def _first(self, index: Size, v: Vector) -> str:
         """The element that lane 0 of the first copy reads or writes."""

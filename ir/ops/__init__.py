@@ -23,6 +23,6 @@ from . import (
 )
 
 __all__ = [
-    "attention", "casts", "compare", "composites", "conv_steps", "convolution", "creation", "indexing", "linalg", "moves", "ordering",
-    "pointwise", "pooling", "random", "reductions", "scans", "shape",
+    "attention", "casts", "compare", "composites", "conv_steps", "convolution", "creation", "indexing", "linalg", "moves",
+    "ordering", "pointwise", "pooling", "random", "reductions", "scans", "shape",
 ]  # fmt: skip

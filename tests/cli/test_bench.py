@@ -16,7 +16,10 @@ from fusewire.bench.table import heading, table
 from fusewire.errors import FusewireError
 
 ROWS = [
-    Row("models", "GPT", 1, "ms", {"fusewire": 20.0, "fusewire eager": 50.0, "torch eager": 30.0, "torch.compile": 25.0}, {"GF_s": 180.0}),
+    Row(
+        "models", "GPT", 1, "ms",
+        {"fusewire": 20.0, "fusewire eager": 50.0, "torch eager": 30.0, "torch.compile": 25.0}, {"GF_s": 180.0},
+    ),
     Row("models", "VAE", 2, "ms", {"fusewire": 1.0, "fusewire eager": 3.1416}, {"first": {"fusewire": 0.5}}),
 ]  # fmt: skip
 

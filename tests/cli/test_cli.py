@@ -83,7 +83,8 @@ def test_demo_agrees_and_leaves_its_dumps(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"largest difference of the loss curves: \d\.\de[-+]\d+, over 6 steps", done.stdout)
     assert "times as fast" in done.stdout
-    assert re.search(r"the compiled model writes, [12] graph\(s\) compiled for contexts of 4 to 64 characters:\n    def ", done.stdout)
+    said = r"the compiled model writes, [12] graph\(s\) compiled for contexts of 4 to 64 characters:\n    def "
+    assert re.search(said, done.stdout)
     written = {p.stem for p in (tmp_path / "demo").iterdir()}
     assert set(STAGES) <= written
     assert "graph loss_of" in (tmp_path / "demo" / "graph.txt").read_text()

@@ -40,7 +40,9 @@ def test_the_first_look_is_one_kernel() -> None:
 
 
 @pytest.mark.parametrize("command", commands())
-def test_the_command_runs(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_command_runs(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     words = shlex.split(re.sub(r"\.\.\.|FILE:FUNC", "examples/first.py:chain", command.split(">")[0]))[1:]
     monkeypatch.chdir(ROOT)
     if words[0] in ("demo", "bench"):  # a few steps of one, small rows of the other run in tests/cli

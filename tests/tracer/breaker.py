@@ -3,8 +3,8 @@
 from types import FunctionType
 
 from fusewire.tracer.resume import SHIFT, Continuations, Frame, FrameState, continue_frames, make_function
-from fusewire.tracer.traces import strip_frame
 from fusewire.tracer.stops import Stop, stopping_code
+from fusewire.tracer.traces import strip_frame
 
 
 class Everything(Continuations):

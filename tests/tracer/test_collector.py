@@ -5,9 +5,9 @@ from __future__ import annotations
 import gc
 
 import pytest
-from fusewire.runtime import collector
 
 import fusewire as fw
+from fusewire.runtime import collector
 
 
 def test_the_collector_is_as_before_behind_the_last_of_nested_blocks() -> None:

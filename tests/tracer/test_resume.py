@@ -25,8 +25,8 @@ from fusewire.tracer.resume import (
     refusal,
     resume_function,
 )
-from fusewire.tracer.traces import strip_frame
 from fusewire.tracer.stops import stopping_code
+from fusewire.tracer.traces import strip_frame
 
 
 def describe(exc, skip):
