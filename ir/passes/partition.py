@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from .. import sizes, solve
-from ..graph import Graph, Node, Output, Value, rewrite
+from ..graph import Graph, Node, Output, Value, produced, produced_symbols, rewrite
 from ..text import values_of
 from ..types import ScalarType, TensorType, sizes_of
 from .autodiff import JointGraph
@@ -39,7 +39,7 @@ def partition(joined: JointGraph) -> Partition:
     """Forward and backward graphs that together compute what `joined` does. Inputs that the gradient rules themselves read are
     read again; eager, too, refuses where these are written to before. Of others, and of those that the forward graph writes to,
     nothing but a copy is saved."""
-    graph = cse(masks(joined.graph))
+    graph = dce(cse(masks(joined.graph)))  # dead nodes read nothing
     inputs, tangents = graph.inputs[: joined.inputs], graph.inputs[joined.inputs :]
     outputs, gradients = graph.outputs[: joined.outputs], graph.outputs[joined.outputs :]
     cut = _Cut(graph, replace(graph, inputs=inputs, outputs=outputs), tangents)
@@ -52,7 +52,9 @@ def partition(joined: JointGraph) -> Partition:
         tuple(n for n in graph.nodes if n in cut.again), tuple(Output(o.value) for o in gradients), (), cut.symbols(),
     )  # fmt: skip
     early = keep(replace(graph, inputs=inputs), [n for n in graph.nodes if n not in cut.late])
-    forward = dce(replace(early, outputs=(*outputs, *map(Output, saved))))
+    made = produced_symbols(graph)
+    given = tuple(name for name in graph.symbols if name not in made)
+    forward = dce(replace(early, outputs=(*outputs, *map(Output, saved)), symbols=given))
     return Partition(renamed(forward), renamed(backward), numbers, len(saved))
 
 
@@ -129,7 +131,7 @@ class _Cut:
         values = [*self.inputs, *self.saved, *self.free, *(r for n in nodes for r in n.results)]
         found = {name for v in values for s in sizes_of(v.type) for name in sizes.symbols_of(s)}
         found |= {name for n in nodes for x in n.attrs.values() for name in _names(x)}
-        return tuple(name for name in self.graph.symbols if name in found)
+        return tuple(name for name in dict.fromkeys((*self.graph.symbols, *produced_symbols(self.graph))) if name in found)
 
     def define_symbols(self) -> None:
         """Read a further input for each symbol that nothing else read settles."""
@@ -141,8 +143,9 @@ class _Cut:
             if not missing:
                 return
             settling = [v for v in self.forward.inputs if v.name in missing or self._settles(v, known) & set(missing)]
+            settling = settling or [n.results[0] for n in self.graph.nodes if produced(n) in missing]
             best = min(settling, key=lambda v: v in self.written)
-            (self.saved if best in self.written else self.inputs).add(best)
+            (self.saved if best in self.written or best in self.made_by else self.inputs).add(best)
 
     def _settles(self, v: Value, known: set[str]) -> set[str]:
         """Symbols that the sizes of `v` settle beside those `known`."""

@@ -145,6 +145,17 @@ def test_the_passes_may_run_between() -> None:
     assert len(run(cut.backward).nodes) <= len(cut.backward.nodes)
 
 
+def test_what_only_dead_nodes_read_is_not_read_again() -> None:
+    text = """\
+graph f(%x: f32[8], %w: f32[8]):
+  %0 : f32[8] = add(%x, 1.0)
+  %1 : f32[8] = sub(%x, 1.0)
+  %2 : f32[8] = mul(%0, %w)
+  return %2"""
+    cut = halves(text, [1], [0])
+    assert cut.saved_inputs == () and cut.saved == 1  # the sum, as in eager: %x may be written to afterwards
+
+
 def test_a_backward_graph_is_differentiated_and_cut_like_any_other() -> None:
     text = LAYERS.replace("f32", "f64").replace("relu", "tanh")
     rng = np.random.default_rng(1)
