@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from . import knobs
 from .backends.cpu.claims import CLAIMS
 from .ir import inplace, memory, passes, staged
 from .ir import schedule as scheduling
 from .ir.graph import Graph
+from .ir.lazyclass import dataclass
 from .ir.loops import Kernel
 from .ir.loops_verify import verify_kernel
 from .ir.plan import KernelStep, Plan, RoutineStep

@@ -9,11 +9,12 @@ and scratch, never certainly twice to one place. Checks name an error of the ker
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ..errors import VerifyError
 from . import dtypes, sizes
 from .dtypes import DType
+from .lazyclass import dataclass
 from .loops import (
     COMBINES,
     COMPARISONS,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from . import sizes
+from .lazyclass import dataclass
 from .loops import ALIGN
 from .memory_slots import slots
 from .plan import BufferView, ExternStep, FromArena, GemmStep, KernelStep, Plan, PlanBuffer, RoutineStep, Step

@@ -10,12 +10,13 @@ import heapq
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from ..errors import CompileError
 from . import sizes, solve
 from .graph import Graph, Node, Value, WriteBack
+from .lazyclass import dataclass
 from .loops import Kernel, Load, LoadAt, Store, walk
 from .op import WHOLE, Gemm, Scatter
 from .plan import (

@@ -6,13 +6,14 @@ Reductions, hoisting and sharing all follow from that one rule; which nodes are 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ..errors import PositionError, RangeError
 from . import dtypes, sizes
 from .dtypes import DType
 from .graph import Node, Value
+from .lazyclass import dataclass
 from .loops import (
     Acc,
     Axis,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
+from .lazyclass import dataclass
 from .plan import BufferView, ExternStep, FromArena, GemmStep, KernelStep, PlanBuffer, RoutineStep, Step
 
 #: ``finish(step, kernel step, lone)``: the routine with the kernel as its last part, or why it cannot have it. `lone`: nothing

@@ -7,10 +7,11 @@ A value is wanted at an index in terms of a reader's loop axes; a node may join 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Union
 
 from .graph import Graph, Node, Value
+from .lazyclass import dataclass
 from .op import WHOLE, Gemm, Move, Scalar, Scan, Scatter
 from .op import Reduce as ReduceLowering
 from .plan import Refusal

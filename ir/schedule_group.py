@@ -7,10 +7,11 @@ where no work is repeated. Which nodes are tried, and in which order, is for `sc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from . import sizes
 from .graph import Node, Value
+from .lazyclass import dataclass
 from .op import Gather, Move, Op, Places, Scalar, Scatter
 from .op import Reduce as ReduceLowering
 from .schedule_index import Index, axes_of, broadcast, pieces

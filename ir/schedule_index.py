@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from . import sizes
 from .graph import Node, Value
+from .lazyclass import dataclass
 from .op import Move
 from .sizes import Size, simplify
 from .types import TensorType, contiguous_strides, numel

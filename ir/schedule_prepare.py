@@ -6,11 +6,11 @@ Runs after autodiff, on graphs whose passes are done. Remembers for each node th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from .dtypes import float32
 from .graph import Builder, Graph, Node, Value, rewrite
+from .lazyclass import dataclass
 from .op import WHOLE, Decompose, Gemm, Move, Op, Scatter, lookup
 from .plan import BufferView, Step
 from .schedule_finish import Finish

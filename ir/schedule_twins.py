@@ -6,10 +6,11 @@ Models repeat themselves: every layer, every parameter's update. Decides nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from .graph import Node, Value
+from .lazyclass import dataclass
 from .loops import Buffer, Kernel, Load, LoadAt, Loop, Param, Reduce, ScalarParam, Stmt, Store, StoreAt
 from .schedule_emit import Target
 from .schedule_group import Group

@@ -8,11 +8,12 @@ are. The parts follow from the sizes alone, so results do not depend on the numb
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from . import sizes, work
 from .dtypes import DType, int64
+from .lazyclass import dataclass
 from .loops import (
     Acc,
     Axis,

@@ -6,11 +6,12 @@ Never decides how the program goes on; `resume` and `tail` do.
 from __future__ import annotations
 
 import linecache
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ..errors import GraphBreakError
 from ..ir.graph import Where
+from ..ir.lazyclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

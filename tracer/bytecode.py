@@ -101,9 +101,11 @@ import sys
 import weakref
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import CodeType
 from typing import Any, NamedTuple, TypeVar
+
+from ..ir.lazyclass import dataclass
 
 VERSION = sys.version_info[:2]
 EXTENDED_ARG = dis.opmap["EXTENDED_ARG"]

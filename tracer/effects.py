@@ -7,9 +7,10 @@ else has seen them yet.
 from __future__ import annotations
 
 import collections
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Union
 
+from ..ir.lazyclass import dataclass
 from .guards import Outside
 
 

@@ -7,7 +7,7 @@ from the new one again. In-place writes thus are pure ops, and the last base of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -17,6 +17,7 @@ from ..eager import executor
 from ..eager.tensor import Tensor
 from ..ir import dtypes, sizes, solve
 from ..ir.graph import Builder, Graph, Output, Value, View, Where, WriteBack
+from ..ir.lazyclass import dataclass
 from ..ir.op import Move, Op
 from ..ir.promote import target_dtype, type_of
 from ..ir.types import ScalarType, TensorType, sizes_of

@@ -13,11 +13,12 @@ from __future__ import annotations
 import dis
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from types import CellType, CodeType, FunctionType
 from typing import Any, NamedTuple
 
+from ..ir.lazyclass import dataclass
 from .assemble import assemble, encode, handler_table, locations
 from .bytecode import (
     AFTER_LOOP,

@@ -11,10 +11,10 @@ import math
 import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from ..ir import sizes
+from ..ir.lazyclass import dataclass
 from ..ir.sizes import Call, Expr, Size, Symbol
 from ..ir.solve import slope
 from .ratios import SizeFloat, ratio

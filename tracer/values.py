@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Union
 
+from ..ir.lazyclass import dataclass
 from ..runtime.source import Source
 from .ratios import SizeFloat
 from .symbols import SizeInt

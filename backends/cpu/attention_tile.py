@@ -6,9 +6,8 @@ taken, because an element of it is spread over a vector anyway.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ...ir import dtypes
+from ...ir.lazyclass import dataclass
 from .gemm_tile import Tile, above, at, branch, fma, load, mul, splat, store, sub
 from .kinds import Target
 from .writer import Writer

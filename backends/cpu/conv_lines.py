@@ -3,8 +3,7 @@ and for kernels that are read backwards. Writes LLVM text."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ...ir.lazyclass import dataclass
 from .gemm_tile import Tile, above, add, at, branch, finish_tile, fma, load, mul, splat, sub
 from .writer import Writer
 

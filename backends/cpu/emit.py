@@ -7,11 +7,12 @@ kernels that a buffer not marked "rw" overlaps no buffer that is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ...errors import CompileError
 from ...ir import dtypes, sizes, work
 from ...ir.dtypes import DType
+from ...ir.lazyclass import dataclass
 from ...ir.loops import (
     ALIGN,
     Acc,

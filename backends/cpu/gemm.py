@@ -7,9 +7,9 @@ that a convolution is the same driver with packings of its own. Knows no plan: `
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from ...ir import dtypes
+from ...ir.lazyclass import dataclass
 from .conv_lines import Lines
 from .gemm_pack import pack_texts, word
 from .gemm_tile import ROW_STEP, Tile, add, at, branch, least, mul, rows_name, rows_text, sub, tile, when

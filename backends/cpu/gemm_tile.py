@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from ...ir import dtypes
 from ...ir.dtypes import DType
+from ...ir.lazyclass import dataclass
 from .kinds import Target
 from .lanes import ELEMENT, suffix
 from .writer import Writer

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ...ir.dtypes import DType
+from ...ir.lazyclass import dataclass
 from .lanes import Lanes
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ...ir.dtypes import DType
+from ...ir.lazyclass import dataclass
 from ...ir.sizes import Call
 from . import intmath
 from .lanes import Lanes, memory_element, suffix

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
+from ...ir.lazyclass import dataclass
 from ...ir.loops import Compute, Const, Kernel, Load, LoadAt, Loop, Param, Reduce, Stmt, Store, StoreAt
 from .. import build, kept
 from . import routines

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias, Union
 
 from ...ir import sizes
 from ...ir.dtypes import DType, int64
+from ...ir.lazyclass import dataclass
 from ...ir.loops import Acc, Axis, Buffer, Compute, Index, Kernel, Load, LoadAt, Loop, Reduce, Running, Stmt, Store, StoreAt
 from ...ir.sizes import Expr, Size, Symbol
 from . import philox

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from ...ir.lazyclass import dataclass
 
 _NAME = re.compile(r"%[\w.]+")
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from ... import knobs
 from ..graph import Graph
+from ..lazyclass import dataclass
 from ..verify import verify as check
 from .canonicalise import canonicalise, finalise
 from .cse import cse

@@ -6,10 +6,11 @@ A joint graph is an ordinary graph, so it can be differentiated again; `partitio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ..graph import Builder, Graph, Node, Output, Value
+from ..lazyclass import dataclass
 from ..op import lookup
 from ..types import TensorType, tensor
 

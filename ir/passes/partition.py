@@ -7,10 +7,11 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from .. import sizes, solve
 from ..graph import Graph, Node, Output, Value, produced, produced_symbols, rewrite
+from ..lazyclass import dataclass
 from ..text import values_of
 from ..types import ScalarType, TensorType, sizes_of
 from .autodiff import JointGraph

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Union
 
 from ...errors import FusewireError
 from ..graph import Builder, Graph, Node, Value, rewrite, same_types
+from ..lazyclass import dataclass
 from ..op import Op, lookup
 
 
