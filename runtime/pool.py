@@ -49,6 +49,7 @@ class _State:
     run: Any = None
     take: Any = None
     failed = False
+    ended = False
 
 
 def _cell(offset: int) -> ctypes.c_int64:
@@ -111,7 +112,7 @@ def _start(provider: Callable[[], Mapping[str, int]]) -> None:
     _State.code = code
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_stop, after_in_parent=_free, after_in_child=_free)
-    atexit.register(_stop)  # the pool stays taken: later callers do their work themselves
+    atexit.register(_end)
 
 
 def run(fn: int, args: int, sizes: int, scalars: int, scratch: int, stride: int, chunks: int, limit: int) -> int:
@@ -122,6 +123,8 @@ def run(fn: int, args: int, sizes: int, scalars: int, scratch: int, stride: int,
 
 def _stop() -> None:
     """Take the pool once no job is under way, and end its workers."""
+    if _State.ended:  # it is taken for good
+        return
     while not _State.take(BLOCK):
         os.sched_yield()
     _cell(STOP).value = 1
@@ -132,9 +135,15 @@ def _stop() -> None:
     _cell(ALIVE).value = _cell(STOP).value = _cell(SLEEPERS).value = 0
 
 
+def _end() -> None:
+    """Before the interpreter ends. The pool stays taken, so that later callers do their work themselves."""
+    _stop()
+    _State.ended = True
+
+
 def _free() -> None:
     """Hand the pool back: the next job hires new workers, in a forked child its own."""
-    _cell(BUSY).value = 0
+    _cell(BUSY).value = int(_State.ended)
 
 
 def quieten() -> None:

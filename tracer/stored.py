@@ -16,6 +16,7 @@ import itertools
 import linecache
 import marshal
 import sys
+import threading
 import types
 import weakref
 from collections.abc import Callable, Sequence
@@ -63,20 +64,29 @@ def _note(dispatcher: Dispatcher, what: str, why: object = "") -> None:
     knobs.say(2, f"disk cache: {events[-1]}")
 
 
+#: one graph is read at a time: calls in several threads may look into the same one, and its values count by identity
+_reading = threading.RLock()
+
+
 class LazyGraph(Graph):
     """A graph that is read when something first looks into it."""
 
     __slots__ = ("read",)
 
     def __getattr__(self, name: str) -> Any:
-        read = object.__getattribute__(self, "read")
-        object.__setattr__(self, "read", None)
-        if read is None:
+        if name not in _GRAPH_FIELDS:
             raise AttributeError(name)
-        graph = read()
-        for field in dataclasses.fields(Graph):
-            object.__setattr__(self, field.name, getattr(graph, field.name))
-        return getattr(self, name)
+        with _reading:
+            read = object.__getattribute__(self, "read")
+            if read is not None:
+                graph = read()
+                for field in _GRAPH_FIELDS:
+                    object.__setattr__(self, field, getattr(graph, field))
+                object.__setattr__(self, "read", None)
+        return object.__getattribute__(self, name)
+
+
+_GRAPH_FIELDS = tuple(field.name for field in dataclasses.fields(Graph))
 
 
 def _lazy(read: Callable[[], Graph]) -> Graph:

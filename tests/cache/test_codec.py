@@ -6,6 +6,8 @@ import builtins
 import dataclasses
 import marshal
 import math
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from fusewire.runtime import codec
 from fusewire.runtime.guard import Equals, LengthIs, SameObject
 from fusewire.runtime.meta import Meta
 from fusewire.runtime.source import Arg, Attr, Cell, InstanceDict, Item
+from fusewire.tracer import stored
 
 GRAPH = """graph f(%x: f32[s0,8], %w: f32[8,4], %n: float) where s0 >= 1:
   %0 : f32[s0,4] = matmul(%x, %w)  # model.py:12
@@ -107,3 +110,26 @@ def test_unknown_records_are_unreadable() -> None:
         with pytest.raises((codec.Unreadable, KeyError)):
             codec.read(data, lambda n: None)
     assert builtins.print is not None and graph.Graph is not None
+
+
+def test_threads_that_look_into_a_graph_at_once_see_one() -> None:
+    """Its values count by identity: read twice it would be two graphs."""
+    made = text.parse_graph(GRAPH)
+    reads: list[None] = []
+    seen: list[Any] = []
+    entered = threading.Event()
+
+    def read() -> graph.Graph:
+        reads.append(entered.set())
+        time.sleep(0.05)
+        return made
+
+    late = stored._lazy(read)
+    threads = [threading.Thread(target=lambda: seen.append(late.inputs)) for _ in range(4)]
+    threads[0].start()
+    assert entered.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(reads) == 1 and all(inputs is made.inputs for inputs in seen) and len(seen) == 4

@@ -192,10 +192,19 @@ if mode == "after":
     atexit.register(lambda: t.run("mark", counts, 16))
     atexit._run_exitfuncs()
     t.run("mark", counts, 16)
+if mode == "fork":  # as an exit handler does that was registered before the pool's, and so runs after it
+    import atexit, os, warnings
+    atexit._run_exitfuncs()
+    warnings.simplefilter("ignore")
+    pid = os.fork()
+    t.run("mark", counts, 16)
+    if pid == 0:
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
 """
 
 
-@pytest.mark.parametrize(("mode", "status"), [("plain", 0), ("raise", 3), ("sleep", 0), ("busy", 0), ("after", 0)])
+@pytest.mark.parametrize(("mode", "status"), [("plain", 0), ("raise", 3), ("sleep", 0), ("busy", 0), ("after", 0), ("fork", 0)])
 def test_the_interpreter_ends_cleanly(mode: str, status: int) -> None:
     done = subprocess.run([sys.executable, "-c", ENDING, mode], cwd=os.path.dirname(__file__), capture_output=True, text=True,
                           timeout=60)  # fmt: skip
