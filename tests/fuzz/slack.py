@@ -60,13 +60,14 @@ def noisy(x: Any, op: Op, count: int, attrs: Mapping[str, Any], rng: np.random.G
 
 
 def moved(x: Any, op: Op, rng: np.random.Generator, way: int) -> Any:
-    """`x` off by its dtype's tolerance: up (`way` 1), down (-1), or each element at random (0)."""
+    """`x` off by its dtype's tolerance: up (`way` 1), down (-1), or each element at random (0), where no two moves undo one
+    another, as those of opposite factors do, and no two elements stay equal."""
     name = str(x.dtype)
     rtol, atol = op.tolerance.get(SHORT[name], (0.0, 0.0))
     unit = {"float64": 1e-14, "float32": 2e-6, "float16": 2e-3, "bfloat16": 1.6e-2}[name]
     wide = x.astype(np.float64)
     near = np.abs(wide[np.isfinite(wide)])
-    sign = way if way else rng.choice([-1.0, 1.0], x.shape)
+    sign = way if way else rng.choice([-1.0, 1.0], x.shape) * rng.uniform(0.5, 1.0, x.shape)
     least = max(min(atol, unit), 0.1 * unit * min(1.0, float(near.max(initial=0.0)) or 1.0))
     return np.asarray(wide + sign * (max(rtol, unit) * np.abs(wide) + least)).astype(x.dtype)
 
