@@ -57,9 +57,12 @@ def facts(dataclass: Any) -> list[Any]:
     ]  # fmt: skip
 
 
-def test_objects_do_what_the_library_s_do() -> None:
-    wanted, found = facts(dataclasses.dataclass), facts(lazyclass.dataclass)
-    assert found[:-2] == wanted[:-2] and found[-1] == wanted[-1]
+def test_objects_do_what_the_library_s_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = facts(dataclasses.dataclass)
+    for times in (1, 3, 1000):  # written at once, between two uses, not at all
+        monkeypatch.setattr(lazyclass, "_TIMES", times)
+        found = facts(lazyclass.dataclass)
+        assert found[:-2] == wanted[:-2] and found[-1] == wanted[-1]
 
 
 def test_frozen_objects_refuse() -> None:
@@ -79,15 +82,15 @@ def test_wrong_arguments_are_type_errors() -> None:
             point(1, z=2)
 
 
-def test_methods_are_written_once_for_each_class() -> None:
+def test_methods_are_written_once_for_each_class_that_is_used_often() -> None:
     point = classes(lazyclass.dataclass)[0]
     before = point.__init__
+    for i in range(lazyclass._TIMES - 1):
+        assert point(i).x == i and point.__init__ is before
     point(1)
     written = point.__init__
     point(2)
     assert written is not before and point.__init__ is written
-
-
 
 
 @lazyclass.dataclass(frozen=True, slots=True)
