@@ -6,12 +6,12 @@ A record says that it is `heavy`; the NumPy kernel remains its meaning, and runs
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import knobs
-from ..errors import CompileError
 
 #: elements of operands and results below which NumPy serves
 SMALL = 1 << 13
@@ -27,10 +27,7 @@ def run(op: Any, operands: tuple[Any, ...], arrays: list[Any], attrs: dict[str, 
     """The op's result by compiled code; None where the NumPy kernel is to run."""
     if not knobs.hot_ops or sum([a.size for a in arrays if type(a) is np.ndarray]) < max(SMALL, op.heavy):
         return None
-    key = (op, *[x.meta if hasattr(x, "meta") else x for x in operands], *attrs.items())
-    known = _found.get(key, 0)
-    if type(known) is int:
-        known = _warmed(key, known, op, arrays, attrs)
+    known = _known((op, *map(_kind, operands), *attrs.items()), lambda: _built(op, arrays, attrs))
     return None if known is None else _ran(known, arrays)
 
 
@@ -39,16 +36,24 @@ def _ran(executable: Any, arrays: list[Any]) -> Any:
     return tuple(made) if len(made) > 1 else made[0]
 
 
-def _warmed(key: Any, calls: int, op: Any, arrays: list[Any], attrs: dict[str, Any]) -> Any:
-    """One call more of a kind: its executable, or None while it is cold or where it cannot be built."""
+def _kind(x: Any) -> Any:
+    """What compiled code takes for granted of an operand: a number as it is written, because 0.0 equals -0.0 and NaN nothing."""
+    if hasattr(x, "meta"):
+        return x.meta
+    return (type(x), repr(x)) if isinstance(x, (bool, int, float)) else getattr(x, "type", x)
+
+
+def _known(key: Any, build: Callable[[], Any]) -> Any:
+    """What `build` has made for this kind of call; None while it is cold, or where nothing can be built."""
+    known = _found.get(key, 0)
+    if type(known) is not int:
+        return known
     if len(_found) >= MOST:
         _found.clear()
-    if calls < COLD:
-        _found[key] = calls + 1
-        return None
-    _found[key] = None
-    _found[key] = built = _built(op, arrays, attrs)
-    return built
+    _found[key] = known + 1 if known < COLD else None
+    if known >= COLD:
+        _found[key] = build()
+    return _found.get(key) if known >= COLD else None
 
 
 def gradients(node: Any, grads: tuple[Any, ...], need: tuple[bool, ...], ins: tuple[Any, ...], outs: list[Any]) -> Any:
@@ -60,16 +65,8 @@ def gradients(node: Any, grads: tuple[Any, ...], need: tuple[bool, ...], ins: tu
     arrays = [getattr(x, "_array", None) for x in given]
     if not knobs.hot_ops or is_recording() or sum([a.size for a in arrays if a is not None]) < SMALL:
         return None
-    shown = [x.meta if hasattr(x, "meta") else getattr(x, "type", x) for x in given]
-    key = (node.op, need, *shown, *node.attrs.items())
-    known = _found.get(key, 0)
-    if type(known) is int:
-        if len(_found) >= MOST:
-            _found.clear()
-        _found[key] = known + 1 if known < COLD else None
-        if known < COLD:
-            return None
-        known = _found[key] = _rule(node, need, (grads, ins, outs))
+    key = (node.op, need, *map(_kind, given), *node.attrs.items())
+    known = _known(key, lambda: _rule(node, need, (grads, ins, outs)))
     if known is None:
         return None
     executable, used, places = known
@@ -84,7 +81,6 @@ def _rule(node: Any, need: tuple[bool, ...], given: tuple[Any, ...]) -> Any:
     from ..ir.graph import Builder, Value
     from ..ir.ops.casts import cast
     from ..ir.ops.reductions import sum_to
-    from ..pipeline import compile_graph
 
     if any(_unfit(x._array) for group in given for x in group if getattr(x, "_array", None) is not None):
         return None
@@ -106,10 +102,8 @@ def _rule(node: Any, need: tuple[bool, ...], given: tuple[Any, ...]) -> Any:
     builder.inputs[:] = [flat[i] for i in used]
     if any(getattr(everything[i], "_array", None) is None for i in used):
         return None  # the rule reads what the tape has not saved
-    try:
-        return compile_graph(builder.finish(results)), used, places
-    except (CompileError, ImportError):
-        return None
+    executable = _compiled(builder, results)
+    return None if executable is None else (executable, used, places)
 
 
 def _live(builder: Any, results: list[Any]) -> set[Any]:
@@ -127,16 +121,25 @@ def _unfit(array: Any) -> bool:
     return (array.dtype.itemsize < 4 and array.dtype.kind not in "biu") or 0 in array.strides or math.prod(array.shape) == 0
 
 
+def _compiled(builder: Any, results: list[Any]) -> Any:
+    """The executable of the graph with these results; None, said once by a warning, where it cannot be built: no defect or limit
+    of the back end may become the error of an eager program."""
+    from ..pipeline import compile_graph
+
+    try:
+        return compile_graph(builder.finish(results))
+    except Exception as error:
+        if not isinstance(error, ImportError):  # an installation without llvmlite is no defect
+            knobs.warn(f"{builder.name} cannot be compiled, NumPy runs it: {type(error).__name__}: {error}")
+        return None
+
+
 def _built(op: Any, arrays: list[Any], attrs: dict[str, Any]) -> Any:
     from ..ir.graph import Builder
     from ..ir.layout import type_of_array
-    from ..pipeline import compile_graph
 
     if any(type(a) is np.ndarray and _unfit(a) for a in arrays):
         return None
     builder = Builder(f"eager_{op.name}")
     made = op(*[builder.input(type_of_array(a)) if type(a) is np.ndarray else a for a in arrays], **attrs)
-    try:
-        return compile_graph(builder.finish(list(made) if isinstance(made, tuple) else [made]))
-    except (CompileError, ImportError):
-        return None
+    return _compiled(builder, list(made) if isinstance(made, tuple) else [made])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from ...errors import CompileError
@@ -31,12 +32,11 @@ class SizeRows:
     def _polynomial(self, value: z.Expr) -> int:
         total: int | None = None
         for mono, k in value.terms:
-            word: int | None = None if k == 1 and mono else self.frame.const(k)
+            factors = [] if k == 1 and mono else [self.frame.const(k)]
             for atom, power in mono:
-                factor = self._atom(atom)
-                for _ in range(power):
-                    word = factor if word is None else self.op("mul", word, factor)
-            total = word if total is None else self.op("add", total, word or self.frame.const(0))
+                factors += [self._atom(atom)] * power
+            word = functools.reduce(lambda a, b: self.op("mul", a, b), factors)
+            total = word if total is None else self.op("add", total, word)
         return total if total is not None else self.frame.const(0)
 
     def _atom(self, atom: z.Atom) -> int:
