@@ -241,6 +241,37 @@ class Maker:
         )
         return self.let(form.format(v.name), v, exact=False, small=False)
 
+    #: what models are made of: (rank, 0 for any; expression; shape of the result from the operand's; exact)
+    LAYERS: dict[str, tuple[int, str, Callable[[tuple[int, ...]], tuple[int, ...]], bool]] = {
+        "embedding": (2, "F.embedding(fw.arange({0}.shape[0]) // 2, {0})", tuple, True),
+        "rows by index": (0, "{0}[fw.arange({0}.shape[0]) // 2]", tuple, True),
+        "rows by mask": (0, "{0}[fw.arange({0}.shape[0]) % 2 == 0]", lambda s: ((s[0] + 1) // 2, *s[1:]), True),
+        "gather": (0, "{0}.gather(0, fw.zeros({0}.shape, dtype=fw.int64))", tuple, True),
+        "scatter_add": (0, "({0} * 0).scatter_add(0, fw.zeros({0}.shape, dtype=fw.int64), {0})", tuple, False),
+        "index_add": (0, "{0}.index_add(0, fw.arange({0}.shape[0]) // 2, {0})", tuple, False),
+        "cumsum": (0, "{0}.cumsum(0)", tuple, False),
+        "logsumexp": (0, "fw.logsumexp({0}, dim=0, keepdim=True)", lambda s: (1, *s[1:]), False),
+        "roll": (0, "fw.roll({0}, 1, 0)", tuple, True),
+        "pad": (0, "F.pad({0}, (1, 2), value=0.5)", lambda s: (*s[:-1], s[-1] + 3), True),
+        "einsum": (2, "fw.einsum('ij,kj->ik', {0}, {0})", lambda s: (s[0], s[0]), False),
+        "attention": (3, "F.scaled_dot_product_attention({0}, {0}, {0}, is_causal=True)", tuple, False),
+        "conv": (3, "F.conv1d({0}, fw.ones({0}.shape[1], {0}.shape[1], 3, dtype={0}.dtype) * 0.25, padding=1)", tuple, False),
+        "pool": (3, "F.avg_pool1d({0}, 3, stride=1, padding=1)", tuple, False),
+        "batch_norm": (3, "F.batch_norm({0}, None, None, training=True)", tuple, False),
+        "cross_entropy": (2, "F.cross_entropy({0}, fw.arange({0}.shape[0]) % {0}.shape[1])", lambda s: (), False),
+    }
+
+    def layer(self) -> bool:
+        kind = self.next_of(list(self.LAYERS))
+        rank, form, shaped, exact = self.LAYERS[kind]
+        v = self.var("float", ndim=1, nonempty=True, small=True)
+        if v is None or (rank and len(v.shape) > rank):
+            return False
+        missing = max(0, rank - len(v.shape))
+        text = form.format(v.name + ".unsqueeze(0)" * missing)
+        shape = shaped((1,) * missing + v.shape)
+        return self.let(text, v, f"layer: {kind}", shape=shape, exact=exact and v.exact, small=exact)
+
     def matmul(self) -> bool:
         v = self.var("float", ndim=2, nonempty=True, small=True)
         if v is None:
@@ -460,6 +491,7 @@ class Maker:
         "cast": 1,
         "reduce": 1,
         "composite": 1,
+        "layer": 6,
         "matmul": 1,
         "view": 3,
         "random": 1,
@@ -518,6 +550,7 @@ def kinds() -> list[str]:
     """Every kind of effect and dependency that programs are made of, as `Program.coverage` counts them."""
     found = [*Maker.STATE, *Maker.TENSOR_STATE, *(f"flow: {k}" for k in Maker.FLOW), *(f"depends on {k}" for k in DEPENDENCIES)]
     found += [f"returns {k}" for k in Maker.FORMS]
+    found += [f"layer: {k}" for k in Maker.LAYERS]
     found += [f"view: {k}" for k in ("slice", "order", "unsqueeze", "expand", "reshape", "cat", "flat")]
     found += [
         f"write {k}" for k in ("in place", "whole", "through a view", "by index", "from a reduction", "from a part", "of a copy")
