@@ -151,6 +151,8 @@ def _tensor_v2(stored: Tensor, offset: Any, size: Any, stride: Any, requires_gra
         raise FileError(f"a tensor of size {shape}, strides {steps} and offset {offset!r} cannot be")
     extent = 1 + sum((n - 1) * s for n, s in zip(shape, steps, strict=True)) if 0 not in shape else 0
     flat = stored.array
+    if flat.ndim != 1 or not flat.flags.c_contiguous:  # a view has as many elements as it says, not as its memory
+        raise FileError(f"a view of shape {list(flat.shape)} is no storage")
     if offset + extent > flat.size:
         raise FileError(f"a tensor of size {shape}, strides {steps} and offset {offset} leaves its storage of {flat.size}")
     window = np.lib.stride_tricks.as_strided(flat[offset:], shape, [s * flat.itemsize for s in steps])
@@ -196,8 +198,13 @@ def add_safe_globals(classes: list[Any]) -> None:
     _added.update({(c.__module__, c.__qualname__): c for c in classes})
 
 
-class Unpickler(pickle.Unpickler):
+_Reader: Any = pickle._Unpickler  # type: ignore[attr-defined]  # the one in Python: only there can an instruction be refused
+
+
+class Unpickler(_Reader):  # type: ignore[misc]
     """Reads the pickle of file `name`. `storage(dtype, key, location, count)` gives the memory of a tensor."""
+
+    dispatch = dict(_Reader.dispatch)
 
     def __init__(
         self, file: IO[bytes], name: str, storage: Callable[[np.dtype[Any] | None, str, str, int], Array], weights_only: bool
@@ -215,6 +222,14 @@ class Unpickler(pickle.Unpickler):
             if not self.weights_only and not isinstance(error, pickle.UnpicklingError):
                 raise
             raise FileError(f"{self.name} cannot be read: {type(error).__name__}: {error}") from error
+
+    def load_build(self) -> None:
+        """Give the object on the stack a state: compiled code trusts that of a Tensor, so no file may."""
+        if isinstance(self.stack[-2], (Tensor, dtypes.DType, np.dtype)):
+            raise FileError(f"{self.name} is damaged: it holds the state of a {type(self.stack[-2]).__name__}")
+        super().load_build()
+
+    dispatch[pickle.BUILD[0]] = load_build
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _ALLOWED:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 import struct
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -60,15 +60,13 @@ def save(
 @contextmanager
 def _replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file that becomes `path` where the body ends well, and is gone where it does not."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    name = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # less what the process masks, as `open` makes files
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
         os.replace(name, path)
     except BaseException:
         os.unlink(name)

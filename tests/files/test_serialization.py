@@ -209,6 +209,29 @@ def test_tensors_do_not_leave_their_storage(size: Any, stride: Any, offset: Any)
         fw.load(archive(buffer.getvalue(), **{"0": bytes(16)})).sum()
 
 
+def test_a_view_that_repeats_its_memory_is_no_storage() -> None:
+    """It has more elements than memory, so that what stays inside of its size may leave that."""
+    from fusewire.utils.pickles import Pickler, Storages, REBUILD_TENSOR, _Call, _Stored  # isort: skip
+
+    buffer = io.BytesIO()
+    wide = _Call(REBUILD_TENSOR, (_Stored("0", np.zeros(4, np.float32)), 0, (1 << 10, 1 << 10), (0, 0), False, OrderedDict()))
+    Pickler(buffer, Storages()).dump(Evil(REBUILD_TENSOR, (wide, 0, (1 << 20,), (1,), False, OrderedDict())))
+    with pytest.raises(FileError, match="no storage"):
+        fw.load(archive(buffer.getvalue(), **{"0": bytes(16)}))
+
+
+def test_the_state_of_a_tensor_is_not_in_a_file() -> None:
+    """Compiled code takes the parts of a Tensor for what they are."""
+    from fusewire.utils.pickles import Pickler, Storages, REBUILD_TENSOR, _Stored  # isort: skip
+
+    buffer = io.BytesIO()
+    stored = _Stored("0", np.zeros(4, np.float32))
+    state = None, {"_array": 7}
+    Pickler(buffer, Storages()).dump(Evil(REBUILD_TENSOR, (stored, 0, (4,), (1,), False, OrderedDict()), state))
+    with pytest.raises(FileError, match="state of a Tensor"):
+        fw.load(archive(buffer.getvalue(), **{"0": bytes(16)}))
+
+
 def test_a_storage_of_the_wrong_length_is_damage() -> None:
     whole = io.BytesIO(saved())
     made = io.BytesIO()
