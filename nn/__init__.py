@@ -26,6 +26,7 @@ from .embedding import Embedding
 from .layers import (
     GELU,
     Dropout,
+    Dropout2d,
     Flatten,
     Identity,
     LayerNorm,
@@ -43,7 +44,6 @@ from .normalisation import (
     BatchNorm1d,
     BatchNorm2d,
     BatchNorm3d,
-    Dropout2d,
     GroupNorm,
 )
 from .parameter import Buffer, Parameter

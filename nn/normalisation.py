@@ -1,4 +1,4 @@
-"""Layers of batch and group normalisation, and dropout of whole channels."""
+"""Layers of batch and group normalisation."""
 
 from __future__ import annotations
 
@@ -134,18 +134,3 @@ class GroupNorm(Module):
     def extra_repr(self) -> str:
         return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
 
-
-class Dropout2d(Module):
-    """In training, zeroes whole channels of (N, C, H, W) with probability `p` and scales the others by ``1 / (1 - p)``."""
-
-    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        super().__init__()
-        if p < 0 or p > 1:
-            raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-        self.p, self.inplace = p, inplace
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.dropout2d(input, self.p, self.training, self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}, inplace={self.inplace}"

@@ -28,6 +28,8 @@ NAMES = (
     "planes", "channels", "example", "channel", "row", "height", "width", "out_height", "out_width", "kernel_y", "kernel_x",
     "stride_y", "stride_x", "padding_y", "padding_x", "dilation_y", "dilation_x",
 )  # fmt: skip
+#: elements of a plane that the routine can tell apart: it counts them in 32 bits
+_PLACES = 1 << 31
 
 
 def text(words: Sequence[str]) -> str:
@@ -141,11 +143,12 @@ def _put(w: Writer, t: Tile, place: bool, out: str, at: str, left: str, found: t
 
 
 def accepts(node: Node) -> bool:
-    """f32 and f64 planes of one or two dimensions whose rows have unit stride."""
+    """f32 and f64 planes of one or two dimensions, fewer than 2^31 elements, whose rows have unit stride."""
     x = node.args[0]
     if not isinstance(x, Value) or len(node.attrs["kernel"]) > 2 or tile(x.dtype, host_target()) is None:
         return False
-    return bool(x.tensor_type.strides[-1] == 1)
+    plane = numel(x.shape[2:])
+    return bool(x.tensor_type.strides[-1] == 1) and not (isinstance(plane, int) and plane >= _PLACES)
 
 
 def step(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> RoutineStep:
