@@ -29,8 +29,8 @@ _PLAIN = frozenset((int, slice, tuple, list, type(None), type(Ellipsis)))
 
 
 def _is_position(index: Any) -> bool:
-    """Whether an index is one tensor of positions."""
-    return hasattr(index, "meta") and index.meta.dtype is dtypes.int64
+    """Whether an index is one tensor of positions; one number is the int it is, unless it is traced."""
+    return hasattr(index, "meta") and index.meta.dtype is dtypes.int64 and bool(index.meta.shape or index._array is None)
 
 
 def get(x: Any, index: Any) -> Any:

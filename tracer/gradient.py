@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..eager import autograd, executor, tape
-from ..eager.factory import make, make_view, version_of
+from ..eager.factory import alias, make, make_view, version_of
 from ..eager.tensor import Tensor
 from ..errors import AutogradError
 from ..ir.graph import Graph, Output, Value, View
@@ -301,6 +301,7 @@ class CompiledNode(tape.Node):
         for i in range(len(inputs)):
             self._unpacked(inputs, i)
         made = replay(_without_writes(self.step.graph), inputs)
+        inputs = [apart(x) if isinstance(x, Tensor) and x.meta.requires_grad else x for x in inputs]
         pairs = [(made[i], g) for i, g in zip(self.step.outputs, grads, strict=True) if g is not None]
         wanted = [inputs[i] for i in self.step.wrt]
         found = autograd.grad(
@@ -313,4 +314,23 @@ class CompiledNode(tape.Node):
 
 
 def _without_writes(graph: Graph) -> Graph:
+class Same(tape.Node):
+    """History of a tensor that is another one: the gradient as it is."""
+
+    __slots__ = ()
+
+    def apply(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
+        return grads
+
+
+def apart(x: Tensor) -> Tensor:
+    """`x` as a tensor whose gradient holds nothing of what reaches `x` through others that were made of it: an input of a graph
+    may be made of another input."""
+    out = alias(x, True)
+    node = Same()
+    node.edges, node.results = (tape.edge_of(x),), (x.meta.type,)
+    out._node = node
+    return out
+
+
     return Graph(graph.name, graph.inputs, graph.nodes, graph.outputs, (), graph.symbols)

@@ -384,7 +384,7 @@ def _add_rows(out: Any, rows: Any, values: Any) -> None:
 def _add_slices(out: Any, positions: Sequence[Any], dims: Sequence[int], values: Any) -> None:
     """Add slices `values` to `out` at `positions` along `dims`, in order."""
     count = max(p.ndim for p in positions)
-    if len(positions) == 1 and dims[0] == 0 and values[0:1].size >= _WIDE and values.size:
+    if len(positions) == 1 and dims[0] == 0 and positions[0].ndim and values[0:1].size >= _WIDE and values.size:
         _add_rows(out.reshape(out.shape[0], -1), positions[0].reshape(-1), values.reshape(positions[0].size, -1))
         return
     axes: list[Any] = []
@@ -395,10 +395,10 @@ def _add_slices(out: Any, positions: Sequence[Any], dims: Sequence[int], values:
     for d, n in enumerate(out.shape):
         if d in at:
             p = np.where(at[d] < 0, at[d] + n, at[d])
-            axes.append(p.reshape(*p.shape, *(1,) * trailing))
+            axes.append(p.reshape((*p.shape, *(1,) * trailing)))
         else:
             k = next(free)
-            axes.append(np.arange(n).reshape(n, *(1,) * (values.ndim - 1 - k)))
+            axes.append(np.arange(n).reshape((n, *(1,) * (values.ndim - 1 - k))))
     add_at(out, tuple(axes), values)
 
 

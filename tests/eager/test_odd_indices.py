@@ -80,3 +80,25 @@ def test_dtypes_that_pytorch_refuses_are_refused(call: Any) -> None:
 def test_dtypes_of_results_of_bools() -> None:
     b = fw.tensor([True, False])
     assert fw.add(b, b, alpha=2).tolist() == [True, False] and fw.tril(b.expand(2, 2)).dtype is fw.bool
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32"])
+def test_a_tensor_of_one_number_is_that_int(dtype: str) -> None:
+    at = fw.tensor(-2, dtype=getattr(fw, dtype))
+    x = fw.tensor([1.0, 2.0, 3.0, 4.0])
+    x[at] = 9.0
+    assert x.tolist() == [1.0, 2.0, 9.0, 4.0]
+    x[at].mul_(2.0)  # a view
+    assert x.tolist() == [1.0, 2.0, 18.0, 4.0]
+
+
+@pytest.mark.parametrize("mode", [lambda f: f, fw.compile], ids=["eager", "compiled"])
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_gradients_at_tensors_of_one_number(mode: Any, create_graph: bool) -> None:
+    for f, shape in ((lambda x, i, j: x[i] * 3, (4,)), (lambda x, i, j: x[i, j] * 3, (4, 3))):
+        x = fw.ones(shape).requires_grad_(True)
+        out = mode(f)(x, fw.tensor(2), fw.tensor(1))
+        (g,) = fw.autograd.grad(out.sum(), [x], create_graph=create_graph)
+        wanted = np.zeros(shape, np.float32)
+        wanted[(2, 1)[: len(shape)]] = 3.0
+        assert np.array_equal(g.detach().numpy(), wanted)

@@ -154,3 +154,13 @@ def test_what_is_kept_for_backward_dies_with_the_outputs() -> None:
     del out
     gc.collect()
     assert node() is None
+
+
+def test_second_order_where_one_input_is_made_of_another() -> None:
+    product = fw.compile(lambda y, x: y * x)
+    for first in (lambda x: x * 2, fw.compile(lambda x: x * 2)):
+        x = fw.tensor([1.0, 2.0, 3.0]).requires_grad_(True)
+        (g,) = fw.autograd.grad(product(first(x), x).sum(), [x], create_graph=True)
+        (h,) = fw.autograd.grad((g * g).sum(), [x])
+        assert g.tolist() == [4.0, 8.0, 12.0]
+        assert h.tolist() == [32.0, 64.0, 96.0]
