@@ -9,13 +9,13 @@ Parameters of models keep constant sizes unless they are marked. Knows no graph.
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Sequence
 from typing import Any
 
 from ..eager.tensor import Tensor
 from ..ir.types import TensorType
-from ..nn.parameter import Parameter
 from ..runtime.guard import GONE, Equals, Guard, SizesFit, TensorIs, TensorLike
 from ..runtime.source import Source
 from .symbols import SizeInt, Symbols, raw
@@ -50,6 +50,12 @@ def mark_dynamic(t: Tensor, dim: int | Sequence[int]) -> None:
 def mark_static(t: Tensor, dim: int | Sequence[int] | None = None) -> None:
     """Say that the size of `t` along `dim` (one, several or None: all) is a constant: another value compiles anew."""
     _fixed.put(t, None if dim is None else (_fixed.of(t) or set()) | _dims(t, dim))
+
+
+def _is_parameter(value: Any) -> bool:
+    """Whether `value` is a Parameter, none of which there is before its class is loaded."""
+    loaded = sys.modules.get(f"{__name__.split('.')[0]}.nn.parameter")
+    return loaded is not None and isinstance(value, loaded.Parameter)
 
 
 def _dims(t: Tensor, dim: int | Sequence[int]) -> set[int]:
@@ -114,7 +120,7 @@ class Policy:
         if self.dynamic is False or fixed is None:
             return set()
         found = set(marked or ())
-        if not isinstance(value, Parameter):
+        if not _is_parameter(value):
             found |= set(range(value.ndim)) if self.dynamic else self.dims.get((source, value.ndim), set())
         return {d for d in found - fixed if value.meta.shape[d] > 1}
 

@@ -19,6 +19,9 @@ FAMILIES: dict[str, str] = {
 #: Family -> module here whose functions its routines call; they are built once for all of them.
 SHARED: dict[str, str] = {"attention": "attention_blocks"}
 
+#: Level of code generation of the families whose texts leave nothing to LLVM's second level but its time.
+_LEVEL = {"attention": 1, "conv": 1, "product": 1}
+
 
 def address(name: str) -> int:
     """Where the routine's machine code lies; it stays there. KeyError where there is no such family."""
@@ -27,7 +30,7 @@ def address(name: str) -> int:
     if family in SHARED:
         shared = kept.routine(SHARED[family], lambda: _text(SHARED[family], ()), level=1, passes=())
         imports = {name: shared[name] for name in shared.exports}
-    level = 1 if family in SHARED else 2
+    level = _LEVEL.get(family, 2)
     return kept.routine(name, lambda: _text(FAMILIES[family], words), level=level, passes=(), imports=imports)["routine"]
 
 
