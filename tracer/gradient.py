@@ -300,8 +300,8 @@ class CompiledNode(tape.Node):
         """Gradients that can themselves be differentiated."""
         for i in range(len(inputs)):
             self._unpacked(inputs, i)
-        made = replay(_without_writes(self.step.graph), inputs)
         inputs = [apart(x) if isinstance(x, Tensor) and x.meta.requires_grad else x for x in inputs]
+        made = replay(_without_writes(self.step.graph), inputs)
         pairs = [(made[i], g) for i, g in zip(self.step.outputs, grads, strict=True) if g is not None]
         wanted = [inputs[i] for i in self.step.wrt]
         found = autograd.grad(
@@ -313,7 +313,6 @@ class CompiledNode(tape.Node):
         return tuple(out)
 
 
-def _without_writes(graph: Graph) -> Graph:
 class Same(tape.Node):
     """History of a tensor that is another one: the gradient as it is."""
 
@@ -333,4 +332,5 @@ def apart(x: Tensor) -> Tensor:
     return out
 
 
+def _without_writes(graph: Graph) -> Graph:
     return Graph(graph.name, graph.inputs, graph.nodes, graph.outputs, (), graph.symbols)
