@@ -97,7 +97,7 @@ def _loop_apart(kernel: Kernel) -> _Split | None:
     before, loop, behind = kernel.body[: long[0]], kernel.body[long[0]], kernel.body[long[0] + 1 :]
     assert isinstance(loop, Loop)
     used = {name for st in (loop, *behind) for name in reads(st)}
-    slow = _behind_loops(before)
+    slow = _behind_loops(before, {name for st in walk(kernel.body) for name in writes(st)} & _buffers(kernel))
     dtypes = _dtypes(kernel, before)
     handed = [name for name in dtypes if name in used and name in slow]
     names = _buffers(kernel)
@@ -117,9 +117,9 @@ def _loop_apart(kernel: Kernel) -> _Split | None:
     return _Split(tuple(k for k in parts if k.body), tuple(temporaries))
 
 
-def _behind_loops(body: tuple[Stmt, ...]) -> set[str]:
-    """The names that follow from a loop, or from memory that the kernel itself writes."""
-    found: set[str] = set()
+def _behind_loops(body: tuple[Stmt, ...], written: set[str]) -> set[str]:
+    """The names that follow from a loop, or from memory that the kernel itself writes, be it later: read again, it is other."""
+    found = set(written)
     for st in body:
         if isinstance(st, (Loop, Reduce, Store, StoreAt)) or reads(st) & found:
             found |= writes(st)
