@@ -114,7 +114,7 @@ class WriteBack:
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
     """`symbols` are the names of free sizes. Each is settled by the inputs' shapes and strides (`solve.solve`), or is the
-    value of the int input of the same name."""
+    value of the int input of the same name. Those that nodes settle (`produced_symbols`) are not among them."""
 
     name: str
     inputs: tuple[Value, ...]
@@ -190,6 +190,16 @@ def free_symbols(inputs: Iterable[Value]) -> tuple[str, ...]:
         for size in sizes_of(value.type):
             seen.update(dict.fromkeys(symbols_of(size)))
     return tuple(seen)
+
+
+def produced(node: Node) -> str | None:
+    """The symbol that a node's result settles; None for most nodes."""
+    return str(node.attrs[node.op.binds]) if node.op.binds and not isinstance(node.attrs[node.op.binds], int) else None
+
+
+def produced_symbols(graph: Graph) -> tuple[str, ...]:
+    """The symbols that nodes of the graph settle, in order."""
+    return tuple(name for node in graph.nodes if node.op.binds and (name := produced(node)) is not None)
 
 
 def same_types(args: Sequence[Any], others: Sequence[Any]) -> bool:

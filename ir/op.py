@@ -175,6 +175,7 @@ class Op:
     fixed      operands which a capture takes as constants where they are Python numbers (an exponent: the best code hangs on it)
     heavy      worth compiling alone: eager programs run it as a graph of one node from its third call on (`eager/hot.py`), where
                its operands have that many elements (True: as few as any)
+    binds      the attribute that is a bare symbol, which the first dimension of the first result settles: a size that data decide
     operator   Python's operator that is this op, as its special method is called without underscores ("add", "eq", "invert")
     """
 
@@ -195,6 +196,7 @@ class Op:
     operator: str = ""
     fixed: tuple[int, ...] = ()
     heavy: int = 0
+    binds: str = ""
 
     def __call__(self, *operands: Any, **attrs: Any) -> Any:
         """Apply to Tensors (eager or traced) or to graph Values: the first operand that knows how decides."""
