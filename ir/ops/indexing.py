@@ -267,7 +267,7 @@ def _index_eager(x: Any, *positions: Any, dims: tuple[int, ...], wrap: bool = Tr
     try:
         if len(dims) == 1 and x.flags.c_contiguous:
             return np.take(x, positions[0], dims[0])
-        return np.ascontiguousarray(x[_key(x.ndim, positions, dims)])
+        return np.asarray(x[_key(x.ndim, positions, dims)], order="C")  # one element keeps no dimension
     except IndexError:
         _in_range(x.shape, positions, dims, wrap)
         raise
