@@ -485,10 +485,11 @@ def _bytecode(fn: Any, part: Part) -> str:
 
 
 def _staged(part: Part, what: Callable[[Any], str]) -> str:
+    from .ir.segments import parts
     from .pipeline import stages
 
     graphs = [part.training.cut.forward, part.training.cut.backward] if part.training is not None else [part.capture.graph]
-    return "\n\n".join(what(stages(g)) for g in graphs if g.nodes)
+    return "\n\n".join(what(stages(p.graph)) for g in graphs for p in parts(g) if p.graph.nodes)
 
 
 def _joint(fn: Any, part: Part) -> str:

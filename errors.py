@@ -27,6 +27,10 @@ class RangeError(FusewireError, OverflowError, RuntimeError):
     """A Python number that the dtype it must be stored in does not hold. (PyTorch raises RuntimeError.)"""
 
 
+class SizeError(FusewireError, RuntimeError):
+    """A size that data decide is none of those that a graph was compiled for. The compiled function runs eagerly then."""
+
+
 class DeviceError(FusewireError, RuntimeError):
     """Operands lie on different devices, or the device is not there."""
 

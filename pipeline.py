@@ -9,13 +9,14 @@ from . import knobs
 from .backends.cpu.claims import CLAIMS
 from .ir import inplace, memory, passes, staged
 from .ir import schedule as scheduling
-from .ir.graph import Graph
+from .ir.graph import Graph, produced_symbols
 from .ir.lazyclass import dataclass
 from .ir.loops import Kernel
 from .ir.loops_verify import verify_kernel
 from .ir.plan import KernelStep, Plan, RoutineStep
 from .ir.schedule import Schedule
 from .ir.schedule_prepare import NO_CLAIMS, Claims
+from .runtime.chain import Chain
 from .runtime.executable import Code, Executable, RunKernel
 
 
@@ -54,12 +55,14 @@ def stages(graph: Graph, claims: Claims = NO_CLAIMS) -> Stages:
     return made
 
 
-def compile_graph(graph: Graph, *, backend: str | Backend = "cpu") -> Executable:
+def compile_graph(graph: Graph, *, backend: str | Backend = "cpu") -> Executable | Chain:
     """`graph` as something that runs, built by `backend` or the one of that name in `BACKENDS`.
     CompileError where the back end cannot build it."""
     if isinstance(backend, str) and backend not in BACKENDS:
         raise ValueError(f"no back end {backend!r}; there are {', '.join(BACKENDS)}")
     chosen = BACKENDS[backend] if isinstance(backend, str) else backend
+    if produced_symbols(graph):
+        return Chain(graph, lambda part: compile_graph(part, backend=chosen))
     made = stages(graph, chosen.claims)
     return Executable(made.plan, chosen.build(made.kernels), made.optimised)
 

@@ -203,7 +203,7 @@ def _positions(x: Any, mask: Any, dim: int) -> list[Any]:
             f"The shape of the mask {list(mask.shape)} at index {dim} does not match the shape of the indexed tensor "
             f"{list(x.shape)}"
         )
-    return [make(p) for p in mask.storage.read(mask).nonzero()]
+    return [p if hasattr(p, "meta") else make(p) for p in mask.storage.true_places(mask)]
 
 
 def positions_of(x: Any, index: tuple[Any, ...]) -> tuple[Any, list[Any], tuple[int, ...]]:

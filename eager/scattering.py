@@ -15,7 +15,7 @@ from . import generated as g
 from .arguments import wrap_dim
 from .executor import apply
 from .factory import make
-from .functional import expand, narrow, reshape, to, unsqueeze
+from .functional import expand, narrow, reshape, stack, to, unsqueeze
 from .generated import where
 from .indexing import positions_of as indexing_of
 from .inplace import into, store_checked
@@ -280,10 +280,20 @@ def nonzero(input: Tensor, *, out: Any = None, as_tuple: bool = False) -> Any:
     """Indices of the elements that are not zero: one row each, or with `as_tuple` one vector for each dimension. The values are
     read."""
     x = input if input.ndim or not as_tuple else unsqueeze(input, 0)
+    if x._array is None and x.ndim:
+        return _nonzero_traced(x, out, as_tuple)
     found = x.storage.read(x).nonzero() if x.ndim else (np.zeros(int(bool(x)), np.int64),)
     if as_tuple:
         return tuple([make(p) for p in found])
     result = make(np.stack(found, 1).astype(np.int64) if x.ndim else np.zeros((len(found[0]), 0), np.int64))
+    return result if out is None else into(out, result)
+
+
+def _nonzero_traced(x: Tensor, out: Any, as_tuple: bool) -> Any:
+    found = tuple(x.storage.true_places(x if x.dtype is dtypes.bool_ else x != 0))
+    if as_tuple:
+        return found
+    result = stack(found, 1)
     return result if out is None else into(out, result)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import VerifyError
 from . import sizes, solve
 from .graph import Graph, Value
+from .produced import attributes, bind_produced, concrete
 from .run_op import run_op
 from .types import TensorType
 
@@ -23,8 +24,8 @@ def interpret(graph: Graph, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], tup
     with np.errstate(all="ignore"):
         for node in graph.nodes:
             args = [env[a] if isinstance(a, Value) else a for a in node.args]
-            attrs = {k: concrete(v, bound) for k, v in node.attrs.items()}
-            results = run_op(node.op, args, attrs, [r.dtype for r in node.results])
+            results = run_op(node.op, args, attributes(node, bound), [r.dtype for r in node.results])
+            bind_produced(node, results, bound)
             for value, array in zip(node.results, results, strict=True):
                 _check(value, array, bound)
                 env[value] = array
@@ -42,13 +43,6 @@ def bind_symbols(graph: Graph, inputs: Sequence[Any]) -> dict[str, int]:
         elif value.name in graph.symbols:
             bound[value.name] = x
     return solve.solve(pairs, bound)
-
-
-def concrete(x: Any, bound: dict[str, int]) -> Any:
-    """An attribute with every Size in it replaced by its number."""
-    if isinstance(x, tuple):
-        return tuple(concrete(item, bound) for item in x)
-    return sizes.evaluate(x, bound) if isinstance(x, sizes.Expr) else x
 
 
 def _check(value: Value, array: Any, bound: dict[str, int]) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from ..errors import ParseError
 from . import dtypes, op, size_text, sizes
 from .dtypes import DType
-from .graph import Builder, Graph, Node, Output, Value, View, Where, WriteBack
+from .graph import Builder, Graph, Node, Output, Value, View, Where, WriteBack, produced_symbols
 from .sizes import Expr, Size
 from .types import ScalarType, TensorType, Type, contiguous_strides, sizes_of
 
@@ -56,7 +56,8 @@ def graph_hash(graph: Graph) -> str:
 
 def _print(graph: Graph, name: str, names: Names, where: bool) -> str:
     params = ", ".join(f"%{names[v]}: {v.type}" for v in graph.inputs)
-    bounds = ", ".join(_bound(s) for s in declared(graph))
+    made = produced_symbols(graph)
+    bounds = ", ".join(_bound(s) + _MADE * (s.name in made) for s in declared(graph))
     lines = [f"graph {name}({params}){' where ' + bounds if bounds else ''}:"]
     lines += [f"  {node_text(node, names, where)}" for node in graph.nodes]
     lines.append(("  return " + ", ".join(_output(o, names) for o in graph.outputs)).rstrip())
@@ -67,13 +68,14 @@ def _print(graph: Graph, name: str, names: Names, where: bool) -> str:
 
 
 def declared(graph: Graph) -> list[sizes.Symbol]:
-    """The graph's symbols with their bounds, in order."""
+    """The graph's symbols with their bounds, in order; those that nodes settle last."""
     found: dict[str, sizes.Symbol] = {}
     for value in values_of(graph):
         for size in sizes_of(value.type):
             for s in sizes.atoms_of(size):
                 found.setdefault(s.name, s)
-    return [found.get(name) or sizes.Symbol(name) for name in graph.symbols]
+    names = dict.fromkeys((*graph.symbols, *produced_symbols(graph)))
+    return [found.get(name) or sizes.Symbol(name) for name in names]
 
 
 def _bound(s: sizes.Symbol) -> str:
@@ -117,6 +119,7 @@ def _output(out: Output, names: Names) -> str:
 # Parsing. Every line splits at separators that lie outside brackets and strings, so no tokenizer is needed.
 
 _OPEN, _CLOSE = "([{", ")]}"
+_MADE = " made"  # behind the bounds of a symbol that a node settles
 _HEAD = re.compile(r"graph ([\w.]+)(\(.*\))(?: where (.*))?:")
 _NODE = re.compile(r"(%[^:]+) : (.*)")
 _CALL = re.compile(r"([\w.]+)(\(.*)")
@@ -182,6 +185,7 @@ class _Reader:
     def __init__(self) -> None:
         self.values: dict[str, Value] = {}
         self.symbols: dict[str, Expr] = {}
+        self.made: set[str] = set()  # symbols that nodes settle
         self.builder: Builder | None = None
         self.outputs: list[Output] | None = None
         self.writes: list[WriteBack] = []
@@ -189,7 +193,7 @@ class _Reader:
     def graph(self) -> Graph:
         if self.builder is None or self.outputs is None:
             raise ParseError("a graph starts with a line `graph name(...):` and ends with `return` and `write` lines")
-        return self.builder.finish(self.outputs, self.writes, tuple(self.symbols))
+        return self.builder.finish(self.outputs, self.writes, tuple(name for name in self.symbols if name not in self.made))
 
     def line(self, line: str) -> None:
         if self.builder is None:
@@ -215,12 +219,15 @@ class _Reader:
             self.define(name, self.builder.input(self.type(type_text), name[1:]))
 
     def bound(self, text: str) -> None:
-        m = _BOUND.fullmatch(text)
+        made = text.endswith(_MADE)
+        m = _BOUND.fullmatch(text.removesuffix(_MADE))
         if m is None:
             raise ParseError(f"not a bound of a symbol: {text!r}")
         lo, name, sign, rest = m.groups()
         upper = self.size(rest) if sign == "<=" else None
         self.symbols[name] = sizes.symbol(name, int(rest if sign == ">=" else lo or 0), upper)
+        if made:
+            self.made.add(name)
 
     def define(self, name: str, value: Value) -> None:
         if not name.startswith("%") or name in self.values:

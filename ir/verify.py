@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import FusewireError, VerifyError
 from . import sizes, solve
 from .dtypes import DType
-from .graph import Graph, Node, Value, View
+from .graph import Graph, Node, Value, View, produced
 from .op import Op
 from .promote import target_dtype
 from .text import attr_text, node_text
@@ -36,6 +36,7 @@ class _Verifier:
         self.position: dict[Value, int] = {}  # value -> number of nodes that must stand before a use
         self.names: set[str] = set()
         self.at: int | None = None
+        self.bound = set(graph.symbols)
 
     def run(self) -> None:
         self.inputs()
@@ -85,7 +86,7 @@ class _Verifier:
     def symbols(self, found: Iterable[sizes.Size], place: str) -> None:
         for size in found:
             for name in sizes.symbols_of(size):
-                self.require(name in self.graph.symbols, f"{place} has the symbol {name}, which the graph does not list")
+                self.require(name in self.bound, f"{place} has the symbol {name}, which the graph does not list")
 
     def used(self, value: Any, before: int, place: str) -> None:
         self.require(isinstance(value, Value), f"{place} is {value!r}, not a Value")
@@ -94,6 +95,8 @@ class _Verifier:
 
     def node(self, node: Node) -> None:
         before = self.at or 0
+        if node.op.binds:
+            self.binds(node)
         for i, a in enumerate(node.args):
             if isinstance(a, Value):
                 self.used(a, before, f"operand {i}")
@@ -105,6 +108,12 @@ class _Verifier:
         self.types(node)
         for value in node.results:
             self.define(value, before + 1)
+
+    def binds(self, node: Node) -> None:
+        name = produced(node)
+        self.require(name is None or _NAME.fullmatch(name), f"{node.op.name} settles a bare symbol, not {name}")
+        if name is not None:
+            self.bound.add(name)
 
     def types(self, node: Node) -> None:
         count = _operand_count(node.op)

@@ -56,6 +56,10 @@ class Storage:
         array: Array = tensor._array
         return array
 
+    def true_places(self, tensor: Held) -> Any:
+        """Where `tensor`, a mask, is true: an array of positions for each dimension."""
+        return self.read(tensor).nonzero()
+
     def becomes_leaf(self, tensor: Held) -> None:
         """`tensor` is about to record, or to stop recording, gradients: an identity that a graph value does not have."""
 

@@ -18,8 +18,9 @@ from ..eager.factory import alias, make, make_view, version_of
 from ..eager.tensor import Tensor
 from ..errors import AutogradError
 from ..ir.graph import Graph, Output, Value, View
-from ..ir.interpret import bind_symbols, concrete
+from ..ir.interpret import bind_symbols
 from ..ir.lazyclass import dataclass
+from ..ir.produced import attributes, bind_produced, concrete
 from ..ir.types import TensorType
 from ..runtime import collector, gradmode
 from ..runtime.storage import Storage
@@ -38,9 +39,10 @@ def replay(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
     values = bind_symbols(graph, [getattr(x, "_array", x) for x in inputs]) if graph.symbols else {}
     for node in graph.nodes:
         args = tuple(env[a] if isinstance(a, Value) else a for a in node.args)
-        attrs = {k: concrete(v, values) for k, v in node.attrs.items()} if values else node.attrs
-        made = executor.apply(node.op, args, attrs)
-        env.update(zip(node.results, made if isinstance(made, tuple) else (made,), strict=True))
+        made = executor.apply(node.op, args, attributes(node, values) if values or node.op.binds else node.attrs)
+        made = made if isinstance(made, tuple) else (made,)
+        bind_produced(node, made, values)
+        env.update(zip(node.results, made, strict=True))
     written = {w.target for w in graph.writes}
     views = [o.source in written and o.view is not None for o in graph.outputs]
     with_mode = gradmode.get()

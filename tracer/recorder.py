@@ -26,6 +26,7 @@ from ..runtime.meta import Meta, MetaPattern
 from ..runtime.source import Computed, Source
 from ..runtime.storage import Storage
 from .breaks import Break, ValueNeeded
+from .produced import true_places
 from .ratios import SizeFloat
 from .symbols import SizeInt, Symbols, has_size, raw
 from .values import SYMBOLIC, Apply, Leaf, SymFloat, SymInt, concrete
@@ -45,6 +46,9 @@ class TracedStorage(Storage):
 
     def read(self, tensor: Any) -> NoReturn:
         raise ValueNeeded(f"the values of a tensor {tensor.meta!r}")
+
+    def true_places(self, tensor: Any) -> tuple[Any, ...]:
+        return true_places(self.recorder, tensor)
 
     def becomes_leaf(self, tensor: Any) -> NoReturn:
         raise ValueNeeded(f"a leaf of the tape, made of a tensor {tensor.meta!r}")
@@ -103,6 +107,7 @@ class Recorder:
         self.numbers: dict[str, Source] = {}  # symbols that are ints from outside
         self.given: list[Any] = []  # memory of the results so far
         self.doubts: list[tuple[Any, Any, Meta]] = []  # copies: of what, into what, its Meta
+        self.places: dict[Any, tuple[Any, ...]] = {}  # of masks met before
         self.seen: dict[int, Seen] = {}
         self.of_storage: dict[int, InputTensor] = {}
 
@@ -189,6 +194,11 @@ class Recorder:
             return x.pin()
         made = self._emit(lookup(x.op), tuple(parts), {})
         return made if target is dtypes.float64 else self._emit(cast, (made,), {"dtype": target})
+
+    def size_tensor(self, x: SizeInt) -> Any:
+        """A size as a traced Tensor."""
+        value = self._size_operand(x)
+        return self.wrap(value, _meta(value.tensor_type, False))
 
     def number_input(self, name: str, source: Source) -> Value:
         """The graph input for a symbol that is an int from outside; it has the symbol's name."""
@@ -459,7 +469,7 @@ class Recorder:
         every += [n for o in outputs if o.view is not None for n in (o.view.offset, *o.view.shape, *o.view.strides)]
         for n in every:
             found.update(dict.fromkeys(sizes.symbols_of(n)))
-        return tuple(sorted(found, key=lambda name: int(name[1:])))
+        return tuple(sorted(found.keys() - self.symbols.produced, key=lambda name: int(name[1:])))
 
     def _settling(self, used: set[Any], names: tuple[str, ...]) -> Value | None:
         """A further input that settles a symbol which those used do not; None where all are settled."""

@@ -17,11 +17,14 @@ from ..ir import sizes
 from ..ir.lazyclass import dataclass
 from ..ir.sizes import Call, Expr, Size, Symbol
 from ..ir.solve import slope
+from .breaks import Break, ValueNeeded
 from .ratios import SizeFloat, ratio
 
 #: a size of more terms is made a number: its form would cost more than a second variant
 _MOST_TERMS = 12
 _LARGEST = 2**62
+#: stands for a size that data decide where library code makes layouts of the numbers at hand
+_HINT = 1009
 
 
 class SizeInt(int):
@@ -70,6 +73,7 @@ class Symbols:
         self.high: dict[str, int | None] = {}
         self.replaced: dict[str, Size] = {}
         self.place: dict[str, int | None] = {}
+        self.produced: set[str] = set()  # symbols that data decide: `numbers` has a number for them that means nothing
         self.given: set[str] = set()  # symbols that are ints from outside: they are replaced by no multiple of another
         self.strict = False  # whether the library asks: its types follow from sizes alone, so that equality must be in their form
         self.conditions: list[Condition] = []
@@ -86,6 +90,29 @@ class Symbols:
         made = self.fresh(number, 0)
         self.given.add(str(made.size))
         return made
+
+    def made(self, most: Any) -> SizeInt:
+        """A new symbol for a size that data decide: 2 or more, and no more than `most`, which is not among the symbol's bounds:
+        the intervals of indices are the tighter without."""
+        high = sizes.bounds(self.now(_size(most)))[1]
+        if high is not None and high < 2:
+            raise ValueNeeded("the number of true elements")
+        name = f"u{len(self.numbers)}"
+        self.produced.add(name)
+        self.place[name] = None
+        self.numbers[name], self.low[name], self.high[name] = _HINT if high is None else min(high, _HINT), 2, None
+        self._current[name] = sizes.symbol(name, 2)
+        return self._interned(self.numbers[name], self._current[name])
+
+    def decided_by_data(self, size: Size) -> bool:
+        """Whether a capture has no number for `size`."""
+        return bool(self.produced) and not self.produced.isdisjoint(sizes.symbols_of(size))
+
+    def _ask(self, size: Size) -> Size:
+        """`size`, the number of which is asked for; there is none where data decide it."""
+        if self.decided_by_data(size):
+            raise Break("tensor-to-python", f"Python code needs the number of the size {size}, which data decide")
+        return size
 
     def fresh(self, number: int, low: int = 1, place: int | None = None) -> SizeInt:
         """A new symbol whose value now is `number`, at least `low`; `place`: the dimension that it is the size of."""
@@ -154,7 +181,7 @@ class Symbols:
         certain = sizes.equal(left, right)
         if certain is not None:
             return certain
-        difference = left - right
+        difference = self._ask(left - right)
         if self.number(difference) == 0:
             self.become_zero(difference)
             return True
@@ -176,7 +203,7 @@ class Symbols:
             return True
         if hi is not None and hi < 0:
             return False
-        holds = self.number(size) >= 0
+        holds = self.number(self._ask(size)) >= 0
         self.require(size if holds else size * -1 - 1)
         return holds
 
@@ -229,7 +256,7 @@ class Symbols:
 
     def pin(self, size: Size) -> None:
         """From here on `size` is the number that it is now."""
-        size = self.now(size)
+        size = self._ask(self.now(size))
         if isinstance(size, Expr):
             self.become_zero(size - self.number(size))
 

@@ -146,8 +146,10 @@ class TailWriter:
         size = self.session.recorder.symbols.now(x.size)
         if isinstance(size, int):
             return self.literal(size)
-        text = self.session.outside.size_text(size, self.load)
-        return self.assign(text)
+        recorder = self.session.recorder
+        if recorder.symbols.decided_by_data(size):
+            return self.assign(f"{self.tensor(recorder.size_tensor(x))}.item()")
+        return self.assign(self.session.outside.size_text(size, self.load))
 
     # -- values ----------------------------------------------------------------------------------------------------
 
@@ -165,6 +167,8 @@ class TailWriter:
             return self.literal(x.raw) if x.sym.pinned else self.number(x.sym.expr)
         if isinstance(x, Tensor):
             return self.tensor(x)
+        if type(x) is slice and has_size((x.start, x.stop, x.step)):
+            return f"{self.const(slice, 'slice')}({self.text(x.start)}, {self.text(x.stop)}, {self.text(x.step)})"
         source = self.session.outside.source_of(x)
         if source is not None:
             return self.load(source)

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DTypeError, PositionError, ShapeError
+from ...errors import DTypeError, PositionError, ShapeError, SizeError
 from .. import dtypes, layout
-from ..op import Decompose, Effects, Gather, Op, Places, Sample, Scatter, register
+from ..op import Decompose, Effects, Extern, Gather, Op, Places, Sample, Scatter, register
 from ..sizes import Size
 from ..types import TensorType, tensor
 from .compare import eq, where
@@ -554,3 +554,37 @@ embedding: Op = register(Op(
     effects=_RAISES, upcast=False,
 ))  # fmt: skip
 
+
+
+# -- the places where a mask is true
+
+
+def _true_infer(mask: TensorType, *, size: Size) -> tuple[TensorType, ...]:
+    if mask.dtype is not dtypes.bool_ or not mask.ndim:
+        raise DTypeError(f"true_places: a mask of one dimension or more expected, got {layout.describe(mask)}")
+    return (tensor((size,), dtypes.int64),) * mask.ndim
+
+
+def _true_eager(mask: Any, *, size: int | None) -> Any:
+    if mask.dtype != np.bool_ or not mask.ndim:
+        raise TypeError("a mask expected")
+    found = tuple([np.ascontiguousarray(p) for p in mask.nonzero()])
+    if len(found[0]) < 2 if size is None else len(found[0]) != size:
+        raise SizeError(f"{len(found[0])} elements are true, not {'two or more' if size is None else size}")
+    return found if mask.ndim > 1 else found[0]
+
+
+def _true_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    mask = floats(rng, (3, 4), dtypes.bool_)
+    for x in (mask, mask.T, mask[:, ::2], mask[:0], np.ones((7,), np.bool_), np.zeros((2, 1, 3), np.bool_)):
+        yield Sample((x,), {"size": int(x.sum())})
+    yield Sample((np.zeros((3,), np.bool_),), {"size": 2}, raises=SizeError)
+    yield Sample((np.ones((3,), np.int64),), {"size": 3}, raises=DTypeError)
+
+
+#: Where a mask is true: a vector of positions for each dimension. `size`, how many, is a symbol of at least 2 that the result
+#: settles (`size` None at a run); fewer raise SizeError. Public: nonzero and masks as indices, in captures.
+true_places = register(Op(
+    "true_places", (), _true_infer, _true_eager, None, Extern("how much it writes hangs on values"), _true_samples,
+    constant="positions", effects=Effects(raises=(SizeError,)), binds="size",
+))  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..graph import Builder, Graph, Node, Output, Value
+from ..graph import Builder, Graph, Node, Output, Value, free_symbols
 from ..lazyclass import dataclass
 from ..op import lookup
 from ..types import TensorType, tensor
@@ -57,7 +57,8 @@ def joint(graph: Graph, wrt: Sequence[int], outputs: Sequence[int]) -> JointGrap
         reverse.node(node)
     reached = tuple(v in reverse.gradients for v in chosen)
     gradients = [Output(reverse.laid_out(v)) for v in chosen]
-    made = builder.finish([*results, *gradients], writes, graph.symbols)
+    names = dict.fromkeys((*graph.symbols, *free_symbols(builder.inputs)))  # produced sizes are in the tangents' types, too
+    made = builder.finish([*results, *gradients], writes, tuple(names))
     return JointGraph(made, len(graph.inputs), len(results), tuple(wrt), tuple(outputs), reached)
 
 

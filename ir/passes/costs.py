@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .. import sizes
-from ..graph import Graph, Node, Value
+from ..graph import Graph, Node, Value, produced_symbols
 from ..op import Decompose, Extern, Gemm, Op, Scalar
 from ..schedule_scalars import MIDDLING, SLOW, primitives_of
 from ..text import values_of
@@ -47,7 +47,7 @@ class Costs:
     def __init__(self, graph: Graph, inputs: Mapping[Value, bool], early: set[Node], late: set[Node]) -> None:
         self.graph, self.inputs, self.early, self.late = graph, inputs, early, late
         self.made_by = {r: n for n in graph.nodes for r in n.results}
-        self.symbols = dict.fromkeys(graph.symbols, _TYPICAL)
+        self.symbols = dict.fromkeys((*graph.symbols, *produced_symbols(graph)), _TYPICAL)
         steps = [n for n in early if is_step(n)]
         self.lying = self._read_whole(steps) | {r for n in steps for r in n.results}
         self.needed = self._read_whole(n for n in late if is_step(n))
