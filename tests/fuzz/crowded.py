@@ -1,6 +1,6 @@
-"""Random programs where every kernel is cut into chunks for two threads, and every block of memory comes from the cache of blocks.
+"""Random programs: every kernel is cut into chunks for two threads, and every block of memory comes from the cache of blocks.
 
-    python tests/fuzz/crowded.py SEED [SEED ...]      the programs of these seeds that differ; how many, kernels cut, blocks reused
+    python tests/fuzz/crowded.py SEED [SEED ...]   the programs that differ; how many, kernels cut, blocks reused
 """
 
 from __future__ import annotations

@@ -248,13 +248,13 @@ def partition_saves_the_wrong_value() -> Any:
 
 @fault("python")
 def zeros_where_eager_has_no_gradient() -> Any:
-    before = gradient.joint
+    before = autodiff.joint
 
     def joint(*args: Any) -> Any:
         made = before(*args)
         return replace(made, reached=(True,) * len(made.reached))
 
-    return put(gradient, "joint", joint)
+    return put(autodiff, "joint", joint)
 
 
 @fault("python")
@@ -325,7 +325,7 @@ def index_is_not_checked() -> Any:
 
 @fault("graph")
 def arena_buffers_overlap() -> Any:
-    return put(memory, "_overlap", lambda a, b: False)
+    return put(memory._Placed, "beside", lambda self, life: [])
 
 
 @fault("graph")

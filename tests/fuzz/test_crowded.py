@@ -1,5 +1,5 @@
-"""Random programs in chunks on two threads, in recycled memory, agree with eager. In a process of their own: the limits from which
-both begin are set before any machine code holds them."""
+"""Random programs in chunks on two threads, in recycled memory, agree with eager. In a process of their own: the limits
+from which both begin are set before any machine code holds them."""
 
 from __future__ import annotations
 
