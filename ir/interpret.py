@@ -10,7 +10,8 @@ import numpy as np
 from ..errors import VerifyError
 from . import sizes, solve
 from .graph import Graph, Value
-from .produced import attributes, bind_produced, concrete
+from .produced import attributes, bind_produced
+from .produced import concrete as concrete
 from .run_op import run_op
 from .types import TensorType
 

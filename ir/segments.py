@@ -104,9 +104,7 @@ class _Parts:
         while todo:
             value = todo.pop()
             node = self.made_by.get(value)
-            if node is None or produced(node) is not None:
-                part.inputs[value] = None
-            elif node.op.effects.aliases is None and self.stage[value] != number:
+            if node is None or produced(node) is not None or (node.op.effects.aliases is None and self.stage[value] != number):
                 part.inputs[value] = None
             elif node not in part.nodes:
                 part.nodes.add(node)
@@ -123,7 +121,7 @@ class _Parts:
         for node in graph.nodes:
             before.append(before[-1] + (node in part.nodes))
         writes = tuple(WriteBack(w.target, w.value, before[w.position], w.view) for w in writes)
-        views = [x.view for x in (*outputs, *writes) if x.view is not None]
+        views = [v for v in (*(o.view for o in outputs), *(w.view for w in writes)) if v is not None]
         order = {v: i for i, v in enumerate((*graph.inputs, *self.made_by))}
         inputs: list[Value] = sorted(part.inputs, key=order.__getitem__)
         symbols = dict.fromkeys(

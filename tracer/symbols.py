@@ -102,7 +102,7 @@ class Symbols:
         self.place[name] = None
         self.numbers[name], self.low[name], self.high[name] = _HINT if high is None else min(high, _HINT), 2, None
         self._current[name] = sizes.symbol(name, 2)
-        return self._interned(self.numbers[name], self._current[name])
+        return self._interned(self.numbers[name], sizes.symbol(name, 2))
 
     def decided_by_data(self, size: Size) -> bool:
         """Whether a capture has no number for `size`."""
