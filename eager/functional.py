@@ -303,7 +303,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Every position along `dim`, as views."""
     at = wrap_dim(dim, input.ndim)
-    return tuple([select(input, at, i) for i in range(input.shape[at])])
+    return tuple([select(input, at, i) for i in range(int(input.shape[at]))])  # int: range reads a size unasked
 
 
 @pure
@@ -314,7 +314,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     if isinstance(size, int):
         if size <= 0:
             raise RuntimeError(f"split expects split_size be positive, but got split_size={size}")
-        size = [size] * (n // size) + ([n % size] if n % size else []) or [0]
+        size = [size] * int(n // size) + ([n % size] if n % size else []) or [0]  # int: how many there are is fixed
     if sum(size) != n:
         raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {at}), "
                            f"but got split_sizes={list(size)}")  # fmt: skip
@@ -331,7 +331,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     n = input.shape[wrap_dim(dim, input.ndim)]
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    return split(input, -(-n // chunks) or [0] * chunks, dim)
+    return split(input, [n // chunks] * int(chunks) if n % chunks == 0 else -(-n // chunks), dim)
 
 
 @pure

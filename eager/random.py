@@ -13,7 +13,7 @@ import numpy as np
 
 from ..ir import dtypes
 from ..ir.op import Op
-from ..ir.ops import casts
+from ..ir.ops import casts, ordering
 from ..ir.ops import random as draws
 from ..ir.types import tensor as tensor_type
 from . import device as devices
@@ -159,8 +159,8 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
     """0 to n - 1 in random order: the order of `n` uniform numbers."""
     devices.check(device)
     keys = _drawn(draws.rand, (n,), dtypes.float64, generator)
-    order = np.argsort(keys.storage.read(keys), kind="stable").astype(np.int64)
-    return make(order).to(to_dtype(dtype) or dtypes.int64)
+    order = apply(ordering.argsort, (keys,), {"dim": 0, "descending": False})
+    return order.to(to_dtype(dtype) or dtypes.int64)  # type: ignore[no-any-return]
 
 
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:

@@ -268,7 +268,7 @@ class Tensor(TensorOps):
     def __iter__(self) -> Iterator[Tensor]:
         if not self.meta.shape:
             raise TypeError("iteration over a 0-d tensor")
-        return iter([self[i] for i in range(self.meta.shape[0])])
+        return iter([self[i] for i in range(int(self.meta.shape[0]))])
 
     def __contains__(self, x: Any) -> bool:
         return bool((self.array == (x.array if isinstance(x, Tensor) else x)).any())

@@ -282,13 +282,17 @@ def _bound_size(atom: Atom, upper: bool) -> Size | None:
 
 
 def _leads_negative(b: Size) -> bool:
+    """Whether a divisor is taken to be negative: by its bounds where these tell, as for -(-n // 2), else by its first term."""
+    lo, hi = bounds(b)
+    if (lo is not None and lo >= 0) or (hi is not None and hi <= 0):
+        return lo is None or lo < 0
     return b < 0 if isinstance(b, int) else b.terms[0][1] < 0
 
 
 def floordiv(a: Size, b: Size) -> Size:
     """``a // b``, toward minus infinity, wherever `b` is not 0; ZeroDivisionError where it is the constant 0.
 
-    Simplifications that need a sign take a divisor to be positive if its first printed term is: sizes divide by sizes.
+    Simplifications that need a sign take a divisor whose bounds do not tell to be positive if its first printed term is.
     """
     if isinstance(a, int) and isinstance(b, int):
         return a // b

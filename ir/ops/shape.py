@@ -365,13 +365,13 @@ def _is_apart(shape: Any, strides: Any, offset: Size = 0) -> bool:
     if any(layout.is_zero(n) for n in shape):
         return True
     real = [(n, s) for n, s in zip(shape, strides, strict=True) if not layout.is_one(n)]
-    if not all(isinstance(v, int) for pair in real for v in pair):
+    if not all(isinstance(s, int) for _, s in real):
         return len(real) == 1 and not layout.is_zero(real[0][1])
-    reach = 0
+    reach: Size = 0
     for n, s in sorted(real, key=lambda pair: pair[1]):
-        if s <= reach:
+        if not isinstance(reach, int) or s <= reach:  # only the widest stride may be taken a symbolic number of times
             return False
-        reach += (n - 1) * s
+        reach = reach + (n - 1) * s
     return True
 
 

@@ -165,3 +165,14 @@ def test_every_small_index_regroups_exactly() -> None:
         for x, y in itertools.product(range(n), range(m)):
             at = {"i": x, "j": y}
             assert (sizes.evaluate(sizes.floordiv(flat, m), at), sizes.evaluate(sizes.mod(flat, m), at)) == (x, y)
+
+
+def test_divisors_whose_first_term_is_negative() -> None:
+    for low in (0, 1, 2):
+        n = sizes.symbol("n", low)
+        half = sizes.floordiv(n * -1, 2) * -1  # rounded up
+        rest, count = sizes.mod(n, half), sizes.floordiv(n, half)
+        assert sizes.equal(rest, 0) is None
+        for value in range(max(low, 1), 9):
+            at, divisor = {"n": value}, -(-value // 2)
+            assert (sizes.evaluate(rest, at), sizes.evaluate(count, at)) == (value % divisor, value // divisor)

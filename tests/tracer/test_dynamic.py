@@ -353,3 +353,43 @@ def test_strides_that_change() -> None:
 def test_explain_shows_symbols_and_guards() -> None:
     report = str(compiler.explain(lambda x: x.view(-1) * 2, dynamic=True)(numbers(3, 4)))
     assert "f32[s0,s1]" in report and "1 <= s0, 1 <= s1" in report and "%0 : f32[s0*s1] = view(%x)" in report
+
+
+def test_how_many_pieces_is_fixed() -> None:
+    """Library code that counts up to a size, or repeats a list by one, asks for the number."""
+    calls = [(numbers(n, 3),) for n in (5, 7, 3, 2, 16, 17)]
+    programs: list[Callable[[Any], Any]] = [
+        lambda x: list(x), lambda x: x.unbind(0), lambda x: [a * b for a, b in zip(x, range(3), strict=False)],
+        lambda x: sum(list(x)), lambda x: x.chunk(2), lambda x: x.chunk(3), lambda x: x.split(3),
+    ]  # fmt: skip
+    for program in programs:
+        compiled = compiler.compile(program, fullgraph=True)
+        for args in calls:
+            got, want = flat(compiled(*args)), flat(program(*args))
+            assert [tuple(x.shape) for x in got] == [tuple(x.shape) for x in want]
+            assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in zip(got, want, strict=True))
+
+
+def test_random_orders_are_eager_s() -> None:
+    compiled = compiler.compile(lambda x: (fw.randperm(x.shape[0]), fw.randperm(4)))
+    for n in (5, 7, 9):
+        fw.manual_seed(n)
+        got = compiled(numbers(n))
+        fw.manual_seed(n)
+        assert [x.numpy().tolist() for x in got] == [fw.randperm(n).numpy().tolist(), fw.randperm(4).numpy().tolist()]
+
+
+def test_gradients_of_writes_to_columns() -> None:
+    def program(x: Any) -> Any:
+        y = x.clone()
+        y[:, 1:] += 1
+        return y * y
+
+    compiled = compiler.compile(program, fullgraph=True)
+    for n in (3, 5, 7):
+        grads = []
+        for fn in (compiled, program):
+            x = numbers(n, 4).requires_grad_()
+            fn(x).sum().backward()
+            grads.append(x.grad.numpy())
+        np.testing.assert_allclose(*grads, rtol=1e-5)
