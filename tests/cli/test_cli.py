@@ -87,4 +87,4 @@ def test_demo_agrees_and_leaves_its_dumps(tmp_path: Path) -> None:
     assert re.search(said, done.stdout)
     written = {p.stem for p in (tmp_path / "demo").iterdir()}
     assert set(STAGES) <= written
-    assert "graph loss_of" in (tmp_path / "demo" / "graph.txt").read_text()
+    assert "graph loss(%tokens" in (tmp_path / "demo" / "graph.txt").read_text()

@@ -24,7 +24,7 @@ each_op = pytest.mark.parametrize("op", ALL, ids=[op.name for op in ALL])
 #: Ops whose attributes fix the sizes, or which want a fixed operand.
 CONSTANT = (
     "as_strided", "as_strided_scatter", "rng_advance", "size_of", "philox_rand", "philox_randn", "rand", "randn", "dropout",
-    "arange", "full",
+    "arange", "full", "true_places",
 )  # fmt: skip
 
 
