@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(allow_abbrev=False, prog="fusewire", description="A tensor compiler and JIT in pure Python.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    demo = commands.add_parser("demo", help="train an MLP on handwritten digits, eagerly and compiled")
+    demo = commands.add_parser("demo", help="train a character GPT on fusewire's own sources, eagerly and compiled")
     demo.set_defaults(run=_demo)
     dump = commands.add_parser("dump", help="print one stage of the compilation of a function")
     explain = commands.add_parser(

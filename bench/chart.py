@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import FusewireError
 from .row import Row
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """A bar a contender for every row that has peers, as a multiple of fusewire's time, in the format of `path`'s suffix."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise FusewireError('the chart needs matplotlib: pip install "fusewire[bench]"') from error
+    """A bar a contender for every row that has peers, as a multiple of fusewire's time, in the format of `path`'s suffix.
+    ImportError without matplotlib."""
+    from matplotlib.figure import Figure
+
     shown = [row for row in rows if len(row.values) > 1 and "fusewire" in row.values]
     names = list(dict.fromkeys(name for row in shown for name in row.values))
     figure = Figure(figsize=(9, 1.2 + 0.16 * len(names) * max(1, len(shown))), layout="constrained")

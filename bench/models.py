@@ -26,14 +26,21 @@ def rows(threads: int, quick: bool) -> Iterator[Row]:
     """Milliseconds a call, the seconds of each first call, and where the time of the compiled graphs goes."""
     fw, torch = package(), peers.torch_at(threads)
     fw.set_num_threads(threads)
-    peak = limits.gemm_peak({"numpy": np.matmul, **({"torch": _torch_product(torch)} if torch is not None else {})})[1]
+    peak = limits.gemm_peak(_products(fw, torch))[1]
     for case, phase in itertools.product(zoo.cases(), PHASES):
         row = _row(case, phase, threads, 5 if quick else 15, fw, torch)
         yield replace(row, facts=row.facts | _profile(case, phase, fw, peak))
 
 
-def _torch_product(torch: Any) -> Callable[[Any, Any], object]:
-    return lambda a, b: torch.mm(torch.from_numpy(a), torch.from_numpy(b))
+def _products(fw: Any, torch: Any) -> dict[str, Callable[[Any, Any], object]]:
+    """The matrix products at hand; the fastest is what the machine can do."""
+    ours = fw.compile(lambda a, b: a @ b)
+    found: dict[str, Callable[[Any, Any], object]] = {
+        "fusewire": lambda a, b: ours(fw.from_numpy(a), fw.from_numpy(b)), "numpy": np.matmul,
+    }  # fmt: skip
+    if torch is not None:
+        found["torch"] = lambda a, b: torch.mm(torch.from_numpy(a), torch.from_numpy(b))
+    return found
 
 
 def _profile(case: zoo.Case, phase: str, fw: Any, peak: float, calls: int = 5) -> dict[str, Any]:

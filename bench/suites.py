@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..errors import FusewireError
 from . import peers
 from .row import Row, Suite, package
 from .table import heading, table
@@ -30,6 +31,8 @@ def main(
     unknown = [n for n in names if n not in SUITES]
     if unknown:
         raise ValueError(f"no suite {unknown[0]!r}; there are {', '.join(SUITES)}")
+    if chart is not None and not peers.installed("matplotlib"):
+        raise FusewireError('the chart needs matplotlib: pip install "fusewire[bench]"')
     started, rows, failed = time.perf_counter(), list[Row](), 0
     say(heading())
     for name, count in itertools.product(names or SUITES, threads):

@@ -40,7 +40,7 @@ def loss(x: "f32[32,64]", target: "i64[32]"):
 
 
 def with_a_break(x: "f32[64]"):
-    """`open` cannot be captured: the graph breaks there, Python runs it, and capture goes on behind it."""
+    """A file cannot be captured: the graph breaks at each use of it, Python runs that, and capture goes on behind it."""
     y = torch.sin(x) + 1.0
     with open(__file__) as file:
         lines = len(file.readlines())
