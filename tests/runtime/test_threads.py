@@ -175,8 +175,10 @@ def test_children_of_multiprocessing() -> None:
 
 
 INTERRUPTED = """
+import signal
 import numpy as np, time
 import fusewire as fw
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with the signal ignored
 fw.set_num_threads(2)
 run, x = fw.compile(lambda x: fw.tanh(fw.sin(x)) + 1), fw.ones(1024, 1024)
 wanted = run(x).numpy().copy()
