@@ -88,13 +88,14 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
 
 def _epsilon(dtype: DType) -> float:
-    """The distance from 1 to the next number; 0 for integral dtypes, which the op refuses."""
-    return {"f16": 2.0**-10, "bf16": 2.0**-7, "f32": 2.0**-23, "f64": 2.0**-52}.get(dtype.short, 0.0)
+    """The distance from 1 to the next number of the dtype that is computed with, f32 for the half types; 0 for integral
+    dtypes, which the op refuses."""
+    return {"f64": 2.0**-52}.get(dtype.short, 2.0**-23 if dtype.kind == "f" else 0.0)
 
 
 @pure
 def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None) -> Tensor:
-    """``x / sqrt(mean(x * x) + eps) * weight`` over the last dimensions; `eps` is by default the dtype's own."""
+    """``x / sqrt(mean(x * x) + eps) * weight`` over the last dimensions; `eps` is by default that of the dtype computed with."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     least = _epsilon(input.dtype) if eps is None else eps
     attrs = {"normalized_shape": shape, "eps": float(least)}

@@ -113,6 +113,17 @@ def test_rms_norm(run: Any) -> None:
 
 
 @each_run
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32", "float64"])
+def test_the_epsilon_of_rms_norm_is_that_of_the_dtype_computed_with(run: Any, name: str) -> None:
+    """Small numbers tell: by default f32's epsilon serves the half types."""
+    x = torch.full((4, 3), 1e-3, dtype=getattr(torch, name))
+    want = torch.nn.functional.rms_norm(x, (3,)).double().numpy()
+    ours = fw.tensor(x.double().numpy()).to(getattr(fw, name))
+    got = run(lambda t: fw.nn.functional.rms_norm(t, (3,)))(ours)
+    np.testing.assert_allclose(got.double().numpy(), want, rtol=1e-2)
+
+
+@each_run
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("weighted", [False, True])
