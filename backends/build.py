@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import CompileError, LoadError
-from ..runtime import loader
+from ..runtime import forks, loader
 
 if TYPE_CHECKING:
     from llvmlite import binding
@@ -23,7 +23,7 @@ PASSES: tuple[str, ...] = ("simplify_cfg", "sroa", "instruction_combine", "loop_
 
 _OBJECT = b"FWOBJ001"  # what `build` gives where blobs cannot be mapped: this, then the object file
 _FLAGS = '\n!llvm.module.flags = !{!99999}\n!99999 = !{i32 7, !"RtLibUseGOT", i32 1}\n'
-_lock = threading.Lock()
+_lock = forks.hold(forks.BUILD, threading.Lock())
 _machines: dict[int, Any] = {}
 _managers: dict[tuple[int, tuple[str, ...] | None], tuple[Any, Any, Any]] = {}
 _RENEW = 64

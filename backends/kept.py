@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from ..errors import LoadError
-from ..runtime import loader, store
+from ..runtime import forks, loader, store
 from . import build
 
 _KIND = "code"
-_lock = threading.Lock()
+_lock = forks.hold(forks.ROUTINE, threading.Lock())
 _routines: dict[str, build.Loaded] = {}
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import knobs
 from ..errors import LoadError
-from . import layout
+from . import forks, layout
 
 #: Words of the control block, in bytes. HELD bytes are cached, at most LIMIT; USED bytes are in arrays, PEAK at most since it was
 #: last asked for; FRESH and REUSED count blocks. RECENT is a ring of cached blocks, the latest first, and so is each class's.
@@ -33,7 +33,7 @@ _SET_HANDLER, _GET_HANDLER = 304, 305
 #: offset in an array of its handler; the bit of its flags that says that it owns its memory
 HANDLER, OWNDATA = 88, 4
 
-_lock = threading.Lock()
+_lock = forks.hold(forks.START, threading.Lock())
 
 
 class _Handler(ctypes.Structure):

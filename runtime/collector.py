@@ -11,7 +11,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_lock = threading.Lock()
+from . import forks
+
+_lock = forks.hold(forks.SHORT, threading.Lock())
 _inside = 0
 _resume = False
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from .. import knobs
 from ..errors import LoadError
+from . import forks
 
 #: Words of the control block, in bytes; each group has a cache line of its own. JOB counts jobs and is what sleepers wait on;
 #: LEFT chunks are unfinished, which the caller is WAITING for in its sleep; FN to LIMIT are the job; STATUS is the lowest
@@ -37,7 +38,7 @@ _libc = ctypes.CDLL(None)
 _raw = np.zeros(_BYTES + 64, np.uint8)
 #: address of the control block
 BLOCK: int = -(-_raw.ctypes.data // 64) * 64
-_lock = threading.Lock()
+_lock = forks.hold(forks.START, threading.Lock())
 _RUN = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * 9)
 
 
@@ -110,8 +111,7 @@ def _start(provider: Callable[[], Mapping[str, int]]) -> None:
     threads()
     _State.run, _State.take = _RUN(code["pool_run"]), ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64)(code["pool_take"])
     _State.code = code
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_stop, after_in_parent=_free, after_in_child=_free)
+    forks.around(forks.POOL, _stop, _free)
     atexit.register(_end)
 
 

@@ -36,6 +36,7 @@ _NATIVE_BINDERS = (
 
 _OF_CALLABLES = {
     "__defaults__", "__kwdefaults__", "__self__", "__func__", "__name__", "__qualname__", "__doc__", "__module__",
+    "__annotations__",
 }  # fmt: skip
 _FIELD = type(vars(collections.namedtuple("_Field", "x"))["x"])  # what a named tuple's fields are
 
@@ -264,9 +265,9 @@ class Attributes:
             if of_library(module.__name__) and isinstance(value, (types.FunctionType, type, types.ModuleType, Op, DType)):
                 return outside.constant(value, f"{module.__name__}.{name}")
             return outside.admit(value, Item(Const(own, f"vars({module.__name__})"), name))
-        value = self.session.native(getattr, module, name)  # the module's own __getattr__, or an AttributeError
         if not of_library(module.__name__):
             outside.guard(Lacks(Const(own, f"vars({module.__name__})"), name))
+        value = self.session.native(getattr, module, name)  # the module's own __getattr__, or an AttributeError
         return outside.constant(value, f"{module.__name__}.{name}")
 
     def _of_class(self, cls: type, name: str) -> Any:

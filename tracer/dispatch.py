@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from .. import knobs
 from ..ir.graph import Where
 from ..ir.lazyclass import dataclass
-from ..runtime import collector
+from ..runtime import collector, forks
 from ..runtime.guard import SizesFit, first_failure
 from . import stored
 from .parameters import binder
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .policy import Policy
     from .resume import Continuations
 
-_lock = threading.RLock()
+_lock = forks.hold(forks.COMPILE, threading.RLock())
 _state = threading.local()
 
 

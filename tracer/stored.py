@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .. import knobs
 from ..errors import FusewireError
 from ..ir.graph import Graph
-from ..runtime import codec, fingerprint, store
+from ..runtime import codec, fingerprint, forks, store
 from ..runtime.codec import Unreadable, Unwritable, Writer
 from ..runtime.places import Finder, Places, Unfit
 
@@ -65,7 +65,7 @@ def _note(dispatcher: Dispatcher, what: str, why: object = "") -> None:
 
 
 #: one graph is read at a time: calls in several threads may look into the same one, and its values count by identity
-_reading = threading.RLock()
+_reading = forks.hold(forks.SHORT, threading.RLock())
 
 
 class LazyGraph(Graph):
@@ -98,7 +98,7 @@ def _lazy(read: Callable[[], Graph]) -> Graph:
 def active(dispatcher: Dispatcher) -> bool:
     """Whether captures of this function are looked for and kept. Not where somebody wants to see how they are made."""
     options, pipeline = dispatcher.options, sys.modules.get(f"{_PACKAGE}.pipeline")
-    watched = options.seen is not None or knobs.debug >= 3 or bool(pipeline is not None and pipeline.OBSERVERS)
+    watched = options.seen is not None or knobs.debug >= 3 or bool(getattr(pipeline, "OBSERVERS", None))
     return store.enabled() and options.backend == "cpu" and options.code is not None and not watched
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from ... import knobs
 from ...errors import CompileError, LoadError
-from ...runtime import blocks, gradmode, layout, loader, pool, store
+from ...runtime import blocks, forks, gradmode, layout, loader, pool, store
 from ...runtime.meta import Meta
 from . import words as w
 
@@ -38,7 +38,7 @@ _FUNCTIONS = {
 
 _api = np.zeros(w.A_WORDS, np.int64)
 _keep: list[Any] = []
-_lock = threading.Lock()
+_lock = forks.hold(forks.START, threading.Lock())
 
 
 class Classes:
