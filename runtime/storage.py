@@ -16,6 +16,7 @@ class Held(Protocol):
     """What a Storage may read of the tensors that lie in it."""
 
     _array: Any
+    _storage: Any
 
 
 class Storage:
@@ -53,8 +54,10 @@ class Storage:
 
     def read(self, tensor: Held) -> Array:
         """The values of `tensor`, which lies in this storage, as an array that shares the memory."""
-        array: Array = tensor._array
-        return array
+        array: Array | None = tensor._array
+        if array is None:  # a traced tensor, which met the storage of a real one: its own refuses
+            array = tensor._storage.read(tensor)
+        return array  # type: ignore[return-value]
 
     def true_places(self, tensor: Held) -> Any:
         """Where `tensor`, a mask, is true: an array of positions for each dimension."""
@@ -70,7 +73,7 @@ class Storage:
     def write_at(self, tensor: Held, window: Any, key: Any, source: Any) -> None:
         """Store `source` where the NumPy index `key` (None: everywhere) says in the window of `tensor` that the basic index
         `window` names, and count the write."""
-        array: Array = tensor._array
+        array: Array = self.read(tensor)
         if not array.flags.writeable or (0 in array.strides and _repeats(array)):
             raise RuntimeError(
                 f"cannot write in place to a tensor of shape {list(array.shape)}: more than one of its elements refers to a "

@@ -40,7 +40,7 @@ class TracedStorage(Storage):
     __slots__ = ("cover", "recorder", "value", "written")
 
     def __init__(self, recorder: Recorder, value: Value, cover: Meta) -> None:
-        self.base, self.version, self._address = None, 0, None  # type: ignore[assignment]
+        self.version, self._address = 0, None
         self.recorder, self.value, self.cover = recorder, value, cover
         self.written: Value | None = None  # the input whose memory this is, once it was written to
 
@@ -55,6 +55,13 @@ class TracedStorage(Storage):
 
     def write(self, tensor: Any, source: Any) -> None:
         self.recorder.write(tensor, source)
+
+    def write_at(self, tensor: Any, window: Any, key: Any, source: Any) -> NoReturn:
+        raise ValueNeeded(f"the memory of a tensor {tensor.meta!r}, to write to it")
+
+    @property
+    def base(self) -> NoReturn:  # type: ignore[override]
+        raise ValueNeeded("the memory of a tensor")
 
     @property
     def address(self) -> int:
