@@ -221,6 +221,13 @@ class Reduce:
     accs: tuple[Acc, ...]
 
 
+def beginning(acc: Acc | Running) -> bool | int | float:
+    """What an accumulator holds before the first iteration: a running sum -0.0, which leaves the sign of a first zero alone."""
+    if isinstance(acc, Running) and acc.combine == "add" and acc.dtype.kind == "f":
+        return -0.0
+    return neutral(acc.combine, acc.dtype)
+
+
 Stmt = Union[Load, LoadAt, Index, Const, Param, Compute, Store, StoreAt, Check, Running, Loop, Reduce]
 
 

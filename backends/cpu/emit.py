@@ -31,7 +31,7 @@ from ...ir.loops import (
     Stmt,
     Store,
     StoreAt,
-    neutral,
+    beginning,
 )
 from ...ir.sizes import Call, Expr, Size, Symbol
 from . import memory, nest, philox, scalar
@@ -214,7 +214,7 @@ class Emitter:
         outer = [a for a in axes if shape is None or (a is not shape.axis and a is not shape.tile)]
         lanes = Lanes(self.w, shape.lanes) if shape else self._open().lanes if self.vector else self.one
         copies = shape.copies if shape else len(self.vector.bases) if self.vector else 1
-        kinds = [(lanes.type(ELEMENT[a.dtype]), lanes.const(neutral(a.combine, a.dtype), ELEMENT[a.dtype])) for a in accs]
+        kinds = [(lanes.type(ELEMENT[a.dtype]), lanes.const(beginning(a), ELEMENT[a.dtype])) for a in accs]
         carried = [kind for kind in kinds for _ in range(copies)]
 
         def leaf(values: list[str]) -> list[str]:

@@ -31,7 +31,7 @@ from ...ir.loops import (
     Stmt,
     Store,
     StoreAt,
-    neutral,
+    beginning,
     walk,
 )  # fmt: skip
 from ...ir.sizes import Call, Expr, Size, Symbol
@@ -333,7 +333,7 @@ class Printer:
 
     def _begin(self, acc: Acc | Running, like: str = "") -> str:
         name = self.fresh(f"{acc.dest}_acc")
-        value = neutral(acc.combine, acc.dtype)
+        value = beginning(acc)
         value = int(value) if isinstance(value, bool) else value
         text = f'float("{value}")' if value in (float("inf"), float("-inf")) else repr(value)
         shape = f"{like}.shape" if like else "[XBLOCK, RBLOCK]"

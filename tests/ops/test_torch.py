@@ -140,6 +140,7 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     "slice": lambda x, dim, start, stop, step: x[(slice(None),) * dim + (slice(start, stop, step),)],
     "cat": lambda *xs, dim: torch.cat(xs, dim), "layer_norm": lambda x, w, b, **kw:
     F.layer_norm(x, kw["normalized_shape"], w, b, kw.get("eps", 1e-5)), "cross_entropy": loss,
+    "rms_norm": lambda x, w, normalized_shape, eps=1e-6: F.rms_norm(x, normalized_shape, w, eps),
     "as_strided": lambda x, shape, strides, offset: x.as_strided(shape, strides, offset),
     "as_strided_scatter": lambda x, y, shape, strides, offset: torch.as_strided_scatter(x, y, shape, strides, offset),
     "gather": lambda x, i, dim: torch.gather(x, dim, i), "scatter_add": lambda x, i, s, dim: torch.scatter_add(x, dim, i, s),
@@ -169,7 +170,7 @@ TENSORS_ONLY = ("logical_and", "logical_or", "maximum", "minimum")
 #: Own streams of random numbers, and ops of ours alone.
 NO_ORACLE = (
     "rand", "randn", "philox_rand", "philox_randn", "dropout", "rng_advance", "size_of", "choose", "attention",
-    "attention_backward", "conv_rows", "conv_taps", "conv_fold",
+    "attention_backward", "conv_rows", "conv_taps", "conv_fold", "true_places",
 )  # fmt: skip
 #: PyTorch convolves integers too, takes planes without a batch, and hands the order of dimensions on to the result.
 WINDOWS = ("convolution", "conv_input", "conv_weight", "max_pool", "max_pool_index", "sum_pool")
