@@ -29,7 +29,12 @@ def hold(rank: int, lock: Any) -> Any:
 
 def around(rank: int, before: Callable[[], None], after: Callable[[], None]) -> None:
     """Call `before` ahead of each fork, in its place among the locks, and `after` behind it, in parent and child."""
-    _add(rank, lambda: before() is None, after, after)
+
+    def taken() -> bool:
+        before()
+        return True
+
+    _add(rank, taken, after, after)
 
 
 def _add(rank: int, before: Callable[[], Any], after: Callable[[], None], reset: Callable[[], None]) -> None:
