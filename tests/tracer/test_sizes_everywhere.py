@@ -207,11 +207,11 @@ OF_IMAGE: dict[str, Callable[[Any], Any]] = {
     "interpolate": lambda x: F.interpolate(x, scale_factor=2),
     "interpolate_size": lambda x: F.interpolate(x, size=(5, 7)),
     "bilinear": lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"),
-    "conv1d": lambda x: F.conv1d(x[0], fw.ones(2, 4, 2)[:, : x.shape[1]]),
+    "conv1d": lambda x: F.conv1d(x[:, :, 0], fw.ones(2, 4, 2)),
     "bilinear_size": lambda x: F.interpolate(x, size=(5, 7), mode="bilinear"),
     "corners": lambda x: F.interpolate(x, size=(5, 7), mode="bilinear", align_corners=True),
     "interpolate_half": lambda x: F.interpolate(x, scale_factor=0.5),
-    "max_pool1d": lambda x: F.max_pool1d(x[0], 2),
+    "max_pool1d": lambda x: F.max_pool1d(x[:, :, 0], 2),
 }
 
 #: layers, and the shape of what they take
