@@ -1,4 +1,4 @@
-"""Suite `tracing`: what capturing costs beside torch.compile with a back end that does nothing, and what graph breaks and guards cost.
+"""Suite `tracing`: capturing beside torch.compile with a back end that does nothing; what graph breaks and guards cost.
 
 Both trace the same functions; the graph then runs as eager ops. Each round traces anew (after ``torch._dynamo.reset()``), warmed.
 """
@@ -25,7 +25,7 @@ PARTS = 75  # layers of the Module whose parameters are guarded: two each
 
 
 def rows(threads: int, quick: bool) -> Iterator[Row]:
-    """Milliseconds of a retrace with the cost an instruction and an op; then captures, microseconds a turn, nanoseconds of guards."""
+    """Milliseconds of retraces; then captures and microseconds a turn of loops that break, nanoseconds of guards."""
     rounds = 7 if quick else 25
     fw, torch = package(), peers.torch_at(threads)
     with fw.knobs.override(disk_cache=False):
@@ -81,7 +81,7 @@ def _busy(x: Any, scales: list[_Scale], table: dict[Any, int]) -> Any:
 
     seen, total = [], 0
     for i in range(24):
-        entry = {"i": i, "pair": (i, shifted(i, 1, 2, by=table.get(i % 3, 0)))}
+        entry: dict[str, Any] = {"i": i, "pair": (i, shifted(i, 1, 2, by=table.get(i % 3, 0)))}
         total += sum(entry["pair"])
         first, *others = [k for k in range(4) if k != i % 4]
         if i % 6 == 0:
@@ -147,7 +147,7 @@ def _traced_by_torch(torch: Any, function: Callable[..., Any], args: tuple[Any, 
 def captured(fw: Any, function: Callable[..., Any], args: tuple[Any, ...], rounds: int) -> tuple[int, int, float]:
     """(instructions followed, nodes of the graph, median seconds of the capture alone)."""
     session = importlib.import_module(f"{fw.__name__}.tracer.session").Session
-    dispatch = importlib.import_module(f"{fw.__name__}.tracer.dispatch")
+    dispatch: Any = importlib.import_module(f"{fw.__name__}.tracer.dispatch")
     units, nodes, times = 0, 0, []
     close, capture = session.close, dispatch.capture
 
