@@ -1,97 +1,30 @@
-"""Graph breaks as data: the registry of reasons, the record of one break, and the exceptions that carry them through the tracer.
+"""Graph breaks as data: the record of one break, the exceptions that carry it through the tracer, and how things are named in it.
 
-Never decides how the program goes on; `resume` and `tail` do.
+Never decides how the program goes on; `resume` and `tail` do. The registry of codes lies in `kinds`.
 """
 
 from __future__ import annotations
 
+import ast
 import linecache
+import sys
+import types
 from dataclasses import field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphBreakError
 from ..ir.graph import Where
 from ..ir.lazyclass import dataclass
 
+if TYPE_CHECKING:
+    from .kinds import Kind
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One reason for a graph break. `why` explains it to a user, `hint` says what he can do."""
-
-    code: str
-    why: str
-    hint: str
-
-
-KINDS: dict[str, Kind] = {
-    kind.code: kind
-    for kind in (
-        Kind(
-            "opaque-call",
-            "the called code is not Python that the tracer can follow, and it may have effects of its own",
-            "move the call out of the compiled function, or leave it: what follows is compiled again",
-        ),
-        Kind(
-            "disabled", "the function is marked with compiler.disable", "remove the mark where the function is pure tensor code"
-        ),
-        Kind(
-            "tensor-to-python",
-            "the value of a tensor is needed in Python, so the graph that computes it must run first",
-            "keep the value in a tensor (where, masks, clamp) or read it after the compiled region",
-        ),
-        Kind("raise", "an exception leaves the compiled region", "none needed: CPython raises it, with your own traceback"),
-        Kind(
-            "instruction",
-            "the tracer does not follow this instruction",
-            "leave it: CPython runs it and what follows is compiled again",
-        ),
-        Kind(
-            "object",
-            "the tracer cannot look into such an object without running code that it cannot follow",
-            "pass the needed values as plain attributes, containers or tensors",
-        ),
-        Kind(
-            "outer-iterator",
-            "the iterator was made outside of the region, and taking from it changes it",
-            "none needed: CPython takes the next item and what follows is compiled again",
-        ),
-        Kind(
-            "long",
-            "capture unrolls loops, and this one would make a graph too large to compile",
-            "keep the loop outside of the compiled function, or write it as tensor operations",
-        ),
-        Kind("depth", "calls are nested deeper than knob inline_limit", "raise knob inline_limit, or flatten the recursion"),
-        Kind(
-            "tensor-method",
-            "this Tensor method changes or reads state outside of the graph",
-            "call it outside of the compiled region",
-        ),
-        Kind(
-            "state",
-            "a live object on the frame cannot be made again outside of the tracer",
-            "consume generators and iterators before the call that breaks the graph",
-        ),
-        Kind(
-            "unknown-op",
-            "the operation failed inside the tracer in a way that it does not model",
-            "none needed: CPython runs it instead; please report it, it is a defect",
-        ),
-    )
-}
-
-
-def catalogue() -> str:
-    """All codes with their reasons and hints, as Markdown."""
-    lines = ["# Graph breaks", ""]
-    lines += ["Printed by `fusewire breaks`. At a break CPython runs the piece named; capture goes on behind.", ""]
-    lines += ["| code | why the graph ends | what to do |", "|---|---|---|"]
-    lines += [f"| `{kind.code}` | {kind.why} | {kind.hint} |" for kind in KINDS.values()]
-    return "\n".join(lines) + "\n"
+_SUBJECT = "\x1f"  # encloses what a reader wrote in his own words, and is told in them
 
 
 @dataclass(frozen=True, slots=True)
 class BreakRecord:
-    """One graph break: which kind, what exactly, and where in the user's file (innermost frame last)."""
+    """One graph break: which kind, what exactly, and where in the user's file (innermost frame last). `columns` count bytes."""
 
     code: str
     what: str
@@ -100,27 +33,85 @@ class BreakRecord:
     stack: tuple[Where, ...] = field(default=())
 
     @property
+    def kind(self) -> Kind:
+        """Its entry in the registry."""
+        from .kinds import KINDS
+
+        return KINDS[self.code]
+
+    @property
     def why(self) -> str:
-        return KINDS[self.code].why
+        return self.kind.why
 
     @property
     def hint(self) -> str:
-        return KINDS[self.code].hint
+        return self.kind.hint
+
+    @property
+    def expression(self) -> str:
+        """The expression that breaks, as the user wrote it (its first line); "" where the source is not there."""
+        return written(self.where, self.columns)
+
+    def short(self) -> str:
+        """One line: place, code and what happened."""
+        return f"{self.where}: graph break [{self.code}] {self.what}"
 
     def __str__(self) -> str:
         lines = [f"graph break [{self.code}]: {self.what}"]
         for where in self.stack or (self.where,):
             lines.append(f'  File "{where.file}", line {where.line}, in {where.function}')
-            text = linecache.getline(where.file, where.line).rstrip()
+            text = linecache.getline(where.file, where.line).strip()
             if text:
-                lines.append(f"    {text.lstrip()}")
-        text = linecache.getline(self.where.file, self.where.line).rstrip()
-        if text and self.columns is not None:
-            margin = len(text) - len(text.lstrip())
-            first, last = self.columns
-            lines.append("    " + " " * max(first - margin, 0) + "^" * max(min(last, len(text)) - first, 1))
+                lines.append(f"    {text}")
+        lines += [f"    {line}" for line in caret(self.where, self.columns)[1:]]
         lines += [f"  why:  {self.why}", f"  hint: {self.hint}"]
         return "\n".join(lines)
+
+
+def caret(where: Where, columns: tuple[int, int] | None) -> list[str]:
+    """The user's line without its margin, and (where the columns are known) a line of carets under the expression."""
+    text = linecache.getline(where.file, where.line).rstrip()
+    if not text.strip():
+        return []
+    if columns is None:
+        return [text.strip()]
+    first, last = (len(text.encode()[:n].decode(errors="ignore")) for n in columns)
+    margin = len(text) - len(text.lstrip())
+    return [text.strip(), " " * max(first - margin, 0) + "^" * max(min(last, len(text)) - first, 1)]
+
+
+def written(where: Where, columns: tuple[int, int] | None) -> str:
+    """The text between the columns of the user's line."""
+    if columns is None:
+        return ""
+    text = linecache.getline(where.file, where.line).rstrip().encode()
+    return text[columns[0] : columns[1]].decode(errors="ignore").strip()
+
+
+def _in_short(text: str) -> str:
+    """An expression as it is named in a sentence: a call without its arguments, else itself; "" where that is long."""
+    try:
+        tree = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError):
+        name, bracket, _ = text.partition("(")
+        return f"{name}(...)" if bracket and name.replace(".", "").isidentifier() else ""
+    if isinstance(tree, ast.Call):
+        short = ast.unparse(tree.func) + ("(...)" if tree.args or tree.keywords else "()")
+    else:
+        short = text
+    return short if len(short) <= 60 else ""
+
+
+def told(what: str, own: bool, expression: str) -> str:
+    """What happened, in the words of the user's line: the subject of `what` by what he wrote, if the line is the place itself
+    (`own`), and else "inside of" that."""
+    before, mark, rest = what.partition(_SUBJECT)
+    name, _, behind = rest.partition(_SUBJECT)
+    here = _in_short(expression)
+    if own and mark and here:
+        return before + here + behind
+    plain = before + name + behind
+    return plain if own or not here else f"{plain}, inside of {here}"
 
 
 def refused(record: BreakRecord) -> GraphBreakError:
@@ -157,11 +148,62 @@ class Restart(BaseException):
 class ValueNeeded(BaseException):
     """A traced tensor's memory was asked for: it has none until the graph runs."""
 
+    def __init__(self, what: str, code: str = "tensor-value") -> None:
+        super().__init__(what)
+        self.code = code
+
+    def as_break(self, fn: Any = None) -> Break:
+        """The break that it means; `fn` is who asked."""
+        if fn is bool:
+            return Break("tensor-branch", f"the truth of {subject('a tensor')} is asked for: {self}")
+        return Break(self.code, str(self) if fn is None else f"{subject(describe(fn))} needs {self}")
+
+
+# -- names -----------------------------------------------------------------------------------------------------------------
+
+#: C modules by the name under which their content is imported
+_PUBLIC = {"_warnings": "warnings", "posix": "os", "nt": "os", "_thread": "threading", "_io": "io"}
+_STREAMS = ("_io", "io", "socket", "_socket", "select", "subprocess", "_posixsubprocess", "posix", "shutil", "mmap")
+_NAMESPACES = ("locals", "globals", "dir", "exec", "eval", "compile", "_getframe", "_current_frames", "settrace", "breakpoint")
+
+
+def subject(name: str) -> str:
+    """`name`, to be replaced by the user's own words for it."""
+    return f"{_SUBJECT}{name}{_SUBJECT}"
+
 
 def describe(x: Any) -> str:
     """A function, type or object as a reader knows it."""
     name = getattr(x, "__qualname__", None) or getattr(x, "__name__", None)
-    module = getattr(x, "__module__", None)
     if name is None:
         return f"an object of type {type(x).__qualname__}"
-    return f"{module}.{name}" if isinstance(module, str) and module not in ("builtins", "__main__") else str(name)
+    module = getattr(x, "__module__", None)
+    if module is None and isinstance(getattr(x, "__self__", None), types.ModuleType):
+        module = x.__self__.__name__
+    if not isinstance(module, str) or module in ("builtins", "__main__") or x is open:
+        return str(name)
+    return f"{_public(module, str(name))}{name}"
+
+
+def _public(module: str, name: str) -> str:
+    """What stands before the name of something of `module`, the dot included."""
+    package = __name__.partition(".")[0]
+    if module == package or module.startswith(f"{package}."):
+        functional = sys.modules.get(f"{package}.nn.functional")
+        known = functional is not None and hasattr(functional, name) and not hasattr(sys.modules[package], name)
+        return "nn.functional." if known else ""
+    module = _PUBLIC.get(module, module)
+    return f"{module.removeprefix('_')}."
+
+
+def opaque(fn: Any) -> Break:
+    """The break at a call of what is no Python code."""
+    module = getattr(fn, "__module__", None) or getattr(type(getattr(fn, "__self__", None)), "__module__", "")
+    owner = getattr(fn, "__objclass__", None) or type(getattr(fn, "__self__", None))
+    if str(module) in _STREAMS or getattr(owner, "__module__", "") in _STREAMS or fn in (open, input):
+        code = "input-output"
+    elif getattr(fn, "__name__", "") in _NAMESPACES and module in ("builtins", "sys"):
+        code = "namespace"
+    else:
+        code = "c-class" if isinstance(fn, type) else "c-function"
+    return Break(code, f"a call of {subject(describe(fn))}")

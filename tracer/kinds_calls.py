@@ -1,0 +1,328 @@
+"""Kinds of graph breaks: calls of what the tracer does not follow (see `kinds`)."""
+
+from __future__ import annotations
+
+from .kinds import Kind
+
+KINDS = (
+    Kind(
+        "c-function",
+        "the called function is no Python code, and may do anything",
+        "call it outside of the compiled function and pass the result in; where it stands, it costs one break",
+        example="""
+import zlib
+
+def f(x, data):
+    return x * zlib.crc32(data)  #! zlib.crc32(data)
+""",
+        call='torch.ones(2), b"text"',
+        instead="""
+def f(x, sum):
+    return x * sum
+""",
+        instead_call='torch.ones(2), 2',
+    ),
+    Kind(
+        "standard-library",
+        "the call of a function of Python's library does something in its depth that cannot be followed; it runs as one piece",
+        "call it outside of the compiled function and pass the result in",
+        example="""
+import json
+
+def f(x, text):
+    return x * json.loads(text)  #! json.loads(text)
+""",
+        call='torch.ones(2), "3"',
+        instead="""
+def f(x, factor):
+    return x * factor
+""",
+        instead_call="torch.ones(2), 3",
+    ),
+    Kind(
+        "input-output",
+        "a file or stream is opened, read or closed, and what follows may depend on it",
+        "read before the compiled function and pass the data in; write behind it",
+        example="""
+def f(x, path):
+    return x * len(open(path).read())  #! open(path)
+""",
+        call="torch.ones(2), __file__",
+        instead="""
+def f(x, text):
+    return x * len(text)
+""",
+        instead_call="torch.ones(2), open(__file__).read()",
+    ),
+    Kind(
+        "c-class",
+        "the class is not written in Python, so its objects cannot be made or looked into by the tracer",
+        "make the object outside, and pass in the numbers and tensors that are needed of it",
+        example="""
+import decimal
+
+def f(x, text):
+    return x * float(decimal.Decimal(text))  #! decimal.Decimal(text)
+""",
+        call='torch.ones(2), "1.5"',
+        instead="""
+def f(x, number):
+    return x * number
+""",
+        instead_call="torch.ones(2), 1.5",
+    ),
+    Kind(
+        "metaclass",
+        "the metaclass of the class decides here, by code of its own",
+        "make the object outside of the compiled function, or give the metaclass no `__call__`, `__getattr__` or `__instancecheck__`",
+        example="""
+class Kept(type):
+    def __call__(cls):
+        return super().__call__()
+
+class Scale(metaclass=Kept):
+    factor = 2
+
+def f(x):
+    return x * Scale().factor  #! Scale()
+""",
+        instead="""
+SCALE = Scale()
+
+def f(x):
+    return x * SCALE.factor
+""",
+    ),
+    Kind(
+        "finalizer",
+        "an object whose class has a `__del__` is made or let go here, which runs code at a time that CPython alone decides",
+        "make the object outside of the compiled function and keep it there, or use a `with` block in place of `__del__`",
+        example="""
+class Handle:
+    def __del__(self):
+        pass
+
+def f(x):
+    handle = Handle()  #! Handle()
+    return x + 1
+""",
+    ),
+    Kind(
+        "disabled",
+        "the function is marked with compiler.disable",
+        "remove the mark where the function is tensor code",
+        example="""
+@torch.compiler.disable
+def helper(x):
+    return x + 1
+
+def f(x):
+    return helper(x) * 2  #! helper(x)
+""",
+        instead="""
+def helper(x):
+    return x + 1
+
+def f(x):
+    return helper(x) * 2
+""",
+    ),
+    Kind(
+        "async",
+        "an asynchronous function is called, whose frame outlives the call",
+        "await it outside of the compiled function and pass the result in",
+        example="""
+async def fetch():
+    return 2
+
+def f(x):
+    task = fetch()  #! fetch()
+    task.close()
+    return x + 1
+""",
+    ),
+    Kind(
+        "import",
+        "a module is imported for the first time, which runs all of its code",
+        "import it at the top of the file",
+        example="""
+def f(x):
+    import colorsys  #! import colorsys
+    return x * colorsys.rgb_to_hls(0.0, 0.0, 1.0)[1]
+""",
+        instead="""
+import colorsys
+
+def f(x):
+    return x * colorsys.rgb_to_hls(0.0, 0.0, 1.0)[1]
+""",
+    ),
+    Kind(
+        "namespace",
+        "a namespace is looked through as a whole (locals(), globals(), vars(), exec, frames), of which any entry may matter",
+        "name the variables or attributes that are needed",
+        example="""
+def f(x):
+    factor = 2
+    return x * locals()["factor"]  #! locals()
+""",
+        instead="""
+def f(x):
+    factor = 2
+    return x * factor
+""",
+    ),
+    Kind(
+        "identity",
+        "the address or hash of an object is asked for, which differs from run to run",
+        "use a key of your own (a name, a number) in place of id() and hash()",
+        example="""
+def f(x, items):
+    return x * (id(items) % 2 + hash("a") % 2)  #! id(items)
+""",
+        call="torch.ones(2), []",
+    ),
+    Kind(
+        "own-comparison",
+        "C code (sorting, a set, a dict, `in`) compares objects by code of their own, which the tracer cannot enter from there",
+        "sort and look up by a key that is a number or a string (`key=...`)",
+        example="""
+class Item:
+    def __init__(self, n):
+        self.n = n
+    def __lt__(self, other):
+        return self.n < other.n
+
+def f(x, items):
+    return x * sorted(items)[0].n  #! sorted(items)
+""",
+        call="torch.ones(2), [Item(3), Item(2)]",
+        instead="""
+def f(x, items):
+    return x * sorted(items, key=lambda item: item.n)[0].n
+""",
+    ),
+    Kind(
+        "own-text",
+        "C code makes text of an object by code of the object's own, which the tracer cannot enter from there",
+        "make the text of plain values: `str(obj.name)` in place of `str(obj)`",
+        example="""
+import fractions
+
+class Name:
+    def __str__(self):
+        return "two"
+
+def f(x, name):
+    return x, "%s" % name  #! "%s" % name
+""",
+        call="torch.ones(2), Name()",
+        instead="""
+def f(x, name):
+    return x, name.__str__()
+""",
+    ),
+    Kind(
+        "own-number",
+        "C code calculates with an object by code of the object's own, which the tracer cannot enter from there",
+        "turn the object into an int or float first",
+        example="""
+class Money:
+    def __divmod__(self, other):
+        return 3, 1
+
+def f(x, money):
+    return x * divmod(money, 2)[0]  #! divmod(money, 2)
+""",
+        call="torch.ones(2), Money()",
+        instead="""
+def f(x, money):
+    return x * money.__divmod__(2)[0]
+""",
+    ),
+    Kind(
+        "unusual-arguments",
+        "a built-in function is called in a form that the tracer does not know",
+        "write the usual form, or a loop",
+        example="""
+import io
+
+def f(x, stream):
+    return x * len(list(iter(stream.pop, 0)))  #! iter(stream.pop, 0)
+""",
+        call="torch.ones(2), [0, 2, 3]",
+        instead="""
+def f(x, stream):
+    count = 0
+    while stream.pop() != 0:
+        count += 1
+    return x * count
+""",
+    ),
+    Kind(
+        "c-iterator",
+        "a loop runs over an object whose iterator is no Python code and none of the built-in ones",
+        "turn it into a list outside of the compiled function and pass that in",
+        example="""
+import array
+
+def f(x, numbers):
+    for n in numbers:  #! numbers
+        x = x * n
+    return x
+""",
+        call='torch.ones(2), array.array("d", [2.0, 3.0])',
+        instead="""
+def f(x, numbers):
+    for n in numbers:
+        x = x * n
+    return x
+""",
+        instead_call="torch.ones(2), [2.0, 3.0]",
+    ),
+    Kind(
+        "outer-iterator",
+        "an iterator that was made outside of the compiled function is advanced, which changes it for everybody",
+        "take the item outside and pass it in; where it stands, CPython takes it and what follows is compiled again",
+        example="""
+def f(x, it):
+    return x + next(it)  #! next(it)
+""",
+        call="torch.ones(2), iter([5.0, 6.0])",
+        instead="""
+def f(x, item):
+    return x + item
+""",
+        instead_call="torch.ones(2), 5.0",
+    ),
+    Kind(
+        "context-manager",
+        "a `with` block is entered whose manager is no Python code (a lock, a file)",
+        "enter it outside of the compiled function",
+        example="""
+import decimal
+
+def f(x):
+    with decimal.localcontext():  #! decimal.localcontext()
+        return x + 1
+""",
+    ),
+    Kind(
+        "library-argument",
+        "an object with code of its own is handed to a function of fusewire, which would run that code while it is recorded",
+        "hand over tensors and numbers: turn the object into one first",
+        example="""
+class Size:
+    def __index__(self):
+        return 2
+
+def f(x, size):
+    return x.reshape(size, 1)  #! x.reshape(size, 1)
+""",
+        call="torch.ones(2), Size()",
+        instead="""
+def f(x, size):
+    return x.reshape(size.__index__(), 1)
+""",
+    ),
+)
