@@ -98,7 +98,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _breaks(options: argparse.Namespace) -> int:
-    from .tracer.breaks import catalogue
+    from .tracer.kinds import catalogue
 
     print(catalogue(), end="")
     return 0

@@ -16,7 +16,7 @@ from ..ir.op import Effects, Op
 from ..ir.types import TensorType
 from ..runtime.guard import ClassAttrIs, Lacks
 from ..runtime.source import Attr, Const, InstanceDict, Item, Source
-from .breaks import Break, UserRaise, describe
+from .breaks import Break, UserRaise, describe, subject
 from .bytecode import NULL
 from .classes import by_python
 from .guards import of_library
@@ -111,7 +111,7 @@ class Attributes:
             if isinstance(getter, types.FunctionType):
                 return self.session.call(getter, (obj, name))
             if not isinstance(obj, (BaseException, tuple, list, dict, set, frozenset, str, int, float)):
-                raise Break("object", f"an attribute of {describe(cls)}, which looks attributes up in its own way")
+                raise Break("own-attributes", f"an attribute of {describe(cls)}, which looks attributes up in its own way")
         return self.plain(obj, cls, name)
 
     def plain(self, obj: Any, cls: type, name: str, hook: bool = True) -> Any:
@@ -172,7 +172,7 @@ class Attributes:
             return self._class_value(raw, cls, name)
         if isinstance(getter, types.FunctionType):
             return self.session.call(getter, (self.session.outside.constant(raw, f"{cls.__name__}.{name}"), obj, cls))
-        raise Break("object", f"the descriptor {cls.__name__}.{name} of type {kind.__name__}")
+        raise Break("descriptor", f"the descriptor {cls.__name__}.{name} of type {kind.__name__}")
 
     def _slot(self, raw: Any, obj: Any, name: str) -> Any:
         if name == "__class__":
@@ -186,7 +186,7 @@ class Attributes:
             return changed[0]
         source = self.session.outside.source_of(obj)
         if source is not None and isinstance(raw, types.MemberDescriptorType) and not hasattr(obj, name):
-            raise Break("object", f"the slot {name} of {describe(obj)}, which is empty")  # no guard says so
+            raise Break("unbound", f"the slot {name} of {describe(obj)}, which is empty")  # no guard says so
         value = self.session.native(raw.__get__, obj, type(obj))
         return value if source is None else self.session.outside.admit(value, Attr(source, name))
 
@@ -198,13 +198,13 @@ class Attributes:
         if isinstance(obj, types.ModuleType) or self.session.outside.source_of(obj) is not None:
             return Namespace(obj)
         if isinstance(obj, type):
-            raise Break("object", f"vars({obj.__name__})")
+            raise Break("namespace", f"vars({obj.__name__})")
         return self.session.native(vars, obj)
 
     def _of_namespace(self, obj: Namespace, name: str) -> Any:
         method = find(Namespace, name)
         if not isinstance(method, types.FunctionType):
-            raise Break("object", f"vars(...).{name}")
+            raise Break("namespace", f"vars(...).{name}")
         return types.MethodType(method, obj)
 
     def in_instance(self, obj: Any, name: str) -> Any:
@@ -229,9 +229,9 @@ class Attributes:
         if cls in (types.FunctionType, types.MethodType, types.BuiltinFunctionType) and source is not None:
             return self._of_callable(obj, name, source)
         if cls is types.FunctionType and name == "__closure__":
-            raise Break("object", "the closure of a function")
+            raise Break("function-internals", "the closure of a function")
         if cls is types.CellType or name in ("__traceback__", "tb_frame", "gi_frame", "f_locals"):
-            raise Break("object", f"{name} of an object of type {cls.__name__}")
+            raise Break("function-internals", f"{name} of an object of type {cls.__name__}")
         value = self.session.native(getattr, obj, name)
         if source is None or isinstance(value, (types.BuiltinFunctionType, types.MethodWrapperType, type)):
             return value
@@ -244,7 +244,7 @@ class Attributes:
         if isinstance(obj, types.FunctionType) and not name.startswith("__"):
             self.session.outside.guard(Lacks(InstanceDict(source), name))
         if name in ("__dict__", "__closure__", "__globals__"):
-            raise Break("object", f"{name} of a function")
+            raise Break("function-internals", f"{name} of a function")
         if name in _OF_CALLABLES:
             value = self.session.native(getattr, obj, name)
             return value if isinstance(obj, types.MethodType) else self.session.outside.admit(value, Attr(source, name))
@@ -257,7 +257,7 @@ class Attributes:
             return changed
         if (id(own), name) in changes:
             if "__getattr__" in own:
-                raise Break("object", f"the attribute {name}, deleted, of a module with a __getattr__")
+                raise Break("unbound", f"the attribute {name}, deleted, of a module with a __getattr__")
             error = AttributeError(f"module {module.__name__!r} has no attribute {name!r}", name=name, obj=module)
             raise self.session.thrown(error)
         if name in own:
@@ -275,9 +275,9 @@ class Attributes:
         raw_meta = find(meta, name)
         if raw_meta is not NULL and _is_data(raw_meta):
             if by_python(meta) and not isinstance(raw_meta, _NATIVE_BINDERS):
-                raise Break("object", f"the attribute {name} of the metaclass {meta.__name__}")
+                raise Break("metaclass", f"the attribute {name} of the metaclass {meta.__name__}")
             if name == "__dict__":
-                raise Break("object", f"vars({cls.__name__})")
+                raise Break("namespace", f"vars({cls.__name__})")
             return self.session.native(getattr, cls, name)
         changed = self.session.effects.attr_of(cls, name)
         if changed is not None and changed[0] is not NULL:
@@ -286,7 +286,7 @@ class Attributes:
         if raw is NULL:
             if (raw_meta is NULL and find(meta, "__getattr__") is NULL) or meta is type:
                 return self.session.native(getattr, cls, name)
-            raise Break("object", f"the attribute {name} of the metaclass {meta.__name__}")
+            raise Break("metaclass", f"the attribute {name} of the metaclass {meta.__name__}")
         return self._class_bind(raw, cls, name)
 
     def _class_bind(self, raw: Any, cls: type, name: str) -> Any:
@@ -301,7 +301,7 @@ class Attributes:
             return self.session.native(raw.__get__, None, cls) if hasattr(raw, "__get__") else raw
         if find(kind, "__get__") is NULL or not by_python(kind):
             return self._class_value(raw, cls, name)
-        raise Break("object", f"the descriptor {cls.__name__}.{name} of type {kind.__name__}")
+        raise Break("descriptor", f"the descriptor {cls.__name__}.{name} of type {kind.__name__}")
 
     def _of_super(self, obj: Any, name: str) -> Any:
         start, target, cls = obj.__thisclass__, obj.__self__, obj.__self_class__
@@ -323,7 +323,7 @@ class Attributes:
         if name == "__class__":
             return type(tensor)
         if name in _OPAQUE_TENSOR:
-            raise Break("tensor-method", f"Tensor.{name}")
+            raise Break("tensor-state", subject(f"Tensor.{name}"))
         raw = find(type(tensor), name)
         if raw is NULL:
             return self.session.native(getattr, tensor, name)
@@ -354,7 +354,7 @@ class Attributes:
             self.session.effects.set_global(vars(obj), name, value)
             return
         if isinstance(obj, type):
-            raise Break("object", f"a change of the class {describe(obj)}")
+            raise Break("class-change", f"a change of the class {describe(obj)}")
         cls = type(obj)
         special = "__delattr__" if value is NULL else "__setattr__"
         setter = self.find(cls, special)
@@ -362,7 +362,7 @@ class Attributes:
             self.session.call(setter, (obj, name) if value is NULL else (obj, name, value))
             return
         if setter is not getattr(object, special):
-            raise Break("object", f"an attribute of {describe(cls)}, which stores attributes in its own way")
+            raise Break("own-attributes", f"an attribute of {describe(cls)}, which stores attributes in its own way")
         self.store_plain(obj, name, value)
 
     def store_plain(self, obj: Any, name: str, value: Any) -> None:
@@ -403,16 +403,16 @@ class Attributes:
             self.session.effects.set_attr(obj, name, value)
             return
         if self.session.outside.source_of(obj) is not None or not (slot or isinstance(obj, BaseException)):
-            raise Break("object", f"a store to {type(obj).__name__}.{name}")
+            raise Break("descriptor", f"a store to {type(obj).__name__}.{name}")
         self.session.native(raw.__delete__ if value is NULL else raw.__set__, *((obj,) if value is NULL else (obj, value)))
 
     def _store_tensor(self, tensor: Any, name: str, value: Any) -> None:
         if name != "grad" or not (value is None or isinstance(value, Tensor)):
-            raise Break("tensor-method", f"a store to Tensor.{name}")
+            raise Break("tensor-state", f"a store to Tensor.{name}")
         if self.session.outside.source_of(tensor) is not None:
             self.session.effects.set_attr(tensor, name, value)
         else:
-            raise Break("tensor-method", "a store to the gradient of a tensor that the region made")
+            raise Break("gradient-store", "a store to the gradient of a tensor that the region made")
 
 
 class Namespace:

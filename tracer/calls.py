@@ -13,7 +13,7 @@ from ..runtime.install import original_of
 from ..runtime.source import Attr
 from . import natives
 from .attributes import find
-from .breaks import Break, describe
+from .breaks import Break, describe, opaque, subject
 from .bytecode import NULL
 from .classes import by_python
 from .generators import Generator
@@ -96,21 +96,21 @@ class Calls:
             return self._op(fn, args, kwargs)
         if by_python(type(fn)):
             return self._object(fn, args, kwargs)
-        raise Break("opaque-call", f"a call of {describe(fn)}")
+        raise opaque(fn)
 
     def _model(self, fn: Any, special: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         try:
             return special(self.session, *args, **kwargs)
         except TypeError as error:
             if error.__traceback__ is not None and error.__traceback__.tb_next is None:  # these arguments do not fit the model
-                raise Break("opaque-call", f"a call of {describe(fn)} with unusual arguments") from None
+                raise Break("unusual-arguments", f"a call of {describe(fn)} with unusual arguments") from None
             raise
 
     # -- functions -----------------------------------------------------------------------------------------------------
 
     def _function(self, fn: types.FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if _is_disabled(fn):
-            raise Break("disabled", f"a call of {describe(fn)}")
+            raise Break("disabled", f"a call of {subject(describe(fn))}")
         original = original_of(fn)
         if original is not None:
             if fn.__code__ is original.__code__:
@@ -127,13 +127,13 @@ class Calls:
     def library(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Run the library's own code on traced Tensors."""
         if fn.__name__ in natives.TENSOR_STATE or getattr(fn, "__module__", "") in natives.TAPE:
-            raise Break("tensor-method", describe(fn))
+            raise Break("tensor-state", f"a call of {subject(describe(fn))}")
         keeps = getattr(fn, "__module__", "") in natives.TAKES_NUMBERS
         args = [self._number(x, keeps) for x in args]
         kwargs = {k: self._number(v, keeps) for k, v in kwargs.items()}
         for x in (*args, *kwargs.values()):
             if not self.session.operators.is_plain(x):
-                raise Break("object", f"{describe(x)} handed to {describe(fn)}")
+                raise Break("library-argument", f"{describe(x)} handed to {describe(fn)}")
         with self.session.recorder.symbols.strictly():
             return self._traced(self.session.native(fn, *args, **kwargs), fn)
 
@@ -141,7 +141,7 @@ class Calls:
         """A record called by name: numbers among its operands stay symbolic."""
         for x in (*args, *kwargs.values()):
             if not self.session.operators.is_plain(x):
-                raise Break("object", f"{describe(x)} handed to the op {op.name}")
+                raise Break("library-argument", f"{describe(x)} handed to the op {op.name}")
         return self.session.native(self.session.recorder.apply, op, tuple(args), kwargs)
 
     def _number(self, x: Any, keeps: bool) -> Any:
@@ -156,7 +156,7 @@ class Calls:
             return result
         array = result._array
         if type(result) is not Tensor or not array.size or (array.size > 1 and not (array == array.flat[0]).all()):
-            raise Break("opaque-call", f"{describe(fn)}, which makes a tensor from Python values")
+            raise Break("tensor-from-python", f"{subject(describe(fn))}, which makes a tensor from Python values")
         value = array.flat[0].item()
         return self.session.recorder.constant(value, result.meta)
 
@@ -171,7 +171,7 @@ class Calls:
             return self.call(raw, [fn, *args], kwargs)
         if raw is NULL:
             raise self.session.thrown(TypeError(f"'{type(fn).__name__}' object is not callable"))
-        raise Break("opaque-call", f"a call of {describe(fn)}")
+        raise opaque(fn)
 
     def _class(self, cls: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Make an instance: ``__new__`` and ``__init__``, each native for built-in types and followed otherwise."""
@@ -179,13 +179,13 @@ class Calls:
         if meta_call is not type.__call__:
             if hasattr(cls, "__members__") and all(map(self.session.operators.is_plain, args)):
                 return self.session.native(cls, *map(concrete, args), **kwargs)
-            raise Break("opaque-call", f"a call of {describe(cls)}")
+            raise Break("metaclass", f"a call of {describe(cls)}, whose metaclass makes its objects")
         if not by_python(cls) or cls in natives.CLASSES:
             return self._builtin_class(cls, args, kwargs)
         if issubclass(cls, Tensor):
-            raise Break("opaque-call", f"a call of {describe(cls)}")
+            raise opaque(cls)
         if find(cls, "__del__") is not NULL:
-            raise Break("opaque-call", f"a call of {describe(cls)}, whose objects run code when they die")
+            raise Break("finalizer", f"a call of {describe(cls)}, whose objects run code when they die")
         self.session.outside.constant(cls, cls.__qualname__)
         made = self._new(cls, args, kwargs)
         if not isinstance(made, cls):
@@ -211,7 +211,7 @@ class Calls:
         if issubclass(cls, (BaseException, list, dict, tuple, set)) and not getattr(cls, "__abstractmethods__", None):
             settled = [list(self.session.operators.items(x)) for x in args] if issubclass(cls, tuple) else args
             return self.session.native(new, cls, *settled, **(kwargs if issubclass(cls, BaseException) else {}))
-        raise Break("opaque-call", f"a call of {describe(cls)}")
+        raise opaque(cls)
 
     def _native_init(self, init: Any, made: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
         if isinstance(made, BaseException):
@@ -219,7 +219,7 @@ class Calls:
         elif isinstance(made, (list, set, dict)) and len(args) <= 1:
             self.session.native(init, made, *map(self.mapping_or_items, args), **kwargs)
         elif not isinstance(made, tuple):
-            raise Break("opaque-call", f"a call of {describe(type(made))}")
+            raise opaque(type(made))
 
     def mapping_or_items(self, x: Any) -> Any:
         """An argument of dict() or update(): a mapping as it is, else the items."""
@@ -233,7 +233,7 @@ class Calls:
         make = natives.CLASSES.get(cls)
         if make is not None:
             return make(self.session, cls, *args, **kwargs)
-        raise Break("opaque-call", f"a call of {describe(cls)}")
+        raise opaque(cls)
 
     # -- native code -----------------------------------------------------------------------------------------------------
 
@@ -247,12 +247,12 @@ class Calls:
 
     def _module_function(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if (getattr(fn, "__module__", None) not in natives.PURE_MODULES and fn not in natives.PURE) or fn in natives.WRITES:
-            raise Break("opaque-call", f"a call of {describe(fn)}")
+            raise opaque(fn)
         args = [self.session.operators.settle(x) for x in args]
         kwargs = {k: self.session.operators.settle(v) for k, v in kwargs.items()}
         for x in (*args, *kwargs.values()):
             if not self.session.operators.is_plain(x) and not isinstance(x, ITERATORS + VIEWS):
-                raise Break("opaque-call", f"{describe(fn)} of {describe(x)}")
+                raise opaque(fn)
         return self.session.native(fn, *args, **kwargs)
 
     def _class_method(self, fn: Any, owner: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -260,7 +260,7 @@ class Calls:
             return self._new_of(owner, args[0], args[1:], kwargs)
         if owner in (dict, int, float, bytes, str) and all(map(self.session.operators.is_plain, args)):
             return self.session.native(fn, *map(self.session.operators.settle, args), **kwargs)
-        raise Break("opaque-call", f"a call of {describe(fn)}")
+        raise opaque(fn)
 
     def _new_of(self, owner: type, cls: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if owner is object:
@@ -269,7 +269,7 @@ class Calls:
             return self.session.native(tuple.__new__, cls, *[list(self.session.operators.items(x)) for x in args])
         if issubclass(owner, (BaseException, list, dict, set)):
             return self.session.native(owner.__new__, cls, *args, **kwargs)
-        raise Break("opaque-call", f"{owner.__name__}.__new__")
+        raise Break("c-class", f"{owner.__name__}.__new__")
 
     def _unbound(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if not args:
@@ -293,11 +293,11 @@ class Calls:
         if not (type(owner) is list and name in ("append", "extend")):
             session.outside.open(owner)
         if session.outside.is_opaque(owner) or session.outside.is_opaque(fn):
-            raise Break("object", f"{name} of {describe(owner)}, which comes from outside")
+            raise Break("outside-object", f"{name} of {describe(owner)}, which comes from outside")
         if isinstance(owner, BaseException):
             if name in ("with_traceback", "add_note", "__init__", "__str__", "__repr__"):
                 return session.native(fn, *args, **kwargs)
-            raise Break("opaque-call", f"a call of {describe(fn)}")
+            raise opaque(fn)
         if isinstance(owner, (Generator, *ITERATORS)):
             return self._iterator_method(owner, name)
         if isinstance(owner, CONTAINERS):
@@ -308,10 +308,10 @@ class Calls:
             args = [session.operators.settle(x) for x in args]
             kwargs = {k: session.operators.settle(v) for k, v in kwargs.items()}
             if name == "format" and not all(map(session.operators._printable, (*args, *kwargs.values()))):
-                raise Break("opaque-call", "text made of objects with code of their own")
+                raise Break("own-text", "text made of objects with code of their own")
             if all(map(session.operators.is_plain, args)) or name == "join":
                 return session.native(fn, *args, **kwargs)
-        raise Break("opaque-call", f"a call of {describe(fn)}")
+        raise opaque(fn)
 
     def _iterator_method(self, owner: Any, name: str) -> Any:
         if name == "__iter__":
@@ -321,7 +321,7 @@ class Calls:
             if value is NULL:
                 raise self.session.thrown(StopIteration())
             return value
-        raise Break("opaque-call", f"{name} of an iterator")
+        raise Break("c-iterator", f"{name} of an iterator")
 
     def _container(self, owner: Any, name: str, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method of a list, dict, set, ...: on the shadow or fresh object, noted where it changes one from outside."""
@@ -342,19 +342,19 @@ class Calls:
         if name in _KEYED:
             args = [session.operators.settle(args[0]), *args[1:]] if args else args
             if args and not session.operators.is_key(args[0]):
-                raise Break("opaque-call", f"{name} with an object that compares in its own way")
+                raise Break("own-comparison", f"{name} with an object that compares in its own way")
         if (
             name in ("remove", "index", "count", "__contains__", "__eq__")
             and not session.operators.is_inert(owner)
         ):
-            raise Break("opaque-call", f"{name} among objects that compare in their own way")
+            raise Break("own-comparison", f"{name} among objects that compare in their own way")
         changes = name in _CHANGING.get(base, ()) or (
             isinstance(owner, CONTAINERS[5:]) and name not in ("items", "values", "keys", "get")
         )
         result = session.native(fn, *args, **kwargs)
         if changes and session.outside.source_of(owner) is not None:
             if kwargs:
-                raise Break("opaque-call", f"{name} with keywords on a container from outside")
+                raise Break("unusual-arguments", f"{name} with keywords on a container from outside")
             session.effects.container(owner, name, tuple(args))
         if name in ("__iter__",):
             session.made_from.setdefault(id(result), (result, owner))

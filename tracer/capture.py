@@ -18,7 +18,7 @@ from ..runtime import gradmode
 from ..runtime.meta import Meta
 from ..runtime.source import Arg
 from . import ops_data, ops_flow, ops_stack  # noqa: F401  (they register the handlers)
-from .breaks import Break, BreakRecord, Restart, UserRaise, describe
+from .breaks import Break, BreakRecord, Restart, UserRaise, describe, subject, told, written
 from .bytecode import slot_names
 from .captured import Capture
 from .effects import GradModeSet
@@ -53,7 +53,7 @@ def capture(
     name = code.co_name if code.co_name.isidentifier() else "graph"
     why = refusal(code)
     if why is not None:
-        raise Uncapturable(BreakRecord("instruction", why, Where(code.co_filename, code.co_firstlineno, code.co_name)))
+        raise Uncapturable(BreakRecord("frame", why, Where(code.co_filename, code.co_firstlineno, code.co_name)))
     forced: dict[int, tuple[str, str]] = {}
     mode = gradmode.get()
     for _ in range(_ATTEMPTS):
@@ -67,7 +67,7 @@ def capture(
             forced[again.step] = again.code, again.what
         finally:
             gradmode.set(mode)
-            record = _record(session, Break("state", "a function that breaks at too many places"))
+            record = _record(session, Break("many-breaks", "a function that breaks at too many places"))
             session.close()
     raise Uncapturable(record)
 
@@ -94,7 +94,7 @@ def _close_generators(session: Session) -> None:
     """A generator that is left inside of a ``try`` or ``with`` runs code when it is dropped: CPython is to make and drop it."""
     for made, unit in session.made_at.values():
         if isinstance(made, Generator) and made.has_to_close:
-            raise Restart(unit, "state", "a generator that is left inside of a try or with")
+            raise Restart(unit, "generator-alive", "a generator that is left inside of a try or with")
 
 
 def of_standard_library(code: types.CodeType) -> bool:
@@ -152,15 +152,18 @@ def _record(session: Session, broken: Break) -> BreakRecord:
     users = [f for f in session.frames if not f.library] or session.frames
     if not users:
         return BreakRecord(broken.code, broken.what, Where("?", 0))
-    return BreakRecord(broken.code, broken.what, users[-1].where(), users[-1].columns(), tuple(f.where() for f in users))
+    last = users[-1]
+    what = told(broken.what, last is session.frames[-1], written(last.where(), last.columns()))
+    return BreakRecord(broken.code, what, last.where(), last.columns(), tuple(f.where() for f in users))
 
 
-def _earlier(session: Session, broken: Break) -> None:
+def _earlier(session: Session, broken: BreakRecord) -> None:
     """Raise Restart where the frames cannot be handed over as they stand."""
     last = len(session.frames) - 1
     for i, frame in enumerate(session.frames):
         if i < last and of_standard_library(session.frames[i + 1].code):
-            raise Restart(frame.unit_number, "opaque-call", f"a call of {describe(session.frames[i + 1].function)}")
+            called = subject(describe(session.frames[i + 1].function))
+            raise Restart(frame.unit_number, "standard-library", f"a call of {called}")
         if frame.raised:
             raise Restart(frame.raised[0], broken.code, broken.what)
         if i < last and (not frame.plain or refusal(session.frames[i + 1].code)):
@@ -169,9 +172,9 @@ def _earlier(session: Session, broken: Break) -> None:
 
 def _broken(session: Session, broken: Break, continuations: Continuations) -> Capture:
     frames, record = session.frames, _record(session, broken)
-    if broken.code == "long":
+    if broken.code == "long-loop":
         raise Uncapturable(record)
-    _earlier(session, broken)
+    _earlier(session, record)
     if frames[0].head or frames[-1].unit_number == 0:
         raise Uncapturable(record)
     effects = _effects(session)

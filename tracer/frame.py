@@ -79,7 +79,7 @@ class Frame:
                 self.unit_number = session.units
                 self.begun = self.at, self.slots.copy(), self.stack.copy()
                 if session.units > _LONGEST:
-                    raise Break("long", f"more than {_LONGEST} instructions in one region")
+                    raise Break("long-loop", f"more than {_LONGEST} instructions in one region")
                 if session.units in session.forced:
                     raise Break(*session.forced[session.units])
             to = self._do(step)
@@ -98,11 +98,11 @@ class Frame:
         except (Break, Restart):
             raise
         except ValueNeeded as needed:
-            raise Break("tensor-to-python", str(needed)) from needed
+            raise needed.as_break() from needed
         except Exception as error:
             if knobs.verify:
                 raise
-            raise Break("unknown-op", f"{type(error).__name__} in the tracer: {error}") from error
+            raise Break("tracer-error", f"{type(error).__name__} in the tracer: {error}") from error
 
     def _catch(self, exc: BaseException) -> int:
         session = self.session
@@ -133,9 +133,11 @@ class Frame:
         return Where(self.code.co_filename, line, self.code.co_name)
 
     def columns(self) -> tuple[int, int] | None:
-        """First and last column of the present instruction, where it lies on one line."""
+        """First and last column (in bytes) of the present instruction on its first line."""
         first, last, start, end = self.step.instr.position
-        return (start, end) if first == last and start is not None and end is not None else None
+        if start is None or end is None:
+            return None
+        return (start, end) if first == last else (start, 1 << 16)  # the rest of its first line
 
     # -- slots -----------------------------------------------------------------------------------------------------
 

@@ -90,7 +90,7 @@ def _delattr(s: Session, obj: Any, name: str) -> None:
 @models(builtins.vars)
 def _vars(s: Session, *args: Any) -> Any:
     if len(args) != 1:
-        raise Break("opaque-call", "the namespace of the running function")
+        raise Break("namespace", "the namespace of the running function")
     (obj,) = args
     return s.attributes.namespace(obj)
 
@@ -118,7 +118,7 @@ def _check_class(s: Session, cls: Any) -> None:
     elif isinstance(find(type(cls), "__instancecheck__"), types.FunctionType):
         module = getattr(cls, "__module__", "")
         if module not in ("collections.abc", "numbers", "typing") and not module.startswith(__name__.split(".")[0]):
-            raise Break("opaque-call", f"isinstance with {describe(cls)}, whose metaclass decides")
+            raise Break("metaclass", f"isinstance with {describe(cls)}, whose metaclass decides")
 
 
 @models(builtins.callable)
@@ -128,7 +128,7 @@ def _callable(s: Session, obj: Any) -> bool:
 
 @models(builtins.id)
 def _id(s: Session, obj: Any) -> int:
-    raise Break("opaque-call", "id()")
+    raise Break("identity", "id()")
 
 
 @models(builtins.hash)
@@ -136,7 +136,7 @@ def _hash(s: Session, obj: Any) -> int:
     obj = s.operators.settle(obj)
     if type(obj) in (int, float, bool, type(None)):
         return hash(obj)
-    raise Break("opaque-call", "hash()")
+    raise Break("identity", "hash()")
 
 
 @models(builtins.super)
@@ -212,7 +212,7 @@ def _pow(s: Session, a: Any, b: Any, *mod: Any) -> Any:
 @models(builtins.divmod)
 def _divmod(s: Session, a: Any, b: Any) -> Any:
     if not (_plain(s, a) and _plain(s, b)) or isinstance(a, Tensor) or isinstance(b, Tensor):
-        raise Break("opaque-call", "divmod of objects")
+        raise Break("own-number", "divmod of objects")
     return s.native(divmod, concrete(a), concrete(b))
 
 
@@ -256,7 +256,7 @@ def _contiguous(s: Session, input: Any) -> Any:
 @models(builtins.iter)
 def _iter(s: Session, x: Any, *sentinel: Any) -> Any:
     if sentinel:
-        raise Break("opaque-call", "iter() with a sentinel")
+        raise Break("unusual-arguments", "iter() with a sentinel")
     return s.operators.iterate(x)
 
 
@@ -345,7 +345,7 @@ def _sort_now(s: Session, values: list[Any], key: Any, reverse: Any) -> None:
     weights = values[:] if key is None else [s.call(key, (x,)) for x in values]
     weights = [s.operators.settle(w) for w in weights]
     if not all(s.operators.is_plain(w) and not isinstance(w, Tensor) for w in weights):
-        raise Break("opaque-call", "sorting objects that compare in their own way")
+        raise Break("own-comparison", "sorting objects that compare in their own way")
     order = s.native(sorted, range(len(values)), key=weights.__getitem__, reverse=s.operators.truth(reverse))
     values[:] = [values[i] for i in order]
 
@@ -405,7 +405,7 @@ def _zip(s: Session, cls: type, *items: Any, **kwargs: Any) -> Any:
     sources = [s.operators.iterate(x) for x in items[:count]]
     if any(isinstance(x, Generator) or s.outside.source_of(x) is not None for x in sources):
         if kwargs or (cls is enumerate and len(items) > 1):
-            raise Break("opaque-call", f"{cls.__name__} with options over a generator")
+            raise Break("unusual-arguments", f"{cls.__name__} with options over a generator")
         return Lazily(s, _zipped(s, cls, sources))
     settled = {k: concrete(v) for k, v in kwargs.items()}
     return s.native(cls, *sources, *map(concrete, items[count:]), **settled)
@@ -442,7 +442,7 @@ def _collect(s: Session, cls: type, *items: Any) -> Any:
     if cls in (set, frozenset):
         values = [s.operators.settle(x) for x in values]
         if not all(map(s.operators.is_key, values)):
-            raise Break("opaque-call", "a set of objects that compare in their own way")
+            raise Break("own-comparison", "a set of objects that compare in their own way")
     return s.native(cls, values)
 
 
@@ -471,13 +471,13 @@ def _number(s: Session, cls: type, *args: Any, **kwargs: Any) -> Any:
         return slice(*[x if type(x) is SizeInt else s.operators.settle(x) for x in args])
     args = tuple(s.operators.settle(x) for x in args)
     if any(isinstance(x, Tensor) for x in args):
-        raise Break("tensor-to-python", f"{cls.__name__}() of a tensor")
+        raise Break("tensor-value", f"{cls.__name__}() of a tensor")
     if len(args) == 1 and by_python(type(args[0])) and cls in (int, float):
         special = "__float__" if cls is float else "__int__"
         if isinstance(find(type(args[0]), special), types.FunctionType):
             return s.operators.special(args[0], special)
     if not all(map(s.operators.is_plain, args)):
-        raise Break("opaque-call", f"{cls.__name__}() of an object with code of its own")
+        raise Break("own-number", f"{cls.__name__}() of an object with code of its own")
     return s.native(cls, *args, **{k: concrete(v) for k, v in kwargs.items()})
 
 

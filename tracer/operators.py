@@ -89,7 +89,7 @@ class Operators:
     def is_native(self, x: Any) -> bool:
         """`is_native`, where the content is guarded; a break where it is not."""
         if self.session.outside.is_opaque(x):
-            raise Break("object", f"the content of {describe(x)}, which comes from outside")
+            raise Break("outside-object", f"the content of {describe(x)}, which comes from outside")
         self.session.outside.open(x)
         return is_native(x)
 
@@ -181,7 +181,7 @@ class Operators:
                 b = self.session.calls.iterable(b) if type(a) is list and symbol == "+=" else b
                 self.session.effects.container(a, f"__i{_NAMES[symbol[:-1]]}__", (b,))
         if type(a) is str and symbol.startswith("%") and not self._printable(b):
-            raise Break("opaque-call", "text made of an object with code of its own")
+            raise Break("own-text", "text made of an object with code of its own")
         if isinstance(b, (SizeInt, SizeFloat)) and type(a) is float:  # float's own method would read the int unasked
             found = self.session.native(getattr(type(b), f"__r{_NAMES[symbol.rstrip('=')]}__"), b, a)
             return found if found is not NotImplemented else self.session.native(fn, a, concrete(b))
@@ -214,7 +214,7 @@ class Operators:
         ):
             free = name in _COMPARISONS or not (isinstance(x, _SEQUENCES) or name.startswith("__i"))
             if not free and not all(map(self.is_plain, args)):
-                raise Break("opaque-call", f"{name} of {describe(x)} with an object with code of its own")
+                raise Break("own-number", f"{name} of {describe(x)} with an object with code of its own")
             return self.session.native(raw, concrete(x), *args)  # a built-in type says NotImplemented to a stranger
         return self.session.call(raw, (x, *args))
 
@@ -239,7 +239,7 @@ class Operators:
         try:
             return self._compare_user(symbol, a, b, f"__{name}__", f"__{reflected}__")
         except RecursionError as error:
-            raise Break("opaque-call", f"a comparison of {describe(a)}") from error
+            raise Break("own-comparison", f"a comparison of {describe(a)}") from error
 
     def _comparable(self, x: Any) -> bool:
         return self.is_plain(x)
@@ -249,7 +249,7 @@ class Operators:
         if holds and not self._eq_is_python(a) and not self._eq_is_python(b):
             if symbol in ("==", "!=") and self.is_inert(a) and self.is_inert(b):
                 return self.session.native(COMPARE[symbol], a, b)
-            raise Break("opaque-call", "a comparison of containers that hold objects with code of their own")
+            raise Break("own-comparison", "a comparison of containers that hold objects with code of their own")
         order = [(a, name, b), (b, reflected, a)]
         if type(a) is not type(b) and issubclass(type(b), type(a)):
             order.reverse()
@@ -292,7 +292,7 @@ class Operators:
     def length(self, x: Any) -> int:
         """``len(x)``."""
         if isinstance(x, Namespace):
-            raise Break("object", "the length of an object's namespace")
+            raise Break("namespace", "the length of an object's namespace")
         closed = self.session.outside.closed_length(x)
         if closed is not None:
             return closed
@@ -305,19 +305,19 @@ class Operators:
         if isinstance(x, Generator):
             return x
         if isinstance(x, Namespace):
-            raise Break("object", "a loop over an object's namespace")
+            raise Break("namespace", "a loop over an object's namespace")
         if self.session.outside.source_of(x) is not None and isinstance(x, ITERATORS):
             return x
         if self.is_native(x) or (isinstance(x, (tuple, dict)) and not isinstance(find(type(x), "__iter__"), types.FunctionType)):
             if not isinstance(x, (Tensor, *CONTAINERS, *ATOMS, *VIEWS, *ITERATORS)):
-                raise Break("opaque-call", f"iteration over {describe(x)}")
+                raise Break("c-iterator", f"iteration over {describe(x)}")
             it = self.session.native(iter, x)
             self.session.made_from.setdefault(id(it), (it, x))
             return it
         if self.session.attributes.of_class(x, "__iter__") is not NULL:
             return self.special(x, "__iter__")
         if self.session.attributes.of_class(x, "__getitem__") is not NULL:
-            raise Break("opaque-call", f"iteration over {describe(x)} by __getitem__")
+            raise Break("c-iterator", f"iteration over {describe(x)} by __getitem__")
         raise self.session.thrown(TypeError(f"'{type(x).__name__}' object is not iterable"))
 
     def advance(self, it: Any) -> Any:
@@ -329,7 +329,7 @@ class Operators:
         if isinstance(it, ITERATORS):
             return self.session.native(next, it, NULL)
         if self.is_native(it):
-            raise Break("opaque-call", f"the next item of {describe(it)}")
+            raise Break("c-iterator", f"the next item of {describe(it)}")
         with self.session.catches():
             try:
                 return self.special(it, "__next__")
@@ -346,14 +346,14 @@ class Operators:
             if value is NULL:
                 return
             yield value
-        raise Break("object", f"more than {limit} items in one go")
+        raise Break("endless", f"more than {limit} items in one go")
 
     def contains(self, x: Any, container: Any) -> bool:
         """``x in container``."""
         if isinstance(container, Namespace):
             return self.session.attributes.in_instance(container.owner, concrete(x)) is not NULL
         if isinstance(container, Tensor):
-            raise Break("tensor-to-python", "membership in a tensor")
+            raise Break("tensor-value", "membership in a tensor")
         if self.is_native(container):
             x = self.settle(x)
             keyed = isinstance(container, (dict, set, frozenset, VIEWS[0]))
@@ -361,7 +361,7 @@ class Operators:
                 (self.is_key(x) if keyed else self.is_inert(x))
                 and (keyed or isinstance(container, (str, bytes, range)) or self.is_inert(self._listed(container)))
             ):
-                raise Break("opaque-call", "membership among objects that compare in their own way")
+                raise Break("own-comparison", "membership among objects that compare in their own way")
             return self.session.native(lambda: x in container)  # type: ignore[no-any-return]
         if self.session.attributes.of_class(container, "__contains__") is not NULL:
             return self.truth(self.special(container, "__contains__", x))
@@ -383,14 +383,14 @@ class Operators:
     def text(self, x: Any, how: Callable[[Any], str]) -> str:
         """``str(x)``, ``repr(x)`` or ``ascii(x)``."""
         if self.session.outside.is_opaque(x):
-            raise Break("object", f"the text of {describe(x)}, which comes from outside")
+            raise Break("outside-object", f"the text of {describe(x)}, which comes from outside")
         if self._printable(x) or isinstance(x, Tensor) or (isinstance(x, BaseException) and all(map(self._printable, x.args))):
             return self.session.native(how, self.settle(x))  # type: ignore[no-any-return]
         for name in ("__str__", "__repr__") if how is str else ("__repr__",):
             raw = self.session.attributes.of_class(x, name)
             if isinstance(raw, types.FunctionType):
                 return self.session.call(raw, (x,))  # type: ignore[no-any-return]
-        raise Break("opaque-call", f"the text of {describe(x)}")
+        raise Break("own-text", f"the text of {describe(x)}")
 
     def format(self, x: Any, spec: str) -> str:
         """``format(x, spec)``."""
@@ -401,4 +401,4 @@ class Operators:
             return self.session.call(raw, (x, spec))  # type: ignore[no-any-return]
         if spec == "" and raw is object.__format__:
             return self.text(x, str)
-        raise Break("opaque-call", f"the text of {describe(x)}")
+        raise Break("own-text", f"the text of {describe(x)}")

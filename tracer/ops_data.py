@@ -72,7 +72,7 @@ def delete_attr(f: Frame, step: Step) -> None:
 def load_super_attr(f: Frame, step: Step) -> None:
     made, cls, self = f.popn(3)
     if made is not super:
-        raise Break("instruction", "super() that is not the built-in one")
+        raise Break("super", "super() that is not the built-in one")
     f.stack.append(f.session.attributes.load(f.session.native(super, cls, self), step.arg))
 
 
@@ -98,7 +98,7 @@ def _keys(f: Frame, items: list[Any]) -> list[Any]:
     """Members of a set or keys of a dict: constants that compare natively."""
     settled = [f.session.operators.settle(x) for x in items]
     if not all(map(f.session.operators.is_key, settled)):
-        raise Break("object", "a key that compares in its own way")
+        raise Break("own-comparison", "a key that compares in its own way")
     return settled
 
 
@@ -180,7 +180,7 @@ def dict_update(f: Frame, step: Step) -> None:
     other = f.stack.pop()
     target = f.stack[-step.arg]
     if not isinstance(other, dict) or not f.session.operators.is_native(other):
-        raise Break("object", "a mapping that is not a dict")
+        raise Break("mapping", "a mapping that is not a dict")
     if step.op == "DICT_MERGE":
         for key in other:
             if key in target:
@@ -203,7 +203,7 @@ def _counted(f: Frame, obj: Any, count: int, least: bool) -> list[Any]:
             break
         items.append(value)
         if len(items) > 100_000:
-            raise Break("object", "unpacking without an end")
+            raise Break("endless", "unpacking without an end")
     if len(items) < count:
         wanted = f"at least {count}" if least else str(count)
         raise UserRaise(ValueError(f"not enough values to unpack (expected {wanted}, got {len(items)})"))

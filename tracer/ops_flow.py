@@ -85,7 +85,7 @@ def call(f: Frame, step: Step) -> None:
 def call_ex(f: Frame, step: Step) -> None:
     fn, args, kwargs = call_ex_operands(f.stack, step.arg)
     if kwargs is not None and not isinstance(kwargs, dict):
-        raise Break("object", "keyword arguments from a mapping that is not a dict")
+        raise Break("mapping", "keyword arguments from a mapping that is not a dict")
     _call(f, fn, list(f.session.operators.items(args)), dict(kwargs or {}))
 
 
@@ -109,7 +109,7 @@ def raise_varargs(f: Frame, step: Step) -> None:
     cause = f.stack.pop() if step.arg == 2 else NULL
     exc = _made(f, f.stack.pop())
     if f.session.outside.source_of(exc) is not None:
-        raise Break("object", "raising an exception from outside, which changes it")
+        raise Break("outer-exception", "raising an exception from outside, which changes it")
     if cause is not NULL:
         exc.__cause__ = None if cause is None else _made(f, cause)
         exc.__suppress_context__ = True
@@ -160,7 +160,7 @@ def before_with(f: Frame, step: Step) -> None:
     if enter is NULL or leave is NULL:
         raise UserRaise(TypeError(f"'{type(manager).__name__}' object does not support the context manager protocol"))
     if not isinstance(enter, types.FunctionType) or not isinstance(leave, types.FunctionType):
-        raise Break("opaque-call", f"entering {describe(manager)}")
+        raise Break("context-manager", f"entering {describe(manager)}")
     f.stack.append(types.MethodType(leave, manager))
     f.stack.append(f.session.call(enter, (manager,)))
 
@@ -184,7 +184,7 @@ def send(f: Frame, step: Step) -> int | None:
     sent = f.stack.pop()
     it = f.stack[-1]
     if sent is not None:
-        raise Break("instruction", "a value sent through yield from")
+        raise Break("generator-send", "a value sent through yield from")
     value = f.session.operators.advance(it)
     if value is not NULL:
         f.stack.append(value)
@@ -208,7 +208,7 @@ def match_sequence(f: Frame, step: Step) -> None:
 def match_keys(f: Frame, step: Step) -> None:
     subject, keys = f.stack[-2:]
     if type(subject) is not dict:
-        raise Break("object", "matching a mapping that is not a dict")
+        raise Break("mapping", "matching a mapping that is not a dict")
     f.session.outside.open(subject)
     f.stack.append(tuple(subject[k] for k in keys) if all(k in subject for k in keys) else None)
 

@@ -84,7 +84,7 @@ def _drop(old: Any) -> None:
     """A variable lets go of `old`; where that may run code of the user's, CPython is to do it."""
     old = old.value if type(old) is Lazy else old
     if by_python(type(old)) and hasattr(type(old), "__del__"):
-        raise Break("opaque-call", f"{describe(old)} may die here, which runs its __del__")
+        raise Break("finalizer", f"{describe(old)} may die here, which runs its __del__")
 
 
 @handles("MAKE_CELL")
@@ -108,7 +108,7 @@ def read_cell(f: Frame, cell: Any) -> Any:
         value = cell.cell_contents
     except ValueError:
         if source is not None:
-            raise Break("object", "an empty cell of a closure from outside") from None
+            raise Break("unbound", "an empty cell of a closure from outside") from None
         return NULL
     return value if source is None else outside.admit(value, Cell(source))
 
@@ -205,7 +205,7 @@ def import_name(f: Frame, step: Step) -> None:
     base = package.rsplit(".", level - 1)[0] if level else ""
     full = ".".join(part for part in (base, step.arg) if part)
     if full not in sys.modules:
-        raise Break("opaque-call", f"the first import of {full}")
+        raise Break("import", f"the first import of {full}")
     del f.stack[-2:]
     module = sys.modules[full if names else full.split(".")[0] if not level else full]
     f.stack.append(f.session.outside.constant(module, module.__name__))
@@ -266,7 +266,7 @@ def unknown(f: Frame, step: Step) -> None:
 
 @handles("LOAD_BUILD_CLASS")
 def load_build_class(f: Frame, step: Step) -> None:
-    raise Break("instruction", "a class statement")
+    raise Break("class-statement", "a class statement")
 
 
 def settle(x: Any) -> Any:

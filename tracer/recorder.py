@@ -51,7 +51,7 @@ class TracedStorage(Storage):
         return true_places(self.recorder, tensor)
 
     def becomes_leaf(self, tensor: Any) -> NoReturn:
-        raise ValueNeeded(f"a leaf of the tape, made of a tensor {tensor.meta!r}")
+        raise ValueNeeded(f"a leaf of the tape, made of a tensor {tensor.meta!r}", "new-leaf")
 
     def write(self, tensor: Any, source: Any) -> None:
         self.recorder.write(tensor, source)
@@ -106,7 +106,7 @@ class Recorder:
 
     def adopt(self, real: Any) -> Any:
         """The traced twin of a real Tensor that library code came across; the session knows which may be met so."""
-        raise Break("object", "a tensor that is held by Python code which the tracer did not follow")
+        raise Break("hidden-tensor", "a tensor that is held by Python code which the tracer did not follow")
 
     def __post_init__(self) -> None:
         self.builder = Builder(self.name)
@@ -125,7 +125,7 @@ class Recorder:
         memory = real._storage
         written = (i for i in self.inputs if i.traced._storage.written is not None) if self.writes else ()
         if memory is not None and any(i.real._storage is memory for i in written):
-            raise Break("object", "the use of a tensor whose memory was written to through another input")
+            raise Break("write-shared", "the use of a tensor whose memory was written to through another input")
         value = self.builder.input(type or real.meta.type, _input_name(source, self.builder))
         self.sources.append(source)
         meta = real.meta if type is None else _meta(type, real.meta.requires_grad)
@@ -244,7 +244,7 @@ class Recorder:
                 if x.meta.requires_grad and not tensor.meta.requires_grad:
                     value = self._emit(_detach(), (value,), {})
                 return Seen(tensor, value, tensor._storage.version, seen.chain)
-        raise Break("unknown-op", "a tensor that was laid over the memory of a traced one")
+        raise Break("tracer-error", "a tensor that was laid over the memory of a traced one")
 
     def _emit(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         if not self.symbols.numbers:
@@ -257,7 +257,7 @@ class Recorder:
     def apply(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Record one op call; its result Tensor, or a tuple of them."""
         if not hasattr(op, "lowering"):
-            raise Break("unknown-op", f"the operation {op!r}")
+            raise Break("operation", f"the operation {op!r}")
         tensors = [x for x in operands if isinstance(x, Tensor)]
         tracked = any(x.meta.requires_grad for x in tensors)
         detached = tracked and not gradmode.get()
@@ -299,7 +299,7 @@ class Recorder:
         if storage is None or storage.recorder is not self:
             x = self.adopt(x)
         if x.meta.requires_grad and gradmode.get() and x._storage.written is not None:
-            raise Break("object", "the use of an input that requires grad behind a write to it")
+            raise Break("write-gradient", "the use of an input that requires grad behind a write to it")
         value = self.value_of(x)
         return self._emit(_detach(), (value,), {}) if detached and x.meta.requires_grad else value
 
@@ -340,11 +340,11 @@ class Recorder:
         if owner is None:
             history = any(seen.tensor.meta.requires_grad for seen in self._on(target._storage))
             if history and not (gradmode.get() and target.meta.requires_grad):
-                raise Break("object", "an in-place write past the history of a tensor that requires grad")
+                raise Break("write-gradient", "an in-place write past the history of a tensor that requires grad")
         elif tracked or (gradmode.get() and target.meta.requires_grad):
-            raise Break("object", "an in-place write to an input with a history")
+            raise Break("write-gradient", "an in-place write to an input with a history")
         elif self._shared(owner):
-            raise Break("object", "an in-place write to a tensor that shares its memory with another input")
+            raise Break("write-shared", "an in-place write to a tensor that shares its memory with another input")
         strides = zip(target.meta.shape, target.meta.strides, strict=True)
         if any(n > 1 and step == 0 for n, step in strides) or (owner is not None and not owner.real._array.flags.writeable):
             raise Break("raise", "an in-place write to an expanded view or to read-only memory")
@@ -374,7 +374,7 @@ class Recorder:
         if value.tensor_type.strides == type.strides:
             return value
         if not type.is_contiguous:
-            raise Break("object", "an in-place write to a tensor that is not contiguous")
+            raise Break("write-layout", "an in-place write to a tensor that is not contiguous")
         return self._emit(contiguous, (value,), {})  # type: ignore[no-any-return]
 
     def _scatter(self, storage: TracedStorage, target: Any, value: Value) -> Value:
@@ -382,7 +382,7 @@ class Recorder:
         from ..ir.ops.shape import as_strided_scatter
 
         if not storage.cover.type.is_contiguous:
-            raise Break("object", "an in-place write through a view of a tensor that is not contiguous")
+            raise Break("write-layout", "an in-place write through a view of a tensor that is not contiguous")
         base = self._laid_out(storage.value, storage.cover.type)
         window = {"shape": target.meta.shape, "strides": target.meta.strides, "offset": target._offset or 0}
         return self._emit(as_strided_scatter, (base, value), window)  # type: ignore[no-any-return]
@@ -494,7 +494,7 @@ class Recorder:
         for v in self.builder.inputs:
             if v not in used and set(missing) & (solve.solvable(sizes_of(v.type), known) - known):
                 return v
-        raise Break("unknown-op", f"the sizes {', '.join(missing)}, which no tensor shows")
+        raise Break("data-size", f"the sizes {', '.join(missing)}, which no tensor shows")
 
 
 def _source_of(expr: Any) -> Any:

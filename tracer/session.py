@@ -57,7 +57,7 @@ class Session:
         generator = random.default_generator
         if real is generator.state:
             return self.outside.admit(real, Attr(Const(generator, "default_generator"), "state"))
-        raise Break("object", "a tensor that is held by Python code which the tracer did not follow")
+        raise Break("hidden-tensor", "a tensor that is held by Python code which the tracer did not follow")
 
     def close(self) -> None:
         """Let go of everything met: the user's objects must not live on until the next garbage collection."""
@@ -113,7 +113,7 @@ class Session:
         try:
             return fn(*args, **kwargs)
         except ValueNeeded as needed:
-            raise Break("tensor-to-python", f"{describe(fn)} needs {needed}") from None
+            raise needed.as_break(fn) from None
         except Exception as exc:
             if not isinstance(exc, (LookupError, AttributeError, StopIteration)) or isinstance(exc, FusewireError):
                 self.recorder.symbols.pin_all()  # its text may name sizes
@@ -136,9 +136,9 @@ class Session:
         """Follow a Python function's bytecode; a generator function gives a `Generator`."""
         code = function.__code__
         if code.co_flags & _NOT_FOLLOWED:
-            raise Break("opaque-call", f"the asynchronous function {describe(function)}")
+            raise Break("async", f"the asynchronous function {describe(function)}")
         if len(self.frames) >= knobs.inline_limit:
-            raise Break("depth", f"{describe(function)}, {len(self.frames)} calls deep")
+            raise Break("call-depth", f"{describe(function)}, {len(self.frames)} calls deep")
         frame = Frame(self, function, bind(self, function, args, kwargs), self.closure_of(function))
         if code.co_flags & _GENERATOR:
             from .generators import Generator
@@ -190,6 +190,6 @@ class Session:
         """A restart that lets CPython make `x`, which cannot be handed to it now."""
         found = self.made_at.get(id(x))
         if found is None:
-            raise Break("state", what)
-        return Restart(found[1], "state", what)
+            raise Break("generator-alive", what)
+        return Restart(found[1], "generator-alive", what)
 

@@ -43,7 +43,7 @@ def load(session: Session, obj: Any, key: Any) -> Any:
     if not session.operators.is_key(key) or not isinstance(
         obj, (*CONTAINERS, str, bytes, bytearray, range, *VIEWS, types.GenericAlias)
     ):
-        raise Break("object", f"an item of {describe(obj)}")
+        raise Break("outside-object", f"an item of {describe(obj)}")
     factory = getattr(obj, "default_factory", None)
     if isinstance(obj, dict) and key not in obj and (factory is not None or _python(obj, "__missing__")):
         return _missing(session, obj, key, factory)
@@ -53,7 +53,7 @@ def load(session: Session, obj: Any, key: Any) -> Any:
 def _index(session: Session, x: Any) -> Any:
     """What a Tensor is indexed with, or is assigned: native code looks into it."""
     if not session.operators.is_plain(x):
-        raise Break("object", f"{describe(x)} as the index of a tensor")
+        raise Break("tensor-index", f"{describe(x)} as the index of a tensor")
     return x
 
 
@@ -68,7 +68,7 @@ def _missing(session: Session, obj: Any, key: Any, factory: Any) -> Any:
 def _of_class(session: Session, cls: type, key: Any) -> Any:
     if not by_python(cls) or (not _python(cls, "__getitem__") and hasattr(cls, "__members__")):
         return session.native(lambda: cls[session.operators.settle(key)])  # type: ignore[index]
-    raise Break("object", f"{cls.__name__}[...]")
+    raise Break("metaclass", f"{cls.__name__}[...]")
 
 
 def store(session: Session, obj: Any, key: Any, value: Any) -> None:
@@ -90,7 +90,7 @@ def store(session: Session, obj: Any, key: Any, value: Any) -> None:
 def _store_container(session: Session, obj: Any, key: Any, value: Any) -> None:
     key = session.operators.settle(key)
     if not session.operators.is_key(key):
-        raise Break("object", "a key that compares in its own way")
+        raise Break("own-comparison", "a key that compares in its own way")
     if isinstance(key, slice) and value is not NULL:
         value = list(session.operators.items(value))
     if value is NULL:

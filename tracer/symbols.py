@@ -96,7 +96,7 @@ class Symbols:
         the intervals of indices are the tighter without."""
         high = sizes.bounds(self.now(_size(most)))[1]
         if high is not None and high < 2:
-            raise ValueNeeded("the number of true elements")
+            raise ValueNeeded("the number of true elements", "data-size")
         name = f"u{len(self.numbers)}"
         self.produced.add(name)
         self.place[name] = None
@@ -111,7 +111,7 @@ class Symbols:
     def _ask(self, size: Size) -> Size:
         """`size`, the number of which is asked for; there is none where data decide it."""
         if self.decided_by_data(size):
-            raise Break("tensor-to-python", f"Python code needs the number of the size {size}, which data decide")
+            raise Break("data-size", f"Python code needs the number of the size {size}, which data decide")
         return size
 
     def fresh(self, number: int, low: int = 1, place: int | None = None) -> SizeInt:
