@@ -26,9 +26,10 @@ from .frame import Frame
 from .generators import Generator
 from .parameters import parameters
 from .policy import Policy
-from .resume import Continuations, origin, refusal
+from .resume import origin, refusal
 from .session import Session
 from .tail import End, Tail, TailWriter, write
+from .turns import Continuations
 from .values import Lazy
 
 _ATTEMPTS = 200
@@ -183,6 +184,8 @@ def _broken(session: Session, broken: Break, continuations: Continuations) -> Ca
     offsets = [f.program.steps[f.begun[0]].instr.offset for f in frames]
 
     def make(writer: TailWriter) -> End:
+        if len(frames) == 1:
+            return writer.turn(innermost, offsets[0], effects, continuations)
         texts = []
         for frame, offset in zip(frames, offsets, strict=True):
             slots = [writer.text(x) for x in frame.slots]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .breaks import BreakRecord
     from .captured import Capture
     from .policy import Policy
-    from .resume import Continuations
+    from .turns import Continuations
 
 _lock = forks.hold(forks.COMPILE, threading.RLock())
 _state = threading.local()
@@ -103,7 +103,7 @@ class Dispatcher:
     def continuations(self) -> Continuations:
         """Shared by a function and all that resumes it."""
         if self._continuations is None:
-            from .resume import Continuations
+            from .turns import Continuations
 
             self._continuations = Continuations(self._hook)
         return self._continuations

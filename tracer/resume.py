@@ -4,7 +4,7 @@ At a graph break the compiled code has rebuilt the values of the frame (`FrameSt
 breaking unit natively and packs the frame again on every way out of the unit, its exception handler included; the driver then
 calls a *resume function*, the user's own code between a head that jumps to a tail and that tail, which unpacks the frame and
 jumps back in. Names, constants, globals, lines and handlers are the user's own, so `with`, `try` and loops need nothing special.
-The driver never nests for breaks of one frame, however often a loop breaks. Never captures: that is `Continuations.hook`'s work.
+The driver (`turns`) never nests for breaks of one frame, however often a loop breaks. Makes code only: it runs and captures nothing.
 Generators, coroutines, class bodies and module code cannot be continued (`refusal`).
 """
 
@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import dis
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import field
-from functools import partial
 from types import CellType, CodeType, FunctionType
 from typing import Any, NamedTuple
 
@@ -40,11 +39,10 @@ from .bytecode import (
     tests_truth,
 )  # fmt: skip
 from .flow import Way, flow
-from .stops import Stop, ends_of_handlers, in_handler, stopping_code
-from .traces import strip_own
 
 HEAD = 4  # code units before the body: RESUME, EXTENDED_ARG, EXTENDED_ARG, JUMP_FORWARD
 SHIFT = 2 * HEAD  # bytes by which offsets in a resume function exceed those in the user's code
+ADD = 0  # of BINARY_OP
 NO_POLL = 2  # RESUME with this argument lets no signal strike before the frame's handlers are in force
 
 
@@ -81,21 +79,21 @@ class Shape(NamedTuple):
     nulls: frozenset[int]
 
 
+class Exit:
+    """The way out of a step function that was taken: second of the pair that it returns."""
+
+    __slots__ = ("shape",)
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Origin:
     """The user's code that a resume function continues; last constant of the resume function's code."""
 
     code: CodeType
     hidden: int
-
-
-class Jump:
-    """What a captured resume function returns at its own graph break: the driver that called it goes on with these frames."""
-
-    __slots__ = ("continuations", "frames")
-
-    def __init__(self, frames: list[Frame], continuations: Continuations) -> None:
-        self.frames, self.continuations = frames, continuations
 
 
 def origin(code: CodeType) -> Origin | None:
@@ -218,7 +216,7 @@ class _Builder:
         return Instruction("LOAD_CONST", len(self.consts) - 1)
 
     def stub(self, to: Instruction, depth: int, nulls: frozenset[int], before: Sequence[Instruction] = ()) -> list[Instruction]:
-        """Return ((stack from the bottom up, then the tuple of slots), shape there), having let go of all values."""
+        """Return (the frame packed, the `Exit` there), having let go of all values."""
         out = list(before)
         for k in range(self.slots):
             out.append(self.const(NULL) if k in nulls else Instruction("LOAD_FAST", k + self.hidden))
@@ -229,8 +227,14 @@ class _Builder:
         for k in range(depth):
             if k + self.slots in nulls:  # of all instructions only STORE_FAST takes a NULL from the stack; slot 0 is free by now
                 out += [self.const(NULL), Instruction("SWAP", depth - k + 2), Instruction("STORE_FAST", 0)]
-        out += [Instruction("BUILD_TUPLE", depth + 1), self.const(Shape(to.offset, depth, nulls))]
-        return [*out, Instruction("BUILD_TUPLE", 2), Instruction("RETURN_VALUE")]
+        for k in range(depth):
+            out.append(Instruction("COPY", 2 + 2 * k))  # from the top down: each copy moves the next one away by two
+        if depth:
+            out += [Instruction("BUILD_TUPLE", depth), Instruction("BINARY_OP", ADD)]
+        for _ in range(depth):
+            out += [Instruction("SWAP", 2), Instruction("POP_TOP")]
+        out += [self.const(Exit(Shape(to.offset, depth, nulls))), Instruction("BUILD_TUPLE", 2)]
+        return [*out, Instruction("RETURN_VALUE")]
 
     def finish(self) -> CodeType:
         """The code. Cells count as made for `locals()` only if a MAKE_CELL lies before the running instruction."""
@@ -238,7 +242,7 @@ class _Builder:
         cells = [Instruction("MAKE_CELL", i.arg + self.hidden) for i in decode(self.code) if i.op == "MAKE_CELL"]
         head = [Instruction("RESUME", NO_POLL), Instruction("JUMP_FORWARD", target=start[0]), *cells]
         instrs = head + start + self.main + self.stubs
-        room = self.slots + self.shape.depth + 8
+        room = self.slots + self.code.co_stacksize + 8
         return assemble(self.code, instrs, co_consts=tuple(self.consts), **_frame_code(self.code, room))
 
 
@@ -355,9 +359,6 @@ def site_code(code: CodeType, shape: Shape) -> CodeType:
     return build.finish()
 
 
-# --- functions and the driver ------------------------------------------------------------------------------------------
-
-
 def make_function(code: CodeType, fn_globals: dict[str, Any]) -> FunctionType:
     """A function of step or resume code; the real cells come with the packed frame."""
     return FunctionType(code, fn_globals, code.co_name, None, tuple(CellType() for _ in code.co_freevars))
@@ -374,152 +375,7 @@ def resume_function(fn: FunctionType, offset: int, depth: int, nulls: frozenset[
     return make_function(resume_code(fn.__code__, Shape(offset, depth, nulls)), fn.__globals__)
 
 
-Place = tuple[CodeType, dict[str, Any]]
-Hook = Callable[[FunctionType], Callable[[tuple[Any, ...]], Any]]
-
-
-class Continuations:
-    """The step and resume functions of one compiled function and what it inlined, each made once.
-
-    `hook` turns a resume function into what the driver calls with the packed frame; None runs it under CPython. Code inside of
-    an exception handler never gets to the hook: it runs under CPython, and the hook gets what lies behind the handler.
-    """
-
-    def __init__(self, hook: Hook | None = None) -> None:
-        self.hook = hook
-        self.checked: dict[tuple[int, int, int, int, bool], CodeType] = {}
-        self._steps: dict[tuple[int, int, Shape, bool], tuple[FunctionType, CodeType]] = {}
-        self._resumes: dict[tuple[int, int, Shape], tuple[Callable[[tuple[Any, ...]], Any], FunctionType]] = {}
-
-    def step(self, place: Place, shape: Shape, site: bool) -> FunctionType:
-        """The step function over the unit at `shape.offset`, or over the inlined call there if `site`."""
-        code, fn_globals = place
-        key = id(code), id(fn_globals), shape, site
-        found = self._steps.get(key)
-        if found is None:
-            make = site_code if site else step_code
-            found = self._steps[key] = make_function(make(code, shape), fn_globals), code
-        return found[0]
-
-    def resume(self, place: Place, shape: Shape) -> Callable[[tuple[Any, ...]], Any]:
-        """What continues the code at `shape`."""
-        code, fn_globals = place
-        key = id(code), id(fn_globals), shape
-        found = self._resumes.get(key)
-        if found is None:
-            made = make_function(resume_code(code, shape), fn_globals)
-            found = self._resumes[key] = self.continuing(made, code, shape), made
-        return found[0]
-
-    def continuing(self, made: FunctionType, code: CodeType, shape: Shape) -> Callable[[tuple[Any, ...]], Any]:
-        """What the driver calls in place of the resume function `made`: the hook's, or code that stops where a handler ends."""
-        if self.hook is None:
-            return made
-        if not in_handler(code, shape.offset):
-            return self.hook(made)
-        stops = {SHIFT + offset for offset in ends_of_handlers(code)}
-        return make_function(stopping_code(made.__code__, stops), made.__globals__)
-
-
-def _enter(frames: list[Frame], continuations: Continuations) -> tuple[Place, FunctionType, list[Any]]:
-    """The outermost frame's code, its step function, and the packed frame in a list; empties `frames`."""
-    fn, offset, state, _ = frames[0]
-    inner = frames[1:]
-    frames.clear()
-    code = fn.__code__
-    source = origin(code)
-    if source is not None:
-        code, offset = source.code, offset - SHIFT
-        del state.slots[: source.hidden]
-    if inner:
-        state.stack.append(partial(drive, inner, continuations))
-    place = code, fn.__globals__
-    shape = shape_of(offset, state)
-    step = continuations.step(place, shape, bool(inner))
-    return place, step, [pack(state)]
-
-
-def _left(out: Any, values: list[Any], hidden: int) -> Shape | None:
-    """The shape of the frame handed over, whose values are put into `values`; None if `out` is the user's own result."""
-    if type(out) is tuple and len(out) == 3 and type(out[0]) is Stop:
-        stop, slots, operands = out
-        state = FrameState(slots[hidden:], operands)
-        found = shape_of(stop.offset - SHIFT, state)
-        values.append(pack(state))
-        slots.clear()
-        return found
-    if type(out) is tuple and len(out) == 2 and type(out[1]) is Shape:
-        stack: tuple[Any, ...] = out[0]
-        shape: Shape = out[1]
-        values.append(stack[-1] + stack[-2::-1])
-        return shape
-    return None
-
-
-def drive(frames: list[Frame], continuations: Continuations) -> Any:
-    """Run the frames to the end of the outermost one, breaks of its continuations included, and return its result."""
-    replaced = frames[0].result
-    call: Callable[[tuple[Any, ...]], Any]
-    try:
-        while True:
-            place, call, values = _enter(frames, continuations)
-            out = call(values.pop())  # no reference is kept here: values die when the user's code drops them
-            hidden = _hidden(place[0])
-            shape = _left(out, values, hidden)
-            while shape is not None:
-                out, call = None, continuations.resume(place, shape)
-                out = call(values.pop())
-                shape = _left(out, values, hidden)
-            if type(out) is not Jump:
-                break
-            frames, continuations = out.frames, out.continuations
-        return out if replaced is NULL else replaced
-    except BaseException as exc:
-        strip_own(exc)
-        raise
-
-
-def continue_frames(frames: Sequence[Frame | tuple[Any, ...]], continuations: Continuations) -> Any:
-    """Go on from a graph break: `frames` from the outermost, captured one to the innermost, which breaks before its `offset`.
-
-    Returns the outermost frame's result, or, where that frame is a resume function's, a `Jump` which the compiled resume
-    function must return as it is: the driver that called it goes on. Exceptions are the user's own, their tracebacks hold the
-    user's frames only. ValueError if a frame cannot be continued or its values do not fit its code.
-    """
-    chain = [Frame(*frame) for frame in frames]
-    for frame in chain:
-        state, breaks = frame.state, frame is chain[-1]
-        place = id(frame.fn.__code__), frame.offset, len(state.slots), len(state.stack), breaks
-        if place not in continuations.checked:
-            _check(frame, breaks)
-            continuations.checked[place] = frame.fn.__code__
-    if origin(chain[0].fn.__code__) is not None:
-        return Jump(chain, continuations)
-    try:
-        return drive(chain, continuations)
-    except BaseException as exc:
-        strip_own(exc)
-        raise
-
-
-def _check(frame: Frame, breaks: bool) -> None:
-    code, state = frame.fn.__code__, frame.state
-    reason = refusal(code)
-    if reason:
-        raise ValueError(reason)
-    if len(state.slots) != slot_count(code):
-        raise ValueError(f"{code.co_qualname} has {slot_count(code)} slots, the frame has {len(state.slots)}")
-    here = flow(code).at.get(frame.offset)
-    if here is None or here not in flow(code).stack:
-        raise ValueError(f"no reachable instruction of {code.co_qualname} begins at byte {frame.offset}")
-    if flow(code).unit(here)[0] is not here:
-        raise ValueError(f"{here.op} at byte {frame.offset} of {code.co_qualname} cannot be parted from what stands before it")
-    depth = flow(code).stack[here].depth
-    if breaks and len(state.stack) != depth:
-        raise ValueError(f"{here.op} at byte {frame.offset} of {code.co_qualname} has a stack of {depth}, not {len(state.stack)}")
-
-
-class Exit(NamedTuple):
+class Leave(NamedTuple):
     """A way out of a breaking unit: 'next', 'jump' or 'handler', the offset there, the stack depth, whether a loop can follow."""
 
     kind: str
@@ -533,7 +389,7 @@ class Plan(NamedTuple):
 
     offset: int
     unit: list[Instruction]
-    exits: list[Exit]
+    exits: list[Leave]
 
 
 def break_plan(code: CodeType, offset: int) -> Plan:
@@ -545,5 +401,5 @@ def break_plan(code: CodeType, offset: int) -> Plan:
     unit = graph.unit(graph.at[offset])
     if unit[0] not in graph.breakable():
         raise ValueError(f"byte {offset} of {code.co_qualname} lies before the frame is set up, or is never reached")
-    exits = [Exit(way.kind, way.to.offset, way.state.depth, graph.loops(way.to)) for way in graph.ways(unit[-1])]
+    exits = [Leave(way.kind, way.to.offset, way.state.depth, graph.loops(way.to)) for way in graph.ways(unit[-1])]
     return Plan(unit[0].offset, unit, exits)

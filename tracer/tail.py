@@ -36,14 +36,16 @@ from .breaks import describe
 from .bytecode import NULL
 from .classes import by_python, native_base
 from .effects import Effect, GradModeSet, Method, SetAttr, SetCell, SetItem
+from .frame import Frame
 from .generators import Generator
 from .operators import ITERATORS, VIEWS
 from .ratios import SizeFloat
+from .resume import SHIFT, FrameState, origin
 from .resume import Frame as Resumed
-from .resume import FrameState, continue_frames
 from .session import Session
 from .symbols import SizeInt, has_size
 from .traces import TAIL_FILE, strip_own
+from .turns import Turn, check, continue_frames, go_on
 from .values import Apply, Lazy, Leaf, SymFloat, SymInt
 
 Tail = Callable[[Sequence[Any], Sequence[Any]], Any]
@@ -56,11 +58,14 @@ class _Cycle(Exception):
 
 class End(NamedTuple):
     """How a tail ends: its effects, one line each, and the expression of its result; or, with a name for `continuations`, of the
-    list of frames that go on."""
+    list of frames that go on; or, with a `turn` (the text that makes it), of the packed frame, whose driver waits where the
+    frame is a resume function's."""
 
     effects: list[str]
     result: str
     continuations: str | None = None
+    turn: str | None = None
+    resumed: bool = False
 
 
 class TailWriter:
@@ -425,6 +430,19 @@ class TailWriter:
         assert isinstance(e, Method)
         return f"{self.text(e.target)}.{e.name}({self.items(e.args)})"
 
+    def turn(self, frame: Frame, offset: int, effects: list[Any], continuations: Any) -> End:
+        """The end at a graph break in the only frame there is: its values packed, slots in order, then the stack from its top."""
+        source = origin(frame.code)
+        slots, code = (frame.slots, frame.code) if source is None else (frame.slots[source.hidden :], source.code)
+        offset -= 0 if source is None else SHIFT
+        check(code, offset, len(slots), len(frame.stack))
+        nulls = tuple([k for k, x in enumerate([*slots, *frame.stack]) if x is NULL])
+        texts = [self.text(x) for x in [*slots, *reversed(frame.stack)]]
+        where = f"{self.const(continuations, 'continuations')}, {self.const(frame.function, code.co_name)}"
+        done = [self.effect(e) for e in effects]
+        made = f"Turn({where}, {offset}, {len(frame.stack)}, {nulls})"
+        return End(done, "(" + "".join([f"{x}, " for x in texts]) + ")", turn=made, resumed=source is not None)
+
     def _is_module_namespace(self, target: Any) -> bool:
         return self.session.outside.source_of(target) is None and isinstance(target, dict) and "__name__" in target
 
@@ -432,13 +450,28 @@ class TailWriter:
         """The compiled function."""
         lines = [*self.loads, *self.builds, *end.effects]
         made = [f"v{i}" for i in range(self.count)] + list(self.sources.values())
-        if end.continuations is None:
+        if end.turn is not None:
+            lines = self._turning(lines, end, made)
+        elif end.continuations is None:
             lines.append(f"return {end.result}")
         else:
             lines.append(f"frames = {end.result}")
             lines += [f"del {', '.join(made)}"] if made else []  # what the frames drop must die there
             lines += ["try:", f"    return continue_frames(frames, {end.continuations})"]
             lines += ["except BaseException:", "    hide_tail()", "    raise"]  # the traceback holds the user's frames only
+        return self._compiled(lines)
+
+    def _turning(self, lines: list[str], end: End, made: list[str]) -> list[str]:
+        """`lines`, the place of the break (made at the first call), and what goes on from there."""
+        turns = self.const([], "turns")
+        lines += [f"if not {turns}:", f"    {turns}.append({end.turn})"]
+        if end.resumed:
+            return [*lines, f"return {end.result}, {turns}[0]"]
+        lines += [f"frame = [{end.result}]", *([f"del {', '.join(made)}"] if made else [])]  # what the frame drops must die there
+        lines += ["try:", f"    return go_on(frame, {turns}[0])"]
+        return [*lines, "except BaseException:", "    hide_tail()", "    raise"]  # the traceback holds the user's frames only
+
+    def _compiled(self, lines: list[str]) -> Tail:
         text = "def tail(args, outputs):\n" + "".join(f"    {line}\n" for line in lines)
         filename = f"{TAIL_FILE} {next(_numbers)}>"
         space = dict(self.names)
@@ -507,6 +540,7 @@ _HELPERS: dict[str, Any] = {
     "put": _put, "drop": _drop, "iterator": _iterator, "backwards": _backwards, "moved": _moved, "MethodType": types.MethodType,
     "CellType": types.CellType, "FunctionType": types.FunctionType, "partial": functools.partial, "set_grad": gradmode.set,
     "continue_frames": continue_frames, "hide_tail": _hide_tail, "Frame": Resumed, "FrameState": FrameState, "NULL": NULL,
+    "Turn": Turn, "go_on": go_on,
 }  # fmt: skip
 _CONSTANT = {
     type(None), bool, int, float, complex, str, bytes, range, slice, type(Ellipsis), type(NotImplemented), types.ModuleType,

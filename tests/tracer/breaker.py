@@ -2,9 +2,10 @@
 
 from types import FunctionType
 
-from fusewire.tracer.resume import SHIFT, Continuations, Frame, FrameState, continue_frames, make_function
+from fusewire.tracer.resume import SHIFT, Frame, FrameState, make_function
 from fusewire.tracer.stops import Stop, stopping_code
 from fusewire.tracer.traces import strip_frame
+from fusewire.tracer.turns import Continuations, continue_frames
 
 
 class Everything(Continuations):

@@ -15,11 +15,9 @@ from fusewire.tracer.bytecode import NULL, call_operands, normalised
 from fusewire.tracer.flow import flow
 from fusewire.tracer.resume import (
     SHIFT,
-    Continuations,
     Frame,
     FrameState,
     break_plan,
-    continue_frames,
     origin,
     pack,
     refusal,
@@ -27,6 +25,7 @@ from fusewire.tracer.resume import (
 )
 from fusewire.tracer.stops import stopping_code
 from fusewire.tracer.traces import strip_frame
+from fusewire.tracer.turns import Continuations, continue_frames
 
 
 def describe(exc, skip):
