@@ -204,7 +204,8 @@ class GuardRows:
     def _item_is_native(self, source: s.Item) -> bool:
         if type(source.key) is str or source.base in self._keys_of:
             return _plain(source.key)
-        return type(source.key) is int and issubclass(self.types.get(source.base, dict), (list, tuple))
+        packed = isinstance(source.base, s.Arg) and source.base.slots is not None  # the frame of a resume function: a tuple
+        return type(source.key) is int and (packed or issubclass(self.types.get(source.base, dict), (list, tuple)))
 
     def slot(self, source: s.Attr) -> int:
         """Offset of the field of the object at ``source.base`` that holds the attribute; -1 where it is not a plain field."""
