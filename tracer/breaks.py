@@ -196,14 +196,23 @@ def _public(module: str, name: str) -> str:
     return f"{module.removeprefix('_')}."
 
 
-def opaque(fn: Any) -> Break:
-    """The break at a call of what is no Python code."""
+def stateful(fn: Any) -> Break:
+    """The break at a call of a library function that reads or changes what lies outside of the graph."""
+    code = "tensor-value" if fn.__name__ in ("numpy", "__array__") else "tensor-state"
+    return Break(code, f"a call of {subject(describe(fn))}")
+
+
+def opaque(fn: Any, else_: str = "") -> Break:
+    """The break at a call of what is no Python code; `else_` says what happened where it is no stream or namespace but the method
+    of an object from outside."""
     module = getattr(fn, "__module__", None) or getattr(type(getattr(fn, "__self__", None)), "__module__", "")
     owner = getattr(fn, "__objclass__", None) or type(getattr(fn, "__self__", None))
     if str(module) in _STREAMS or getattr(owner, "__module__", "") in _STREAMS or fn in (open, input):
         code = "input-output"
     elif getattr(fn, "__name__", "") in _NAMESPACES and module in ("builtins", "sys"):
         code = "namespace"
+    elif else_:
+        return Break("outside-object", else_)
     else:
         code = "c-class" if isinstance(fn, type) else "c-function"
     return Break(code, f"a call of {subject(describe(fn))}")

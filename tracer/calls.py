@@ -13,7 +13,7 @@ from ..runtime.install import original_of
 from ..runtime.source import Attr
 from . import natives
 from .attributes import find
-from .breaks import Break, describe, opaque, subject
+from .breaks import Break, describe, opaque, stateful, subject
 from .bytecode import NULL
 from .classes import by_python
 from .generators import Generator
@@ -127,7 +127,7 @@ class Calls:
     def library(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Run the library's own code on traced Tensors."""
         if fn.__name__ in natives.TENSOR_STATE or getattr(fn, "__module__", "") in natives.TAPE:
-            raise Break("tensor-state", f"a call of {subject(describe(fn))}")
+            raise stateful(fn)
         keeps = getattr(fn, "__module__", "") in natives.TAKES_NUMBERS
         args = [self._number(x, keeps) for x in args]
         kwargs = {k: self._number(v, keeps) for k, v in kwargs.items()}
@@ -183,7 +183,8 @@ class Calls:
         if not by_python(cls) or cls in natives.CLASSES:
             return self._builtin_class(cls, args, kwargs)
         if issubclass(cls, Tensor):
-            raise opaque(cls)
+            code = "tensor-from-python" if cls is Tensor else "new-leaf"
+            raise Break(code, f"a call of {subject(describe(cls))}, which makes a tensor")
         if find(cls, "__del__") is not NULL:
             raise Break("finalizer", f"a call of {describe(cls)}, whose objects run code when they die")
         self.session.outside.constant(cls, cls.__qualname__)
@@ -293,7 +294,7 @@ class Calls:
         if not (type(owner) is list and name in ("append", "extend")):
             session.outside.open(owner)
         if session.outside.is_opaque(owner) or session.outside.is_opaque(fn):
-            raise Break("outside-object", f"{name} of {describe(owner)}, which comes from outside")
+            raise opaque(fn, f"{name} of {describe(owner)}, which comes from outside")
         if isinstance(owner, BaseException):
             if name in ("with_traceback", "add_note", "__init__", "__str__", "__repr__"):
                 return session.native(fn, *args, **kwargs)
@@ -321,7 +322,7 @@ class Calls:
             if value is NULL:
                 raise self.session.thrown(StopIteration())
             return value
-        raise Break("c-iterator", f"{name} of an iterator")
+        raise Break("generator-alive", f"{name} of an iterator")
 
     def _container(self, owner: Any, name: str, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A method of a list, dict, set, ...: on the shadow or fresh object, noted where it changes one from outside."""

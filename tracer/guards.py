@@ -177,7 +177,7 @@ class Outside:
     def _tensor(self, value: Any, source: Source) -> Any:
         cls = type(value)
         if value.meta.device != "cpu" or ("__dict__" in dir(cls) and vars(value)):
-            raise Break("tensor-class", f"a {cls.__name__} with attributes of its own, or on another device")
+            raise Break("outside-object", f"a {cls.__name__} with attributes of its own, or on another device")
         sized = self.policy.type_of(value, source, self.recorder.symbols)
         if sized is None:
             self.guard(TensorIs(source, cls, value.meta))

@@ -184,7 +184,7 @@ def send(f: Frame, step: Step) -> int | None:
     sent = f.stack.pop()
     it = f.stack[-1]
     if sent is not None:
-        raise Break("generator-send", "a value sent through yield from")
+        raise Break("generator-alive", "a value sent through yield from")
     value = f.session.operators.advance(it)
     if value is not NULL:
         f.stack.append(value)

@@ -106,7 +106,7 @@ class Recorder:
 
     def adopt(self, real: Any) -> Any:
         """The traced twin of a real Tensor that library code came across; the session knows which may be met so."""
-        raise Break("hidden-tensor", "a tensor that is held by Python code which the tracer did not follow")
+        raise Break("outside-object", "a tensor that is held by Python code which the tracer did not follow")
 
     def __post_init__(self) -> None:
         self.builder = Builder(self.name)
@@ -257,7 +257,7 @@ class Recorder:
     def apply(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Record one op call; its result Tensor, or a tuple of them."""
         if not hasattr(op, "lowering"):
-            raise Break("operation", f"the operation {op!r}")
+            raise Break("tracer-error", f"the operation {op!r}")
         tensors = [x for x in operands if isinstance(x, Tensor)]
         tracked = any(x.meta.requires_grad for x in tensors)
         detached = tracked and not gradmode.get()

@@ -57,7 +57,7 @@ class Session:
         generator = random.default_generator
         if real is generator.state:
             return self.outside.admit(real, Attr(Const(generator, "default_generator"), "state"))
-        raise Break("hidden-tensor", "a tensor that is held by Python code which the tracer did not follow")
+        raise Break("outside-object", "a tensor that is held by Python code which the tracer did not follow")
 
     def close(self) -> None:
         """Let go of everything met: the user's objects must not live on until the next garbage collection."""
