@@ -50,7 +50,7 @@ def judge(row: Any, torch: Any, compile_: Callable[..., Any], refusal: type[Base
     if keys:
         raises = any(type(shown[k]) is tuple and shown[k][0] == "raises" and expected[k][0] == "gives" for k in keys)
         equal = "error" if raises else "differs"
-    error = observe.break_of(strict, compile_(strict.function, fullgraph=True), refusal)
+    error = observe.break_of(strict, compile_(strict.function, fullgraph=True), refusal)  # made only now: see `theirs`
     return Verdict(equal, None if error is None else _code(error))
 
 
@@ -77,9 +77,9 @@ def theirs(row: Any) -> Verdict | None:
         return None
     torch = importlib.import_module("torch")
     dynamo = importlib.import_module("torch._dynamo")
-    dynamo.reset()
 
     def compile_(fn: Any, **options: Any) -> Any:
+        dynamo.reset()  # it remembers per code object which frames it gave up
         return torch.compile(fn, backend="eager", **options)
 
     return judge(row, torch, compile_, dynamo.exc.TorchDynamoException)
