@@ -72,7 +72,7 @@ def delete_attr(f: Frame, step: Step) -> None:
 def load_super_attr(f: Frame, step: Step) -> None:
     made, cls, self = f.popn(3)
     if made is not super:
-        raise Break("super", "super() that is not the built-in one")
+        raise Break("unusual-arguments", "super() that is not the built-in one")
     f.stack.append(f.session.attributes.load(f.session.native(super, cls, self), step.arg))
 
 
