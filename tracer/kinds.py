@@ -12,7 +12,8 @@ from typing import NamedTuple
 class Kind(NamedTuple):
     """One reason for a graph break. `why` explains it to a user, `hint` says what he can do.
 
-    `example` defines ``f``; the line that breaks ends in ``#! expression``, the text under the caret. `call` are the arguments.
+    `example` defines ``f``; the line that breaks ends in ``#! expression``, the text over the caret (``||`` between those of several
+    versions of Python). `call` are the arguments.
     `instead` is another ``f`` that does the same in one graph, with `instead_call` (the same arguments where empty); "" where
     nothing need be changed.
     """
@@ -39,7 +40,7 @@ _TITLES = {
     "kinds_tensors": "Values and memory of tensors", "kinds_calls": "Calls", "kinds_objects": "Objects",
     "kinds_language": "The language",
 }  # fmt: skip
-_MARK = re.compile(r" *#! (.*)$", re.M)
+_MARK = re.compile(r" *#! ?(.*)$", re.M)
 _HEAD = """# Graph breaks
 
 Printed by `fusewire breaks`. A graph break ends the graph before the expression named; CPython runs that expression, and capture
@@ -74,13 +75,11 @@ def _entry(kind: Kind) -> list[str]:
     return lines
 
 
-def marked(kind: Kind) -> tuple[str, int, tuple[int, int]]:
-    """The example as a program, and line and columns of the expression that breaks."""
+def marked(kind: Kind) -> tuple[str, int, tuple[str, ...]]:
+    """The example as a program, the line that breaks, and the expressions of which one stands over the caret ("" for no caret)."""
     text = kind.example.strip("\n")
     for number, line in enumerate(text.splitlines(), 1):
         mark = _MARK.search(line)
         if mark is not None:
-            code = line[: mark.start()]
-            at = code.rindex(mark[1])
-            return _MARK.sub("", text), number, (at, at + len(mark[1]))
+            return _MARK.sub("", text), number, tuple(mark[1].split(" || "))
     raise ValueError(f"the example of {kind.code} marks no line")

@@ -20,7 +20,7 @@ def f(x, data):
 def f(x, sum):
     return x * sum
 """,
-        instead_call='torch.ones(2), 2',
+        instead_call="torch.ones(2), 999008199",
     ),
     Kind(
         "standard-library",
@@ -207,19 +207,17 @@ def f(x, items):
         "C code makes text of an object by code of the object's own, which the tracer cannot enter from there",
         "make the text of plain values: `str(obj.name)` in place of `str(obj)`",
         example="""
-import fractions
-
 class Name:
     def __str__(self):
         return "two"
 
 def f(x, name):
-    return x, "%s" % name  #! "%s" % name
+    return x, "is {}".format(name)  #! "is {}".format(name)
 """,
         call="torch.ones(2), Name()",
         instead="""
 def f(x, name):
-    return x, name.__str__()
+    return x, "is " + name.__str__()
 """,
     ),
     Kind(
@@ -261,17 +259,19 @@ def f(x, stream):
     ),
     Kind(
         "c-iterator",
-        "a loop runs over an object whose iterator is no Python code and none of the built-in ones",
-        "turn it into a list outside of the compiled function and pass that in",
+        "a loop runs over an object that has no `__iter__` in Python: only `__getitem__`, or an iterator of C code",
+        "give the class an `__iter__`, or turn the object into a list outside of the compiled function",
         example="""
-import array
+class Numbers:
+    def __getitem__(self, i):
+        return (2.0, 3.0)[i]
 
 def f(x, numbers):
-    for n in numbers:  #! numbers
+    for n in numbers:  #! numbers || for n in numbers:
         x = x * n
     return x
 """,
-        call='torch.ones(2), array.array("d", [2.0, 3.0])',
+        call="torch.ones(2), Numbers()",
         instead="""
 def f(x, numbers):
     for n in numbers:
@@ -302,8 +302,10 @@ def f(x, item):
         example="""
 import decimal
 
+CONTEXT = decimal.localcontext()
+
 def f(x):
-    with decimal.localcontext():  #! decimal.localcontext()
+    with CONTEXT:  #! CONTEXT || with CONTEXT:
         return x + 1
 """,
     ),

@@ -33,45 +33,28 @@ def f(x):
 """,
     ),
     Kind(
-        "super",
-        "the name `super` stands for something else than Python's own",
-        "give your function another name",
-        example="""
-class Base:
-    def scale(self, x):
-        return x * 2
-
-class Model(Base):
-    def scale(self, x):
-        return super().scale(x)
-
-MODEL = Model()
-
-def f(x):
-    return MODEL.scale(x)
-""",
-    ),
-    Kind(
-        "generator-send",
-        "a value is sent into a generator that delegates with `yield from`",
-        "send to the inner generator itself, or pass the value as an argument",
-        example="",
-    ),
-    Kind(
         "frame",
-        "the frame of a generator, coroutine or class body outlives the call or has no slots, so capture cannot go on in it behind a break",
+        "the frame of a generator or coroutine outlives the call, that of a class body keeps its names in a dict: neither can be "
+        "compiled",
         "move the tensor code into an ordinary function and call that",
-        example="",
+        example="""
+def f(x):  #!
+    yield x + 1
+    yield x + 2
+""",
+        instead="""
+def f(x):
+    return [x + 1, x + 2]
+""",
     ),
     Kind(
         "endless",
         "an iterable is unpacked that has too many items or no end",
-        "take a slice first: `itertools.islice(items, n)`",
+        "take what is needed: `itertools.islice(items, n)`, an index, a slice",
         example="""
-import itertools
-
 def f(x):
-    return x * sum(zip(itertools.count(), itertools.count()))  #! f
+    first, *rest = range(200_000)  #! first, *rest
+    return x + first
 """,
     ),
     Kind(
@@ -109,7 +92,18 @@ def f(x, n=12):
         "many-breaks",
         "the function breaks at so many places that capture gave up; CPython runs all of it",
         "compile the functions that it calls in place of this one",
-        example="",
+        example="""
+import zlib
+
+def f(x, data):
+    for i in range(3):
+        made = (x * k for k in range(3))
+        first = next(made)
+        zlib.crc32(data)  #! zlib.crc32(data)
+        x = sum(made, first)
+    return x
+""",
+        call='torch.ones(2), b"text"',
     ),
     Kind(
         "instruction",

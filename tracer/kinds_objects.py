@@ -7,7 +7,7 @@ from .kinds import Kind
 KINDS = (
     Kind(
         "outside-object",
-        "the content of an object that is neither Python code's nor a built-in container's is read; no guard can watch it",
+        "an object that is neither of a Python class nor a built-in container is looked into, which no guard can watch",
         "read what is needed outside of the compiled function, and pass plain values, lists or tensors",
         example="""
 import array
@@ -29,7 +29,10 @@ def f(x, numbers):
         example="""
 import threading
 
-LOCAL = threading.local()
+class Local(threading.local):
+    pass
+
+LOCAL = Local()
 LOCAL.factor = 2
 
 def f(x):
@@ -43,21 +46,20 @@ def f(x, factor):
     ),
     Kind(
         "descriptor",
-        "the attribute is a descriptor that is no Python code",
+        "the attribute is a descriptor of C code, whose reading or storing does more than that (`obj.__class__ = ...`)",
         "read or store it outside of the compiled function, or write the descriptor in Python",
         example="""
-import functools
+class Eager:
+    factor = 2
 
-class Model:
-    @functools.singledispatchmethod
-    def scale(self, x):
-        return x
+class Frozen:
+    factor = 3
 
-MODEL = Model()
-
-def f(x):
-    return MODEL.scale(x)  #! MODEL.scale
+def f(x, model):
+    model.__class__ = Frozen  #! model.__class__
+    return x * model.factor
 """,
+        call="torch.ones(2), Eager()",
     ),
     Kind(
         "class-change",
@@ -148,16 +150,17 @@ def f(x):
     ),
     Kind(
         "generator-alive",
-        "a generator or iterator that the compiled function has begun is still needed behind the break, and cannot be handed over half run",
-        "use it up (`list(...)`) before the break, or remove the break",
+        "a generator that the compiled function has begun is needed behind a break, or driven by send or throw, and cannot be handed "
+        "over half run",
+        "use it up (`list(...)`) before the break, or remove the break behind it",
         example="""
 import zlib
 
 def f(x, data):
-    made = (x * i for i in range(3))
+    made = (x * i for i in range(3))  #! (x * i for i in range(3))
     first = next(made)
     zlib.crc32(data)
-    return first, list(made)  
+    return first, list(made)
 """,
         call='torch.ones(2), b"text"',
     ),

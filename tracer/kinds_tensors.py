@@ -71,7 +71,7 @@ def f(x, w):
         example="""
 def f(x):
     y = x * 2
-    return y.data_ptr() > 0  #! y.data_ptr()
+    return y.data_ptr() > 0  #! y.data_ptr
 """,
     ),
     Kind(
@@ -84,24 +84,6 @@ def f(x):
     y.grad = x  #! y.grad
     return y
 """,
-    ),
-    Kind(
-        "tensor-class",
-        "a tensor of a class of your own, with attributes of its own, or on another device is no input of a graph",
-        "pass the plain tensor (`x.detach()`, a Parameter) and the attributes beside it",
-        example="""
-class Named(torch.Tensor):
-    pass
-
-def f(x):
-    return x + 1  #! x
-""",
-        call="Named([1.0, 2.0])",
-        instead="""
-def f(x):
-    return x + 1
-""",
-        instead_call="torch.ones(2)",
     ),
     Kind(
         "tensor-from-python",
@@ -135,26 +117,15 @@ def f(x, at):
 """,
     ),
     Kind(
-        "hidden-tensor",
-        "library code met a tensor that no argument, attribute or global of the compiled function led to",
-        "pass the tensor as an argument or keep it as an attribute",
-        example="""
-from fusewire.eager import random
-
-def f(x):
-    return torch.bernoulli(x, generator=GENERATOR)  #! torch.bernoulli(x, generator=GENERATOR)
-
-GENERATOR = torch.Generator()
-""",
-    ),
-    Kind(
         "write-shared",
         "memory that two inputs share is written to through one of them",
         "pass one of the two and make the other of it inside, or give each its own memory (`.clone()`)",
         example="""
+BASE = torch.ones(3)
+
 def f(x, y):
-    x.add_(1)  #! x.add_(1)
-    return x * y
+    x.add_(1)
+    return x * y  #! y || x * y
 """,
         call="BASE[:2], BASE[1:]",
         instead="""
@@ -196,16 +167,5 @@ def f(x):
     return x
 """,
         instead_call="torch.ones(4, 2)",
-    ),
-    Kind(
-        "operation",
-        "an op that is no record of fusewire's own is called",
-        "write the function over fusewire's ops, or mark it with compiler.disable",
-        example="""
-from fusewire.ir.op import Op
-
-def f(x):
-    return MINE(x)  #! MINE(x)
-""",
     ),
 )

@@ -1,8 +1,9 @@
-"""Every code of the registry of graph breaks: a program that triggers it, and its row in docs/breaks.md."""
+"""Every code of the registry of graph breaks: its example breaks there, and what to write instead does not; docs/graph-breaks.md."""
 
 from __future__ import annotations
 
-import json
+import ast
+import linecache
 import re
 import sys
 from collections.abc import Callable
@@ -13,145 +14,134 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from agree import agree, t
+from agree import plain
 
+import fusewire
 from fusewire import compiler, knobs
-from fusewire.tracer import frame
-from fusewire.tracer.breaks import KINDS, catalogue
+from fusewire.tracer import capture, frame
+from fusewire.tracer.kinds import KINDS, catalogue, marked
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def calls_what_is_not_python(x: Any) -> Any:
-    return x * json.loads("2")
+def program(kind: Any, text: str, tmp_path: Path, name: str) -> dict[str, Any]:
+    """The namespace of a program in a file of its own."""
+    path = tmp_path / f"{name}.py"
+    path.write_text(text)
+    linecache.checkcache(str(path))
+    scope: dict[str, Any] = {"torch": fusewire, "__name__": name, "__file__": __file__}
+    exec(compile(text, str(path), "exec"), scope)
+    return scope
 
 
-@compiler.disable
-def never_captured(x: Any) -> Any:
-    return x + 1
-
-
-def calls_a_disabled_function(x: Any) -> Any:
-    return never_captured(x) * 2
-
-
-def branches_on_a_value(x: Any) -> Any:
-    return x + 1 if x.sum() > 2 else x - 1
-
-
-def raises(x: Any) -> Any:
-    raise ValueError("mine")
-
-
-def makes_a_class(x: Any) -> Any:
-    class Local:
-        factor = 3
-
-    return x * Local.factor
-
-
-class Plain:
-    def __init__(self) -> None:
-        self.a, self.b = 1, 2
-
-
-OBJECT = Plain()
-
-
-def counts_attributes(x: Any) -> Any:
-    return x * len(vars(OBJECT))
-
-
-def takes_from_an_outer_iterator(x: Any, it: Any) -> Any:
-    return x + next(it)
-
-
-def loops_long(x: Any) -> Any:
-    total = 0
-    for i in range(1000):
-        total += i
-    return x * total
-
-
-def recurses(x: Any, n: int = 12) -> Any:
-    return x if n == 0 else recurses(x + 1, n - 1)
-
-
-def registers_a_hook(x: Any) -> Any:
-    y = x * 2
-    y.requires_grad_()
-    return y.sum()
-
-
-def keeps_a_generator(x: Any) -> Any:
-    made = (x * i for i in range(3))
-    first = next(made)
-    json.loads("1")
-    return first, list(made)
-
-
-def adds(x: Any) -> Any:
-    return x + 1
-
-
-def inputs() -> tuple[Any, ...]:
-    return (t(1, 2),)
-
-
-EXAMPLES: dict[str, tuple[Callable[..., Any], Callable[[], tuple[Any, ...]]]] = {
-    "opaque-call": (calls_what_is_not_python, inputs),
-    "disabled": (calls_a_disabled_function, inputs),
-    "tensor-to-python": (branches_on_a_value, inputs),
-    "raise": (raises, inputs),
-    "instruction": (makes_a_class, inputs),
-    "object": (counts_attributes, inputs),
-    "outer-iterator": (takes_from_an_outer_iterator, lambda: (t(1, 2), iter([5.0, 6.0]))),
-    "long": (loops_long, inputs),
-    "depth": (recurses, inputs),
-    "tensor-method": (registers_a_hook, inputs),
-    "state": (keeps_a_generator, inputs),
-    "unknown-op": (adds, inputs),
-}
-
-
-def test_every_code_has_an_example() -> None:
-    assert EXAMPLES.keys() == KINDS.keys()
-
-
-@pytest.mark.parametrize("code", KINDS)
-def test_the_code_is_given_and_the_result_is_right(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    function, arguments = EXAMPLES[code]
-    if code == "long":
-        monkeypatch.setattr(frame, "_LONGEST", 500)
-    if code == "unknown-op":
-        monkeypatch.setitem(frame.HANDLERS, "BINARY_OP", defect)
-    with knobs.override(inline_limit=8, verify=code != "unknown-op"):
-        report = None if code == "raise" else compiler.explain(function, backend="interpret")(*arguments())
-        agree(function, arguments(), arguments(), breaks="any" if report else [code])
-    if report is not None:
-        first = report.breaks[0]
-        assert first.code == code and first.why == KINDS[code].why and first.where.line > 0
+def called(scope: dict[str, Any], function: Any, arguments: str) -> Callable[[], Any]:
+    return lambda: eval(f"_f({arguments})", {**scope, "_f": function})
 
 
 def defect(f: Any, step: Any) -> None:
     raise RuntimeError("planted")
 
 
+def prepared(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if code == "long-loop":
+        monkeypatch.setattr(frame, "_LONGEST", 500)
+    if code == "many-breaks":
+        monkeypatch.setattr(capture, "_ATTEMPTS", 1)
+    if code == "tracer-error":
+        monkeypatch.setitem(frame.HANDLERS, "BINARY_OP", defect)
+    if code == "instruction":
+        monkeypatch.setitem(frame.HANDLERS, "BINARY_OP", frame.HANDLERS["UNKNOWN"])
+
+
+@pytest.mark.parametrize("code", KINDS)
+def test_the_example_breaks_where_it_says_and_is_right(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = KINDS[code]
+    text, line, expressions = marked(kind)
+    scope = program(kind, text, tmp_path, "example")
+    prepared(code, monkeypatch)
+    with knobs.override(inline_limit=8, verify=code != "tracer-error"):
+        found = records(scope, kind)
+        again = program(kind, text, tmp_path, "eager")
+        expected = result(called(again, again["f"], kind.call))
+        fresh = program(kind, text, tmp_path, "example")
+        assert result(called(fresh, compiler.compile(fresh["f"], backend="interpret"), kind.call)) == expected
+    first = found[0]
+    assert first.code == code, str(first)
+    assert (first.where.line, Path(first.where.file).name) == (line, "example.py"), str(first)
+    assert first.expression in expressions, str(first)
+    carets = [row for row in str(first).splitlines() if set(row.strip()) == {"^"}]
+    assert [row.strip().count("^") for row in carets] == ([len(first.expression)] if first.expression else [])
+    assert not re.search(r"fusewire\.(?!compiler)|\b_[a-z]+\.", first.what), first.what
+
+
+def records(scope: dict[str, Any], kind: Any) -> list[Any]:
+    try:
+        return list(called(scope, compiler.explain(scope["f"], backend="interpret"), kind.call)().breaks)
+    except Exception:
+        if kind.code != "raise":
+            raise
+    seen: list[Any] = []
+    with pytest.raises(ValueError, match="mine"):
+        called(scope, compiler._compiled(scope["f"], compiler._options(backend="interpret", seen=seen)), kind.call)()
+    return [d.variants[0].capture.break_ for d in seen if d.variants] or [d.refused for d in seen]
+
+
+def result(call: Callable[[], Any]) -> Any:
+    try:
+        return plain(call())
+    except Exception as error:
+        return plain(error)
+
+
+@pytest.mark.parametrize("code", [code for code, kind in KINDS.items() if kind.instead])
+def test_what_to_write_instead_is_one_graph(code: str, tmp_path: Path) -> None:
+    kind = KINDS[code]
+    scope = program(kind, marked(kind)[0], tmp_path, "example")
+    other = dict(scope)
+    exec(compile(kind.instead, "instead.py", "exec"), other)
+    report = called(other, compiler.explain(other["f"], backend="interpret"), kind.instead_call or kind.call)()
+    assert not report.breaks, str(report.breaks[0])
+    if code not in DIFFERENT:
+        assert plain(report.result) == result(called(scope, scope["f"], kind.call))
+
+
+#: what to write instead gives another thing on purpose
+DIFFERENT = {"tensor-value", "data-size", "frame"}
+
+
+def test_texts_say_what_to_do() -> None:
+    for kind in KINDS.values():
+        assert "report" not in kind.hint and "issue" not in kind.hint
+        assert not kind.hint.endswith(".") and not kind.why.endswith(".")
+
+
+def adds(x: Any) -> Any:
+    return x + 1
+
+
 def test_a_defect_of_the_tracer_is_raised_where_everything_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(frame.HANDLERS, "BINARY_OP", defect)
     with pytest.raises(RuntimeError, match="planted"):
-        compiler.compile(adds)(t(1, 2))
+        compiler.compile(adds)(fusewire.ones(2))
+
+
+def given() -> set[str]:
+    """Codes that the tracer's texts name."""
+    found = set()
+    for path in (ROOT / "tracer").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Break", "Restart", "BreakRecord", "ValueNeeded"):
+                texts = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+                found |= {t for t in texts if re.fullmatch(r"[a-z]+(-[a-z]+)*", t)}
+    return found
 
 
 def test_only_codes_of_the_registry_are_given() -> None:
-    given = {
-        code
-        for path in (ROOT / "tracer").glob("*.py")
-        for code in re.findall(r"""\b(?:Break|Restart|BreakRecord)\([^"'\n]*"([a-z-]+)\"""", path.read_text())
-    }
-    assert given == KINDS.keys()
+    text = (ROOT / "tracer" / "breaks.py").read_text()
+    elsewhere = {code for code in KINDS if f'"{code}"' in text}
+    assert given() | elsewhere == KINDS.keys()
 
 
 def test_the_page_of_codes_is_the_registry() -> None:
-    page = ROOT / "docs" / "breaks.md"
-    assert page.read_text() == catalogue(), "run: fusewire breaks > docs/breaks.md"
+    page = ROOT / "docs" / "graph-breaks.md"
+    assert page.read_text() == catalogue(), "run: fusewire breaks > docs/graph-breaks.md"
