@@ -31,6 +31,23 @@ from .eager.creation import (
     zeros_like,
 )
 from .eager.device import Device as device
+from .eager.elements import (
+    clamp_max,
+    clamp_min,
+    float_power,
+    is_nonzero,
+    is_same_size,
+    isclose,
+    isfinite,
+    isinf,
+    isneginf,
+    isposinf,
+    isreal,
+    logical_xor,
+    nan_to_num,
+    positive,
+    signbit,
+)
 from .eager.functional import (
     add,
     bmm,
@@ -58,6 +75,25 @@ from .eager.functional import (
     unsqueeze,
 )
 from .eager.generated import *  # noqa: F403
+from .eager.kinds import (
+    Layout as layout,
+)
+from .eager.kinds import (
+    MemoryFormat as memory_format,
+)
+from .eager.kinds import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    jagged,
+    preserve_format,
+    sparse_coo,
+    sparse_csr,
+    strided,
+)
+from .eager.limits import finfo, iinfo
+from .eager.making import asarray, empty_permuted, empty_strided, from_dlpack, frombuffer, logspace, scalar_tensor
+from .eager.making import range_ as range  # noqa: F401
 from .eager.modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .eager.neural import dropout, log_softmax, softmax
 from .eager.normalisation import group_norm
@@ -96,6 +132,7 @@ from .eager.reducing import (
     var,
     var_mean,
 )
+from .eager.sampling import normal, poisson, randint_like
 from .eager.scattering import (
     argwhere,
     bincount,
@@ -113,6 +150,39 @@ from .eager.scattering import (
     take_along_dim,
 )
 from .eager.scattering import where_or_nonzero as where  # noqa: F401
+from .eager.shaping import (
+    adjoint,
+    as_strided,
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    block_diag,
+    broadcast_tensors,
+    cartesian_prod,
+    column_stack,
+    diag,
+    diag_embed,
+    diagflat,
+    diagonal,
+    diagonal_scatter,
+    dsplit,
+    dstack,
+    hsplit,
+    hstack,
+    ravel,
+    repeat_interleave,
+    rot90,
+    select_scatter,
+    slice_scatter,
+    split_with_sizes,
+    swapaxes,
+    tensor_split,
+    tile,
+    tril_indices,
+    triu_indices,
+    vsplit,
+    vstack,
+)
 from .eager.size import Size
 from .eager.tensor import Tensor
 from .eager.windows import (
@@ -138,6 +208,8 @@ __version__ = "0.1.0"
 
 float, double, half = float32, float64, float16
 long, int, short = int64, int32, int16
+absolute, negative, fix, greater, greater_equal, less, less_equal, not_equal = abs, neg, trunc, gt, ge, lt, le, ne  # noqa: F405
+concatenate, row_stack, swapdims, moveaxis = cat, vstack, swapaxes, movedim  # noqa: F405
 clip, concat, subtract, multiply, true_divide, divide = clamp, cat, sub, mul, div, div  # noqa: F405
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
 
@@ -158,6 +230,14 @@ __all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)
     "cumprod", "cumsum", "einsum", "flip", "fliplr", "flipud", "logsumexp", "meshgrid", "roll",
     "argsort", "kthvalue", "median", "multinomial", "sort", "topk",
     "argwhere", "index_put", "masked_scatter", "masked_select", "nonzero",
+    "adjoint", "as_strided", "asarray", "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_tensors",
+    "cartesian_prod", "channels_last", "channels_last_3d", "clamp_max", "clamp_min", "column_stack", "contiguous_format", "diag",
+    "diag_embed", "diagflat", "diagonal", "diagonal_scatter", "dsplit", "dstack", "empty_permuted", "empty_strided", "finfo",
+    "float_power", "from_dlpack", "frombuffer", "hsplit", "hstack", "iinfo", "is_nonzero", "is_same_size", "isclose", "isfinite",
+    "isinf", "isneginf", "isposinf", "isreal", "jagged", "layout", "logical_xor", "logspace", "memory_format", "nan_to_num",
+    "normal", "poisson", "positive", "preserve_format", "randint_like", "ravel", "repeat_interleave", "rot90", "scalar_tensor",
+    "select_scatter", "signbit", "slice_scatter", "sparse_coo", "sparse_csr", "split_with_sizes", "strided", "swapaxes",
+    "tensor_split", "tile", "tril_indices", "triu_indices", "vsplit", "vstack",
     "bincount", "index_add", "index_copy", "index_fill", "index_select", "scatter", "scatter_add", "take", "take_along_dim",
     "conv_transpose2d", "conv_transpose3d", "max_pool1d", "max_pool2d", "max_pool3d", "group_norm",
 ]  # fmt: skip
@@ -178,6 +258,16 @@ def numel(input: Tensor) -> int:  # type: ignore[valid-type]
     return input.numel()
 
 
+def is_floating_point(input: Tensor) -> bool:  # type: ignore[valid-type]
+    """Whether the dtype of `input` is a floating one."""
+    return input.is_floating_point()
+
+
+def is_complex(input: Tensor) -> bool:  # type: ignore[valid-type]
+    """Whether the dtype of `input` is a complex one."""
+    return input.is_complex()
+
+
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
@@ -187,4 +277,6 @@ def __getattr__(name: str) -> Any:
     if name in _FILES:
         serialization = importlib.import_module(f"{__name__}.utils.serialization")
         return serialization if name == "serialization" else getattr(serialization, name)
+    if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
+        return getattr(Tensor, name)  # relu_(x) is x.relu_()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,8 +14,10 @@ from ..ir.ops.casts import (
 )
 from ..ir.ops.compare import (
     bitwise_and as _bitwise_and,
+    bitwise_left_shift as _bitwise_left_shift,
     bitwise_not as _bitwise_not,
     bitwise_or as _bitwise_or,
+    bitwise_right_shift as _bitwise_right_shift,
     bitwise_xor as _bitwise_xor,
     eq as _eq,
     ge as _ge,
@@ -89,11 +91,12 @@ from .inplace import inplace, into
 from .pure import pure
 
 __all__ = [
-    "abs", "all", "amax", "amin", "any", "argmax", "argmin", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor",
-    "cat", "ceil", "clone", "cos", "detach", "eq", "erf", "exp", "expm1", "floor", "floor_divide", "gather", "ge",
-    "gelu", "gt", "isnan", "layer_norm", "le", "log", "log1p", "logical_and", "logical_not", "logical_or", "lt",
-    "maximum", "mean", "minimum", "mul", "ne", "neg", "pow", "prod", "reciprocal", "relu", "remainder", "round",
-    "rsqrt", "sigmoid", "sign", "silu", "sin", "softplus", "sqrt", "sum", "tanh", "trunc", "where",
+    "abs", "all", "amax", "amin", "any", "argmax", "argmin", "bitwise_and", "bitwise_left_shift", "bitwise_not",
+    "bitwise_or", "bitwise_right_shift", "bitwise_xor", "cat", "ceil", "clone", "cos", "detach", "eq", "erf", "exp",
+    "expm1", "floor", "floor_divide", "gather", "ge", "gelu", "gt", "isnan", "layer_norm", "le", "log", "log1p",
+    "logical_and", "logical_not", "logical_or", "lt", "maximum", "mean", "minimum", "mul", "ne", "neg", "pow", "prod",
+    "reciprocal", "relu", "remainder", "round", "rsqrt", "sigmoid", "sign", "silu", "sin", "softplus", "sqrt", "sum",
+    "tanh", "trunc", "where",
 ]
 
 if TYPE_CHECKING:
@@ -211,6 +214,20 @@ def bitwise_xor(input: Tensor, other: Tensor | complex, *, out: Tensor | None = 
 def bitwise_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """bitwise_not(Tensor input)."""
     result: Tensor = apply(_bitwise_not, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def bitwise_left_shift(input: Tensor | complex, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
+    """bitwise_left_shift(Tensor|Scalar input, Tensor|Scalar other)."""
+    result: Tensor = apply(_bitwise_left_shift, (input, other), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def bitwise_right_shift(input: Tensor | complex, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
+    """bitwise_right_shift(Tensor|Scalar input, Tensor|Scalar other)."""
+    result: Tensor = apply(_bitwise_right_shift, (input, other), _NONE)
     return result if out is None else into(out, result)
 
 
@@ -755,6 +772,26 @@ class TensorOps:
     def bitwise_not_(self) -> Tensor:
         """`bitwise_not`, stored in self."""
         return inplace(_bitwise_not, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def bitwise_left_shift(self, other: Tensor | complex) -> Tensor:
+        """bitwise_left_shift(Tensor|Scalar input, Tensor|Scalar other)."""
+        return apply(_bitwise_left_shift, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def bitwise_left_shift_(self, other: Tensor | complex) -> Tensor:
+        """`bitwise_left_shift`, stored in self."""
+        return inplace(_bitwise_left_shift, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def bitwise_right_shift(self, other: Tensor | complex) -> Tensor:
+        """bitwise_right_shift(Tensor|Scalar input, Tensor|Scalar other)."""
+        return apply(_bitwise_right_shift, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def bitwise_right_shift_(self, other: Tensor | complex) -> Tensor:
+        """`bitwise_right_shift`, stored in self."""
+        return inplace(_bitwise_right_shift, (self, other), _NONE)  # type: ignore[no-any-return]
 
     @pure
     def where(self, input: Tensor | complex, other: Tensor | complex) -> Tensor:

@@ -68,6 +68,24 @@ def take(input: Tensor, index: Tensor) -> Tensor:
 
 
 @pure
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """A copy of `input` with the elements of `source` at, or added at, the positions `index`, counted row by row."""
+    if source.dtype is not input.dtype or index.numel() != source.numel():
+        raise RuntimeError(f"put_(): expected index and source of as many elements and self and source of one dtype, got "
+                           f"{input.dtype.name}{list(input.shape)}, index {list(index.shape)}, source {source.dtype.name}"
+                           f"{list(source.shape)}")  # fmt: skip
+    attrs = {"dims": (0,), "accumulate": bool(accumulate)}
+    flat = apply(indexing.index_put, (reshape(input, (-1,)), reshape(index, (-1,)), reshape(source, (-1,))), attrs)
+    return reshape(flat, input.shape)
+
+
+@pure
+def put_(self: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """`put`, stored in self."""
+    return store_checked(self, put(self, index, source, accumulate))  # type: ignore[no-any-return]
+
+
+@pure
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, out: Any = None) -> Tensor:
     """`gather` with both operands broadcast along the other dimensions; without `dim` over the flat elements."""
     if dim is None:

@@ -14,20 +14,19 @@ import numpy as np
 
 from ..errors import AutogradError
 from ..ir.dtypes import DType
-from ..ir.ops import creation as ir_creation
-from ..ir.types import TensorType
 from ..runtime.meta import Meta
 from ..runtime.storage import Storage, address_of
-from . import arranging, creation, executor, factory, functional, indexing, neural, ordering, random, reducing, scattering
-from .arguments import size_of, to_dtype, wrap_dim
+from . import arranging, executor, factory, functional, indexing, neural, ordering, random, reducing, scattering
+from .arguments import wrap_dim
 from .device import Device
 from .generated import TensorOps
+from .methods import Methods
 
 Array = np.ndarray[Any, Any]
 
 
 @factory.bind
-class Tensor(TensorOps):
+class Tensor(Methods):
     """A dense array of one dtype whose gradients can be recorded."""
 
     __slots__ = ("__weakref__", "_array", "_node", "_offset", "_storage", "grad", "meta")
@@ -76,11 +75,6 @@ class Tensor(TensorOps):
     def ndim(self) -> int:
         """Number of dimensions."""
         return len(self.meta.shape)
-
-    @property
-    def type(self) -> TensorType:
-        """The graph type."""
-        return self.meta.type
 
     @property
     def device(self) -> Device:
@@ -197,6 +191,13 @@ class Tensor(TensorOps):
         from .autograd import register_hook
 
         return register_hook(self, hook)
+
+    @property
+    def _backward_hooks(self) -> dict[int, Any] | None:
+        """The hooks of a leaf by number; None where it never had one."""
+        from .autograd import _leaf_hooks
+
+        return _leaf_hooks.of(self)
 
     def retain_grad(self) -> None:
         """Keep the gradient of this non-leaf tensor in `grad`."""
@@ -428,24 +429,6 @@ class Tensor(TensorOps):
     __truediv__, __rtruediv__ = TensorOps.__truediv__, TensorOps.__rtruediv__
     T = property(functional.reversed_dims, doc="Dimensions in reverse order.")
     mT = property(functional.mT, doc="The last two dimensions swapped.")
-
-    def new_tensor(self, data: Any, *, dtype: Any = None, requires_grad: Any = False) -> Tensor:
-        """A new tensor of the dtype of this one."""
-        return creation.tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
-
-    def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None) -> Tensor:
-        """`full` in the dtype of this tensor."""
-        return ir_creation.filled(self, size_of((size,)), fill_value, to_dtype(dtype))  # type: ignore[no-any-return]
-
-    def new_zeros(self, *size: Any, dtype: Any = None) -> Tensor:
-        """`zeros` in the dtype of this tensor."""
-        return ir_creation.filled(self, size_of(size), 0, to_dtype(dtype))  # type: ignore[no-any-return]
-
-    def new_ones(self, *size: Any, dtype: Any = None) -> Tensor:
-        """`ones` in the dtype of this tensor."""
-        return ir_creation.filled(self, size_of(size), 1, to_dtype(dtype))  # type: ignore[no-any-return]
-
-    new_empty = new_zeros
 
     # -- indexing --------------------------------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ class Batched:
 
 def _own_type(x: Any) -> Any:
     """The type of a Value, Tensor or the like, with its strides."""
-    found = getattr(x, "type", None)
+    found = type_of(x)
     return found if isinstance(found, TensorType) else x.meta.type
 
 

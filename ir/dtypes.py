@@ -29,7 +29,7 @@ class DType:
     compute: NumpyDType = field(repr=False)
 
     def __repr__(self) -> str:
-        return f"fusewire.{self.name}"
+        return f"torch.{self.name}"
 
     def __reduce__(self) -> str | tuple:
         return lookup, (self.name,)

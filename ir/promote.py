@@ -15,6 +15,9 @@ _PYTHON = {"bool": bool, "int": int, "float": float}
 
 def type_of(x: Any) -> Any:
     """The graph type of an operand: Values and Tensors carry one; numbers and None stand for themselves."""
+    meta = getattr(x, "meta", None)
+    if meta is not None:
+        return meta.type
     return getattr(x, "type", x) if not isinstance(x, (bool, int, float)) else x
 
 

@@ -47,7 +47,7 @@ TENSOR_STATE = {
 
 _OURS = __name__.split(".")[0]
 NATIVE = tuple(f"{_OURS}.{part}" for part in ("ir.", "eager.", "runtime."))
-FOLLOWED = {f"{_OURS}.{part}" for part in ("eager.modes", "eager.random")}
+FOLLOWED = {f"{_OURS}.{part}" for part in ("eager.modes", "eager.random", "eager.sampling")}
 TAPE = {f"{_OURS}.{part}" for part in ("eager.autograd", "eager.tape", "eager.interop", "eager.serialization", "eager.display")}
 TAKES_NUMBERS = {f"{_OURS}.{part}" for part in ("eager.generated", "eager.functional")}
 CLASSES: dict[type, Callable[..., Any]] = {}

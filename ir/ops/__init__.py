@@ -20,9 +20,10 @@ from . import (
     reductions,
     scans,
     shape,
+    views,
 )
 
 __all__ = [
     "attention", "casts", "compare", "composites", "conv_steps", "convolution", "creation", "indexing", "linalg", "moves",
-    "ordering", "pointwise", "pooling", "random", "reductions", "scans", "shape",
+    "ordering", "pointwise", "pooling", "random", "reductions", "scans", "shape", "views",
 ]  # fmt: skip

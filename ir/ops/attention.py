@@ -14,6 +14,7 @@ import numpy as np
 from ...errors import DTypeError, ShapeError
 from .. import dtypes, layout
 from ..op import Decompose, Op, Sample, register
+from ..promote import type_of
 from ..sizes import Size
 from ..types import TensorType, tensor
 from .casts import contiguous
@@ -151,7 +152,7 @@ def _backward_eager(
 
 # ---- in ops --------------------------------------------------------------------------------------------------------------
 def _type(x: Any) -> TensorType:
-    found = getattr(x, "type", x).strides
+    found = type_of(x).strides
     return TensorType(tuple(x.shape), x.dtype, tuple(found() if callable(found) else found))
 
 

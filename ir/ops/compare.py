@@ -68,6 +68,49 @@ bitwise_not = pointwise(
 )  # fmt: skip
 
 
+def _shift_bits(dtype: Any) -> int:
+    return int(8 * dtype.itemsize)
+
+
+def _shift_eager(ufunc: Any) -> Any:
+    """A shift by a negative count, or by all bits and more, leaves what endless shifting leaves."""
+
+    def eager(x: Any, y: Any) -> Any:
+        if isinstance(y, int):
+            y = (x if isinstance(x, np.ndarray) else np.asarray(x)).dtype.type(y)
+        dtype = (x if isinstance(x, np.ndarray) else np.asarray(y)).dtype
+        bits = _shift_bits(dtype)
+        inside = np.less(y, bits) & np.greater_equal(y, 0)
+        far = np.where(np.less(x, 0), -1, 0).astype(dtype) if ufunc is np.right_shift and dtype.kind == "i" else dtype.type(0)
+        return np.where(inside, ufunc(x, np.where(inside, y, 0).astype(dtype)), far)
+
+    return eager
+
+
+def _shift_scalar(prim: str) -> Any:
+    def scalar(s: Any, x: Any, y: Any) -> Any:
+        dtype = s.dtype_of(x)
+        zero = s.const(0)
+        inside = s.lt(y, s.const(_shift_bits(dtype)))
+        if dtype.kind == "i":
+            inside = s.and_(inside, s.le(zero, y))
+        far = s.select(s.lt(x, zero), s.const(-1), zero) if prim == "shr" and dtype.kind == "i" else zero
+        return s.select(inside, getattr(s, prim)(x, s.select(inside, y, zero)), far)
+
+    return scalar
+
+
+def _shift(name: str, ufunc: Any, prim: str) -> Op:
+    return pointwise(name, (f"{name}(Tensor|Scalar input, Tensor|Scalar other)",), _shift_eager(ufunc), _shift_scalar(prim),
+                     None, binary_samples("ui", (-3, 40), (0, 70)), kinds="ui", constant="bits")  # fmt: skip
+
+
+#: x times 2 to the power of y, in wrapping arithmetic.
+bitwise_left_shift = _shift("bitwise_left_shift", np.left_shift, "shl")
+#: x divided by 2 to the power of y, rounded down.
+bitwise_right_shift = _shift("bitwise_right_shift", np.right_shift, "shr")
+
+
 def _where_infer(c: Any, x: Any, y: Any) -> tuple[TensorType]:
     if isinstance(c, TensorType) and c.dtype.kind != "b":
         raise DTypeError(f"where: the condition must be bool, got {layout.describe(c, x, y)}")

@@ -13,7 +13,7 @@ from ...errors import DivisionError, DTypeError, RangeError
 from .. import dtypes, layout, numpy_math
 from ..dtypes import DType
 from ..op import Effects, Op, Sample, is_scalar
-from ..promote import check_fits, wrapped
+from ..promote import check_fits, type_of, wrapped
 from ..types import TensorType
 from .compare import eq, ge, gt, le, logical_and, logical_or, lt, where
 from .creation import filled, zeros_like
@@ -231,7 +231,7 @@ def _pow_scalar(s: Any, x: Any, y: Any) -> Any:
 
 def _is_weak(x: Any) -> bool:
     """Whether a gradient rule sees a Python number or a graph scalar."""
-    return is_scalar(getattr(x, "type", x))
+    return is_scalar(type_of(x))
 
 
 def _pow_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:

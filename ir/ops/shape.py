@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import AutogradError, ShapeError
 from .. import dtypes, layout, sizes
 from ..op import Effects, Extern, Move, Op, Promote, Sample, register
+from ..promote import type_of
 from ..sizes import Size
 from ..types import TensorType, contiguous_strides, numel, tensor
 from .creation import arange, filled, made_by, number, size_of, zeros_like
@@ -68,7 +69,7 @@ def reshape(x: Any, shape: Sequence[Size]) -> Any:
     from .casts import contiguous
 
     shape = tuple(shape)
-    strides = getattr(x, "type", x).strides
+    strides = type_of(x).strides
     known = TensorType(tuple(x.shape), x.dtype, tuple(strides() if callable(strides) else strides))
     if layout.view_strides(known, layout.resolve_shape("reshape", shape, known)) is None:
         x = contiguous(x)

@@ -1,0 +1,246 @@
+"""Methods of Tensor that are functions of other modules or combine what Tensor has: a mixin, so that `tensor.py` holds what needs
+the slots. To add a method, write a line here."""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING, Any
+
+from ..ir import dtypes
+from ..ir.ops.creation import filled
+from . import arranging, creation, elements, functional, making, reducing, sampling, scattering, shaping
+from .arguments import size_of, to_dtype
+from .elements import stored
+from .generated import TensorOps
+from .pure import pure
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+_TYPES = {
+    "bool": "Bool", "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long", "float16": "Half",
+    "bfloat16": "BFloat16", "float32": "Float", "float64": "Double", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+}  # fmt: skip
+_BY_TYPE = {f"torch.{word}Tensor": name for name, word in _TYPES.items()}
+
+
+class Methods(TensorOps):
+    """What Tensor can do beyond the op records; no slots of its own."""
+
+    __slots__ = ()
+
+    # -- shapes
+    swapaxes = swapdims = shaping.swapaxes
+    swapaxes_ = swapdims_ = shaping.transpose_
+    transpose_, t_, squeeze_, unsqueeze_ = shaping.transpose_, shaping.t_, shaping.squeeze_, shaping.unsqueeze_
+    moveaxis = arranging.movedim
+    adjoint = shaping.adjoint
+    H = property(shaping.hermitian, doc="A matrix transposed and conjugated.")
+    mH = property(shaping.adjoint, doc="The last two dimensions swapped, conjugated where complex.")
+    ravel = shaping.ravel
+    broadcast_to = functional.broadcast_to
+    tensor_split, hsplit, vsplit, dsplit = shaping.tensor_split, shaping.hsplit, shaping.vsplit, shaping.dsplit
+    split_with_sizes = unsafe_split_with_sizes = shaping.split_with_sizes
+    unsafe_split, unsafe_chunk = functional.split, functional.chunk
+    tile = shaping.tile
+    repeat_interleave = shaping.repeat_interleave
+    rot90 = shaping.rot90
+    diagonal, diag, diag_embed, diagflat = shaping.diagonal, shaping.diag, shaping.diag_embed, shaping.diagflat
+    diagonal_scatter, fill_diagonal_ = shaping.diagonal_scatter, shaping.fill_diagonal_
+    unfold, as_strided = shaping.unfold, shaping.as_strided
+    select_scatter, slice_scatter = shaping.select_scatter, shaping.slice_scatter
+
+    @pure
+    def narrow_copy(self: Any, dim: int, start: int, length: int) -> Any:
+        """`narrow` in new memory."""
+        return functional.narrow(self, dim, start, length).clone()
+
+    @pure
+    def sum_to_size(self: Any, *size: Any) -> Any:
+        """Sums over the dimensions that broadcasting from `size` would have made."""
+        from ..ir.ops.reductions import sum_to
+
+        return sum_to(self, shape=size_of(size))
+
+    # -- elements
+    isinf, isfinite, isposinf, isneginf = elements.isinf, elements.isfinite, elements.isposinf, elements.isneginf
+    isreal, isclose, signbit = elements.isreal, elements.isclose, elements.signbit
+    logical_xor, float_power, nan_to_num = elements.logical_xor, elements.float_power, elements.nan_to_num
+    positive = __pos__ = elements.positive
+    clamp_min, clamp_max = elements.clamp_min, elements.clamp_max
+    is_nonzero, is_same_size = elements.is_nonzero, elements.is_same_size
+    __nonzero__ = elements.is_nonzero
+    absolute, negative = TensorOps.abs, TensorOps.neg
+    absolute_, negative_ = TensorOps.abs_, TensorOps.neg_
+    greater, greater_equal, less, less_equal, not_equal = (
+        TensorOps.gt, TensorOps.ge, TensorOps.lt, TensorOps.le, TensorOps.ne)  # fmt: skip
+    greater_, greater_equal_, less_, less_equal_, not_equal_ = (
+        TensorOps.gt_, TensorOps.ge_, TensorOps.lt_, TensorOps.le_, TensorOps.ne_)  # fmt: skip
+    fix, fix_ = TensorOps.trunc, TensorOps.trunc_
+    multiply_, subtract_, true_divide_ = TensorOps.mul_, functional.sub_, functional.div_
+    square_ = stored(reducing.square)
+    tril_, triu_ = stored(reducing.tril), stored(reducing.triu)
+    clamp_min_, clamp_max_ = stored(elements.clamp_min), stored(elements.clamp_max)
+    logical_xor_, float_power_ = stored(elements.logical_xor), stored(elements.float_power)
+    nan_to_num_ = stored(elements.nan_to_num)
+    cumprod_ = stored(arranging.cumprod)
+    byte, char = functional.byte, functional.char
+
+    # -- fills
+    exponential_, cauchy_, geometric_ = sampling.exponential_, sampling.cauchy_, sampling.geometric_
+    log_normal_, random_ = sampling.log_normal_, sampling.random_
+    put, put_ = scattering.put, scattering.put_
+
+    # -- what a tensor is
+    is_cpu = property(lambda self: self.meta.device == "cpu", doc="Whether the tensor lies in the CPU's memory.")
+    is_meta = property(lambda self: self.meta.device == "meta", doc="Whether the tensor has no memory.")
+    is_sparse = is_sparse_csr = is_quantized = is_nested = is_mkldnn = is_xpu = is_mps = is_xla = is_vulkan = is_ipu = is_maia = (
+        is_mtia) = property(lambda self: False, doc="Never: such tensors do not exist here.")  # fmt: skip
+    itemsize = property(lambda self: self.meta.dtype.itemsize, doc="Bytes of one element.")
+    layout = property(lambda self: _strided(), doc="How elements lie in memory: always strided.")
+    name = property(lambda self: None, doc="The tensor's own name: it has none.")
+
+    @property
+    def nbytes(self: Any) -> int:
+        """Bytes of all elements."""
+        return self.numel() * self.meta.dtype.itemsize  # type: ignore[no-any-return]
+
+    def is_complex(self: Any) -> bool:
+        """Whether the dtype is a complex one."""
+        return bool(self.meta.dtype.kind == "c")
+
+    def is_signed(self: Any) -> bool:
+        """Whether the dtype holds negative numbers."""
+        return self.meta.dtype.kind not in "bu"
+
+    def is_conj(self) -> bool:
+        """False: conjugation is done at once."""
+        return False
+
+    is_neg = is_conj
+
+    def is_pinned(self, device: Any = None) -> bool:
+        """False: memory is the CPU's own."""
+        return False
+
+    is_shared = is_inference = is_pinned
+
+    @pure
+    def resolve_conj(self: Any) -> Any:
+        """Self: conjugation is done at once."""
+        return self
+
+    resolve_neg = resolve_conj
+
+    def is_set_to(self: Any, tensor: Any) -> bool:
+        """Whether both tensors are one window of one storage."""
+        same = self.meta.shape == tensor.meta.shape and self.meta.strides == tensor.meta.strides
+        return bool(same and self.storage is tensor.storage and self.data_ptr() == tensor.data_ptr())
+
+    def get_device(self: Any) -> int:
+        """-1: the CPU."""
+        return -1
+
+    def ndimension(self: Any) -> int:
+        """Number of dimensions."""
+        return len(self.meta.shape)
+
+    def dim_order(self: Any) -> tuple[int, ...]:
+        """Dimensions from the slowest to the fastest."""
+        return tuple(sorted(range(len(self.meta.shape)), key=lambda d: -self.meta.strides[d]))
+
+    @pure
+    def pin_memory(self: Any, device: Any = None) -> Any:
+        """Self: there is no device to copy to in the background."""
+        return self
+
+    def share_memory_(self: Any) -> Any:
+        """RuntimeError: tensors are not shared between processes."""
+        raise RuntimeError("share_memory_: a tensor's memory is this process's own; send it by numpy() or a file")
+
+    def rename(self: Any, *names: Any, **rename_map: Any) -> Any:
+        """RuntimeError unless every name is None: dimensions have no names."""
+        if any(n is not None for n in names) or rename_map:
+            raise RuntimeError("named tensors are not supported: address dimensions by their number")
+        return self
+
+    refine_names = align_to = rename_ = rename
+
+    def type(self: Any, dtype: Any = None, non_blocking: bool = False) -> Any:
+        """``"torch.FloatTensor"``; with `dtype` (or such a text) the values in that dtype."""
+        if dtype is None:
+            return f"torch.{_TYPES[self.meta.dtype.name]}Tensor"
+        return functional.to(self, dtype_of(dtype))
+
+    # -- new tensors of this one's dtype
+
+    def new_tensor(self: Any, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+        """A new tensor of the dtype of this one."""
+        return creation.tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+    def new_full(
+        self: Any, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Any:
+        """`full` in the dtype of this tensor."""
+        value = fill_value.item() if hasattr(fill_value, "meta") else fill_value
+        return _flagged(filled(self, size_of((size,)), value, to_dtype(dtype)), requires_grad)
+
+    def new_zeros(self: Any, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Any:
+        """`zeros` in the dtype of this tensor."""
+        return _flagged(filled(self, size_of(size), 0, to_dtype(dtype)), requires_grad)
+
+    def new_ones(self: Any, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Any:
+        """`ones` in the dtype of this tensor."""
+        return _flagged(filled(self, size_of(size), 1, to_dtype(dtype)), requires_grad)
+
+    new_empty = new_zeros
+
+    def new_empty_strided(self: Any, size: Any, stride: Any, dtype: Any = None, device: Any = None) -> Any:
+        """`empty_strided` in the dtype of this tensor."""
+        return making.empty_strided(size, stride, dtype=dtype or self.dtype, device=device)
+
+    def new(self: Any, *args: Any) -> Any:
+        """A tensor of this one's dtype: of the sizes, or with the values, given."""
+        if not args or all(isinstance(a, builtins.int) for a in args):
+            return filled(self, size_of(args or (0,)), 0)
+        return creation.tensor(args[0], dtype=self.dtype)
+
+    # -- Python's operators
+
+    def __lshift__(self: Any, other: Any) -> Any:
+        return self.bitwise_left_shift(other)
+
+    def __rshift__(self: Any, other: Any) -> Any:
+        return self.bitwise_right_shift(other)
+
+    def __ilshift__(self: Any, other: Any) -> Any:
+        return self.bitwise_left_shift_(other)
+
+    def __irshift__(self: Any, other: Any) -> Any:
+        return self.bitwise_right_shift_(other)
+
+    def __complex__(self: Any) -> complex:
+        return complex(self.item())
+
+    def __reversed__(self: Any) -> Any:
+        return arranging.flip(self, 0) if self.ndim else self
+
+
+def _flagged(x: Any, requires_grad: Any) -> Any:
+    return x.requires_grad_() if requires_grad else x
+
+
+def _strided() -> Any:
+    from .kinds import strided
+
+    return strided
+
+
+def dtype_of(kind: Any) -> Any:
+    """The dtype that ``"torch.FloatTensor"``, a legacy tensor class or a dtype names."""
+    if isinstance(kind, str):
+        name = _BY_TYPE.get(kind)
+        if name is None:
+            raise ValueError(f"invalid type: {kind!r}")
+        return dtypes.lookup(name)
+    return getattr(kind, "dtype", None) or to_dtype(kind)
