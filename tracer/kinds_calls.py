@@ -45,14 +45,15 @@ def f(x, factor):
         "read before the compiled function and pass the data in; write behind it",
         example="""
 def f(x, path):
-    return x * len(open(path).read())  #! open(path)
+    with open(path) as file:  #! open(path)
+        return x * len(file.read())
 """,
         call="torch.ones(2), __file__",
         instead="""
 def f(x, text):
     return x * len(text)
 """,
-        instead_call="torch.ones(2), open(__file__).read()",
+        instead_call='torch.ones(2), "text"',
     ),
     Kind(
         "c-class",

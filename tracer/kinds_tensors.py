@@ -125,7 +125,7 @@ BASE = torch.ones(3)
 
 def f(x, y):
     x.add_(1)
-    return x * y  #! y || x * y
+    return x * y  #! x || y || x * y
 """,
         call="BASE[:2], BASE[1:]",
         instead="""

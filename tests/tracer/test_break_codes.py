@@ -106,7 +106,7 @@ def test_what_to_write_instead_is_one_graph(code: str, tmp_path: Path) -> None:
 
 
 #: what to write instead gives another thing on purpose
-DIFFERENT = {"tensor-value", "data-size", "frame"}
+DIFFERENT = {"tensor-value", "data-size", "frame", "input-output"}
 
 
 def test_texts_say_what_to_do() -> None:
