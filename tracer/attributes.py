@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _OPAQUE_TENSOR = {
     "_array", "_storage", "_node", "_offset", "storage", "array", "data", "grad_fn", "is_leaf", "data_ptr", "storage_offset",
-    "_version", "register_hook", "retain_grad", "backward", "requires_grad_", "detach_", "__dict__", "__class__",
+    "_version", "__dict__", "__class__",
 }  # fmt: skip
 _NATIVE_BINDERS = (
     types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType, types.GetSetDescriptorType,
@@ -407,12 +407,17 @@ class Attributes:
         self.session.native(raw.__delete__ if value is NULL else raw.__set__, *((obj,) if value is NULL else (obj, value)))
 
     def _store_tensor(self, tensor: Any, name: str, value: Any) -> None:
+        if name == "requires_grad":
+            from .backward import set_requires_grad
+
+            set_requires_grad(self.session, tensor, value)
+            return
         if name != "grad" or not (value is None or isinstance(value, Tensor)):
             raise Break("tensor-state", f"a store to Tensor.{name}")
         if self.session.outside.source_of(tensor) is not None:
             self.session.effects.set_attr(tensor, name, value)
         else:
-            raise Break("gradient-store", "a store to the gradient of a tensor that the region made")
+            tensor.grad = value
 
 
 class Namespace:

@@ -17,7 +17,7 @@ from ..ir.graph import Where
 from ..runtime import gradmode
 from ..runtime.meta import Meta
 from ..runtime.source import Arg
-from . import ops_data, ops_flow, ops_stack  # noqa: F401  (they register the handlers)
+from . import backward, ops_data, ops_flow, ops_stack  # noqa: F401  (they register the handlers)
 from .breaks import Break, BreakRecord, Restart, UserRaise, describe, subject, told, written
 from .bytecode import slot_names
 from .captured import Capture
@@ -121,6 +121,7 @@ def _returned(session: Session, result: Any) -> Capture:
     flat = type(result) is tuple and session.outside.source_of(result) is None
     items = result if flat else (result,)
     plain = items and not effects and all(isinstance(x, Tensor) for x in items) and len({id(x) for x in items}) == len(items)
+    plain = plain and all(map(session.recorder.histories.is_plain, items))
     if plain and not session.recorder.shares(items):
         outputs = [session.recorder.output(x) for x in items]
         return _captured(session, outputs, [x.meta for x in items], None, flat, None)
@@ -139,6 +140,8 @@ def _returned(session: Session, result: Any) -> Capture:
 def _captured(
     session: Session, outputs: list[Any], metas: list[Meta], tail: Tail | None, flat: bool, record: BreakRecord | None
 ) -> Capture:
+    tracked = [o.value for o, m in zip(outputs, metas, strict=True) if m.requires_grad and (o.source is None or o.view)]
+    session.recorder.histories.settle(tracked)
     graph = session.recorder.finish(outputs)
     guards = session.outside.finish()
     known = tuple(session.recorder.final_meta(m) for m in metas)
@@ -188,7 +191,7 @@ def _broken(session: Session, broken: Break, continuations: Continuations) -> Ca
             return writer.turn(innermost, offsets[0], effects, continuations)
         texts = []
         for frame, offset in zip(frames, offsets, strict=True):
-            slots = [writer.text(x) for x in frame.slots]
+            slots = [writer.text(x) for x in writer.kept(frame.code, offset, frame.slots)]
             stack = [writer.text(x) for x in frame.stack]
             state = f"FrameState([{', '.join(slots)}], [{', '.join(stack)}])"
             texts.append(f"Frame({writer.const(frame.function, frame.code.co_name)}, {offset}, {state})")

@@ -324,6 +324,29 @@ class Same(tape.Node):
         return grads
 
 
+class Spent(tape.Node):
+    """History of a tensor whose saved values a backward pass inside of the region has freed."""
+
+    __slots__ = ()
+
+    def apply(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
+        raise tape.freed(self.name())
+
+
+def spent(x: Tensor) -> Tensor:
+    """A fresh Tensor with a history that nothing can go back through any more."""
+    x.meta = x.meta.with_grad(True)
+    node = x._node = Spent()
+    node.results = (x.meta.type,)
+    return x
+
+
+def leaf(x: Tensor) -> Tensor:
+    """A fresh Tensor as a leaf that requires grad."""
+    x.meta = x.meta.with_grad(True)
+    return x
+
+
 def apart(x: Tensor) -> Tensor:
     """`x` as a tensor whose gradient holds nothing of what reaches `x` through others that were made of it: an input of a graph
     may be made of another input."""

@@ -55,7 +55,7 @@ def f(x):
         "make the tensor outside and pass it in, or compute without requires_grad and take the gradient outside",
         example="""
 def f(x):
-    w = torch.ones(2, requires_grad=True)  #! torch.ones(2, requires_grad=True)
+    w = torch.ones(2, requires_grad=True)  #! torch.ones
     return w * x
 """,
         instead="""
@@ -75,15 +75,35 @@ def f(x):
 """,
     ),
     Kind(
-        "gradient-store",
-        "the gradient of a tensor that the compiled function has made itself is assigned to",
-        "assign to gradients outside of the compiled function",
+        "gradient-outside",
+        "a backward pass inside of the compiled function reaches a tensor whose history was recorded before the call",
+        "compute that tensor inside, too, pass it in detached, or call backward() outside of the compiled function",
+        example="""
+def f(y):
+    loss = (y * 2).sum()
+    loss.backward()  #! loss.backward()
+    return loss.detach()
+""",
+        call="torch.ones(2, requires_grad=True) * 3",
+        instead="""
+def f(x):
+    loss = (x * 3 * 2).sum()
+    loss.backward()
+    return loss.detach()
+""",
+        instead_call="torch.ones(2, requires_grad=True)",
+    ),
+    Kind(
+        "hook-stays",
+        "a hook is put on a tensor whose gradient is taken after the compiled function has returned",
+        "take the gradient inside as well, or register the hook on the result outside",
         example="""
 def f(x):
     y = x * 2
-    y.grad = x  #! y.grad
-    return y
+    y.register_hook(print)  #! y.register_hook(print)
+    return y.sum()
 """,
+        call="torch.ones(2, requires_grad=True)",
     ),
     Kind(
         "tensor-from-python",

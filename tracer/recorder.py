@@ -26,6 +26,8 @@ from ..runtime.meta import Meta, MetaPattern
 from ..runtime.source import Computed, Source
 from ..runtime.storage import Storage
 from .breaks import Break, ValueNeeded
+from .histories import Histories
+from .metas import SizedMeta, meta_of, view_offset
 from .produced import true_places
 from .ratios import SizeFloat
 from .symbols import SizeInt, Symbols, has_size, raw
@@ -50,8 +52,10 @@ class TracedStorage(Storage):
     def true_places(self, tensor: Any) -> tuple[Any, ...]:
         return true_places(self.recorder, tensor)
 
-    def becomes_leaf(self, tensor: Any) -> NoReturn:
-        raise ValueNeeded(f"a leaf of the tape, made of a tensor {tensor.meta!r}", "new-leaf")
+    def becomes_leaf(self, tensor: Any) -> None:
+        if tensor.meta.requires_grad:
+            raise ValueNeeded(f"no leaf any more: a tensor {tensor.meta!r}", "new-leaf")
+        self.recorder.histories.become_leaf(tensor)
 
     def write(self, tensor: Any, source: Any) -> None:
         self.recorder.write(tensor, source)
@@ -117,6 +121,7 @@ class Recorder:
         self.places: dict[Any, tuple[Any, ...]] = {}  # of masks met before
         self.seen: dict[int, Seen] = {}
         self.of_storage: dict[int, InputTensor] = {}
+        self.histories = Histories(self)
 
     # -- inputs ----------------------------------------------------------------------------------------------------
 
@@ -128,7 +133,7 @@ class Recorder:
             raise Break("write-shared", "the use of a tensor whose memory was written to through another input")
         value = self.builder.input(type or real.meta.type, _input_name(source, self.builder))
         self.sources.append(source)
-        meta = real.meta if type is None else _meta(type, real.meta.requires_grad)
+        meta = real.meta if type is None else meta_of(type, real.meta.requires_grad)
         traced = self.wrap(value, meta, real.__class__)
         self.inputs.append(InputTensor(real, traced, value, source))
         self.of_storage[id(traced._storage)] = self.inputs[-1]
@@ -205,7 +210,7 @@ class Recorder:
     def size_tensor(self, x: SizeInt) -> Any:
         """A size as a traced Tensor."""
         value = self._size_operand(x)
-        return self.wrap(value, _meta(value.tensor_type, False))
+        return self.wrap(value, meta_of(value.tensor_type, False))
 
     def number_input(self, name: str, source: Source) -> Value:
         """The graph input for a symbol that is an int from outside; it has the symbol's name."""
@@ -219,7 +224,9 @@ class Recorder:
         from ..ir.ops.creation import full
 
         made = self._emit(full, (value,), {"shape": meta.shape, "dtype": meta.dtype})
-        return self.wrap(made, _meta(made.tensor_type, meta.requires_grad))
+        out = self.wrap(made, meta_of(made.tensor_type, False))
+        out.requires_grad = meta.requires_grad
+        return out
 
     # -- values ----------------------------------------------------------------------------------------------------
 
@@ -276,7 +283,7 @@ class Recorder:
         return made if isinstance(out, tuple) else made[0]
 
     def _wrapped(self, out: Any, differentiable: bool) -> tuple[Any, ...]:
-        return tuple(self.wrap(v, _meta(v.tensor_type, differentiable)) for v in (out if isinstance(out, tuple) else (out,)))
+        return tuple(self.wrap(v, meta_of(v.tensor_type, differentiable)) for v in (out if isinstance(out, tuple) else (out,)))
 
     def settle_doubts(self, storages: Sequence[Any]) -> None:
         """Of copies that would have been none had some size been 1: it is none of them, where it matters who shares memory."""
@@ -298,18 +305,38 @@ class Recorder:
         storage = x._storage
         if storage is None or storage.recorder is not self:
             x = self.adopt(x)
-        if x.meta.requires_grad and gradmode.get() and x._storage.written is not None:
+        if x.meta.requires_grad and gradmode.get() and self._is_foreign(x._storage.written):
             raise Break("write-gradient", "the use of an input that requires grad behind a write to it")
         value = self.value_of(x)
         return self._emit(_detach(), (value,), {}) if detached and x.meta.requires_grad else value
 
+    def _is_foreign(self, written: Value | None) -> bool:
+        """Whether an input that was written to has a history from before the region."""
+        return written is not None and any(i.value is written and i.real._node is not None for i in self.inputs)
+
+    def cut(self, value: Value) -> Value:
+        """The same values without a history."""
+        return self._emit(_detach(), (value,), {})  # type: ignore[no-any-return]
+
+    def forget_history(self, tensor: Any) -> Value:
+        """Cut a fresh Tensor, which is all of its memory, off what it was made of; its value."""
+        storage, value = tensor._storage, self.value_of(tensor)
+        if len(self._on(storage)) > 1 or self.seen[id(tensor)].chain:
+            raise ValueNeeded("the memory that a tensor shares with its views, to cut its history", "new-leaf")
+        self.seen[id(tensor)].value = storage.value = value = self.cut(value)
+        return value
+
+    def plain(self, tensor: Any) -> Any:
+        """The values of a traced Tensor as one without a history."""
+        return self.wrap(self.cut(self.value_of(tensor)), tensor.meta.with_grad(False))
+
     def _view(self, op: Op, base: Any, attrs: dict[str, Any], value: Value, differentiable: bool) -> Any:
         storage: TracedStorage = base._storage
-        offset = _view_offset(op, base.meta, attrs)
+        offset = view_offset(op, base.meta, attrs)
         if offset is None:  # this call copies
-            return self.wrap(value, _meta(value.tensor_type, differentiable))
+            return self.wrap(value, meta_of(value.tensor_type, differentiable))
         chain = (*self.seen[id(base)].chain, (op, dict(attrs)))
-        return self._tensor(Tensor, _meta(value.tensor_type, differentiable), storage, (base._offset or 0) + offset, value, chain)
+        return self._tensor(Tensor, meta_of(value.tensor_type, differentiable), storage, (base._offset or 0) + offset, value, chain)
 
     def write(self, target: Any, source: Any) -> None:
         """Store `source` (a Tensor or number that broadcasts) into the memory of `target`."""
@@ -329,6 +356,7 @@ class Recorder:
                 seen.tensor.meta = seen.tensor.meta.with_grad(True)
         if owner is not None:
             storage.written = owner.value
+            storage.value = self.histories.written(owner, storage.value)
             self.writes.append(WriteBack(owner.value, storage.value, len(self.builder.nodes)))
 
     def _on(self, storage: TracedStorage) -> list[Seen]:
@@ -545,52 +573,6 @@ def _static(x: Any) -> Any:
     if isinstance(x, SYMBOLIC):
         return concrete(x)
     return tuple(map(_static, x)) if type(x) is tuple else x
-
-
-class SizedMeta(Meta):
-    """The Meta of a traced Tensor some of whose sizes are `SizeInt`s. Not interned."""
-
-    __slots__ = ()
-
-    def with_grad(self, requires_grad: bool) -> Meta:
-        return _meta(self.type, requires_grad)
-
-
-def _meta(type: TensorType, requires_grad: bool) -> Meta:
-    requires_grad = requires_grad and type.dtype.is_floating_point
-    if not any(isinstance(n, SizeInt) for n in (*type.shape, *type.strides)):
-        return Meta.of(type.shape, type.strides, type.dtype, requires_grad)  # type: ignore[arg-type]
-    meta = SizedMeta()
-    meta.shape, meta.strides, meta.dtype = type.shape, type.strides, type.dtype  # type: ignore[assignment]
-    meta.requires_grad, meta.device, meta.type, meta.plain, meta.raw = requires_grad, "cpu", type, False, b""
-    meta.kind = None
-    return meta
-
-
-def _view_offset(op: Op, meta: Meta, attrs: dict[str, Any]) -> int | None:
-    """Elements between the first element of the operand and that of the view; None where the op copies.
-
-    The op's own NumPy kernel runs on memory that is never touched, which is how strides decide in eager too."""
-    shape, strides = raw(meta.shape), raw(meta.strides)
-    if not shape:
-        extent = 1
-    elif 0 in shape:
-        return 0
-    else:
-        extent = 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-    base = np.lib.stride_tricks.as_strided(np.zeros(extent, np.uint8), shape, strides)
-    out = op.eager(base, **{k: raw(v) for k, v in attrs.items()})
-    if not out.size:
-        return 0
-    if not np.may_share_memory(out, base):
-        return None
-    found = int(out.__array_interface__["data"][0] - base.__array_interface__["data"][0])
-    sized = (found and isinstance(meta, SizedMeta)) or any(has_size(v) for k, v in attrs.items() if k != "shape")
-    if sized and isinstance(op.lowering, Move):  # where the first element is read from
-        ((_, _, index),) = op.lowering.fn((0,) * out.ndim, [meta.shape], **attrs)
-        offset: int = sum((i * s for i, s in zip(index, meta.strides, strict=True)), 0)
-        return offset
-    return found
 
 
 def _input_name(source: Source, builder: Builder) -> str | None:

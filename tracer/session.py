@@ -35,6 +35,7 @@ class Session:
         self.recorder = Recorder(name, self.where)
         self.outside = Outside(self.recorder, policy)
         self.recorder.adopt = self._adopt  # type: ignore[method-assign]
+        self.recorder.histories.unit = lambda: self.units
         self.effects = Effects(self.outside)
         self.attributes = Attributes(self)
         self.calls = Calls(self)
@@ -70,7 +71,7 @@ class Session:
         ):  # fmt: skip
             held.clear()
         self.handled = None
-        del self.recorder.adopt, self.attributes, self.calls, self.operators
+        del self.recorder.histories, self.recorder.adopt, self.attributes, self.calls, self.operators
 
     # -- places ----------------------------------------------------------------------------------------------------
 

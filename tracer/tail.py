@@ -29,8 +29,8 @@ from ..ir.dtypes import DType
 from ..ir.graph import Output
 from ..ir.op import Effects, Op
 from ..ir.types import TensorType
-from ..runtime import gradmode
-from ..runtime.source import Arg, Attr, Cell, Const, InstanceDict, Item, Source
+from ..runtime import gradmode, peek
+from ..runtime.source import Arg, Attr, Cell, Const, InstanceDict, Item, Next, Source
 from .attributes import Namespace
 from .breaks import describe
 from .bytecode import NULL
@@ -38,6 +38,8 @@ from .classes import by_python, native_base
 from .effects import Effect, GradModeSet, Method, SetAttr, SetCell, SetItem
 from .frame import Frame
 from .generators import Generator
+from .liveness import GONE, Gone, dead
+from .gradient import leaf, spent
 from .operators import ITERATORS, VIEWS
 from .ratios import SizeFloat
 from .resume import SHIFT, FrameState, origin
@@ -129,6 +131,8 @@ class TailWriter:
             return f"{base}.{source.name}"
         if isinstance(source, Cell):
             return f"{base}.cell_contents"
+        if isinstance(source, Next):
+            return f"peek({base})"
         assert isinstance(source, Item)
         return f"{base}[{self.literal(source.key)}]"
 
@@ -160,8 +164,8 @@ class TailWriter:
 
     def text(self, x: Any) -> str:
         """An expression for `x` as the caller may see it."""
-        if x is NULL:
-            return self.const(NULL, "NULL")
+        if x is NULL or x is GONE:
+            return self.const(x)
         if type(x) is Lazy:
             return self.load(x.source)
         if isinstance(x, SizeInt):
@@ -200,6 +204,9 @@ class TailWriter:
         found = self.session.recorder.input_of(x)
         if found is not None:
             return self.load(found.source)
+        known = self.memo.get(id(x))
+        if known is not None:
+            return known[1]
         if id(x) in self.output_of:
             return f"outputs[{self.output_of[id(x)]}]"
         if id(x._storage) in self.split:
@@ -207,7 +214,19 @@ class TailWriter:
         if self.session.recorder.is_fresh(x) and id(x._storage) in self.storages:
             self.split.add(id(x._storage))  # both are views of one output
             raise _Cycle
-        return self._output(x)
+        return self._output(x) if self.session.recorder.histories.is_plain(x) else self._with_history(x)
+
+    def _with_history(self, x: Any) -> str:
+        """A Tensor that the region itself has made a leaf, whose history it has used up, or to which it gave a gradient."""
+        recorder, kind = self.session.recorder, self.session.recorder.histories.kind(x)
+        text = self._output(recorder.plain(x) if kind else x)
+        self.storages.add(id(x._storage))
+        if kind:
+            text = self.assign(f"{kind}({text})")
+        self.memo[id(x)] = x, text
+        if x.grad is not None:
+            self.builds.append(f"{text}.grad = {self.text(x.grad)}")
+        return text
 
     def _view(self, x: Any) -> str:
         """A Tensor that shares its fresh memory with another: the same views are taken of all of it again."""
@@ -218,7 +237,8 @@ class TailWriter:
         base = self.bases.get(id(x._storage))
         if base is None:
             whole = recorder.whole(x)
-            base = self.bases[id(x._storage)] = whole, self._output(whole)
+            text = self._output(whole) if recorder.histories.is_plain(whole) else self._with_history(whole)
+            base = self.bases[id(x._storage)] = whole, text
         text = base[1]
         tracked = x.meta.requires_grad and not self.session.outside.mode  # the mode that the tail runs in, effects come later
         self.builds += ["set_grad(True)"] if tracked else []
@@ -436,12 +456,19 @@ class TailWriter:
         slots, code = (frame.slots, frame.code) if source is None else (frame.slots[source.hidden :], source.code)
         offset -= 0 if source is None else SHIFT
         check(code, offset, len(slots), len(frame.stack))
+        slots = self.kept(code, offset, slots)
         nulls = tuple([k for k, x in enumerate([*slots, *frame.stack]) if x is NULL])
         texts = [self.text(x) for x in [*slots, *reversed(frame.stack)]]
         where = f"{self.const(continuations, 'continuations')}, {self.const(frame.function, code.co_name)}"
         done = [self.effect(e) for e in effects]
         made = f"Turn({where}, {offset}, {len(frame.stack)}, {nulls})"
         return End(done, "(" + "".join([f"{x}, " for x in texts]) + ")", turn=made, resumed=source is not None)
+
+    def kept(self, code: types.CodeType, offset: int, slots: list[Any]) -> list[Any]:
+        """`slots` of user code before `offset`, without what nobody reads again and nobody misses: numbers, texts, Tensors, and
+        that a variable is unbound, so that a loop's first turn looks like the others."""
+        unread = dead(code, offset)
+        return [GONE if k in unread and _is_plain(x) else x for k, x in enumerate(slots)]
 
     def _is_module_namespace(self, target: Any) -> bool:
         return self.session.outside.source_of(target) is None and isinstance(target, dict) and "__name__" in target
@@ -481,6 +508,11 @@ class TailWriter:
         linecache.cache[filename] = len(text), None, text.splitlines(True), filename
         weakref.finalize(tail, linecache.cache.pop, filename, None)
         return tail
+
+
+def _is_plain(x: Any) -> bool:
+    """Whether nothing happens when `x` goes away."""
+    return type(x.value if type(x) is Lazy else x) in _PLAIN or x is NULL
 
 
 def _takes(obj: Any, name: str, value: Any) -> bool:
@@ -540,7 +572,8 @@ _HELPERS: dict[str, Any] = {
     "put": _put, "drop": _drop, "iterator": _iterator, "backwards": _backwards, "moved": _moved, "MethodType": types.MethodType,
     "CellType": types.CellType, "FunctionType": types.FunctionType, "partial": functools.partial, "set_grad": gradmode.set,
     "continue_frames": continue_frames, "hide_tail": _hide_tail, "Frame": Resumed, "FrameState": FrameState, "NULL": NULL,
-    "Turn": Turn, "go_on": go_on,
+    "spent": spent, "leaf": leaf,
+    "Turn": Turn, "go_on": go_on, "peek": peek.item, "GONE": GONE,
 }  # fmt: skip
 _CONSTANT = {
     type(None), bool, int, float, complex, str, bytes, range, slice, type(Ellipsis), type(NotImplemented), types.ModuleType,
@@ -548,6 +581,7 @@ _CONSTANT = {
     property, types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
     types.GenericAlias, types.UnionType,
 }  # fmt: skip
+_PLAIN = {type(None), bool, int, float, str, SymInt, SymFloat, SizeInt, SizeFloat, Tensor, Gone}
 _IMMUTABLE = (DType, Op, Effects, TensorType, Device, np.dtype, np.generic, enum.Enum)  # known by value, or one of a kind
 _BUILDERS: dict[type, Callable[[TailWriter, Any], str]] = {
     list: TailWriter._list, dict: TailWriter._dict, tuple: TailWriter._tuple, set: TailWriter._set, frozenset: TailWriter._set,
