@@ -65,7 +65,7 @@ def f(x):
 def f(x):
     total = 0
     for i in range(1000):
-        total += i  #! total += i
+        total += i  #! total += i || total
     return x * total
 """,
         instead="""

@@ -489,7 +489,7 @@ def _str(s: Session, cls: type, *args: Any) -> Any:
 @_makes(type)
 def _type(s: Session, cls: type, *args: Any) -> Any:
     if len(args) != 1:
-        raise Break("opaque-call", "a class made by type()")
+        raise Break("class-statement", "a class made by type()")
     if isinstance(args[0], Generator):
         return types.GeneratorType
     return python_type(args[0])

@@ -37,7 +37,7 @@ def test_given_arguments_take_the_place_of_annotations(capsys: pytest.CaptureFix
 def test_explain_names_the_break_and_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["explain", f"{FIRST}:with_a_break"]) == 0
     out = capsys.readouterr().out
-    assert "graph break [opaque-call]" in out and "with open(__file__) as file:" in out and "hint:" in out
+    assert "graph break [input-output]" in out and "with open(__file__) as file:" in out and "hint:" in out
 
 
 @pytest.mark.parametrize(
