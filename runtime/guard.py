@@ -14,6 +14,7 @@ from ..ir.dtypes import DType
 from ..ir.lazyclass import dataclass
 from ..ir.sizes import Size
 from ..ir.types import TensorType
+from . import peek
 from .meta import Meta
 from .source import Source
 
@@ -252,6 +253,20 @@ class LengthIs:
 
 
 @dataclass(frozen=True, slots=True)
+class HasNext:
+    """Whether the built-in iterator (see `peek`) gives another item."""
+
+    source: Source
+    more: bool
+
+    def check(self, args: Sequence[Any]) -> bool:
+        return peek.more(self.source.load(args)) is self.more
+
+    def expr(self) -> str:
+        return f"{self.source.expr()} is {'not ' if self.more else ''}exhausted"
+
+
+@dataclass(frozen=True, slots=True)
 class KeysAre:
     """The keys of a dict, in order, by identity or equality of exact type."""
 
@@ -354,7 +369,7 @@ class GradMode:
 
 Guard = Union[
     TensorIs, TensorLike, SizesFit, TypeIs, Is, Equals, FitsInt64, LengthIs,
-    KeysAre, Lacks, ClassAttrIs, SameStorage, SameObject, GradMode,
+    KeysAre, HasNext, Lacks, ClassAttrIs, SameStorage, SameObject, GradMode,
 ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Union
 
 from ..ir.lazyclass import dataclass
+from . import peek
 
 _BY_VALUE = (str, int, float, bool, bytes, tuple)
 
@@ -149,6 +150,22 @@ class Cell(_Way):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Next(_Way):
+    """What the built-in iterator `base` (see `peek`) gives next, before anything takes from it. IndexError where it is exhausted."""
+
+    base: Source
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.base,)
+
+    def load(self, args: Sequence[Any]) -> Any:
+        return peek.item(self.base.load(args))
+
+    def expr(self) -> str:
+        return f"next({self.base.expr()})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Computed:
     """Arithmetic on numbers found elsewhere: `op` is "+", "-" or "*"; `args` are two Sources or numbers. ValueError where one of
     them is no plain int or float any more."""
@@ -177,4 +194,4 @@ class Computed:
         return f"({a} {self.op} {b})"
 
 
-Source = Union[Arg, Const, InstanceDict, Attr, Item, Cell, Computed]
+Source = Union[Arg, Const, InstanceDict, Attr, Item, Cell, Next, Computed]

@@ -20,13 +20,14 @@ from ..ir.dtypes import DType
 from ..ir.op import Effects, Op
 from ..ir.sizes import Size, symbols_of
 from ..ir.types import ScalarType, TensorType
-from ..runtime import gradmode
+from ..runtime import gradmode, peek
 from ..runtime.guard import (
     ClassAttrIs,
     Equals,
     FitsInt64,
     GradMode,
     Guard,
+    HasNext,
     Is,
     KeysAre,
     LengthIs,
@@ -39,7 +40,7 @@ from ..runtime.guard import (
     TensorLike,
     TypeIs,
 )
-from ..runtime.source import Arg, Attr, Computed, Const, Item, Source
+from ..runtime.source import Arg, Attr, Computed, Const, Item, Next, Source
 from .breaks import Break
 from .classes import native_base
 from .policy import Policy
@@ -81,6 +82,7 @@ class Outside:
         self.opaque: set[int] = set()  # ids of registered objects with native content that no guard covers
         self.closed: dict[int, tuple[Any, Any, Source]] = {}  # lists and large dicts that nothing has opened
         self.changed: dict[int, Any] = {}  # objects seen whose identity matters: they are mutated, or looked up by it
+        self.taken: set[int] = set()  # ids of iterators from outside that an item was taken from
         self.mode = gradmode.get()
         self.guard(GradMode(self.mode, gradmode.get))
 
@@ -330,12 +332,27 @@ class Outside:
             self.guard(Equals(Attr(source, part), x))
         return self.register(value, value, source)
 
+    def take(self, it: Any) -> tuple[Any] | None:
+        """The next item of an iterator from outside, as a tuple, empty where there is none; None where nothing can tell, where
+        it gave one already (what is outside of the region is not unrolled), or the region changed what it runs over."""
+        source = self.source_of(it)
+        if source is None or id(it) in self.taken or not peek.known(it):
+            return None
+        if any(id(x) in self.memo and id(self.memo[id(x)][1]) in self.changed for x in peek.under(it)):
+            return None
+        more = peek.more(it)
+        if not more and type(it) is not peek.RANGE:
+            return None  # a list may grow, and the iterator would go on
+        self.guard(HasNext(source, more))
+        self.taken.add(id(it))
+        return (self.admit(peek.item(it), Next(source)),) if more else ()
+
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def finish(self) -> tuple[Guard, ...]:
         """All guards, those on numbers, memory and identity last."""
         for source, x in self.numbers.items():
-            if source not in self.pinned:
+            if source not in self.pinned and not (isinstance(source, Next) and self._counts(source)):
                 fits = type(x) is SymInt and source in self.recorder.scalars
                 self.guard(FitsInt64(source) if fits else TypeIs(source, x.plain))
         for source, value in self.recorder.scalars.items():
@@ -346,6 +363,10 @@ class Outside:
         self._identities()
         self._sizes()
         return tuple(self.guards.values())
+
+    def _counts(self, source: Next) -> bool:
+        """Whether what comes next at `source` is an int anyway."""
+        return TypeIs(source.base, peek.RANGE) in self.guards and source not in self.recorder.scalars
 
     def _sizes(self) -> None:
         """The guards on sizes that are not fixed: what the places hold, then what the code has asked about the symbols."""

@@ -325,7 +325,7 @@ class Operators:
         if isinstance(it, Generator):
             return it.advance()
         if self.session.outside.source_of(it) is not None and isinstance(it, ITERATORS):
-            raise Break("outer-iterator", f"the next item of {describe(it)}")
+            return self._take(it)
         if isinstance(it, ITERATORS):
             return self.session.native(next, it, NULL)
         if self.is_native(it):
@@ -337,6 +337,16 @@ class Operators:
                 if isinstance(raised.exc, StopIteration):
                     return NULL
                 raise
+
+    def _take(self, it: Any) -> Any:
+        """The next item of an iterator from outside, from which the tail takes it at every call."""
+        found = self.session.outside.take(it)
+        if found is None:
+            raise Break("outer-iterator", f"the next item of {describe(it)}")
+        if not found:
+            return NULL
+        self.session.effects.container(it, "__next__", ())
+        return found[0]
 
     def items(self, x: Any, limit: int = 100_000) -> Iterator[Any]:
         """All items of an iterable, one after the other."""

@@ -192,6 +192,12 @@ class GuardRows:
         if isinstance(source, (s.Arg, s.Const)) or source in self.pinned:
             return
         if isinstance(source, s.Computed):
+            for x in source.args:
+                if not isinstance(x, (int, float)):
+                    self._pin(x)
+        elif isinstance(source, s.Next):
+            self._pin(source.base)
+        if isinstance(source, (s.Computed, s.Next)):
             at = self.pinned[source] = self._at[source] = self.frame.owned()
             self.frame.row("call", at, self.frame.object(_Loader(source)), 0, self.frame.nparams)
             return
@@ -232,6 +238,8 @@ class GuardRows:
 
     # ---- guards ----
     def _native(self, x: g.Guard) -> bool:
+        if isinstance(x, g.HasNext):
+            return False
         if isinstance(x, g.ClassAttrIs):
             return layout.type_versions()
         if isinstance(x, g.GradMode):
