@@ -34,22 +34,32 @@ class SizeFloat(float):
     def pin(self) -> float:
         """The number, which the guards fix from now on."""
         for x in self.args:
-            if hasattr(x, "pin"):
-                x.pin()
+            settled(x)
         return self.raw
 
     def __reduce__(self) -> Any:
         return float, (self.pin(),)
 
 
+def settled(x: Any) -> Any:
+    """A symbolic number of any kind as the number that the guards fix from now on; anything else as it is."""
+    if hasattr(x, "pin"):
+        return x.pin()
+    if hasattr(x, "sym"):
+        x.sym.pin()
+        return x.raw
+    return x
+
+
 def ratio(op: str, a: Any, b: Any) -> Any:
     """``a op b`` for numbers one of which follows from sizes; NotImplemented for what is no number."""
+    a, b = (settled(x) if hasattr(x, "sym") else x for x in (a, b))  # a number that is an input is no part of a float of sizes
     left, right = (getattr(x, "raw", x) for x in (a, b))
     if not all(type(x) in (int, float) for x in (left, right)):
         return NotImplemented
     deep = max(getattr(x, "depth", 0) for x in (a, b)) >= _DEEPEST
     if deep or (op == "div" and right == 0) or max(abs(left), abs(right)) > 2**53:
-        return _OPS[op](*(x.pin() if hasattr(x, "pin") else x for x in (a, b)))
+        return _OPS[op](settled(a), settled(b))
     return SizeFloat(_OPS[op](left, right), op, (a, b))
 
 
@@ -59,7 +69,7 @@ def _method(op: str, reflected: bool) -> Callable[[Any, Any], Any]:
 
 def _pinning(name: str) -> Callable[..., Any]:
     method = getattr(float, name)
-    return lambda self, *args: method(self.pin(), *(x.pin() if hasattr(x, "pin") else x for x in args))
+    return lambda self, *args: method(self.pin(), *map(settled, args))
 
 
 def _install() -> None:

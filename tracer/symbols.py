@@ -18,7 +18,7 @@ from ..ir.lazyclass import dataclass
 from ..ir.sizes import Call, Expr, Size, Symbol
 from ..ir.solve import slope
 from .breaks import Break, ValueNeeded
-from .ratios import SizeFloat, ratio
+from .ratios import SizeFloat, ratio, settled
 
 #: a size of more terms is made a number: its form would cost more than a second variant
 _MOST_TERMS = 12
@@ -151,13 +151,13 @@ class Symbols:
     def _derived(self, name: str, a: Any, b: Any, left: Size, right: Size) -> Any:
         fn = _ARITHMETIC[name]
         if name in ("floordiv", "mod") and not self._divides(b, right):
-            return getattr(operator, name)(plain(a), plain(b))
+            return getattr(operator, name)(settled(a), settled(b))
         size = fn(self.now(left), self.now(right))
         if isinstance(size, int):
             return size
         number = self.number(size)
         if len(size.terms) > _MOST_TERMS or abs(number) >= _LARGEST:
-            return getattr(operator, name)(plain(a), plain(b))
+            return getattr(operator, name)(settled(a), settled(b))
         return self._interned(number, size)
 
     def _divides(self, b: Any, size: Size) -> bool:
@@ -384,11 +384,6 @@ def _size(x: Any) -> Size:
     return x.size if isinstance(x, SizeInt) else int(x)
 
 
-def plain(x: Any) -> Any:
-    """A size as the number that it is pinned to; anything else as it is."""
-    return x.pin() if isinstance(x, SizeInt) else x
-
-
 def raw(x: Any) -> Any:
     """The number at hand, of which the guards say nothing; tuples of them too."""
     if type(x) is tuple:
@@ -457,7 +452,7 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def _arithmetic(name: str, reflected: bool) -> Callable[[Any, Any], Any]:
-    plain_method = getattr(int, f"__{'r' if reflected else ''}{name}__")
+    plain_operator = getattr(operator, name)
 
     def method(self: Any, other: Any) -> Any:
         if type(other) is bool:
@@ -465,7 +460,10 @@ def _arithmetic(name: str, reflected: bool) -> Callable[[Any, Any], Any]:
         if type(other) in (float, SizeFloat) and name in ("add", "sub", "mul"):
             return ratio(name, other, self) if reflected else ratio(name, self, other)
         if type(other) is not int and type(other) is not SizeInt:
-            return plain_method(self.pin(), other) if isinstance(other, int) else NotImplemented
+            if not isinstance(other, int):
+                return NotImplemented
+            pinned = self.pin()  # an int from outside, which is no size, stays what it is
+            return plain_operator(other, pinned) if reflected else plain_operator(pinned, other)
         return self.known.derive(name, other, self) if reflected else self.known.derive(name, self, other)
 
     return method
@@ -494,7 +492,7 @@ def _pinning(name: str) -> Callable[..., Any]:
     method = getattr(int, f"__{name}__")
 
     def pinned(self: Any, *args: Any) -> Any:
-        return method(self.pin(), *map(plain, args))
+        return method(self.pin(), *map(settled, args))
 
     return pinned
 
@@ -520,7 +518,7 @@ def _power(self: Any, exponent: Any, *modulo: Any) -> Any:
         for _ in range(exponent):
             out = out * self
         return out
-    return pow(self.pin(), *map(plain, (exponent, *modulo)))
+    return pow(self.pin(), *map(settled, (exponent, *modulo)))
 
 
 def _install() -> None:

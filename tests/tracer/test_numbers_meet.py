@@ -1,0 +1,45 @@
+"""Numbers from outside of different kinds meet: sizes, ints, floats and floats of sizes; none is read without a guard."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import pytest
+
+import fusewire as fw
+
+#: each number differs between calls, so that by and by all are symbolic; 2 and more may be sizes, 0 and 1 never are
+PAIRS = [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1), (3, 5), (5, 2), (4, 0), (2, -1)]
+OPS = ["add", "sub", "mul", "floordiv", "mod", "truediv", "pow", "and_", "or_", "xor", "lshift", "eq", "lt", "ge"]
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_sizes_and_ints(name: str) -> None:
+    op = getattr(operator, name)
+
+    def both(a: int, b: int) -> Any:
+        try:
+            return op(a, b), op(b, a), sum((a, b)), divmod(a, b)
+        except (ZeroDivisionError, ValueError) as error:
+            return str(error)
+
+    compiled = fw.compile(both, backend="interpret")
+    for a, b in PAIRS:
+        assert compiled(a, b) == both(a, b), (a, b)
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "truediv"])
+def test_floats_of_sizes_and_numbers(name: str) -> None:
+    op = getattr(operator, name)
+
+    def scaled(x: Any, rate: float, k: int) -> Any:
+        share = 1 / x.shape[0]
+        return op(share, rate), op(rate + 1.0, share), op(share, k + 1), x * op(share, rate + 1.0)
+
+    compiled = fw.compile(scaled, backend="interpret")
+    for n, rate, k in [(2, 0.5, 1), (3, 1.5, 2), (4, 1.5, 3), (5, 2.5, 3), (5, 3.5, 4), (6, 0.25, 1)]:
+        x = fw.ones(n)
+        want, got = scaled(x, rate, k), compiled(x, rate, k)
+        assert got[:3] == want[:3]
+        assert got[3].tolist() == want[3].tolist()
