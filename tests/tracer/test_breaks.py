@@ -15,7 +15,7 @@ from agree import agree, t
 
 from fusewire import compiler
 from fusewire.errors import GraphBreakError
-from fusewire.tracer import breaks
+from fusewire.tracer import kinds
 
 
 def opaque(x):
@@ -318,7 +318,7 @@ def test_tracebacks_are_the_users() -> None:
 
 
 def test_every_kind_has_a_reason_and_a_hint() -> None:
-    for kind in breaks.KINDS.values():
+    for kind in kinds.KINDS.values():
         assert kind.why and kind.hint
 
 
@@ -333,4 +333,4 @@ def test_a_loop_too_long_to_unroll_runs_under_cpython(monkeypatch: pytest.Monkey
             total += i
         return x * total
 
-    agree(f, (t(1, 2), 1000), (t(1, 2), 5), breaks=["long"])
+    agree(f, (t(1, 2), 1000), (t(1, 2), 5), breaks=["long-loop"])
