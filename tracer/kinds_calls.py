@@ -283,18 +283,19 @@ def f(x, numbers):
     ),
     Kind(
         "outer-iterator",
-        "an iterator that was made outside of the compiled function is advanced, which changes it for everybody",
-        "take the item outside and pass it in; where it stands, CPython takes it and what follows is compiled again",
+        "an iterator that was made outside of the compiled function is advanced more than once, or nothing tells what it gives next",
+        "take the items outside and pass them in; where it stands, CPython takes it and what follows is compiled again",
         example="""
 def f(x, it):
-    return x + next(it)  #! next(it)
+    y = x + next(it)
+    return y * next(it)  #! next(it)
 """,
         call="torch.ones(2), iter([5.0, 6.0])",
         instead="""
-def f(x, item):
-    return x + item
+def f(x, a, b):
+    return (x + a) * b
 """,
-        instead_call="torch.ones(2), 5.0",
+        instead_call="torch.ones(2), 5.0, 6.0",
     ),
     Kind(
         "context-manager",
