@@ -11,6 +11,7 @@ from typing import Any
 
 from .eager import autograd
 from .eager import generated as _generated
+from .eager import later as _later
 from .eager.arranging import cumprod, cumsum, einsum, flip, fliplr, flipud, logsumexp, meshgrid, movedim, roll
 from .eager.creation import (
     arange,
@@ -277,6 +278,9 @@ def __getattr__(name: str) -> Any:
     if name in _FILES:
         serialization = importlib.import_module(f"{__name__}.utils.serialization")
         return serialization if name == "serialization" else getattr(serialization, name)
+    found = _later.find(name)
+    if found is not None:
+        return globals().setdefault(name, found)
     if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
         return getattr(Tensor, name)  # relu_(x) is x.relu_()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

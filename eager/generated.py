@@ -85,18 +85,42 @@ from ..ir.ops.reductions import (
 from ..ir.ops.shape import (
     cat as _cat,
 )
+from ..ir.ops.transcendental import (
+    acos as _acos,
+    acosh as _acosh,
+    asin as _asin,
+    asinh as _asinh,
+    atan as _atan,
+    atan2 as _atan2,
+    atanh as _atanh,
+    cosh as _cosh,
+    erfc as _erfc,
+    erfinv as _erfinv,
+    exp2 as _exp2,
+    fmod as _fmod,
+    frac as _frac,
+    hypot as _hypot,
+    log10 as _log10,
+    log2 as _log2,
+    logaddexp as _logaddexp,
+    logaddexp2 as _logaddexp2,
+    sinh as _sinh,
+    tan as _tan,
+    xlogy as _xlogy,
+)
 from .arguments import given_dims, one_of, size_of, to_dtype, wrap_dim, wrap_dims
 from .executor import NotOperand, apply
 from .inplace import inplace, into
 from .pure import pure
 
 __all__ = [
-    "abs", "all", "amax", "amin", "any", "argmax", "argmin", "bitwise_and", "bitwise_left_shift", "bitwise_not",
-    "bitwise_or", "bitwise_right_shift", "bitwise_xor", "cat", "ceil", "clone", "cos", "detach", "eq", "erf", "exp",
-    "expm1", "floor", "floor_divide", "gather", "ge", "gelu", "gt", "isnan", "layer_norm", "le", "log", "log1p",
-    "logical_and", "logical_not", "logical_or", "lt", "maximum", "mean", "minimum", "mul", "ne", "neg", "pow", "prod",
-    "reciprocal", "relu", "remainder", "round", "rsqrt", "sigmoid", "sign", "silu", "sin", "softplus", "sqrt", "sum",
-    "tanh", "trunc", "where",
+    "abs", "acos", "acosh", "all", "amax", "amin", "any", "argmax", "argmin", "asin", "asinh", "atan", "atan2", "atanh",
+    "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "cat",
+    "ceil", "clone", "cos", "cosh", "detach", "eq", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "floor",
+    "floor_divide", "fmod", "frac", "gather", "ge", "gelu", "gt", "hypot", "isnan", "layer_norm", "le", "log", "log10",
+    "log1p", "log2", "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or", "lt", "maximum", "mean",
+    "minimum", "mul", "ne", "neg", "pow", "prod", "reciprocal", "relu", "remainder", "round", "rsqrt", "sigmoid",
+    "sign", "silu", "sin", "sinh", "softplus", "sqrt", "sum", "tan", "tanh", "trunc", "where", "xlogy",
 ]
 
 if TYPE_CHECKING:
@@ -604,6 +628,153 @@ def layer_norm(
         "eps": float(eps),
     }
     result: Tensor = apply(_layer_norm, (input, weight, bias), attrs)
+    return result if out is None else into(out, result)
+
+
+@pure
+def log2(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """log2(Tensor input)."""
+    result: Tensor = apply(_log2, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def log10(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """log10(Tensor input)."""
+    result: Tensor = apply(_log10, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def exp2(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """exp2(Tensor input)."""
+    result: Tensor = apply(_exp2, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def tan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """tan(Tensor input)."""
+    result: Tensor = apply(_tan, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def atan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """atan(Tensor input)."""
+    result: Tensor = apply(_atan, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def asin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """asin(Tensor input)."""
+    result: Tensor = apply(_asin, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def acos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """acos(Tensor input)."""
+    result: Tensor = apply(_acos, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def atan2(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
+    """atan2(Tensor input, Tensor|Scalar other)."""
+    result: Tensor = apply(_atan2, (input, other), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def sinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """sinh(Tensor input)."""
+    result: Tensor = apply(_sinh, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def cosh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """cosh(Tensor input)."""
+    result: Tensor = apply(_cosh, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def asinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """asinh(Tensor input)."""
+    result: Tensor = apply(_asinh, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def acosh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """acosh(Tensor input)."""
+    result: Tensor = apply(_acosh, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def atanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """atanh(Tensor input)."""
+    result: Tensor = apply(_atanh, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def erfc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """erfc(Tensor input)."""
+    result: Tensor = apply(_erfc, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def erfinv(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """erfinv(Tensor input)."""
+    result: Tensor = apply(_erfinv, (input,), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def hypot(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
+    """hypot(Tensor input, Tensor|Scalar other)."""
+    result: Tensor = apply(_hypot, (input, other), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def fmod(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
+    """fmod(Tensor input, Tensor|Scalar other)."""
+    result: Tensor = apply(_fmod, (input, other), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def logaddexp(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
+    """logaddexp(Tensor input, Tensor|Scalar other)."""
+    result: Tensor = apply(_logaddexp, (input, other), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def logaddexp2(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
+    """logaddexp2(Tensor input, Tensor|Scalar other)."""
+    result: Tensor = apply(_logaddexp2, (input, other), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def xlogy(input: Tensor | complex, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
+    """xlogy(Tensor|Scalar input, Tensor|Scalar other)."""
+    result: Tensor = apply(_xlogy, (input, other), _NONE)
+    return result if out is None else into(out, result)
+
+
+@pure
+def frac(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """frac(Tensor input)."""
+    result: Tensor = apply(_frac, (input,), _NONE)
     return result if out is None else into(out, result)
 
 
@@ -1198,6 +1369,216 @@ class TensorOps:
             "eps": float(eps),
         }
         return apply(_layer_norm, (self, weight, bias), attrs)  # type: ignore[no-any-return]
+
+    @pure
+    def log2(self) -> Tensor:
+        """log2(Tensor input)."""
+        return apply(_log2, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def log2_(self) -> Tensor:
+        """`log2`, stored in self."""
+        return inplace(_log2, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def log10(self) -> Tensor:
+        """log10(Tensor input)."""
+        return apply(_log10, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def log10_(self) -> Tensor:
+        """`log10`, stored in self."""
+        return inplace(_log10, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def exp2(self) -> Tensor:
+        """exp2(Tensor input)."""
+        return apply(_exp2, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def exp2_(self) -> Tensor:
+        """`exp2`, stored in self."""
+        return inplace(_exp2, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def tan(self) -> Tensor:
+        """tan(Tensor input)."""
+        return apply(_tan, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def tan_(self) -> Tensor:
+        """`tan`, stored in self."""
+        return inplace(_tan, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def atan(self) -> Tensor:
+        """atan(Tensor input)."""
+        return apply(_atan, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def atan_(self) -> Tensor:
+        """`atan`, stored in self."""
+        return inplace(_atan, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def asin(self) -> Tensor:
+        """asin(Tensor input)."""
+        return apply(_asin, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def asin_(self) -> Tensor:
+        """`asin`, stored in self."""
+        return inplace(_asin, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def acos(self) -> Tensor:
+        """acos(Tensor input)."""
+        return apply(_acos, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def acos_(self) -> Tensor:
+        """`acos`, stored in self."""
+        return inplace(_acos, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def atan2(self, other: Tensor | complex) -> Tensor:
+        """atan2(Tensor input, Tensor|Scalar other)."""
+        return apply(_atan2, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def atan2_(self, other: Tensor | complex) -> Tensor:
+        """`atan2`, stored in self."""
+        return inplace(_atan2, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def sinh(self) -> Tensor:
+        """sinh(Tensor input)."""
+        return apply(_sinh, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def sinh_(self) -> Tensor:
+        """`sinh`, stored in self."""
+        return inplace(_sinh, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def cosh(self) -> Tensor:
+        """cosh(Tensor input)."""
+        return apply(_cosh, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def cosh_(self) -> Tensor:
+        """`cosh`, stored in self."""
+        return inplace(_cosh, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def asinh(self) -> Tensor:
+        """asinh(Tensor input)."""
+        return apply(_asinh, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def asinh_(self) -> Tensor:
+        """`asinh`, stored in self."""
+        return inplace(_asinh, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def acosh(self) -> Tensor:
+        """acosh(Tensor input)."""
+        return apply(_acosh, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def acosh_(self) -> Tensor:
+        """`acosh`, stored in self."""
+        return inplace(_acosh, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def atanh(self) -> Tensor:
+        """atanh(Tensor input)."""
+        return apply(_atanh, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def atanh_(self) -> Tensor:
+        """`atanh`, stored in self."""
+        return inplace(_atanh, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def erfc(self) -> Tensor:
+        """erfc(Tensor input)."""
+        return apply(_erfc, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def erfc_(self) -> Tensor:
+        """`erfc`, stored in self."""
+        return inplace(_erfc, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def erfinv(self) -> Tensor:
+        """erfinv(Tensor input)."""
+        return apply(_erfinv, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def erfinv_(self) -> Tensor:
+        """`erfinv`, stored in self."""
+        return inplace(_erfinv, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def hypot(self, other: Tensor | complex) -> Tensor:
+        """hypot(Tensor input, Tensor|Scalar other)."""
+        return apply(_hypot, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def hypot_(self, other: Tensor | complex) -> Tensor:
+        """`hypot`, stored in self."""
+        return inplace(_hypot, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def fmod(self, other: Tensor | complex) -> Tensor:
+        """fmod(Tensor input, Tensor|Scalar other)."""
+        return apply(_fmod, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def fmod_(self, other: Tensor | complex) -> Tensor:
+        """`fmod`, stored in self."""
+        return inplace(_fmod, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def logaddexp(self, other: Tensor | complex) -> Tensor:
+        """logaddexp(Tensor input, Tensor|Scalar other)."""
+        return apply(_logaddexp, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def logaddexp_(self, other: Tensor | complex) -> Tensor:
+        """`logaddexp`, stored in self."""
+        return inplace(_logaddexp, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def logaddexp2(self, other: Tensor | complex) -> Tensor:
+        """logaddexp2(Tensor input, Tensor|Scalar other)."""
+        return apply(_logaddexp2, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def logaddexp2_(self, other: Tensor | complex) -> Tensor:
+        """`logaddexp2`, stored in self."""
+        return inplace(_logaddexp2, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def xlogy(self, other: Tensor | complex) -> Tensor:
+        """xlogy(Tensor|Scalar input, Tensor|Scalar other)."""
+        return apply(_xlogy, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def xlogy_(self, other: Tensor | complex) -> Tensor:
+        """`xlogy`, stored in self."""
+        return inplace(_xlogy, (self, other), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def frac(self) -> Tensor:
+        """frac(Tensor input)."""
+        return apply(_frac, (self,), _NONE)  # type: ignore[no-any-return]
+
+    @pure
+    def frac_(self) -> Tensor:
+        """`frac`, stored in self."""
+        return inplace(_frac, (self,), _NONE)  # type: ignore[no-any-return]
 
     @pure
     def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]

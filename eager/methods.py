@@ -12,6 +12,7 @@ from . import arranging, creation, elements, functional, making, reducing, sampl
 from .arguments import size_of, to_dtype
 from .elements import stored
 from .generated import TensorOps
+from .later import LaterMethods
 from .pure import pure
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _TYPES = {
 _BY_TYPE = {f"torch.{word}Tensor": name for name, word in _TYPES.items()}
 
 
-class Methods(TensorOps):
+class Methods(TensorOps, LaterMethods):
     """What Tensor can do beyond the op records; no slots of its own."""
 
     __slots__ = ()

@@ -228,8 +228,10 @@ def register(op: Op) -> Op:
 
 def lookup(name: str) -> Op:
     """The record called `name`; KeyError if there is none. Imports the records on first use."""
-    from . import ops  # noqa: F401  (registers them)
+    from . import ops  # registers them
 
+    if name not in OPS:
+        ops.load_rare()
     return OPS[name]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fusewire import knobs
+from fusewire.ir import ops
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -17,6 +18,7 @@ GOLDEN = Path(__file__).parent / "golden"
 # folders of their own.
 os.environ["FUSEWIRE_DISK_CACHE"] = "0"
 knobs.disk_cache = False
+ops.load_rare()  # whatever runs first, all tests see the same records
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

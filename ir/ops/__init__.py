@@ -1,6 +1,8 @@
-"""All op records. Importing this registers them; nothing else is keyed by an op's name."""
+"""All op records. Importing this registers all but those of `RARE` modules; nothing else is keyed by an op's name."""
 
 from __future__ import annotations
+
+import importlib
 
 from . import (
     attention,
@@ -20,10 +22,20 @@ from . import (
     reductions,
     scans,
     shape,
+    transcendental,
     views,
 )
 
 __all__ = [
     "attention", "casts", "compare", "composites", "conv_steps", "convolution", "creation", "indexing", "linalg", "moves",
-    "ordering", "pointwise", "pooling", "random", "reductions", "scans", "shape", "views",
+    "ordering", "pointwise", "pooling", "random", "reductions", "scans", "shape", "transcendental", "views",
 ]  # fmt: skip
+
+#: Modules of records that few programs use: loaded by the public functions over them, or by `load_rare`.
+RARE = ("searching",)
+
+
+def load_rare() -> None:
+    """Register the records of every `RARE` module."""
+    for name in RARE:
+        importlib.import_module(f"{__name__}.{name}")
