@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..runtime.source import Item
-from . import subscripts
+from . import late_ops, subscripts
 from .breaks import Break, UserRaise
 from .bytecode import NULL, Step
 from .frame import Frame, handles
+from .late import Late
 from .symbols import SizeInt
 from .values import Lazy, concrete
 
@@ -20,11 +21,14 @@ def unary_op(f: Frame, step: Step) -> None:
 
 @handles("UNARY_NOT")
 def unary_not(f: Frame, step: Step) -> None:
-    f.stack.append(not f.stack.pop())
+    x = f.stack.pop()
+    f.stack.append(late_ops.negated(f.session, x) if type(x) is Late else not x)
 
 
 @handles("TO_BOOL")
 def to_bool(f: Frame, step: Step) -> None:
+    if type(f.stack[-1]) is Late and f.program.steps[f.at + 1].op == "UNARY_NOT":
+        return
     f.stack.append(f.session.operators.truth(f.stack.pop()))
 
 
@@ -119,7 +123,9 @@ def build_set(f: Frame, step: Step) -> None:
 
 @handles("BUILD_STRING")
 def build_string(f: Frame, step: Step) -> None:
-    f.stack.append("".join(f.popn(step.arg)))
+    pieces = f.popn(step.arg)
+    late = any(type(x) is Late for x in pieces)
+    f.stack.append(late_ops.joined(f.session, pieces) if late else "".join(pieces))
 
 
 @handles("BUILD_MAP")
@@ -149,14 +155,21 @@ def list_append(f: Frame, step: Step) -> None:
 @handles("SET_ADD")
 def set_add(f: Frame, step: Step) -> None:
     (value,) = _keys(f, [f.stack.pop()])
-    f.session.native(f.stack[-step.arg].add, value)
-    f.session.effects.container(f.stack[-step.arg], "add", (value,))
+    _into_set(f, f.stack[-step.arg], "add", value)
+
+
+def _into_set(f: Frame, target: Any, method: str, value: Any) -> None:
+    """Add to a set under construction: to one from outside (it was begun before a graph break) by the effect alone."""
+    if not f.session.outside.is_opaque(target):
+        f.session.native(getattr(target, method), value)
+    f.session.effects.container(target, method, (value,))
 
 
 @handles("MAP_ADD")
 def map_add(f: Frame, step: Step) -> None:
     key, value = f.popn(2)
     (key,) = _keys(f, [key])
+    f.session.outside.open(f.stack[-step.arg])
     f.session.native(f.stack[-step.arg].__setitem__, key, value)
     f.session.effects.item(f.stack[-step.arg], key, value)
 
@@ -171,8 +184,7 @@ def list_extend(f: Frame, step: Step) -> None:
 @handles("SET_UPDATE")
 def set_update(f: Frame, step: Step) -> None:
     items = _keys(f, list(f.session.operators.items(f.stack.pop())))
-    f.session.native(f.stack[-step.arg].update, items)
-    f.session.effects.container(f.stack[-step.arg], "update", (items,))
+    _into_set(f, f.stack[-step.arg], "update", items)
 
 
 @handles("DICT_UPDATE", "DICT_MERGE")
@@ -181,16 +193,17 @@ def dict_update(f: Frame, step: Step) -> None:
     target = f.stack[-step.arg]
     if not isinstance(other, dict) or not f.session.operators.is_native(other):
         raise Break("mapping", "a mapping that is not a dict")
-    if step.op == "DICT_MERGE":
-        for key in other:
-            if key in target:
-                raise UserRaise(TypeError(f"got multiple values for keyword argument '{key}'"))
+    f.session.outside.open(other)
+    f.session.outside.open(target)
+    if step.op == "DICT_MERGE" and any(key in target for key in other):
+        raise Break("mapping", "a keyword argument that is given twice")  # CPython's message names the function
     f.session.native(target.update, other)
     f.session.effects.container(target, "update", (dict(other),))
 
 
 @handles("LIST_TO_TUPLE")
 def list_to_tuple(f: Frame, step: Step) -> None:
+    f.session.outside.open(f.stack[-1])
     f.stack.append(tuple(f.stack.pop()))
 
 
