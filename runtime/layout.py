@@ -145,6 +145,17 @@ def _containers_are_known() -> bool:
     )
 
 
+@lru_cache(maxsize=1)
+def range_iterator() -> tuple[int | None, int, int, int] | None:
+    """Offsets of index, start, step and length in a range iterator; no index where start and length move on. None: not known."""
+    it, where = iter(range(5, 50, 7)), (None, 16, 24, 32)
+    next(it)
+    found: tuple[int | None, int, int, int] = where if sys.version_info >= (3, 12) else (16, 24, 32, 40)
+    index = 0 if found[0] is None else word(id(it) + found[0])
+    start, step, length = (word(id(it) + offset) for offset in found[1:])
+    return found if (start + index * step, step, length - index) == (12, 7, 6) else None
+
+
 def _flags_are_known() -> bool:
     bits = LIST | TUPLE | DICT
     cases: list[tuple[type, int]] = [

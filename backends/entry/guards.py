@@ -17,7 +17,7 @@ from typing import Any
 from ...errors import CompileError
 from ...ir import solve
 from ...ir.sizes import symbols_of
-from ...runtime import gradmode, layout
+from ...runtime import gradmode, layout, peek
 from ...runtime import guard as g
 from ...runtime import source as s
 from ...runtime.meta import kind_of
@@ -51,9 +51,48 @@ class GuardRows:
         self._slots: dict[tuple[type, str], int] = {}
         self._strings: set[s.Source] = set()  # dicts whose keys a row has looked at: they are all str
         self._keys_of = {x.source: x for x in guards if isinstance(x, g.KeysAre) and all(map(_plain, x.keys))}
+        self.counted = self._find_counted()
         self.pinned: dict[s.Source, int] = {}
         self._inputs: set[s.Source] = set()
         self._first = 0  # the row behind those that run Python
+
+    # ---- iterators of range, whose next number is arithmetic ----
+    def _is_range(self, source: s.Source) -> bool:
+        return self.types.get(source) is peek.RANGE and layout.range_iterator() is not None
+
+    def _find_counted(self) -> set[s.Source]:
+        """What range iterators give next, where nothing asks for an object."""
+        mentioned = [(x, src) for x in self.guards for src in named(x)]
+        found = {src for _, src in mentioned if isinstance(src, s.Next) and self._is_range(src.base)}
+        for x, src in mentioned:
+            whole = isinstance(x, (g.FitsInt64, g.SizesFit)) or (isinstance(x, g.Equals) and type(x.value) is int)
+            way = src
+            while isinstance(way, (s.InstanceDict, s.Attr, s.Item, s.Cell)):
+                way = way.base
+            if not whole or way is not src:
+                found.discard(way)
+        return found
+
+    def _range_fields(self, source: s.Source) -> tuple[int, int, int]:
+        """Words with the next number, the step and how many are left."""
+        frame, at = self.frame, layout.range_iterator()
+        assert at is not None
+        self._need_type(source)
+        it, words = self.word(source), []
+        for offset in at:
+            words.append(frame.const(0) if offset is None else frame.words())
+            if offset is not None:
+                frame.row("field", words[-1], it, offset)
+        index, start, step, length = words
+        if at[0] is not None:
+            start = self.sizes.op("add", start, self.sizes.op("mul", index, step))
+            length = self.sizes.op("add", length, self.sizes.op("mul", index, frame.const(-1)))
+        return start, step, length
+
+    def _has_next(self, x: g.HasNext) -> None:
+        _, _, left = self._range_fields(x.source)
+        few, many = (self.frame.const(1), left) if x.more else (left, self.frame.const(0))
+        self.frame.row("at_most", 0, few, many)
 
     def emit(self, sources: Sequence[s.Source]) -> None:
         """Rows of all guards: those that may run Python, then, with everything loaded anew, the others."""
@@ -191,12 +230,10 @@ class GuardRows:
         """Have Python load what rows cannot; the call owns such an object until it ends."""
         if isinstance(source, (s.Arg, s.Const)) or source in self.pinned:
             return
-        if isinstance(source, s.Computed):
-            for x in source.args:
-                if not isinstance(x, (int, float)):
-                    self._pin(x)
-        elif isinstance(source, s.Next):
+        if isinstance(source, s.Next):
             self._pin(source.base)
+            if source in self.counted:
+                return
         if isinstance(source, (s.Computed, s.Next)):
             at = self.pinned[source] = self._at[source] = self.frame.owned()
             self.frame.row("call", at, self.frame.object(_Loader(source)), 0, self.frame.nparams)
@@ -239,7 +276,7 @@ class GuardRows:
     # ---- guards ----
     def _native(self, x: g.Guard) -> bool:
         if isinstance(x, g.HasNext):
-            return False
+            return self._is_range(x.source)
         if isinstance(x, g.ClassAttrIs):
             return layout.type_versions()
         if isinstance(x, g.GradMode):
@@ -370,6 +407,9 @@ class GuardRows:
             self.frame.row("is", 0, self.word(x.source), self.frame.object(x.value))
 
     def _equals(self, x: g.Equals) -> None:
+        if x.source in self.counted:
+            self.frame.row("same", 0, self.integer(x.source), self.frame.const(x.value))
+            return
         frame, at, value = self.frame, self.word(x.source), x.value
         if value is None or isinstance(value, bool):
             frame.row("is", 0, at, frame.object(value))
@@ -386,6 +426,9 @@ class GuardRows:
 
     def integer(self, source: s.Source) -> int:
         """The word with the 64-bit value of the exact int at `source`."""
+        if source in self.counted:
+            assert isinstance(source, s.Next)
+            return self._range_fields(source.base)[0]
         at = self.frame.words()
         self.frame.row("int", at, self.word(source))
         return at
@@ -411,7 +454,7 @@ _ROWS: dict[type, Callable[[GuardRows, Any], object]] = {
     g.TensorLike: GuardRows.like, g.SizesFit: GuardRows._sizes_fit,
     g.TensorIs: GuardRows._tensor_is, g.TypeIs: GuardRows._type_is, g.Is: GuardRows._is, g.Equals: GuardRows._equals,
     g.FitsInt64: GuardRows._fits, g.LengthIs: GuardRows._length, g.KeysAre: GuardRows._keys, g.Lacks: GuardRows._lacks,
-    g.GradMode: GuardRows._grad, g.SameStorage: GuardRows._pattern, g.SameObject: GuardRows._pattern,
+    g.GradMode: GuardRows._grad, g.HasNext: GuardRows._has_next, g.SameStorage: GuardRows._pattern, g.SameObject: GuardRows._pattern,
 }  # fmt: skip
 
 

@@ -48,6 +48,9 @@ class PlanRows:
     def load_inputs(self) -> None:
         """Rows that bring inputs and symbols into the frame; they may still miss."""
         for i, (type_, source) in enumerate(zip(self.plan.inputs, self.sources, strict=True)):
+            if source in self.guards.counted:
+                self.scalars[i] = self.guards.integer(source)
+                continue
             self.objects[i] = self.guards.word(source)
             if isinstance(type_, ScalarType):
                 at = self.scalars[i] = self.frame.words()
@@ -297,7 +300,9 @@ class PlanRows:
             for view in views:
                 self.frame.row("view", *view)
             for i, x in enumerate(operands):
-                if isinstance(x, p.ScalarInput):
+                if isinstance(x, p.ScalarInput) and x.index not in self.objects:
+                    self.frame.row("long", at + i, self.scalars[x.index])
+                elif isinstance(x, p.ScalarInput):
                     self.frame.row("hold", at + i, self.objects[x.index])
                 elif not isinstance(x, p.BufferView):
                     self.frame.row("hold", at + i, self.frame.const(self.frame.object(x)))

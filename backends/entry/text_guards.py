@@ -28,6 +28,10 @@ def load(b: EntryWriter) -> None:
     b.set(b.dest, value)
 
 
+def field(b: EntryWriter) -> None:
+    b.set(b.dest, b.load(b.v(b.a), b.b))
+
+
 def instance_dict(b: EntryWriter) -> None:
     """V[dest] = the dict of V[a], to which the word at offset b points (0: unknown). Where it has to be made first, all is looked
     at again from c rows before: on 3.11 making it may run Python code."""
@@ -355,7 +359,7 @@ def bool_(b: EntryWriter) -> None:
 
 
 BODIES: dict[str, Callable[[EntryWriter], None]] = {
-    "load": load, "instance_dict": instance_dict, "dict_get": dict_get,
+    "load": load, "field": field, "instance_dict": instance_dict, "dict_get": dict_get,
     "strings": strings, "memo": memo, "learn": learn, "meta": meta, "item": item, "tensor": tensor, "array": array,
     "writable": writable, "like": like, "same": same, "differ": differ, "at_most": at_most,
     "type": type_, "is": is_, "float_is": float_is, "float_nan": float_nan, "int_is": int_is, "equal": equal,

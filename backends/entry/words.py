@@ -27,6 +27,7 @@ A_WORDS = 45
 OPS: tuple[str, ...] = (
     # loads; a failed one is a miss
     "load",  # V[dest] = word at V[a] + b, which is not null
+    "field",  # V[dest] = word at V[a] + b
     "instance_dict",  # V[dest] = the dict of instance V[a], found at offset b; c: rows since the first
     "dict_get",  # V[dest] = V[a][object b], V[a] a dict
     "item",  # V[dest] = V[a][object b], c the same as a number: dict, list or tuple
