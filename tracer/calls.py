@@ -11,7 +11,7 @@ from ..eager.tensor import Tensor
 from ..ir.op import Op
 from ..runtime.install import original_of
 from ..runtime.source import Attr
-from . import natives
+from . import natives, sorting
 from .attributes import find
 from .breaks import Break, describe, opaque, stateful, subject
 from .bytecode import NULL
@@ -333,7 +333,7 @@ class Calls:
                 fn.__objclass__.__init__ if hasattr(fn, "__objclass__") else base.__init__, owner, args, kwargs
             )
         if name == "sort":
-            return natives.sort(session, owner, *args, **kwargs)
+            return sorting.sort(session, owner, *args, **kwargs)
         if name in _ITERABLE_ARGS:
             args = [self.mapping_or_items(x) for x in args]
         if name == "update" and kwargs:

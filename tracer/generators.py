@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from .session import Session
 
 
+_DELEGATES = {"CLEANUP_THROW"}  # what handles an exception for the generator that one delegates to
+
+
 class Generator:
     """What a followed call of a generator function gives. `advance` is ``next``, NULL at the end; `value` is what it returned."""
 
@@ -30,6 +33,8 @@ class Generator:
             return False
         program = self.frame.program
         handler = program.handler(self.frame.step)
+        while handler is not None and program.steps[handler[0]].op in _DELEGATES:
+            handler = program.handler(program.steps[handler[0]])
         return handler is not None and program.steps[handler[0]].op != "STOPITERATION_ERROR"
 
     def advance(self, sent: Any = None) -> Any:

@@ -191,16 +191,16 @@ def f(x, items):
 class Item:
     def __init__(self, n):
         self.n = n
-    def __lt__(self, other):
-        return self.n < other.n
+    def __eq__(self, other):
+        return self.n == other.n
 
 def f(x, items):
-    return x * sorted(items)[0].n  #! sorted(items)
+    return x * items.index(items[1])  #! items.index(items[1])
 """,
         call="torch.ones(2), [Item(3), Item(2)]",
         instead="""
 def f(x, items):
-    return x * sorted(items, key=lambda item: item.n)[0].n
+    return x * [item.n for item in items].index(2)
 """,
     ),
     Kind(

@@ -328,28 +328,6 @@ SPECIAL[builtins.min] = _extreme("<")
 SPECIAL[builtins.max] = _extreme(">")
 
 
-@models(builtins.sorted)
-def _sorted(s: Session, items: Any, /, *, key: Any = None, reverse: Any = False) -> list[Any]:
-    values = list(s.operators.items(items))
-    _sort_now(s, values, key, reverse)
-    return values
-
-
-def sort(s: Session, owner: list[Any], *, key: Any = None, reverse: Any = False) -> None:
-    """``list.sort``; on a list from outside the tail stores the new order."""
-    _sort_now(s, owner, key, reverse)
-    s.effects.item(owner, slice(None), list(owner))
-
-
-def _sort_now(s: Session, values: list[Any], key: Any, reverse: Any) -> None:
-    weights = values[:] if key is None else [s.call(key, (x,)) for x in values]
-    weights = [s.operators.settle(w) for w in weights]
-    if not all(s.operators.is_plain(w) and not isinstance(w, Tensor) for w in weights):
-        raise Break("own-comparison", "sorting objects that compare in their own way")
-    order = s.native(sorted, range(len(values)), key=weights.__getitem__, reverse=s.operators.truth(reverse))
-    values[:] = [values[i] for i in order]
-
-
 @models(functools.reduce)
 def _reduce(s: Session, fn: Any, items: Any, *first: Any) -> Any:
     values = [*first, *s.operators.items(items)]

@@ -327,7 +327,8 @@ class TailWriter:
         return self.assign(self._pairs(x))
 
     def _pairs(self, x: dict[Any, Any]) -> str:
-        return "{" + ", ".join([f"{self.text(k)}: {self.text(v)}" for k, v in dict.items(x)]) + "}"
+        plain = collections.OrderedDict if isinstance(x, collections.OrderedDict) else dict  # each has an order of its own
+        return "{" + ", ".join([f"{self.text(k)}: {self.text(v)}" for k, v in plain.items(x)]) + "}"
 
     def _tuple(self, x: tuple[Any, ...]) -> str:
         return self.assign(self._tuple_text(x)) if x else "()"
