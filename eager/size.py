@@ -1,18 +1,5 @@
-"""Size: a tuple of ints with PyTorch's extras. Shapes are plain tuples; this is for those who ask for the class."""
+"""Size under its public name; the class itself lies where every tensor's Meta can hold one."""
 
-from __future__ import annotations
+from ..runtime.size import Size
 
-import math
-
-
-class Size(tuple[int, ...]):
-    """``Size([2, 3])``, equal to the tuple ``(2, 3)``."""
-
-    __slots__ = ()
-
-    def numel(self) -> int:
-        """Number of elements of a tensor of this shape."""
-        return math.prod(self)
-
-    def __repr__(self) -> str:
-        return f"Size({list(self)})"
+__all__ = ["Size"]

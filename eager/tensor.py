@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import AutogradError
 from ..ir.dtypes import DType
 from ..runtime.meta import Meta
+from ..runtime.size import Size
 from ..runtime.storage import Storage, address_of
 from . import arranging, executor, factory, functional, indexing, neural, ordering, random, reducing, scattering
 from .arguments import wrap_dim
@@ -62,9 +63,9 @@ class Tensor(Methods):
     # -- description -----------------------------------------------------------------------------------------------
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Size:
         """Sizes of the dimensions."""
-        return self.meta.shape
+        return self.meta.size
 
     @property
     def dtype(self) -> DType:
@@ -101,7 +102,7 @@ class Tensor(Methods):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension."""
-        return self.meta.shape if dim is None else self.meta.shape[wrap_dim(dim, len(self.meta.shape))]
+        return self.meta.size if dim is None else self.meta.shape[wrap_dim(dim, len(self.meta.shape))]
 
     def stride(self, dim: int | None = None) -> Any:
         """Strides in elements, or that of one dimension."""

@@ -11,6 +11,7 @@ from ..ir import dtypes
 from ..ir.dtypes import DType
 from ..ir.lazyclass import dataclass
 from ..ir.types import TensorType
+from .size import Size
 
 
 class Meta:
@@ -18,12 +19,13 @@ class Meta:
 
     `raw` is the bytes of dims, then strides, as int64: what machine code reads. `type` is the graph type. `plain`: whether
     the strides are the row-major ones, in dimensions of size 1 too. `kind` is one object for all with this dtype, rank, device
-    and need of gradients.
+    and need of gradients. `size` is the shape as users see it.
     """
 
-    __slots__ = ("__weakref__", "device", "dtype", "kind", "plain", "raw", "requires_grad", "shape", "strides", "type")
+    __slots__ = ("__weakref__", "device", "dtype", "kind", "plain", "raw", "requires_grad", "shape", "size", "strides", "type")
 
     shape: tuple[int, ...]
+    size: Size
     strides: tuple[int, ...]
     dtype: DType
     requires_grad: bool
@@ -44,6 +46,7 @@ class Meta:
             meta = Meta()
             meta.shape, meta.strides, meta.dtype, meta.requires_grad, meta.device = key
             meta.kind = kind_of(dtype, requires_grad, device, len(shape))
+            meta.size = Size(shape)
             meta.raw = np.array(shape + strides, np.int64).tobytes()
             meta.type = TensorType(shape, dtype, strides)
             meta.plain = meta.type.is_contiguous

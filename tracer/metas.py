@@ -9,6 +9,7 @@ import numpy as np
 from ..ir.op import Move, Op
 from ..ir.types import TensorType
 from ..runtime.meta import Meta
+from ..runtime.size import Size
 from .symbols import SizeInt, has_size, raw
 
 
@@ -30,6 +31,7 @@ def meta_of(type: TensorType, requires_grad: bool) -> Meta:
     meta.shape, meta.strides, meta.dtype = type.shape, type.strides, type.dtype  # type: ignore[assignment]
     meta.requires_grad, meta.device, meta.type, meta.plain, meta.raw = requires_grad, "cpu", type, False, b""
     meta.kind = None
+    meta.size = Size(type.shape)  # type: ignore[arg-type]
     return meta
 
 

@@ -240,6 +240,7 @@ class Recorder:
             value = storage.value
             for op, attrs in seen.chain:
                 value = self._emit(op, (value,), attrs)
+            value = self.histories.again(tensor, seen.value, value)
             seen.value, seen.version = value, storage.version
         return seen.value
 
@@ -319,11 +320,9 @@ class Recorder:
         return self._emit(_detach(), (value,), {})  # type: ignore[no-any-return]
 
     def forget_history(self, tensor: Any) -> Value:
-        """Cut a fresh Tensor, which is all of its memory, off what it was made of; its value."""
-        storage, value = tensor._storage, self.value_of(tensor)
-        if len(self._on(storage)) > 1 or self.seen[id(tensor)].chain:
-            raise ValueNeeded("the memory that a tensor shares with its views, to cut its history", "new-leaf")
-        self.seen[id(tensor)].value = storage.value = value = self.cut(value)
+        """Cut a Tensor off what it was made of; its value."""
+        value = self.cut(self.value_of(tensor))
+        self.seen[id(tensor)].value = value
         return value
 
     def plain(self, tensor: Any) -> Any:
@@ -366,7 +365,7 @@ class Recorder:
         """Break where the write's effect on histories, or on memory that others see, is more than a new value."""
         tracked = gradmode.get() and isinstance(source, Tensor) and source.meta.requires_grad
         if owner is None:
-            history = any(seen.tensor.meta.requires_grad for seen in self._on(target._storage))
+            history = any(seen.tensor.meta.requires_grad for seen in self._on(target._storage) if not self.histories.made(seen))
             if history and not (gradmode.get() and target.meta.requires_grad):
                 raise Break("write-gradient", "an in-place write past the history of a tensor that requires grad")
         elif tracked or (gradmode.get() and target.meta.requires_grad):
@@ -563,7 +562,7 @@ def _final_type(type: Any, final: Callable[[Any], Any]) -> Any:
 def _sizes_in(attr: Any) -> Iterator[Any]:
     if isinstance(attr, sizes.Expr):
         yield attr
-    elif type(attr) is tuple:
+    elif isinstance(attr, tuple):
         for x in attr:
             yield from _sizes_in(x)
 
@@ -572,7 +571,7 @@ def _static(x: Any) -> Any:
     """An op's attribute: numbers from outside become constants."""
     if isinstance(x, SYMBOLIC):
         return concrete(x)
-    return tuple(map(_static, x)) if type(x) is tuple else x
+    return tuple(map(_static, x)) if isinstance(x, tuple) else x
 
 
 def _input_name(source: Source, builder: Builder) -> str | None:

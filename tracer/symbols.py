@@ -375,7 +375,7 @@ class Symbols:
             return self.now(x.size)
         if isinstance(x, Expr):
             return self.now(x)
-        if type(x) is tuple:
+        if isinstance(x, tuple):
             return tuple([self.final(y) for y in x])
         return x
 
@@ -386,14 +386,14 @@ def _size(x: Any) -> Size:
 
 def raw(x: Any) -> Any:
     """The number at hand, of which the guards say nothing; tuples of them too."""
-    if type(x) is tuple:
+    if isinstance(x, tuple):
         return tuple([raw(y) for y in x])
     return x.raw if isinstance(x, SizeInt) else x
 
 
 def has_size(x: Any) -> bool:
     """Whether `x` is a size that is not fixed, or a tuple with one."""
-    return any(map(has_size, x)) if type(x) is tuple else isinstance(x, SizeInt)
+    return any(map(has_size, x)) if isinstance(x, tuple) else isinstance(x, SizeInt)
 
 
 def _age(name: str) -> int:
