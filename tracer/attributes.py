@@ -16,10 +16,12 @@ from ..ir.op import Effects, Op
 from ..ir.types import TensorType
 from ..runtime.guard import ClassAttrIs, Lacks
 from ..runtime.source import Attr, Const, InstanceDict, Item, Source
+from . import late_ops
 from .breaks import Break, UserRaise, describe, subject
 from .bytecode import NULL
 from .classes import by_python
 from .guards import of_library
+from .late import LATE
 from .values import SYMBOLIC, concrete
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ class Attributes:
         """``obj.name``; raises `UserRaise` with AttributeError."""
         if isinstance(obj, Tensor):
             return self._of_tensor(obj, name)
+        if type(obj) in LATE:
+            return late_ops.attribute(self.session, obj, name)
         if isinstance(obj, SYMBOLIC):
             obj = concrete(obj)
         if isinstance(obj, (DType, Op, Effects, TensorType, Device)):

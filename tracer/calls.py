@@ -18,6 +18,7 @@ from .bytecode import NULL
 from .classes import by_python
 from .generators import Generator
 from .guards import of_library
+from .late import LATE, Late, LateMethod, weak
 from .operators import CONTAINERS, ITERATORS, VIEWS
 from .ratios import SizeFloat
 from .special import SPECIAL
@@ -81,6 +82,8 @@ class Calls:
     def call(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """The result of the call."""
         fn, args, kwargs = self.resolve(fn, args, kwargs)
+        if type(fn) is LateMethod:
+            return late_ops.method(self.session, fn, args, kwargs)
         special = SPECIAL.get(fn) if _hashes(fn) else None
         if special is not None:
             return self._model(fn, special, args, kwargs)
@@ -146,6 +149,8 @@ class Calls:
 
     def _number(self, x: Any, keeps: bool) -> Any:
         """A symbolic number stays one only where the library takes it for an operand."""
+        if keeps and type(x) is Late:
+            return weak(x)
         return x if keeps and type(x) is SymFloat else self.session.operators.settle(x, (SizeInt, SizeFloat))
 
     def _traced(self, result: Any, fn: Any) -> Any:
@@ -249,6 +254,8 @@ class Calls:
     def _module_function(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if (getattr(fn, "__module__", None) not in natives.PURE_MODULES and fn not in natives.PURE) or fn in natives.WRITES:
             raise opaque(fn)
+        if any(type(x) in LATE for x in args) and not kwargs:
+            return late_ops.module_function(self.session, fn, args)
         args = [self.session.operators.settle(x) for x in args]
         kwargs = {k: self.session.operators.settle(v) for k, v in kwargs.items()}
         for x in (*args, *kwargs.values()):
@@ -303,6 +310,8 @@ class Calls:
             return self._iterator_method(owner, name)
         if isinstance(owner, CONTAINERS):
             return self._container(owner, name, fn, args, kwargs)
+        if type(owner) is str and any(map(late_ops.holds, (*args, *kwargs.values()))):
+            return late_ops.string_method(session, owner, name, args, kwargs)
         if isinstance(owner, (str, bytes, int, float, complex, range, slice, *VIEWS, type(None))):
             if name == "join" and args:
                 args = [list(session.operators.items(args[0]))]

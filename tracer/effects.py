@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import collections
 from dataclasses import field
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 
 from ..ir.lazyclass import dataclass
+from .breaks import Break
 from .guards import Outside
+from .late import Late
+
+if TYPE_CHECKING:
+    from .session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,31 @@ class GradModeSet:
     enabled: bool
 
 
+@dataclass(slots=True, eq=False)
+class Call:
+    """A call that is made among the effects, in order. `text` is Python over `parts`, as of a `Late`; `result` what it gives,
+    where something may use that; `place` the user's lines. `owner`: whose state it changes (calls of one owner keep their order);
+    `drawn`: where the result lies if the call was made before the graph."""
+
+    text: str
+    parts: tuple[Any, ...]
+    place: Any
+    result: Late | None = None
+    owner: Any = None
+    drawn: Any = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluate:
+    """A late value that may raise is made here."""
+
+    late: Late
+    place: Any
+
+
 _KEEPS = {"append", "insert", "setdefault", "add", "__setitem__"}  # these hold their argument itself
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
-Effect = Union[SetAttr, SetItem, SetCell, Method, GradModeSet]
+Effect = Union[SetAttr, SetItem, SetCell, Method, GradModeSet, Call, Evaluate]
 
 
 @dataclass
@@ -70,6 +97,17 @@ class Effects:
     attrs: dict[tuple[int, str], Any] = field(default_factory=dict)
     cells: dict[int, Any] = field(default_factory=dict)
     globals: dict[tuple[int, str], Any] = field(default_factory=dict)
+    doubtful: list[tuple[Late, int]] = field(default_factory=list)  # made before the first effect; each with its unit
+
+    def risky(self, late: Late, session: Session) -> None:
+        """A late value that may raise: made before the first effect, where CPython can still do the whole call instead, or, where
+        it follows from a deferred call, at its place among the effects."""
+        if not late.waits:
+            self.doubtful.append((late, session.units))
+            return
+        if session.is_covered():
+            raise Break(late.code, f"an error in what is made of {late.what}, inside of a try or with, is asked for")
+        self.journal.append(Evaluate(late, session.place()))
 
     def _note(self, effect: Effect, target: Any) -> None:
         self.journal.append(effect)

@@ -16,12 +16,14 @@ from ..eager.tensor import Tensor
 from ..ir.dtypes import DType
 from ..ir.op import Effects, Op
 from ..ir.types import ScalarType, TensorType
+from . import late_ops
 from .attributes import Namespace, find
 from .breaks import Break, UserRaise, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
 from .classes import by_python
 from .generators import Generator
 from .guards import of_library
+from .late import LATE, Late, weak
 from .ratios import SizeFloat
 from .symbols import SizeInt
 from .values import SYMBOLIC, concrete
@@ -115,7 +117,7 @@ class Operators:
 
     def is_plain(self, x: Any, depth: int = 0) -> bool:
         """Whether native code may do anything with `x`: no object of the user's classes is in it, however deep."""
-        if depth > 20 or self.session.outside.is_opaque(x):
+        if depth > 20 or self.session.outside.is_opaque(x) or type(x) in LATE:
             return False
         self.session.outside.open(x)
         cls = type(x)
@@ -159,6 +161,10 @@ class Operators:
     def binary(self, symbol: str, a: Any, b: Any) -> Any:
         """``a symbol b``, in-place forms included."""
         fn = BINARY[symbol]
+        if type(a) in LATE or type(b) in LATE:
+            if isinstance(a, Tensor) or isinstance(b, Tensor):
+                return self.session.native(fn, weak(a), weak(b))
+            return late_ops.binary(self.session, symbol, a, b)
         if self.is_native(a) and self.is_native(b):
             return self._native_binary(symbol, fn, a, b)
         name = _NAMES[symbol.rstrip("=")]
@@ -180,6 +186,8 @@ class Operators:
             if symbol.endswith("=") and type(a) in (list, dict, set, collections.deque):
                 b = self.session.calls.iterable(b) if type(a) is list and symbol == "+=" else b
                 self.session.effects.container(a, f"__i{_NAMES[symbol[:-1]]}__", (b,))
+        if type(a) is str and symbol.startswith("%") and late_ops.holds(b):
+            return late_ops.percent(self.session, a, b)
         if type(a) is str and symbol.startswith("%") and not self._printable(b):
             raise Break("own-text", "text made of an object with code of its own")
         if isinstance(b, (SizeInt, SizeFloat)) and type(a) is float:  # float's own method would read the int unasked
@@ -227,12 +235,18 @@ class Operators:
 
     def unary(self, symbol: str, x: Any) -> Any:
         """``-x``, ``+x``, ``~x``."""
+        if type(x) is Late:
+            return late_ops.unary(self.session, symbol, x)
         if self.is_native(x):
             return self.session.native(UNARY[symbol], x)
         return self.special(x, f"__{_UNARY[symbol]}__")
 
     def compare(self, symbol: str, a: Any, b: Any) -> Any:
         """``a symbol b`` for the six comparisons."""
+        if type(a) in LATE or type(b) in LATE:
+            if isinstance(a, Tensor) or isinstance(b, Tensor):
+                return self.session.native(COMPARE[symbol], weak(a), weak(b))
+            return late_ops.compare(self.session, symbol, a, b)
         if self._comparable(a) and self._comparable(b):
             return self.session.native(COMPARE[symbol], a, b)
         name, reflected = _COMPARE[symbol]
@@ -267,6 +281,8 @@ class Operators:
 
     def same(self, a: Any, b: Any) -> bool:
         """``a is b``, guarded where both come from outside."""
+        if type(a) in LATE or type(b) in LATE:
+            return late_ops.same(a, b)
         if isinstance(a, SYMBOLIC) != isinstance(b, SYMBOLIC) and not (type(a) in (int, float) or type(b) in (int, float)):
             return False
         a, b = concrete(a), concrete(b)
@@ -281,6 +297,8 @@ class Operators:
 
     def truth(self, x: Any) -> bool:
         """``bool(x)``."""
+        if type(x) in LATE:
+            raise x.needed().as_break(bool)
         if self.is_native(x):
             return self.session.native(bool, x)  # type: ignore[no-any-return]
         if self.session.attributes.of_class(x, "__bool__") is not NULL:
@@ -291,6 +309,8 @@ class Operators:
 
     def length(self, x: Any) -> int:
         """``len(x)``."""
+        if type(x) is Late:
+            return late_ops.length(self.session, x)  # type: ignore[return-value]
         if isinstance(x, Namespace):
             raise Break("namespace", "the length of an object's namespace")
         closed = self.session.outside.closed_length(x)
@@ -302,6 +322,8 @@ class Operators:
 
     def iterate(self, x: Any) -> Any:
         """``iter(x)``: a native iterator, or a `Generator`."""
+        if type(x) in LATE:
+            raise x.needed()
         if isinstance(x, Generator):
             return x
         if isinstance(x, Namespace):
@@ -360,6 +382,9 @@ class Operators:
 
     def contains(self, x: Any, container: Any) -> bool:
         """``x in container``."""
+        for each in (x, container):
+            if type(each) in LATE:
+                raise each.needed()
         if isinstance(container, Namespace):
             return self.session.attributes.in_instance(container.owner, concrete(x)) is not NULL
         if isinstance(container, Tensor):
@@ -380,6 +405,10 @@ class Operators:
     def _listed(self, container: Any) -> Any:
         return [*container] if isinstance(container, VIEWS) else container  # type: ignore[misc]
 
+    def is_printable(self, x: Any) -> bool:
+        """Whether native code makes text of `x` without running code of the user's or needing a tensor's values."""
+        return self._printable(x)
+
     def _printable(self, x: Any) -> bool:
         if self.session.outside.is_opaque(x):
             return False
@@ -392,6 +421,8 @@ class Operators:
 
     def text(self, x: Any, how: Callable[[Any], str]) -> str:
         """``str(x)``, ``repr(x)`` or ``ascii(x)``."""
+        if late_ops.holds(x):
+            return late_ops.text(self.session, x, how)  # type: ignore[return-value]
         if self.session.outside.is_opaque(x):
             raise Break("outside-object", f"the text of {describe(x)}, which comes from outside")
         if self._printable(x) or isinstance(x, Tensor) or (isinstance(x, BaseException) and all(map(self._printable, x.args))):
@@ -404,6 +435,8 @@ class Operators:
 
     def format(self, x: Any, spec: str) -> str:
         """``format(x, spec)``."""
+        if late_ops.holds(x) or type(spec) in LATE:
+            return late_ops.formatted(self.session, x, spec)
         if self._printable(x) or isinstance(x, Tensor):
             return self.session.native(format, self.settle(x), spec)  # type: ignore[no-any-return]
         raw = self.session.attributes.of_class(x, "__format__")

@@ -33,12 +33,12 @@ def pop_jump_if_true(f: Frame, step: Step) -> int | None:
 
 @handles("POP_JUMP_IF_NONE")
 def pop_jump_if_none(f: Frame, step: Step) -> int | None:
-    return step.target if f.stack.pop() is None else None
+    return step.target if f.session.operators.same(f.stack.pop(), None) else None
 
 
 @handles("POP_JUMP_IF_NOT_NONE")
 def pop_jump_if_not_none(f: Frame, step: Step) -> int | None:
-    return step.target if f.stack.pop() is not None else None
+    return step.target if not f.session.operators.same(f.stack.pop(), None) else None
 
 
 @handles("GET_ITER")

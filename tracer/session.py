@@ -19,6 +19,7 @@ from .frame import Frame
 from .guards import Outside, of_library
 from .policy import Policy
 from .recorder import Recorder
+from .standins import Place
 
 _NOT_FOLLOWED = 0x80 | 0x100 | 0x200  # coroutine, iterable coroutine, asynchronous generator
 _GENERATOR = 0x20
@@ -88,11 +89,20 @@ class Session:
             self._library[key] = of_library(namespace.get("__name__"))
         return self._library[key]
 
+    def place(self) -> Place:
+        """The user's lines as they are now, for a call that the tail makes."""
+        found = [(f.globals, f.code.co_filename, f.code.co_name, f.code.co_qualname, f.where().line) for f in self.frames]
+        return Place(tuple(found))
+
     # -- exceptions --------------------------------------------------------------------------------------------------
 
     def is_caught(self) -> bool:
         """Whether an exception that leaves the innermost frame now is caught further out."""
         return self.catching > 0 or any(frame.has_handler() for frame in self.frames[:-1])
+
+    def is_covered(self) -> bool:
+        """Whether an exception in the present instruction would be handled by the user's code, a ``with`` included."""
+        return self.is_caught() or self.frames[-1].has_handler()
 
     @contextmanager
     def catches(self) -> Iterator[None]:

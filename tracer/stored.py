@@ -188,7 +188,7 @@ def _tail(tail: Any) -> Any:
     if tail is None:
         return None
     code = tail.__code__
-    names = {name: tail.__globals__[name] for name in code.co_names if name in tail.__globals__}
+    names = {name: tail.__globals__[name] for name in code.co_names if name in tail.__globals__ and name != "plain"}
     return tail.source, marshal.dumps(code), names
 
 
@@ -256,7 +256,7 @@ def _restored(
     dispatcher: Dispatcher, finder: Finder, name: str, body: Sequence[Any], graph: bytes, graphs: bytes
 ) -> Variant:
     from .captured import Capture
-    from .variant import Interpreted, Variant, build
+    from .variant import Interpreted, Variant, bind_plain, build
 
     fields, tail, record, code, state, trained = body
     captured = Capture(
@@ -266,6 +266,7 @@ def _restored(
     made: Variant = object.__new__(Variant)
     vars(made).update(state, capture=captured, plain=dispatcher._plain, backend=dispatcher.options.backend, training=None)
     made.hits, made.number = 0, {}
+    bind_plain(captured.tail, dispatcher._plain)
 
     def behind(i: int) -> Graph:
         return _lazy(lambda: codec.read(graphs, finder.foreign)[i])

@@ -7,10 +7,12 @@ import types
 from typing import TYPE_CHECKING, Any
 
 from ..eager.tensor import Tensor
+from . import late_ops
 from .attributes import Namespace, find
 from .breaks import Break, describe
 from .bytecode import NULL
 from .classes import by_python
+from .late import LATE, weak
 from .operators import CONTAINERS, VIEWS
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ def _python(obj: Any, name: str) -> bool:
 
 def load(session: Session, obj: Any, key: Any) -> Any:
     """``obj[key]``."""
+    if type(obj) in LATE:
+        return late_ops.subscript(session, obj, key)
+    if type(key) in LATE:
+        raise key.needed()
     if isinstance(obj, Namespace):
         value = session.attributes.in_instance(obj.owner, key)
         if value is NULL:
@@ -73,12 +79,14 @@ def _of_class(session: Session, cls: type, key: Any) -> Any:
 
 def store(session: Session, obj: Any, key: Any, value: Any) -> None:
     """``obj[key] = value``; NULL deletes."""
+    if type(key) in LATE or type(obj) in LATE:
+        raise (key if type(key) in LATE else obj).needed()
     session.outside.open(obj)
     if isinstance(obj, Namespace):
         _store_namespace(session, obj, key, value)
     elif isinstance(obj, Tensor):
         with session.recorder.symbols.strictly():
-            session.native(type(obj).__setitem__, obj, _index(session, key), _index(session, value))
+            session.native(type(obj).__setitem__, obj, _index(session, key), _index(session, weak(value)))
     elif type(obj) in CONTAINERS and session.operators.is_native(obj) is not None:
         _store_container(session, obj, key, value)
     elif value is NULL:

@@ -15,6 +15,7 @@ import keyword
 import linecache
 import math
 import operator
+import re
 import sys
 import types
 import weakref
@@ -31,20 +32,23 @@ from ..ir.op import Effects, Op
 from ..ir.types import TensorType
 from ..runtime import gradmode, peek
 from ..runtime.source import Arg, Attr, Cell, Const, InstanceDict, Item, Next, Source
+from . import late_text
 from .attributes import Namespace
 from .breaks import describe
 from .bytecode import NULL
 from .classes import by_python, native_base
-from .effects import Effect, GradModeSet, Method, SetAttr, SetCell, SetItem
+from .effects import Call, Effect, Evaluate, GradModeSet, Method, SetAttr, SetCell, SetItem
 from .frame import Frame
 from .generators import Generator
-from .liveness import GONE, Gone, dead
 from .gradient import leaf, spent
+from .late import LATE, Snapshot
+from .liveness import GONE, Gone, dead
 from .operators import ITERATORS, VIEWS
 from .ratios import SizeFloat
 from .resume import SHIFT, FrameState, origin
 from .resume import Frame as Resumed
 from .session import Session
+from .standins import put_place
 from .symbols import SizeInt, has_size
 from .traces import TAIL_FILE, strip_own
 from .turns import Turn, check, continue_frames, go_on
@@ -89,6 +93,10 @@ class TailWriter:
         self.split = split
         self.bases: dict[int, tuple[Any, str]] = {}
         self.count = 0
+        self.stream: list[str] = []  # lines that run among the effects
+        self.waiting: set[str] = set()  # locals that only lines of the stream make
+        self.places: dict[int, Any] = {}  # number of a line of the stream -> the user's lines
+        self.depth = 0  # of `with` blocks
 
     # -- pieces ----------------------------------------------------------------------------------------------------
 
@@ -164,6 +172,8 @@ class TailWriter:
 
     def text(self, x: Any) -> str:
         """An expression for `x` as the caller may see it."""
+        if type(x) in _LATE:
+            return late_text.text(self, x)
         if x is NULL or x is GONE:
             return self.const(x)
         if type(x) is Lazy:
@@ -225,7 +235,7 @@ class TailWriter:
             text = self.assign(f"{kind}({text})")
         self.memo[id(x)] = x, text
         if x.grad is not None:
-            self.builds.append(f"{text}.grad = {self.text(x.grad)}")
+            self.line(f"{text}.grad = {self.text(x.grad)}")
         return text
 
     def _view(self, x: Any) -> str:
@@ -266,10 +276,47 @@ class TailWriter:
 
     def assign(self, text: str) -> str:
         """A new local."""
-        name = f"v{self.count}"
-        self.count += 1
-        self.builds.append(f"{name} = {text}")
+        name = self.fresh_name()
+        if self.line(f"{name} = {text}"):
+            self.waiting.add(name)
         return name
+
+    def fresh_name(self) -> str:
+        """A name for a new local."""
+        self.count += 1
+        return f"v{self.count - 1}"
+
+    def line(self, text: str) -> bool:
+        """Add a line: before all effects, or (True) among them, where it needs what one of them gives."""
+        if self.waiting and not self.waiting.isdisjoint(_LOCALS.findall(text)):
+            self.stream.append("    " * self.depth + text)
+            return True
+        self.builds.append(text)
+        return False
+
+    def effect_line(self, text: str, place: Any = None) -> None:
+        """Add a line among the effects; `place`: the user's, where it may raise."""
+        if place is not None:
+            self.places[len(self.stream)] = place
+        self.stream.append("    " * self.depth + text)
+
+    def output_text(self, x: Any) -> str:
+        """A traced Tensor that nobody else gets, as a graph output."""
+        return self._output(x)
+
+    def replay(self, effects: list[Any]) -> list[str]:
+        """The lines of the effects, in order, to which those are added that need what they give."""
+        for late, _ in self.session.effects.doubtful:
+            self.text(late)
+        for e in effects:
+            if isinstance(e, Call):
+                late_text.call(self, e)
+            elif isinstance(e, Evaluate):
+                late_text.evaluate(self, e)
+            else:
+                line = self.effect(e)
+                self.effect_line(line)
+        return self.stream
 
     def _build(self, x: Any) -> str:
         cls = type(x)
@@ -309,7 +356,7 @@ class TailWriter:
     def _list(self, x: list[Any]) -> str:
         if id(x) in self.split:
             name = self._early(x, "[]")
-            self.builds.append(f"{name}.extend([{self.items(x)}])")
+            self.line(f"{name}.extend([{self.items(x)}])")
             return name
         return self.assign(f"[{self.items(x)}]")
 
@@ -322,7 +369,7 @@ class TailWriter:
     def _dict(self, x: dict[Any, Any]) -> str:
         if id(x) in self.split:
             name = self._early(x, "{}")
-            self.builds.append(f"{name}.update({self._pairs(x)})")
+            self.line(f"{name}.update({self._pairs(x)})")
             return name
         return self.assign(self._pairs(x))
 
@@ -359,7 +406,7 @@ class TailWriter:
             content = x.cell_contents
         except ValueError:
             return name
-        self.builds.append(f"{name}.cell_contents = {self.text(content)}")
+        self.line(f"{name}.cell_contents = {self.text(content)}")
         return name
 
     def _function(self, x: types.FunctionType) -> str:
@@ -368,8 +415,8 @@ class TailWriter:
         name = self._early(x, f"FunctionType({code}, {names}, {x.__name__!r}, {self.text(x.__defaults__)}, {cells})")
         for part in ("__kwdefaults__", "__annotations__", "__dict__"):
             if getattr(x, part):
-                self.builds.append(f"{name}.{part} = {self.text(getattr(x, part))}")
-        self.builds.append(f"{name}.__qualname__ = {x.__qualname__!r}")
+                self.line(f"{name}.{part} = {self.text(getattr(x, part))}")
+        self.line(f"{name}.__qualname__ = {x.__qualname__!r}")
         return name
 
     def _namespace(self, x: Namespace) -> str:
@@ -389,30 +436,30 @@ class TailWriter:
         if base is BaseException:
             self._exception(x, native, name)
         if base is list or base is set:
-            self.builds.append(f"{base.__name__}.{'extend' if base is list else 'update'}({name}, [{self.items(x)}])")
+            self.line(f"{base.__name__}.{'extend' if base is list else 'update'}({name}, [{self.items(x)}])")
         if base is dict:
-            self.builds.append(f"dict.update({name}, {self._pairs(x)})")
+            self.line(f"dict.update({name}, {self._pairs(x)})")
         own = getattr(x, "__dict__", None)
         if own:
-            self.builds.append(f"vars({name}).update({self._pairs(own)})")
+            self.line(f"vars({name}).update({self._pairs(own)})")
         for slot in _slots_of(cls):
             if hasattr(x, slot):
-                self.builds.append(f"put({name}, {slot!r}, {self.text(getattr(x, slot))})")
+                self.line(f"put({name}, {slot!r}, {self.text(getattr(x, slot))})")
         return name
 
     def _exception(self, x: BaseException, native: type, name: str) -> None:
         """What an exception holds beside its arguments. It was never raised: CPython makes those that were."""
         for part in ("__cause__", "__context__"):
             if getattr(x, part) is not None:
-                self.builds.append(f"{name}.{part} = {self.text(getattr(x, part))}")
-        self.builds.append(f"{name}.__suppress_context__ = {x.__suppress_context__}")
+                self.line(f"{name}.{part} = {self.text(getattr(x, part))}")
+        self.line(f"{name}.__suppress_context__ = {x.__suppress_context__}")
         bare = native.__new__(native, *x.args)
         for cls in native.__mro__:
             for part, held in vars(cls).items():
                 value = getattr(x, part, None)
                 own = isinstance(held, types.MemberDescriptorType) and not part.startswith("__")
                 if own and value is not getattr(bare, part, None) and _takes(bare, part, value):
-                    self.builds.append(f"{name}.{part} = {self.text(value)}")
+                    self.line(f"{name}.{part} = {self.text(value)}")
 
     def _iterator(self, x: Any) -> str:
         """A half-run iterator: made again over the same container and moved to the same place."""
@@ -459,9 +506,9 @@ class TailWriter:
         check(code, offset, len(slots), len(frame.stack))
         slots = self.kept(code, offset, slots)
         nulls = tuple([k for k, x in enumerate([*slots, *frame.stack]) if x is NULL])
+        done = self.replay(effects)
         texts = [self.text(x) for x in [*slots, *reversed(frame.stack)]]
         where = f"{self.const(continuations, 'continuations')}, {self.const(frame.function, code.co_name)}"
-        done = [self.effect(e) for e in effects]
         made = f"Turn({where}, {offset}, {len(frame.stack)}, {nulls})"
         return End(done, "(" + "".join([f"{x}, " for x in texts]) + ")", turn=made, resumed=source is not None)
 
@@ -476,7 +523,7 @@ class TailWriter:
 
     def finish(self, end: End) -> Tail:
         """The compiled function."""
-        lines = [*self.loads, *self.builds, *end.effects]
+        lines = self._with_places([*self.loads, *self._guarded()], end.effects)
         made = [f"v{i}" for i in range(self.count)] + list(self.sources.values())
         if end.turn is not None:
             lines = self._turning(lines, end, made)
@@ -488,6 +535,22 @@ class TailWriter:
             lines += ["try:", f"    return continue_frames(frames, {end.continuations})"]
             lines += ["except BaseException:", "    hide_tail()", "    raise"]  # the traceback holds the user's frames only
         return self._compiled(lines)
+
+    def _guarded(self) -> list[str]:
+        """What is made before the first effect: where that may raise, CPython does the whole call instead."""
+        if not self.session.effects.doubtful:
+            return self.builds
+        inner = [f"    {line}" for line in self.builds]
+        return ["again = False", "try:", *inner, "except Exception:", "    again = True", *_AGAIN]
+
+    def _with_places(self, lines: list[str], effects: list[str]) -> list[str]:
+        """`lines`, then the effects; what one of them raises is raised on the user's line."""
+        if not self.places:
+            return [*lines, *effects]
+        first = len(lines) + 3  # "def" and "try" stand before
+        known = self.const({first + i: place for i, place in self.places.items()}, "places")
+        inner = [f"    {line}" for line in effects]
+        return [*lines, "try:", *inner, "except BaseException:", f"    put_place({known})", "    raise"]
 
     def _turning(self, lines: list[str], end: End, made: list[str]) -> list[str]:
         """`lines`, the place of the break (made at the first call), and what goes on from there."""
@@ -569,11 +632,15 @@ def _slots_of(cls: type) -> list[str]:
     ]
 
 
+_LATE = {*LATE, Snapshot}
+_LOCALS = re.compile(r"\bv\d+\b")
+_AGAIN = ("if again:  # nothing has happened yet: CPython does it all", "    return plain(args)")
 _HELPERS: dict[str, Any] = {
     "put": _put, "drop": _drop, "iterator": _iterator, "backwards": _backwards, "moved": _moved, "MethodType": types.MethodType,
     "CellType": types.CellType, "FunctionType": types.FunctionType, "partial": functools.partial, "set_grad": gradmode.set,
     "continue_frames": continue_frames, "hide_tail": _hide_tail, "Frame": Resumed, "FrameState": FrameState, "NULL": NULL,
     "spent": spent, "leaf": leaf,
+    "with_history": late_text.with_history, "put_place": put_place,
     "Turn": Turn, "go_on": go_on, "peek": peek.item, "GONE": GONE,
 }  # fmt: skip
 _CONSTANT = {

@@ -82,6 +82,12 @@ def build(graph: Graph, backend: str) -> Any:
         return Interpreted(graph)
 
 
+def bind_plain(tail: Any, plain: Callable[[Sequence[Any]], Any]) -> None:
+    """Tell a tail how CPython does the whole call, where it may ask for that."""
+    if tail is not None and "plain" in tail.__code__.co_names:
+        tail.__globals__["plain"] = plain
+
+
 class Variant:
     """One capture made runnable. `hits` counts its calls through Python. `plain` runs the function itself: where the graph
     raises (`raising`), nothing was written or replayed yet; the function has the effects before the error, and raises it."""
@@ -90,6 +96,7 @@ class Variant:
         self.capture, self.backend, self.plain = captured, backend, plain
         self.raising = tuple({kind for node in captured.graph.nodes for kind in node.op.effects.raises})
         self.hits = 0
+        bind_plain(captured.tail, plain)
         graph = captured.graph
         self.number = {v: i for i, v in enumerate(graph.inputs)}
         self.written = list(dict.fromkeys(self.number[w.target] for w in graph.writes))

@@ -1,0 +1,178 @@
+"""Why a call found no variant: the guard that failed, the value before and the value now, and what to do about it.
+
+Only says; which variant serves is decided by the guards themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..eager.tensor import Tensor
+from ..ir.graph import Where
+from ..ir.lazyclass import dataclass
+from ..runtime.guard import (
+    ClassAttrIs,
+    Equals,
+    GradMode,
+    Guard,
+    Is,
+    KeysAre,
+    Lacks,
+    LengthIs,
+    SameObject,
+    SameStorage,
+    SizesFit,
+    TensorIs,
+    TensorLike,
+    TypeIs,
+    first_failure,
+)
+
+_LONGEST = 60
+_OF_STATE = ".state"
+
+
+@dataclass(frozen=True)
+class Miss:
+    """One recompile. `guard`: the guard of the newest variant that failed; `before`, `after`: what it compares, at that capture
+    and at this call ("" where there is nothing to show)."""
+
+    guard: str
+    where: Where
+    before: str = ""
+    after: str = ""
+    cure: str = ""
+
+    @property
+    def change(self) -> str:
+        return f"{self.before} -> {self.after}" if self.before or self.after else ""
+
+    def __str__(self) -> str:
+        """One line: place, function, guard, values, cure."""
+        change = f": {self.change}" if self.change else ""
+        cure = f"; {self.cure}" if self.cure else ""
+        return f"{self.where}: recompile {self.where.function}: {self.guard}{change}{cure}"
+
+
+def missed(guards: Sequence[Guard], args: Sequence[Any], where: Where) -> Miss:
+    """What `guards` say about a call with `args` that they do not let in."""
+    failed = first_failure(guards, args)
+    if failed is None:
+        return Miss("no guard fails any more", where)
+    guard = guards[failed]
+    before, after = _values(guard, args)
+    text = guard.why(args) if isinstance(guard, SizesFit) else guard.expr()
+    return Miss(text, where, before, after, cure(guard, args))
+
+
+def show(x: Any) -> str:
+    """A value in a few words."""
+    if isinstance(x, Tensor):
+        return f"{type(x).__name__} {x.meta!r}".removeprefix("Tensor ")
+    text = repr(x) if isinstance(x, (int, float, str, bytes, bool, type(None), tuple, list, dict, set)) else _named(x)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def _named(x: Any) -> str:
+    name = getattr(x, "__qualname__", None) or getattr(x, "__name__", None)
+    if isinstance(name, str):
+        return f"{name} (at {_place(x)})" if hasattr(x, "__code__") else name
+    return f"a {type(x).__qualname__}"
+
+
+def _place(function: Any) -> str:
+    code = function.__code__
+    return str(Where(code.co_filename, code.co_firstlineno))
+
+
+def _at(guard: Any, args: Sequence[Any]) -> Any:
+    return guard.source.load(args)
+
+
+def _values(guard: Guard, args: Sequence[Any]) -> tuple[str, str]:
+    """What the guard compares: as captured, and now."""
+    try:
+        return _BEFORE[type(guard)](guard, args) if type(guard) in _BEFORE else ("", "")
+    except Exception as error:  # the object is gone, or does not print: nothing to show
+        return "", f"gone ({type(error).__name__})"
+
+
+def _lacking(guard: Lacks, args: Sequence[Any]) -> tuple[str, str]:
+    return "missing", show(_at(guard, args)[guard.key])
+
+
+def _class_attr(guard: ClassAttrIs, args: Sequence[Any]) -> tuple[str, str]:
+    missing = object()
+    now = next((b.__dict__[guard.name] for b in guard.cls.__mro__ if guard.name in b.__dict__), missing)
+    return "missing" if guard.missing else show(guard.value), "missing" if now is missing else show(now)
+
+
+def _keys(guard: KeysAre, args: Sequence[Any]) -> tuple[str, str]:
+    return show(list(guard.keys)), show(list(dict.keys(_at(guard, args))))
+
+
+_BEFORE: dict[type, Any] = {
+    TensorIs: lambda g, a: (f"{g.cls.__name__} {g.meta!r}".removeprefix("Tensor "), show(_at(g, a))),
+    TensorLike: lambda g, a: (f"{g.cls.__name__} {g.type}".removeprefix("Tensor "), show(_at(g, a))),
+    Equals: lambda g, a: (show(g.value), show(_at(g, a))),
+    Is: lambda g, a: (show(g.value), show(_at(g, a))),
+    TypeIs: lambda g, a: (g.cls.__name__, type(_at(g, a)).__name__),
+    LengthIs: lambda g, a: (f"length {g.length}", f"length {len(_at(g, a))}"),
+    KeysAre: _keys,
+    Lacks: _lacking,
+    ClassAttrIs: _class_attr,
+    GradMode: lambda g, a: (str(g.enabled), str(not g.enabled)),
+}
+
+
+def cure(guard: Guard, args: Sequence[Any]) -> str:
+    """What a user can do so that this guard fails no more, as a clause."""
+    if isinstance(guard, (TensorIs, TensorLike)):
+        return _tensor_cure(guard, args)
+    if isinstance(guard, SizesFit):
+        return "a size left the range for which the code was compiled: the line named asks for it"
+    if isinstance(guard, (Equals, TypeIs)):
+        return _value_cure(guard)
+    if isinstance(guard, Is):
+        return "another object stands there: make it once, outside of the loop"
+    if isinstance(guard, (LengthIs, KeysAre)):
+        if _OF_STATE in guard.source.expr():
+            return "an optimiser makes its state at its first step: two compiles are all there will be"
+        return "the container changes its size: keep it fixed, or pass what is needed of it"
+    if isinstance(guard, (ClassAttrIs, Lacks)):
+        return "an attribute was set or deleted: do so before the first call"
+    if isinstance(guard, GradMode):
+        return "one variant with gradients and one without: there will be no more of them"
+    if isinstance(guard, (SameStorage, SameObject)):
+        return "arguments are the same object, or share memory, in one call and not in the other: pass copies, or always the same"
+    return ""
+
+
+def _tensor_cure(guard: TensorIs | TensorLike, args: Sequence[Any]) -> str:
+    try:
+        now = _at(guard, args)
+    except Exception:
+        now = None
+    if not isinstance(now, Tensor):
+        return "no tensor stands there any more: pass one in every call, or none" + (
+            " (a gradient is None before the first backward and after zero_grad)" if guard.source.expr().endswith(".grad") else ""
+        )
+    was: Any = guard.meta if isinstance(guard, TensorIs) else guard
+    name = guard.source.expr()
+    if now.meta.dtype is not was.dtype:
+        return f"convert {name} to one dtype before the call"
+    if len(now.meta.shape) != len(was.shape):
+        return f"{name} has another number of dimensions: each number is compiled once"
+    if now.meta.requires_grad is not was.requires_grad:
+        return f"{name} requires grad in one call and not in the other: one variant each"
+    if now.meta.shape != tuple(was.shape):
+        return f"the second value of a size makes it a symbol; compiler.mark_dynamic({name}, dim) or dynamic=True from the start"
+    return f"{name} is laid out otherwise: pass {name}.contiguous()"
+
+
+def _value_cure(guard: Equals | TypeIs) -> str:
+    name = guard.source.expr()
+    if isinstance(guard, TypeIs) or isinstance(guard.value, (str, bytes, bool, type(None))):
+        return f"{name} decides what is compiled: each value is compiled once"
+    return f"{name} decides a shape, a branch or a number of turns: pass it as a tensor, or keep to few values"
