@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import InitVar, field
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from .. import knobs
+from .. import knobs, logs
 from ..ir.graph import Where
 from ..ir.lazyclass import dataclass
 from ..runtime import collector, forks
-from ..runtime.guard import SizesFit, first_failure
+from ..runtime.guard import first_failure
 from . import stored
 from .parameters import binder
 from .traces import strip_frame, strip_own
@@ -26,6 +26,7 @@ from .variant import Variant
 if TYPE_CHECKING:
     from .breaks import BreakRecord
     from .captured import Capture
+    from .misses import Miss
     from .policy import Policy
     from .turns import Continuations
 
@@ -66,14 +67,6 @@ class NativeSide(Protocol):
     def add(self, variant: Variant) -> None: ...
 
     def clear(self) -> None: ...
-
-
-@dataclass
-class Miss:
-    """Why a call found no variant: the guard of the newest variant that failed, as text."""
-
-    guard: str
-    where: Where
 
 
 @dataclasses.dataclass(eq=False)
@@ -177,8 +170,9 @@ class Dispatcher:
             for variant in self.variants:
                 self.policy.learn(variant.capture.guards, args)
             if self.variants:
-                self.misses.append(Miss(self._culprit(args), self.where))
+                self.misses.append(self._missed(args))
                 knobs.say(2, f"recompile {self.where.function} ({self.where}): {self.misses[-1].guard}")
+                logs.tell("recompiles", str(self.misses[-1]))
             _state.compiling = True
             try:
                 return self._compiled(args)
@@ -197,6 +191,8 @@ class Dispatcher:
         if variant is None:
             return None
         self.variants.append(variant)
+        if knobs.log:
+            self._log(variant)
         if self.native is not None:
             self.native.add(variant)
         return variant
@@ -226,20 +222,31 @@ class Dispatcher:
             raise refused(record) from None
         if knobs.debug >= 1:
             knobs.say(1, str(record))
+        if knobs.log:
+            logs.tell("graph_breaks", record.short())
 
-    def _culprit(self, args: Sequence[Any]) -> str:
-        guards = self.variants[-1].capture.guards
-        failed = first_failure(guards, args)
-        if failed is None:
-            return "no guard fails any more"
-        guard = guards[failed]
-        return guard.why(args) if isinstance(guard, SizesFit) else guard.expr()
+    def _missed(self, args: Sequence[Any]) -> Miss:
+        """Why none of the variants serves these arguments."""
+        from .misses import missed
+
+        return missed(self.variants[-1].capture.guards, args, self.where)
+
+    def _log(self, variant: Variant) -> None:
+        """Tell of a fresh variant what is wanted."""
+        name = f"{self.where}: {self.where.function}"
+        for guard in variant.capture.guards if logs.wanted("guards") else ():
+            logs.tell("guards", f"{name}: {guard.expr()}")
+        if logs.wanted("graphs"):
+            logs.tell("graphs", f"{name}:\n{str(variant.capture.graph).rstrip()}")
+        count = getattr(variant.executable, "kernel_count", None)
+        if logs.wanted("kernels") and count is not None:
+            logs.tell("kernels", f"{name}: {count} kernel{'s' * (count != 1)} for {len(variant.capture.graph.nodes)} ops")
 
     def _limit(self, args: Sequence[Any]) -> None:
         self.full = True
         knobs.warn(
             f"{self.where.function} ({self.where}) has {len(self.variants)} compiled variants (knob variant_limit); other calls "
-            f"run eagerly. The guard that failed last: {self._culprit(args)}"
+            f"run eagerly. The guard that failed last: {self._missed(args).guard}"
         )
 
     @staticmethod

@@ -22,7 +22,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .. import knobs
+from .. import knobs, logs
 from ..errors import FusewireError
 from ..ir.graph import Graph
 from ..runtime import codec, fingerprint, forks, store
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 KIND = "captures"
 _PACKAGE = __name__.split(".")[0]
 #: knobs that change nothing of what is stored
-_INDIFFERENT = ("verify", "debug", "native_entry", "cache_dir", "disk_cache", "cache_limit", "threads", "spin", "variant_limit")
+_INDIFFERENT = ("verify", "debug", "log", "native_entry", "cache_dir", "disk_cache", "cache_limit", "threads", "spin", "variant_limit")
 _FILE = "<fusewire tail stored"
 _numbers = itertools.count(1)
 
@@ -62,6 +62,7 @@ events: collections.deque[Event] = collections.deque(maxlen=200)
 def _note(dispatcher: Dispatcher, what: str, why: object = "") -> None:
     events.append(Event(f"{dispatcher.where.function} ({dispatcher.where})", what, str(why)))
     knobs.say(2, f"disk cache: {events[-1]}")
+    logs.tell("cache", f"{dispatcher.where}: {dispatcher.where.function}: {what}" + (f": {why}" if why else ""))
 
 
 #: one graph is read at a time: calls in several threads may look into the same one, and its values count by identity
