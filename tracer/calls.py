@@ -11,7 +11,7 @@ from ..eager.tensor import Tensor
 from ..ir.op import Op
 from ..runtime.install import original_of
 from ..runtime.source import Attr
-from . import natives, sorting
+from . import late_ops, natives, sorting
 from .attributes import find
 from .breaks import Break, describe, opaque, stateful, subject
 from .bytecode import NULL

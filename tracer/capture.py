@@ -17,7 +17,7 @@ from ..ir.graph import Where
 from ..runtime import gradmode
 from ..runtime.meta import Meta
 from ..runtime.source import Arg
-from . import backward, library_models, ops_data, ops_flow, ops_stack  # noqa: F401  (they register the handlers)
+from . import backward, deferred, library_models, ops_data, ops_flow, ops_stack  # noqa: F401  (they register the handlers)
 from .breaks import Break, BreakRecord, Restart, UserRaise, describe, subject, told, written
 from .bytecode import slot_names
 from .captured import Capture
@@ -121,14 +121,14 @@ def _returned(session: Session, result: Any) -> Capture:
     flat = type(result) is tuple and session.outside.source_of(result) is None
     items = result if flat else (result,)
     plain = items and not effects and all(isinstance(x, Tensor) for x in items) and len({id(x) for x in items}) == len(items)
-    plain = plain and all(map(session.recorder.histories.is_plain, items))
+    plain = plain and not session.effects.doubtful and all(map(session.recorder.histories.is_plain, items))
     if plain and not session.recorder.shares(items):
         outputs = [session.recorder.output(x) for x in items]
         return _captured(session, outputs, [x.meta for x in items], None, flat, None)
 
     def make(writer: TailWriter) -> End:
-        text = writer.text(result)
-        return End([writer.effect(e) for e in effects], text)
+        done = writer.replay(effects)
+        return End(done, writer.text(result))
 
     try:
         tail, outputs, tensors = write(session, make)
@@ -189,13 +189,13 @@ def _broken(session: Session, broken: Break, continuations: Continuations) -> Ca
     def make(writer: TailWriter) -> End:
         if len(frames) == 1:
             return writer.turn(innermost, offsets[0], effects, continuations)
+        done = writer.replay(effects)
         texts = []
         for frame, offset in zip(frames, offsets, strict=True):
             slots = [writer.text(x) for x in writer.kept(frame.code, offset, frame.slots)]
             stack = [writer.text(x) for x in frame.stack]
             state = f"FrameState([{', '.join(slots)}], [{', '.join(stack)}])"
             texts.append(f"Frame({writer.const(frame.function, frame.code.co_name)}, {offset}, {state})")
-        done = [writer.effect(e) for e in effects]
         return End(done, f"[{', '.join(texts)}]", writer.const(continuations, "continuations"))
 
     try:

@@ -22,13 +22,14 @@ from ..ir.ops import casts
 from ..ir.sizes import identical
 from ..ir.types import TensorType, contiguous_strides
 from ..runtime import gradmode
-from . import subscripts
+from . import late_ops, subscripts
 from .attributes import Namespace, find
 from .breaks import Break, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
 from .classes import by_python
 from .effects import GradModeSet
 from .generators import Generator, Lazily
+from .late import LATE, Late
 from .operators import CONTAINERS
 from .special import SPECIAL
 from .symbols import SizeInt, has_size, raw
@@ -98,6 +99,8 @@ def _vars(s: Session, *args: Any) -> Any:
 @models(builtins.isinstance)
 def _isinstance(s: Session, obj: Any, cls: Any) -> bool:
     _check_class(s, cls)
+    if isinstance(obj, LATE):
+        return issubclass(late_ops.class_of(obj), cls)
     if isinstance(obj, SYMBOLIC):
         return issubclass(python_type(obj), cls)
     if isinstance(obj, Generator):
@@ -194,11 +197,15 @@ def _len(s: Session, x: Any) -> int:
 
 @models(builtins.abs)
 def _abs(s: Session, x: Any) -> Any:
+    if type(x) is Late:
+        return late_ops.call_number(s, "abs", x)
     return s.operators.special(x, "__abs__") if not _plain(s, x) else s.native(abs, x)
 
 
 @models(builtins.round)
 def _round(s: Session, x: Any, *digits: Any) -> Any:
+    if type(x) is Late:
+        return late_ops.call_number(s, "round", x, *digits)
     if not _plain(s, x):
         return s.operators.special(x, "__round__", *digits)
     return s.native(round, concrete(x), *map(concrete, digits))
@@ -275,6 +282,8 @@ def _sum(s: Session, items: Any, /, start: Any = 0) -> Any:
     values = list(s.operators.items(items))
     if type(start) is str or not values:
         return s.native(sum, values, start)
+    if any(type(x) is Late for x in (start, *values)) and not any(isinstance(x, Tensor) for x in values):
+        return late_ops.total(s, values, start)
     if all(type(x) in (int, float, bool) for x in (start, *values)):
         return s.native(sum, values, start)  # CPython 3.12 adds floats with compensation
     sized = any(isinstance(x, SizeInt) for x in (start, *values)) and all(isinstance(x, int) for x in (start, *values))
@@ -314,6 +323,8 @@ def _extreme(symbol: str) -> Callable[..., Any]:
             if default is not NULL and len(args) == 1:
                 return default
             raise s.thrown(ValueError(f"{'min' if symbol == '<' else 'max'}() iterable argument is empty"))
+        if any(type(x) is Late for x in values) and key is None:
+            return late_ops.extreme(s, "min" if symbol == "<" else "max", values)
         best, weight = values[0], values[0] if key is None else s.call(key, (values[0],))
         for x in values[1:]:
             w = x if key is None else s.call(key, (x,))
@@ -441,6 +452,8 @@ def _collection(s: Session, cls: type, *args: Any, **kwargs: Any) -> Any:
 
 @_makes(int, float, bool, complex, bytes, range, slice)
 def _number(s: Session, cls: type, *args: Any, **kwargs: Any) -> Any:
+    if cls in (bool, int, float) and len(args) == 1 and isinstance(args[0], (Late, Tensor)):
+        return late_ops.number(s, cls, args[0])
     if cls is bool and args:
         return s.operators.truth(args[0])
     if cls is int and len(args) == 1 and type(args[0]) is SizeInt:
@@ -470,6 +483,8 @@ def _type(s: Session, cls: type, *args: Any) -> Any:
         raise Break("class-statement", "a class made by type()")
     if isinstance(args[0], Generator):
         return types.GeneratorType
+    if isinstance(args[0], LATE):
+        return late_ops.class_of(args[0])
     return python_type(args[0])
 
 
