@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..runtime.source import Item
-from . import subscripts
+from . import late_ops, subscripts
 from .breaks import Break, UserRaise
 from .bytecode import NULL, Step
 from .frame import Frame, handles
+from .late import Late
 from .symbols import SizeInt
 from .values import Lazy, concrete
 
@@ -20,11 +21,14 @@ def unary_op(f: Frame, step: Step) -> None:
 
 @handles("UNARY_NOT")
 def unary_not(f: Frame, step: Step) -> None:
-    f.stack.append(not f.stack.pop())
+    x = f.stack.pop()
+    f.stack.append(late_ops.negated(f.session, x) if type(x) is Late else not x)
 
 
 @handles("TO_BOOL")
 def to_bool(f: Frame, step: Step) -> None:
+    if type(f.stack[-1]) is Late and f.program.steps[f.at + 1].op == "UNARY_NOT":
+        return
     f.stack.append(f.session.operators.truth(f.stack.pop()))
 
 
@@ -119,7 +123,9 @@ def build_set(f: Frame, step: Step) -> None:
 
 @handles("BUILD_STRING")
 def build_string(f: Frame, step: Step) -> None:
-    f.stack.append("".join(f.popn(step.arg)))
+    pieces = f.popn(step.arg)
+    late = any(type(x) is Late for x in pieces)
+    f.stack.append(late_ops.joined(f.session, pieces) if late else "".join(pieces))
 
 
 @handles("BUILD_MAP")
