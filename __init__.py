@@ -275,6 +275,8 @@ def __getattr__(name: str) -> Any:
     if name in _COMPILER:
         compiler = importlib.import_module(f"{__name__}.compiler")
         return compiler if name == "compiler" else getattr(compiler, name)
+    if name == "set_printoptions":
+        return importlib.import_module(f"{__name__}.eager.display").set_printoptions
     if name in _FILES:
         serialization = importlib.import_module(f"{__name__}.utils.serialization")
         return serialization if name == "serialization" else getattr(serialization, name)

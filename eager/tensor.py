@@ -275,10 +275,10 @@ class Tensor(Methods):
     def __contains__(self, x: Any) -> bool:
         return bool((self.array == (x.array if isinstance(x, Tensor) else x)).any())
 
-    def __repr__(self) -> str:
+    def __repr__(self, *, tensor_contents: str | None = None) -> str:
         from .display import text
 
-        return text(self)
+        return text(self, tensor_contents=tensor_contents)
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and not self.meta.shape else str(self)
