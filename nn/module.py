@@ -200,12 +200,12 @@ class Module:
             yield child
 
     def _named(self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
-        seen: set[int] = set()
+        seen: set[Any] = set()  # Tensors hash by identity
         for module_name, module in self.named_modules(prefix=prefix) if recurse else [(prefix, self)]:
             for name, value in module.__dict__[kind].items():
-                if value is None or (remove_duplicate and id(value) in seen):
+                if value is None or (remove_duplicate and value in seen):
                     continue
-                seen.add(id(value))
+                seen.add(value)
                 yield f"{module_name}.{name}" if module_name else name, value
 
     def named_parameters(

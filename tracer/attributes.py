@@ -14,7 +14,7 @@ from ..eager.tensor import Tensor
 from ..ir.dtypes import DType
 from ..ir.op import Effects, Op
 from ..ir.types import TensorType
-from ..runtime.guard import ClassAttrIs, Lacks
+from ..runtime.guard import ClassAttrIs, Is, Lacks
 from ..runtime.source import Attr, Const, InstanceDict, Item, Source
 from . import late_ops
 from .breaks import Break, UserRaise, describe, subject
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 _OPAQUE_TENSOR = {
-    "_array", "_storage", "_node", "_offset", "storage", "array", "data", "grad_fn", "is_leaf", "data_ptr", "storage_offset",
+    "_array", "_storage", "_node", "_offset", "storage", "array", "data", "grad_fn", "data_ptr", "storage_offset",
     "_version", "__dict__", "__class__",
 }  # fmt: skip
 _NATIVE_BINDERS = (
@@ -324,6 +324,8 @@ class Attributes:
     def _of_tensor(self, tensor: Any, name: str) -> Any:
         if name == "grad":
             return self._grad(tensor)
+        if name == "is_leaf":
+            return self._is_leaf(tensor)
         if name == "__class__":
             return type(tensor)
         if name in _OPAQUE_TENSOR:
@@ -334,6 +336,13 @@ class Attributes:
         if isinstance(raw, types.FunctionType):
             return types.MethodType(raw, tensor)
         return self.session.native(getattr, tensor, name)
+
+    def _is_leaf(self, tensor: Any) -> bool:
+        histories, source = self.session.recorder.histories, self.session.outside.source_of(tensor)
+        found = self.session.recorder.input_of(tensor)
+        if tensor.meta.requires_grad and source is not None and found is not None:
+            self.session.outside.guard(Is(Attr(source, "_node"), found.real._node))
+        return not tensor.meta.requires_grad or histories.leaf_of(self.session.recorder.value_of(tensor)) is not None
 
     def _grad(self, tensor: Any) -> Any:
         changed = self.session.effects.attr_of(tensor, "grad")

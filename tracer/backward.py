@@ -366,6 +366,8 @@ def _detach(s: Session, self: Any) -> Any:
     if self.meta.requires_grad:
         if s.outside.source_of(self) is not None:
             raise Break("tensor-state", "detach_() of a tensor from outside that requires grad")
-        s.recorder.forget_history(self)
+        if len(s.recorder._on(self._storage)) > 1 or s.recorder.seen[id(self)].chain:
+            raise Break("tensor-state", "detach_() of a tensor that shares its memory with views")
+        self._storage.value = s.recorder.forget_history(self)
         self.meta = self.meta.with_grad(False)
     return self

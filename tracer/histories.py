@@ -79,6 +79,18 @@ class Histories:
         """A traced Tensor without a history records gradients from here on."""
         self.leaves[self.recorder.forget_history(tensor)] = tensor, self.unit()
 
+    def made(self, seen: Any) -> bool:
+        """Whether what the recorder has seen is a leaf that the region made."""
+        return seen.value in self.leaves
+
+    def again(self, tensor: Any, before: Value, value: Value) -> Value:
+        """What a Tensor holds behind a write to its memory: where it was a leaf that the region made, it is one again."""
+        if before not in self.leaves or self.leaves[before][0] is not tensor or value in self.leaves:
+            return value
+        value = self.recorder.cut(value)
+        self.leaves[value] = tensor, self.unit()
+        return value
+
     def written(self, owner: Any, value: Value) -> Value:
         """What a leaf input holds behind a write to it that was not recorded: a leaf again."""
         if owner.real.meta.requires_grad and owner.real._node is None:
