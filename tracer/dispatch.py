@@ -86,7 +86,10 @@ class Dispatcher:
         self._continuations = resumes
         self._policy: Policy | None = None
         self.bind = binder(self.function)
-        self.where = Where(self.function.__code__.co_filename, self.function.__code__.co_firstlineno, self.function.__name__)
+        code, line = self.function.__code__, self.function.__code__.co_firstlineno
+        if resumes is not None:
+            line = getattr(code.co_consts[-1], "line", line)
+        self.where = Where(code.co_filename, line, self.function.__name__)
         if self.options.seen is not None:
             self.options.seen.append(self)
         self.native = self.options.install(self) if self.options.install is not None else None

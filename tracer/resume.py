@@ -94,6 +94,13 @@ class Origin:
 
     code: CodeType
     hidden: int
+    line: int  # where it goes on
+
+
+def _line(code: CodeType, offset: int) -> int:
+    """The user's line of the instruction at byte `offset`."""
+    found = [line for start, end, line in code.co_lines() if start <= offset < end and line is not None]
+    return found[0] if found else code.co_firstlineno
 
 
 def origin(code: CodeType) -> Origin | None:
@@ -189,7 +196,7 @@ def resume_code(code: CodeType, shape: Shape) -> CodeType:
         co_code=head + bytes(body) + tail,
         co_linetable=lines[0] + code.co_linetable + lines[1],
         co_exceptiontable=handler_table(ranges),
-        co_consts=(*code.co_consts, Origin(code, _hidden(code))),
+        co_consts=(*code.co_consts, Origin(code, _hidden(code), _line(code, shape.offset))),
         **_frame_code(code, slot_count(code) + shape.depth + 2),
     )
 
