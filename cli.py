@@ -14,13 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import logs
 from .errors import FusewireError
+from .runner import UsageError
 
 _TYPE = re.compile(r"^([a-z]+\d*)\[([\d, ]*)\]$")
-
-
-class UsageError(Exception):
-    """What the user typed cannot be served; the message is one line."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,6 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", type=Path, metavar="FILE", help="append a JSON line a row to FILE")
     bench.add_argument("--chart", type=Path, metavar="FILE", help="draw the rows into FILE (.svg, .png, .pdf)")
     bench.set_defaults(run=_bench)
+    run = commands.add_parser("run", help="run a script or module as python does, and log what is compiled", allow_abbrev=False)
+    run.add_argument("--log", default="", metavar="NAMES", help="any of " + ", ".join(logs.ARTIFACTS) + "; or all")
+    run.add_argument("--as", default="", metavar="NAME", dest="as_", help="let imports of NAME (torch) find fusewire")
+    run.add_argument("-m", nargs=argparse.REMAINDER, metavar="MODULE ...", dest="module", help="a module and its arguments")
+    run.add_argument("script", nargs=argparse.REMAINDER, metavar="SCRIPT ...", help="a file and its arguments")
+    run.set_defaults(run=_run)
     breaks = commands.add_parser("breaks", help="list the codes of graph breaks, why they happen and what to do")
     breaks.set_defaults(run=_breaks)
     cache = commands.add_parser("cache", help="look into the disk cache, or empty it")
@@ -95,6 +99,16 @@ def _bench(options: argparse.Namespace) -> int:
         return suites.main(options.suites, options.threads, options.quick, options.json, options.chart)
     except (ValueError, FusewireError) as error:
         raise UsageError(str(error)) from error
+
+
+def _run(options: argparse.Namespace) -> int:
+    from . import runner
+
+    if options.module:
+        return runner.run(options.module, module=True, log=options.log, as_=options.as_)
+    own = options.log or options.as_
+    found, command = ({}, options.script) if own else runner.split(options.script)
+    return runner.run(command, log=found.get("log", options.log), as_=found.get("as", options.as_))
 
 
 def _breaks(options: argparse.Namespace) -> int:
