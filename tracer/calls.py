@@ -18,7 +18,7 @@ from .bytecode import NULL
 from .classes import by_python
 from .generators import Generator
 from .guards import of_library
-from .late import LATE, Late, LateMethod, weak
+from .late import LATE, LateMethod, weak
 from .operators import CONTAINERS, ITERATORS, VIEWS
 from .ratios import SizeFloat
 from .special import SPECIAL
@@ -132,6 +132,8 @@ class Calls:
         if fn.__name__ in natives.TENSOR_STATE or getattr(fn, "__module__", "") in natives.TAPE:
             raise stateful(fn)
         keeps = getattr(fn, "__module__", "") in natives.TAKES_NUMBERS
+        if getattr(fn, "__module__", "") in natives.TAKES_LATE:
+            args, kwargs = [weak(x) for x in args], {k: weak(v) for k, v in kwargs.items()}
         args = [self._number(x, keeps) for x in args]
         kwargs = {k: self._number(v, keeps) for k, v in kwargs.items()}
         for x in (*args, *kwargs.values()):
@@ -149,8 +151,6 @@ class Calls:
 
     def _number(self, x: Any, keeps: bool) -> Any:
         """A symbolic number stays one only where the library takes it for an operand."""
-        if keeps and type(x) is Late:
-            return weak(x)
         return x if keeps and type(x) is SymFloat else self.session.operators.settle(x, (SizeInt, SizeFloat))
 
     def _traced(self, result: Any, fn: Any) -> Any:

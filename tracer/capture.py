@@ -116,7 +116,16 @@ def _effects(session: Session) -> list[Any]:
     return kept + (modes[-1:] if modes and modes[-1].enabled is not first else [])
 
 
+def _settle(session: Session) -> None:
+    """Values that may raise are made before the first effect, or CPython does the whole call: nothing may be written until then."""
+    doubtful = session.effects.doubtful
+    if doubtful and session.recorder.writes:
+        late, unit = doubtful[0]
+        raise Restart(unit, late.code, f"an error in what is made of {late.what}, beside writes to an input, is asked for")
+
+
 def _returned(session: Session, result: Any) -> Capture:
+    _settle(session)
     effects = _effects(session)
     flat = type(result) is tuple and session.outside.source_of(result) is None
     items = result if flat else (result,)
@@ -181,6 +190,7 @@ def _broken(session: Session, broken: Break, continuations: Continuations) -> Ca
     _earlier(session, record)
     if frames[0].head or frames[-1].unit_number == 0:
         raise Uncapturable(record)
+    _settle(session)
     effects = _effects(session)
     innermost = frames[-1]
     _, innermost.slots, innermost.stack = innermost.begun

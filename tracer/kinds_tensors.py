@@ -27,7 +27,7 @@ def f(x):
         "the compiled function",
         example="""
 def f(x):
-    return [v * 2 for v in x.tolist()]  #! x.tolist()
+    return [x * i for i in range(int(x.sum()))]  #! range(int(x.sum()))
 """,
         instead="""
 def f(x):

@@ -43,7 +43,7 @@ def snapshot(s: Session, tensor: Any, plain: bool = False) -> Snapshot:
     """The Tensor as it is now."""
     if tensor._storage is None or not hasattr(tensor._storage, "recorder"):
         tensor = s.recorder.adopt(tensor)
-    return Snapshot(tensor, s.recorder.value_of(tensor), plain)
+    return s.recorder.lates.snapshot(tensor, plain)
 
 
 # -- tensors ---------------------------------------------------------------------------------------------------------------

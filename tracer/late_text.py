@@ -97,10 +97,10 @@ def _snapshot(writer: TailWriter, x: Snapshot) -> str:
     if untouched and (recorder.input_of(tensor) is not None or not tensor.meta.requires_grad) and not _is_view(writer, tensor):
         return writer.tensor(tensor)
     tracked = tensor.meta.requires_grad
-    value = recorder.detached(x.value) if tracked else x.value
+    value = recorder.cut(x.value) if tracked else x.value
     out = writer.output_text(recorder.wrap(value, tensor.meta.with_grad(False)))
     if tracked and not x.plain:
-        made = recorder.maker(x.value)
+        made = next((node.op for node in recorder.builder.nodes if x.value in node.results), None)
         name = None if made is None else "".join(part.capitalize() for part in made.name.split("_")) + "Backward"
         out = writer.assign(f"with_history({out}, {name!r})")
     writer.memo[id(x)] = x, out

@@ -51,6 +51,7 @@ NATIVE = tuple(f"{_OURS}.{part}" for part in ("ir.", "eager.", "runtime."))
 FOLLOWED = {f"{_OURS}.{part}" for part in ("eager.modes", "eager.random", "eager.sampling")}
 TAPE = {f"{_OURS}.{part}" for part in ("eager.autograd", "eager.tape", "eager.interop", "eager.serialization", "eager.display")}
 TAKES_NUMBERS = {f"{_OURS}.{part}" for part in ("eager.generated", "eager.functional")}
+TAKES_LATE = TAKES_NUMBERS | {f"{_OURS}.{part}" for part in ("eager.scattering", "eager.inplace", "eager.tensor")}
 CLASSES: dict[type, Callable[..., Any]] = {}
 
 
@@ -457,6 +458,9 @@ def _number(s: Session, cls: type, *args: Any, **kwargs: Any) -> Any:
     if cls is bool and args:
         return s.operators.truth(args[0])
     if cls is int and len(args) == 1 and type(args[0]) is SizeInt:
+    for x in args:
+        if isinstance(x, LATE):
+            raise x.needed()
         return args[0]
     if cls is slice:
         return slice(*[x if type(x) is SizeInt else s.operators.settle(x) for x in args])

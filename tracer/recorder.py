@@ -25,6 +25,8 @@ from ..runtime import gradmode
 from ..runtime.meta import Meta, MetaPattern
 from ..runtime.source import Computed, Source
 from ..runtime.storage import Storage
+from .late import WEAK
+from .late_graph import Lates
 from .breaks import Break, ValueNeeded
 from .histories import Histories
 from .metas import SizedMeta, meta_of, view_offset
@@ -120,6 +122,7 @@ class Recorder:
         self.doubts: list[tuple[Any, Any, Meta]] = []  # copies: of what, into what, its Meta
         self.places: dict[Any, tuple[Any, ...]] = {}  # of masks met before
         self.seen: dict[int, Seen] = {}
+        self.lates = Lates(self)
         self.of_storage: dict[int, InputTensor] = {}
         self.histories = Histories(self)
 
@@ -269,6 +272,7 @@ class Recorder:
         tensors = [x for x in operands if isinstance(x, Tensor)]
         tracked = any(x.meta.requires_grad for x in tensors)
         detached = tracked and not gradmode.get()
+        operands = self.lates.operands(op, operands)
         if any(type(x) is SizeFloat for x in operands):
             operands = self._with_ratios(op, operands)
         args = tuple(self._operand(concrete(x) if i in op.fixed else x, detached) for i, x in enumerate(operands))
@@ -299,6 +303,10 @@ class Recorder:
 
     def _twin(self, x: Any) -> Any:
         return x if isinstance(x._storage, TracedStorage) else self.adopt(x)
+        if isinstance(x, Value):
+            return x
+        if type(x) in WEAK:
+            return self.lates.operand(x)
 
     def _operand(self, x: Any, detached: bool) -> Any:
         if not isinstance(x, Tensor):
@@ -343,6 +351,7 @@ class Recorder:
             target = self.adopt(target)
         storage = target._storage
         owner = self.of_storage.get(id(storage))
+        self.lates.before_write(storage)
         self._check_write(target, source, owner)
         self.settle_doubts([storage])
         self.value_of(target)

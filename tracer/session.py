@@ -72,7 +72,7 @@ class Session:
         ):  # fmt: skip
             held.clear()
         self.handled = None
-        del self.recorder.histories, self.recorder.adopt, self.attributes, self.calls, self.operators
+        del self.recorder.lates, self.recorder.histories, self.recorder.adopt, self.attributes, self.calls, self.operators
 
     # -- places ----------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ def out_of_range(x: Any, i: Any) -> Any:
 
 def behind_a_break(x: Any, i: Any) -> Any:
     y = x * 2
-    print(end="")
+    id(x)
     z = y + 1
     raise ValueError(float(z.sum()))
 
@@ -42,7 +42,7 @@ def nested(x: Any, i: Any) -> Any:
 
 def _breaks_below(x: Any) -> Any:
     y = x + 1
-    print(end="")
+    id(x)
     raise LookupError(tuple(y.shape))
 
 
