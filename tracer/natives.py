@@ -457,10 +457,10 @@ def _number(s: Session, cls: type, *args: Any, **kwargs: Any) -> Any:
         return late_ops.number(s, cls, args[0])
     if cls is bool and args:
         return s.operators.truth(args[0])
-    if cls is int and len(args) == 1 and type(args[0]) is SizeInt:
     for x in args:
         if isinstance(x, LATE):
             raise x.needed()
+    if cls is int and len(args) == 1 and type(args[0]) is SizeInt:
         return args[0]
     if cls is slice:
         return slice(*[x if type(x) is SizeInt else s.operators.settle(x) for x in args])
