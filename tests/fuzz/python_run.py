@@ -96,8 +96,10 @@ class Run:
         mode = fw.is_grad_enabled()
         fw.set_grad_enabled(True)
         freeze = Frozen()
+        raises = freeze.error(error, self.file)
+        error = None  # with its traceback go the frames, and the generators in them, when they go in plain Python too
         return {
-            "raises": freeze.error(error, self.file),
+            "raises": raises,
             "result": freeze(result),
             "arguments": freeze([args, named]),
             "globals": {name: freeze(self.scope.get(name)) for name in GLOBALS},
