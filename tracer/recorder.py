@@ -11,28 +11,26 @@ from dataclasses import field, replace
 from functools import lru_cache
 from typing import Any, NoReturn
 
-import numpy as np
-
 from ..eager import executor
 from ..eager.tensor import Tensor
 from ..ir import dtypes, sizes, solve
 from ..ir.graph import Builder, Graph, Output, Value, View, Where, WriteBack
 from ..ir.lazyclass import dataclass
-from ..ir.op import Move, Op
+from ..ir.op import Op
 from ..ir.promote import target_dtype, type_of
 from ..ir.types import ScalarType, TensorType, sizes_of
 from ..runtime import gradmode
 from ..runtime.meta import Meta, MetaPattern
 from ..runtime.source import Computed, Source
 from ..runtime.storage import Storage
-from .late import WEAK
-from .late_graph import Lates
 from .breaks import Break, ValueNeeded
 from .histories import Histories
+from .late import WEAK
+from .late_graph import Lates
 from .metas import SizedMeta, meta_of, view_offset
 from .produced import true_places
 from .ratios import SizeFloat
-from .symbols import SizeInt, Symbols, has_size, raw
+from .symbols import SizeInt, Symbols, raw
 from .values import SYMBOLIC, Apply, Leaf, SymFloat, SymInt, concrete
 
 Chain = tuple[tuple[Op, dict[str, Any]], ...]
@@ -122,9 +120,9 @@ class Recorder:
         self.doubts: list[tuple[Any, Any, Meta]] = []  # copies: of what, into what, its Meta
         self.places: dict[Any, tuple[Any, ...]] = {}  # of masks met before
         self.seen: dict[int, Seen] = {}
-        self.lates = Lates(self)
         self.of_storage: dict[int, InputTensor] = {}
         self.histories = Histories(self)
+        self.lates = Lates(self)
 
     # -- inputs ----------------------------------------------------------------------------------------------------
 
@@ -165,7 +163,7 @@ class Recorder:
             return concrete(x)
         if x.sym.pinned or (x.plain is int and not -(2**63) <= x.raw < 2**63):
             return concrete(x)
-        source = _source_of(x.sym.expr)
+        source = source_of(x.sym.expr)
         if source not in self.scalars:
             kind = "int" if x.plain is int else "float"
             self.scalars[source] = self.builder.input(ScalarType(kind), _input_name(source, self.builder))
@@ -272,9 +270,9 @@ class Recorder:
         tensors = [x for x in operands if isinstance(x, Tensor)]
         tracked = any(x.meta.requires_grad for x in tensors)
         detached = tracked and not gradmode.get()
-        operands = self.lates.operands(op, operands)
         if any(type(x) is SizeFloat for x in operands):
             operands = self._with_ratios(op, operands)
+        operands = self.lates.operands(op, operands)
         args = tuple(self._operand(concrete(x) if i in op.fixed else x, detached) for i, x in enumerate(operands))
         free = _sized(op)
         attrs = {k: v if k in free else _static(v) for k, v in attrs.items()}
@@ -303,12 +301,12 @@ class Recorder:
 
     def _twin(self, x: Any) -> Any:
         return x if isinstance(x._storage, TracedStorage) else self.adopt(x)
+
+    def _operand(self, x: Any, detached: bool) -> Any:
         if isinstance(x, Value):
             return x
         if type(x) in WEAK:
             return self.lates.operand(x)
-
-    def _operand(self, x: Any, detached: bool) -> Any:
         if not isinstance(x, Tensor):
             return self.scalar(x if isinstance(x, SYMBOLIC) else executor._native(x))
         storage = x._storage
@@ -351,9 +349,9 @@ class Recorder:
             target = self.adopt(target)
         storage = target._storage
         owner = self.of_storage.get(id(storage))
-        self.lates.before_write(storage)
         self._check_write(target, source, owner)
         self.settle_doubts([storage])
+        self.lates.before_write(storage)
         self.value_of(target)
         whole = target.meta.type == storage.cover.type
         value = self._fitted(self._operand(source, not gradmode.get()), target, whole)
@@ -533,14 +531,13 @@ class Recorder:
         raise Break("data-size", f"the sizes {', '.join(missing)}, which no tensor shows")
 
 
-def _source_of(expr: Any) -> Any:
+def source_of(expr: Any) -> Any:
     """A symbolic number's expression as a Source; constants stay numbers."""
     if isinstance(expr, Leaf):
         return expr.source
     if not isinstance(expr, Apply):
         return expr
-    a, b = expr.args
-    return Computed(expr.op, (_source_of(a), _source_of(b)))
+    return Computed(expr.op, tuple(map(source_of, expr.args)))
 
 
 def _contiguous() -> Op:
