@@ -18,7 +18,7 @@ from . import peers
 from .row import Row, Suite, package
 from .table import heading, table
 
-SUITES = ("overhead", "compile_time", "tracing", "kernels", "models", "memory")
+SUITES = ("overhead", "compile_time", "tracing", "kernels", "models", "training", "memory")
 
 
 def main(
