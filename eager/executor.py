@@ -106,7 +106,10 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
             plain = False
         arrays.append(array)
     rule = op.promote
-    if rule is not None and not (uniform and dtype is not None and (dtype.kind == "f" or (not weak and rule.to == "same"))):
+    if rule is not None and (
+        not (uniform and dtype is not None and (dtype.kind == "f" or (not weak and rule.to == "same")))
+        or (half and weak and not rule.wide)
+    ):
         operands = _promoted(op, operands)
         arrays = [x if type(x) in _WEAK else x._array for x in operands]
     if not uniform and (rule is None or rule.operands is not None):
@@ -160,7 +163,7 @@ def _promoted(op: Op, operands: tuple[Any, ...]) -> tuple[Any, ...]:
         target = _targets[key] = target_dtype(op, tuple([type_of(x) for x in operands]))
     if target is None:
         return operands
-    if target.kind != "f":
+    if target.kind != "f" or target.is_half:
         operands = fitted(op, operands, target)
     attrs = {"dtype": target}
     return tuple(

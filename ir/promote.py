@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..errors import RangeError
 from . import dtypes
 from .dtypes import DType
@@ -65,18 +67,28 @@ def check_fits(op: str, value: int | float, dtype: DType) -> None:
 
 
 def fitted(op: Op, operands: tuple[Any, ...], target: DType) -> tuple[Any, ...]:
-    """`operands` with every Python int that the integral `target` does not hold wrapped, or refused where it must be exact."""
+    """`operands` with every Python int that the integral `target` does not hold wrapped, or refused where it must be exact; floats
+    rounded to a half `target`."""
     rule = op.promote
-    if target.kind not in "ui" or rule is None:
+    if rule is None or (target.kind not in "ui" and (rule.wide or not target.is_half)):
         return operands
     chosen = range(len(operands)) if rule.operands is None else rule.operands
     out = list(operands)
     for i in chosen:
-        if type(out[i]) is int and i in rule.exact:
+        if target.is_half:
+            out[i] = rounded(out[i], target) if type(out[i]) in (int, float) else out[i]
+        elif type(out[i]) is int and i in rule.exact:
             check_fits(op.name, out[i], target)
         elif type(out[i]) is int:
             out[i] = wrapped(out[i], target)
     return tuple(out)
+
+
+def rounded(value: int | float, target: DType) -> int | float:
+    """A number as the half dtype `target` holds it, through float32 as PyTorch converts it; ints that it holds stay ints."""
+    with np.errstate(over="ignore"):
+        found = float(np.float32(value).astype(target.np))
+    return value if found == value else found
 
 
 def promoted(op: Op, operands: tuple[Any, ...]) -> tuple[Any, ...]:

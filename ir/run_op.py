@@ -14,6 +14,7 @@ from .promote import fitted, target_dtype
 from .types import TensorType
 
 _HALF = frozenset(d.np for d in dtypes.ALL if d.is_half)
+_NUMBERS = frozenset((int, float))
 _F32 = np.dtype(np.float32)
 
 
@@ -23,7 +24,7 @@ def run_op(op: Op, args: Sequence[Any], attrs: Mapping[str, Any], result_dtypes:
     Half operands compute in float32 and each floating result is rounded once, to `result_dtypes` (default: what `infer`
     says). The caller sets np.errstate.
     """
-    if op.promote is not None and int in map(type, args):  # the value of a graph scalar is known only here
+    if op.promote is not None and not _NUMBERS.isdisjoint(map(type, args)):  # the value of a graph scalar is known only here
         target = target_dtype(op, tuple(map(_type, args)))
         args = args if target is None else fitted(op, tuple(args), target)
     half = op.upcast and any(isinstance(a, np.ndarray) and a.dtype in _HALF for a in args)

@@ -379,6 +379,7 @@ class Emitter:
         weak = scalar_dtype(node.op, types, [r.tensor_type for r in node.results])
         s = self._builder(node, weak, index, mask, block)
         xs = [self._operand(a, weak, index, mask, block, s) for a in node.args]
+        xs = self._rounded(node, xs, weak, s)
         self._require_exact(node, xs, weak, s)
         assert isinstance(node.op.lowering, Scalar)
         made = node.op.lowering.fn(s, *xs, **node.attrs)
@@ -403,6 +404,15 @@ class Emitter:
             if wide is not None and weak is not dtypes.int64:
                 inside = s.and_(s.le(s.const(low, dtypes.int64), wide), s.le(wide, s.const(high, dtypes.int64)))
                 s.require(inside, f"a Python number does not fit {weak.name}", RangeError)
+
+    def _rounded(self, node: Node, xs: list[Any], weak: DType, s: KernelScalars) -> list[Any]:
+        """Floats known only at the call as the half dtype `weak` holds them, which the op computes with."""
+        rule = node.op.promote
+        if rule is None or rule.wide or not weak.is_half:
+            return xs
+        chosen = range(len(xs)) if rule.operands is None else rule.operands
+        graph_scalar = [isinstance(a, Value) and isinstance(a.type, ScalarType) for a in node.args]
+        return [s.cast(s.cast(x, weak), compute_dtype(weak)) if i in chosen and graph_scalar[i] else x for i, x in enumerate(xs)]
 
     def _operand(self, a: Any, weak: DType, index: At, mask: Mask | None, block: Block, s: KernelScalars) -> Any:
         """An operand at the result's `index`, in its compute dtype."""

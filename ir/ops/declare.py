@@ -128,10 +128,10 @@ def pointwise(
     result: DType | None = None, hint: str = "", operands: tuple[int, ...] | None = None,
     tolerance: Mapping[str, tuple[float, float]] = EXACT, autocast: str = "", constant: str = "", effects: Effects = PURE,
     infer: Infer | None = None, exact: tuple[int, ...] = (), operator: str = "", fixed: tuple[int, ...] = (),
-    heavy: int = 0,
+    heavy: int = 0, wide: bool = False,
 ) -> Op:  # fmt: skip
     """Register an op with a scalar lowering."""
     rule = infer or infer_pointwise(name, kinds, result, hint)
-    promote = Promote(to, operands, exact)
+    promote = Promote(to, operands, exact, wide)
     return register(Op(name, signature, rule, eager, grad, Scalar(scalar), sample, promote, None, effects, autocast,
                        tolerance, True, constant, operator, fixed, heavy=heavy))  # fmt: skip

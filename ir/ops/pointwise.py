@@ -51,7 +51,7 @@ def _mul_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
 mul = pointwise(
     "mul", ("mul(Tensor input, Tensor|Scalar other)",), np.multiply,
     lambda s, x, y: s.and_(x, y) if s.dtype_of(x).kind == "b" else s.mul(x, y), _mul_grad, binary_samples("buif"),
-    autocast="promote", operator="mul",
+    autocast="promote", operator="mul", wide=True,
 )  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def _div_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
 #: x / y, floating for every dtype. Public (with rounding_mode): eager/functional.py.
 div = pointwise(
     "div", (), np.true_divide, lambda s, x, y: s.div(x, y), _div_grad, binary_samples("buif", right=(1, 3)), to="float",
-    autocast="promote", tolerance=CLOSE, operator="truediv",
+    autocast="promote", tolerance=CLOSE, operator="truediv", wide=True,
 )  # fmt: skip
 
 #: -x; not for bool.
@@ -157,7 +157,7 @@ _DIVISION = Effects(raises=(DivisionError,))
 floor_divide: Op = pointwise(
     "floor_divide", ("floor_divide(Tensor input, Tensor|Scalar other)",), _integral_div("floor_divide", np.floor_divide),
     _floor_divide_scalar, lambda g, need, out, x, y: (zeros_like(g) if need[0] else None, zeros_like(g) if need[1] else None),
-    _division_samples, kinds="uif", effects=_DIVISION, operator="floordiv",
+    _division_samples, kinds="uif", effects=_DIVISION, operator="floordiv", wide=True,
 )  # fmt: skip
 
 

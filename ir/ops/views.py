@@ -124,6 +124,7 @@ def _unfold_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for dim, size, step in ((0, 3, 1), (0, 2, 2), (0, 2, 3), (1, 3, 1), (1, 1, 1), (0, 7, 4)):
         yield Sample((x,), {"dim": dim, "size": size, "step": step})
     yield Sample((x.astype(np.int32).T[:, ::2],), {"dim": 1, "size": 2, "step": 1}, note="strided")
+    yield Sample((floats(rng, (0, 3)),), {"dim": 1, "size": 2, "step": 1}, note="empty")
     yield Sample((x,), {"dim": 0, "size": 8, "step": 1}, raises=ShapeError)
     yield Sample((x,), {"dim": 2, "size": 1, "step": 1}, raises=ShapeError)
 

@@ -155,6 +155,7 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     "cast": lambda x, dtype: x.to(dtype), "contiguous": lambda x: x.clone(memory_format=torch.contiguous_format),
     "view": lambda x, shape: x.view(shape), "permute": lambda x, dims: x.permute(dims),
     "expand": lambda x, shape: x.expand(shape),
+    "unfold": lambda x, dim, size, step: x.unfold(dim, size, step),
     "slice": lambda x, dim, start, stop, step: x[(slice(None),) * dim + (slice(start, stop, step),)],
     "cat": lambda *xs, dim: torch.cat(xs, dim), "layer_norm": lambda x, w, b, **kw:
     F.layer_norm(x, kw["normalized_shape"], w, b, kw.get("eps", 1e-5)), "cross_entropy": loss,
