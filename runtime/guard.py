@@ -16,7 +16,7 @@ from ..ir.sizes import Size
 from ..ir.types import TensorType
 from . import peek
 from .meta import Meta
-from .source import Source
+from .source import Computed, Source
 
 _BY_VALUE = (str, int, float, bool, bytes, tuple, type(None))
 
@@ -223,6 +223,21 @@ class Equals:
 
 
 @dataclass(frozen=True, slots=True)
+class Holds:
+    """Whether a comparison of numbers is true; `where` is the user's line that asked."""
+
+    source: Computed
+    truth: bool
+    where: str = ""
+
+    def check(self, args: Sequence[Any]) -> bool:
+        return self.source.load(args) is self.truth
+
+    def expr(self) -> str:
+        return f"{'' if self.truth else 'not '}{self.source.expr()}"
+
+
+@dataclass(frozen=True, slots=True)
 class FitsInt64:
     """An exact int in the range of a signed 64-bit word."""
 
@@ -368,7 +383,7 @@ class GradMode:
 
 
 Guard = Union[
-    TensorIs, TensorLike, SizesFit, TypeIs, Is, Equals, FitsInt64, LengthIs,
+    TensorIs, TensorLike, SizesFit, TypeIs, Is, Equals, Holds, FitsInt64, LengthIs,
     KeysAre, HasNext, Lacks, ClassAttrIs, SameStorage, SameObject, GradMode,
 ]  # fmt: skip
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Union
 
 from ..ir.lazyclass import dataclass
-from . import peek
+from . import arithmetic, peek
 
 _BY_VALUE = (str, int, float, bool, bytes, tuple)
 
@@ -167,11 +167,11 @@ class Next(_Way):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Computed:
-    """Arithmetic on numbers found elsewhere: `op` is "+", "-" or "*"; `args` are two Sources or numbers. ValueError where one of
-    them is no plain int or float any more."""
+    """Arithmetic on numbers found elsewhere: `op` is a name of `arithmetic`; `args` are Sources or numbers. ValueError where one of
+    them is no plain int or float any more, or there is no result."""
 
     op: str
-    args: tuple[Any, Any]
+    args: tuple[Any, ...]
 
     def _key(self) -> tuple[Any, ...]:
         """Numbers by type and text: 1 is not 1.0, and 0.0 not -0.0."""
@@ -184,14 +184,10 @@ class Computed:
         return hash(self._key())
 
     def load(self, args: Sequence[Any]) -> Any:
-        a, b = (x if isinstance(x, (int, float)) else x.load(args) for x in self.args)
-        if type(a) not in (int, float) or type(b) not in (int, float):
-            raise ValueError(f"{self.expr()} is not arithmetic on plain numbers")
-        return a + b if self.op == "+" else a - b if self.op == "-" else a * b
+        return arithmetic.compute(self.op, [x if isinstance(x, (int, float)) else x.load(args) for x in self.args])
 
     def expr(self) -> str:
-        a, b = (repr(x) if isinstance(x, (int, float)) else x.expr() for x in self.args)
-        return f"({a} {self.op} {b})"
+        return arithmetic.text(self.op, [repr(x) if isinstance(x, (int, float)) else x.expr() for x in self.args])
 
 
 Source = Union[Arg, Const, InstanceDict, Attr, Item, Cell, Next, Computed]

@@ -6,12 +6,12 @@ import functools
 import types
 from typing import TYPE_CHECKING, Any
 
-from ..eager.pure import is_pure
+from ..eager.pure import is_pure, is_rule
 from ..eager.tensor import Tensor
 from ..ir.op import Op
 from ..runtime.install import original_of
 from ..runtime.source import Attr
-from . import late_ops, natives, sorting
+from . import late_ops, natives, scalars, sorting
 from .attributes import find
 from .breaks import Break, describe, opaque, stateful, subject
 from .bytecode import NULL
@@ -129,6 +129,8 @@ class Calls:
 
     def library(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Run the library's own code on traced Tensors."""
+        if is_rule(fn):
+            return self.session.native(fn, *args, **kwargs)
         if fn.__name__ in natives.TENSOR_STATE or getattr(fn, "__module__", "") in natives.TAPE:
             raise stateful(fn)
         keeps = getattr(fn, "__module__", "") in natives.TAKES_NUMBERS
@@ -256,6 +258,9 @@ class Calls:
             raise opaque(fn)
         if any(type(x) in LATE for x in args) and not kwargs:
             return late_ops.module_function(self.session, fn, args)
+        found = NotImplemented if kwargs else scalars.call(self.session, fn, args)
+        if found is not NotImplemented:
+            return found
         args = [self.session.operators.settle(x) for x in args]
         kwargs = {k: self.session.operators.settle(v) for k, v in kwargs.items()}
         for x in (*args, *kwargs.values()):

@@ -28,6 +28,7 @@ from ..runtime.guard import (
     GradMode,
     Guard,
     HasNext,
+    Holds,
     Is,
     KeysAre,
     LengthIs,
@@ -44,9 +45,9 @@ from ..runtime.source import Arg, Attr, Computed, Const, Item, Next, Source
 from .breaks import Break
 from .classes import native_base
 from .policy import Policy
-from .recorder import Recorder
+from .recorder import Recorder, source_of
 from .symbols import SizeInt
-from .values import Leaf, Sym, SymFloat, SymInt
+from .values import Apply, Leaf, SymInt, symbolic
 
 _EQUAL = (bool, str, bytes, type(None))
 _SINGLE = (
@@ -198,16 +199,28 @@ class Outside:
             made = self.size_numbers[source] = self.recorder.symbols.given_int(value)
             self.recorder.numbers[str(made.size)] = source
             return made
+        return self.symbolic(value, source)
+
+    def symbolic(self, value: Any, source: Source) -> Any:
+        """The number at `source`, for arithmetic."""
         found = self.numbers.get(source)
         if found is None:
-            sym = Sym(Leaf(source), ((source, value),), self._pin)
-            found = SymFloat(value, sym) if type(value) is float else SymInt(value, sym)
-            self.numbers[source] = found
+            found = self.numbers[source] = symbolic(Leaf(source), value, ((source, value),), self)
         return found
 
-    def _pin(self, source: Source, value: Any) -> None:
+    def pin(self, source: Source, value: Any) -> None:
+        """The number at `source` is this one from here on."""
         self.pinned[source] = value
         self.guard(Equals(source, value))
+
+    def decide(self, expr: Apply, truth: bool) -> None:
+        """A comparison of numbers has come out so."""
+        found: Any = source_of(expr)
+        self.guards.setdefault((Holds, found, truth), Holds(found, truth, str(self.recorder.where())))
+
+    def need(self, expr: Apply, cls: type) -> None:
+        """Arithmetic that may fail, or give another type."""
+        self.guard(TypeIs(source_of(expr), cls))
 
     def size_text(self, size: Size, load: Callable[[Source], str]) -> str:
         """A size as Python text over what `load` names: ints from outside and shapes of Tensors."""

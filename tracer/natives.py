@@ -22,7 +22,7 @@ from ..ir.ops import casts
 from ..ir.sizes import identical
 from ..ir.types import TensorType, contiguous_strides
 from ..runtime import gradmode
-from . import late_ops, subscripts
+from . import late_ops, scalars, subscripts
 from .attributes import Namespace, find
 from .breaks import Break, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
@@ -209,7 +209,8 @@ def _round(s: Session, x: Any, *digits: Any) -> Any:
         return late_ops.call_number(s, "round", x, *digits)
     if not _plain(s, x):
         return s.operators.special(x, "__round__", *digits)
-    return s.native(round, concrete(x), *map(concrete, digits))
+    found = scalars.call(s, round, [x, *digits])
+    return s.native(round, concrete(x), *map(concrete, digits)) if found is NotImplemented else found
 
 
 @models(builtins.pow)
@@ -462,6 +463,10 @@ def _number(s: Session, cls: type, *args: Any, **kwargs: Any) -> Any:
             raise x.needed()
     if cls is int and len(args) == 1 and type(args[0]) is SizeInt:
         return args[0]
+    if cls in (int, float) and not kwargs and len(args) == 1:
+        found = scalars.call(s, cls, args)
+        if found is not NotImplemented:
+            return found
     if cls is slice:
         return slice(*[x if type(x) is SizeInt else s.operators.settle(x) for x in args])
     args = tuple(s.operators.settle(x) for x in args)

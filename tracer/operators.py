@@ -26,7 +26,7 @@ from .guards import of_library
 from .late import LATE, Late, weak
 from .ratios import SizeFloat
 from .symbols import SizeInt
-from .values import SYMBOLIC, concrete
+from .values import SYMBOLIC, SymInt, concrete
 
 if TYPE_CHECKING:
     from .session import Session
@@ -190,6 +190,8 @@ class Operators:
             return late_ops.percent(self.session, a, b)
         if type(a) is str and symbol.startswith("%") and not self._printable(b):
             raise Break("own-text", "text made of an object with code of its own")
+        if isinstance(b, SymInt) and type(a) is float:  # so would it here
+            return self.session.native(getattr(SymInt, f"__r{_NAMES[symbol.rstrip('=')]}__"), b, a)
         if isinstance(b, (SizeInt, SizeFloat)) and type(a) is float:  # float's own method would read the int unasked
             found = self.session.native(getattr(type(b), f"__r{_NAMES[symbol.rstrip('=')]}__"), b, a)
             return found if found is not NotImplemented else self.session.native(fn, a, concrete(b))

@@ -30,7 +30,7 @@ from ..ir.dtypes import DType
 from ..ir.graph import Output
 from ..ir.op import Effects, Op
 from ..ir.types import TensorType
-from ..runtime import gradmode, peek
+from ..runtime import arithmetic, gradmode, peek
 from ..runtime.source import Arg, Attr, Cell, Const, InstanceDict, Item, Next, Source
 from . import late_text
 from .attributes import Namespace
@@ -155,7 +155,7 @@ class TailWriter:
         if isinstance(expr, Leaf):
             return self.load(expr.source)
         if isinstance(expr, Apply):
-            return "(" + f" {expr.op} ".join(map(self.number, expr.args)) + ")"
+            return arithmetic.text(expr.op, list(map(self.number, expr.args)))
         return self.literal(expr) if expr >= 0 else f"({self.literal(expr)})"
 
     def size(self, x: SizeInt) -> str:
@@ -641,7 +641,7 @@ _HELPERS: dict[str, Any] = {
     "continue_frames": continue_frames, "hide_tail": _hide_tail, "Frame": Resumed, "FrameState": FrameState, "NULL": NULL,
     "spent": spent, "leaf": leaf,
     "with_history": late_text.with_history, "put_place": put_place,
-    "Turn": Turn, "go_on": go_on, "peek": peek.item, "GONE": GONE,
+    "Turn": Turn, "go_on": go_on, "peek": peek.item, "GONE": GONE, "math": math,
 }  # fmt: skip
 _CONSTANT = {
     type(None), bool, int, float, complex, str, bytes, range, slice, type(Ellipsis), type(NotImplemented), types.ModuleType,

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any, Union
+from typing import Any, Protocol, Union
 
 from ..ir.lazyclass import dataclass
+from ..runtime import arithmetic
 from ..runtime.source import Source
 from .ratios import SizeFloat
 from .symbols import SizeInt
@@ -34,7 +35,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Arithmetic on numbers that the tail repeats at every call: `op` is "+", "-" or "*"; arguments are exprs or constants."""
+    """Arithmetic on numbers that every call repeats: `op` is a name of `arithmetic`; arguments are exprs or constants."""
 
     op: str
     args: tuple[Any, ...]
@@ -42,22 +43,34 @@ class Apply:
 
 
 Expr = Union[Leaf, Apply]
-Specialise = Callable[[Source, Any], None]
+
+
+class World(Protocol):
+    """What notes how numbers from outside are used."""
+
+    def pin(self, source: Source, value: Any) -> None:
+        """The number at `source` is this one from here on."""
+
+    def decide(self, expr: Apply, truth: bool) -> None:
+        """A comparison has come out so; it must, at every call."""
+
+    def need(self, expr: Apply, cls: type) -> None:
+        """Arithmetic that may fail, or give another type, must give this one."""
 
 
 class Sym:
     """Where a symbolic number comes from. `pin` makes it a constant: it guards every leaf."""
 
-    __slots__ = ("expr", "leaves", "on_pin", "pinned")
+    __slots__ = ("expr", "leaves", "pinned", "world")
 
-    def __init__(self, expr: Expr, leaves: tuple[tuple[Source, Any], ...], on_pin: Specialise) -> None:
-        self.expr, self.leaves, self.on_pin, self.pinned = expr, leaves, on_pin, False
+    def __init__(self, expr: Expr, leaves: tuple[tuple[Source, Any], ...], world: World) -> None:
+        self.expr, self.leaves, self.world, self.pinned = expr, leaves, world, False
 
     def pin(self) -> None:
         if not self.pinned:
-            self.pinned = True
             for source, value in self.leaves:
-                self.on_pin(source, value)
+                self.world.pin(source, value)
+            self.pinned = True
 
 
 class SymFloat(float):
@@ -106,8 +119,7 @@ def python_type(x: Any) -> type:
     return cls.plain if cls is SymFloat or cls is SymInt or cls is SizeInt or cls is SizeFloat else cls
 
 
-_SYMBOL = {"add": "+", "sub": "-", "mul": "*"}
-_MAX_DEPTH = 8
+_MAX_DEPTH = 24
 
 
 def _expr(x: Any) -> Any:
@@ -119,32 +131,57 @@ def _raw(x: Any) -> Any:
     return x.raw if isinstance(x, SYMBOLIC) else x
 
 
-def _derive(name: str, op: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
-    """`a op b` with one symbolic side, kept symbolic where that is exact and cannot raise."""
-    a, b = (x.pin() if type(x) in (SizeInt, SizeFloat) else x for x in (a, b))
-    left, right = _raw(a), _raw(b)
-    exprs = _expr(a), _expr(b)
-    depth = 1 + max(getattr(e, "depth", 0) for e in exprs)
-    plain = all(type(x) in (int, float) for x in (left, right))
-    mixed = type(left) is not type(right) and max(abs(left), abs(right)) > 2**53
-    if name not in _SYMBOL or depth > _MAX_DEPTH or not plain or mixed:
-        return op(concrete(a), concrete(b))
-    result = op(left, right)
-    syms = [x.sym for x in (a, b) if isinstance(x, (SymFloat, SymInt))]
-    leaves = tuple(leaf for sym in syms if not sym.pinned for leaf in sym.leaves)
-    if not leaves:
+def symbolic(expr: Expr, value: Any, leaves: tuple[tuple[Source, Any], ...], world: World) -> Any:
+    """A number that follows from those at `leaves`, which is `value` now."""
+    sym = Sym(expr, leaves, world)
+    return SymFloat(value, sym) if type(value) is float else SymInt(value, sym)
+
+
+def apply(op: str, *args: Any) -> Any:
+    """``op(*args)``, a name of `arithmetic`, for numbers one of which is symbolic: symbolic again, or a truth that guards hold on
+    to; NotImplemented where that cannot be: then all are to become constants."""
+    args = tuple([x.pin() if type(x) in (SizeInt, SizeFloat) else x for x in args])
+    syms = [x.sym for x in args if isinstance(x, (SymFloat, SymInt)) and not x.sym.pinned]
+    exprs = tuple(map(_expr, args))
+    depth = 1 + max([getattr(e, "depth", 0) for e in exprs])
+    if not syms or depth > _MAX_DEPTH:
+        return NotImplemented
+    try:
+        result = arithmetic.compute(op, list(map(_raw, args)))
+    except ValueError:
+        return NotImplemented
+    made, world = Apply(op, exprs, depth), syms[0].world
+    if type(result) is bool:
+        world.decide(made, result)
         return result
-    sym = Sym(Apply(_SYMBOL[name], exprs, depth), leaves, syms[0].on_pin)
-    return SymFloat(result, sym) if type(result) is float else SymInt(result, sym)
+    if op not in arithmetic.SAFE:
+        world.need(made, type(result))
+    leaves = tuple(dict.fromkeys([leaf for sym in syms for leaf in sym.leaves]))
+    return symbolic(made, result, leaves, world)
 
 
 def _arithmetic(name: str, reflected: bool) -> Callable[[Any, Any], Any]:
     op = divmod if name == "divmod" else getattr(operator, name)
+    symbol = _SYMBOLS.get(name)
 
     def method(self: Any, other: Any) -> Any:
         if not isinstance(other, (int, float)):
             return NotImplemented
-        return _derive(name, op, other, self) if reflected else _derive(name, op, self, other)
+        a, b = (other, self) if reflected else (self, other)
+        found = NotImplemented if symbol is None else apply(symbol, *[int(x) if type(x) is bool else x for x in (a, b)])
+        return op(concrete(a), concrete(b)) if found is NotImplemented else found
+
+    return method
+
+
+def _comparison(name: str) -> Callable[[Any, Any], Any]:
+    op = getattr(operator, name)
+
+    def method(self: Any, other: Any) -> Any:
+        if not isinstance(other, (int, float)):
+            return NotImplemented
+        found = apply(_SYMBOLS[name], self, int(other) if type(other) is bool else other)
+        return op(concrete(self), concrete(other)) if found is NotImplemented else found
 
     return method
 
@@ -158,18 +195,21 @@ def _pinning(plain: type, name: str) -> Callable[..., Any]:
     return pinned
 
 
+_SYMBOLS = {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**",
+    "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=",
+}  # fmt: skip
 _BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow")
 _BITWISE = ("and", "or", "xor", "lshift", "rshift")
-_LOOKS = (
-    "eq", "ne", "lt", "le", "gt", "ge", "hash", "bool", "int", "float", "index", "round", "trunc", "floor", "ceil", "repr", "str",
-    "format", "abs", "pos", "invert",
-)  # fmt: skip
+_LOOKS = ("hash", "int", "float", "index", "trunc", "floor", "ceil", "repr", "str", "format", "pos", "invert", "round")
 
 
 def _install(cls: type, plain: type) -> None:
     for name in _BINARY:
         setattr(cls, f"__{name}__", _arithmetic(name, False))
         setattr(cls, f"__r{name}__", _arithmetic(name, True))
+    for name in ("lt", "le", "gt", "ge", "eq", "ne"):
+        setattr(cls, f"__{name}__", _comparison(name))
     for name in _BITWISE:
         for spelling in (f"__{name}__", f"__r{name}__"):
             if hasattr(plain, spelling):
@@ -177,8 +217,10 @@ def _install(cls: type, plain: type) -> None:
     for name in _LOOKS:
         if hasattr(plain, f"__{name}__"):
             setattr(cls, f"__{name}__", _pinning(plain, f"__{name}__"))
-    # -x == x * -1, for ints, floats, zeros and infinities
-    cls.__neg__ = lambda self: _derive("mul", operator.mul, self, -1)  # type: ignore[operator]
+    own: Any = cls
+    own.__neg__ = lambda self: self * -1  # -x == x * -1, for ints, floats, zeros and infinities
+    own.__bool__ = lambda self: self != 0
+    own.__abs__ = lambda self: abs(concrete(self)) if (found := apply("abs", self)) is NotImplemented else found
 
 
 _install(SymFloat, float)

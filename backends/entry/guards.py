@@ -421,6 +421,9 @@ class GuardRows:
         else:
             frame.row("equal", 0, at, frame.object(value))
 
+    def _holds(self, x: g.Holds) -> None:
+        self.frame.row("is", 0, self.word(x.source), self.frame.object(x.truth))
+
     def _fits(self, x: g.FitsInt64) -> None:
         self.integer(x.source)
 
@@ -453,7 +456,7 @@ NATIVE_GETTERS: set[Any] = set()
 _ROWS: dict[type, Callable[[GuardRows, Any], object]] = {
     g.TensorLike: GuardRows.like, g.SizesFit: GuardRows._sizes_fit,
     g.TensorIs: GuardRows._tensor_is, g.TypeIs: GuardRows._type_is, g.Is: GuardRows._is, g.Equals: GuardRows._equals,
-    g.FitsInt64: GuardRows._fits, g.LengthIs: GuardRows._length, g.KeysAre: GuardRows._keys, g.Lacks: GuardRows._lacks,
+    g.FitsInt64: GuardRows._fits, g.Holds: GuardRows._holds, g.LengthIs: GuardRows._length, g.KeysAre: GuardRows._keys, g.Lacks: GuardRows._lacks,
     g.GradMode: GuardRows._grad, g.HasNext: GuardRows._has_next, g.SameStorage: GuardRows._pattern, g.SameObject: GuardRows._pattern,
 }  # fmt: skip
 
