@@ -15,6 +15,17 @@ def pure(fn: F) -> F:
     return fn
 
 
+def rule(fn: F) -> F:
+    """Mark a pure function written in op calls: numbers from outside among its arguments, in dicts too, may stay inputs."""
+    fn.__fusewire_rule__ = True  # type: ignore[attr-defined]
+    return pure(fn)
+
+
+def is_rule(fn: Any) -> bool:
+    """Whether `fn` carries the mark of `rule`."""
+    return getattr(fn, "__fusewire_rule__", False) is True
+
+
 def is_pure(fn: Any) -> bool:
     """Whether `fn` carries the mark."""
     return getattr(fn, "__fusewire_pure__", False) is True

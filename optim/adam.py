@@ -9,6 +9,7 @@ from typing import Any
 
 from ..eager.creation import tensor, zeros_like
 from ..eager.modes import capturing
+from ..eager.pure import rule
 from ..eager.tensor import Tensor
 from ..ir.dtypes import DType, float32, float64
 from ..ir.ops.pointwise import add, div, maximum, mul, neg, sqrt, sub
@@ -25,6 +26,7 @@ class Form:
     amsgrad: bool
 
 
+@rule
 def adam(x: Mapping[str, Any], n: Mapping[str, Any], form: Form) -> dict[str, Any]:
     """One step: new parameter and moments from the old ones, the gradient, and the bias corrections of this step."""
     p = mul(x["p"], n["keep"]) if form.shrinks else x["p"]
@@ -82,6 +84,7 @@ class Adam(Optimizer):
         self._write(adam, form, x, n, is_new)
 
 
+@rule
 def _corrections(step: Any, beta1: float, beta2: float, exact: DType) -> tuple[Any, Any]:
     step = step.double()  # 1 - beta**step loses its digits in float32
     return (1 - beta1**step).to(exact), (1 - beta2**step).sqrt().to(exact)

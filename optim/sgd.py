@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..eager.pure import rule
 from ..eager.tensor import Tensor
 from ..ir.ops.pointwise import add, mul, neg
 from .optimizer import Optimizer, Params, check_not_negative
@@ -21,6 +22,7 @@ class Form:
     nesterov: bool
 
 
+@rule
 def sgd(x: Mapping[str, Any], n: Mapping[str, Any], form: Form) -> dict[str, Any]:
     """One step: the new parameter, and the new velocity where there is one."""
     p, new = x["p"], {}
