@@ -17,6 +17,7 @@ from ..ir.types import TensorType
 from ..runtime.guard import ClassAttrIs, Is, Lacks
 from ..runtime.source import Attr, Const, InstanceDict, Item, Source
 from . import late_ops
+from . import generators
 from .breaks import Break, UserRaise, describe, subject
 from .bytecode import NULL
 from .classes import by_python
@@ -70,6 +71,8 @@ class Attributes:
         if isinstance(obj, (DType, Op, Effects, TensorType, Device)):
             return self.session.native(getattr, obj, name)
         cls = type(obj)
+        if isinstance(obj, generators.Generator):
+            return generators.attribute(self.session, obj, name)
         if cls is Namespace:
             return self._of_namespace(obj, name)
         if cls is types.ModuleType or isinstance(obj, types.ModuleType):

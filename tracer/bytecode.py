@@ -85,6 +85,18 @@ YIELD_VALUE            None             pop and yield; push what is sent
 GET_YIELD_FROM_ITER    None             pop x, push x if it is a generator else iter(x)
 SEND                   None, target     pop v, push s[-1].send(v); at its end: pop the iterator, push the value, go to target
 STOPITERATION_ERROR    None             pop exc, push RuntimeError for a StopIteration that leaves a generator
+GET_AWAITABLE          None             pop x, push the iterator behind ``await x``
+GET_AITER              None             pop x, push x.__aiter__(); GET_ANEXT: push the iterator behind s[-1].__anext__()
+END_ASYNC_FOR          None             pop exc, pop the iterator; raise again what is no StopAsyncIteration
+BEFORE_ASYNC_WITH      None             as BEFORE_WITH, by __aexit__ and __aenter__
+ASYNC_GEN_WRAP         None             pop x, push it wrapped: the asynchronous generator yields it itself
+CLEANUP_THROW          None             pop exc, sent, iterator; push None and the value of a StopIteration, raise again all else
+CHECK_EG_MATCH         None             pop type; part the group s[-1]: push the rest in its place, then the match or None
+PREP_RERAISE_STAR      None             pop list, pop group; push what except* leaves to raise, or None
+LOAD_NAME              name             push from the names of the class body, else a global or builtin
+STORE_NAME             name             pop into the names of the class body; DELETE_NAME alike
+LOAD_LOCALS            None             push the names of the class body
+LOAD_FROM_DICT_OR_DEREF slot            pop names; push from there, else the content of the cell; LOAD_FROM_DICT_OR_GLOBALS name
 UNKNOWN                real op name     not modelled, in `NOT_MODELLED` or new: a graph break
 ====================== ================ =============================================================================
 
@@ -143,15 +155,10 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "/=": operator.itruediv, "^=": operator.ixor,
 }  # fmt: skip
 
-ASYNC = "generators that delegate, coroutines and asynchronous code run under CPython"
-CLASS_BODY = "class bodies run under CPython"
+CLASS_BODY = "these stand in module code only"
 NEVER_IN_CODE = "never stands in a function's fresh code"
 NOT_MODELLED: dict[str, str] = {
-    **dict.fromkeys(_words("GET_AITER GET_ANEXT BEFORE_ASYNC_WITH END_ASYNC_FOR GET_AWAITABLE ASYNC_GEN_WRAP"), ASYNC),
-    "CLEANUP_THROW": ASYNC,
-    **dict.fromkeys(_words("LOAD_NAME STORE_NAME DELETE_NAME LOAD_LOCALS LOAD_CLASSDEREF LOAD_FROM_DICT_OR_GLOBALS"), CLASS_BODY),
-    **dict.fromkeys(_words("LOAD_FROM_DICT_OR_DEREF SETUP_ANNOTATIONS PRINT_EXPR IMPORT_STAR"), CLASS_BODY),
-    **dict.fromkeys(_words("CHECK_EG_MATCH PREP_RERAISE_STAR CALL_INTRINSIC_2"), "except* and type parameters run under CPython"),
+    **dict.fromkeys(_words("SETUP_ANNOTATIONS PRINT_EXPR IMPORT_STAR"), CLASS_BODY),
     **dict.fromkeys(_words("CACHE EXTENDED_ARG INTERPRETER_EXIT RESERVED ENTER_EXECUTOR EXIT_INIT_CHECK"), NEVER_IN_CODE),
 }
 """Real instructions that become UNKNOWN, with the reason. Pseudo and instrumented ones never stand in `co_code` either."""
@@ -165,7 +172,9 @@ OPCODES: tuple[str, ...] = _words(
     UNPACK_SEQUENCE UNPACK_EX CONVERT_VALUE FORMAT MAKE_FUNCTION SET_FUNCTION_ATTRIBUTE CALL CALL_EX GET_ITER FOR_ITER GET_LEN
     MATCH_MAPPING MATCH_SEQUENCE MATCH_KEYS MATCH_CLASS JUMP POP_JUMP_IF_FALSE POP_JUMP_IF_TRUE POP_JUMP_IF_NONE
     POP_JUMP_IF_NOT_NONE RETURN_VALUE RAISE_VARARGS RERAISE PUSH_EXC_INFO POP_EXCEPT CHECK_EXC_MATCH BEFORE_WITH
-    WITH_EXCEPT_START RETURN_GENERATOR YIELD_VALUE GET_YIELD_FROM_ITER SEND STOPITERATION_ERROR UNKNOWN"""
+    WITH_EXCEPT_START RETURN_GENERATOR YIELD_VALUE GET_YIELD_FROM_ITER SEND STOPITERATION_ERROR GET_AWAITABLE GET_AITER GET_ANEXT
+    END_ASYNC_FOR BEFORE_ASYNC_WITH ASYNC_GEN_WRAP CLEANUP_THROW CHECK_EG_MATCH PREP_RERAISE_STAR LOAD_NAME STORE_NAME DELETE_NAME
+    LOAD_LOCALS LOAD_FROM_DICT_OR_DEREF LOAD_FROM_DICT_OR_GLOBALS UNKNOWN"""
 )
 
 
@@ -316,15 +325,19 @@ Part = tuple[str, Any]
 PLAIN = _words(
     """NOP POP_TOP PUSH_NULL LOAD_ASSERTION_ERROR LOAD_BUILD_CLASS UNARY_NOT TO_BOOL BINARY_SUBSCR STORE_SUBSCR DELETE_SUBSCR
     LIST_TO_TUPLE GET_ITER FOR_ITER GET_LEN MATCH_MAPPING MATCH_SEQUENCE MATCH_KEYS RETURN_VALUE PUSH_EXC_INFO POP_EXCEPT
-    CHECK_EXC_MATCH BEFORE_WITH WITH_EXCEPT_START RETURN_GENERATOR YIELD_VALUE GET_YIELD_FROM_ITER SEND"""
+    CHECK_EXC_MATCH BEFORE_WITH WITH_EXCEPT_START RETURN_GENERATOR YIELD_VALUE GET_YIELD_FROM_ITER SEND GET_AWAITABLE GET_AITER
+    GET_ANEXT END_ASYNC_FOR BEFORE_ASYNC_WITH ASYNC_GEN_WRAP CLEANUP_THROW CHECK_EG_MATCH PREP_RERAISE_STAR LOAD_LOCALS"""
 )
 COUNTED = _words(
     """COPY SWAP LOAD_FAST LOAD_FAST_AND_CLEAR STORE_FAST DELETE_FAST MAKE_CELL COPY_FREE_VARS LOAD_DEREF STORE_DEREF
     DELETE_DEREF IS_OP CONTAINS_OP BUILD_TUPLE BUILD_LIST BUILD_SET BUILD_STRING BUILD_MAP BUILD_CONST_KEY_MAP BUILD_SLICE
     LIST_APPEND SET_ADD MAP_ADD LIST_EXTEND SET_UPDATE DICT_UPDATE DICT_MERGE UNPACK_SEQUENCE MATCH_CLASS RAISE_VARARGS
-    RERAISE"""
+    RERAISE LOAD_FROM_DICT_OR_DEREF"""
 )
-NAMED = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME", "IMPORT_FROM"}
+NAMED = {
+    "STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME", "IMPORT_FROM", "LOAD_NAME", "STORE_NAME",
+    "DELETE_NAME", "LOAD_FROM_DICT_OR_GLOBALS",
+}  # fmt: skip
 FIXED: dict[str, list[Part]] = {
     "RESUME": [("NOP", None)],
     "PRECALL": [("NOP", None)],
@@ -354,7 +367,7 @@ for _way in ("FALSE", "TRUE", "NONE", "NOT_NONE"):
         FIXED.setdefault(_prefix + _way, [("POP_JUMP_IF_" + _way, None)])
 BINARY_SYMBOLS = tuple(BINARY)  # in the order of CPython's own table; the test compares them
 INTRINSICS: dict[int, list[Part]] = {
-    3: [("STOPITERATION_ERROR", None)], 5: [("UNARY_OP", "+")], 6: [("LIST_TO_TUPLE", None)],
+    3: [("STOPITERATION_ERROR", None)], 4: [("ASYNC_GEN_WRAP", None)], 5: [("UNARY_OP", "+")], 6: [("LIST_TO_TUPLE", None)],
 }  # fmt: skip
 ATTRIBUTES = {1: "defaults", 2: "kwdefaults", 4: "annotations", 8: "closure"}
 CONVERSIONS = {1: "s", 2: "r", 3: "a"}
@@ -423,6 +436,10 @@ def _load_super(code: CodeType, arg: int) -> list[Part]:
     return [("LOAD_SUPER_ATTR", code.co_names[arg >> 2]), *(METHOD_PAIR if arg & 1 else [])]
 
 
+def _intrinsic_2(code: CodeType, arg: int) -> list[Part]:
+    return [("PREP_RERAISE_STAR", None)] if arg == 1 else [("UNKNOWN", f"CALL_INTRINSIC_2 {arg}")]
+
+
 def _intrinsic(code: CodeType, arg: int) -> list[Part]:
     return INTRINSICS.get(arg, [("UNKNOWN", f"CALL_INTRINSIC_1 {arg}")])
 
@@ -445,6 +462,8 @@ WITH_ARG: dict[str, Callable[[CodeType, int], list[Part]]] = {
     "SET_FUNCTION_ATTRIBUTE": lambda code, arg: [("SET_FUNCTION_ATTRIBUTE", ATTRIBUTES[arg])],
     "CALL_FUNCTION_EX": lambda code, arg: [("CALL_EX", bool(arg & 1))],
     "CALL_INTRINSIC_1": _intrinsic,
+    "CALL_INTRINSIC_2": _intrinsic_2,
+    "LOAD_CLASSDEREF": lambda code, arg: [("LOAD_LOCALS", None), ("LOAD_FROM_DICT_OR_DEREF", arg)],
 }
 
 

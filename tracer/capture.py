@@ -151,6 +151,9 @@ def _captured(
 ) -> Capture:
     tracked = [o.value for o, m in zip(outputs, metas, strict=True) if m.requires_grad and (o.source is None or o.view)]
     session.recorder.histories.settle(tracked)
+    for made, unit in session.made_at.values():
+        if isinstance(made, Generator) and made.warns:
+            raise Restart(unit, "generator-alive", "a coroutine that was never awaited")
     graph = session.recorder.finish(outputs)
     guards = session.outside.finish()
     known = tuple(session.recorder.final_meta(m) for m in metas)

@@ -19,7 +19,7 @@ from ..ir.lazyclass import dataclass
 from ..runtime import collector, forks
 from ..runtime.guard import first_failure
 from . import stored
-from .parameters import binder
+from .parameters import binder, call_bound
 from .traces import strip_frame, strip_own
 from .variant import Variant
 
@@ -263,11 +263,7 @@ class Dispatcher:
         code = self.function.__code__
         if self._resumes(code):
             return self.function(*args)
-        count, only = code.co_argcount, code.co_kwonlyargcount
-        rest = list(args[count + only :])
-        extra = rest.pop(0) if code.co_flags & 0x04 else ()
-        named = dict(zip(code.co_varnames[count : count + only], args[count : count + only], strict=True))
-        return self.function(*args[:count], *extra, **named, **(rest[0] if rest else {}))
+        return call_bound(self.function, args)
 
 
 def entry_of(dispatcher: Dispatcher) -> types.FunctionType:

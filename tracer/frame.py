@@ -44,7 +44,7 @@ class Frame:
 
     __slots__ = (
         "at", "begun", "builtins", "closure", "code", "entered", "function", "globals", "head", "library", "plain", "program",
-        "raised", "result", "session", "slots", "stack", "started", "step", "unit_number", "yielded",
+        "names", "raised", "result", "session", "slots", "stack", "started", "step", "thrown", "unit_number", "yielded",
     )  # fmt: skip
 
     def __init__(self, session: Session, function: types.FunctionType, slots: list[Any], closure: tuple[Any, ...]) -> None:
@@ -64,6 +64,8 @@ class Frame:
         self.result: Any = None
         self.started = self.yielded = False
         self.head = origin(code) is not None  # still unpacking the frame that a resume function got
+        self.thrown: BaseException | None = None  # what a suspended frame raises when it goes on
+        self.names: dict[str, Any] | None = None  # the names of a class body
         self.entered: Any = None  # the exception that was being handled when the frame was entered
 
     # -- running ---------------------------------------------------------------------------------------------------
@@ -72,6 +74,9 @@ class Frame:
         """Run until the frame is left; what it returns or (`yielded`) yields."""
         steps, session = self.program.steps, self.session
         self.entered, self.yielded = session.handled, False
+        if self.thrown is not None:
+            exc, self.thrown = self.thrown, None
+            self.at = self._catch(exc)
         while True:
             step = self.step = steps[self.at]
             if step.begins:

@@ -129,20 +129,6 @@ def f(x):
 """,
     ),
     Kind(
-        "async",
-        "an asynchronous function is called, whose frame outlives the call",
-        "await it outside of the compiled function and pass the result in",
-        example="""
-async def fetch():
-    return 2
-
-def f(x):
-    task = fetch()  #! fetch()
-    task.close()
-    return x + 1
-""",
-    ),
-    Kind(
         "import",
         "a module is imported for the first time, which runs all of its code",
         "import it at the top of the file",

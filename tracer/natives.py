@@ -105,7 +105,7 @@ def _isinstance(s: Session, obj: Any, cls: Any) -> bool:
     if isinstance(obj, SYMBOLIC):
         return issubclass(python_type(obj), cls)
     if isinstance(obj, Generator):
-        return issubclass(types.GeneratorType, cls)
+        return issubclass(obj.kind, cls)
     return s.native(isinstance, obj, cls)  # type: ignore[no-any-return]
 
 
@@ -491,7 +491,7 @@ def _type(s: Session, cls: type, *args: Any) -> Any:
     if len(args) != 1:
         raise Break("class-statement", "a class made by type()")
     if isinstance(args[0], Generator):
-        return types.GeneratorType
+        return args[0].kind
     if isinstance(args[0], LATE):
         return late_ops.class_of(args[0])
     return python_type(args[0])

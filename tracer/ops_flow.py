@@ -6,10 +6,10 @@ import collections.abc
 import types
 from typing import Any
 
+from . import generators, groups
 from .breaks import Break, UserRaise, describe
 from .bytecode import NULL, Step, call_ex_operands, call_operands
 from .frame import Frame, handles
-from .generators import Generator
 from .values import Lazy
 
 
@@ -147,18 +147,25 @@ def check_exc_match(f: Frame, step: Step) -> None:
 @handles("STOPITERATION_ERROR")
 def stopiteration_error(f: Frame, step: Step) -> None:
     exc = f.stack[-1]
-    if isinstance(exc, StopIteration):
-        error = RuntimeError("generator raised StopIteration")
+    ends = (StopIteration, StopAsyncIteration) if f.code.co_flags & 0x200 else StopIteration
+    if isinstance(exc, ends):
+        kind = "async generator" if f.code.co_flags & 0x200 else "coroutine" if f.code.co_flags & 0x80 else "generator"
+        error = RuntimeError(f"{kind} raised {type(exc).__name__}")
         error.__cause__ = error.__context__ = exc
         f.stack[-1] = error
 
 
 @handles("BEFORE_WITH")
 def before_with(f: Frame, step: Step) -> None:
+    _enter(f, "__enter__", "__exit__", "context manager")
+
+
+def _enter(f: Frame, first: str, last: str, what: str) -> None:
+    """Push the bound exit method, and what entering gives."""
     manager = f.stack.pop()
-    enter, leave = (f.session.attributes.of_class(manager, name) for name in ("__enter__", "__exit__"))
+    enter, leave = (f.session.attributes.of_class(manager, name) for name in (first, last))
     if enter is NULL or leave is NULL:
-        raise UserRaise(TypeError(f"'{type(manager).__name__}' object does not support the context manager protocol"))
+        raise UserRaise(TypeError(f"'{type(manager).__name__}' object does not support the {what} protocol"))
     if not isinstance(enter, types.FunctionType) or not isinstance(leave, types.FunctionType):
         raise Break("context-manager", f"entering {describe(manager)}")
     f.stack.append(types.MethodType(leave, manager))
@@ -174,6 +181,77 @@ def with_except_start(f: Frame, step: Step) -> None:
 # -- delegation, pattern matching --------------------------------------------------------------------------------------------
 
 
+@handles("GET_AWAITABLE")
+def get_awaitable(f: Frame, step: Step) -> None:
+    f.stack.append(generators.awaitable(f.session, f.stack.pop()))
+
+
+@handles("GET_AITER")
+def get_aiter(f: Frame, step: Step) -> None:
+    x = f.stack.pop()
+    if isinstance(x, generators.Generator) and x.kind is types.AsyncGeneratorType:
+        f.stack.append(x)
+    elif isinstance(x, generators.Generator) or f.session.attributes.of_class(x, "__aiter__") is NULL:
+        kind = x.kind if isinstance(x, generators.Generator) else type(x)
+        text = f"'async for' requires an object with __aiter__ method, got {kind.__name__}"
+        raise f.session.thrown(TypeError(text))
+    else:
+        f.stack.append(f.session.operators.special(x, "__aiter__"))
+
+
+@handles("GET_ANEXT")
+def get_anext(f: Frame, step: Step) -> None:
+    x = f.stack[-1]
+    made = generators.Step(x, x.advance) if isinstance(x, generators.Generator) else f.session.operators.special(x, "__anext__")
+    f.stack.append(generators.awaitable(f.session, made))
+
+
+@handles("END_ASYNC_FOR")
+def end_async_for(f: Frame, step: Step) -> None:
+    exc = f.stack.pop()
+    f.stack.pop()
+    if not isinstance(exc, StopAsyncIteration):
+        raise UserRaise(exc)
+    if f.raised:
+        f.raised.pop()
+
+
+@handles("BEFORE_ASYNC_WITH")
+def before_async_with(f: Frame, step: Step) -> None:
+    _enter(f, "__aenter__", "__aexit__", "asynchronous context manager")
+
+
+@handles("ASYNC_GEN_WRAP")
+def async_gen_wrap(f: Frame, step: Step) -> None:
+    f.stack.append(generators.Wrapped(f.stack.pop()))
+
+
+@handles("CLEANUP_THROW")
+def cleanup_throw(f: Frame, step: Step) -> None:
+    _, _, exc = f.popn(3)
+    if not isinstance(exc, StopIteration):
+        raise UserRaise(exc)
+    f.stack += [None, exc.value]
+
+
+@handles("CHECK_EG_MATCH")
+def check_eg_match(f: Frame, step: Step) -> None:
+    rest, match = groups.part(f.session, f.stack[-2], f.stack.pop())
+    f.stack[-1] = rest
+    f.stack.append(match)
+    if match is not None:
+        f.session.handled = match
+
+
+@handles("PREP_RERAISE_STAR")
+def prep_reraise_star(f: Frame, step: Step) -> None:
+    group, raised = f.popn(2)
+    left = groups.left_to_raise(group, raised)
+    if left is not None:
+        f.session.made_at.setdefault(id(left), (left, f.unit_number))
+    f.stack.append(left)
+
+
 @handles("GET_YIELD_FROM_ITER")
 def get_yield_from_iter(f: Frame, step: Step) -> None:
     f.stack.append(f.session.operators.iterate(f.stack.pop()))
@@ -182,14 +260,11 @@ def get_yield_from_iter(f: Frame, step: Step) -> None:
 @handles("SEND")
 def send(f: Frame, step: Step) -> int | None:
     sent = f.stack.pop()
-    it = f.stack[-1]
-    if sent is not None:
-        raise Break("generator-alive", "a value sent through yield from")
-    value = f.session.operators.advance(it)
+    value, result = generators.send(f.session, f.stack[-1], sent)
     if value is not NULL:
         f.stack.append(value)
         return None
-    f.stack[-1] = it.value if isinstance(it, Generator) else None
+    f.stack[-1] = result
     return step.target
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -12,6 +12,16 @@ def parameters(code: types.CodeType) -> tuple[str, ...]:
     count = code.co_argcount + code.co_kwonlyargcount
     count += bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
     return code.co_varnames[:count]
+
+
+def call_bound(function: types.FunctionType, args: Sequence[Any]) -> Any:
+    """Call `function` with bound arguments, one per name of `parameters`."""
+    code = function.__code__
+    count, only = code.co_argcount, code.co_kwonlyargcount
+    rest = list(args[count + only :])
+    extra = rest.pop(0) if code.co_flags & 0x04 else ()
+    named = dict(zip(code.co_varnames[count : count + only], args[count : count + only], strict=True))
+    return function(*args[:count], *extra, **named, **(rest[0] if rest else {}))
 
 
 def binder(function: types.FunctionType) -> Callable[..., tuple[Any, ...]]:

@@ -21,8 +21,7 @@ from .policy import Policy
 from .recorder import Recorder
 from .standins import Place
 
-_NOT_FOLLOWED = 0x80 | 0x100 | 0x200  # coroutine, iterable coroutine, asynchronous generator
-_GENERATOR = 0x20
+_SUSPENDS = 0x20 | 0x80 | 0x200  # generator, coroutine, asynchronous generator
 
 
 class Session:
@@ -146,12 +145,12 @@ class Session:
     def inline(self, function: types.FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Follow a Python function's bytecode; a generator function gives a `Generator`."""
         code = function.__code__
-        if code.co_flags & _NOT_FOLLOWED:
-            raise Break("async", f"the asynchronous function {describe(function)}")
         if len(self.frames) >= knobs.inline_limit:
             raise Break("call-depth", f"{describe(function)}, {len(self.frames)} calls deep")
+        if self.outside.source_of(function) is None and id(function) not in self.fresh_functions:
+            self.outside.constant(function, function.__name__)  # of a class or descriptor that is guarded: its cells are from outside
         frame = Frame(self, function, bind(self, function, args, kwargs), self.closure_of(function))
-        if code.co_flags & _GENERATOR:
+        if code.co_flags & _SUSPENDS:
             from .generators import Generator
 
             return Generator(self, frame)

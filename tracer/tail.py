@@ -44,6 +44,7 @@ from .gradient import leaf, spent
 from .late import LATE, Snapshot
 from .liveness import GONE, Gone, dead
 from .operators import ITERATORS, VIEWS
+from .parameters import call_bound, parameters
 from .ratios import SizeFloat
 from .resume import SHIFT, FrameState, origin
 from .resume import Frame as Resumed
@@ -325,8 +326,8 @@ class TailWriter:
         make = _BUILDERS.get(cls)
         if make is not None:
             return make(self, x)
-        if isinstance(x, (Generator,)):
-            raise self.session.undo(x, "a generator that is not exhausted")
+        if isinstance(x, Generator):
+            return self._generator(x)
         if isinstance(x, ITERATORS):
             return self._iterator(x)
         if isinstance(x, VIEWS[:3]):
@@ -342,6 +343,14 @@ class TailWriter:
         if isinstance(x, BaseException):
             return self._instance(x, cls)
         raise self.session.undo(x, f"{describe(x)}, which the region made")
+
+    def _generator(self, x: Generator) -> str:
+        """A generator or coroutine that has not begun: its function is called, which runs nothing."""
+        if type(x) is not Generator or x.frame.started or x.done:
+            raise self.session.undo(x, "a generator that is not exhausted")
+        x.handed = True
+        function, slots = x.frame.function, [y for y in x.frame.slots if y is not NULL]
+        return self.assign(f"call_bound({self.text(function)}, [{self.items(slots[: len(parameters(function.__code__))])}])")
 
     def session_owner(self, view: Any) -> Any:
         """The dict under a view."""
@@ -395,6 +404,8 @@ class TailWriter:
         return self.assign(f"{cls}({first}{self._pairs(x)})")
 
     def _method(self, x: types.MethodType) -> str:
+        if isinstance(x.__self__, (Generator, Namespace)):  # a stand-in's: that of the real object
+            return self.assign(f"{self.text(x.__self__)}.{x.__func__.__name__}")
         return self.assign(f"MethodType({self.text(x.__func__)}, {self.text(x.__self__)})")
 
     def _partial(self, x: Any) -> str:
@@ -638,7 +649,7 @@ _AGAIN = ("if again:  # nothing has happened yet: CPython does it all", "    ret
 _HELPERS: dict[str, Any] = {
     "put": _put, "drop": _drop, "iterator": _iterator, "backwards": _backwards, "moved": _moved, "MethodType": types.MethodType,
     "CellType": types.CellType, "FunctionType": types.FunctionType, "partial": functools.partial, "set_grad": gradmode.set,
-    "continue_frames": continue_frames, "hide_tail": _hide_tail, "Frame": Resumed, "FrameState": FrameState, "NULL": NULL,
+    "continue_frames": continue_frames, "call_bound": call_bound, "hide_tail": _hide_tail, "Frame": Resumed, "FrameState": FrameState, "NULL": NULL,
     "spent": spent, "leaf": leaf,
     "with_history": late_text.with_history, "put_place": put_place,
     "Turn": Turn, "go_on": go_on, "peek": peek.item, "GONE": GONE, "math": math,
