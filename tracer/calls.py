@@ -303,6 +303,9 @@ class Calls:
             return natives.OBJECT_METHODS[name](session, owner, *args)
         if isinstance(owner, Tensor):
             return self.library(fn, args, kwargs)
+        deferred = late_ops.deferred_method(session, owner, name, args, kwargs)
+        if deferred is not NotImplemented:
+            return deferred
         if not (type(owner) is list and name in ("append", "extend")):
             session.outside.open(owner)
         if session.outside.is_opaque(owner) or session.outside.is_opaque(fn):

@@ -7,6 +7,7 @@ value. Only calls that touch nothing the tracer follows are here; a writer of th
 from __future__ import annotations
 
 import builtins
+import io
 import sys
 import types
 from collections.abc import Callable
@@ -128,8 +129,6 @@ def writes_itself(stream: Any) -> bool:
 
 def is_stream(x: Any) -> bool:
     """Whether `x` is a file that the tail may write to."""
-    import io
-
     if type(x) is Late:
         return x.cls is not None and issubclass(x.cls, io.IOBase)
     return isinstance(x, (io.IOBase, *_standard_streams())) and not writes_itself(x)
@@ -141,4 +140,15 @@ def _standard_streams() -> tuple[type, ...]:
 
 def late_method(s: Session, late: Late, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A method of a late object."""
-    raise late.needed()
+    from . import deferred_io
+
+    return deferred_io.late_method(s, late, name, args, kwargs)
+
+
+def method(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """A method of a built-in object from outside; NotImplemented where it is none that can wait."""
+    from . import deferred_draws, deferred_io
+
+    if isinstance(owner, io.IOBase):
+        return deferred_io.file_method(s, owner, name, args, kwargs)
+    return deferred_draws.method(s, owner, name, args, kwargs)

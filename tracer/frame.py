@@ -14,6 +14,7 @@ from .. import knobs
 from ..ir.graph import Where
 from .breaks import Break, Restart, UserRaise, ValueNeeded
 from .bytecode import NULL, Program, Step, normalised, slot_count
+from .late import LateMethod
 from .resume import origin
 from .values import Lazy
 
@@ -129,6 +130,19 @@ class Frame:
     def has_handler(self) -> bool:
         """Whether an exception in the present instruction is caught in this frame."""
         return self.program.handler(self.step) is not None
+
+    def is_covered(self) -> bool:
+        """Whether the user's code would handle an exception in the present instruction, other than by the ``with`` of a late
+        object: that stands in the tail, too."""
+        step, steps = self.step, self.program.steps
+        while (handler := self.program.handler(step)) is not None:
+            target, depth, _ = handler
+            names = [x.op for x in steps[target : target + 3]]
+            late = names[:2] == ["PUSH_EXC_INFO", "WITH_EXCEPT_START"] and type(self.stack[depth - 1]) is LateMethod
+            if not late and names != ["COPY", "POP_EXCEPT", "RERAISE"]:
+                return True
+            step = steps[target]
+        return False
 
     # -- places ----------------------------------------------------------------------------------------------------
 

@@ -379,6 +379,15 @@ def method(s: Session, bound: LateMethod, args: list[Any], kwargs: dict[str, Any
     return deferred.late_method(s, late, name, args, kwargs)
 
 
+def deferred_method(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """`deferred.method`, of objects that are neither text nor numbers nor containers."""
+    if isinstance(owner, (str, bytes, int, float, list, tuple, dict, set, frozenset, type(None), types.ModuleType, type)):
+        return NotImplemented
+    from . import deferred
+
+    return deferred.method(s, owner, name, args, kwargs)
+
+
 def _of_str(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Late:
     kinds: dict[str, Any] = {
         "startswith": bool, "endswith": bool, "isdigit": bool, "split": list, "splitlines": list, "encode": bytes, "count": int,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import re
+import types
 from typing import TYPE_CHECKING, Any
 
 from ..eager import tape
@@ -14,6 +15,7 @@ from ..eager.factory import alias
 from ..runtime.source import Arg
 from .effects import Call, Evaluate
 from .late import Late, LateMethod, Snapshot
+from .standins import Place
 
 if TYPE_CHECKING:
     from .tail import TailWriter
@@ -72,6 +74,10 @@ def render(writer: TailWriter, form: str, parts: tuple[Any, ...]) -> str:
 
 
 def _callee(writer: TailWriter, x: Any) -> str:
+    if type(x) is Place:
+        return writer.const(x, f"line_{x.frames[-1][-1]}")
+    if isinstance(x, types.ModuleType):
+        return writer.const(x, x.__name__)
     name = getattr(x, "__name__", None)
     if isinstance(name, str) and callable(x) and getattr(builtins, name, None) is x:
         return name
@@ -117,13 +123,16 @@ def call(writer: TailWriter, e: Call) -> None:
     """The line of a deferred call; its result gets a name where something may use it."""
     if e.drawn is not None:
         return
+    if e.text == "end with":
+        if writer.stream[-1].endswith(":"):
+            writer.effect_line("pass")
+        writer.depth -= 1
+        return
     body = render(writer, e.text, e.parts)
     if e.text.startswith("with "):
-        writer.effect_line(body, e.place)
-        writer.depth += 1
-        return
-    if e.text == "end with":
-        writer.depth -= 1
+        closes = _closes(writer.session.effects.journal, e)
+        writer.effect_line(body if closes else f"{body[5:-1]}.__enter__()", e.place)
+        writer.depth += closes
         return
     if e.result is None:
         writer.effect_line(body, e.place)
@@ -132,6 +141,17 @@ def call(writer: TailWriter, e: Call) -> None:
     writer.waiting.add(name)
     writer.memo[id(e.result)] = e.result, name
     writer.effect_line(f"{name} = {body}", e.place)
+
+
+def _closes(journal: list[Any], e: Call) -> bool:
+    """Whether the ``with`` that begins at `e` ends within the capture."""
+    calls = [x for x in journal if isinstance(x, Call)]
+    depth = 0
+    for x in calls[calls.index(e) :]:
+        depth += x.text.startswith("with ") - (x.text == "end with")
+        if not depth:
+            return True
+    return False
 
 
 def evaluate(writer: TailWriter, e: Evaluate) -> None:

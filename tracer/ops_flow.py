@@ -9,7 +9,9 @@ from typing import Any
 from . import generators, groups
 from .breaks import Break, UserRaise, describe
 from .bytecode import NULL, Step, call_ex_operands, call_operands
+from .deferred_io import enter_late
 from .frame import Frame, handles
+from .late import LATE
 from .values import Lazy
 
 
@@ -163,6 +165,9 @@ def before_with(f: Frame, step: Step) -> None:
 def _enter(f: Frame, first: str, last: str, what: str) -> None:
     """Push the bound exit method, and what entering gives."""
     manager = f.stack.pop()
+    if type(manager) in LATE and first == "__enter__":
+        f.stack += enter_late(f.session, manager)
+        return
     enter, leave = (f.session.attributes.of_class(manager, name) for name in (first, last))
     if enter is NULL or leave is NULL:
         raise UserRaise(TypeError(f"'{type(manager).__name__}' object does not support the {what} protocol"))

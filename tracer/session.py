@@ -101,7 +101,7 @@ class Session:
 
     def is_covered(self) -> bool:
         """Whether an exception in the present instruction would be handled by the user's code, a ``with`` included."""
-        return self.is_caught() or self.frames[-1].has_handler()
+        return self.catching > 0 or any(frame.is_covered() for frame in self.frames)
 
     @contextmanager
     def catches(self) -> Iterator[None]:

@@ -1,0 +1,206 @@
+"""Deferred calls that write or read: logging, warnings, files, locks that the region makes, the operating system."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import threading
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from . import late_ops
+from .breaks import Break, describe, opaque
+from .deferred import defer, is_stream, models, shown
+from .effects import Call
+from .late import LATE, Late, LateMethod
+from .natives import CLASSES
+from .special import SPECIAL
+
+if TYPE_CHECKING:
+    from .session import Session
+
+_NONE = type(None)
+_LOCKS: tuple[type, ...] = (type(threading.Lock()), type(threading.RLock()))
+_LEVELS = ("debug", "info", "warning", "warn", "error", "critical", "fatal", "log")
+
+
+def _slots(args: list[Any], kwargs: dict[str, Any], first: int) -> str:
+    texts = [f"${first + i}" for i in range(len(args))]
+    texts += [f"{name}=${first + len(args) + i}" for i, name in enumerate(kwargs)]
+    return "".join(f", {x}" for x in texts)
+
+
+# -- logging and warnings ----------------------------------------------------------------------------------------------------
+
+
+def _logs(s: Session, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """A call of a logger's method, or of a function of `logging`, from the user's line."""
+    level = kwargs.get("stacklevel", 1)
+    if kwargs.get("stack_info") or kwargs.get("exc_info") or type(level) is not int or not 1 <= level <= len(s.frames):
+        raise Break("c-function", "a call of a logger that looks at the stack")
+    given, named = [late_ops.frozen(s, x) for x in args], {k: late_ops.frozen(s, v) for k, v in kwargs.items() if k != "extra"}
+    if "extra" in kwargs:
+        named["extra"] = late_ops.frozen(s, kwargs["extra"])
+    defer(s, f"$0($1.{name}{_slots(given, named, 2)})", (s.place(), target, *given, *named.values()), _NONE, owner=logging)
+
+
+def _logger_method(name: str) -> Any:
+    def call(s: Session, logger: Any, *args: Any, **kwargs: Any) -> None:
+        _logs(s, logger, name, args, kwargs)
+
+    return call
+
+
+def _logging_function(name: str) -> Any:
+    def call(s: Session, *args: Any, **kwargs: Any) -> None:
+        _logs(s, logging, name, args, kwargs)
+
+    return call
+
+
+for _name in _LEVELS:
+    SPECIAL[getattr(logging.Logger, _name)] = _logger_method(_name)
+    if hasattr(logging, _name):
+        SPECIAL[getattr(logging, _name)] = _logging_function(_name)
+
+
+@models(logging.getLogger)
+def _get_logger(s: Session, name: Any = None) -> Any:
+    """A logger, once made, is the one of its name for good."""
+    known = logging.root if name in (None, "", "root") else logging.root.manager.loggerDict.get(name)
+    if not isinstance(known, logging.Logger):
+        if type(name) is not str or logging.getLoggerClass() is not logging.Logger:
+            raise Break("c-function", f"a call of {describe(logging.getLogger)}")
+        known = logging.getLogger(name)  # nothing tells whether it is there already
+    return s.outside.constant(known, f"logging.getLogger({name!r})")
+
+
+@models(warnings.warn)
+def _warn(s: Session, message: Any, category: Any = None, stacklevel: Any = 1, source: Any = None, **kwargs: Any) -> None:
+    if kwargs or source is not None or type(stacklevel) is not int or stacklevel > len(s.frames):
+        raise Break("unusual-arguments", "a warning about a line outside of the compiled function")
+    message = message if isinstance(message, Warning) else shown(s, message)
+    if not isinstance(message, (str, Late, Warning)) or s.outside.is_opaque(message):
+        raise Break("unusual-arguments", "a warning that is no text")
+    parts = (s.place(), warnings.warn, message, category)
+    form = "$0($1, $2, $3" if category is not None else "$0($1, $2"
+    form += f", stacklevel={stacklevel})" if stacklevel > 1 else ")"
+    defer(s, form, parts, _NONE, sure=False, owner=warnings, code="c-function", what="a warning inside of a try or with, which may be an error")
+
+
+# -- files -------------------------------------------------------------------------------------------------------------------
+
+_WRITES: dict[str, Any] = {"write": int, "writelines": _NONE, "flush": _NONE}
+_READS: dict[str, Any] = {"read": "text", "readline": "text", "readlines": list, "getvalue": "text", "tell": int, "seek": int,
+                          "truncate": int, "close": _NONE}  # fmt: skip
+_SURE = {"write", "writelines", "flush", "getvalue", "close", "tell"}
+
+
+def file_method(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """A method of a file; NotImplemented where it is none that can wait."""
+    known = {**_WRITES, **_READS}.get(name)
+    if known is None or kwargs or not is_stream(owner):
+        return NotImplemented
+    cls = owner.cls if type(owner) is Late else type(owner)
+    text = str if issubclass(cls, io.TextIOBase) else bytes
+    given = [list(s.operators.items(x)) if name == "writelines" else x for x in args]
+    if any(isinstance(x, LateMethod) for x in given) or not all(_is_content(s, x) for x in given):
+        return NotImplemented
+    result = text if known == "text" else known
+    given = [late_ops.frozen(s, x) for x in given]
+    slots = ", ".join(f"${1 + i}" for i in range(len(given)))
+    return defer(
+        s, f"$0.{name}({slots})", (owner, *given), result, sure=name in _SURE, owner=owner,
+        what=f"{name}() of a file that may fail inside of a try or with", code="input-output",
+    )  # fmt: skip
+
+
+def _is_content(s: Session, x: Any) -> bool:
+    if type(x) is list:
+        return all(_is_content(s, y) for y in x)
+    return type(x) in (str, bytes, int, type(None)) or (type(x) is Late and x.cls in (str, bytes))
+
+
+@models(io.open)
+def _open(s: Session, file: Any, mode: Any = "r", *args: Any, **kwargs: Any) -> Any:
+    values = [s.operators.settle(x) for x in (file, mode, *args)]
+    named = {k: s.operators.settle(v) for k, v in kwargs.items()}
+    plain = all(type(x) in (str, bytes, int, bool, type(None)) or isinstance(x, os.PathLike) for x in (*values, *named.values()))
+    if not plain or type(mode) is not str or "opener" in named or type(values[0]) not in (str, bytes):
+        raise opaque(open)
+    kinds: Any = io.TextIOWrapper if "b" not in mode else io.BufferedReader if mode.startswith("r") else io.BufferedWriter
+    return defer(
+        s, f"$0({_slots(values, named, 1)[2:]})", (open, *values, *named.values()), kinds, sure=False, owner=io,
+        what="a file that may be missing, inside of a try or with", code="input-output",
+    )  # fmt: skip
+
+
+def _string_io(s: Session, cls: type, *args: Any) -> Any:
+    if args and not (type(args[0]) in (str, bytes) or (type(args[0]) is Late and args[0].cls in (str, bytes))):
+        raise opaque(cls)
+    return defer(s, f"$0({_slots(list(args), {}, 1)[2:]})", (cls, *args), cls, code="input-output")
+
+
+CLASSES[io.StringIO] = CLASSES[io.BytesIO] = _string_io
+
+
+# -- locks that nobody else has ------------------------------------------------------------------------------------------------
+
+
+def _lock(cls: Any, make: Any) -> Any:
+    def call(s: Session, *args: Any) -> Any:
+        return defer(s, "$0()", (make,), cls, code="context-manager", what="a lock that the region made")
+
+    return call
+
+
+SPECIAL[threading.Lock] = _lock(_LOCKS[0], threading.Lock)
+if isinstance(threading.Lock, type):
+    CLASSES[threading.Lock] = lambda s, cls, *args: SPECIAL[threading.Lock](s)
+SPECIAL[threading.RLock] = _lock(_LOCKS[1], threading.RLock)
+
+
+def late_method(s: Session, late: Late, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """A method of a late file or lock."""
+    if name == "__exit__":
+        if any(x is not None for x in args):
+            raise late.needed()
+        s.effects.journal.append(Call("end with", (late,), None))
+        return None
+    if late.cls in _LOCKS and name in ("acquire", "release") and not args and not kwargs:
+        return defer(s, f"$0.{name}()", (late,), bool if name == "acquire" else _NONE, code="context-manager")
+    found = file_method(s, late, name, args, kwargs)
+    if found is NotImplemented:
+        raise late.needed()
+    return found
+
+
+def enter_late(s: Session, late: Any) -> tuple[Any, Any]:
+    """``with late``: the exit, and what ``as`` gets."""
+    if type(late) is not Late or late.cls is None or not issubclass(late.cls, (io.IOBase, *_LOCKS)):
+        raise late.needed()
+    s.effects.journal.append(Call("with $0:", (late,), s.place()))
+    return LateMethod(late, "__exit__"), True if late.cls in _LOCKS else late
+
+
+# -- the operating system ------------------------------------------------------------------------------------------------------
+
+
+def _reads(fn: Any, cls: type) -> None:
+    SPECIAL[fn] = lambda s: defer(s, "$0()", (fn,), cls, owner=os, code="c-function", what=f"the result of {describe(fn)}")
+
+
+for _fn, _cls in ((os.getpid, int), (os.getppid, int), (os.getcwd, str), (threading.get_ident, int)):
+    _reads(_fn, _cls)
+
+
+@models(time.sleep)
+def _sleep(s: Session, seconds: Any) -> None:
+    if isinstance(seconds, LATE):
+        raise seconds.needed()
+    seconds = s.operators.settle(seconds)
+    if type(seconds) not in (int, float) or not seconds >= 0:
+        raise opaque(time.sleep)
+    defer(s, "$0($1)", (time.sleep, seconds), _NONE, owner=time)
