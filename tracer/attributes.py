@@ -237,6 +237,8 @@ class Attributes:
             return self._of_callable(obj, name, source)
         if cls is types.FunctionType and name == "__closure__":
             raise Break("function-internals", "the closure of a function")
+        if cls is types.TracebackType:
+            raise self.session.undo(obj, "a traceback")
         if cls is types.CellType or name in ("__traceback__", "tb_frame", "gi_frame", "f_locals"):
             raise Break("function-internals", f"{name} of an object of type {cls.__name__}")
         value = self.session.native(getattr, obj, name)

@@ -188,7 +188,9 @@ def _earlier(session: Session, broken: BreakRecord) -> None:
 
 def _broken(session: Session, broken: Break, continuations: Continuations) -> Capture:
     frames, record = session.frames, _record(session, broken)
-    if broken.code == "long-loop":
+    if broken.code == "frame-object" and len(frames) > 1:  # all that it may see runs under CPython
+        raise Restart(frames[0].unit_number, "namespace", broken.what)
+    if broken.code in ("long-loop", "frame-object"):
         raise Uncapturable(record)
     _earlier(session, record)
     if frames[0].head or frames[-1].unit_number == 0:

@@ -48,6 +48,17 @@ def f(x):
 """,
     ),
     Kind(
+        "frame-object",
+        "the function asks for its own frame, which is one of CPython's only where the whole function runs under CPython",
+        "ask for the frame in a function of its own, outside of what is compiled",
+        example="""
+import sys
+
+def f(x):
+    return x * sys._getframe().f_code.co_argcount  #! sys._getframe()
+""",
+    ),
+    Kind(
         "endless",
         "an iterable is unpacked that has too many items or no end",
         "take what is needed: `itertools.islice(items, n)`, an index, a slice",

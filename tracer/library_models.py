@@ -6,12 +6,15 @@ import _bisect
 import _heapq
 import functools
 import heapq
+import inspect
 import itertools
 import operator
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import equivalents
+from .breaks import Break
 from .natives import CLASSES
 from .special import SPECIAL
 
@@ -62,6 +65,10 @@ def _from_iterable(session: Session, iterables: Any) -> Any:
     return follow(session, "chain_from_iterable", (iterables,), {})
 
 
+def _frame_object(session: Session, *args: Any) -> Any:
+    raise Break("frame-object", "a call of sys._getframe")
+
+
 def enter() -> None:
     """Fill the tables of `natives`."""
     for cls, name in _OF_CLASSES.items():
@@ -69,6 +76,8 @@ def enter() -> None:
     for function, name in _OF_FUNCTIONS.items():
         SPECIAL[function] = _model(name)
     SPECIAL[itertools.chain.from_iterable] = _from_iterable
+    for function in (sys._getframe, inspect.currentframe, inspect.stack):
+        SPECIAL[function] = _frame_object
 
 
 enter()

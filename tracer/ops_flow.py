@@ -180,7 +180,7 @@ def _enter(f: Frame, first: str, last: str, what: str) -> None:
 @handles("WITH_EXCEPT_START")
 def with_except_start(f: Frame, step: Step) -> None:
     exc = f.stack[-1]
-    f.stack.append(f.session.call(f.stack[-4], (type(exc), exc, exc.__traceback__)))
+    f.stack.append(f.session.call(f.stack[-4], (type(exc), exc, f.session.traceback_of(exc))))
 
 
 # -- delegation, pattern matching --------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -195,6 +196,15 @@ class Session:
         """Note an object (a followed generator) that exists in the tracer alone."""
         self.made_at[id(x)] = x, self.units
         return x
+
+    def traceback_of(self, exc: BaseException) -> Any:
+        """``exc.__traceback__`` of an exception that is being handled: there is one, and only CPython can make it."""
+        if exc.__traceback__ is not None:
+            return exc.__traceback__
+        made = types.TracebackType(None, sys._getframe(), 0, 1)
+        unit = self.made_at[id(exc)][1] if id(exc) in self.made_at else self.units
+        self.made_at[id(made)] = made, unit
+        return made
 
     def undo(self, x: Any, what: str) -> Restart:
         """A restart that lets CPython make `x`, which cannot be handed to it now."""

@@ -38,10 +38,11 @@ class Interpreted:
             if w.view is not None:
                 target = _view(target, w.view, values)
             target[...] = array
-        out = []
+        out: list[Any] = []
         for o, array in zip(self.graph.outputs, outputs, strict=True):
             if o.source is None:
-                out.append(array.copy() if any(array is x or array.base is not None for x in inputs) else array)
+                shared = any(array is x or array.base is not None for x in inputs) or any(array is x for x in out)
+                out.append(array.copy() if shared else array)
             else:
                 source = inputs[number[o.source]]
                 out.append(source if o.view is None else _view(source, o.view, values))
