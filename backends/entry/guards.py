@@ -23,6 +23,7 @@ from ...runtime import source as s
 from ...runtime.meta import kind_of
 from .frame import Frame
 from .memos import Memos, named
+from .scalars import ScalarRows, leaves
 from .sizes import SizeRows
 from .words import WILD
 
@@ -52,6 +53,7 @@ class GuardRows:
         self._strings: set[s.Source] = set()  # dicts whose keys a row has looked at: they are all str
         self._keys_of = {x.source: x for x in guards if isinstance(x, g.KeysAre) and all(map(_plain, x.keys))}
         self.counted = self._find_counted()
+        self.scalars = ScalarRows(self)
         self.pinned: dict[s.Source, int] = {}
         self._inputs: set[s.Source] = set()
         self._first = 0  # the row behind those that run Python
@@ -63,7 +65,8 @@ class GuardRows:
     def _find_counted(self) -> set[s.Source]:
         """What range iterators give next, where nothing asks for an object."""
         mentioned = [(x, src) for x in self.guards for src in named(x)]
-        found = {src for _, src in mentioned if isinstance(src, s.Next) and self._is_range(src.base)}
+        seen = [leaf for _, src in mentioned for leaf in leaves(src)]
+        found = {src for src in seen if isinstance(src, s.Next) and self._is_range(src.base)}
         for x, src in mentioned:
             whole = isinstance(x, (g.FitsInt64, g.SizesFit)) or (isinstance(x, g.Equals) and type(x.value) is int)
             way = src
@@ -234,15 +237,17 @@ class GuardRows:
             self._pin(source.base)
             if source in self.counted:
                 return
+        if isinstance(source, s.Computed) and self.scalars.type_of(source) is not None:
+            return
         if isinstance(source, (s.Computed, s.Next)):
             at = self.pinned[source] = self._at[source] = self.frame.owned()
-            self.frame.row("call", at, self.frame.object(_Loader(source)), 0, self.frame.nparams)
+            self.frame.row("call", at, self.frame.object(Loader(source)), 0, self.frame.nparams)
             return
         self._pin(source.base)
         odd_attr = isinstance(source, s.Attr) and not self._attr_is_native(source)
         if odd_attr or (isinstance(source, s.Item) and not self._item_is_native(source)):
             at = self.pinned[source] = self._at[source] = self.frame.owned()
-            self.frame.row("call", at, self.frame.object(_Loader(source)), 0, self.frame.nparams)
+            self.frame.row("call", at, self.frame.object(Loader(source)), 0, self.frame.nparams)
 
     def _item_is_native(self, source: s.Item) -> bool:
         if type(source.key) is str or source.base in self._keys_of:
@@ -400,6 +405,11 @@ class GuardRows:
             frame.row(op, 0, frame.const(0), sizes.size(relation.size))
 
     def _type_is(self, x: g.TypeIs) -> None:
+        if isinstance(x.source, s.Computed) and self.is_number(x.source):
+            if self.scalars.type_of(x.source) is not x.cls:
+                raise CompileError(f"{x.source.expr()} is no {x.cls.__name__}")
+            self.scalars.number(x.source)
+            return
         self.frame.row("type", 0, self.word(x.source), self.frame.object(x.cls))
 
     def _is(self, x: g.Is) -> None:
@@ -421,7 +431,14 @@ class GuardRows:
         else:
             frame.row("equal", 0, at, frame.object(value))
 
+    def is_number(self, source: s.Source) -> bool:
+        """Whether rows work out the number at `source`, so that there is no object."""
+        return source in self.counted or (isinstance(source, s.Computed) and self.scalars.type_of(source) is not None)
+
     def _holds(self, x: g.Holds) -> None:
+        if self.scalars.type_of(x.source) is bool:
+            self.scalars.holds(x.source, x.truth)
+            return
         self.frame.row("is", 0, self.word(x.source), self.frame.object(x.truth))
 
     def _fits(self, x: g.FitsInt64) -> None:
@@ -432,6 +449,8 @@ class GuardRows:
         if source in self.counted:
             assert isinstance(source, s.Next)
             return self._range_fields(source.base)[0]
+        if isinstance(source, s.Computed) and self.is_number(source):
+            return self.scalars.number(source)
         at = self.frame.words()
         self.frame.row("int", at, self.word(source))
         return at
@@ -461,7 +480,7 @@ _ROWS: dict[type, Callable[[GuardRows, Any], object]] = {
 }  # fmt: skip
 
 
-class _Loader:
+class Loader:
     """Loads a source in Python; where nothing is found the result is this class, which no guard accepts."""
 
     def __init__(self, source: s.Source) -> None:
@@ -471,7 +490,7 @@ class _Loader:
         try:
             return self.source.load(args)
         except g.GONE:
-            return _Loader
+            return Loader
 
 
 def _assign_version(cls: type) -> None:

@@ -24,7 +24,7 @@ from ...runtime.meta import Meta
 from ...runtime.source import Source
 from . import process
 from .frame import Frame
-from .guards import GuardRows
+from .guards import GuardRows, Loader
 from .words import METAS
 
 
@@ -48,8 +48,8 @@ class PlanRows:
     def load_inputs(self) -> None:
         """Rows that bring inputs and symbols into the frame; they may still miss."""
         for i, (type_, source) in enumerate(zip(self.plan.inputs, self.sources, strict=True)):
-            if source in self.guards.counted:
-                self.scalars[i] = self.guards.integer(source)
+            if self.guards.is_number(source):
+                self.scalars[i] = self.guards.scalars.number(source)
                 continue
             self.objects[i] = self.guards.word(source)
             if isinstance(type_, ScalarType):
@@ -301,7 +301,7 @@ class PlanRows:
                 self.frame.row("view", *view)
             for i, x in enumerate(operands):
                 if isinstance(x, p.ScalarInput) and x.index not in self.objects:
-                    self.frame.row("long", at + i, self.scalars[x.index])
+                    self.frame.row("call", at + i, self.frame.object(Loader(self.sources[x.index])), 0, self.frame.nparams)
                 elif isinstance(x, p.ScalarInput):
                     self.frame.row("hold", at + i, self.objects[x.index])
                 elif not isinstance(x, p.BufferView):

@@ -78,6 +78,12 @@ done:
 """
 
 
+_INTRINSICS = "\n".join(
+    [f"declare {{i64, i1}} @llvm.s{name}.with.overflow.i64(i64, i64)" for name in ("add", "sub", "mul")]
+    + ["declare double @llvm.sqrt.f64(double)"]
+)
+
+
 def module_text() -> str:
     """The whole module: `entry`, and `thunk0` ... which hand the table in ``slots[i]`` to it."""
     thunks = "\n".join(
@@ -88,7 +94,7 @@ def module_text() -> str:
     )
     slots = f"@slots = hidden global [{w.THUNKS} x i64] zeroinitializer"  # internal ones would be folded to 0
     tail = 'attributes #0 = { nounwind "no-builtins" "probe-stack"="inline-asm" }\n!0 = !{!"branch_weights", i32 2000, i32 1}'
-    return "\n".join([slots, _INCREF, _entry(), thunks, tail])
+    return "\n".join([slots, _INTRINSICS, _INCREF, _entry(), thunks, tail])
 
 
 def _entry() -> str:

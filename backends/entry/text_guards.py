@@ -196,6 +196,58 @@ def at_most(b: EntryWriter) -> None:
     b.need(b.compare("sle", b.v(b.a), b.v(b.b)), "miss")
 
 
+def less(b: EntryWriter) -> None:
+    b.need(b.compare("slt", b.v(b.a), b.v(b.b)), "miss")
+
+
+def _checked(name: str) -> Callable[[EntryWriter], None]:
+    """Arithmetic on two ints, a miss where it overflows."""
+
+    def body(b: EntryWriter) -> None:
+        pair = b.let(f"call {{i64, i1}} @llvm.s{name}.with.overflow.i64(i64 {b.v(b.a)}, i64 {b.v(b.b)})")
+        over = b.let(f"extractvalue {{i64, i1}} {pair}, 1")
+        b.need(b.let(f"xor i1 {over}, true"), "miss")
+        b.set(b.dest, b.let(f"extractvalue {{i64, i1}} {pair}, 0"))
+
+    return body
+
+
+def _double(b: EntryWriter, at: str) -> str:
+    return b.let(f"bitcast i64 {b.v(at)} to double")
+
+
+def _float(name: str) -> Callable[[EntryWriter], None]:
+    def body(b: EntryWriter) -> None:
+        x, y = _double(b, b.a), _double(b, b.b)
+        if name == "fdiv":
+            b.need(b.let(f"fcmp une double {y}, 0.0"), "miss")
+        b.set(b.dest, b.let(f"bitcast double {b.let(f'{name} double {x}, {y}')} to i64"))
+
+    return body
+
+
+def to_float(b: EntryWriter) -> None:
+    """V[dest] = bits of the int V[a] as a float, which it is exactly."""
+    n = b.v(b.a)
+    small = b.compare("ule", b.add(n, str(1 << 53)), str(1 << 54))
+    b.need(small, "miss")
+    b.set(b.dest, b.let(f"bitcast double {b.let(f'sitofp i64 {n} to double')} to i64"))
+
+
+def sqrt_float(b: EntryWriter) -> None:
+    x = _double(b, b.a)
+    b.need(b.let(f"fcmp oge double {x}, 0.0"), "miss")
+    b.set(b.dest, b.let(f"bitcast double {b.let(f'call double @llvm.sqrt.f64(double {x})')} to i64"))
+
+
+def _comparing(how: str) -> Callable[[EntryWriter], None]:
+    def body(b: EntryWriter) -> None:
+        found = b.let(f"fcmp {how} double {_double(b, b.a)}, {_double(b, b.b)}")
+        b.need(b.eq(b.let(f"zext i1 {found} to i64"), b.c), "miss")
+
+    return body
+
+
 def writable(b: EntryWriter) -> None:
     flags = b.load(b.v(b.a), at.FLAGS, "i32")
     b.need(b.ne(b.binary("and", flags, str(at.WRITEABLE)), "0"), "miss")
@@ -361,7 +413,10 @@ def bool_(b: EntryWriter) -> None:
 BODIES: dict[str, Callable[[EntryWriter], None]] = {
     "load": load, "field": field, "instance_dict": instance_dict, "dict_get": dict_get,
     "strings": strings, "memo": memo, "learn": learn, "meta": meta, "item": item, "tensor": tensor, "array": array,
-    "writable": writable, "like": like, "same": same, "differ": differ, "at_most": at_most,
+    "writable": writable, "like": like, "same": same, "differ": differ, "at_most": at_most, "less": less,
+    "add_int": _checked("add"), "sub_int": _checked("sub"), "mul_int": _checked("mul"), "to_float": to_float,
+    "add_float": _float("fadd"), "sub_float": _float("fsub"), "mul_float": _float("fmul"), "div_float": _float("fdiv"),
+    "sqrt_float": sqrt_float, "less_float": _comparing("olt"), "at_most_float": _comparing("ole"), "same_float": _comparing("oeq"),
     "type": type_, "is": is_, "float_is": float_is, "float_nan": float_nan, "int_is": int_is, "equal": equal,
     "length": length, "keys": keys, "lacks": lacks, "grad": grad, "callee": callee, "version": version,
     "callback": callback, "remembered": remembered, "pattern": pattern, "float": float_, "int": int_, "bool": bool_,

@@ -41,7 +41,10 @@ OPS: tuple[str, ...] = (
     # sizes known at the call. like: V[a] is of type b; list c: kind, count n, n sizes (WILD: any): V[dest] = its array,
     # V[dest + 1] = address of its data, then its n dims and strides
     "like",
-    "same", "differ", "at_most",  # V[a] == V[b], V[a] != V[b], V[a] <= V[b]
+    "same", "differ", "at_most", "less",  # V[a] == V[b], V[a] != V[b], V[a] <= V[b], V[a] < V[b]
+    # numbers of the caller's: a miss where CPython's result is none of 64 bits
+    "add_int", "sub_int", "mul_int", "to_float", "add_float", "sub_float", "mul_float", "div_float", "sqrt_float",
+    "less_float", "at_most_float", "same_float",  # whether they hold is c
     # guards
     "type", "is", "float_is", "float_nan", "int_is", "equal", "length", "keys", "lacks", "grad", "callee", "pattern",
     # guards that may run Python
