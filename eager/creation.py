@@ -12,6 +12,7 @@ import numpy as np
 from ..ir import dtypes
 from ..ir.dtypes import DType
 from ..ir.ops import creation as made
+from ..ir.ops.compare import where
 from . import device as devices
 from .arguments import size_of, to_dtype
 from .executor import EAGER, Executor
@@ -143,14 +144,23 @@ def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any
     """`steps` numbers from `start` to `end`, both included, equally far apart."""
     devices.check(device)
     wanted = to_dtype(dtype) or _default
-    return _finish(make(np.linspace(start, end, steps).astype(wanted.np)), requires_grad)  # type: ignore[no-any-return]
+    first, last = (x.item() if hasattr(x, "meta") else x for x in (start, end))
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    step = (last - first) / (steps - 1) if steps > 1 else 0.0
+    counted = {"start": 0, "step": 1, "length": steps, "dtype": dtypes.float64}
+    i = EAGER.apply(made.arange, (), counted)
+    values = where(i < steps // 2, i * step + first, (i - (steps - 1)) * step + last) if steps > 1 else i + first
+    return _finish(values.to(wanted), requires_grad)  # type: ignore[no-any-return]
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
     devices.check(device)
     wanted = to_dtype(dtype) or _default
-    return _finish(make(np.eye(n, m).astype(wanted.np)), requires_grad)  # type: ignore[no-any-return]
+    down, across = (EAGER.apply(made.arange, (), {"start": 0, "step": 1, "length": k, "dtype": dtypes.int64})
+                    for k in (n, n if m is None else m))  # fmt: skip
+    return _finish((down.unsqueeze(1) == across).to(wanted), requires_grad)  # type: ignore[no-any-return]
 
 
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:

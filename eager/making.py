@@ -38,7 +38,7 @@ def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_gra
 
 
 def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Tensor:
-    """`obj` as a tensor, sharing its memory where it has some and `copy` is not True. ValueError: `copy` is False and it cannot."""
+    """`obj` as a tensor, sharing its memory unless `copy` is True. ValueError: `copy` is False and it cannot."""
     devices.check(device)
     shares = hasattr(obj, "meta") or isinstance(obj, np.ndarray) or hasattr(obj, "__dlpack__")
     if hasattr(obj, "meta"):
@@ -132,6 +132,22 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     if copy:
         array = array.copy()
     return make(array)
+
+
+def to_capsule(x: Tensor, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any:
+    """A DLPack capsule that shares the memory of `x`; BufferError where it requires grad or cannot be exported."""
+    if x.meta.requires_grad:
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    array = x.numpy()
+    if array.dtype == dtypes.bfloat16.np:
+        raise BufferError("a bfloat16 tensor has no DLPack form, because NumPy knows no such dtype: cast it")
+    wanted = {"max_version": max_version, "dl_device": dl_device, "copy": copy}
+    return array.__dlpack__(**{k: v for k, v in wanted.items() if v is not None})
+
+
+def to_dlpack(tensor: Tensor) -> Any:
+    """A DLPack capsule that shares the memory of `tensor`."""
+    return to_capsule(tensor)
 
 
 class Capsule:

@@ -246,6 +246,29 @@ class Tensor(Methods):
         array = self.numpy()
         return np.array(array, dtype, copy=copy) if dtype is not None or copy else array
 
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: Any = False) -> Any:
+        from .numpy_calls import wrapped
+
+        return wrapped(array)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        from . import numpy_calls
+
+        return numpy_calls.ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        from . import numpy_calls
+
+        return numpy_calls.function(func, args, kwargs)
+
+    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any:
+        from .making import to_capsule
+
+        return to_capsule(self, max_version, dl_device, copy)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
     def __bool__(self) -> bool:
         if self.numel() != 1:
             raise RuntimeError(f"Boolean value of Tensor with more than one value is ambiguous (shape {list(self.shape)})")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ..eager.pure import is_pure, is_rule
 from ..eager.tensor import Tensor
 from ..ir.op import Op
+from ..ir.ops import casts
 from ..runtime.install import original_of
-from ..runtime.source import Attr
+from ..runtime.source import Attr, Const
 from . import late_ops, natives, scalars, sorting
 from .attributes import find
 from .breaks import Break, describe, opaque, stateful, subject
@@ -99,7 +100,22 @@ class Calls:
             return self._op(fn, args, kwargs)
         if by_python(type(fn)):
             return self._object(fn, args, kwargs)
+        if type(fn).__name__ == "ufunc" and not kwargs and any(isinstance(x, Tensor) for x in args):
+            return self._ufunc(fn, args)
         raise opaque(fn)
+
+    def _ufunc(self, fn: Any, args: list[Any]) -> Any:
+        """A function of NumPy that is an op of Tensors."""
+        from ..eager.numpy_calls import is_op, ufunc_of_ops
+
+        if not is_op(fn):
+            raise opaque(fn)
+        args = [self._number(x, False) for x in args]
+        for x in args:
+            if not self.session.operators.is_plain(x):
+                raise Break("library-argument", f"{describe(x)} handed to {describe(fn)}")
+        with self.session.recorder.symbols.strictly():
+            return self.session.native(ufunc_of_ops, fn, *args)
 
     def _model(self, fn: Any, special: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         try:
@@ -162,10 +178,17 @@ class Calls:
         if not isinstance(result, Tensor) or result._array is None:
             return result
         array = result._array
-        if type(result) is not Tensor or not array.size or (array.size > 1 and not (array == array.flat[0]).all()):
+        if type(result) is not Tensor or (result.meta.requires_grad and array.size > 1):
             raise Break("tensor-from-python", f"{subject(describe(fn))}, which makes a tensor from Python values")
+        if not array.size or (array.size > 1 and not (array == array.flat[0]).all()):
+            return self._data(result)
         value = array.flat[0].item()
         return self.session.recorder.constant(value, result.meta)
+
+    def _data(self, made: Any) -> Any:
+        """A fresh copy of a Tensor that was made of Python values: the capture holds it as an input of its own."""
+        held = self.session.outside.admit(made, Const(made, "tensor"))
+        return self.session.native(self.session.recorder.apply, casts.clone, (held,), {})
 
     # -- objects -------------------------------------------------------------------------------------------------------
 
