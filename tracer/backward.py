@@ -19,6 +19,7 @@ from ..ir.types import TensorType
 from ..runtime import gradmode
 from ..runtime.guard import Is, LengthIs
 from ..runtime.source import Attr, Const
+from . import functions
 from .breaks import Break, Restart
 from .histories import _floating, active, reaching
 from .metas import meta_of
@@ -98,6 +99,9 @@ class Pass:
         if node.op.grad is None or not any(need):
             return
         first = len(self.builder.nodes)
+        if node in self.histories.calls:
+            self._function(node, need)
+            return
         single = len(node.results) == 1
         arrived = tuple(self._of(r) if _floating(r) else None for r in node.results)
         out = node.results[0] if single else node.results
@@ -110,6 +114,18 @@ class Pass:
             if needed and g is not None:
                 self.add(operand, self.fitted(g, operand.tensor_type))  # type: ignore[union-attr, arg-type]
 
+    def _function(self, node: Node, need: Sequence[bool]) -> None:
+        """A call of a user's autograd.Function: its `backward` is followed."""
+        call = self.histories.calls[node]
+        tensors = [self.tensor(self.gradients[r]) if r in self.gradients else None for r in node.results]
+        made = call.backward(self.session, functions.arrived(self.session, call, node, tensors))
+        if not self.keep and call.ctx._saved:
+            self.histories.spent.add(node)
+        for k, i in enumerate(call.places, call.count):
+            g, operand = made[i], node.args[k]
+            if need[k] and g is not None:
+                self.add(operand, self.fitted(self.recorder.value_of(self.recorder._twin(g)), operand.tensor_type))
+
     def _reads(self, node: Node, first: int) -> bool:
         """Whether the rule, whose nodes begin at number `first`, reads what `node` read or made by value."""
         own = {v for v in (*node.args, *node.results) if isinstance(v, Value)}
@@ -121,7 +137,7 @@ class Pass:
 
     def fitted(self, g: Value, wanted: TensorType) -> Value:
         """Undo broadcasting and promotion."""
-        if g.shape != wanted.shape:
+        if len(g.shape) != len(wanted.shape) or g.shape != wanted.shape:  # lengths first: sizes that are compared are guarded
             g = self.emit("sum_to", g, shape=wanted.shape)
         return g if g.dtype is wanted.dtype else self.emit("cast", g, dtype=wanted.dtype)
 

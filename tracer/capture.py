@@ -17,7 +17,7 @@ from ..ir.graph import Where
 from ..runtime import gradmode
 from ..runtime.meta import Meta
 from ..runtime.source import Arg
-from . import backward, deferred_draws, deferred_io, library_models, ops_data, ops_flow, ops_stack  # noqa: F401  (they register the handlers)
+from . import backward, deferred_draws, deferred_io, functions, library_models, ops_data, ops_flow, ops_stack  # noqa: F401  (they register the handlers)
 from .breaks import Break, BreakRecord, Restart, UserRaise, describe, subject, told, written
 from .bytecode import slot_names
 from .captured import Capture
@@ -150,7 +150,7 @@ def _captured(
     session: Session, outputs: list[Any], metas: list[Meta], tail: Tail | None, flat: bool, record: BreakRecord | None
 ) -> Capture:
     tracked = [o.value for o, m in zip(outputs, metas, strict=True) if m.requires_grad and (o.source is None or o.view)]
-    session.recorder.histories.settle(tracked)
+    functions.settle(session, session.recorder.histories.settle(tracked))
     for made, unit in session.made_at.values():
         if isinstance(made, Generator) and made.warns:
             raise Restart(unit, "generator-alive", "a coroutine that was never awaited")

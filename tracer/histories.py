@@ -54,6 +54,7 @@ class Histories:
         self.retained: dict[Value, tuple[Any, int]] = {}
         self.leaf_hooks: dict[int, tuple[Any, Hooks, int]] = {}
         self.spent: set[Node] = set()
+        self.calls: dict[Node, Any] = {}  # of user autograd Functions: node -> `functions.Followed`
         self._tracked: set[Value] = set()
         self._known = 0
 
@@ -128,14 +129,14 @@ class Histories:
         found = reaching(self.recorder.builder.nodes, self.tracked(), [value])
         return any(r in found for node in self.spent for r in node.results)
 
-    def settle(self, outputs: Sequence[Value]) -> None:
-        """Break where something of the region's own hangs on what the caller may differentiate through: the compiled gradient
-        of the graph would not know of it."""
+    def settle(self, outputs: Sequence[Value]) -> set[Value]:
+        """What the caller may differentiate through, where the region has something of its own. Breaks where that is what the
+        compiled gradient of the graph would not know of."""
         for _, hooks, unit in self.leaf_hooks.values():
             if hooks:
                 raise Restart(unit, "hook-stays", "a hook of a leaf that stays behind the region")
-        if not (self.leaves or self.hooks or self.retained):
-            return
+        if not (self.leaves or self.hooks or self.retained or self.calls):
+            return set()
         found = reaching(self.recorder.builder.nodes, self.tracked(), outputs)
         for code, kind, what in (
             ("new-leaf", self.leaves, "a leaf that the region made or wrote to, with a result that hangs on it"),
@@ -145,3 +146,4 @@ class Histories:
             for value, entry in kind.items():
                 if value in found and (kind is not self.hooks or entry[0]):
                     raise Restart(entry[-1], code, what)
+        return found

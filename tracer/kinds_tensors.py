@@ -94,6 +94,26 @@ def f(x):
         instead_call="torch.ones(2, requires_grad=True)",
     ),
     Kind(
+        "function-backward",
+        "the backward of an autograd.Function, which runs after the compiled function has returned, is no pure tensor code",
+        "call backward() inside the compiled function as well, or take effects out of the Function's backward",
+        example="""
+class Double(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, g):
+        print("backward")
+        return g * 2
+
+def f(x):
+    return Double.apply(x)  #! Double.apply(x)
+""",
+        call="torch.ones(2, requires_grad=True)",
+    ),
+    Kind(
         "hook-stays",
         "a hook is put on a tensor whose gradient is taken after the compiled function has returned",
         "take the gradient inside as well, or register the hook on the result outside",

@@ -646,3 +646,151 @@ def test_module_hooks() -> None:
         return step, labelled, lambda: [list(model.parameters()), list(map(tuple, log))]
 
     trained(make, 4, variants=2)
+
+
+# -- user autograd Functions -----------------------------------------------------------------------------------------------
+
+
+class Cube(fw.autograd.Function):
+    """x ** 3 * k, with a wrong factor in its gradient, so that the rule is known to have been used."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, k: float) -> Any:
+        ctx.save_for_backward(x)
+        ctx.k = k
+        return x**3 * k
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return g * 5 * x * x * ctx.k, None
+
+
+class Halves(fw.autograd.Function):
+    """Two results and an index without a gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, y: Any) -> Any:
+        low, high = x[:2] * y[:2], fw.exp(x[2:])
+        ctx.save_for_backward(x, y, high)
+        index = x.argmax()
+        ctx.mark_non_differentiable(index)
+        return low, high, index
+
+    @staticmethod
+    def backward(ctx: Any, low: Any, high: Any, _: Any) -> Any:
+        x, y, grown = ctx.saved_tensors
+        dx = fw.cat([low * y[:2], high * grown * 2]) if ctx.needs_input_grad[0] else None
+        dy = fw.cat([low * x[:2], fw.zeros_like(high)]) if ctx.needs_input_grad[1] else None
+        return dx, dy
+
+
+class Reversed(fw.autograd.Function):
+    """The identity whose gradient changes sign."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return -g
+
+
+def functions(x: Any, w: Any) -> Any:
+    """A value that hangs on all three."""
+    low, high, index = Halves.apply(Cube.apply(w, 0.5), x)
+    return (low * 2 + Reversed.apply(high)).sum() + index
+
+
+def test_user_functions_inside() -> None:
+    def make() -> World:
+        w = leaf(4)
+        log: list[Any] = []
+
+        class Logged(fw.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, x: Any) -> Any:
+                log.append("forward")
+                return x * 2
+
+            @staticmethod
+            def backward(ctx: Any, g: Any) -> Any:
+                log.append(g)
+                return g * 3
+
+        def step(x: Any) -> Any:
+            w.grad = None
+            loss = functions(x, Logged.apply(w))
+            loss.backward()
+            return loss
+
+        return step, lambda i: (numbers(4, seed=i),), lambda: [w, list(log)]
+
+    trained(make, 4)
+
+
+def test_user_functions_whose_gradient_is_taken_outside() -> None:
+    found = []
+    for run in (functions, compiler.compile(functions, fullgraph=True)):
+        seen: list[Any] = []
+        for i in range(3):
+            w, x = leaf(4, seed=i), leaf(4, seed=i + 9)
+            loss = run(x, w)
+            loss.backward()
+            seen += [values(loss), values(w.grad), values(x.grad)]
+            again, over = leaf(4, seed=i), leaf(4, seed=i + 9)
+            (g,) = fw.autograd.grad(run(over, again), again, create_graph=True)
+            g.sum().backward()
+            seen += [values(again.grad), values(over.grad)]
+        found.append(seen)
+    close(found[1], found[0], 1e-5)
+
+
+def test_second_order_through_a_user_function_inside() -> None:
+    def make() -> World:
+        w = leaf(4)
+
+        def step(x: Any) -> Any:
+            w.grad = None
+            (g,) = fw.autograd.grad((Cube.apply(w, 2.0) * x).sum(), w, create_graph=True)
+            (g * g).sum().backward()
+            return g.detach()
+
+        return step, lambda i: (numbers(4, seed=i),), lambda: w
+
+    trained(make, 3, rtol=1e-4)
+
+
+def test_functions_are_followed_at_sizes_that_change() -> None:
+    def step(w: Any) -> Any:
+        return (Cube.apply(w, 2.0) * w.shape[0]).mean()
+
+    compiled = compiler.compile(step, fullgraph=True)
+    for n in (3, 5, 7, 11):
+        ours, theirs = leaf(n), leaf(n)
+        compiled(ours).backward()
+        step(theirs).backward()
+        np.testing.assert_allclose(ours.grad.numpy(), theirs.grad.numpy(), rtol=1e-5)
+    assert len(compiler.dispatcher_of(compiled).variants) == 2
+
+
+def test_training_at_sizes_that_change() -> None:
+    def make() -> World:
+        model = mlp()
+        optimiser = optim.AdamW(model.parameters(), lr=0.01)
+
+        def step(x: Any, y: Any) -> Any:
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            optimiser.step()
+            optimiser.zero_grad()
+            return loss
+
+        def batch(i: int) -> Any:
+            n = (5, 5, 7, 3, 9, 4)[i]
+            return numbers(n, 6, seed=i), fw.tensor(np.random.default_rng(i).integers(0, 3, n))
+
+        return step, batch, lambda: list(model.parameters())
+
+    trained(make, 6, variants=3, rtol=1e-4)
