@@ -1,105 +1,140 @@
-"""``@compile``, ``explain`` and the switches around them. Capture is in `tracer`, code generation behind `pipeline`.
+"""``@compile`` and the namespace ``fusewire.compiler``: what is compiled, how, and when not. Capture is in `tracer`, the native
+entry in `entrance`, `explain` in `explanations`, code generation behind `pipeline`.
 
 @fusewire.compile            a function, also a method inside of its class
-fusewire.compile(model)      a Module: a twin that shares the model's state
+fusewire.compile(model)      a Module, or an object with a ``__call__``: a twin that shares its state
+model.compile()              a Module, in place
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
 import types
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import knobs
 from .eager.modes import capturing
-from .eager.tensor import Tensor
-from .errors import CompileError, FusewireError
-from .ir.lazyclass import dataclass
-from .ir.plan import PlanOutput, Refusal, errors_of
-from .ir.types import TensorType
-from .runtime import store
-from .runtime.guard import Guard, TensorIs, TensorLike
-from .runtime.install import original_of
-from .runtime.meta import Meta, MetaPattern
-from .tracer import stored
+from .logs import set_logs
+from .runtime.install import copy_function, original_of
+from .tracer import stance
 from .tracer.dispatch import Dispatcher, Options, entry_of, is_capturing
 from .tracer.special import SPECIAL
-from .tracer.traces import strip_own
 
 if TYPE_CHECKING:
-    from .nn.module import Module
-    from .tracer.breaks import BreakRecord
+    from .explanations import STAGES, Report, cache_events, explain, stage_texts  # (`__getattr__` below gives them)
     from .tracer.captured import Capture
-    from .tracer.gradient import Training
-    from .tracer.policy import mark_dynamic, mark_static  # (`__getattr__` below gives them)
-    from .tracer.variant import Variant
+    from .tracer.policy import mark_dynamic, mark_static
+    from .tracer.userbackend import UserBackend
 
 F = TypeVar("F", bound=Callable[..., Any])
 _DISPATCHER = "__fusewire_dispatcher__"
-_dispatchers: weakref.WeakSet[Dispatcher] = weakref.WeakSet()
 _twins: weakref.WeakKeyDictionary[type, tuple[type, Options]] = weakref.WeakKeyDictionary()
-MODES = (None, "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+#: modes that mean the same here: calls are native and kernels fused in each
+MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs", "strict")
 BACKENDS = ("cpu", "reference", "interpret", "eager")
-
-
-@overload
-def compile(fn: F, /, *, fullgraph: bool = ..., dynamic: bool | None = ..., mode: str | None = ..., backend: str = ...) -> F: ...
+_ALIASES = {"default": "cpu", "inductor": "cpu"}
+#: knobs that `options` of one function may set
+OPTIONS = ("variant_limit", "inline_limit", "verify", "pass_limit", "disk_cache", "native_entry", "debug")
 
 
 @overload
 def compile(
-    *, fullgraph: bool = ..., dynamic: bool | None = ..., mode: str | None = ..., backend: str = ...
-) -> Callable[[F], F]: ...
+    fn: F, /, *, fullgraph: bool = ..., dynamic: bool | None = ..., backend: str | UserBackend = ..., mode: str | None = ...,
+    options: Mapping[str, Any] | None = ..., disable: bool = ...,
+) -> F: ...  # fmt: skip
+
+
+@overload
+def compile(
+    fn: None = None, /, *, fullgraph: bool = ..., dynamic: bool | None = ..., backend: str | UserBackend = ...,
+    mode: str | None = ..., options: Mapping[str, Any] | None = ..., disable: bool = ...,
+) -> Callable[[F], F]: ...  # fmt: skip
 
 
 def compile(
-    fn: Any = None, /, *, fullgraph: bool = False, dynamic: bool | None = None, mode: str | None = None, backend: str = "cpu"
-) -> Any:
+    fn: Any = None, /, *, fullgraph: bool = False, dynamic: bool | None = None, backend: str | UserBackend = "cpu",
+    mode: str | None = None, options: Mapping[str, Any] | None = None, disable: bool = False,
+) -> Any:  # fmt: skip
     """A compiled form of a function, method or Module that behaves as the original does, on every call.
 
     `fullgraph`: GraphBreakError in place of a graph break. `dynamic`: which sizes of Tensors one variant serves at any value:
     None those that have differed between calls, True all from the first call on (but those of Parameters), False none; see
-    `mark_dynamic`, `mark_static`. `mode`: PyTorch's names are accepted, and all mean the same here. `backend`: "cpu",
-    "reference" (kernels in NumPy), "interpret" (the graph in NumPy) or "eager" (the graph as eager ops).
+    `mark_dynamic`, `mark_static`. `backend`: a name of `list_backends` ("cpu"; "reference", kernels in NumPy; "interpret", the
+    graph in NumPy; "eager", the graph as eager ops), or a function as `register_backend` takes. `mode`: "default",
+    "reduce-overhead" and "max-autotune" mean the same here; "strict" gives eager's results to the last bit, by running the graph
+    as eager ops, unfused. `options`: knobs that hold while this function is compiled, e.g. ``{"variant_limit": 8}`` (see
+    `OPTIONS`). `disable`: give the function back as it is.
 
     A debugger, coverage tool or `sys.settrace` sees no lines of calls that compiled code serves. Captures of all threads take
-    turns; calls need no lock. A generator or coroutine function runs uncompiled, as does an object, no Module, that has a
-    ``__call__`` of its own: compile that method. TypeError for what cannot be called, and for a class.
+    turns; calls need no lock. A generator or coroutine function runs uncompiled. TypeError for what cannot be called, and for a
+    class; ValueError for a name that is none.
     """
-    options = _options(fullgraph=fullgraph, dynamic=dynamic, mode=mode, backend=backend)
     if fn is None:
-        return lambda f: _compiled(f, options)
-    return _compiled(fn, options)
+        return functools.partial(
+            compile, fullgraph=fullgraph, dynamic=dynamic, backend=backend, mode=mode, options=options, disable=disable
+        )
+    made = _options(fullgraph=fullgraph, dynamic=dynamic, mode=mode, backend=backend, options=options)
+    return fn if disable else _compiled(fn, made)
 
 
 def _options(
-    *, fullgraph: bool = False, dynamic: bool | None = None, mode: str | None = None, backend: str = "cpu",
-    seen: list[Dispatcher] | None = None,
+    *, fullgraph: bool = False, dynamic: bool | None = None, mode: str | None = None, backend: str | UserBackend = "cpu",
+    options: Mapping[str, Any] | None = None, seen: list[Dispatcher] | None = None,
 ) -> Options:  # fmt: skip
-    if backend not in BACKENDS:
-        raise ValueError(f"no back end {backend!r}; there are {', '.join(BACKENDS)}")
-    if mode not in MODES:
+    if mode is not None and mode not in MODES:
         raise ValueError(f"no mode {mode!r}; there are {', '.join(map(repr, MODES))}")
     if dynamic not in (None, True, False):
         raise TypeError(f"dynamic is None, True or False, not {dynamic!r}")
-    return Options(fullgraph, dynamic, mode, backend, seen, native_side, _stored_code)
+    chosen = _backend(backend)
+    if mode == "strict":
+        if chosen not in ("cpu", "eager"):
+            raise ValueError(f"mode 'strict' runs the graph as eager ops, not on back end {backend!r}")
+        chosen = "eager"
+    return Options(fullgraph, dynamic, mode, chosen, seen, _native_side, _stored_code, _checked(options))
 
 
-def _is_module(fn: Any) -> bool:
+def _backend(asked: Any) -> Any:
+    """A built-in back end's name, or a user's function."""
+    if callable(asked):
+        return asked
+    name = _ALIASES.get(asked, asked)
+    if name in BACKENDS:
+        return name
+    from .tracer.userbackend import registered
+
+    known = registered()
+    if name not in known:
+        raise ValueError(f"no back end {asked!r}; there are {', '.join(list_backends())}")
+    return known[name]
+
+
+def _checked(options: Mapping[str, Any] | None) -> tuple[tuple[str, Any], ...]:
+    """`options` as pairs, each the value of a knob that one function can have for itself."""
+    for name, value in (options or {}).items():
+        if name not in OPTIONS:
+            why = "is set for the whole process (fusewire.knobs)" if name in knobs.KNOBS else "is no knob"
+            raise ValueError(f"options: {name!r} {why}; a function of its own can have {', '.join(OPTIONS)}")
+        if type(value) is not type(knobs.KNOBS[name].default):
+            raise TypeError(f"options: {name} takes a {type(knobs.KNOBS[name].default).__name__}, not {value!r}")
+    return tuple(sorted((options or {}).items()))
+
+
+def is_module(fn: Any) -> bool:
     """Whether `fn` is a Module, none of which there is before its class is loaded."""
     loaded = sys.modules.get(f"{__package__}.nn.module")
     return loaded is not None and isinstance(fn, loaded.Module)
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("mark_dynamic", "mark_static"):
-        from .tracer import policy
+def _native_side(dispatcher: Dispatcher) -> Any:
+    if not dict(dispatcher.options.knobs).get("native_entry", knobs.native_entry):
+        return None
+    from .entrance import native_side
 
-        return getattr(policy, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return native_side(dispatcher)
 
 
 def _stored_code(names: dict[str, str], key: str) -> Any:
@@ -108,203 +143,65 @@ def _stored_code(names: dict[str, str], key: str) -> Any:
     return Kernels(names, key)
 
 
+# -- what is compiled ------------------------------------------------------------------------------------------------------
+
+
 def _compiled(fn: Any, options: Options) -> Any:
-    if _is_module(fn):
+    if getattr(fn, "__fusewire_disabled__", False) is True:
+        return fn
+    if is_module(fn):
         return _twin(fn, options)
     if isinstance(fn, types.MethodType):
         return types.MethodType(_compiled(fn.__func__, options), fn.__self__)
     if isinstance(fn, (staticmethod, classmethod)):
         return type(fn)(_compiled(fn.__func__, options))
+    if type(fn) is property:
+        return property(fn.fget and _compiled(fn.fget, options), fn.fset, fn.fdel, fn.__doc__)
     if type(fn) is functools.partial:
-        return functools.partial(_compiled(fn.func, options), *fn.args, **fn.keywords)
+        made = functools.partial(_compiled(fn.func, options), *fn.args, **fn.keywords)
+        made.__dict__.update(fn.__dict__)
+        return made
     if isinstance(fn, types.FunctionType):
         return _entry(original_of(fn) or fn, options)
     if isinstance(fn, type) or not callable(fn):
         raise TypeError(f"compile takes a function, a method or a Module, not {fn!r}")
-    return fn  # a built-in function or another object with a call of its own: nothing to capture
+    if isinstance(getattr(type(fn), "__call__", None), types.FunctionType):
+        return _twin(fn, options) if _can_have_twin(fn) else types.MethodType(_entry(type(fn).__call__, options), fn)
+    return fn  # a built-in function: nothing to capture
 
 
 def _entry(function: types.FunctionType, options: Options) -> Any:
-    dispatcher = Dispatcher(function, options)
-    _dispatchers.add(dispatcher)
-    return entry_of(dispatcher)
+    return entry_of(Dispatcher(function, options))
 
 
-# -- the native entry ------------------------------------------------------------------------------------------------------
+def _can_have_twin(fn: Any) -> bool:
+    """Whether all that an object is lies in its dict and its class."""
+    plain = type(fn).__new__ is object.__new__ or "__new__" not in vars(type(fn))
+    slots = any(vars(cls).get("__slots__") for cls in type(fn).__mro__)
+    return plain and not slots and hasattr(fn, "__dict__") and type(fn).__basicsize__ <= _Bare.__basicsize__
 
 
-class _Native:
-    """The native entry of one dispatcher (see `tracer.dispatch.NativeSide`)."""
-
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        from .backends.entry import Entry
-
-        self.entry = Entry(dispatcher.function, dispatcher.enter)
-        self.function: types.FunctionType = self.entry.function
-
-    def add(self, variant: Variant) -> None:
-        """Serve this variant natively as far as that goes: its guards at least. One that cannot be is the dispatcher's."""
-        try:
-            self.entry.add(_native_variant(variant, self.function))
-        except CompileError:
-            return
-
-    def clear(self) -> None:
-        self.entry.clear()
+class _Bare:
+    """The size of an object with a dict and nothing else."""
 
 
-def _native_variant(variant: Variant, function: types.FunctionType) -> Any:
-    from .backends import entry
-
-    made, executable = variant.capture, variant.executable
-    plan = getattr(executable, "plan", None)
-    if plan is None or callable(executable.code):
-        return entry.Variant.of_python(made.guards, function, _bare(variant.run))
-    metas: list[Any] = list(made.metas)
-    tail = made.tail
-    if variant.training is not None:
-        metas = [meta.with_grad(False) for meta in metas] + [_meta_of(o) for o in plan.outputs[len(metas) :]]
-        tail = _recording(variant)
-        variant.training.native = _backward(variant)
-    for output, meta in zip(plan.outputs, metas, strict=True):
-        if output.source is None and meta is not None and output.type != meta.type:
-            raise CompileError(f"an output is laid out as {output.type}, not {meta.type}")
-    known = [_known(m) for m in metas]
-    grads = [m is not None and m.requires_grad for m in metas]
-    return entry.Variant(
-        plan, executable.code, made.guards, made.sources, function, output_metas=known, output_grads=grads, tail=tail,
-        single=not made.flat,
-        on_error=_bare(lambda native, args, status, step: variant.failed(args, errors_of(plan.steps[step])[status - 1])),
-        keep=executable,
-    )  # fmt: skip
+def _twin(thing: Any, options: Options) -> Any:
+    """An object of a subclass of the thing's class, of the same name, whose call is compiled and whose state is the thing's."""
+    made = object.__new__(_twin_class(type(thing), options))
+    object.__setattr__(made, "__dict__", vars(thing))
+    return made
 
 
-def _bare(run: Callable[..., Any]) -> Callable[..., Any]:
-    """`run`, where exceptions of the user's have the user's frames only in their tracebacks."""
-
-    def bare(*args: Any) -> Any:
-        try:
-            return run(*args)
-        except BaseException as error:
-            strip_own(error)
-            raise
-
-    return bare
-
-
-def _known(meta: Any) -> Meta | None:
-    """A Meta that is known before the call."""
-    return meta if isinstance(meta, Meta) else None
-
-
-def _meta_of(output: PlanOutput) -> Any:
-    """The Meta of a value saved for the backward graph, or its pattern; None for a number."""
-    return _meta_of_type(output.type)
-
-
-def _meta_of_type(t: Any) -> Any:
-    if not isinstance(t, TensorType):
-        return None
-    if not all(isinstance(n, int) for n in (*t.shape, *t.strides)):
-        return MetaPattern(t)
-    return Meta.of(t.shape, t.strides, t.dtype)  # type: ignore[arg-type]
-
-
-def _recording(variant: Variant) -> Callable[..., Any]:
-    """The tail of a native call that records: puts the tape's node behind the outputs, then goes on as the capture says."""
-    captured, training = variant.capture, variant.training
-    assert training is not None
-    sources, tail, flat, count = captured.sources, captured.tail, captured.flat, len(captured.metas)
-
-    def finish(args: Sequence[Any], made: Sequence[Any]) -> Any:
-        inputs, outputs = [s.load(args) for s in sources], list(made[:count])
-        node = training.node(inputs, made[count:])
-        node.attach([outputs[i] for i in training.outputs], inputs)
-        node.watch(outputs)
-        if tail is not None:
-            return tail(args, outputs)
-        return tuple(outputs) if flat else outputs[0]
-
-    return _bare(finish) if tail is not None else finish
-
-
-def _backward(variant: Variant) -> Callable[[Training, Any, Callable[..., Any]], Callable[..., Any] | None]:
-    """What makes a backward graph of a variant a native function."""
-    known: dict[Any, Any] = {x.source: (x.cls, x.meta) for x in variant.capture.guards if isinstance(x, TensorIs)}
-    likes = [x for x in variant.capture.guards if isinstance(x, TensorLike)]
-    known |= {x.source: (x.cls, MetaPattern(x.type, x.requires_grad, x.device)) for x in likes}
-    saved = [known.get(source) for source in variant.capture.sources]
-
-    def make(training: Training, executable: Any, otherwise: Callable[..., Any]) -> Callable[..., Any] | None:
-        from .backends import entry
-
-        plan = getattr(executable, "plan", None)
-        if plan is None or callable(executable.code) or any(o.source is not None for o in plan.outputs):
-            return None  # a gradient that is an operand itself: a Tensor of its own is made of it in Python
-        first = dict(enumerate(saved[i] for i in training.cut.saved_inputs))
-        try:
-            inputs = [first.get(n) or _kind_of(v.type) for n, v in enumerate(training.cut.backward.inputs)]
-            metas = [_known(_meta_of(o)) for o in plan.outputs]
-            return entry.routine(plan, executable.code, inputs, metas, otherwise, keep=executable)
-        except CompileError:
-            return None
-
-    return make
-
-
-_NUMBERS = {"float": float, "int": int, "bool": bool}
-
-
-def _kind_of(type_: Any) -> tuple[type, Any]:
-    """Class and Meta of what a graph input of this type is at a call."""
-    return (Tensor, _meta_of_type(type_)) if isinstance(type_, TensorType) else (_NUMBERS[type_.kind], None)
-
-
-_refusal: list[str | None] = []
-
-
-def native_side(dispatcher: Dispatcher) -> _Native | None:
-    """The native entry for a dispatcher; None where knob native_entry or this process rules it out."""
-    if not knobs.native_entry:
-        return None
-    if not _refusal:
-        _refusal.append(_configured())
-        if _refusal[0] is not None:
-            knobs.warn(f"compiled functions run behind a Python wrapper: {_refusal[0]}")
-    return _Native(dispatcher) if _refusal[0] is None else None
-
-
-def _configured() -> str | None:
-    """Tell the entry about Tensor; why it cannot serve, or None."""
-    from .backends import entry
-    from .eager.factory import meta_of
-    from .eager.tensor import Tensor
-    from .runtime.storage import Storage
-    from .tracer.variant import view_of
-
-    try:
-        entry.configure(Tensor, Storage, make_view=view_of, make_meta=meta_of)
-        return entry.refusal()
-    except (FusewireError, OSError, MemoryError) as error:
-        return f"{type(error).__name__}: {error}"
-
-
-# -- modules -------------------------------------------------------------------------------------------------------------
-
-
-def _twin(module: Module, options: Options) -> Module:
-    """An object of a subclass of the module's class, of the same name, whose call is compiled and whose state is the module's."""
-    cls = type(module)
+def _twin_class(cls: type, options: Options) -> type:
+    """A subclass of the same name, or of the class that such a one was made of, with a compiled ``__call__``."""
     cls = _twins[cls][0] if cls in _twins else cls
     call = _entry(_plain_function(cls.__call__), options)
     names = {"__call__": call, "__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__,
              "__reduce_ex__": _reduce_twin}  # fmt: skip
     made_by: Any = type(cls)
-    sub = made_by(cls.__name__, (cls,), names)
+    sub: type = made_by(cls.__name__, (cls,), names)
     _twins[sub] = cls, options
-    made: Module = object.__new__(sub)
-    object.__setattr__(made, "__dict__", vars(module))
-    return made
+    return sub
 
 
 def _plain_function(call: Any) -> types.FunctionType:
@@ -314,23 +211,143 @@ def _plain_function(call: Any) -> types.FunctionType:
     return found
 
 
-def _reduce_twin(self: Module, protocol: Any) -> tuple[Any, ...]:
+def _reduce_twin(self: Any, protocol: Any) -> tuple[Any, ...]:
     """Pickles and copies as "the plain class, compiled again with these options"."""
     cls, options = _twins[type(self)]
     return _remake_twin, (cls, options), dict(vars(self))
 
 
-def _remake_twin(cls: type[Module], options: Options) -> Module:
+def _remake_twin(cls: type, options: Options) -> Any:
     return _twin(cls.__new__(cls), options)
+
+
+def compile_in_place(module: Any, **options: Any) -> None:
+    """``module.compile(...)``: from now on calls of this very Module are compiled, with the options of `compile`."""
+    object.__setattr__(module, "__class__", _twin_class(type(module), _options(**options)))
 
 
 # -- the namespace fusewire.compiler ---------------------------------------------------------------------------------------
 
 
-def disable(fn: F) -> F:
-    """Mark a function: it always runs under CPython, and a compiled caller breaks its graph there."""
-    fn.__fusewire_disabled__ = True  # type: ignore[attr-defined]
-    return fn
+class _Disabling:
+    """``disable()``: a context manager in which nothing compiled runs, and a decorator."""
+
+    def __init__(self, reason: str | None) -> None:
+        self.reason = reason
+
+    def __enter__(self) -> None:
+        stance.disable(1)
+
+    def __exit__(self, *exc: object) -> None:
+        stance.disable(-1)
+
+    def __call__(self, fn: F) -> F:
+        return disable(fn, reason=self.reason)
+
+
+def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
+    """A form of a function (or a Module, in place) that always runs under CPython; a compiled caller breaks its graph there.
+
+    Also ``@disable``, ``@disable(recursive=False)`` and ``with disable():``, inside of which nothing compiled runs, in any thread.
+    What the function calls runs under CPython as well, unless that is compiled on its own; so `recursive` changes nothing.
+    `reason` is told where a graph breaks.
+    """
+    if fn is None:
+        return _Disabling(reason)
+    if is_module(fn):
+        object.__setattr__(fn, "__class__", _disabled_class(type(fn), reason))
+        return fn
+    if isinstance(fn, (staticmethod, classmethod)):
+        return type(fn)(disable(fn.__func__, reason=reason))
+    if isinstance(fn, types.MethodType):
+        return types.MethodType(disable(fn.__func__, reason=reason), fn.__self__)
+    if isinstance(fn, type) or not callable(fn):
+        raise TypeError(f"disable takes a function, a method or a Module, not {fn!r}")
+    made: Any = copy_function(original_of(fn) or fn) if isinstance(fn, types.FunctionType) else _calling(fn)
+    made.__dict__.pop(_DISPATCHER, None)
+    made.__fusewire_disabled__, made.__fusewire_reason__ = True, reason
+    return made
+
+
+def _calling(fn: Any) -> Any:
+    """A function that calls the object `fn`."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return fn(*args, **kwargs)
+
+    return functools.update_wrapper(call, fn)
+
+
+def _disabled_class(cls: type, reason: str | None) -> type:
+    cls = _twins[cls][0] if cls in _twins else cls
+    call = disable(_plain_function(cls.__call__), reason=reason)
+    names = {"__call__": call, "__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
+    made_by: Any = type(cls)
+    sub: type = made_by(cls.__name__, (cls,), names)
+    return sub
+
+
+class set_stance:  # noqa: N801  (PyTorch's name)
+    """What compiled functions do in this process: ``set_stance(name)`` from now on, ``with set_stance(name):`` for a block,
+    ``@set_stance(name)`` for each call of a function. Names: "default", "force_eager" (run under CPython), "eager_on_recompile"
+    (what would compile runs under CPython) and "fail_on_recompile" (it raises RecompileError). ValueError for another."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.former, self.fresh = name, stance.chosen(), True
+        self.before: list[str] = []
+        stance.choose(name)
+
+    def __enter__(self) -> None:
+        self.before.append(self.former if self.fresh else stance.chosen())
+        self.fresh = False
+        stance.choose(self.name)
+
+    def __exit__(self, *exc: object) -> None:
+        stance.choose(self.before.pop())
+
+    def __call__(self, fn: F) -> F:
+        if self.fresh:
+            stance.choose(self.former)  # decorating is no setting
+            self.fresh = False
+        name = self.name
+
+        @functools.wraps(fn)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with set_stance(name):
+                return fn(*args, **kwargs)
+
+        return disable(wrapped)  # type: ignore[no-any-return]
+
+
+class error_on_graph_break:  # noqa: N801  (PyTorch's name)
+    """``with error_on_graph_break(True):`` (or as a decorator): what compiles in the block, on this thread, raises at a graph break,
+    or with False does not, whatever `fullgraph` says."""
+
+    def __init__(self, error: bool) -> None:
+        self.error = bool(error)
+
+    def __enter__(self) -> None:
+        stance.push_strictly(self.error)
+
+    def __exit__(self, *exc: object) -> None:
+        stance.pop_strictly()
+
+    def __call__(self, fn: F) -> F:
+        error = self.error
+
+        @functools.wraps(fn)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with error_on_graph_break(error):
+                return fn(*args, **kwargs)
+
+        return disable(wrapped)  # type: ignore[no-any-return]
+
+
+for _changing in (
+    set_stance.__init__, set_stance.__enter__, set_stance.__exit__, _Disabling.__enter__, _Disabling.__exit__,
+    error_on_graph_break.__enter__, error_on_graph_break.__exit__,
+):  # fmt: skip
+    _changing.__fusewire_disabled__ = True  # type: ignore[attr-defined]  # a capture must not see them half done
 
 
 def is_compiling() -> bool:
@@ -344,8 +361,46 @@ SPECIAL[capturing] = lambda session: True
 
 def reset() -> None:
     """Forget all compiled variants of all functions; the next calls compile again."""
-    for dispatcher in list(_dispatchers):
+    for dispatcher in list(stance.everyone):
         dispatcher.forget()
+
+
+def allow_in_graph(fn: Any) -> Any:
+    """Mark a function (or each of a list): a capture runs it as it is on the graph's tensors, without following its bytecode, and
+    guards nothing that it reads. It must do nothing but tensor operations on its arguments. Also a decorator."""
+    if isinstance(fn, (list, tuple)):
+        return [allow_in_graph(f) for f in fn]
+    if not isinstance(fn, types.FunctionType):
+        raise TypeError(f"allow_in_graph takes a Python function, not {fn!r}")
+    from .eager.pure import pure
+
+    return pure(fn)
+
+
+def list_backends() -> list[str]:
+    """The names that `backend` takes: "cpu" (also "default"), those of the interpreters, and what is registered."""
+    from .tracer.userbackend import registered
+
+    return [*BACKENDS, "default", *sorted(registered())]
+
+
+def register_backend(backend: Any = None, /, *, name: str | None = None) -> Any:
+    """Make a function a back end, under its own name or `name`; also a decorator. It is called with a graph (`ir.graph.Graph`: it
+    prints; `interpreter` runs it) and example inputs, once for each graph, backward graphs too, and returns a function that takes
+    the inputs and returns one Tensor per output. ValueError where the name is taken."""
+    if backend is None:
+        return functools.partial(register_backend, name=name)
+    from .tracer.userbackend import register
+
+    chosen = name or backend.__name__
+    if chosen in (*BACKENDS, *_ALIASES):
+        raise ValueError(f"{chosen!r} is a back end of fusewire's own")
+    register(chosen, backend)
+    return backend
+
+
+def cudagraph_mark_step_begin() -> None:
+    """Nothing: results never share memory with those of a later call here, so no step has to be marked."""
 
 
 def variants_of(fn: Any) -> tuple[Capture, ...]:
@@ -355,184 +410,32 @@ def variants_of(fn: Any) -> tuple[Capture, ...]:
 
 def dispatcher_of(fn: Any) -> Dispatcher:
     """What stands behind a compiled function or Module."""
-    fn = type(fn).__call__ if _is_module(fn) else getattr(fn, "__func__", fn)
+    fn = type(fn).__call__ if is_module(fn) or type(fn) in _twins else getattr(fn, "__func__", fn)
     found = getattr(fn, _DISPATCHER, None)
     if found is None or found.installed is not fn:
         raise TypeError(f"{fn!r} is not compiled")
     return found  # type: ignore[no-any-return]
 
 
-# -- explain ---------------------------------------------------------------------------------------------------------
+_EXPLAINED = ("STAGES", "Report", "cache_events", "explain", "stage_texts")
 
 
-@dataclass(frozen=True)
-class Part:
-    """One captured region: the function itself, or what follows a graph break."""
+def __getattr__(name: str) -> Any:
+    if name in ("mark_dynamic", "mark_static"):
+        from .tracer import policy
 
-    name: str
-    capture: Capture
-    kernels: int | None
-    refusals: tuple[Refusal, ...]
-    executable: Any
-    training: Any
+        return getattr(policy, name)
+    if name == "interpreter":
+        from .tracer.userbackend import interpreter
 
+        return interpreter
+    if name in _EXPLAINED:
+        return getattr(importlib.import_module(f"{__package__}.explanations"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-@dataclass(frozen=True)
-class Report:
-    """What one call of a function compiled to. ``str(report)`` is for reading."""
-
-    parts: tuple[Part, ...]
-    refused: tuple[BreakRecord, ...]
-    recompiles: tuple[str, ...]
-    result: Any
-
-    @property
-    def graphs(self) -> tuple[Any, ...]:
-        return tuple(p.capture.graph for p in self.parts)
-
-    @property
-    def breaks(self) -> tuple[BreakRecord, ...]:
-        return tuple(p.capture.break_ for p in self.parts if p.capture.break_ is not None) + self.refused
-
-    @property
-    def guards(self) -> tuple[Guard, ...]:
-        return tuple(g for p in self.parts for g in p.capture.guards)
-
-    @property
-    def kernels(self) -> int:
-        """Kernels that the call ran, over all parts."""
-        return sum(p.kernels or 0 for p in self.parts)
-
-    def __str__(self) -> str:
-        lines = [
-            f"{len(self.parts)} graph(s), {self.kernels} kernel(s), {len(self.breaks)} graph break(s), "
-            f"{len(self.guards)} guard(s)"
-        ]
-        for i, part in enumerate(self.parts):
-            lines += ["", f"-- part {i}: {part.name} " + "-" * 40, str(part.capture.graph).rstrip()]
-            lines += ["guards:", *(f"  {g.expr()}" for g in part.capture.guards)]
-            if part.refusals:
-                lines += ["not fused:", *(f"  {r.producer} -> {r.consumer}: {r.reason}" for r in part.refusals)]
-            if part.capture.tail is not None:
-                lines += ["tail:", *(f"  {line}" for line in part.capture.tail.source.splitlines())]  # type: ignore[attr-defined]
-            if part.capture.break_ is not None:
-                lines += [str(part.capture.break_)]
-        lines += [str(record) for record in self.refused]
-        lines += ["recompiles:", *(f"  {r}" for r in self.recompiles)] if self.recompiles else []
-        return "\n".join(lines)
-
-
-def explain(fn: Callable[..., Any], **options: Any) -> Callable[..., Report]:
-    """``explain(fn)(*args)`` calls `fn` once, freshly compiled, and reports graphs, kernels, guards, breaks, refusals. `options`
-    are those of `compile`; the back end is that of a compiled `fn`."""
-    given = {"backend": _backend_of(fn), **options}
-    _options(**given)
-
-    def run(*args: Any, **kwargs: Any) -> Report:
-        seen: list[Dispatcher] = []
-        result = _compiled(fn, _options(**given, seen=seen))(*args, **kwargs)
-        parts = [_part(d, v) for d in seen for v in d.variants]
-        refused = tuple(d.refused for d in seen if d.refused is not None)
-        return Report(tuple(parts), refused, tuple(m.guard for d in seen for m in d.misses), result)
-
-    return run
-
-
-def _backend_of(fn: Any) -> str:
-    try:
-        return dispatcher_of(fn).options.backend
-    except TypeError:
-        return "cpu"
-
-
-def _part(dispatcher: Dispatcher, variant: Any) -> Part:
-    executable = variant.executable
-    count = getattr(executable, "kernel_count", None)
-    refusals = tuple(getattr(executable, "refusals", ()))
-    return Part(str(dispatcher.where.function), variant.capture, count, refusals, executable, variant.training)
-
-
-def cache_events(fn: Callable[..., Any], args: Sequence[Any] = ()) -> tuple[str, ...]:
-    """What the disk cache does for ``fn(*args)``, freshly compiled: a line for each captured region."""
-    if not store.enabled():
-        return ("the disk cache is switched off (knob disk_cache)",)
-    stored.events.clear()
-    with knobs.override(debug=min(knobs.debug, 2)):
-        _compiled(fn, _options())(*args)
-    return tuple(map(str, stored.events)) or ("nothing was compiled: the function runs under CPython",)
-
-
-# -- stages ----------------------------------------------------------------------------------------------------------------
-
-STAGES = ("bytecode", "graph", "joint", "schedule", "kernels", "plan", "llvm", "asm", "triton", "guards", "tail")
-
-
-def stage_texts(fn: Callable[..., Any], args: Sequence[Any], stages: Sequence[str] = STAGES) -> dict[str, str]:
-    """The text of the chosen stages of ``fn(*args)``, all regions one after the other."""
-    report = explain(fn)(*args)
-    out = {}
-    for stage in stages:
-        texts = [_STAGE[stage](fn, part) for part in report.parts]
-        out[stage] = "\n\n".join(t.rstrip() for t in dict.fromkeys(texts) if t) or f"({stage}: nothing for this call)"
-    return out
-
-
-def _bytecode(fn: Any, part: Part) -> str:
-    import dis
-
-    call = type(fn).forward if _is_module(fn) else getattr(fn, "__func__", fn)
-    return dis.Bytecode(original_of(call) or call).dis()
-
-
-def _staged(part: Part, what: Callable[[Any], str]) -> str:
-    from .ir.segments import parts
-    from .pipeline import stages
-
-    graphs = [part.training.cut.forward, part.training.cut.backward] if part.training is not None else [part.capture.graph]
-    return "\n\n".join(what(stages(p.graph)) for g in graphs for p in parts(g) if p.graph.nodes)
-
-
-def _joint(fn: Any, part: Part) -> str:
-    return str(part.training.cut) if part.training is not None else ""
-
-
-def _kernels(made: Any) -> str:
-    return "\n\n".join(map(str, made.kernels))
-
-
-def _llvm(made: Any) -> str:
-    from .backends.cpu.module import llvm_text
-
-    return llvm_text(made.kernels) if made.kernels else ""
-
-
-def _asm(made: Any) -> str:
-    from .backends.cpu.module import asm_text
-
-    return asm_text(made.kernels) if made.kernels else ""
-
-
-def _triton(made: Any) -> str:
-    from .backends.gpu.triton import triton_text
-
-    return triton_text(made.kernels) if made.kernels else ""
-
-
-_STAGE: dict[str, Callable[[Any, Part], str]] = {
-    "bytecode": _bytecode,
-    "graph": lambda fn, part: str(part.capture.graph),
-    "joint": _joint,
-    "schedule": lambda fn, part: _staged(part, lambda made: str(made.schedule)),
-    "kernels": lambda fn, part: _staged(part, _kernels),
-    "plan": lambda fn, part: _staged(part, lambda made: str(made.plan)),
-    "llvm": lambda fn, part: _staged(part, _llvm),
-    "asm": lambda fn, part: _staged(part, _asm),
-    "triton": lambda fn, part: _staged(part, _triton),
-    "guards": lambda fn, part: "\n".join(g.expr() for g in part.capture.guards),
-    "tail": lambda fn, part: part.capture.tail.source if part.capture.tail is not None else "",  # type: ignore[attr-defined]
-}
 
 __all__ = [
-    "BACKENDS", "STAGES", "Report", "cache_events", "compile", "disable", "explain", "is_compiling", "knobs", "mark_dynamic",
-    "mark_static", "reset", "stage_texts",
+    "BACKENDS", "MODES", "OPTIONS", "STAGES", "Report", "allow_in_graph", "cache_events", "compile", "cudagraph_mark_step_begin",
+    "disable", "error_on_graph_break", "explain", "is_compiling", "knobs", "list_backends", "mark_dynamic", "mark_static",
+    "register_backend", "reset", "set_logs", "set_stance", "stage_texts",
 ]  # fmt: skip
