@@ -55,6 +55,10 @@ class LoadError(FusewireError):
     """A blob of machine code is damaged, foreign to this processor, or may not be mapped."""
 
 
+class RecompileError(FusewireError, RuntimeError):
+    """A call would have compiled while `compiler.set_stance` forbids it."""
+
+
 class GraphBreakError(FusewireError):
     """Raised under ``fullgraph=True`` in place of a graph break; carries the break's record."""
 

@@ -129,7 +129,8 @@ class Calls:
 
     def _function(self, fn: types.FunctionType, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if _is_disabled(fn):
-            raise Break("disabled", f"a call of {subject(describe(fn))}")
+            reason = getattr(fn, "__fusewire_reason__", None)
+            raise Break("disabled", f"a call of {subject(describe(fn))}" + (f" ({reason})" if reason else ""))
         original = original_of(fn)
         if original is not None:
             if fn.__code__ is original.__code__:

@@ -14,11 +14,12 @@ from dataclasses import InitVar, field
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .. import knobs, logs
+from ..errors import RecompileError
 from ..ir.graph import Where
 from ..ir.lazyclass import dataclass
 from ..runtime import collector, forks
 from ..runtime.guard import first_failure
-from . import stored
+from . import stance, stored
 from .parameters import binder, call_bound
 from .traces import strip_frame, strip_own
 from .variant import Variant
@@ -53,10 +54,11 @@ class Options:
     fullgraph: bool = False
     dynamic: bool | None = None
     mode: str | None = None
-    backend: str = "cpu"
+    backend: Any = "cpu"  # a name, or a back end of the user's
     seen: list[Dispatcher] | None = None  # `explain` collects every dispatcher of the call here
     install: Callable[[Dispatcher], NativeSide | None] | None = None  # makes the native entry of a dispatcher, where there is one
     code: Callable[[dict[str, str], str], Any] | None = None  # loads machine code that an earlier process has built
+    knobs: tuple[tuple[str, Any], ...] = ()  # what holds while this function is compiled
 
 
 class NativeSide(Protocol):
@@ -81,6 +83,7 @@ class Dispatcher:
     refused: BreakRecord | None = None
     full: bool = False
     installed: Any = None  # what the user calls
+    resumed: list[Dispatcher] = field(default_factory=list)  # what goes on behind its graph breaks
 
     def __post_init__(self, resumes: Continuations | None) -> None:
         self._continuations = resumes
@@ -94,6 +97,7 @@ class Dispatcher:
             self.options.seen.append(self)
         self.native = self.options.install(self) if self.options.install is not None else None
         self.live = self.function if self.native is None else self.native.function
+        stance.everyone.add(self)
 
     @property
     def continuations(self) -> Continuations:
@@ -122,10 +126,19 @@ class Dispatcher:
             self.misses.clear()
             self.refused, self.full = None, False
             self._continuations = None
+            self.resumed.clear()
+
+    def serve_natively(self, on: bool) -> None:
+        """Let machine code serve the variants there are, or none."""
+        if self.native is not None:
+            self.native.clear()
+            for variant in self.variants if on else ():
+                self.native.add(variant)
 
     def _hook(self, function: types.FunctionType) -> Callable[[tuple[Any, ...]], Any]:
         """A resume function, compiled in turn."""
         inner = Dispatcher(function, self.options, self.continuations)
+        self.resumed.append(inner)
         return inner.native.function if inner.native is not None else lambda packed: inner.call((packed,))
 
     def enter(self, *args: Any, **kwargs: Any) -> Any:
@@ -149,6 +162,8 @@ class Dispatcher:
 
     def call(self, args: Sequence[Any]) -> Any:
         """A call with bound arguments."""
+        if stance.now() == "force_eager":
+            return self._plain(args)
         for variant in self.variants:
             if first_failure(variant.capture.guards, args) is None:
                 return variant.run(args)
@@ -158,8 +173,17 @@ class Dispatcher:
         """Compile for these arguments and run; the plain function where that is not possible."""
         if self.refused is not None or self.full or getattr(_state, "compiling", False):
             return self._plain(args)  # also what a signal handler, a finaliser or a callback calls while this thread compiles
+        if stance.now() != "default":
+            return self._not_compiled(args)
         variant = self.add(args)
         return self._plain(args) if variant is None else variant.run(args)
+
+    def _not_compiled(self, args: Sequence[Any]) -> Any:
+        """A call that would compile, which the stance forbids."""
+        if stance.now() == "fail_on_recompile":
+            why = str(self._missed(args)) if self.variants else f"{self.where}: {self.where.function} has not been compiled yet"
+            raise RecompileError(f"the stance is fail_on_recompile: {why}")
+        return self._plain(args)
 
     def add(self, args: Sequence[Any]) -> Variant | None:
         """The variant for these arguments; None where the function runs under CPython."""
@@ -167,7 +191,7 @@ class Dispatcher:
             for variant in self.variants:  # another thread may have been faster
                 if first_failure(variant.capture.guards, args) is None:
                     return variant
-            if len(self.variants) >= knobs.variant_limit:
+            if len(self.variants) >= dict(self.options.knobs).get("variant_limit", knobs.variant_limit):
                 self._limit(args)
                 return None
             for variant in self.variants:
@@ -178,7 +202,8 @@ class Dispatcher:
                 logs.tell("recompiles", str(self.misses[-1]))
             _state.compiling = True
             try:
-                return self._compiled(args)
+                with knobs.override(**dict(self.options.knobs)):
+                    return self._compiled(args)
             finally:
                 _state.compiling = False
 
@@ -196,7 +221,7 @@ class Dispatcher:
         self.variants.append(variant)
         if knobs.log:
             self._log(variant)
-        if self.native is not None:
+        if self.native is not None and stance.now() != "force_eager":
             self.native.add(variant)
         return variant
 
@@ -219,7 +244,8 @@ class Dispatcher:
         return Variant(made, self.options.backend, self._plain)
 
     def _broken(self, record: BreakRecord) -> None:
-        if self.options.fullgraph and record.code != "raise":
+        strictly = stance.strictly()
+        if (self.options.fullgraph if strictly is None else strictly) and record.code != "raise":
             from .breaks import refused
 
             raise refused(record) from None

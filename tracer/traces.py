@@ -8,7 +8,7 @@ from ..errors import GraphBreakError
 
 TAIL_FILE = "<fusewire tail"  # how the file name of every generated tail begins
 _LIBRARY = __name__.rpartition(".tracer")[0]
-_OWN = tuple(f"{_LIBRARY}.{part}" for part in ("tracer.", "compiler", "backends.entry."))  # what leads to user frames
+_OWN = tuple(f"{_LIBRARY}.{part}" for part in ("tracer.", "compiler", "entrance", "backends.entry."))  # what leads to user frames
 
 
 def strip_frame(exc: BaseException) -> None:

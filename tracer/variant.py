@@ -70,10 +70,14 @@ def view_of(x: Any, meta: Meta, offset: int) -> Any:
     return made
 
 
-def build(graph: Graph, backend: str) -> Any:
+def build(graph: Graph, backend: Any) -> Any:
     """`graph` compiled, or interpreted where the back end cannot build it (said once a graph, as a warning)."""
     if backend == "interpret":
         return Interpreted(graph)
+    if callable(backend):
+        from .userbackend import Served
+
+        return Served(graph, backend)
     from ..pipeline import compile_graph
 
     try:
@@ -93,7 +97,7 @@ class Variant:
     """One capture made runnable. `hits` counts its calls through Python. `plain` runs the function itself: where the graph
     raises (`raising`), nothing was written or replayed yet; the function has the effects before the error, and raises it."""
 
-    def __init__(self, captured: Capture, backend: str, plain: Callable[[Sequence[Any]], Any]) -> None:
+    def __init__(self, captured: Capture, backend: Any, plain: Callable[[Sequence[Any]], Any]) -> None:
         self.capture, self.backend, self.plain = captured, backend, plain
         self.raising = tuple({kind for node in captured.graph.nodes for kind in node.op.effects.raises})
         self.hits = 0

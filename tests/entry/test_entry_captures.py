@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fusewire
-from fusewire import compiler, knobs
+from fusewire import compiler, entrance, knobs
 from fusewire.backends.entry import Variant, process
 
 
@@ -17,7 +17,7 @@ from fusewire.backends.entry import Variant, process
 def small_classes() -> Any:
     """The library's Tensor here, not the small one."""
     if process.Classes.tensor is not fusewire.Tensor:
-        compiler._refusal.clear()
+        entrance._refusal.clear()
         process.Classes.tensor = None
     return None
 

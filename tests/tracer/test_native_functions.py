@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 import fusewire as fw
-from fusewire import compiler, knobs
+from fusewire import compiler, entrance, knobs
 from fusewire.backends import entry
 from fusewire.backends.entry import process
 from fusewire.errors import CompileError
@@ -30,7 +30,7 @@ from fusewire.errors import CompileError
 def library_classes() -> None:
     """The entry builds the library's Tensor, also where another test's small one was there before."""
     if process.Classes.tensor is not fw.Tensor:
-        compiler._refusal.clear()
+        entrance._refusal.clear()
 
 
 def ones(n: int = 3) -> Any:
