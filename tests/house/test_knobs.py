@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import fusewire as fw
-from fusewire import compiler, knobs, pipeline
+from fusewire import compiler, knobs, logs, pipeline
 from fusewire.backends.entry import process
 from fusewire.errors import VerifyError
 from fusewire.ir.graph import Graph
@@ -185,6 +185,19 @@ def test_knob_debug(capsys: pytest.CaptureFixture[str]) -> None:
             made(fw.ones(4), 1), made(fw.ones(4), 2)
         said = capsys.readouterr().err
         assert [bool(re.search(p, said, re.MULTILINE)) for p in LADDER] == [k < level for k in range(len(LADDER))], said
+
+
+def test_knob_log(capsys: pytest.CaptureFixture[str]) -> None:
+    for names in ("", "graph_breaks", "graphs,kernels", "all"):
+        logs.set_logs()
+        compiler.reset()
+        with knobs.override(log=names, disk_cache=True):
+            made = compiler.compile(breaking)
+            made(fw.ones(4), 1), made(fw.ones(4), 2)
+        said = set(re.findall(r"^\[fusewire\.(\w+)\] ", capsys.readouterr().err, re.MULTILINE))
+        assert said == set(logs.parse(names)), names
+    with pytest.raises(ValueError, match="no log 'nothing'"), knobs.override(log="nothing"):
+        logs.wanted("graphs")
 
 
 def test_every_knob_is_tested_in_both_positions() -> None:
