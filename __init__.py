@@ -245,7 +245,7 @@ __all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)
 __all__ += _generated.__all__
 
 _MODULES = ("nn", "optim", "utils", "vision")
-_COMPILER = ("compile", "explain", "compiler")
+_COMPILER = ("compile", "explain", "compiler", "set_logs")
 _FILES = ("save", "load", "serialization")
 
 

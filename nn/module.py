@@ -38,6 +38,10 @@ class Module:
         set_plain("_forward_hooks", {})
         set_plain("_forward_pre_hooks", {})
 
+    def compile(self, **options: Any) -> None:
+        """Compile the calls of this module from now on, in place; `options` are those of `fusewire.compile`."""
+        sys.modules[__name__.partition(".")[0]].compiler.compile_in_place(self, **options)
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What calling the module computes."""
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
