@@ -35,8 +35,8 @@ class Optimizer:
                 raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
             if not p.is_leaf:
                 raise ValueError("can't optimize a non-leaf Tensor")
-        known = {id(p) for group in self.param_groups for p in group["params"]}
-        if any(id(p) in known for p in params):
+        known = {p for group in self.param_groups for p in group["params"]}  # Tensors hash by identity
+        if any(p in known for p in params):
             raise ValueError("some parameters appear in more than one parameter group")
         self.param_groups.append({**self.defaults, **param_group, "params": params})
 
@@ -75,13 +75,13 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """State by parameter number, and the groups with numbers in place of parameters."""
-        numbers: dict[int, int] = {}
+        numbers: dict[Tensor, int] = {}
         groups = []
         for group in self.param_groups:
             for p in group["params"]:
-                numbers.setdefault(id(p), len(numbers))
-            groups.append({**group, "params": [numbers[id(p)] for p in group["params"]]})
-        return {"state": {numbers[id(p)]: dict(s) for p, s in self.state.items()}, "param_groups": groups}
+                numbers.setdefault(p, len(numbers))
+            groups.append({**group, "params": [numbers[p] for p in group["params"]]})
+        return {"state": {numbers[p]: dict(s) for p, s in self.state.items()}, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the state and options of a `state_dict` of an optimiser with the same groups."""
