@@ -244,7 +244,7 @@ __all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)
 ]  # fmt: skip
 __all__ += _generated.__all__
 
-_MODULES = ("nn", "optim", "utils", "vision")
+_MODULES = ("nn", "optim", "utils", "vision", "special", "linalg", "fft", "distributions")
 _COMPILER = ("compile", "explain", "compiler", "set_logs")
 _FILES = ("save", "load", "serialization")
 

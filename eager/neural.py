@@ -17,6 +17,7 @@ from .executor import apply
 from .functional import matmul, reshape, t, unsqueeze
 from .pure import pure
 from .random import Generator, default_generator
+from .reducing import norm
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -209,9 +210,7 @@ def _soft_cross_entropy(
 @pure
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """Each vector along `dim` divided by its length, or by `eps` where it is shorter."""
-    if p != 2.0:
-        raise NotImplementedError(f"normalize: only p = 2 is built, not {p}")
-    length = (input * input).sum(dim, keepdim=True).sqrt()
+    length = norm(input, p, dim, True)
     return input / length.clamp(min=eps)
 
 

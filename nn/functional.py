@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..eager import generated
+from ..eager import generated, later
 from ..eager.arranging import pad
 from ..eager.generated import gelu, layer_norm, sigmoid, tanh
 from ..eager.neural import (
@@ -64,6 +64,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in generated.__all__:
         return getattr(generated, name)
+    found = later.find_layer(name)
+    if found is not None:
+        return globals().setdefault(name, found)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

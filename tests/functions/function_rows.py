@@ -3,6 +3,7 @@
 A row is a call, or (call, flags): "g" no gradient is compared, "c" it is not compiled, "l" looser tolerance, "i" not in float32.
 """
 
+# ruff: noqa: E501
 from __future__ import annotations
 
 from typing import Any
@@ -39,7 +40,7 @@ OPERANDS: dict[str, Any] = {
 SEARCHING = [
     "t.cummax(x, 1)", "t.cummin(x, 0)", "x.cummax(-1)", "t.cummax(i, 1)", "t.logcumsumexp(x, 1)", "t.diff(x)", "t.diff(x, 2, 0)",
     "t.diff(i)", "t.diff(mask)", "t.diff(v, prepend=w, append=w)", "t.median(x)", "t.median(x, 1)", "t.median(x, 0, True)",
-    "t.nanmedian(nan)", "t.nanmedian(nan, 1)[0]", "t.mode(i, 1)[0]", "t.mode(k)[0]", "x.kthvalue(2)", "t.kthvalue(x, 2, 0, True)",
+    "t.nanmedian(nan)", "t.nanmedian(nan[::2], 1)", "t.mode(i, 1)[0]", "t.mode(k)[0]", "x.kthvalue(2)", "t.kthvalue(x, 2, 0, True)",
     "t.quantile(x, 0.4)", "t.quantile(x, 0.4, 1)", "t.quantile(x, t.tensor([0.1, 0.5, 1.0], dtype=x.dtype), 0)",
     "t.quantile(x, t.tensor([0.1, 0.5], dtype=x.dtype), 1, True)", "t.quantile(nan, 0.5, 1)", "t.nanquantile(nan, 0.3, 1)",
     "t.nanquantile(nan, 0.5)", "t.quantile(x, 0.5, interpolation='lower')", "t.quantile(x, 0.35, 1, interpolation='nearest')",
@@ -59,10 +60,75 @@ SEARCHING = [
     "t.topk(x, 2)", "t.cov(x, fweights=t.tensor([1, 2, 1, 3]))", "t.cov(x, aweights=u.abs())", "t.mode(x, 0)",
     "t.median(i)", "t.median(s)", "t.cummax(s, 0)", "t.bincount(k, weights=t.arange(12.))",
 ]  # fmt: skip
+MATHEMATICS = [
+    "t.sinc(x)", "t.deg2rad(x)", "t.rad2deg(i)", "t.logit(z)", "t.logit(x, 0.1)", "t.lgamma(p)", "t.digamma(p)", "t.digamma(x)",
+    "t.polygamma(1, p)", "t.polygamma(2, p)", "p.polygamma(3)", "t.mvlgamma(p + 2, 3)", "t.i0(x)", ("t.gcd(i, j)", "g"), "t.lcm(i, j)",
+    ("t.nextafter(x, y)", "g"), "t.frexp(x)", ("t.ldexp(x, i)", "g"), ("t.heaviside(x, y)", "g"), "t.dist(x, y)", "t.dist(x, y, 1)", "x.arctan()",
+    "t.arccos(unit)", "unit.arcsin()", "t.arctan2(x, y)", "x.arcsinh()", "(p + 1).arccosh()", "unit.arctanh()", "t.atan2(x, y)",
+    "t.hypot(x, y)", "t.fmod(x, p)", "t.fmod(i, j)", "t.logaddexp(x, y)", "t.logaddexp2(x, y)", "t.xlogy(p, q)", "t.xlogy(2.0, q)",
+    "t.xlogy(i, q)", "t.frac(x)", "t.erfinv(unit)", "t.erfc(x)", "t.log2(p)", "t.log10(p)", "t.exp2(x)", "t.tan(x)", "t.sinh(x)",
+    "t.cosh(i)", "t.asinh(x)", "t.acosh(p + 1)", "t.atanh(unit)", "x.clone().detach().erfinv_().nan_to_num()", "x.clone().sinc_()",
+    "t.special.entr(z)", "t.special.ndtr(x)", "t.special.ndtri(z)", ("t.special.log_ndtr(x * 8)", "l"), "t.special.xlog1py(p, q)",
+    "t.special.i0e(x)", "t.special.i1(x)", "t.special.i1e(x)", ("t.special.bessel_j0(x)", "g"), ("t.special.bessel_y0(p)", "g"),
+    ("t.special.modified_bessel_k1(p)", "g"), "t.special.erfcx(x)", "t.special.gammaincc(p.detach(), q)", "t.special.gammainc(j, q)",
+    "t.special.zeta(j + 1, q)", "t.special.gammaln(p)", "t.special.psi(p)", "t.special.multigammaln(p + 1, 2)", "t.special.expit(x)",
+    "t.special.softmax(x, 1)", "t.special.log_softmax(x, 0)", "t.special.logsumexp(x, 1)", "t.special.round(x)", "t.special.sinc(x)",
+    ("t.special.chebyshev_polynomial_t(x, 4)", "g"), ("t.special.hermite_polynomial_he(x, 3)", "g"), ("t.special.legendre_polynomial_p(unit, 5)", "g"),
+    ("t.special.laguerre_polynomial_l(x, 3)", "g"), ("t.special.chebyshev_polynomial_u(x, 3)", "g"),
+]  # fmt: skip
+PRODUCTS = [
+    "t.addmm(m, m, m, beta=0.5, alpha=2)", "t.addmm(u, x, m)", "x.addmm(x, m)", "t.addmv(t.ones(3, dtype=x.dtype), x, u)", "t.addr(m, u, u)",
+    "t.baddbmm(d, b, c)", "t.addbmm(d[0], b, c, beta=2)", "t.mv(x, u)", "t.vdot(v, w)", "t.inner(x, y)", "t.inner(v, w)", "t.inner(s, x)",
+    "t.ger(v, u)", "t.kron(m, sq)", "t.kron(v, x)", "t.tensordot(b, c, dims=([2, 0], [1, 0]))", "t.tensordot(x, m, 1)", "t.tensordot(x, y, 0)",
+    "t.chain_matmul(x, m, n)", "t.cross(n[:3], sq)", "t.cross(sq, sq, dim=1)", "t.trace(m)", "t.trace(x)", "x.trace()", "t.cdist(x, y)", "t.cdist(x, y, 1.0)",
+    "t.cdist(x, y, inf)", "t.cdist(x, y, 3.0)", "t.cdist(b, b)", "F.pdist(x)", "F.pdist(x, 1.0)", "F.bilinear(x, y, t.arange(32.).reshape(2, 4, 4).to(x.dtype))",
+    "t.block_diag(x, v, s)", "t.cartesian_prod(v, u)", "t.combinations(v)", "t.combinations(u, 3)", "t.combinations(u, 2, True)", ("t.vander(v)", "g"),
+    ("t.vander(v, 3, True)", "g"), "t.outer(v, w)", "t.dot(v, w)", "t.einsum('ij,kj->ik', x, y)", "t.bmm(b, c)", "t.broadcast_tensors(x, u)[1]",
+    "t.addcmul(x, y, p, value=2)", "t.addcdiv(x, y, p)", "t.lerp(x, y, 0.3)", "t.lerp(x, y, p)", "t.meshgrid(v, u, indexing='ij')",
+]  # fmt: skip
+LAYERS = [
+    "F.elu(x)", "F.elu(x, 0.5)", "F.celu(x, 1.3)", "F.selu(x)", "F.relu6(x * 5)", "F.hardtanh(x)", "F.hardtanh(x, -0.5, 0.3)", "F.hardswish(x * 3)",
+    "F.hardsigmoid(x * 3)", "F.mish(x)", "F.glu(x)", "F.glu(b, 2)", "F.logsigmoid(x * 4)", "F.softsign(x)", "F.softmin(x, 1)", "F.tanhshrink(x)",
+    "F.softshrink(x)", "F.hardshrink(x)", "F.threshold(x, 0.1, 9.0)", "F.prelu(x, u)", "F.prelu(x, u[:1])", "F.rrelu(x)", "F.softplus(x, 2.0)",
+    "F.leaky_relu(x, 0.2)", "F.gelu(x)", "F.silu(x)", "t.selu(x)", "t.celu(x)", "F.normalize(x)", "F.normalize(x, 1.0, 0)", "F.normalize(x, 3.0)",
+    "F.local_response_norm(img, 2)", "F.local_response_norm(vol, 3)", "F.alpha_dropout(x, 0.5, False)", "F.dropout1d(b, 0.5, False)",
+    "F.dropout3d(vol, 0.5, False)", "F.feature_alpha_dropout(x, 0.5, False)", "F.elu_(x * 1)", "F.mish(x * 1, inplace=True)", "(x * 1).sinc_()", "(x * 1).celu_(2.0)", "F.threshold_(x * 1, 0.0, 2.0)",
+    "F.smooth_l1_loss(x, y)", "F.smooth_l1_loss(x, y, beta=0.3, reduction='sum')", "F.smooth_l1_loss(x, y, beta=0.0)", "F.huber_loss(x, y, delta=0.7)",
+    "F.kl_div(x, z)", "F.kl_div(x, z, reduction='batchmean')", "F.kl_div(x, y, log_target=True, reduction='none')", "F.kl_div(x, z, size_average=False)",
+    "F.poisson_nll_loss(x, p)", "F.poisson_nll_loss(p, q, log_input=False, full=True)", "F.poisson_nll_loss(x, p * 3, full=True)",
+    "F.gaussian_nll_loss(x, y, p)", "F.gaussian_nll_loss(x, y, p[:, :1], full=True, reduction='none')", "F.margin_ranking_loss(x, y, sign.detach(), 0.3)",
+    "F.hinge_embedding_loss(x, sign.detach())", "F.soft_margin_loss(x, sign.detach())", "F.multilabel_soft_margin_loss(x, mask.to(x.dtype))",
+    "F.multi_margin_loss(x, cls)", "F.multi_margin_loss(x, cls, p=2, margin=0.5, weight=u.detach().abs())", "F.multi_margin_loss(x[0], cls[0])",
+    "F.multilabel_margin_loss(x, t.tensor([[1, 2, -1, 0], [3, -1, 2, 1], [-1, 0, 1, 2]]))", "F.multilabel_margin_loss(u, t.tensor([0, 2, -1, 1]))",
+    "F.cosine_similarity(x, y)", "F.cosine_similarity(x, y, 0)", "t.cosine_similarity(x, u, -1)", "F.pairwise_distance(x, y)", "F.pairwise_distance(x, y, 1.0, keepdim=True)",
+    "F.cosine_embedding_loss(x, y, sign3.detach(), 0.1)", "F.triplet_margin_loss(x, y, p)", "F.triplet_margin_loss(x, y, p, swap=True, p=1)",
+    "F.triplet_margin_with_distance_loss(x, y, p, distance_function=F.cosine_similarity)", "F.l1_loss(x, y)", "F.mse_loss(x, y, reduction='sum')",
+    ("F.ctc_loss(t.stack([d, c[:, :3], d * 2, d + 1, c[:, 1:]]).transpose(1, 2).reshape(5, 3, 10).log_softmax(2), t.tensor([[1, 2, 2], [3, 1, 0], [4, 0, 0]]), t.tensor([5, 5, 4]), t.tensor([3, 2, 1]))", "c"),
+    ("F.ctc_loss(t.stack([d, c[:, :3], d * 2]).reshape(3, 3, 10).log_softmax(2), t.tensor([1, 2, 2, 3, 1]), t.tensor([3, 3, 2]), t.tensor([2, 2, 1]), reduction='sum')", "c"),
+    ("F.ctc_loss(t.stack([d, c[:, :3], d * 2]).reshape(3, 3, 10).log_softmax(2), t.tensor([1, 2, 2, 2, 2, 3, 1]), (3, 3, 2), (2, 4, 1), reduction='none', zero_infinity=True)", "c"),
+    "F.pixel_shuffle(t.cat([img, img[:, :1]], 1), 2)", "F.pixel_unshuffle(img, 2)", "F.channel_shuffle(img, 3)", "F.unfold(img, 2)", "F.unfold(img, (2, 3), stride=2, padding=1, dilation=(1, 2))",
+    "F.fold(F.unfold(img, 3, stride=2, padding=1), (6, 6), 3, stride=2, padding=1)", "F.fold(F.unfold(img, 2), (6, 6), 2)",
+    "F.affine_grid(b[:, :2, :3], (2, 3, 4, 5))", "F.affine_grid(b[:, :2, :3], (2, 3, 4, 5), align_corners=True)", "F.affine_grid(b, (2, 3, 2, 4, 5), align_corners=False)",
+    "F.grid_sample(img, F.affine_grid(b[:, :2, :3], (2, 3, 4, 5)))", "F.grid_sample(img, F.affine_grid(b[:, :2, :3], (2, 3, 4, 5)), align_corners=True, padding_mode='border')",
+    "F.grid_sample(img, F.affine_grid(b[:, :2, :3], (2, 3, 4, 5)), padding_mode='reflection')", "F.grid_sample(img, F.affine_grid(b[:, :2, :3], (2, 3, 4, 5)), 'nearest')",
+    "F.grid_sample(img, F.affine_grid(b[:, :2, :3], (2, 3, 4, 5)), 'bicubic')", "F.grid_sample(img, F.affine_grid(b[:, :2, :3], (2, 3, 4, 5)), 'bicubic', 'reflection', True)",
+    "F.grid_sample(vol, F.affine_grid(b[:1] * 0.4, (1, 2, 2, 3, 4)))", "F.grid_sample(vol, F.affine_grid(b[:1] * 0.4, (1, 2, 2, 3, 4)), padding_mode='border', align_corners=True)",
+    "F.embedding_bag(cls.reshape(1, 3), n)", "F.embedding_bag(k, m, t.tensor([0, 3, 3, 8]))", "F.embedding_bag(k, m, t.tensor([0, 3, 8]), mode='sum', per_sample_weights=x.reshape(-1))",
+    "F.embedding_bag(k, m, t.tensor([0, 3, 8]), mode='max')", "F.embedding_bag(k, m, t.tensor([0, 5, 12]), include_last_offset=True)", "F.embedding_bag(k, m, t.tensor([0, 5]), padding_idx=1)",
+    "F.lp_pool1d(seq.abs(), 2, 2)", "F.lp_pool2d(img.abs(), 3, 2)", "F.pad(seq, (1, 2), mode='reflect')", "F.pad(img, (1, 2, 2, 1), mode='replicate')", "F.pad(img, (1, 2, 2, 1), mode='circular')",
+    "F.pad(seq, (2, 1), mode='circular')", "F.pad(vol, (1, 1, 1, 1, 1, 1), mode='replicate')", "F.one_hot(cls, 5)", "F.one_hot(k)", "F.upsample(img, scale_factor=2)",
+    "F.interpolate(img, size=(4, 9), mode='bilinear')", "F.binary_cross_entropy(z, mask.to(z.dtype))", "F.nll_loss(x.log_softmax(1), cls)",
+]  # fmt: skip
 ERRORS = [
     "t.diff(s)", "t.quantile(i, 0.5)", "t.quantile(x, 0.5, interpolation='x')", "t.cummax(x, 5)", "t.bucketize(x, x)", "t.nanmean(i)",
     "t.histc(x, 0)", "t.kthvalue(x, 9)", "t.mode(e, 0)", "t.searchsorted(row, p, side='middle')",
+    "t.polygamma(-1, p)", "t.mvlgamma(p, 0)", "t.frexp(i)", "t.heaviside(x, i)", "t.addmm(x, v, m)", "t.mv(v, v)", "t.inner(x, v)",
+    "t.cross(x, x, dim=1)", "t.cdist(x, sq)", "t.trace(b)", "t.combinations(x)", "t.tensordot(x, v, 1)", "t.logit()",
+    "F.celu(x, 0.0)", "F.hardtanh(x, 1.0, 0.0)", "F.glu(n)", "F.softshrink(x, -1.0)", "F.prelu(x, v)", "F.smooth_l1_loss(x, y, beta=-1.0)",
+    "F.huber_loss(x, y, delta=0.0)", "F.multi_margin_loss(x, cls, p=3)", "F.triplet_margin_loss(x, y, p, margin=-1.0)", "F.pixel_shuffle(img, 2)",
+    "F.channel_shuffle(img, 2)", "F.unfold(img, 9)", "F.grid_sample(img, b)", "F.grid_sample(img, img, 'cubic')", "F.embedding_bag(k, m)",
+    "F.embedding_bag(k, m, mode='min')", "F.kl_div(x, y, reduction='none of them')", "F.gaussian_nll_loss(x, y, v)", "F.alpha_dropout(x, 2.0)",
 ]  # fmt: skip
-TABLES = (SEARCHING,)
+TABLES = (SEARCHING, MATHEMATICS, PRODUCTS, LAYERS)
 #: One call of so many is compiled too.
 COMPILED = 1

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = [
-    ("errors", "knobs"), ("logs",), ("ir",), ("runtime",), ("backends",), ("pipeline",), ("eager",), ("nn", "optim", "utils", "vision"),
+    ("errors", "knobs"), ("logs",), ("ir",), ("runtime",), ("backends",), ("pipeline",), ("eager",), ("nn", "optim", "utils", "vision", "special", "linalg", "fft", "distributions"),
     ("tracer",), ("compiler", "entrance", "explanations"), ("runner",), ("bench", "cli"),
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -149,6 +149,11 @@ def most_frequent(x: Any, dim: int) -> Any:
 
 SPECIAL: dict[str, Callable[..., Any]] = {
     "cummax_index": lambda x, dim: best_so_far(x, dim, torch.cummax), "mode_index": most_frequent,
+    **{f"bessel_{n}": getattr(torch.special, f"bessel_{n}") for n in ("j0", "j1", "y0", "y1")}, "zeta": torch.special.zeta,
+    **{f"bessel_{n}": getattr(torch.special, f"modified_bessel_{n}") for n in ("k0", "k1")}, "i0e": torch.special.i0e,
+    **{f"bessel_{n}e": getattr(torch.special, f"scaled_modified_bessel_{n}") for n in ("k0", "k1")}, "i1e": torch.special.i1e,
+    "i1": torch.special.i1, "erfcx": torch.special.erfcx, "polygamma": lambda x, n: torch.polygamma(n, x), "i0": torch.i0,
+    "gammainc": torch.special.gammainc, "gammaincc": torch.special.gammaincc,
     "cummin_index": lambda x, dim: best_so_far(x, dim, torch.cummin), "ndtri": torch.special.ndtri,
     "logcumsumexp": lambda x, dim: torch.logcumsumexp(x, dim).contiguous(), "xlog1py": torch.special.xlog1py,
     "searchsorted": lambda t, x, right=False: torch.searchsorted(t.contiguous(), x.contiguous(), right=right),
@@ -189,7 +194,7 @@ TENSORS_ONLY = ("logical_and", "logical_or", "maximum", "minimum", "atan2", "hyp
 #: Own streams of random numbers, and ops of ours alone.
 NO_ORACLE = (
     "rand", "randn", "philox_rand", "philox_randn", "dropout", "rng_advance", "size_of", "choose", "attention",
-    "attention_backward", "conv_rows", "conv_taps", "conv_fold", "true_places",
+    "attention_backward", "conv_rows", "conv_taps", "conv_fold", "true_places", "frexp",
 )  # fmt: skip
 #: PyTorch convolves integers too, takes planes without a batch, and hands the order of dimensions on to the result.
 WINDOWS = ("convolution", "conv_input", "conv_weight", "max_pool", "max_pool_index", "sum_pool")
@@ -225,7 +230,9 @@ def test_values_dtypes_and_strides(op: Op) -> None:
         (got,) = call(op, Toy, sample)
         assert str(want.dtype) == f"torch.{got.dtype.name}", sample
         assert tuple(want.shape) == got.shape, sample
-        close(got.array, to_numpy(want.resolve_neg()), LOOSE if got.dtype.is_floating_point else {})
+        rough = op.name.startswith("bessel_")  # PyTorch's rational functions are good for six digits from 5 to 25
+        loose = {**LOOSE, "f32": (1e-5, 2e-5), "f64": (1e-7, 1e-6)} if rough else LOOSE
+        close(got.array, to_numpy(want.resolve_neg()), loose if got.dtype.is_floating_point else {})
         if got.array.size and op.name not in ("expand", *WINDOWS):  # stride 0, or what NumPy has, where nothing is repeated
             assert tuple(want.stride()) == got.type.strides, sample
 
