@@ -16,6 +16,7 @@ from ..runtime.guard import (
     Equals,
     GradMode,
     Guard,
+    Holds,
     Is,
     KeysAre,
     Lacks,
@@ -116,6 +117,7 @@ _BEFORE: dict[type, Any] = {
     TensorIs: lambda g, a: (f"{g.cls.__name__} {g.meta!r}".removeprefix("Tensor "), show(_at(g, a))),
     TensorLike: lambda g, a: (f"{g.cls.__name__} {g.type}".removeprefix("Tensor "), show(_at(g, a))),
     Equals: lambda g, a: (show(g.value), show(_at(g, a))),
+    Holds: lambda g, a: (str(g.truth), str(not g.truth)),
     Is: lambda g, a: (show(g.value), show(_at(g, a))),
     TypeIs: lambda g, a: (g.cls.__name__, type(_at(g, a)).__name__),
     LengthIs: lambda g, a: (f"length {g.length}", f"length {len(_at(g, a))}"),
@@ -132,6 +134,8 @@ def cure(guard: Guard, args: Sequence[Any]) -> str:
         return _tensor_cure(guard, args)
     if isinstance(guard, SizesFit):
         return "a size left the range for which the code was compiled: the line named asks for it"
+    if isinstance(guard, Holds):
+        return f"the comparison{f' at {guard.where}' if guard.where else ''} comes out otherwise: each outcome is compiled once"
     if isinstance(guard, (Equals, TypeIs)):
         return _value_cure(guard)
     if isinstance(guard, Is):
@@ -173,6 +177,8 @@ def _tensor_cure(guard: TensorIs | TensorLike, args: Sequence[Any]) -> str:
 
 def _value_cure(guard: Equals | TypeIs) -> str:
     name = guard.source.expr()
+    if name.endswith(".grad"):
+        return "a gradient is there from the first step on, until zero_grad drops it: one variant without it, one with it"
     if isinstance(guard, TypeIs) or isinstance(guard.value, (str, bytes, bool, type(None))):
         return f"{name} decides what is compiled: each value is compiled once"
     return f"{name} decides a shape, a branch or a number of turns: pass it as a tensor, or keep to few values"
