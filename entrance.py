@@ -46,7 +46,7 @@ def _native_variant(variant: Variant, function: types.FunctionType) -> Any:
 
     made, executable = variant.capture, variant.executable
     plan = getattr(executable, "plan", None)
-    if plan is None or callable(executable.code):
+    if plan is None or callable(executable.code) or made.prologue is not None:
         return entry.Variant.of_python(made.guards, function, _bare(variant.run))
     metas: list[Any] = list(made.metas)
     tail = made.tail

@@ -102,6 +102,9 @@ class Calls:
             return self._object(fn, args, kwargs)
         if type(fn).__name__ == "ufunc" and not kwargs and any(isinstance(x, Tensor) for x in args):
             return self._ufunc(fn, args)
+        drawn = late_ops.cython_call(self.session, fn, args, kwargs)
+        if drawn is not NotImplemented:
+            return drawn
         raise opaque(fn)
 
     def _ufunc(self, fn: Any, args: list[Any]) -> Any:

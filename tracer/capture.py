@@ -17,7 +17,7 @@ from ..ir.graph import Where
 from ..runtime import gradmode
 from ..runtime.meta import Meta
 from ..runtime.source import Arg
-from . import backward, deferred_draws, deferred_io, functions, library_models, ops_data, ops_flow, ops_stack  # noqa: F401  (they register the handlers)
+from . import backward, deferred_draws, deferred_io, functions, library_models, ops_data, ops_flow, ops_stack, prologue  # noqa: F401  (they register the handlers)
 from .breaks import Break, BreakRecord, Restart, UserRaise, describe, subject, told, written
 from .bytecode import slot_names
 from .captured import Capture
@@ -76,6 +76,7 @@ def capture(
 def _attempt(session: Session, function: types.FunctionType, args: Sequence[Any], continuations: Continuations) -> Capture:
     session.constant_function(function)
     names = parameters(function.__code__)
+    session.parameters = len(names)
     continued = origin(function.__code__)
     frame_slots = None if continued is None else slot_names(continued.code)
     slots: list[Any] = [Lazy(value, Arg(i, name, frame_slots)) for i, (value, name) in enumerate(zip(args, names, strict=True))]
@@ -118,6 +119,8 @@ def _effects(session: Session) -> list[Any]:
 
 def _settle(session: Session) -> None:
     """Values that may raise are made before the first effect, or CPython does the whole call: nothing may be written until then."""
+    deferred_draws.late_clocks(session)
+    prologue.settle(session)
     doubtful = session.effects.doubtful
     if doubtful and session.recorder.writes:
         late, unit = doubtful[0]
@@ -157,7 +160,7 @@ def _captured(
     graph = session.recorder.finish(outputs)
     guards = session.outside.finish()
     known = tuple(session.recorder.final_meta(m) for m in metas)
-    return Capture(graph, tuple(session.recorder.sources), guards, known, tail, flat, record)
+    return Capture(graph, tuple(session.recorder.sources), guards, known, tail, flat, record, prologue.write(session))
 
 
 # -- a function that breaks ------------------------------------------------------------------------------------------------

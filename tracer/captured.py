@@ -22,6 +22,7 @@ class Capture:
     """What one call of a function became. `sources`: one per graph input. `metas`: one per graph output, with `requires_grad`.
 
     `tail` is None where the graph's outputs are the result as they are: one Tensor, or (`flat`) a tuple of Tensors.
+    `prologue` gives what is drawn before the graph; it stands behind the bound arguments, for `sources` and `tail`.
     `break_` is the graph break that ends the capture, None where the function returns.
     """
 
@@ -32,3 +33,4 @@ class Capture:
     tail: Tail | None
     flat: bool
     break_: BreakRecord | None
+    prologue: Callable[[Sequence[Any]], tuple[Any, ...]] | None = None

@@ -39,7 +39,7 @@ def models(*things: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 def defer(
     s: Session, text: str, parts: tuple[Any, ...], cls: Any = None, *, sure: bool = True, owner: Any = None,
-    code: str = "input-output", what: str = "",
+    code: str = "input-output", what: str = "", draws: bool = False,
 ) -> Any:  # fmt: skip
     """Note a call; its result, a late value of class `cls` (type(None): none). Where it may raise (not `sure`) inside of a ``try``
     or ``with``, whose handlers the tail does not run, the graph breaks."""
@@ -47,9 +47,9 @@ def defer(
         raise Break(code, what or "a call that may raise inside of a try or with")
     place = s.place()
     if cls is type(None):
-        s.effects.journal.append(Call(text, parts, place, owner=owner))
+        s.effects.journal.append(Call(text, parts, place, owner=owner, draws=draws))
         return None
-    call = Call(text, parts, place, owner=owner)
+    call = Call(text, parts, place, owner=owner, draws=draws)
     call.result = Late("", (), cls, call=call, code=code, what=what or "the result of a deferred call")
     s.only_here(call.result)
     s.effects.journal.append(call)

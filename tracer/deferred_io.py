@@ -10,7 +10,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from . import late_ops
+from . import deferred_draws, late_ops
 from .breaks import Break, describe, opaque
 from .deferred import defer, is_stream, models, shown
 from .effects import Call
@@ -172,6 +172,8 @@ def late_method(s: Session, late: Late, name: str, args: list[Any], kwargs: dict
     if late.cls in _LOCKS and name in ("acquire", "release") and not args and not kwargs:
         return defer(s, f"$0.{name}()", (late,), bool if name == "acquire" else _NONE, code="context-manager")
     found = file_method(s, late, name, args, kwargs)
+    if found is NotImplemented:
+        found = deferred_draws.method(s, late, name, args, kwargs)
     if found is NotImplemented:
         raise late.needed()
     return found

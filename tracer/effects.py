@@ -73,6 +73,8 @@ class Call:
     result: Late | None = None
     owner: Any = None
     drawn: Any = None
+    clock: int | None = None  # nodes of the graph when a clock was read
+    draws: bool = False  # whether it may be made before the graph
 
 
 @dataclass(frozen=True, slots=True, eq=False)

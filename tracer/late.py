@@ -24,7 +24,7 @@ class Late:
     field    for text: (part, format spec) where it is ``format(part, spec)``; `pieces` where it is a joined f-string
     """
 
-    __slots__ = ("call", "cls", "code", "field", "parts", "pieces", "raises", "text", "what")
+    __slots__ = ("bounds", "call", "cls", "code", "field", "parts", "pieces", "raises", "shape", "text", "what")
 
     def __init__(
         self, text: str, parts: tuple[Any, ...], cls: type | None, *, raises: bool = False, call: Any = None, code: str = "",
@@ -36,6 +36,8 @@ class Late:
         self.what = what or (inner[0].what if inner else "the value of a tensor")
         self.field: tuple[Any, str] | None = None
         self.pieces: tuple[Any, ...] | None = None
+        self.bounds: tuple[int, int] | None = None  # of an int
+        self.shape: tuple[int, ...] | None = None  # of a drawn array
 
     @property
     def waits(self) -> bool:

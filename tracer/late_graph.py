@@ -151,6 +151,8 @@ def bounds(x: Any) -> tuple[int, int] | None:
         return (int(x), int(x)) if python_type(x) in (int, bool) and not isinstance(x, SYMBOLIC) else None
     if x.cls is bool:
         return 0, 1
+    if x.bounds is not None or x.call is not None:
+        return x.bounds
     if x.text.startswith(("$0.item()", "$0[")):
         owner = x.parts[0] if isinstance(x.parts[0], Snapshot) else x.parts[0].parts[0]
         info = owner.tensor.meta.dtype

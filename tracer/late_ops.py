@@ -388,6 +388,15 @@ def deferred_method(s: Session, owner: Any, name: str, args: list[Any], kwargs: 
     return deferred.method(s, owner, name, args, kwargs)
 
 
+def cython_call(s: Session, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """A call of a function that Cython made; NotImplemented where it is none that can wait."""
+    if type(fn).__name__ != "cython_function_or_method":
+        return NotImplemented
+    from . import deferred_draws
+
+    return deferred_draws.of_numpy(s, fn, args, kwargs)
+
+
 def _of_str(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Late:
     kinds: dict[str, Any] = {
         "startswith": bool, "endswith": bool, "isdigit": bool, "split": list, "splitlines": list, "encode": bytes, "count": int,

@@ -19,6 +19,7 @@ from .effects import Effects
 from .frame import Frame
 from .guards import Outside, of_library
 from .policy import Policy
+from .prologue import Drawn, graph_input
 from .recorder import Recorder
 from .standins import Place
 
@@ -37,6 +38,9 @@ class Session:
         self.outside = Outside(self.recorder, policy)
         self.recorder.adopt = self._adopt  # type: ignore[method-assign]
         self.recorder.histories.unit = lambda: self.units
+        self.recorder.lates.drawn = lambda late: graph_input(self, late)
+        self.drawn = Drawn()
+        self.parameters = 0  # of the captured function
         self.effects = Effects(self.outside)
         self.attributes = Attributes(self)
         self.calls = Calls(self)

@@ -166,7 +166,7 @@ _LIVE_TRAINING = ("graph", "cut", "forward", "build", "native", "kept", "_routes
 def _body(variant: Variant, places: Places) -> bytes:
     captured, training = variant.capture, variant.training
     fields = {f.name: getattr(captured, f.name) for f in dataclasses.fields(captured)}
-    for apart in ("graph", "guards", "tail", "break_"):
+    for apart in ("graph", "guards", "tail", "break_", "prologue"):
         del fields[apart]
     state = {name: x for name, x in vars(variant).items() if name not in _LIVE}
     trained = None
@@ -176,7 +176,7 @@ def _body(variant: Variant, places: Places) -> bytes:
         numbers = {f.name: getattr(cut, f.name) for f in dataclasses.fields(cut) if f.name not in ("forward", "backward")}
         trained = own, numbers
     return _part(
-        places, fields, _tail(captured.tail), _record(captured.break_), _code_of(variant.executable), state, trained
+        places, fields, _tail(captured.tail), _tail(captured.prologue), _record(captured.break_), _code_of(variant.executable), state, trained
     )
 
 
@@ -259,10 +259,10 @@ def _restored(
     from .captured import Capture
     from .variant import Interpreted, Variant, bind_plain, build
 
-    fields, tail, record, code, state, trained = body
+    fields, tail, before, record, code, state, trained = body
     captured = Capture(
         graph=_lazy(lambda: codec.read(graph, finder.foreign)[0]), guards=tuple(finder.guards), tail=_tail_of(tail),
-        break_=_record_of(record), **fields,
+        break_=_record_of(record), prologue=_tail_of(before), **fields,
     )  # fmt: skip
     made: Variant = object.__new__(Variant)
     vars(made).update(state, capture=captured, plain=dispatcher._plain, backend=dispatcher.options.backend, training=None)

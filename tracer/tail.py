@@ -37,6 +37,7 @@ from .attributes import Namespace
 from .breaks import describe
 from .bytecode import NULL
 from .classes import by_python, native_base
+from .deferred_draws import shuffled
 from .effects import Call, Effect, Evaluate, GradModeSet, Method, SetAttr, SetCell, SetItem
 from .frame import Frame
 from .generators import Generator
@@ -48,6 +49,7 @@ from .parameters import call_bound, parameters
 from .ratios import SizeFloat
 from .resume import SHIFT, FrameState, origin
 from .resume import Frame as Resumed
+from .prologue import tensor_of
 from .session import Session
 from .standins import put_place
 from .symbols import SizeInt, has_size
@@ -651,7 +653,7 @@ _HELPERS: dict[str, Any] = {
     "CellType": types.CellType, "FunctionType": types.FunctionType, "partial": functools.partial, "set_grad": gradmode.set,
     "continue_frames": continue_frames, "call_bound": call_bound, "hide_tail": _hide_tail, "Frame": Resumed, "FrameState": FrameState, "NULL": NULL,
     "spent": spent, "leaf": leaf,
-    "with_history": late_text.with_history, "put_place": put_place,
+    "shuffled": shuffled, "tensor_of": tensor_of, "with_history": late_text.with_history, "put_place": put_place,
     "Turn": Turn, "go_on": go_on, "peek": peek.item, "GONE": GONE, "math": math,
 }  # fmt: skip
 _CONSTANT = {

@@ -142,15 +142,18 @@ class Variant:
     def run(self, args: Sequence[Any]) -> Any:
         """The result of a call with these bound arguments, for which the guards hold."""
         self.hits += 1
+        given = args
+        if self.capture.prologue is not None:
+            args = (*args, *self.capture.prologue(args))
         inputs = [s.load(args) for s in self.capture.sources]
         if any(not inputs[i]._array.flags.writeable for i in self.written):
-            return self.plain(args)  # raises where eager does
+            return self.plain(given)  # raises where eager does
         try:
             outputs = self._replayed(inputs) if self.executable is None else self._compiled(inputs)
         except self.raising:
             outputs = None  # left first: the user's exception must not have this one as its context
         if outputs is None:
-            return self.plain(args)
+            return self.plain(given)
         if self.capture.tail is not None:
             return self.capture.tail(args, outputs)
         return tuple(outputs) if self.capture.flat else outputs[0]

@@ -1,0 +1,177 @@
+"""Calls that are made before the graph, because it needs what they give: ``prologue(args)`` returns the further arguments of a call.
+
+What it returns stands behind the bound arguments, for the graph's inputs and for the tail.
+"""
+
+from __future__ import annotations
+
+import linecache
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from ..eager.factory import make
+from ..ir import dtypes
+from ..ir.types import ScalarType, TensorType, contiguous_strides
+from ..runtime.meta import Meta
+from ..runtime.source import Arg
+from .breaks import Restart
+from .effects import Call
+from .late import Late, Snapshot
+
+if TYPE_CHECKING:
+    from .session import Session
+
+_BIG = 2**63
+
+
+class Drawn:
+    """What one capture makes before its graph. `slots`: the values that it hands on, in order; `unit`: of the first use."""
+
+    def __init__(self) -> None:
+        self.slots: list[Any] = []
+        self.inputs: dict[int, tuple[Late, Any]] = {}
+        self.unit = 0
+        self.states = False  # whether a generator's state is changed
+
+
+def _slot(s: Session, x: Any, name: str) -> Arg:
+    s.drawn.slots.append(x)
+    return Arg(s.parameters + len(s.drawn.slots) - 1, name)
+
+
+def move(s: Session, call: Call) -> None:
+    """Make `call` before the graph, and with it all calls on the same generator so far that are not yet."""
+    for e in s.effects.journal:
+        if isinstance(e, Call) and e.drawn is None and (e is call or (e.owner is call.owner and e.clock is None)):
+            for part in e.parts:
+                for inner in _calls(part):
+                    if inner.drawn is None:
+                        move(s, inner)
+            e.drawn = _slot(s, e.result if e.result is not None else e, f"drawn{len(s.drawn.slots)}")
+            s.drawn.states |= e.clock is None
+        if e is call:
+            break
+
+
+def _calls(x: Any) -> list[Call]:
+    """The calls that a part of a text follows from."""
+    if type(x) is Late:
+        return [x.call] if x.call is not None else [c for p in x.parts for c in _calls(p)]
+    if type(x) in (list, tuple):
+        return [c for y in x for c in _calls(y)]
+    return []
+
+
+def can(s: Session, x: Any) -> bool:
+    """Whether `x` can be had before the graph: it follows from draws, constants and arguments alone."""
+    if type(x) is Late:
+        if x.call is None:
+            return not x.raises and all(can(s, p) for p in x.parts)
+        return x.call.drawn is not None or _movable(s, x.call)
+    if type(x) in (list, tuple):
+        return all(can(s, y) for y in x)
+    return not isinstance(x, Snapshot) and not hasattr(x, "meta")
+
+
+def _movable(s: Session, call: Call) -> bool:
+    if call.owner is None or not call.draws or not all(can(s, p) for p in call.parts):
+        return False
+    for e in s.effects.journal:
+        if e is call:
+            return True
+        if isinstance(e, Call) and e.owner is call.owner and e.drawn is None and e.clock is None:
+            if not e.draws or not all(can(s, p) for p in e.parts):
+                return False
+    return True
+
+
+def graph_input(s: Session, late: Late) -> Any:
+    """The graph input that a late number is which follows from draws; None where it does not, or may not fit."""
+    known = s.drawn.inputs.get(id(late))
+    if known is not None:
+        return known[1]
+    if not late.waits or late.cls not in (float, int, bool) or not can(s, late):
+        return None
+    if late.cls is int and not _fits(late):
+        return None
+    value = s.recorder.builder.input(ScalarType("float" if late.cls is float else "int"), None)
+    _hand_over(s, late, value)
+    return value
+
+
+def _hand_over(s: Session, late: Late, value: Any) -> None:
+    for call in _calls(late):
+        if call.drawn is None:
+            move(s, call)
+    source = late.call.drawn if late.call is not None else _slot(s, late, f"drawn{len(s.drawn.slots)}")
+    s.recorder.sources.append(source)
+    s.drawn.inputs[id(late)] = late, value
+    s.drawn.unit = s.drawn.unit or s.units
+
+
+def _fits(late: Late) -> bool:
+    from .late_graph import bounds
+
+    found = bounds(late)
+    return found is not None and -_BIG <= found[0] and found[1] < _BIG
+
+
+def tensor_input(s: Session, late: Late, dtype: Any = None) -> Any:
+    """A traced Tensor of a drawn array of float64, a graph input; None where the array cannot be had before the graph."""
+    if late.shape is None or not late.waits or not can(s, late):
+        return None
+    shape = tuple(late.shape)
+    type_ = TensorType(shape, dtypes.float64, contiguous_strides(shape))
+    value = s.recorder.builder.input(type_, None)
+    made = Late("tensor_of($0)", (late,), None)
+    _hand_over(s, made, value)
+    return s.recorder.wrap(value, Meta.of(shape, type_.strides, dtypes.float64))
+
+
+def tensor_of(array: Any) -> Any:
+    """A Tensor that holds a fresh array."""
+    return make(array)
+
+
+def settle(s: Session) -> None:
+    """What cannot be made again must not be made before a graph that may fail: CPython then does the whole call."""
+    raising = any(node.op.effects.raises for node in s.recorder.builder.nodes)
+    if s.drawn.states and (raising or s.effects.doubtful) and s.drawn.unit:
+        raise Restart(s.drawn.unit, "c-function", "a random number in a graph that may raise")
+
+
+def write(s: Session) -> Any:
+    """The function, or None where nothing is made before the graph."""
+    from . import late_text
+    from .tail import TailWriter
+
+    if not s.drawn.slots:
+        return None
+    writer = TailWriter(s, set())
+    for e in s.effects.journal:
+        if isinstance(e, Call) and e.drawn is not None:
+            body = late_text.render(writer, e.text, e.parts)
+            name = writer.fresh_name()
+            writer.waiting.add(name)
+            if e.result is not None:
+                writer.memo[id(e.result)] = e.result, name
+            writer.memo[id(e)] = e, name
+            writer.stream.append(f"{name} = {body}")
+    texts = [writer.memo[id(x)][1] if id(x) in writer.memo else writer.text(x) for x in s.drawn.slots]
+    lines = [*writer.loads, *writer.builds, *writer.stream, f"return ({', '.join(texts)},)"]
+    text = "def prologue(args):\n" + "".join(f"    {line}\n" for line in lines)
+    return compiled(text, writer.names)
+
+
+def compiled(text: str, names: dict[str, Any]) -> Any:
+    """The function that `text` defines."""
+    filename = f"<fusewire tail before {id(names)}>"
+    space = dict(names)
+    exec(compile(text, filename, "exec"), space)
+    made = space.pop("prologue")
+    made.source = text
+    linecache.cache[filename] = len(text), None, text.splitlines(True), filename
+    weakref.finalize(made, linecache.cache.pop, filename, None)
+    return made
+
+
