@@ -65,10 +65,10 @@ class Adam(Optimizer):
         return state
 
     def _update(self, p: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
-        is_new = p not in self.state
-        if is_new:
-            self.state[p] = self._make_state(p, group)
-        state = self.state[p]
+        state = self.state.get(p)
+        is_new = state is None
+        if state is None:
+            state = self.state[p] = self._make_state(p, group)
         beta1, beta2 = group["betas"]
         lr, decay = group["lr"], group["weight_decay"]
         form = Form(group["maximize"], decay != 0 and self.decoupled, decay != 0 and not self.decoupled, group["amsgrad"])

@@ -51,7 +51,7 @@ class SGD(Optimizer):
 
     def _update(self, p: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
         momentum, decay = group["momentum"], group["weight_decay"]
-        is_new = momentum != 0 and p not in self.state
+        is_new = momentum != 0 and self.state.get(p) is None
         form = Form(group["maximize"], decay != 0, momentum != 0 and not is_new, group["nesterov"])
         x = {"p": p, "grad": grad}
         n = {"decay": decay, "momentum": momentum, "rest": 1 - group["dampening"], "rate": -group["lr"]}
