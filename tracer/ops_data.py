@@ -8,6 +8,7 @@ from ..runtime.source import Item
 from . import late_ops, subscripts
 from .breaks import Break, UserRaise
 from .bytecode import NULL, Step
+from .checks import decided
 from .frame import Frame, handles
 from .late import Late
 from .symbols import SizeInt
@@ -28,6 +29,10 @@ def unary_not(f: Frame, step: Step) -> None:
 @handles("TO_BOOL")
 def to_bool(f: Frame, step: Step) -> None:
     if type(f.stack[-1]) is Late and f.program.steps[f.at + 1].op == "UNARY_NOT":
+        return
+    known = decided(f, f.stack[-1])
+    if known is not None:
+        f.stack[-1] = known
         return
     f.stack.append(f.session.operators.truth(f.stack.pop()))
 

@@ -36,6 +36,7 @@ from . import late_text
 from .attributes import Namespace
 from .breaks import describe
 from .bytecode import NULL
+from .checks import require
 from .classes import by_python, native_base
 from .deferred_draws import shuffled
 from .effects import Call, Effect, Evaluate, GradModeSet, Method, SetAttr, SetCell, SetItem
@@ -653,7 +654,7 @@ _HELPERS: dict[str, Any] = {
     "CellType": types.CellType, "FunctionType": types.FunctionType, "partial": functools.partial, "set_grad": gradmode.set,
     "continue_frames": continue_frames, "call_bound": call_bound, "hide_tail": _hide_tail, "Frame": Resumed, "FrameState": FrameState, "NULL": NULL,
     "spent": spent, "leaf": leaf,
-    "shuffled": shuffled, "tensor_of": tensor_of, "with_history": late_text.with_history, "put_place": put_place,
+    "require": require, "shuffled": shuffled, "tensor_of": tensor_of, "with_history": late_text.with_history, "put_place": put_place,
     "Turn": Turn, "go_on": go_on, "peek": peek.item, "GONE": GONE, "math": math,
 }  # fmt: skip
 _CONSTANT = {

@@ -168,9 +168,8 @@ class Variant:
             gradmode.set(mode)
 
     def failed(self, args: Sequence[Any], error: Any) -> Any:
-        """A kernel said no: what the function itself raises for these arguments, else the kernel's own error."""
-        self.plain(args)
-        raise error.kind(error.message + (f" (at {error.where})" if error.where else ""))
+        """A kernel said no (`error` is its record): CPython does the whole call, which raises, or handles what is raised."""
+        return self.plain(args)
 
     def _compiled(self, inputs: list[Any]) -> list[Any]:
         arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
