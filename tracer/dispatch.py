@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _lock = forks.hold(forks.COMPILE, threading.RLock())
 _state = threading.local()
+_GENERIC = 8  # variants for any sizes and numbers, one for each structure of the arguments
 
 
 def capture(*args: Any) -> Capture:
@@ -82,6 +83,7 @@ class Dispatcher:
     misses: list[Miss] = field(default_factory=list)
     refused: BreakRecord | None = None
     full: bool = False
+    warned: bool = False  # of a number that keeps changing
     installed: Any = None  # what the user calls
     resumed: list[Dispatcher] = field(default_factory=list)  # what goes on behind its graph breaks
 
@@ -114,7 +116,7 @@ class Dispatcher:
         if self._policy is None:
             from .policy import Policy
 
-            self._policy = Policy(self.options.dynamic)
+            self._policy = Policy(self.options.dynamic, not self.options.fullgraph)
         return self._policy
 
     def forget(self) -> None:
@@ -191,8 +193,8 @@ class Dispatcher:
             for variant in self.variants:  # another thread may have been faster
                 if first_failure(variant.capture.guards, args) is None:
                     return variant
-            if len(self.variants) >= dict(self.options.knobs).get("variant_limit", knobs.variant_limit):
-                self._limit(args)
+            most = dict(self.options.knobs).get("variant_limit", knobs.variant_limit)
+            if len(self.variants) >= most and self._limit(args, len(self.variants) - most):
                 return None
             for variant in self.variants:
                 self.policy.learn(variant.capture.guards, args)
@@ -239,6 +241,12 @@ class Dispatcher:
             _state.capturing = False
         if made.break_ is not None:
             self._broken(made.break_)
+            if made.break_.code == "changing-number" and not self.warned and not self._resumes(self.function.__code__):
+                self.warned = True
+                knobs.warn(
+                    f"{self.where.function} ({self.where}) was compiled anew for {self.policy.history()} (knob constant_limit). From now "
+                    f"on the graph breaks where the number is needed:\n{made.break_}"
+                )
         if knobs.debug >= 3:
             knobs.say(3, str(made.graph))
         return Variant(made, self.options.backend, self._plain)
@@ -271,12 +279,20 @@ class Dispatcher:
         if logs.wanted("kernels") and count is not None:
             logs.tell("kernels", f"{name}: {count} kernel{'s' * (count != 1)} for {len(variant.capture.graph.nodes)} ops")
 
-    def _limit(self, args: Sequence[Any]) -> None:
-        self.full = True
-        knobs.warn(
-            f"{self.where.function} ({self.where}) has {len(self.variants)} compiled variants (knob variant_limit); other calls "
-            f"run eagerly. The guard that failed last: {self._missed(args).guard}"
-        )
+    def _limit(self, args: Sequence[Any], over: int) -> bool:
+        """Too many variants, `over` more than wanted. Some for any sizes and numbers may follow; then the function is full."""
+        self.full = over >= _GENERIC or self.options.dynamic is False
+        if over == 0 or self.full:
+            what = "other calls run eagerly" if self.full else "those that follow serve any sizes and numbers"
+            missed = self._missed(args)
+            values = f": {missed.change}" if missed.change else ""
+            knobs.warn(
+                f"{self.where.function} ({self.where}) has {len(self.variants)} compiled variants (knob variant_limit); {what}. "
+                f"The guard that failed last: {missed.guard}{values}" + (f"; {missed.cure}" if missed.cure else "")
+            )
+        self.policy.generalise()
+        self.warned = True
+        return self.full
 
     @staticmethod
     def _resumes(code: types.CodeType) -> bool:

@@ -198,6 +198,8 @@ class Outside:
         if self.policy.is_size(value, source):
             made = self.size_numbers[source] = self.recorder.symbols.given_int(value)
             self.recorder.numbers[str(made.size)] = source
+            if self.policy.keeps_changing(source):
+                self.recorder.symbols.restless.add(str(made.size))
             return made
         return self.symbolic(value, source)
 
@@ -210,6 +212,8 @@ class Outside:
 
     def pin(self, source: Source, value: Any) -> None:
         """The number at `source` is this one from here on."""
+        if self.policy.keeps_changing(source) and source not in self.pinned:
+            raise Break("changing-number", f"the value of {source.expr()}, which is {value!r} now")
         self.pinned[source] = value
         self.guard(Equals(source, value))
 

@@ -6,6 +6,21 @@ from .kinds import Kind
 
 KINDS = (
     Kind(
+        "changing-number",
+        "Python code or an op needs the value itself of a number or size that has had many values before: each would be compiled anew",
+        "pass it as a tensor, or move the code that needs it out of the compiled function",
+        example="""
+def f(x, name):
+    return x * 2, (x.sum(), x)[name]  #! (x.sum(), x)[name]
+""",
+        call="torch.ones(2), 1",
+        instead="""
+def f(x, n):
+    return x * 2, x * n
+""",
+        instead_call="torch.ones(2), 1",
+    ),
+    Kind(
         "outside-object",
         "an object that is neither of a Python class nor a built-in container is looked into, which no guard can watch",
         "read what is needed outside of the compiled function, and pass plain values, lists or tensors",

@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
+from .. import knobs
 from ..eager.tensor import Tensor
 from ..ir.types import TensorType
 from ..runtime.guard import GONE, Equals, Guard, SizesFit, TensorIs, TensorLike
@@ -69,8 +70,12 @@ def _dims(t: Tensor, dim: int | Sequence[int]) -> set[int]:
 class Policy:
     """What one compiled function leaves open."""
 
-    def __init__(self, dynamic: bool | None = None) -> None:
-        self.dynamic = dynamic
+    def __init__(self, dynamic: bool | None = None, breaks: bool = True) -> None:
+        """`breaks`: whether the graph may break where a number that keeps changing would have to be a constant."""
+        self.dynamic, self.breaks = dynamic, breaks
+        self.constants: dict[Any, set[int | float]] = {}  # by source, or (source, rank, dimension): what it was compiled as
+        self.restless: set[Any] = set()  # those that are compiled as no further constant
+        self.generic = False  # all sizes are open
         self.dims: dict[tuple[Source, int], set[int]] = {}  # by source and rank
         self.strides: dict[tuple[Source, int], set[int]] = {}
         self.numbers: set[Source] = set()
@@ -88,10 +93,12 @@ class Policy:
                 continue
 
     def _learn(self, guard: Guard, args: Sequence[Any]) -> None:
-        if isinstance(guard, Equals) and type(guard.value) is int:
+        if isinstance(guard, Equals) and type(guard.value) in (int, float):
             value = guard.source.load(args)
-            if type(value) is int and value != guard.value:
-                self.numbers.add(guard.source)
+            if type(value) is type(guard.value) and value != guard.value:
+                self._was(guard.source, guard.value)
+                if type(value) is int:
+                    self.numbers.add(guard.source)
         elif isinstance(guard, (TensorIs, TensorLike)):
             found = guard.source.load(args)
             if isinstance(found, Tensor):
@@ -99,12 +106,43 @@ class Policy:
                 self._compare(guard.source, expected, found.meta)
         elif isinstance(guard, SizesFit):
             self.numbers.update(source for source, _ in guard.numbers)
+            for source, size in guard.numbers:
+                if isinstance(size, int) and source.load(args) != size:
+                    self._was(source, size)
+
+    def _was(self, what: Any, value: int | float) -> None:
+        """A source, or a dimension of one, was compiled as this constant, and is another number now."""
+        found = self.constants.setdefault(what, set())
+        found.add(value)
+        if self.breaks and len(found) >= knobs.constant_limit:
+            self.restless.add(what)
+
+    def keeps_changing(self, what: Any) -> bool:
+        """Whether a source, or (source, rank, dimension), is to be compiled as no further constant."""
+        return what in self.restless or (self.breaks and knobs.constant_limit == 0)
+
+    def history(self) -> str:
+        """What has been too many constants, for a message."""
+        texts = []
+        for what in self.restless:
+            source, dim = (what[0], f".shape[{what[2]}]") if isinstance(what, tuple) else (what, "")
+            values = ", ".join(map(repr, sorted(self.constants.get(what, ()))))
+            texts.append(f"{source.expr()}{dim} = {values}")
+        return "; ".join(sorted(texts))
+
+    def generalise(self) -> None:
+        """Too many variants: all sizes are open from here on, and no number that has changed is a constant again."""
+        self.generic = True
+        self.restless |= self.constants.keys() if self.breaks else set()
 
     def _compare(self, source: Source, expected: TensorType, found: Any) -> None:
         if len(expected.shape) != len(found.shape):
             return
         for known, old, new in ((self.dims, expected.shape, found.shape), (self.strides, expected.strides, found.strides)):
             differ = {d for d, (a, b) in enumerate(zip(old, new, strict=True)) if not isinstance(a, int) or a != b}
+            for d in differ & known.get((source, len(old)), set()) if known is self.dims else ():
+                if isinstance(old[d], int):
+                    self._was((source, len(old), d), old[d])
             if differ:
                 known.setdefault((source, len(old)), set()).update(differ)
 
@@ -121,7 +159,7 @@ class Policy:
             return set()
         found = set(marked or ())
         if not _is_parameter(value):
-            found |= set(range(value.ndim)) if self.dynamic else self.dims.get((source, value.ndim), set())
+            found |= set(range(value.ndim)) if self.dynamic or self.generic else self.dims.get((source, value.ndim), set())
         return {d for d in found - fixed if value.meta.shape[d] > 1}
 
     def type_of(self, value: Any, source: Source, symbols: Symbols) -> TensorType | None:
@@ -131,6 +169,7 @@ class Policy:
         if 0 in meta.shape or not (dims or strided):
             return None
         shape = tuple([symbols.fresh(n, place=d) if d in dims else n for d, n in enumerate(meta.shape)])
+        symbols.restless |= {str(shape[d].size) for d in dims if self.keeps_changing((source, len(shape), d))}
         strides = _strides(shape, meta.strides, strided, symbols)
         if not any(isinstance(n, SizeInt) for n in (*shape, *strides)):
             return None

@@ -75,6 +75,7 @@ class Symbols:
         self.place: dict[str, int | None] = {}
         self.produced: set[str] = set()  # symbols that data decide: `numbers` has a number for them that means nothing
         self.given: set[str] = set()  # symbols that are ints from outside: they are replaced by no multiple of another
+        self.restless: set[str] = set()  # symbols that have been too many constants already
         self.strict = False  # whether the library asks: its types follow from sizes alone, so that equality must be in their form
         self.conditions: list[Condition] = []
         self.reasons: dict[tuple[str, str], str] = {}
@@ -258,6 +259,8 @@ class Symbols:
         """From here on `size` is the number that it is now."""
         size = self._ask(self.now(size))
         if isinstance(size, Expr):
+            if not self.restless.isdisjoint(sizes.symbols_of(size)):
+                raise Break("changing-number", f"the number of a size that is {self.number(size)} now")
             self.become_zero(size - self.number(size))
 
     def pin_all(self) -> None:
@@ -332,6 +335,8 @@ class Symbols:
 
     def _replace(self, name: str, size: Size) -> None:
         """The symbol `name` is `size`, which has no such symbol, from here on."""
+        if self.strict and isinstance(size, int) and name in self.restless:
+            raise Break("changing-number", f"the number of a size that is {size} now")
         low, high = self.low[name], self.high[name]
         self.reasons[name, "=="] = str(self.where())
         self.replaced[name] = self._current[name] = size

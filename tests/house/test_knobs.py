@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,19 @@ def test_knob_variant_limit() -> None:
                 with pytest.warns(RuntimeWarning, match="knob variant_limit"):
                     made(x, 3)
             assert made(x, 3).shape == (3, 4)
-            assert len(compiler.variants_of(made)) == min(limit, 3)
+            assert len(compiler.variants_of(made)) == 3
+            assert [v.break_ is None for v in compiler.variants_of(made)] == [True, True, limit == 64]
+
+
+def test_knob_constant_limit() -> None:
+    x = fw.arange(12.0)
+    for limit in (0, 8):
+        made = compiler.compile(lambda x, n: x.view(n, -1), backend="interpret")
+        with knobs.override(constant_limit=limit), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert [made(x, n).shape for n in (1, 2, 3)] == [(1, 12), (2, 6), (3, 4)]
+        breaks = [v.break_ for v in compiler.variants_of(made)]
+        assert [b.code for b in breaks if b is not None] == (["changing-number"] if limit == 0 else [])
 
 
 def test_knob_inline_limit() -> None:
