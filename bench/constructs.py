@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import fusewire
-
 from ..errors import FusewireError, GraphBreakError
 
 _ROWS = Path(__file__).resolve().parents[1] / "tests" / "constructs"
@@ -64,6 +62,7 @@ def _code(error: Any) -> str:
 
 def ours(row: Any) -> Verdict:
     """fusewire on a row."""
+    fusewire = importlib.import_module(__name__.partition(".")[0])
 
     def compile_(fn: Any, **options: Any) -> Any:
         return fusewire.compile(fn, **options)

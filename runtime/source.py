@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Union
 
@@ -166,6 +167,39 @@ class Next(_Way):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Listed(_Way):
+    """What the set, deque or dict `base` holds, in its order, as a new tuple: keys and values in turn of a dict."""
+
+    base: Source
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.base,)
+
+    def load(self, args: Sequence[Any]) -> Any:
+        return listed(self.base.load(args))
+
+    def expr(self) -> str:
+        return f"list({self.base.expr()})"
+
+
+def listed(value: Any) -> tuple[Any, ...]:
+    """The content of a set, deque or dict."""
+    if isinstance(value, dict):
+        items = OrderedDict.items(value) if isinstance(value, OrderedDict) else dict.items(value)
+        return tuple([x for pair in items for x in pair])
+    return tuple(value)
+
+
+def hangs_on_listed(source: Source) -> bool:
+    """Whether the way to `source` leads through a copy."""
+    while not isinstance(source, (Arg, Const, Computed)):
+        if isinstance(source, Listed):
+            return True
+        source = source.base
+    return False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Computed:
     """Arithmetic on numbers found elsewhere: `op` is a name of `arithmetic`; `args` are Sources or numbers. ValueError where one of
     them is no plain int or float any more, or there is no result."""
@@ -190,4 +224,4 @@ class Computed:
         return arithmetic.text(self.op, [repr(x) if isinstance(x, (int, float)) else x.expr() for x in self.args])
 
 
-Source = Union[Arg, Const, InstanceDict, Attr, Item, Cell, Next, Computed]
+Source = Union[Arg, Const, InstanceDict, Attr, Item, Cell, Next, Listed, Computed]

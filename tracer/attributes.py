@@ -41,6 +41,9 @@ _OF_CALLABLES = {
     "__defaults__", "__kwdefaults__", "__self__", "__func__", "__name__", "__qualname__", "__doc__", "__module__",
     "__annotations__",
 }  # fmt: skip
+_GENERIC = {  # those of built-in types that do what object's do
+    getattr(cls, name) for cls in (BaseException, types.SimpleNamespace) for name in ("__setattr__", "__delattr__")
+}
 _FIELD = type(vars(collections.namedtuple("_Field", "x"))["x"])  # what a named tuple's fields are
 
 
@@ -379,7 +382,7 @@ class Attributes:
         if isinstance(setter, types.FunctionType):
             self.session.call(setter, (obj, name) if value is NULL else (obj, name, value))
             return
-        if setter is not getattr(object, special):
+        if setter is not getattr(object, special) and setter not in _GENERIC:
             raise Break("own-attributes", f"an attribute of {describe(cls)}, which stores attributes in its own way")
         self.store_plain(obj, name, value)
 

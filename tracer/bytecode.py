@@ -380,6 +380,12 @@ LOAD_BOUND = "LOAD_FAST_CHECK" if VERSION >= (3, 12) else "LOAD_FAST"
 """The real instruction that loads a slot and raises UnboundLocalError where it is unbound."""
 
 
+JOIN_GROUPS = ("PREP_RERAISE_STAR", 0) if VERSION == (3, 11) else ("CALL_INTRINSIC_2", 1)
+"""The real instruction that makes what ``except*`` leaves to raise."""
+CLOSE_GIVES = VERSION >= (3, 13)
+"""Whether ``generator.close()`` gives what the generator returns."""
+
+
 def has_argument(op: str) -> bool:
     """Whether the real instruction reads its argument."""
     if sys.version_info >= (3, 12):

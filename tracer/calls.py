@@ -10,6 +10,7 @@ from ..eager.pure import is_pure, is_rule
 from ..eager.tensor import Tensor
 from ..ir.op import Op
 from ..ir.ops import casts
+from ..ir.ops import casts
 from ..runtime.install import original_of
 from ..runtime.source import Attr, Const
 from . import late_ops, natives, scalars, sorting
@@ -58,6 +59,9 @@ _ITERABLE_ARGS = {
     "isdisjoint",
     "issubset",
 }
+
+
+_POSITIONS = {"popitem": ("last",), "move_to_end": ("key", "last"), "setdefault": ("key", "default"), "pop": ("key", "default")}
 
 
 class Calls:
@@ -188,6 +192,11 @@ class Calls:
             return self._data(result)
         value = array.flat[0].item()
         return self.session.recorder.constant(value, result.meta)
+
+    def _data(self, made: Any) -> Any:
+        """A fresh copy of a Tensor that was made of Python values: the capture holds it as an input of its own."""
+        held = self.session.outside.admit(made, Const(made, "tensor"))
+        return self.session.native(self.session.recorder.apply, casts.clone, (held,), {})
 
     def _data(self, made: Any) -> Any:
         """A fresh copy of a Tensor that was made of Python values: the capture holds it as an input of its own."""
@@ -393,14 +402,15 @@ class Calls:
             and not session.operators.is_inert(owner)
         ):
             raise Break("own-comparison", f"{name} among objects that compare in their own way")
+        extra = _in_order(name, args, kwargs)
         changes = name in _CHANGING.get(base, ()) or (
             isinstance(owner, CONTAINERS[5:]) and name not in ("items", "values", "keys", "get")
         )
         result = session.native(fn, *args, **kwargs)
         if changes and session.outside.source_of(owner) is not None:
-            if kwargs:
+            if kwargs and extra is None:
                 raise Break("unusual-arguments", f"{name} with keywords on a container from outside")
-            session.effects.container(owner, name, tuple(args))
+            session.effects.container(owner, name, (*args, *(extra or ())))
         if name in ("__iter__",):
             session.made_from.setdefault(id(result), (result, owner))
         return result
@@ -408,6 +418,12 @@ class Calls:
     def iterable(self, x: Any) -> Any:
         """An iterable as something native code may run over."""
         return x if type(x) in CONTAINERS or isinstance(x, (str, bytes, range, *VIEWS)) else list(self.session.operators.items(x))
+
+
+def _in_order(name: str, args: list[Any], kwargs: dict[str, Any]) -> list[Any] | None:
+    """The keyword arguments of a container's method as further positional ones; None where they are not."""
+    names = _POSITIONS.get(name, ())[len(args) : len(args) + len(kwargs)]
+    return [kwargs[k] for k in names] if set(names) == set(kwargs) else None
 
 
 def runs_natively(fn: Any) -> bool:

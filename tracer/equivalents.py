@@ -302,6 +302,11 @@ def index_of(a: Any, b: Any, /) -> int:
     raise ValueError("sequence.index(x): x not in sequence")
 
 
+def count_elements(mapping: Any, iterable: Any, /) -> None:
+    for item in iterable:
+        mapping[item] = mapping.get(item, 0) + 1
+
+
 def call(obj: Any, /, *args: Any, **kwargs: Any) -> Any:
     return obj(*args, **kwargs)
 

@@ -5,13 +5,12 @@ is made again by the tail (its function is called), one that has begun cannot cr
 from __future__ import annotations
 
 import builtins
-import sys
 import types
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .breaks import Break, UserRaise, describe
-from .bytecode import NULL
+from .bytecode import CLOSE_GIVES, NULL
 from .classes import by_python
 from .special import SPECIAL
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 _DELEGATES = {"CLEANUP_THROW"}  # what handles an exception for the generator that one delegates to
 _COROUTINE, _AWAITABLE_GENERATOR, _ASYNC_GENERATOR = 0x80, 0x100, 0x200
 _KINDS = {_COROUTINE: types.CoroutineType, _ASYNC_GENERATOR: types.AsyncGeneratorType}
-_CLOSE_GIVES = sys.version_info >= (3, 13)  # close() gives what the generator returns
 _NAMES = {types.CoroutineType: "coroutine", types.AsyncGeneratorType: "async generator"}
 
 
@@ -244,7 +242,7 @@ def close(session: Session, it: Any) -> Any:
             raise
     if result is not NULL:
         raise session.thrown(RuntimeError(f"{_NAMES.get(it.kind, 'generator')} ignored GeneratorExit"))
-    return it.value if _CLOSE_GIVES else None
+    return it.value if CLOSE_GIVES else None
 
 
 def send(session: Session, it: Any, sent: Any) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .assemble import assemble
 from .attributes import find
 from .breaks import Break, UserRaise, describe
-from .bytecode import VERSION, Instruction
+from .bytecode import JOIN_GROUPS, Instruction
 
 if TYPE_CHECKING:
     from .session import Session
@@ -34,7 +34,7 @@ def part(session: Session, exc: Any, wanted: Any) -> tuple[Any, Any]:
 
 def _joining() -> types.FunctionType:
     """A function of two arguments that does the instruction itself."""
-    op = Instruction("PREP_RERAISE_STAR") if VERSION == (3, 11) else Instruction("CALL_INTRINSIC_2", 1)
+    op = Instruction(*JOIN_GROUPS)
     template = (lambda group, raised: group).__code__
     loads = [Instruction("RESUME", 0), Instruction("LOAD_FAST", 0), Instruction("LOAD_FAST", 1)]
     code = assemble(template, [*loads, op, Instruction("RETURN_VALUE")], co_stacksize=4)

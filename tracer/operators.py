@@ -330,6 +330,8 @@ class Operators:
             return x
         if isinstance(x, Namespace):
             raise Break("namespace", "a loop over an object's namespace")
+        if type(x) is set and id(x) in self.session.outside.changed:  # the order of the real one may be another by now
+            raise Break("outside-object", "a loop over a set from outside that was changed")
         if self.session.outside.source_of(x) is not None and isinstance(x, ITERATORS):
             return x
         if self.is_native(x) or (isinstance(x, (tuple, dict)) and not isinstance(find(type(x), "__iter__"), types.FunctionType)):

@@ -68,6 +68,7 @@ def _missing(session: Session, obj: Any, key: Any, factory: Any) -> Any:
         return session.operators.special(obj, "__missing__", key)
     value = session.call(factory)
     obj[key] = value
+    session.effects.item(obj, key, value)
     return value
 
 

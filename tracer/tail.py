@@ -31,7 +31,7 @@ from ..ir.graph import Output
 from ..ir.op import Effects, Op
 from ..ir.types import TensorType
 from ..runtime import arithmetic, gradmode, peek
-from ..runtime.source import Arg, Attr, Cell, Const, InstanceDict, Item, Next, Source
+from ..runtime.source import Arg, Attr, Cell, Const, InstanceDict, Item, Listed, Next, Source, listed
 from . import late_text
 from .attributes import Namespace
 from .breaks import describe
@@ -143,6 +143,8 @@ class TailWriter:
             return f"{base}.{source.name}"
         if isinstance(source, Cell):
             return f"{base}.cell_contents"
+        if isinstance(source, Listed):
+            return f"listed({base})"
         if isinstance(source, Next):
             return f"peek({base})"
         assert isinstance(source, Item)
@@ -406,6 +408,11 @@ class TailWriter:
         first = f"{self.text(x.default_factory)}, " if isinstance(x, collections.defaultdict) else ""
         return self.assign(f"{cls}({first}{self._pairs(x)})")
 
+    def _simple_namespace(self, x: Any) -> str:
+        name = self._early(x, "SimpleNamespace()")
+        self.line(f"vars({name}).update({self._pairs(vars(x))})")
+        return name
+
     def _method(self, x: types.MethodType) -> str:
         if isinstance(x.__self__, (Generator, Namespace)):  # a stand-in's: that of the real object
             return self.assign(f"{self.text(x.__self__)}.{x.__func__.__name__}")
@@ -652,7 +659,7 @@ _AGAIN = ("if again:  # nothing has happened yet: CPython does it all", "    ret
 _HELPERS: dict[str, Any] = {
     "put": _put, "drop": _drop, "iterator": _iterator, "backwards": _backwards, "moved": _moved, "MethodType": types.MethodType,
     "CellType": types.CellType, "FunctionType": types.FunctionType, "partial": functools.partial, "set_grad": gradmode.set,
-    "continue_frames": continue_frames, "call_bound": call_bound, "hide_tail": _hide_tail, "Frame": Resumed, "FrameState": FrameState, "NULL": NULL,
+    "continue_frames": continue_frames, "call_bound": call_bound, "SimpleNamespace": types.SimpleNamespace, "listed": listed, "hide_tail": _hide_tail, "Frame": Resumed, "FrameState": FrameState, "NULL": NULL,
     "spent": spent, "leaf": leaf,
     "require": require, "shuffled": shuffled, "tensor_of": tensor_of, "with_history": late_text.with_history, "put_place": put_place,
     "Turn": Turn, "go_on": go_on, "peek": peek.item, "GONE": GONE, "math": math,
@@ -671,7 +678,7 @@ _BUILDERS: dict[type, Callable[[TailWriter, Any], str]] = {
     collections.Counter: TailWriter._made_of,
     collections.defaultdict: TailWriter._made_of, types.MethodType: TailWriter._method, functools.partial: TailWriter._partial,
     types.CellType: TailWriter._cell, types.FunctionType: TailWriter._function, Namespace: TailWriter._namespace,
-    super: TailWriter._super,
+    super: TailWriter._super, types.SimpleNamespace: TailWriter._simple_namespace,
 }  # fmt: skip
 
 

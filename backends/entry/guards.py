@@ -239,7 +239,7 @@ class GuardRows:
                 return
         if isinstance(source, s.Computed) and self.scalars.type_of(source) is not None:
             return
-        if isinstance(source, (s.Computed, s.Next)):
+        if isinstance(source, (s.Computed, s.Next, s.Listed)):
             at = self.pinned[source] = self._at[source] = self.frame.owned()
             self.frame.row("call", at, self.frame.object(Loader(source)), 0, self.frame.nparams)
             return
@@ -250,6 +250,8 @@ class GuardRows:
             self.frame.row("call", at, self.frame.object(Loader(source)), 0, self.frame.nparams)
 
     def _item_is_native(self, source: s.Item) -> bool:
+        if s.hangs_on_listed(source):
+            return False
         if type(source.key) is str or source.base in self._keys_of:
             return _plain(source.key)
         packed = isinstance(source.base, s.Arg) and source.base.slots is not None  # the frame of a resume function: a tuple
@@ -280,6 +282,8 @@ class GuardRows:
 
     # ---- guards ----
     def _native(self, x: g.Guard) -> bool:
+        if any(map(s.hangs_on_listed, named(x))):
+            return False
         if isinstance(x, g.HasNext):
             return self._is_range(x.source)
         if isinstance(x, g.ClassAttrIs):

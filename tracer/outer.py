@@ -1,0 +1,83 @@
+"""Sets, deques and dicts of collections that come from outside: opened at once, each member with its source."""
+
+from __future__ import annotations
+
+import collections
+from typing import Any
+
+from ..runtime.guard import Equals, LengthIs, TypeIs
+from ..runtime.source import Attr, Item, Listed, Source, listed
+from .guards import _MAKERS, Outside
+
+_LARGEST = 200
+_HASHED = (str, int, float, bool, bytes, type(None))
+
+
+def _members(outside: Outside, value: Any, source: Source) -> list[Any]:
+    content, at = listed(value), Listed(source)
+    outside.guard(TypeIs(source, type(value)))
+    outside.guard(LengthIs(at, len(content)))
+    return [outside.admit(x, Item(at, k)) for k, x in enumerate(content)]
+
+
+def _constant(x: Any) -> bool:
+    return type(x) in _HASHED or (type(x) is tuple and all(map(_constant, x)))
+
+
+def _set(outside: Outside, value: Any, source: Source) -> Any:
+    """Only of constants."""
+    copy = value.copy() if type(value) is set else frozenset(list(value))
+    if len(value) > _LARGEST or not all(map(_constant, value)):
+        return outside._as_it_is(value, source)
+    if list(copy) != list(value):
+        outside.individual(copy)  # as if it were changed: no loop over it, whose order would be another
+    at = Listed(source)
+    outside.guard(TypeIs(source, type(value)))
+    outside.guard(LengthIs(at, len(value)))
+    for k, x in enumerate(value):
+        _fix(outside, x, Item(at, k))
+    return outside.register(value, copy, source)
+
+
+def _fix(outside: Outside, x: Any, source: Source) -> None:
+    """Guard a constant."""
+    if type(x) is not tuple:
+        outside.guard(Equals(source, x))
+        return
+    outside.guard(TypeIs(source, tuple))
+    outside.guard(LengthIs(source, len(x)))
+    for k, y in enumerate(x):
+        _fix(outside, y, Item(source, k))
+
+
+def _deque(outside: Outside, value: Any, source: Source) -> Any:
+    if len(value) > _LARGEST:
+        return outside._as_it_is(value, source)
+    outside.guard(Equals(Attr(source, "maxlen"), value.maxlen))
+    seen: Any = collections.deque((), value.maxlen)
+    outside.register(value, seen, source)
+    seen.extend(_members(outside, value, source))
+    return seen
+
+
+def _dict(outside: Outside, value: Any, source: Source) -> Any:
+    if len(value) > _LARGEST or not all(map(_constant, value)):
+        return outside._as_it_is(value, source)
+    cls = type(value)
+    seen: Any = cls()
+    outside.register(value, seen, source)
+    if cls is collections.defaultdict:
+        seen.default_factory = outside.admit(value.default_factory, Attr(source, "default_factory"))
+    content, at = listed(value), Listed(source)
+    outside.guard(TypeIs(source, cls))
+    outside.guard(LengthIs(at, len(content)))
+    for k in range(0, len(content), 2):
+        _fix(outside, content[k], Item(at, k))
+        seen[content[k]] = outside.admit(content[k + 1], Item(at, k + 1))
+    return seen
+
+
+_MAKERS[set] = _MAKERS[frozenset] = _set
+_MAKERS[collections.deque] = _deque
+for _cls in (collections.OrderedDict, collections.defaultdict, collections.Counter):
+    _MAKERS[_cls] = _dict
