@@ -23,6 +23,7 @@ from ..runtime import gradmode
 from ..runtime.meta import Meta, MetaPattern
 from ..runtime.source import Computed, Source
 from ..runtime.storage import Storage
+from . import naming
 from .breaks import Break, ValueNeeded
 from .histories import Histories
 from .late import WEAK
@@ -581,6 +582,5 @@ def _static(x: Any) -> Any:
 
 
 def _input_name(source: Source, builder: Builder) -> str | None:
-    """A name for the graph's text: the source's own where it is a plain word that no other input has."""
-    name = source.expr().replace(".", "_")
-    return name if name.isidentifier() and name not in builder.names else None
+    """A name for the graph's text: the source's own, as a reader calls it."""
+    return naming.word(source.expr())
