@@ -241,7 +241,7 @@ class Dispatcher:
             _state.capturing = False
         if made.break_ is not None:
             self._broken(made.break_)
-            if made.break_.code == "changing-number" and not self.warned and not self._resumes(self.function.__code__):
+            if made.break_.code == "changing-number" and not self.warned and self.misses and not self._resumes(self.function.__code__):
                 self.warned = True
                 knobs.warn(
                     f"{self.where.function} ({self.where}) was compiled anew for {self.policy.history()} (knob constant_limit). From now "
