@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import io
+import re
 import sys
 import types
 from collections.abc import Callable
@@ -87,11 +88,11 @@ def _print(s: Session, *args: Any, sep: Any = None, end: Any = None, file: Any =
     for x in (sep, end):
         if not (x is None or type(x) is str or (type(x) is Late and x.cls is str)):
             raise Break("unusual-arguments", "print with a separator that is no text")
-    values = [shown(s, x) for x in args]
     stream = s.attributes.load(sys, "stdout") if file is None and writes_itself(sys.stdout) else file
     if writes_itself(stream):
-        _print_to(s, values, sep, end, stream, flush)
+        _print_to(s, args, sep, end, stream, flush)
         return
+    values = [shown(s, x) for x in args]
     if stream is not None and not is_stream(stream):
         raise Break("input-output", f"print to {describe(stream)}")
     slots = [f"${i}" for i in range(1, 1 + len(values))]
@@ -105,13 +106,13 @@ def _print(s: Session, *args: Any, sep: Any = None, end: Any = None, file: Any =
     defer(s, f"$0({', '.join(slots)})", tuple(parts), type(None), owner=stream)
 
 
-def _print_to(s: Session, values: list[Any], sep: Any, end: Any, stream: Any, flush: Any) -> None:
+def _print_to(s: Session, values: tuple[Any, ...], sep: Any, end: Any, stream: Any, flush: Any) -> None:
     """As `print` writes to an object whose ``write`` is Python."""
     write = s.attributes.load(stream, "write")
     for i, x in enumerate(values):
         if i:
             s.call(write, (" " if sep is None else sep,))
-        s.call(write, (s.operators.text(x, str) if not isinstance(x, LATE) else late_ops.text(s, x, str),))
+        s.call(write, (s.operators.text(x, str),))
     s.call(write, ("\n" if end is None else end,))
     if s.operators.truth(flush):
         s.call(s.attributes.load(stream, "flush"))
@@ -147,8 +148,10 @@ def late_method(s: Session, late: Late, name: str, args: list[Any], kwargs: dict
 
 def method(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A method of a built-in object from outside; NotImplemented where it is none that can wait."""
-    from . import deferred_draws, deferred_io
+    from . import deferred_draws, deferred_io, pure_python
 
+    if isinstance(owner, (re.Pattern, re.Match)):
+        return pure_python.method(s, owner, name, args, kwargs)
     if isinstance(owner, io.IOBase):
         return deferred_io.file_method(s, owner, name, args, kwargs)
     return deferred_draws.method(s, owner, name, args, kwargs)

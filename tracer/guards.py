@@ -53,7 +53,7 @@ _EQUAL = (bool, str, bytes, type(None))
 _SINGLE = (
     type(Ellipsis), type(NotImplemented), types.ModuleType, types.BuiltinFunctionType, types.MethodDescriptorType,
     types.WrapperDescriptorType, types.ClassMethodDescriptorType, types.CodeType, types.GetSetDescriptorType,
-    types.MemberDescriptorType, DType, Op, Effects, types.GenericAlias, types.UnionType,
+    types.MemberDescriptorType, re.Pattern, DType, Op, Effects, types.GenericAlias, types.UnionType,
 )  # fmt: skip
 _LARGEST = 10_000
 _FEW = 4

@@ -45,8 +45,8 @@ def f(x, factor):
         "read before the compiled function and pass the data in; write behind it",
         example="""
 def f(x, path):
-    with open(path) as file:  #! open(path)
-        return x * len(file.read())
+    with open(path) as file:
+        return x * len(file.read())  #! x * len(file.read())
 """,
         call="torch.ones(2), __file__",
         instead="""
