@@ -225,7 +225,7 @@ def test_loops_that_break_are_captured_three_times() -> None:
         return a
 
     def numbered(a: Any) -> Any:
-        for i, (u, v) in enumerate(zip([1, 2, 3], (a, a + 1, a), strict=False)):
+        for i, (u, v) in enumerate(zip([1, 2, 3], (a + 3, a + 1, a - 1), strict=False)):
             opaque(i)
             a = a * u + v
         return a
