@@ -128,7 +128,7 @@ class Pass:
 
     def _reads(self, node: Node, first: int) -> bool:
         """Whether the rule, whose nodes begin at number `first`, reads what `node` read or made by value."""
-        own = {v for v in (*node.args, *node.results) if isinstance(v, Value)}
+        own = {v for v in (*node.args, *node.results) if isinstance(v, Value) and isinstance(v.type, TensorType)}
         return any(a in own for n in self.builder.nodes[first:] for a in n.args if isinstance(a, Value))
 
     def _of(self, value: Value) -> Value:

@@ -257,7 +257,9 @@ class CompiledNode(tape.Node):
                 )
 
     def release(self) -> None:
-        self.inputs, self.saved = None, []
+        cut, inputs = self.step.cut, self.inputs or ()
+        if cut.saved or any(isinstance(inputs[i], Tensor) for i in cut.saved_inputs if inputs):  # else eager keeps nothing, too
+            self.inputs, self.saved = None, []
 
     def apply(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
         if self.inputs is None:
