@@ -187,6 +187,8 @@ def _earlier(session: Session, broken: BreakRecord) -> None:
             raise Restart(frame.raised[0], broken.code, broken.what)
         if i < last and (not frame.plain or refusal(session.frames[i + 1].code)):
             raise Restart(frame.unit_number, broken.code, broken.what)
+    if len(session.effects.journal) > session.frames[-1].noted:  # the breaking unit, which CPython runs whole, did a part of it
+        raise Restart(session.frames[-1].unit_number, broken.code, broken.what)
 
 
 def _broken(session: Session, broken: Break, continuations: Continuations) -> Capture:

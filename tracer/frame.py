@@ -45,7 +45,7 @@ class Frame:
 
     __slots__ = (
         "at", "begun", "builtins", "closure", "code", "entered", "function", "globals", "head", "library", "plain", "program",
-        "names", "raised", "result", "session", "slots", "stack", "started", "step", "thrown", "unit_number", "yielded",
+        "names", "noted", "raised", "result", "session", "slots", "stack", "started", "step", "thrown", "unit_number", "yielded",
     )  # fmt: skip
 
     def __init__(self, session: Session, function: types.FunctionType, slots: list[Any], closure: tuple[Any, ...]) -> None:
@@ -60,6 +60,7 @@ class Frame:
         self.step: Step = self.program.steps[0]
         self.unit_number = 0  # the session's count of units when the present one began
         self.begun: tuple[int, list[Any], list[Any]] = (0, self.slots, self.stack)
+        self.noted = 0  # effects before the present unit
         self.plain = False  # the frame called from here is the whole of the present instruction
         self.raised: list[int] = []  # numbers of the units whose exceptions are being handled here
         self.result: Any = None
@@ -73,7 +74,7 @@ class Frame:
 
     def run(self) -> Any:
         """Run until the frame is left; what it returns or (`yielded`) yields."""
-        steps, session = self.program.steps, self.session
+        steps, session, journal = self.program.steps, self.session, self.session.effects.journal
         self.entered, self.yielded = session.handled, False
         if self.thrown is not None:
             exc, self.thrown = self.thrown, None
@@ -84,6 +85,7 @@ class Frame:
                 session.units += 1
                 self.unit_number = session.units
                 self.begun = self.at, self.slots.copy(), self.stack.copy()
+                self.noted = len(journal)
                 if session.units > _LONGEST:
                     raise Break("long-loop", f"more than {_LONGEST} instructions in one region")
                 if session.units in session.forced:

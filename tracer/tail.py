@@ -98,6 +98,7 @@ class TailWriter:
         self.bases: dict[int, tuple[Any, str]] = {}
         self.count = 0
         self.stream: list[str] = []  # lines that run among the effects
+        self.begun: dict[str, str] = {}  # locals that are iterators -> their lines
         self.waiting: set[str] = set()  # locals that only lines of the stream make
         self.places: dict[int, Any] = {}  # number of a line of the stream -> the user's lines
         self.depth = 0  # of `with` blocks
@@ -486,16 +487,35 @@ class TailWriter:
         """A half-run iterator: made again over the same container and moved to the same place."""
         if isinstance(x, (enumerate, zip)):
             made = x.__reduce__()
-            return self.assign(f"{type(x).__name__}({self.items(made[1])}{', strict=True' if len(made) > 2 else ''})")
+            return self._begun(f"{type(x).__name__}({self.items(made[1])}{', strict=True' if len(made) > 2 else ''})")
         _, over = self.session.made_from.get(id(x), (None, None))
         if isinstance(x, (type(iter({})), type(iter({}.values())), type(iter({}.items())))) and over is not None:
             done = len(over) - operator.length_hint(x)
-            return self.assign(f"moved({self.text(over)}, {done})")
+            return self._begun(f"moved({self.text(over)}, {done})")
         parts = x.__reduce__()
         if parts[0] not in (iter, reversed) or isinstance(x, (type(iter(set())), type(reversed({})))):
             raise self.session.undo(x, f"{describe(x)}, half run")
         way = "iterator" if parts[0] is iter else "backwards"
-        return self.assign(f"{way}({self.text(parts[1][0])}, {self.text(parts[2] if len(parts) > 2 else None)})")
+        return self._begun(f"{way}({self.text(parts[1][0])}, {self.text(parts[2] if len(parts) > 2 else None)})")
+
+    def _begun(self, text: str) -> str:
+        """A new local, an iterator, which has to do with its container as it is behind the effects."""
+        name = self.assign(text)
+        self.begun[name] = f"{name} = {text}"
+        return name
+
+    def _behind(self, effects: list[str]) -> list[str]:
+        """The lines that make iterators no other line needs: they move from before the effects to behind them."""
+        if not effects:
+            return []
+        moved = {name: line for name, line in self.begun.items() if line in self.builds}
+        stays: set[str] = {""}
+        while stays:
+            rest = [*(line for line in self.builds if line not in moved.values()), *effects]
+            stays = moved.keys() & set(_LOCALS.findall("\n".join(rest)))
+            moved = {name: line for name, line in moved.items() if name not in stays}
+        self.builds = [line for line in self.builds if line not in moved.values()]
+        return list(moved.values())
 
     # -- effects -----------------------------------------------------------------------------------------------------
 
@@ -544,7 +564,8 @@ class TailWriter:
 
     def finish(self, end: End) -> Tail:
         """The compiled function."""
-        lines = self._with_places([*self.loads, *self._guarded()], end.effects)
+        behind = self._behind(end.effects)
+        lines = [*self._with_places([*self.loads, *self._guarded()], end.effects), *behind]
         made = [f"v{i}" for i in range(self.count)] + list(self.sources.values())
         if end.turn is not None:
             lines = self._turning(lines, end, made)
