@@ -41,6 +41,8 @@ def _is_number(x: Any) -> bool:
 
 def from_random(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A method of a `random.Random`; NotImplemented where it is none that can wait."""
+    if name in ("choices", "sample") and set(kwargs) == {"k"} and len(args) == 1:
+        args, kwargs = [args[0], kwargs["k"]], {}
     if kwargs or type(owner) not in _CLASSES:
         return NotImplemented
     if name in _FLOATS and all(map(_is_number, args)):
@@ -83,10 +85,14 @@ def _chosen(s: Session, owner: Any, name: str, args: list[Any]) -> Any:
         args[0][:] = [Late(f"$0[{i}]", (mixed,), cls) for i in range(len(items))]
         s.effects.item(args[0], slice(None), list(args[0]))
         return None
-    count = s.operators.settle(args[1]) if len(args) == 2 else None
+    count = s.operators.settle(args[1]) if len(args) == 2 else 1 if name == "choices" else None
     if type(count) is not int or not 0 <= count <= (len(items) if name == "sample" else 1000):
         return NotImplemented
-    made = _drawn(s, owner, name, [items, count], list)
+    slots = "$1, k=$2"
+    made = defer(
+        s, f"$0.{name}({slots})", (owner, items, count), list, owner=owner, code=_CODE, draws=True,
+        what=f"what {name}() draws",
+    )  # fmt: skip
     return [Late(f"$0[{i}]", (made,), cls) for i in range(count)]
 
 
@@ -180,6 +186,13 @@ def of_numpy(s: Session, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> An
             s, f"$0({slots})", (fn, *args), np.random.Generator, owner=object(), code=_CODE, draws=True,
             what="a generator of random numbers that the region made",
         )  # fmt: skip
+    if getattr(fn, "__name__", "") == "seed" and not kwargs and all(type(x) is int for x in map(s.operators.settle, args)):
+        import numpy as np
+
+        if fn is np.random.seed:
+            values = [s.operators.settle(x) for x in args]
+            owner = np.random.mtrand._rand  # type: ignore[attr-defined]
+            return defer(s, f"$0({', '.join(f'${1 + i}' for i in range(len(values)))})", (fn, *values), _NONE, owner=owner, draws=True)
     return method(s, args[0], fn.__name__, args[1:], kwargs) if args else NotImplemented
 
 

@@ -118,7 +118,9 @@ class WeakInt(int):
 WEAK = (WeakFloat, WeakInt)
 
 
-def _weak_refuse(self: Any, *args: Any) -> NoReturn:
+def _weak_refuse(self: Any, *args: Any) -> Any:
+    if len(args) == 1 and hasattr(args[0], "meta"):
+        return NotImplemented  # the tensor's own method takes it as an operand
     raise self.late.needed()
 
 

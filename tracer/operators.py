@@ -300,7 +300,7 @@ class Operators:
     def truth(self, x: Any) -> bool:
         """``bool(x)``."""
         if type(x) in LATE:
-            raise x.needed().as_break(bool)
+            raise x.needed().as_break(bool) if x.needed().code.startswith("tensor") else x.needed()
         if self.is_native(x):
             return self.session.native(bool, x)  # type: ignore[no-any-return]
         if self.session.attributes.of_class(x, "__bool__") is not NULL:
