@@ -27,6 +27,10 @@ class RangeError(FusewireError, OverflowError, RuntimeError):
     """A Python number that the dtype it must be stored in does not hold. (PyTorch raises RuntimeError.)"""
 
 
+class LinAlgError(FusewireError, RuntimeError):
+    """A matrix is singular, not positive definite, or an iteration did not converge."""
+
+
 class SizeError(FusewireError, RuntimeError):
     """A size that data decide is none of those that a graph was compiled for. The compiled function runs eagerly then."""
 

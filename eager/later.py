@@ -7,7 +7,7 @@ end in "_" and that the module lacks store the plain function's result in self.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from .inplace import store_checked
@@ -18,8 +18,10 @@ FUNCTIONS: dict[str, str] = {
     "searching": "cummax cummin logcumsumexp diff nanmedian nanmean nansum mode quantile nanquantile unique unique_consecutive "
                  "searchsorted bucketize histc histogram msort isin std_mean aminmax count_nonzero trapezoid trapz "
                  "cumulative_trapezoid cov corrcoef renorm",
-    "mathematics": "arcsin arccos arctan arctan2 arcsinh arccosh arctanh sinc deg2rad rad2deg logit expit lgamma digamma polygamma "
-                   "mvlgamma i0 gcd lcm nextafter frexp ldexp heaviside dist",
+    "mathematics": "arcsin arccos arctan arctan2 arcsinh arccosh arctanh sinc deg2rad rad2deg logit expit lgamma digamma "
+                   "polygamma mvlgamma i0 gcd lcm nextafter frexp ldexp heaviside dist",
+    "linalg": "det slogdet logdet inverse pinverse old_cholesky:cholesky cholesky_solve cholesky_inverse old_qr:qr old_svd:svd "
+              "matrix_power matrix_exp old_lu_solve:lu_solve",
     "products": "addmm addmv addr baddbmm addbmm mv vdot inner ger kron tensordot chain_matmul cross trace cdist pdist bilinear "
                 "block_diag cartesian_prod combinations vander",
     "activations": "celu celu_ selu selu_ prelu rrelu rrelu_ relu_ threshold threshold_ alpha_dropout feature_alpha_dropout",
@@ -28,50 +30,55 @@ FUNCTIONS: dict[str, str] = {
 }  # fmt: skip
 #: Module of `eager` -> functions of `nn.functional`.
 LAYERS: dict[str, str] = {
-    "activations": "relu_ elu elu_ celu celu_ selu selu_ relu6 hardtanh hardtanh_ hardswish hardsigmoid mish glu logsigmoid softsign "
-                   "softmin tanhshrink softshrink hardshrink threshold threshold_ prelu rrelu rrelu_ leaky_relu_ alpha_dropout "
-                   "feature_alpha_dropout dropout1d dropout3d gumbel_softmax local_response_norm",
+    "activations": "relu_ elu elu_ celu celu_ selu selu_ relu6 hardtanh hardtanh_ hardswish hardsigmoid mish glu logsigmoid "
+                   "softsign softmin tanhshrink softshrink hardshrink threshold threshold_ prelu rrelu rrelu_ leaky_relu_ "
+                   "alpha_dropout feature_alpha_dropout dropout1d dropout3d gumbel_softmax local_response_norm",
     "losses": "smooth_l1_loss huber_loss kl_div poisson_nll_loss gaussian_nll_loss margin_ranking_loss hinge_embedding_loss "
               "cosine_embedding_loss soft_margin_loss multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss "
               "triplet_margin_loss triplet_margin_with_distance_loss cosine_similarity pairwise_distance ctc_loss",
     "planes": "grid_sample affine_grid unfold fold pixel_shuffle pixel_unshuffle channel_shuffle embedding_bag upsample "
-                "lp_pool1d lp_pool2d",
+              "lp_pool1d lp_pool2d",
     "products": "pdist bilinear",
 }  # fmt: skip
 #: Module of `eager` -> methods of Tensor.
 METHODS: dict[str, str] = {
     "searching": "cummax cummin logcumsumexp diff nanmedian nanmean nansum mode quantile nanquantile unique unique_consecutive "
                  "histc histogram msort aminmax count_nonzero cov corrcoef renorm renorm_",
-    "mathematics": "arcsin arccos arctan arctan2 arcsinh arccosh arctanh sinc deg2rad rad2deg logit lgamma digamma polygamma mvlgamma "
-                   "i0 gcd lcm nextafter frexp ldexp heaviside dist arcsin_ arccos_ arctan_ arctan2_ arcsinh_ arccosh_ arctanh_ "
-                   "sinc_ deg2rad_ rad2deg_ logit_ lgamma_ digamma_ polygamma_ mvlgamma_ i0_ gcd_ lcm_ nextafter_ ldexp_ heaviside_",
+    "mathematics": "arcsin arccos arctan arctan2 arcsinh arccosh arctanh sinc deg2rad rad2deg logit lgamma digamma polygamma "
+                   "mvlgamma i0 gcd lcm nextafter frexp ldexp heaviside dist arcsin_ arccos_ arctan_ arctan2_ arcsinh_ arccosh_ "
+                   "arctanh_ sinc_ deg2rad_ rad2deg_ logit_ lgamma_ digamma_ polygamma_ mvlgamma_ i0_ gcd_ lcm_ nextafter_ "
+                   "ldexp_ heaviside_",
+    "linalg": "det slogdet logdet inverse pinverse old_cholesky:cholesky cholesky_solve cholesky_inverse old_qr:qr old_svd:svd "
+              "matrix_power matrix_exp old_lu_solve:lu_solve",
+    "activations": "prelu",
     "products": "addmm addmv addr baddbmm addbmm addmm_ addmv_ addr_ baddbmm_ addbmm_ mv vdot inner ger kron cross trace",
 }  # fmt: skip
 
 
 def find_layer(name: str) -> Callable[..., Any] | None:
     """The function `name` of `nn.functional`; None where no row has it."""
-    module = _LAYER_MODULE_OF.get(name)
-    return None if module is None else _load(module, name)
+    found = _LAYERS.get(name)
+    return None if found is None else _load(*found)
 
 
 def find(name: str) -> Callable[..., Any] | None:
     """The function `name` of the top namespace; None where no row has it."""
-    module = _MODULE_OF.get(name)
-    return None if module is None else _load(module, name)
+    found = _FUNCTIONS.get(name)
+    return None if found is None else _load(*found)
 
 
 def names() -> list[str]:
     """What `find` finds."""
-    return list(_MODULE_OF)
+    return list(_FUNCTIONS)
 
 
-def _rows(table: dict[str, str]) -> Iterator[tuple[str, str]]:
-    return ((name, module) for module, row in table.items() for name in row.split())
+def _rows(table: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Public name -> (module, name there); "own:public" where these differ."""
+    rows = ((module, word) for module, row in table.items() for word in row.split())
+    return {word.rpartition(":")[2]: (module, word.partition(":")[0]) for module, word in rows}
 
 
-_MODULE_OF = dict(_rows(FUNCTIONS))
-_LAYER_MODULE_OF = dict(_rows(LAYERS))
+_FUNCTIONS, _LAYERS = _rows(FUNCTIONS), _rows(LAYERS)
 
 
 def _load(module: str, name: str) -> Callable[..., Any]:
@@ -100,5 +107,5 @@ class LaterMethods:
     __slots__ = ()
 
 
-for _name, _module in _rows(METHODS):
-    setattr(LaterMethods, _name, _method(_module, _name))
+for _public, (_module, _name) in _rows(METHODS).items():
+    setattr(LaterMethods, _public, _method(_module, _name))

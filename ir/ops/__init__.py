@@ -32,7 +32,7 @@ __all__ = [
 ]  # fmt: skip
 
 #: Modules of records that few programs use: loaded by the public functions over them, or by `load_rare`.
-RARE = ("searching", "special")
+RARE = ("searching", "special", "decompositions")
 
 
 def load_rare() -> None:

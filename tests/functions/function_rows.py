@@ -92,7 +92,7 @@ LAYERS = [
     "F.softshrink(x)", "F.hardshrink(x)", "F.threshold(x, 0.1, 9.0)", "F.prelu(x, u)", "F.prelu(x, u[:1])", "F.rrelu(x)", "F.softplus(x, 2.0)",
     "F.leaky_relu(x, 0.2)", "F.gelu(x)", "F.silu(x)", "t.selu(x)", "t.celu(x)", "F.normalize(x)", "F.normalize(x, 1.0, 0)", "F.normalize(x, 3.0)",
     "F.local_response_norm(img, 2)", "F.local_response_norm(vol, 3)", "F.alpha_dropout(x, 0.5, False)", "F.dropout1d(b, 0.5, False)",
-    "F.dropout3d(vol, 0.5, False)", "F.feature_alpha_dropout(x, 0.5, False)", "F.elu_(x * 1)", "F.mish(x * 1, inplace=True)", "(x * 1).sinc_()", "(x * 1).celu_(2.0)", "F.threshold_(x * 1, 0.0, 2.0)",
+    "F.dropout3d(vol, 0.5, False)", "F.feature_alpha_dropout(x, 0.5, False)", "F.elu_(x * 1)", "F.mish(x * 1, inplace=True)", "(x * 1).sinc_()", "t.celu_(x * 1, 2.0)", "F.threshold_(x * 1, 0.0, 2.0)",
     "F.smooth_l1_loss(x, y)", "F.smooth_l1_loss(x, y, beta=0.3, reduction='sum')", "F.smooth_l1_loss(x, y, beta=0.0)", "F.huber_loss(x, y, delta=0.7)",
     "F.kl_div(x, z)", "F.kl_div(x, z, reduction='batchmean')", "F.kl_div(x, y, log_target=True, reduction='none')", "F.kl_div(x, z, size_average=False)",
     "F.poisson_nll_loss(x, p)", "F.poisson_nll_loss(p, q, log_input=False, full=True)", "F.poisson_nll_loss(x, p * 3, full=True)",
@@ -119,6 +119,25 @@ LAYERS = [
     "F.pad(seq, (2, 1), mode='circular')", "F.pad(vol, (1, 1, 1, 1, 1, 1), mode='replicate')", "F.one_hot(cls, 5)", "F.one_hot(k)", "F.upsample(img, scale_factor=2)",
     "F.interpolate(img, size=(4, 9), mode='bilinear')", "F.binary_cross_entropy(z, mask.to(z.dtype))", "F.nll_loss(x.log_softmax(1), cls)",
 ]  # fmt: skip
+LINALG = [
+    "t.linalg.det(sq)", "t.linalg.det(sqs)", "t.det(m)", "t.linalg.slogdet(sqs)", "t.logdet(spds)", "m.slogdet()[1]", "t.linalg.inv(sqs)", "m.inverse()", "t.linalg.inv_ex(sq)",
+    "t.linalg.pinv(tall)", "t.linalg.pinv(wide)", "t.pinverse(sqs)", "t.linalg.pinv(tall, rtol=0.4)", "t.linalg.solve(m, rhs)", "t.linalg.solve(m, u)", "t.linalg.solve(sqs, b[:, :, :3])",
+    "t.linalg.solve(m, n.T, left=False)", "t.linalg.solve_ex(sq, n[:3])", "t.linalg.solve(sqs, b[:, :, 0])", "t.linalg.solve_triangular(m, rhs, upper=False)", "t.linalg.solve_triangular(m, rhs, upper=True, unitriangular=True)",
+    "t.linalg.solve_triangular(m, n.T, upper=True, left=False)", "t.linalg.cholesky(spd)", "t.linalg.cholesky(spds, upper=True)", "t.cholesky(spd)", "t.linalg.cholesky_ex(spds)",
+    "t.cholesky_solve(rhs, t.linalg.cholesky(spd))", "t.cholesky_inverse(t.linalg.cholesky(spd))", "t.linalg.qr(tall)", "t.linalg.qr(wide)", "t.linalg.qr(sqs)", "t.qr(tall)",
+    ("[(lambda r: r[0] @ r[1])(t.linalg.qr(tall, mode='complete'))]", "g"), ("[(lambda q: q.transpose(0, 1) @ q)(t.linalg.qr(tall, mode='complete')[0])]", "g"), ("t.linalg.qr(tall, mode='r')", "g"),
+    "t.linalg.lu_factor(sq)", "t.linalg.lu_factor(sqs)[0]", "t.linalg.lu(m)", "t.linalg.lu(sqs)", "t.linalg.lu_solve(*t.linalg.lu_factor(m), rhs)", "t.linalg.lu_solve(*t.linalg.lu_factor(m), n.T, left=False)",
+    "t.linalg.lu_solve(*t.linalg.lu_factor(m), rhs, adjoint=True)", "t.lu_solve(rhs, *t.linalg.lu_factor(m))", "t.linalg.svdvals(tall)", "t.linalg.svdvals(sqs)", "t.linalg.svd(tall, full_matrices=False)[1]",
+    "[(lambda r: (r[0] * t.arange(1., 4.).to(tall.dtype)) @ r[2])(t.linalg.svd(tall, full_matrices=False))]", "[(lambda r: (r[0] * r[1].exp().unsqueeze(-2)) @ r[2])(t.linalg.svd(sqs, full_matrices=False))]",
+    "[(lambda r: (r[0] * r[1].exp()) @ r[2])(t.linalg.svd(wide, full_matrices=False))]", "[(lambda r: r[0].abs())(t.linalg.svd(wide, full_matrices=False))]", ("[x.abs() for x in t.linalg.svd(sq)]", "g"),
+    ("[(lambda r: (r[0][..., :3] * r[1]) @ r[2])(t.linalg.svd(tall))]", "g"), ("[(lambda r: r[0] @ r[0].T)(t.linalg.svd(tall))]", "g"), "[(lambda r: (r[0] * r[1]) @ r[2].T)(t.svd(tall))]", "t.linalg.eigvalsh(spd)", "t.linalg.eigvalsh(sqs, 'U')", "t.linalg.eigh(spd)[0]",
+    "[(lambda r: (r[1] * r[0].exp().unsqueeze(-2)) @ r[1].transpose(-2, -1))(t.linalg.eigh(spds + spds.transpose(1, 2)))]", "[t.linalg.eigh(spd + spd.T)[1].abs()]", "[t.linalg.eigh(m + m.T, UPLO='U')[1].abs()]", "t.linalg.matrix_rank(tall)", "t.linalg.matrix_rank(tall @ tall.T)",
+    "t.linalg.matrix_rank(sqs, atol=0.9)", "t.linalg.cond(sq)", "t.linalg.cond(sq, -2)", ("t.linalg.cond(sq, 'fro')", "g"), ("t.linalg.cond(sqs, 1)", "g"), ("t.linalg.matrix_exp(m)", "l"), ("t.matrix_exp(sqs * 4)", "l"), "t.linalg.matrix_power(m, 3)", "t.linalg.matrix_power(m, -2)", "t.matrix_power(sqs, 0)",
+    "t.linalg.multi_dot([x, m, n, sq])", "t.linalg.multi_dot([u, m, n])", "t.linalg.multi_dot([u, m, u])", "t.linalg.cross(sq, n[:3])", "t.linalg.diagonal(sqs)", "t.linalg.vecdot(x, y)", "t.linalg.vector_norm(x)", "t.linalg.vector_norm(x, 3, 1)",
+    "t.linalg.vector_norm(x, inf, (0, 1), True)", "t.linalg.vector_norm(x, -inf, 1)", "t.linalg.vector_norm(x, 0)", "t.linalg.vector_norm(x, 0.5, 0)", "t.linalg.norm(x)", "t.linalg.norm(x, 'fro')", "t.linalg.norm(x, 'nuc')", "t.linalg.norm(x, 2)", "t.linalg.norm(x, -2)",
+    "t.linalg.norm(x, inf)", "t.linalg.norm(x, -1)", "t.linalg.norm(x, 1, dim=1)", "t.linalg.norm(b, dim=(1, 2))", "t.linalg.norm(b, 'nuc', dim=(0, 2), keepdim=True)", "t.linalg.norm(v, 3)", "t.linalg.norm(b)", "t.linalg.matrix_norm(b)", "t.linalg.matrix_norm(b, 1, (2, 0))", "t.linalg.matrix_norm(b, 2, keepdim=True)",
+    "t.linalg.lstsq(tall, t.ones(5, 2, dtype=tall.dtype))[:3]", "t.linalg.lstsq(wide, n[:3])[0]", "t.linalg.tensorinv(m.reshape(2, 2, 4), ind=2)", "t.linalg.tensorsolve(m.reshape(2, 2, 4), sq[:2, :2])", "t.linalg.householder_product(t.linalg.cholesky(spd)[:, :3], row[:3] * 0.3)", "t.norm(x, 3, 1)", "x.norm(p=1)", "t.linalg.vander(v)",
+]  # fmt: skip
 ERRORS = [
     "t.diff(s)", "t.quantile(i, 0.5)", "t.quantile(x, 0.5, interpolation='x')", "t.cummax(x, 5)", "t.bucketize(x, x)", "t.nanmean(i)",
     "t.histc(x, 0)", "t.kthvalue(x, 9)", "t.mode(e, 0)", "t.searchsorted(row, p, side='middle')",
@@ -128,7 +147,9 @@ ERRORS = [
     "F.huber_loss(x, y, delta=0.0)", "F.multi_margin_loss(x, cls, p=3)", "F.triplet_margin_loss(x, y, p, margin=-1.0)", "F.pixel_shuffle(img, 2)",
     "F.channel_shuffle(img, 2)", "F.unfold(img, 9)", "F.grid_sample(img, b)", "F.grid_sample(img, img, 'cubic')", "F.embedding_bag(k, m)",
     "F.embedding_bag(k, m, mode='min')", "F.kl_div(x, y, reduction='none of them')", "F.gaussian_nll_loss(x, y, v)", "F.alpha_dropout(x, 2.0)",
+    "t.linalg.inv(t.zeros(2, 2))", "t.linalg.inv(x)", "t.linalg.cholesky(-spd)", "t.linalg.solve(m, n[:3])", "t.linalg.inv(i)", "t.linalg.det(v)", "t.linalg.norm(i)", "t.linalg.norm(b, 'fro')",
+    "t.linalg.matrix_norm(x, 3)", "t.linalg.multi_dot([m])", "t.linalg.matrix_power(x, 2)", "t.linalg.qr(m, mode='full')", "t.linalg.eigh(m, UPLO='X')", "t.linalg.vecdot(x, v)",
 ]  # fmt: skip
-TABLES = (SEARCHING, MATHEMATICS, PRODUCTS, LAYERS)
+TABLES = (SEARCHING, MATHEMATICS, PRODUCTS, LAYERS, LINALG)
 #: One call of so many is compiled too.
-COMPILED = 1
+COMPILED = 7

@@ -81,7 +81,9 @@ def run(lib: Any, call: str, flags: str, dtype: Any = None) -> tuple[list[Any], 
 
 
 def same_gradients(ours: list[Any], theirs: list[Any], rtol: float, call: str) -> None:
-    assert len(ours) == len(theirs), f"{call}: differentiable in one library only"
+    if len(ours) != len(theirs):  # where the gradient is 0 it may be said to be none
+        assert all(a is None or a.abs().max() == 0 for a in ours + theirs), f"{call}: differentiable in one library only"
+        return
     for a, b in zip(ours, theirs, strict=True):
         if (a is None) != (b is None):  # not used, or used where its gradient is 0
             assert (a if b is None else b).abs().max() == 0, call
@@ -117,5 +119,6 @@ def test_errors(call: str) -> None:
     names = used(call)
     with pytest.raises(Exception) as theirs:
         function(torch, call, names)(**operands(torch, names, False))
-    with pytest.raises(type(theirs.value)):
+    kind = fusewire.linalg.LinAlgError if isinstance(theirs.value, torch.linalg.LinAlgError) else type(theirs.value)
+    with pytest.raises(kind):
         function(fusewire, call, names)(**operands(fusewire, names, False))

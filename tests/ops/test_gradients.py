@@ -18,6 +18,14 @@ differentiable = [op for op in ALL if op.grad is not None]
 each_op = pytest.mark.parametrize("op", differentiable, ids=[op.name for op in differentiable])
 #: Rules that are constant or not smooth enough for a second difference.
 FIRST_ORDER_ONLY = ("floor_divide", "remainder")
+#: Matrices of which one triangle is read, the other being the same: the slope is taken along symmetric directions.
+SYMMETRIC = ("cholesky", "eigh", "eigvalsh")
+
+
+def directions(op: Op, rng: np.random.Generator, values: list[np.ndarray]) -> list[np.ndarray]:
+    """Where to take the slope of `op` at `values`."""
+    along = [rng.normal(size=v.shape) for v in values]
+    return [a + a.swapaxes(-1, -2) for a in along] if op.name in SYMMETRIC else along
 
 
 def smooth(op: Op) -> list[Sample]:
@@ -81,7 +89,7 @@ def test_gradient_is_the_slope(op: Op) -> None:
             continue
         weights = [rng.normal(size=o.shape) for o in plain]
         _, grads = first_order(op, sample, values, weights)
-        along = [rng.normal(size=v.shape) for v in values]
+        along = directions(op, rng, values)
 
         def value(at: list[np.ndarray], sample: Sample = sample, weights: Any = weights) -> float:
             outs = apply(op, with_floats(sample, [Toy(v) for v in at]), sample.attrs)
@@ -108,7 +116,7 @@ def test_gradient_of_the_gradient(op: Op) -> None:
             continue
         weights = [rng.normal(size=o.shape) for o in outs]
         mix = [rng.normal(size=v.shape) for v in values]
-        along = [rng.normal(size=v.shape) for v in values]
+        along = directions(op, rng, values)
 
         def pulled(at: list[np.ndarray], sample: Sample = sample, weights: Any = weights, mix: Any = mix) -> float:
             _, gs = first_order(op, sample, at, weights)

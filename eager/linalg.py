@@ -1,0 +1,571 @@
+"""What `fusewire.linalg` holds: decompositions, solutions, norms under PyTorch's names there, and the older names of the top
+namespace. Matrices are the last two dimensions, all before are a batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import DTypeError, ShapeError
+from ..ir import dtypes
+from ..ir.ops import decompositions as records
+from ..ir.ops.compare import where
+from ..ir.ops.creation import filled
+from . import generated as g
+from .arguments import to_dtype, wrap_dim, wrap_dims
+from .executor import apply
+from .functional import expand, matmul, narrow, permute, reshape, squeeze, to, transpose, unsqueeze
+from .inplace import into
+from .products import cross as _cross
+from .products import multiplied
+from .products import vander as _vander
+from .pure import pure
+from .reducing import norm as _plain_norm
+from .reducing import tril, triu
+from .shaping import diagonal as _diagonal
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+_NONE: dict[str, Any] = {}
+
+
+class QR(NamedTuple):
+    """A = Q R."""
+
+    Q: Any
+    R: Any
+
+
+class SVD(NamedTuple):
+    """A = U diag(S) Vh."""
+
+    U: Any
+    S: Any
+    Vh: Any
+
+
+class SVDWithV(NamedTuple):
+    """A = U diag(S) V^T."""
+
+    U: Any
+    S: Any
+    V: Any
+
+
+class Eigh(NamedTuple):
+    """Eigenvalues, and eigenvectors as columns."""
+
+    eigenvalues: Any
+    eigenvectors: Any
+
+
+class SlogDet(NamedTuple):
+    """Sign of a determinant and logarithm of its magnitude."""
+
+    sign: Any
+    logabsdet: Any
+
+
+class LU(NamedTuple):
+    """A = P L U."""
+
+    P: Any
+    L: Any
+    U: Any
+
+
+class LUFactor(NamedTuple):
+    """L and U in one matrix, and exchanged rows counted from 1."""
+
+    LU: Any
+    pivots: Any
+
+
+class WithInfo(NamedTuple):
+    """A result and, for each matrix, 0."""
+
+    result: Any
+    info: Any
+
+
+class Lstsq(NamedTuple):
+    """Solutions of least squares, their squared residuals, ranks and singular values."""
+
+    solution: Any
+    residuals: Any
+    rank: Any
+    singular_values: Any
+
+
+def _finished(result: Any, out: Any) -> Any:
+    return result if out is None else into(out, result)
+
+
+def _no_info(x: Any, shape: Any) -> Any:
+    return filled(x, shape, 0, dtypes.int32)
+
+
+# -- determinants, inverses, solutions
+
+
+@pure
+def det(A: Tensor, *, out: Any = None) -> Tensor:
+    """Determinants."""
+    return _finished(apply(records.det, (A,), _NONE), out)  # type: ignore[no-any-return]
+
+
+@pure
+def slogdet(A: Tensor, *, out: Any = None) -> SlogDet:
+    """(sign of the determinant, logarithm of its magnitude)."""
+    return SlogDet(*apply(records.slogdet, (A,), _NONE))
+
+
+@pure
+def logdet(input: Tensor) -> Tensor:
+    """Logarithms of determinants; NaN of negative ones."""
+    sign, low = slogdet(input)
+    return where(sign < 0, math.nan, low)  # type: ignore[no-any-return]
+
+
+@pure
+def inv(A: Tensor, *, out: Any = None) -> Tensor:
+    """Inverse matrices; LinAlgError where one is singular."""
+    return _finished(apply(records.inv, (A,), _NONE), out)  # type: ignore[no-any-return]
+
+
+@pure
+def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> WithInfo:
+    """(`inv`, zeros); a singular matrix is an error here too."""
+    return WithInfo(inv(A), _no_info(A, A.shape[:-2]))
+
+
+@pure
+def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Any = None) -> Tensor:
+    """Pseudo-inverses; singular values below ``max(atol, rtol * the largest)`` count as 0."""
+    share = rtol if rtol is not None else rcond
+    if share is None:
+        share = max(A.shape[-2:]) * _epsilon(A) if atol is None else 0.0
+    if atol:
+        largest = float(g.amax(svdvals(A)))
+        share = max(share, float(atol) / largest if largest else 0.0)
+    return _finished(apply(records.pinv, (A,), {"rtol": float(share)}), out)  # type: ignore[no-any-return]
+
+
+def _epsilon(x: Any) -> float:
+    return 2.0**-52 if x.dtype.short == "f64" else 2.0**-23
+
+
+def _is_vector(A: Any, B: Any) -> bool:
+    """Whether B holds vectors, one a matrix of A."""
+    return B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(B.shape) == tuple(A.shape[:-1]))
+
+
+@pure
+def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Any = None) -> Tensor:
+    """X of ``A X = B`` (or with `left` False of ``X A = B``); LinAlgError where A is singular."""
+    if _is_vector(A, B):
+        found = squeeze(apply(records.solve, (A, unsqueeze(B, -1)), _NONE), -1)
+    elif left:
+        found = apply(records.solve, (A, B), _NONE)
+    else:
+        found = transpose(apply(records.solve, (transpose(A, -2, -1), transpose(B, -2, -1)), _NONE), -2, -1)
+    return _finished(found, out)  # type: ignore[no-any-return]
+
+
+@pure
+def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False, out: Any = None) -> WithInfo:
+    """(`solve`, zeros); a singular matrix is an error here too."""
+    return WithInfo(solve(A, B, left=left), _no_info(A, A.shape[:-2]))
+
+
+@pure
+def solve_triangular(
+    A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, out: Any = None
+) -> Tensor:
+    """`solve` where only one triangle of A counts; `unitriangular`: its diagonal counts as 1."""
+    if left:
+        found = apply(records.solve_triangular, (A, B), {"up": bool(upper), "unit": bool(unitriangular)})
+    else:
+        pair = (transpose(A, -2, -1), transpose(B, -2, -1))
+        attrs = {"up": not upper, "unit": bool(unitriangular)}
+        found = transpose(apply(records.solve_triangular, pair, attrs), -2, -1)
+    return _finished(found, out)  # type: ignore[no-any-return]
+
+
+@pure
+def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None) -> Lstsq:
+    """X of the least ``|A X - B|``; of those the shortest."""
+    vectors = _is_vector(A, B) and B.ndim < A.ndim
+    b = unsqueeze(B, -1) if vectors else B
+    share = max(A.shape[-2:]) * _epsilon(A) if rcond is None else rcond
+    solution = matmul(pinv(A, rtol=share), b)
+    m, n = A.shape[-2:]
+    away = matmul(A, solution) - b
+    full = m > n and driver in ("gels", "gelss", "gelsd")
+    residuals = g.sum(away * away, -2) if full else filled(A, (0,), 0)
+    rank = to(matrix_rank(A), dtypes.int64)
+    empty = filled(A, (0,), 0)
+    return Lstsq(squeeze(solution, -1) if vectors else solution, residuals, rank, empty)
+
+
+@pure
+def tensorinv(A: Tensor, ind: int = 2, *, out: Any = None) -> Tensor:
+    """The inverse of `tensordot` with A over its last dimensions, `ind` of them being the result's last."""
+    if ind <= 0:
+        raise RuntimeError("Expected a strictly positive integer for 'ind'")
+    n = math.prod(A.shape[ind:])
+    if math.prod(A.shape[:ind]) != n:
+        raise RuntimeError(f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got "
+                           f"{n} != {math.prod(A.shape[:ind])}")  # fmt: skip
+    found = reshape(inv(reshape(A, (n, n))), (*A.shape[ind:], *A.shape[:ind]))
+    return _finished(found, out)  # type: ignore[no-any-return]
+
+
+@pure
+def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Any = None) -> Tensor:
+    """X of ``tensordot(A, X, X.ndim) = B``; `dims` of A are moved to its end first."""
+    if dims is not None:
+        moved = [wrap_dim(d, A.ndim) for d in dims]
+        A = permute(A, [*(d for d in range(A.ndim) if d not in moved), *moved])
+    shape = A.shape[B.ndim :]
+    n = math.prod(shape)
+    found = reshape(solve(reshape(A, (n, n)), reshape(B, (n,))), tuple(shape))
+    return _finished(found, out)  # type: ignore[no-any-return]
+
+
+# -- factors
+
+
+@pure
+def cholesky(A: Tensor, *, upper: bool = False, out: Any = None) -> Tensor:
+    """Lower (or upper) triangles L, A = L L^T; LinAlgError where A is not positive definite."""
+    low = apply(records.cholesky, (A,), _NONE)
+    return _finished(transpose(low, -2, -1) if upper else low, out)  # type: ignore[no-any-return]
+
+
+@pure
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, out: Any = None) -> WithInfo:
+    """(`cholesky`, zeros); a matrix that is not positive definite is an error here too."""
+    return WithInfo(cholesky(A, upper=upper), _no_info(A, A.shape[:-2]))
+
+
+@pure
+def old_cholesky(input: Tensor, upper: bool = False, *, out: Any = None) -> Tensor:
+    """`linalg.cholesky`."""
+    return cholesky(input, upper=upper, out=out)
+
+
+@pure
+def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False, *, out: Any = None) -> Tensor:
+    """X of ``L L^T X = input`` (`upper`: ``L^T L``)."""
+    low = transpose(L, -2, -1) if upper else L
+    half = solve_triangular(low, input, upper=False)
+    return _finished(solve_triangular(transpose(low, -2, -1), half, upper=True), out)  # type: ignore[no-any-return]
+
+
+@pure
+def cholesky_inverse(input: Tensor, upper: bool = False, *, out: Any = None) -> Tensor:
+    """The inverse of ``L L^T`` (`upper`: ``L^T L``)."""
+    return _finished(cholesky_solve(_eye(input), input, upper), out)  # type: ignore[no-any-return]
+
+
+def _eye(x: Any, n: Any = None) -> Any:
+    return records.on_diagonal(filled(x, (x.shape[-1] if n is None else n,), 1))
+
+
+@pure
+def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> QR:
+    """(Q with orthonormal columns, upper triangle R): "reduced", "complete" (Q square; no gradient through what is added), or "r"
+    (Q empty)."""
+    if mode not in ("reduced", "complete", "r"):
+        raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
+    m, n = A.shape[-2:]
+    if m < n:
+        q, r = apply(records.qr, (narrow(A, -1, 0, m),), _NONE)
+        r = g.cat([r, matmul(transpose(q, -2, -1), narrow(A, -1, m, n - m))], -1)
+    else:
+        q, r = apply(records.qr, (A,), _NONE)
+    if mode == "complete" and m > n:
+        lead = A.shape[:-2]
+        q = g.cat([q, _completed(q)], -1)
+        r = g.cat([r, filled(A, (*lead, m - n, n), 0)], -2)
+    return QR(filled(A, (0,), 0) if mode == "r" else q, r)
+
+
+def _completed(q: Any) -> Any:
+    """Orthonormal columns that complete those of `q`: left singular vectors of the projection away from them."""
+    m, n = q.shape[-2:]
+    away = _eye(q, m) - matmul(q, transpose(q, -2, -1))
+    u, _, _ = apply(records.svd, (away.detach(),), _NONE)
+    return narrow(u, -1, 0, m - n)
+
+
+@pure
+def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> LUFactor:
+    """(L and U in one matrix, exchanged rows) of square matrices."""
+    if not pivot:
+        raise NotImplementedError("linalg.lu_factor: LU without pivoting is not built")
+    return LUFactor(*apply(records.lu_factor, (A,), _NONE))
+
+
+@pure
+def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> LU:
+    """(P, L, U), A = P L U, of square matrices."""
+    packed, pivots = lu_factor(A, pivot=pivot)
+    return LU(records.permutation(pivots, packed), tril(packed, -1) + _eye(packed), triu(packed))
+
+
+@pure
+def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False, out: Any = None) -> Tensor:
+    """X of ``A X = B`` by the factors of A."""
+    order = records.permutation(pivots, LU)
+    if not left:
+        found = lu_solve(LU, pivots, transpose(B, -2, -1), adjoint=not adjoint)
+        return _finished(transpose(found, -2, -1), out)  # type: ignore[no-any-return]
+    if adjoint:
+        half = solve_triangular(transpose(LU, -2, -1), B, upper=False)
+        half = solve_triangular(transpose(LU, -2, -1), half, upper=True, unitriangular=True)
+        return _finished(matmul(order, half), out)  # type: ignore[no-any-return]
+    half = solve_triangular(LU, matmul(transpose(order, -2, -1), B), upper=False, unitriangular=True)
+    return _finished(solve_triangular(LU, half, upper=True), out)  # type: ignore[no-any-return]
+
+
+@pure
+def old_lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Any = None) -> Tensor:
+    """`linalg.lu_solve` with the right side first."""
+    return lu_solve(LU_data, LU_pivots, b, out=out)
+
+
+# -- eigenvalues, singular values
+
+
+def _triangle(A: Tensor, UPLO: str) -> Any:
+    if UPLO.upper() not in ("L", "U"):
+        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
+    return A if UPLO.upper() == "L" else transpose(A, -2, -1)
+
+
+@pure
+def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Eigh:
+    """(eigenvalues, ascending; eigenvectors as columns) of symmetric matrices, of which one triangle is read."""
+    return Eigh(*apply(records.eigh, (_triangle(A, UPLO),), _NONE))
+
+
+@pure
+def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Tensor:
+    """The eigenvalues of `eigh`."""
+    return _finished(apply(records.eigvalsh, (_triangle(A, UPLO),), _NONE), out)  # type: ignore[no-any-return]
+
+
+@pure
+def svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None, out: Any = None) -> SVD:
+    """(U, singular values falling, V transposed); `full_matrices`: U and V square (no gradient through what is added)."""
+    u, s, vh = apply(records.svd, (A,), _NONE)
+    m, n = A.shape[-2:]
+    if full_matrices and m > n:
+        u = g.cat([u, _completed(u)], -1)
+    elif full_matrices and n > m:
+        rest = _completed(transpose(vh, -2, -1))
+        vh = g.cat([vh, transpose(rest, -2, -1)], -2)
+    return SVD(u, s, vh)
+
+
+@pure
+def old_svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> SVDWithV:
+    """(U, singular values, V), V not transposed."""
+    if not compute_uv:
+        m, n = input.shape[-2:]
+        lead = input.shape[:-2]
+        return SVDWithV(filled(input, (*lead, m, m), 0), svdvals(input), filled(input, (*lead, n, n), 0))
+    u, s, vh = svd(input, not some)
+    return SVDWithV(u, s, transpose(vh, -2, -1))
+
+
+@pure
+def old_qr(input: Tensor, some: bool = True, *, out: Any = None) -> QR:
+    """`linalg.qr`, reduced where `some`."""
+    return qr(input, "reduced" if some else "complete")
+
+
+@pure
+def svdvals(A: Tensor, *, driver: Any = None, out: Any = None) -> Tensor:
+    """Singular values, falling."""
+    return _finished(apply(records.svdvals, (A,), _NONE), out)  # type: ignore[no-any-return]
+
+
+@pure
+def matrix_rank(
+    A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Any = None
+) -> Tensor:
+    """How many singular values are above ``max(atol, rtol * the largest)``."""
+    s = svdvals(A)
+    if tol is not None:
+        atol, rtol = tol, 0.0 if rtol is None else rtol
+    share = rtol if rtol is not None else (max(A.shape[-2:]) * _epsilon(A) if atol is None else 0.0)
+    if not s.shape[-1]:
+        return _finished(filled(A, A.shape[:-2], 0, dtypes.int64), out)  # type: ignore[no-any-return]
+    bound = g.amax(s, -1, keepdim=True) * share
+    if atol is not None:
+        bound = g.maximum(bound, atol if hasattr(atol, "meta") else filled(s, (), atol))
+    return _finished(g.sum(s > bound, -1), out)  # type: ignore[no-any-return]
+
+
+@pure
+def cond(A: Tensor, p: Any = None, *, out: Any = None) -> Tensor:
+    """The condition number: the matrix norm `p` of A times that of its inverse (2 by default)."""
+    if p is None or p in (2, -2):
+        s = svdvals(A)
+        high, low = s[..., 0], s[..., -1]
+        return _finished(low / high if p == -2 else high / low, out)  # type: ignore[no-any-return]
+    return _finished(matrix_norm(A, p) * matrix_norm(inv(A), p), out)  # type: ignore[no-any-return]
+
+
+# -- powers, products
+
+
+@pure
+def matrix_exp(A: Tensor) -> Tensor:
+    """Exponentials of matrices."""
+    return apply(records.matrix_exp, (A,), _NONE)  # type: ignore[no-any-return]
+
+
+@pure
+def matrix_power(A: Tensor, n: int, *, out: Any = None) -> Tensor:
+    """The n-th power; of the inverse where n is negative."""
+    if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
+        raise ShapeError(f"linalg.matrix_power: A must be batches of square matrices, but they are {list(A.shape)}")
+    if n == 0:
+        return _finished(g.clone(expand(_eye(A), tuple(A.shape))), out)  # type: ignore[no-any-return]
+    base, found, k = inv(A) if n < 0 else A, None, abs(n)
+    while k:
+        if k & 1:
+            found = base if found is None else matmul(found, base)
+        k >>= 1
+        base = matmul(base, base) if k else base
+    return _finished(g.clone(A) if found is A else found, out)  # type: ignore[no-any-return]
+
+
+@pure
+def multi_dot(tensors: Sequence[Any], *, out: Any = None) -> Tensor:
+    """The product of matrices in the cheapest order; a vector may stand at either end."""
+    given = list(tensors)
+    if len(given) < 2:
+        raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {len(given)}")
+    first, last = given[0].ndim == 1, given[-1].ndim == 1
+    given[0] = unsqueeze(given[0], 0) if first else given[0]
+    given[-1] = unsqueeze(given[-1], 1) if last else given[-1]
+    found = multiplied(given)
+    found = squeeze(found, -1) if last else found
+    return _finished(squeeze(found, 0) if first else found, out)  # type: ignore[no-any-return]
+
+
+@pure
+def cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Any = None) -> Tensor:
+    """The vector at right angles to both, along `dim`."""
+    return _cross(input, other, dim, out=out)
+
+
+@pure
+def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """Diagonals of matrices, as views."""
+    return _diagonal(A, offset, dim1, dim2)
+
+
+@pure
+def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Any = None) -> Tensor:
+    """Sums of products along `dim`, x conjugated where complex."""
+    left = x.conj() if x.dtype.kind == "c" else x
+    return _finished(g.sum(left * y, dim), out)  # type: ignore[no-any-return]
+
+
+@pure
+def vander(x: Tensor, *, N: int | None = None) -> Tensor:
+    """Rising powers of the elements as rows."""
+    return _vander(x, N, True)
+
+
+@pure
+def householder_product(A: Tensor, tau: Tensor, *, out: Any = None) -> Tensor:
+    """The first columns of the product of reflections ``I - tau v v^T``, v being the columns of A below a 1 on the diagonal."""
+    m, n = A.shape[-2:]
+    found = expand(_eye(A, m), (*A.shape[:-2], m, m))[..., :n]
+    i, j = records.places(A, m, n)
+    vectors = where(g.eq(i, j), 1.0, where(i > j, A, 0.0))
+    for k in range(int(tau.shape[-1]) - 1, -1, -1):
+        v = vectors[..., k : k + 1]
+        found = found - tau[..., k, None, None] * matmul(v, matmul(transpose(v, -2, -1), found))
+    return _finished(found, out)  # type: ignore[no-any-return]
+
+
+# -- norms
+
+
+def _measured(x: Tensor, dtype: Any) -> Any:
+    wanted = to_dtype(dtype)
+    x = x if wanted is None or wanted is x.dtype else to(x, wanted)
+    if not x.dtype.is_floating_point and x.dtype.kind != "c":
+        raise DTypeError(f"linalg.norm: Expected a floating point or complex tensor as input. Got {x.dtype.name}{list(x.shape)}")
+    return x
+
+
+@pure
+def vector_norm(
+    x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None
+) -> Tensor:
+    """p-norms of vectors along `dim` (None: of all elements)."""
+    return _finished(_plain_norm(_measured(x, dtype), ord, dim, keepdim), out)  # type: ignore[no-any-return]
+
+
+@pure
+def matrix_norm(
+    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None, out: Any = None
+) -> Tensor:
+    """Norms of matrices: "fro", "nuc", infinity, minus infinity, 1, -1, 2 or -2."""
+    x = _measured(A, dtype)
+    if x.ndim < 2:
+        raise ShapeError(f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions, got {list(x.shape)}")
+    if ord not in ("fro", "nuc", math.inf, -math.inf, 1, -1, 2, -2):
+        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
+    rows, columns = (wrap_dim(d, x.ndim) for d in dim)
+    if rows == columns:
+        raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got ({dim[0]}, {dim[1]})")
+    if ord == "fro":
+        found = _plain_norm(x, 2, (rows, columns), True)
+    elif ord in ("nuc", 2, -2):
+        rest = [d for d in range(x.ndim) if d not in (rows, columns)]
+        s = svdvals(permute(x, (*rest, rows, columns)))
+        value = g.sum(s, -1) if ord == "nuc" else (g.amax if ord > 0 else g.amin)(s, -1)
+        found = reshape(value, [1 if d in (rows, columns) else n for d, n in enumerate(x.shape)])
+    else:
+        first, second = (rows, columns) if ord in (1, -1) else (columns, rows)
+        found = (g.amax if ord > 0 else g.amin)(g.sum(g.abs(x), first, True), second, True)
+    shape = [n for d, n in enumerate(found.shape) if keepdim or d not in (rows, columns)]
+    return _finished(reshape(found, shape), out)  # type: ignore[no-any-return]
+
+
+@pure
+def norm(
+    A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, out: Any = None, dtype: Any = None
+) -> Tensor:
+    """`vector_norm` of order 2 of everything; `matrix_norm` where `ord` is given and two dimensions are meant."""
+    x = _measured(A, dtype)
+    pair = isinstance(dim, (tuple, list)) and len(dim) == 2
+    if ord is None or (not isinstance(ord, str) and not pair and (dim is not None or x.ndim == 1)):
+        if ord is None:
+            return vector_norm(x, 2, dim, keepdim, out=out)
+        return vector_norm(x, ord, dim, keepdim, out=out)
+    if dim is None and x.ndim != 2:
+        raise RuntimeError(f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {x.ndim}D.")
+    return matrix_norm(x, ord, (0, 1) if dim is None else wrap_dims(dim, x.ndim) if ord == "fro" else dim, keepdim, out=out)
+
+
+inverse, pinverse = inv, pinv
+
+__all__ = [
+    "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh", "householder_product", "inv", "inv_ex",
+    "lstsq", "lu", "lu_factor", "lu_solve", "matmul", "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot",
+    "norm", "pinv", "qr", "slogdet", "solve", "solve_ex", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve",
+    "vander", "vecdot", "vector_norm",
+]  # fmt: skip

@@ -1,0 +1,619 @@
+"""Linear algebra that LAPACK does: inverses, solutions, determinants, factors, eigenvalues, singular values. NumPy steps.
+
+Matrices are the last two dimensions, all before are a batch. float32 and float64 only. Results are row-major. Loaded by
+`eager/linalg.py` or `ops.load_rare`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ...errors import DTypeError, LinAlgError, ShapeError
+from .. import dtypes, layout
+from ..op import Effects, Extern, Op, Sample, register
+from ..types import TensorType, numel, tensor
+from .compare import eq, ge, gt, where
+from .creation import arange, made_by, zeros_like
+from .declare import floats
+from .linalg import matmul, swapped
+from .pointwise import add, div, mul, neg, sub
+from .reductions import sum
+from .shape import aligned, front, reshape
+
+_LAPACK = "LAPACK's routine through NumPy: kernel IR has no pivoting and no iteration until convergence"
+#: Compiled runs the same NumPy routine.
+SAME = {"f32": (1e-5, 1e-5), "f64": (1e-12, 1e-12)}
+_RAISES = Effects(raises=(LinAlgError,))
+
+
+def _checked(op: str, *types: TensorType, square: bool = True) -> None:
+    for t in types:
+        if t.dtype.short not in ("f32", "f64"):
+            raise DTypeError(f"linalg.{op}: Expected a floating point tensor of 32 or 64 bits, got {layout.describe(*types)}")
+        if t.dtype is not types[0].dtype:
+            raise DTypeError(f"linalg.{op}: operands must share one dtype, got {layout.describe(*types)}")
+        if t.ndim < 2:
+            raise ShapeError(f"linalg.{op}: The input tensor must have at least 2 dimensions, got {layout.describe(*types)}")
+    if square and not layout.same(types[0].shape[-1], types[0].shape[-2]):
+        raise ShapeError(f"linalg.{op}: A must be batches of square matrices, but they are {layout.describe(*types)}")
+
+
+def _as_floats(*xs: Any) -> None:
+    if any(x.dtype not in (np.float32, np.float64) or x.ndim < 2 for x in xs) or len({x.dtype for x in xs}) > 1:
+        raise TypeError("matrices of one floating dtype expected")
+
+
+def _batch(name: str) -> Callable[..., Any]:
+    def batch(dims: Any, *xs: Any, **attrs: Any) -> Any:
+        from ..op import lookup
+
+        full = max([x.ndim - (d is not None) for x, d in zip(xs, dims, strict=True)]) + 1
+        moved = [aligned(front(x, d), full) if d is not None else x for x, d in zip(xs, dims, strict=True)]
+        return lookup(name)(*moved, **attrs)
+
+    return batch
+
+
+def spread(rng: np.random.Generator, *shape: int) -> Any:
+    """Matrices with singular values well apart and away from 0."""
+    x = rng.normal(size=shape)
+    u, s, v = np.linalg.svd(x, full_matrices=False)
+    return (u * (1 + np.arange(s.shape[-1]) * 0.7 + 0.2 * s)[..., None, :]) @ v
+
+
+def _square_samples(make: Callable[..., Any], **attrs: Any) -> Callable[..., Iterator[Sample]]:
+    def sample(rng: np.random.Generator) -> Iterator[Sample]:
+        for shape in ((3, 3), (2, 4, 4), (1, 1)):
+            yield Sample((make(rng, *shape),), attrs)
+        yield Sample((make(rng, 2, 3, 3).astype(np.float32),), attrs)
+        x = make(rng, 4, 4)
+        yield Sample((np.asfortranarray(x),), attrs, note="column-major")
+        yield Sample((np.zeros((2, 0, 0)),), attrs, note="empty")
+        yield Sample((np.zeros((0, 3, 3)),), attrs, note="empty")
+        yield Sample((floats(rng, (3, 4), dtypes.float64),), attrs, raises=ShapeError)
+        yield Sample((np.eye(3, dtype=np.int64),), attrs, raises=DTypeError)
+
+    return sample
+
+
+def places(x: Any, rows: Any, columns: Any) -> tuple[Any, Any]:
+    """The row and the column of each element of a matrix, to be compared: (rows, 1) and (columns,), int64 beside `x`."""
+    made = [made_by(x, arange, start=0, step=1, length=n, dtype=dtypes.int64) for n in (rows, columns)]
+    return reshape(made[0], (rows, 1)), made[1]
+
+
+def lower(x: Any, strict: bool = False) -> Any:
+    """The lower triangle, with the diagonal unless `strict`."""
+    i, j = places(x, x.shape[-2], x.shape[-1])
+    return where(gt(i, j) if strict else ge(i, j), x, 0.0)
+
+
+def upper(x: Any, strict: bool = False) -> Any:
+    """The upper triangle, with the diagonal unless `strict`."""
+    i, j = places(x, x.shape[-2], x.shape[-1])
+    return where(gt(j, i) if strict else ge(j, i), x, 0.0)
+
+
+def on_diagonal(values: Any) -> Any:
+    """Matrices with `values` on the diagonal."""
+    n = values.shape[-1]
+    i, j = places(values, n, n)
+    return where(eq(i, j), reshape(values, (*values.shape, 1)), 0.0)
+
+
+def _column(x: Any) -> Any:
+    return reshape(x, (*x.shape, 1))
+
+
+def _row(x: Any) -> Any:
+    return reshape(x, (*x.shape[:-1], 1, x.shape[-1]))
+
+
+def _all(g: Any, out: Any) -> tuple[Any, ...]:
+    """Gradients of all results, zeros where none arrived."""
+    return tuple([zeros_like(o) if d is None else d for d, o in zip(g, out, strict=True)])
+
+
+def _same_infer(op: str) -> Any:
+    def infer(x: TensorType, **_attrs: Any) -> tuple[TensorType]:
+        _checked(op, x)
+        return (tensor(x.shape, x.dtype),)
+
+    return infer
+
+
+def _refused(op: str, fn: Callable[..., Any], why: str) -> Callable[..., Any]:
+    """`fn` with NumPy's LinAlgError as ours."""
+
+    def eager(*xs: Any, **attrs: Any) -> Any:
+        _as_floats(*xs)
+        try:
+            out = fn(*xs, **attrs)
+        except np.linalg.LinAlgError as e:
+            raise LinAlgError(f"linalg.{op}: {why} ({e})") from None
+        dtype = xs[0].dtype
+        if isinstance(out, tuple):
+            return tuple([np.ascontiguousarray(v) if v.dtype.kind == "i" else _plain(v, dtype) for v in out])
+        return _plain(out, dtype)
+
+    return eager
+
+
+def _plain(x: Any, dtype: Any) -> Any:
+    x = np.asarray(x)
+    return np.array(x.astype(dtype, copy=False), order="C", copy=None).reshape(x.shape) if x.ndim else x.astype(dtype)
+
+
+_SINGULAR = "The diagonal element is zero, the input matrix is singular"
+
+# -- inverse, solutions
+
+
+def _inv_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
+    turned = swapped(out)
+    return (neg(matmul(turned, matmul(g, turned))),)
+
+
+#: Inverse matrices; LinAlgError where one is singular. Public: linalg.inv.
+inv: Op = register(Op(
+    "inv", (), _same_infer("inv"), _refused("inv", np.linalg.inv, _SINGULAR), _inv_grad, Extern(_LAPACK),
+    _square_samples(spread), batch=_batch("inv"), tolerance=SAME, effects=_RAISES,
+))  # fmt: skip
+
+
+def _solve_infer(op: str) -> Any:
+    def infer(a: TensorType, b: TensorType, **_attrs: Any) -> tuple[TensorType]:
+        _checked(op, a, b)
+        if not layout.same(a.shape[-1], b.shape[-2]):
+            raise ShapeError(f"linalg.{op}: Incompatible shapes of A and B for the equation AX = B: {layout.describe(a, b)}")
+        batch = layout.broadcast_shapes(op, [a.shape[:-2], b.shape[:-2]], (a, b))
+        return (tensor((*batch, b.shape[-2], b.shape[-1]), a.dtype),)
+
+    return infer
+
+
+def _solve_grad(g: Any, need: Any, out: Any, a: Any, b: Any) -> tuple[Any, ...]:
+    gb = solve(swapped(a), g)
+    return neg(matmul(gb, swapped(out))) if need[0] else None, gb if need[1] else None
+
+
+def _solve_samples(make: Callable[..., Any], **attrs: Any) -> Callable[..., Iterator[Sample]]:
+    def sample(rng: np.random.Generator) -> Iterator[Sample]:
+        for a, b in (((3, 3), (3, 2)), ((2, 3, 3), (3, 1)), ((3, 3), (2, 3, 2)), ((2, 1, 3, 3), (4, 3, 2))):
+            yield Sample((make(rng, *a), rng.normal(size=b)), attrs)
+        yield Sample((make(rng, 3, 3).astype(np.float32), rng.normal(size=(3, 2)).astype(np.float32)), attrs)
+        yield Sample((make(rng, 3, 3), rng.normal(size=(2, 3)).T), attrs, note="transposed")
+        yield Sample((make(rng, 3, 3), np.zeros((3, 0))), attrs, note="empty")
+        yield Sample((make(rng, 3, 3), np.zeros((4, 2))), attrs, raises=ShapeError)
+
+    return sample
+
+
+#: X of A X = B for square A; LinAlgError where one is singular. Public: linalg.solve.
+solve: Op = register(Op(
+    "solve", (), _solve_infer("solve"), _refused("solve", np.linalg.solve, _SINGULAR), _solve_grad, Extern(_LAPACK),
+    _solve_samples(spread), batch=_batch("solve"), tolerance=SAME, effects=_RAISES,
+))  # fmt: skip
+
+
+def _triangular(a: Any, b: Any, *, up: bool, unit: bool = False) -> Any:
+    """By substitution, a row at a time; a zero on the diagonal gives infinities as LAPACK's routine does."""
+    n = a.shape[-1]
+    if b.shape[-2] != n or a.shape[-2] != n:
+        raise ValueError("shapes")
+    lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    x = np.array(np.broadcast_to(b, (*lead, *b.shape[-2:])))
+    for i in range(n - 1, -1, -1) if up else range(n):
+        known = slice(i + 1, n) if up else slice(0, i)
+        rest = x[..., i, :] - np.matmul(a[..., i : i + 1, known], x[..., known, :])[..., 0, :]
+        x[..., i, :] = rest if unit else rest / a[..., i, i, None]
+    return x
+
+
+def _triangular_grad(g: Any, need: Any, out: Any, a: Any, b: Any, *, up: bool, unit: bool = False) -> tuple[Any, ...]:
+    gb = solve_triangular(swapped(a), g, up=not up, unit=unit)
+    ga = (upper if up else lower)(neg(matmul(gb, swapped(out))), unit) if need[0] else None
+    return ga, gb if need[1] else None
+
+
+def _triangular_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield from _solve_samples(_strong, up=False)(rng)
+    for sample in _solve_samples(_strong, up=True, unit=True)(rng):
+        if sample.raises is None:
+            yield sample
+
+
+def _strong(rng: np.random.Generator, *shape: int) -> Any:
+    return rng.normal(size=shape) + 3 * np.eye(shape[-1])
+
+
+#: X of A X = B, where only the lower (`up`: upper) triangle of A counts; `unit`: its diagonal is 1. Public: solve_triangular.
+solve_triangular: Op = register(Op(
+    "solve_triangular", (), _solve_infer("solve_triangular"), _refused("solve_triangular", _triangular, _SINGULAR),
+    _triangular_grad, Extern(_LAPACK), _triangular_samples, batch=_batch("solve_triangular"), tolerance=SAME,
+))  # fmt: skip
+
+# -- determinants
+
+
+def _det_infer(x: TensorType) -> tuple[TensorType]:
+    _checked("det", x)
+    return (tensor(x.shape[:-2], x.dtype),)
+
+
+def _det_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
+    return (mul(reshape(mul(g, out), (*g.shape, 1, 1)), swapped(inv(x))),)
+
+
+#: Determinants. The gradient wants matrices that can be inverted. Public: linalg.det.
+det: Op = register(Op(
+    "det", (), _det_infer, _refused("det", np.linalg.det, _SINGULAR), _det_grad, Extern(_LAPACK), _square_samples(spread),
+    batch=_batch("det"), tolerance=SAME, effects=_RAISES,
+))  # fmt: skip
+
+
+def _slogdet_infer(x: TensorType) -> tuple[TensorType, TensorType]:
+    _checked("slogdet", x)
+    made = tensor(x.shape[:-2], x.dtype)
+    return made, made
+
+
+def _slogdet_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
+    return (None if g[1] is None else mul(reshape(g[1], (*g[1].shape, 1, 1)), swapped(inv(x))),)
+
+
+#: (signs of determinants, logarithms of their magnitudes). Public: linalg.slogdet, logdet.
+slogdet: Op = register(Op(
+    "slogdet", (), _slogdet_infer, _refused("slogdet", lambda x: tuple(np.linalg.slogdet(x)), _SINGULAR),
+    _slogdet_grad, Extern(_LAPACK),
+    _square_samples(spread), batch=_batch("slogdet"), tolerance=SAME, effects=_RAISES,
+))  # fmt: skip
+
+# -- factors
+
+
+def _positive(rng: np.random.Generator, *shape: int) -> Any:
+    x = rng.normal(size=shape)
+    return x @ x.swapaxes(-1, -2) + shape[-1] * np.eye(shape[-1])
+
+
+def _cholesky_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
+    """Half of the sum of S and its transpose, S = L^-T phi(L^T g) L^-1; phi: the lower triangle with half the diagonal."""
+    product = lower(matmul(swapped(out), lower(g)))
+    phi = sub(product, on_diagonal(mul(diagonal(product), 0.5)))
+    turned = swapped(out)
+    left = solve_triangular(turned, phi, up=True)
+    whole = swapped(solve_triangular(turned, swapped(left), up=True))
+    return (mul(add(whole, swapped(whole)), 0.5),)
+
+
+def diagonal(x: Any) -> Any:
+    """The diagonal of square matrices."""
+    i, j = places(x, x.shape[-2], x.shape[-1])
+    return sum(where(eq(i, j), x, 0.0), dim=(x.ndim - 1,), keepdim=False)
+
+
+def _cholesky_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield from _square_samples(_positive)(rng)
+    yield Sample((-np.eye(3),), raises=LinAlgError)
+
+
+#: The lower triangle L of A = L L^T; LinAlgError where A is not positive definite. Public: linalg.cholesky.
+cholesky: Op = register(Op(
+    "cholesky", (), _same_infer("cholesky"),
+    _refused("cholesky", np.linalg.cholesky, "the factorization could not be completed: the input is not positive-definite"),
+    _cholesky_grad, Extern(_LAPACK), _cholesky_samples, batch=_batch("cholesky"), tolerance=SAME, effects=_RAISES,
+))  # fmt: skip
+
+
+def _qr_infer(x: TensorType) -> tuple[TensorType, TensorType]:
+    _checked("qr", x, square=False)
+    m, n = x.shape[-2:]
+    if not layout.at_most(n, m):
+        raise ShapeError(f"linalg.qr: as many rows as columns at least are wanted here, got {layout.describe(x)}")
+    return tensor(x.shape, x.dtype), tensor((*x.shape[:-2], n, n), x.dtype)
+
+
+def _qr(x: Any) -> Any:
+    if x.shape[-2] < x.shape[-1]:
+        raise ValueError("more columns than rows")
+    return tuple(np.linalg.qr(x))
+
+
+def _qr_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
+    g, (q, r) = _all(g, out), out
+    mixed = sub(matmul(r, swapped(g[1])), matmul(swapped(g[0]), q))
+    both = add(lower(mixed), swapped(lower(mixed, True)))
+    right = add(g[0], matmul(q, both))
+    return (swapped(solve_triangular(r, swapped(right), up=True)),)
+
+
+def _tall_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape in ((4, 3), (2, 3, 3), (1, 1)):
+        yield Sample((spread(rng, *shape),))
+    yield Sample((spread(rng, 2, 5, 2).astype(np.float32),))
+    yield Sample((np.asfortranarray(spread(rng, 4, 3)),), note="column-major")
+    yield Sample((np.zeros((0, 3, 2)),), note="empty")
+    yield Sample((np.eye(3, dtype=np.int64),), raises=DTypeError)
+
+
+#: (Q with orthonormal columns, upper triangle R), A = Q R, of matrices not wider than high. Public: linalg.qr.
+qr: Op = register(Op(
+    "qr", (), _qr_infer, _refused("qr", _qr, "it did not converge"), _qr_grad, Extern(_LAPACK), _tall_samples, batch=_batch("qr"),
+    tolerance=SAME,
+))  # fmt: skip
+
+
+def _eigh_infer(x: TensorType) -> tuple[TensorType, TensorType]:
+    _checked("eigh", x)
+    return tensor(x.shape[:-1], x.dtype), tensor(x.shape, x.dtype)
+
+
+def _eigh_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
+    """V (diag(gw) + (V^T gV) / (w_j - w_i)) V^T."""
+    g, (w, v) = _all(g, out), out
+    away = sub(_row(w), _column(w))
+    same = eq(away, 0)
+    inner = where(same, 0.0, div(matmul(swapped(v), g[1]), where(same, 1.0, away)))
+    return (matmul(v, matmul(add(on_diagonal(g[0]), inner), swapped(v))),)
+
+
+def _symmetric(rng: np.random.Generator, *shape: int) -> Any:
+    x = rng.normal(size=shape)
+    q, _ = np.linalg.qr(x)
+    return (q * (1.0 + np.arange(shape[-1]))) @ q.swapaxes(-1, -2)
+
+
+#: (eigenvalues, ascending; eigenvectors as columns) of symmetric matrices, whose lower triangle counts. Public: linalg.eigh.
+eigh: Op = register(Op(
+    "eigh", (), _eigh_infer, _refused("eigh", lambda x: tuple(np.linalg.eigh(x)), "it did not converge"), _eigh_grad,
+    Extern(_LAPACK), _square_samples(_symmetric), batch=_batch("eigh"), tolerance=SAME, effects=_RAISES,
+))  # fmt: skip
+
+
+def _values_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
+    _, v = eigh(x)
+    return (matmul(mul(v, _row(g)), swapped(v)),)
+
+
+#: The eigenvalues of `eigh` alone. Public: linalg.eigvalsh.
+eigvalsh: Op = register(Op(
+    "eigvalsh", (), lambda x: (_eigh_infer(x)[0],), _refused("eigvalsh", np.linalg.eigvalsh, "it did not converge"), _values_grad,
+    Extern(_LAPACK), _square_samples(_symmetric), batch=_batch("eigvalsh"), tolerance=SAME, effects=_RAISES,
+))  # fmt: skip
+
+
+def _svd_infer(x: TensorType) -> tuple[TensorType, ...]:
+    _checked("svd", x, square=False)
+    m, n = x.shape[-2:]
+    k = _least(m, n, x)
+    lead = x.shape[:-2]
+    return tensor((*lead, m, k), x.dtype), tensor((*lead, k), x.dtype), tensor((*lead, k, n), x.dtype)
+
+
+def _least(m: Any, n: Any, x: TensorType) -> Any:
+    if layout.at_most(m, n):
+        return m
+    if layout.at_most(n, m):
+        return n
+    raise ShapeError(f"linalg.svd: which of both sizes is the smaller one must be known, got {layout.describe(x)}")
+
+
+def _svd_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
+    (u, s, vh), (gu, gs, gvh) = out, _all(g, out)
+    square = mul(s, s)
+    away = sub(_row(square), _column(square))
+    same = eq(away, 0)
+    away = where(same, 1.0, away)
+    left, right = matmul(swapped(u), gu), matmul(swapped(vh_t(vh)), vh_t(gvh))
+    turn_u = where(same, 0.0, div(sub(left, swapped(left)), away))
+    turn_v = where(same, 0.0, div(sub(right, swapped(right)), away))
+    inner = add(add(mul(turn_u, _row(s)), mul(_column(s), turn_v)), on_diagonal(gs))
+    total = matmul(u, matmul(inner, vh))
+    over_u = div(sub(gu, matmul(u, left)), _row(s))
+    over_v = div(sub(gvh, matmul(swapped(right), vh)), _column(s))
+    return (add(total, add(matmul(over_u, vh), matmul(u, over_v))),)
+
+
+def vh_t(vh: Any) -> Any:
+    """V of its transpose."""
+    return swapped(vh)
+
+
+def _svd_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape in ((4, 3), (2, 3, 3), (2, 4), (1, 1)):
+        yield Sample((spread(rng, *shape),))
+    yield Sample((spread(rng, 2, 5, 2).astype(np.float32),))
+    yield Sample((np.asfortranarray(spread(rng, 4, 3)),), note="column-major")
+    yield Sample((np.zeros((0, 3, 2)),), note="empty")
+    yield Sample((np.eye(3, dtype=np.int64),), raises=DTypeError)
+
+
+#: (U, singular values falling, V transposed), A = U diag(S) Vh, as narrow as can be. Public: linalg.svd.
+svd: Op = register(Op(
+    "svd", (), _svd_infer, _refused("svd", lambda x: tuple(np.linalg.svd(x, full_matrices=False)), "it did not converge"),
+    _svd_grad, Extern(_LAPACK), _svd_samples, batch=_batch("svd"), tolerance=SAME, effects=_RAISES,
+))  # fmt: skip
+
+
+def _svdvals_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
+    u, _, vh = svd(x)
+    return (matmul(mul(u, _row(g)), vh),)
+
+
+#: The singular values alone. Public: linalg.svdvals.
+svdvals: Op = register(Op(
+    "svdvals", (), lambda x: (_svd_infer(x)[1],),
+    _refused("svdvals", lambda x: np.linalg.svd(x, compute_uv=False), "it did not converge"), _svdvals_grad, Extern(_LAPACK),
+    _svd_samples, batch=_batch("svdvals"), tolerance=SAME, effects=_RAISES,
+))  # fmt: skip
+
+
+def _pinv_infer(x: TensorType, *, rtol: float) -> tuple[TensorType]:
+    _checked("pinv", x, square=False)
+    return (tensor((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype),)
+
+
+def _pinv(x: Any, *, rtol: float) -> Any:
+    return np.linalg.pinv(x, rcond=rtol) if x.size else np.zeros((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
+
+
+def _pinv_grad(g: Any, need: Any, out: Any, x: Any, *, rtol: float) -> tuple[Any, ...]:
+    """Golub's and Pereyra's formula."""
+    turned, gh = swapped(out), swapped(g)
+    k = matmul(gh, out)
+    kt = matmul(k, turned)
+    first = sub(kt, swapped(matmul(out, k)))
+    second = sub(matmul(matmul(turned, out), sub(gh, matmul(k, x))), matmul(matmul(x, out), kt))
+    return (add(first, second),)
+
+
+def _pinv_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for sample in _svd_samples(rng):
+        yield Sample(sample.operands, {"rtol": 1e-10}, sample.raises, sample.note)
+
+
+#: Pseudo-inverses; singular values below `rtol` times the largest count as 0. Public: linalg.pinv.
+pinv: Op = register(Op(
+    "pinv", (), _pinv_infer, _refused("pinv", _pinv, "it did not converge"), _pinv_grad, Extern(_LAPACK), _pinv_samples,
+    batch=_batch("pinv"), tolerance=SAME, effects=_RAISES,
+))  # fmt: skip
+
+# -- LU, exponential
+
+
+def _lu_infer(x: TensorType) -> tuple[TensorType, TensorType]:
+    _checked("lu_factor", x)
+    return tensor(x.shape, x.dtype), tensor(x.shape[:-1], dtypes.int32)
+
+
+def _lu(x: Any) -> Any:
+    """Doolittle's elimination with row exchanges, all matrices of the batch at once."""
+    n = x.shape[-1]
+    if x.shape[-2] != n:
+        raise ValueError("square matrices expected")
+    out = np.array(x, order="C").reshape(numel(x.shape[:-2]), n, n)
+    pivots = np.zeros((out.shape[0], n), np.int32)
+    each = np.arange(out.shape[0])
+    for k in range(n):
+        at = k + np.argmax(np.abs(out[:, k:, k]), 1) if out.shape[0] else each
+        pivots[:, k] = at + 1
+        taken = out[each, at].copy()
+        out[each, at] = out[:, k]
+        out[:, k] = taken
+        top = out[:, k, k, None]
+        out[:, k + 1 :, k] /= np.where(top == 0, 1, top)
+        out[:, k + 1 :, k + 1 :] -= out[:, k + 1 :, k, None] * out[:, k, None, k + 1 :]
+    return out.reshape(x.shape), pivots.reshape(x.shape[:-1])
+
+
+def _lu_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
+    packed, pivots = out
+    gp = g[0]
+    i, j = places(packed, packed.shape[-1], packed.shape[-1])
+    low = where(eq(i, j), 1.0, lower(packed))
+    inner = add(lower(matmul(swapped(low), lower(gp, True)), True), upper(matmul(upper(gp), swapped(upper(packed)))))
+    left = solve_triangular(swapped(low), inner, up=True, unit=True)
+    whole = swapped(solve_triangular(upper(packed), swapped(left), up=True))
+    return (matmul(permutation(pivots, g=gp), whole),)
+
+
+#: (L below the diagonal and U on and above it, exchanged rows counted from 1). Public: linalg.lu_factor, lu.
+lu_factor: Op = register(Op(
+    "lu_factor", (), _lu_infer, _refused("lu_factor", _lu, _SINGULAR), _lu_grad, Extern(_LAPACK), _square_samples(spread),
+    batch=_batch("lu_factor"), tolerance=SAME,
+))  # fmt: skip
+
+
+def _permutation_infer(pivots: TensorType) -> tuple[TensorType]:
+    if pivots.dtype is not dtypes.int32 or not pivots.ndim:
+        raise DTypeError(f"lu: pivots must be int32, got {layout.describe(pivots)}")
+    return (tensor((*pivots.shape, pivots.shape[-1]), dtypes.float64),)
+
+
+def _permutation(pivots: Any) -> Any:
+    if pivots.dtype != np.int32 or not pivots.ndim:
+        raise TypeError("int32 expected")
+    n = pivots.shape[-1]
+    flat = pivots.reshape(numel(pivots.shape[:-1]), n)
+    out = np.zeros((flat.shape[0], n, n))
+    for matrix, row in zip(out, flat, strict=True):
+        order = np.arange(n)
+        for k, p in enumerate(row):
+            order[[k, p - 1]] = order[[p - 1, k]]
+        matrix[order, np.arange(n)] = 1
+    return out.reshape(*pivots.shape, n)
+
+
+def _permutation_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((np.array([2, 3, 3], np.int32),))
+    yield Sample((np.array([[2, 2], [1, 2], [2, 2]], np.int32),))
+    yield Sample((np.array([[2, 2], [1, 2], [2, 2], [1, 2]], np.int32)[::2],), note="strided")
+    yield Sample((np.zeros((0, 3), np.int32),), note="empty")
+    yield Sample((np.array([1, 2]),), raises=DTypeError)
+
+
+#: The matrix P of exchanged rows, A = P L U, in float64.
+lu_permutation: Op = register(Op(
+    "lu_permutation", (), _permutation_infer, _permutation, None, Extern("it follows exchanges one after the other"),
+    _permutation_samples, batch=lambda dims, x: lu_permutation(front(x, dims[0])), constant="positions",
+))  # fmt: skip
+
+
+def permutation(pivots: Any, g: Any) -> Any:
+    """`lu_permutation` in the dtype of `g`."""
+    from .reductions import converted
+
+    return converted(lu_permutation(pivots), g.dtype)
+
+
+#: Numerator coefficients of the Pade approximant of exp of degree 13.
+_PADE = (
+    64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 1187353796428800.0, 129060195264000.0, 10559470521600.0,
+    670442572800.0, 33522128640.0, 1323241920.0, 40840800.0, 960960.0, 16380.0, 182.0, 1.0,
+)  # fmt: skip
+
+
+def _exponential(x: Any) -> Any:
+    """Scaling, Pade's approximant of degree 13, squaring."""
+    n = x.shape[-1]
+    if x.shape[-2] != n:
+        raise ValueError("square matrices expected")
+    if not x.size:
+        return x
+    size = np.abs(x).sum(-2).max(-1)
+    times = np.where(size > 4.25, np.ceil(np.log2(np.where(size > 0, size, 1) / 4.25)), 0).astype(np.int64)
+    a = (x.astype(np.float64).T / (2.0**times).T).T
+    b, eye = _PADE, np.eye(n)
+    a2 = a @ a
+    a4 = a2 @ a2
+    a6 = a2 @ a4
+    odd = a @ (a6 @ (b[13] * a6 + b[11] * a4 + b[9] * a2) + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * eye)
+    even = a6 @ (b[12] * a6 + b[10] * a4 + b[8] * a2) + b[6] * a6 + b[4] * a4 + b[2] * a2 + b[0] * eye
+    out = np.linalg.solve(even - odd, even + odd)
+    for k in range(int(times.max(initial=0))):
+        out = np.where((times > k)[..., None, None], out @ out, out)
+    return out
+
+
+def _exponential_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
+    """The upper right block of exp([[A^T, g], [0, A^T]])."""
+    from .shape import cat, slice_
+
+    n, turned = x.shape[-1], swapped(x)
+    last = x.ndim - 1
+    top = cat(turned, g, dim=last)
+    bottom = cat(mul(turned, 0.0), turned, dim=last)
+    whole = matrix_exp(cat(top, bottom, dim=last - 1))
+    rows = slice_(whole, dim=last - 1, start=0, stop=n, step=1)
+    return (slice_(rows, dim=last, start=n, stop=2 * n, step=1),)
+
+
+#: Exponentials of matrices. Public: matrix_exp.
+matrix_exp: Op = register(Op(
+    "matrix_exp", (), _same_infer("matrix_exp"), _refused("matrix_exp", _exponential, "it did not converge"), _exponential_grad,
+    Extern(_LAPACK), _square_samples(spread), batch=_batch("matrix_exp"), tolerance={"f32": (1e-4, 1e-4), "f64": (1e-9, 1e-9)},
+))  # fmt: skip

@@ -1,0 +1,6 @@
+"""Linear algebra: `fusewire.linalg`, the eager library's under PyTorch's address."""
+
+from __future__ import annotations
+
+from .eager.linalg import *  # noqa: F403
+from .errors import LinAlgError as LinAlgError
