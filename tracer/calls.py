@@ -20,7 +20,7 @@ from .bytecode import NULL
 from .classes import by_python
 from .generators import Generator
 from .guards import of_library
-from .late import LATE, LateMethod, weak
+from .late import LATE, WEAK, LateMethod, weak
 from .operators import CONTAINERS, ITERATORS, VIEWS
 from .ratios import SizeFloat
 from .special import SPECIAL
@@ -166,7 +166,11 @@ class Calls:
             if not self.session.operators.is_plain(x):
                 raise Break("library-argument", f"{describe(x)} handed to {describe(fn)}")
         with self.session.recorder.symbols.strictly():
-            return self._traced(self.session.native(fn, *args, **kwargs), fn)
+            result = self.session.native(fn, *args, **kwargs)
+        late = next((x for x in (*args, *kwargs.values()) if type(x) in WEAK), None)
+        if late is not None and isinstance(result, Tensor) and result._array is not None:
+            raise late.late.needed()  # its number was read without being asked for
+        return self._traced(result, fn)
 
     def _op(self, op: Op, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """A record called by name: numbers among its operands stay symbolic."""

@@ -133,6 +133,8 @@ class Operators:
     def is_inert(self, x: Any, depth: int = 0) -> bool:
         """Whether native code may compare and hash `x`, however deep, without running code of the user's or needing a tensor's
         values. Objects that compare by identity are guarded to be no other."""
+        if type(x) in LATE:
+            raise x.needed()
         if depth > 20 or self.session.outside.is_opaque(x):
             return False
         self.session.outside.open(x)

@@ -578,6 +578,8 @@ def _static(x: Any) -> Any:
     """An op's attribute: numbers from outside become constants."""
     if isinstance(x, SYMBOLIC):
         return concrete(x)
+    if type(x) in WEAK:
+        raise x.late.needed()
     return tuple(map(_static, x)) if isinstance(x, tuple) else x
 
 
