@@ -1,6 +1,6 @@
 """`explain`, and the text of every stage between bytecode and assembly. Compiles by calling; decides nothing.
 
-explain(fn)(*args)     a Report of what that call, freshly compiled, became
+explain(fn)(*args)     a Report of what that call, freshly compiled, became; `page` prints it
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from . import knobs
 from .compiler import _compiled, _options, dispatcher_of, is_module
+from .ir.graph import Graph, Where
 from .ir.lazyclass import dataclass
 from .ir.plan import Refusal
 from .runtime import store
-from .runtime.guard import Guard
+from .runtime.guard import Guard, first_failure
 from .runtime.install import original_of
 from .tracer import stored
 from .tracer.dispatch import Dispatcher
+from .tracer.misses import Miss, missed
+from .tracer.naming import readable
 
 if TYPE_CHECKING:
     from .tracer.breaks import BreakRecord
@@ -25,27 +28,46 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Part:
-    """One captured region: the function itself, or what follows a graph break."""
+    """One captured region: the function itself, or what follows a graph break. `variant` counts those of one region from 1."""
 
     name: str
+    where: Where
+    region: int
+    variant: int
     capture: Capture
     kernels: int | None
     refusals: tuple[Refusal, ...]
     executable: Any
     training: Any
+    home: tuple[str, ...]
+
+    @property
+    def graph(self) -> Graph:
+        """The graph as it was compiled, or as it was captured where no back end built it."""
+        found = getattr(self.executable, "graph", None)
+        return found if isinstance(found, Graph) else self.capture.graph
 
 
 @dataclass(frozen=True)
 class Report:
-    """What one call of a function compiled to. ``str(report)`` is for reading."""
+    """What calls of a function compiled to. ``str(report)`` is for reading.
 
+    `recompiles`: calls that found no variant, with the guard, the values and the cure (`tracer.misses.Miss`). `history`: those of
+    the compiled function before it was explained, which had `compiled` variants. `result`: what the last call returned. `notes`:
+    what else a reader should know.
+    """
+
+    where: Where
     parts: tuple[Part, ...]
     refused: tuple[BreakRecord, ...]
-    recompiles: tuple[str, ...]
+    recompiles: tuple[Miss, ...]
     result: Any
+    history: tuple[Miss, ...] = ()
+    compiled: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
-    def graphs(self) -> tuple[Any, ...]:
+    def graphs(self) -> tuple[Graph, ...]:
         return tuple(p.capture.graph for p in self.parts)
 
     @property
@@ -58,56 +80,108 @@ class Report:
 
     @property
     def kernels(self) -> int:
-        """Kernels that the call ran, over all parts."""
+        """Kernels that the calls run, over all parts."""
         return sum(p.kernels or 0 for p in self.parts)
 
     def __str__(self) -> str:
-        lines = [
-            f"{len(self.parts)} graph(s), {self.kernels} kernel(s), {len(self.breaks)} graph break(s), "
-            f"{len(self.guards)} guard(s)"
-        ]
-        for i, part in enumerate(self.parts):
-            lines += ["", f"-- part {i}: {part.name} " + "-" * 40, str(part.capture.graph).rstrip()]
-            lines += ["guards:", *(f"  {g.expr()}" for g in part.capture.guards)]
-            if part.refusals:
-                lines += ["not fused:", *(f"  {r.producer} -> {r.consumer}: {r.reason}" for r in part.refusals)]
-            if part.capture.tail is not None:
-                lines += ["tail:", *(f"  {line}" for line in part.capture.tail.source.splitlines())]  # type: ignore[attr-defined]
-            if part.capture.break_ is not None:
-                lines += [str(part.capture.break_)]
-        lines += [str(record) for record in self.refused]
-        lines += ["recompiles:", *(f"  {r}" for r in self.recompiles)] if self.recompiles else []
-        return "\n".join(lines)
+        from .page import page
+
+        return page(self)
 
 
-def explain(fn: Callable[..., Any], **options: Any) -> Callable[..., Report]:
-    """``explain(fn)(*args)`` calls `fn` once, freshly compiled, and reports graphs, kernels, guards, breaks, refusals. `options`
-    are those of `compile`; the back end is that of a compiled `fn`."""
-    given = {"backend": _backend_of(fn), **options}
-    _options(**given)
+class Explained:
+    """``explain(fn)``: each call runs `fn`, freshly compiled by the first one, and reports on all calls so far. ``str()`` of it
+    shows the recompiles of a compiled `fn` without calling it."""
 
-    def run(*args: Any, **kwargs: Any) -> Report:
-        seen: list[Dispatcher] = []
-        result = _compiled(fn, _options(**given, seen=seen))(*args, **kwargs)
-        parts = [_part(d, v) for d in seen for v in d.variants]
-        refused = tuple(d.refused for d in seen if d.refused is not None)
-        return Report(tuple(parts), refused, tuple(m.guard for d in seen for m in d.misses), result)
+    def __init__(self, fn: Any, options: dict[str, Any]) -> None:
+        self.fn, self.options = fn, {"backend": _backend_of(fn), **options}
+        self.seen: list[Dispatcher] = []
+        _options(**self.options)
+        self.compiled: Any = None
+        self.before = _all_of(_dispatcher(fn))
+        self.history = tuple(m for d in self.before for m in d.misses)
+        self.variants = sum(len(d.variants) for d in self.before)
 
-    return run
+    def __call__(self, *args: Any, **kwargs: Any) -> Report:
+        if self.compiled is None:
+            self.compiled = _compiled(self.fn, _options(**self.options, seen=self.seen))
+        result = self.compiled(*args, **kwargs)
+        return self.report(result, self._again(args, kwargs))
+
+    def report(self, result: Any = None, notes: tuple[str, ...] = ()) -> Report:
+        """On all calls so far."""
+        dispatchers = self.seen or self.before
+        parts = [_part(d, v, region, n) for region, d in enumerate(dispatchers) for n, v in enumerate(d.variants, 1)]
+        refused = tuple(d.refused for d in dispatchers if d.refused is not None)
+        misses = tuple(m for d in self.seen for m in d.misses)
+        where = dispatchers[0].where if dispatchers else _place(self.fn)
+        return Report(where, tuple(parts), refused, misses, result, self.history, self.variants, notes)
+
+    def _again(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
+        """What the next call will compile, because this one changed what its own guards ask for."""
+        if not self.seen or not self.seen[0].variants or len(args) + len(kwargs) > len(self.seen[0].bind.__code__.co_varnames):
+            return ()
+        try:
+            first = self.seen[0]
+            bound = first.bind(*((self.compiled,) if is_module(self.compiled) else ()), *args, **kwargs)
+        except TypeError:
+            return ()
+        if any(first_failure(v.capture.guards, bound) is None for v in first.variants):
+            return ()
+        miss = missed([v.capture.guards for v in first.variants], bound, first.where)
+        change = f" ({miss.change})" if miss.change else ""
+        guard = readable(miss.guard, _home(first))
+        return (f"this call changed what it was compiled for, {guard}{change}: the next call compiles once more; {miss.cure}",)
+
+    def __str__(self) -> str:
+        return str(self.report())
 
 
-def _backend_of(fn: Any) -> str:
+def explain(fn: Callable[..., Any], **options: Any) -> Explained:
+    """``explain(fn)(*args)`` calls `fn` once, freshly compiled, and reports graphs, kernels, guards, breaks and what was not fused;
+    ``again = explain(fn); again(*a); again(*b)`` the recompiles between calls as well. `options` are those of `compile`; the back
+    end is that of a compiled `fn`, whose own recompiles so far are told, too."""
+    return Explained(fn, options)
+
+
+def _dispatcher(fn: Any) -> Dispatcher | None:
     try:
-        return dispatcher_of(fn).options.backend
+        return dispatcher_of(fn)
     except TypeError:
-        return "cpu"
+        return None
 
 
-def _part(dispatcher: Dispatcher, variant: Any) -> Part:
+def _all_of(first: Dispatcher | None) -> list[Dispatcher]:
+    """A dispatcher and those that go on behind its graph breaks."""
+    if first is None:
+        return []
+    return [first, *(found for inner in list(first.resumed) for found in _all_of(inner))]
+
+
+def _backend_of(fn: Any) -> Any:
+    found = _dispatcher(fn)
+    return "cpu" if found is None else found.options.backend
+
+
+def _place(fn: Any) -> Where:
+    code = getattr(getattr(fn, "__func__", fn), "__code__", None)
+    name = getattr(fn, "__name__", type(fn).__name__)
+    return Where("?", 0, name) if code is None else Where(code.co_filename, code.co_firstlineno, name)
+
+
+def _home(dispatcher: Dispatcher) -> tuple[str, ...]:
+    """Modules whose globals go by their bare names: the function's own."""
+    return (str(dispatcher.function.__module__), str(dispatcher.function.__globals__.get("__name__")))
+
+
+def _part(dispatcher: Dispatcher, variant: Any, region: int, number: int) -> Part:
     executable = variant.executable
     count = getattr(executable, "kernel_count", None)
     refusals = tuple(getattr(executable, "refusals", ()))
-    return Part(str(dispatcher.where.function), variant.capture, count, refusals, executable, variant.training)
+    return Part(
+        str(dispatcher.where.function), dispatcher.where, region, number, variant.capture, count, refusals, executable, variant.training,
+        _home(dispatcher),
+    )  # fmt: skip
 
 
 def cache_events(fn: Callable[..., Any], args: Sequence[Any] = ()) -> tuple[str, ...]:
