@@ -263,10 +263,10 @@ class Dispatcher:
             logs.tell("graph_breaks", record.short())
 
     def _missed(self, args: Sequence[Any]) -> Miss:
-        """Why none of the variants serves these arguments."""
+        """Why none of the variants serves these arguments: the guard of the one that comes nearest."""
         from .misses import missed
 
-        return missed(self.variants[-1].capture.guards, args, self.where)
+        return missed([v.capture.guards for v in self.variants], args, self.where)
 
     def _log(self, variant: Variant) -> None:
         """Tell of a fresh variant what is wanted."""

@@ -36,7 +36,7 @@ _OF_STATE = ".state"
 
 @dataclass(frozen=True)
 class Miss:
-    """One recompile. `guard`: the guard of the newest variant that failed; `before`, `after`: what it compares, at that capture
+    """One recompile. `guard`: the guard that failed; `before`, `after`: what it compares, at that capture
     and at this call ("" where there is nothing to show)."""
 
     guard: str
@@ -56,12 +56,14 @@ class Miss:
         return f"{self.where}: recompile {self.where.function}: {self.guard}{change}{cure}"
 
 
-def missed(guards: Sequence[Guard], args: Sequence[Any], where: Where) -> Miss:
-    """What `guards` say about a call with `args` that they do not let in."""
-    failed = first_failure(guards, args)
-    if failed is None:
+def missed(variants: Sequence[Sequence[Guard]], args: Sequence[Any], where: Where) -> Miss:
+    """What the guards of variants say about a call with `args` that none lets in: those of the variant of which the most hold, the
+    newest of several."""
+    failed = [first_failure(guards, args) for guards in variants]
+    if None in failed:
         return Miss("no guard fails any more", where)
-    guard = guards[failed]
+    nearest = max(range(len(variants)), key=lambda i: (failed[i], i))
+    guard = variants[nearest][failed[nearest]]  # type: ignore[index]
     before, after = _values(guard, args)
     text = guard.why(args) if isinstance(guard, SizesFit) else guard.expr()
     return Miss(text, where, before, after, cure(guard, args))
@@ -70,7 +72,7 @@ def missed(guards: Sequence[Guard], args: Sequence[Any], where: Where) -> Miss:
 def show(x: Any) -> str:
     """A value in a few words."""
     if isinstance(x, Tensor):
-        return f"{type(x).__name__} {x.meta!r}".removeprefix("Tensor ")
+        return f"{type(x).__name__} {x.meta!r}".removeprefix("Tensor ").replace(" on cpu", "")
     text = repr(x) if isinstance(x, (int, float, str, bytes, bool, type(None), tuple, list, dict, set)) else _named(x)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
@@ -114,7 +116,7 @@ def _keys(guard: KeysAre, args: Sequence[Any]) -> tuple[str, str]:
 
 
 _BEFORE: dict[type, Any] = {
-    TensorIs: lambda g, a: (f"{g.cls.__name__} {g.meta!r}".removeprefix("Tensor "), show(_at(g, a))),
+    TensorIs: lambda g, a: (f"{g.cls.__name__} {g.meta!r}".removeprefix("Tensor ").replace(" on cpu", ""), show(_at(g, a))),
     TensorLike: lambda g, a: (f"{g.cls.__name__} {g.type}".removeprefix("Tensor "), show(_at(g, a))),
     Equals: lambda g, a: (show(g.value), show(_at(g, a))),
     Holds: lambda g, a: (str(g.truth), str(not g.truth)),
