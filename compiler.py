@@ -38,7 +38,7 @@ MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagrap
 BACKENDS = ("cpu", "reference", "interpret", "eager")
 _ALIASES = {"default": "cpu", "inductor": "cpu"}
 #: knobs that `options` of one function may set
-OPTIONS = ("variant_limit", "inline_limit", "verify", "pass_limit", "disk_cache", "native_entry", "debug")
+OPTIONS = ("variant_limit", "constant_limit", "inline_limit", "verify", "pass_limit", "disk_cache", "native_entry", "debug")
 
 
 @overload
