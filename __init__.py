@@ -13,6 +13,8 @@ from .eager import autograd
 from .eager import generated as _generated
 from .eager import later as _later
 from .eager.arranging import cumprod, cumsum, einsum, flip, fliplr, flipud, logsumexp, meshgrid, movedim, roll
+from .eager.complexes import angle, conj, imag, real, sgn
+from .eager.complexes import complex_of as complex  # noqa: F401
 from .eager.creation import (
     arange,
     as_tensor,
@@ -200,7 +202,7 @@ from .eager.windows import (
     max_pool3d,
 )
 from .ir.dtypes import DType as dtype
-from .ir.dtypes import bfloat16, float16, float32, float64, int8, int16, int32, int64, promote_types, uint8
+from .ir.dtypes import bfloat16, complex64, complex128, float16, float32, float64, int8, int16, int32, int64, promote_types, uint8
 from .ir.dtypes import bool_ as bool
 from .runtime import memory as memory
 from .runtime.threads import get_num_threads, set_num_threads
@@ -208,6 +210,7 @@ from .runtime.threads import get_num_threads, set_num_threads
 __version__ = "0.1.0"
 
 float, double, half = float32, float64, float16
+cfloat, cdouble, conj_physical = complex64, complex128, conj
 long, int, short = int64, int32, int16
 absolute, negative, fix, greater, greater_equal, less, less_equal, not_equal = abs, neg, trunc, gt, ge, lt, le, ne  # noqa: F405
 concatenate, row_stack, swapdims, moveaxis = cat, vstack, swapaxes, movedim  # noqa: F405
@@ -231,6 +234,7 @@ __all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)
     "cumprod", "cumsum", "einsum", "flip", "fliplr", "flipud", "logsumexp", "meshgrid", "roll",
     "argsort", "kthvalue", "median", "multinomial", "sort", "topk",
     "argwhere", "index_put", "masked_scatter", "masked_select", "nonzero",
+    "angle", "cdouble", "cfloat", "complex128", "complex64", "conj", "imag", "real", "sgn",
     "adjoint", "as_strided", "asarray", "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_tensors",
     "cartesian_prod", "channels_last", "channels_last_3d", "clamp_max", "clamp_min", "column_stack", "contiguous_format", "diag",
     "diag_embed", "diagflat", "diagonal", "diagonal_scatter", "dsplit", "dstack", "empty_permuted", "empty_strided", "finfo",

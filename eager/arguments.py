@@ -64,7 +64,7 @@ def to_dtype(dtype: Any) -> DType | None:
     return plain if plain is not None else dtypes.from_numpy(dtype)
 
 
-_PYTHON: dict[Any, DType] = {bool: dtypes.bool_, int: dtypes.int64, float: dtypes.float64}
+_PYTHON: dict[Any, DType] = {bool: dtypes.bool_, int: dtypes.int64, float: dtypes.float64, complex: dtypes.complex128}
 
 
 def one_of(name: str, value: Any, synonym: str, other: Any) -> Any:

@@ -80,7 +80,8 @@ def full(
 
 
 def _dtype_of(value: Any) -> DType:
-    return dtypes.bool_ if isinstance(value, bool) else dtypes.int64 if isinstance(value, int) else _default
+    return dtypes.bool_ if isinstance(value, bool) else dtypes.int64 if isinstance(value, int) else (
+        _default.to_complex() if isinstance(value, complex) else _default)  # fmt: skip
 
 
 def zeros_like(
@@ -200,6 +201,8 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
         array = np.asarray(plain)
         if array.dtype == np.float64 and not _holds_numpy(plain):
             array = array.astype(_default.np) if dtype is None else array
+        elif array.dtype == np.complex128 and not _holds_numpy(plain):
+            array = array.astype(_default.to_complex().np) if dtype is None else array
         elif array.size == 0 and array.dtype == np.float64:
             array = array.astype(_default.np)
     if array.dtype.kind == "O":

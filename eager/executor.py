@@ -44,7 +44,7 @@ class _Recording(threading.local):
     recorder: Executor | None = None
 
 
-_WEAK = frozenset((bool, int, float, type(None)))
+_WEAK = frozenset((bool, int, float, complex, type(None)))
 _ndarray = np.ndarray
 _recording = _Recording()
 _recorders = 0  # how many threads record now; spares all other calls the look at the thread's own
@@ -233,7 +233,7 @@ def _native(x: Any) -> Any:
         return x
     if isinstance(x, np.generic):
         return x.item()
-    for plain in (bool, int, float):
+    for plain in (bool, int, float, complex):
         if isinstance(x, plain):
             return plain(x)
     if isinstance(x, np.ndarray):

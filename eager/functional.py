@@ -148,6 +148,8 @@ long, int_, short, char, byte, bool_ = (
     _caster("byte", dtypes.uint8), _caster("bool", dtypes.bool_),
 )  # fmt: skip
 
+cfloat, cdouble = _caster("cfloat", dtypes.complex64), _caster("cdouble", dtypes.complex128)
+
 
 @pure
 def type_as(self: Tensor, other: Tensor) -> Tensor:

@@ -232,7 +232,7 @@ def _dropped(x: Any, at: dict[int, Any], drop: set[int]) -> tuple[Any, tuple[int
 
 def put(x: Any, index: Any, value: Any) -> None:
     """Store `value`, a Tensor or number that broadcasts, in the part of `x` that `index` names."""
-    value = value if isinstance(value, (bool, int, float)) or hasattr(value, "meta") else as_tensor(value)
+    value = value if isinstance(value, (bool, int, float, complex)) or hasattr(value, "meta") else as_tensor(value)
     x, index = _unfolded(x, index)
     traced = x._array is None or executor.is_recording()
     if not traced and gradmode.get() and (x.meta.requires_grad or (hasattr(value, "meta") and value.meta.requires_grad)):
@@ -308,6 +308,8 @@ def _part_shape(x: Any, at: dict[int, Any], dims: tuple[int, ...]) -> tuple[Any,
 
 def _element(x: Any, value: Any) -> Any:
     """A number as an element of `x`."""
+    if x.dtype.is_complex:
+        return complex(value)
     return float(value) if x.dtype.is_floating_point else bool(value) if x.dtype.kind == "b" else int(value)
 
 
@@ -377,7 +379,7 @@ class IndexWrite(tape.Node):
 
     def __init__(self, x: Any, index: Any, value: Any) -> None:
         super().__init__()
-        if x.meta.dtype.kind != "f":
+        if not x.meta.dtype.is_inexact:
             raise AutogradError(f"cannot store a value that requires grad in a {x.meta.dtype.name} tensor")
         self.index = index
         mask = np.zeros(x.meta.shape, np.bool_)

@@ -14,7 +14,7 @@ from ..runtime import gradmode
 from . import executor, tape
 from .factory import make, storage_of
 
-_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
+_RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 
 def inplace(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:

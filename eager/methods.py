@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..ir import dtypes
 from ..ir.ops.creation import filled
-from . import arranging, creation, elements, functional, making, reducing, sampling, scattering, shaping
+from . import arranging, complexes, creation, elements, functional, making, reducing, sampling, scattering, shaping
 from .arguments import size_of, to_dtype
 from .elements import stored
 from .generated import TensorOps
@@ -91,6 +91,15 @@ class Methods(TensorOps, LaterMethods):
     exponential_, cauchy_, geometric_ = sampling.exponential_, sampling.cauchy_, sampling.geometric_
     log_normal_, random_ = sampling.log_normal_, sampling.random_
     put, put_ = scattering.put, scattering.put_
+
+    # -- complex numbers
+    conj = conj_physical = complexes.conj
+    conj_physical_ = stored(complexes.conj, "conj_physical_")
+    angle, sgn = complexes.angle, complexes.sgn
+    sgn_ = stored(complexes.sgn)
+    cfloat, cdouble = functional.cfloat, functional.cdouble
+    real = property(complexes.real, lambda self, v: complexes.set_part(self, 0, v), doc="The real parts, a view.")
+    imag = property(complexes.imag, lambda self, v: complexes.set_part(self, 1, v), doc="The imaginary parts, a view.")
 
     # -- what a tensor is
     is_cpu = property(lambda self: self.meta.device == "cpu", doc="Whether the tensor lies in the CPU's memory.")

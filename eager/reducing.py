@@ -111,6 +111,7 @@ def var_mean(
 @pure
 def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Length: p is "fro", a number, 0 (how many are not 0) or an infinity (largest or smallest magnitude); floating only."""
+    input = g.abs(input) if input.dtype.is_complex else input
     dtype = input.dtype
     if not dtype.is_floating_point:
         raise RuntimeError(f"norm: expected a floating point tensor as input, got {dtype.name}{list(input.shape)}; cast it first")
@@ -186,7 +187,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         value = to(value, input.dtype)
     elif input.dtype.kind == "b":
         value = bool(value)
-    elif not input.dtype.is_floating_point:
+    elif not input.dtype.is_inexact:
         value = int(value)
     return where(mask, value, input)  # type: ignore[no-any-return]
 

@@ -120,6 +120,8 @@ def _fitted(name: str, input: Tensor, dim: int, index: Tensor, src: Any) -> tupl
 
 def _number(x: Tensor, value: Any) -> Any:
     """A number as an element of `x`."""
+    if x.dtype.is_complex:
+        return complex(value)
     return float(value) if x.dtype.is_floating_point else bool(value) if x.dtype.kind == "b" else int(value)
 
 

@@ -14,6 +14,7 @@ from ..ir import dtypes, layout
 from ..ir.ops import casts, indexing, views
 from ..ir.ops import shape as shapes
 from ..ir.ops.compare import eq, where
+from ..ir.ops.complexes import conj
 from ..ir.ops.creation import filled
 from . import functional as f
 from . import generated as g
@@ -40,7 +41,7 @@ def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
 @pure
 def adjoint(input: Tensor) -> Tensor:
     """The last two dimensions swapped, conjugated where complex."""
-    return f.transpose(g.conj(input) if input.meta.dtype.kind == "c" else input, -2, -1)
+    return f.transpose(conj(input) if input.meta.dtype.kind == "c" else input, -2, -1)
 
 
 @pure

@@ -66,7 +66,7 @@ class Node:
         for i, out in enumerate(outputs):
             if any(out is c for c in constant):
                 continue
-            if not out.meta.requires_grad and out.meta.dtype.is_floating_point:
+            if not out.meta.requires_grad and out.meta.dtype.is_inexact:
                 out.meta = out.meta.with_grad(True)
             if out.meta.requires_grad:
                 out._node = self if len(outputs) == 1 else Pick(self, i)

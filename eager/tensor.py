@@ -155,8 +155,9 @@ class Tensor(Methods):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
-        if value and not self.meta.dtype.is_floating_point:
-            raise RuntimeError(f"only Tensors of floating point dtype can require gradients, not {self.meta.dtype.name}")
+        if value and not self.meta.dtype.is_inexact:
+            name = self.meta.dtype.name
+            raise RuntimeError(f"only Tensors of floating point and complex dtype can require gradients, not {name}")
         if not value and self._node is not None:
             raise AutogradError("you can only change requires_grad flags of leaf variables; use detach()")
         if value is not self.meta.requires_grad:

@@ -18,7 +18,7 @@ class DType:
     """One element type. Interned: compare with ``is``.
 
     ``np`` is the stored form, ``compute`` the NumPy dtype in which arithmetic is done (half types compute in float32
-    and round once), ``kind`` one of ``b`` bool, ``u`` unsigned, ``i`` signed, ``f`` floating.
+    and round once), ``kind`` one of ``b`` bool, ``u`` unsigned, ``i`` signed, ``f`` floating, ``c`` complex.
     """
 
     name: str
@@ -37,6 +37,27 @@ class DType:
     @property
     def is_floating_point(self) -> bool:
         return self.kind == "f"
+
+    @property
+    def is_complex(self) -> bool:
+        return self.kind == "c"
+
+    @property
+    def is_inexact(self) -> bool:
+        """Whether it is floating or complex: what can have a gradient."""
+        return self.kind in "fc"
+
+    @property
+    def is_signed(self) -> bool:
+        return self.kind not in "bu"
+
+    def to_real(self) -> DType:
+        """The dtype of the parts of a complex one; itself otherwise."""
+        return {"complex64": float32, "complex128": float64}.get(self.name, self)
+
+    def to_complex(self) -> DType:
+        """The complex dtype whose parts are of this one, half types widened."""
+        return self if self.kind == "c" else complex128 if self is float64 else complex64
 
     @property
     def is_half(self) -> bool:
@@ -63,18 +84,23 @@ float16 = _make("float16", "f16", "f", np.float16, np.float32)
 bfloat16 = _make("bfloat16", "bf16", "f", ml_dtypes.bfloat16, np.float32)
 float32 = _make("float32", "f32", "f", np.float32)
 float64 = _make("float64", "f64", "f", np.float64)
+complex64 = _make("complex64", "c64", "c", np.complex64)
+complex128 = _make("complex128", "c128", "c", np.complex128)
 
+#: The dtypes that graphs and kernels know; complex ones are the eager library's.
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)
 FLOATING = (float16, bfloat16, float32, float64)
+COMPLEX = (complex64, complex128)
+EVERY = ALL + COMPLEX
 INTEGRAL = (uint8, int8, int16, int32, int64)
-BY_NAME: dict[str, DType] = {d.name: d for d in ALL} | {d.short: d for d in ALL}
-BY_NUMPY: dict[NumpyDType, DType] = {d.np: d for d in ALL}
+BY_NAME: dict[str, DType] = {d.name: d for d in EVERY} | {d.short: d for d in EVERY}
+BY_NUMPY: dict[NumpyDType, DType] = {d.np: d for d in EVERY}
 
-_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
+_RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 
 def from_numpy(dtype: Any) -> DType:
-    """The dtype stored as NumPy's `dtype`; TypeError where there is none (complex, strings, objects)."""
+    """The dtype stored as NumPy's `dtype`; TypeError where there is none (strings, objects)."""
     try:
         return BY_NUMPY[np.dtype(dtype).newbyteorder("=")]
     except KeyError:
@@ -85,6 +111,8 @@ def promote_types(a: DType, b: DType) -> DType:
     """The smallest dtype both convert to (PyTorch's lattice: f16 with bf16 is f32, u8 with a signed int is the next wider)."""
     if a is b:
         return a
+    if "c" in (a.kind, b.kind):
+        return complex128 if "f64" in (a.short, b.short) or "c128" in (a.short, b.short) else complex64
     if _RANK[a.kind] != _RANK[b.kind]:
         return a if _RANK[a.kind] > _RANK[b.kind] else b
     if a.kind == "f":
@@ -102,7 +130,7 @@ def result_type(
 ) -> DType:
     """PyTorch's three-tier promotion: tensors with dimensions, then 0-d tensors, then Python scalars; a lower tier counts
     only where its kind (bool < int < float) is above that of the tiers over it."""
-    weak = {bool: bool_, int: int64, float: default}
+    weak = {bool: bool_, int: int64, float: default, complex: default.to_complex()}
     out: DType | None = None
     for tier in (tensors, zero_dim, tuple(weak[t] for t in scalars)):
         if not tier:
@@ -111,6 +139,6 @@ def result_type(
         for d in tier[1:]:
             joined = promote_types(joined, d)
         if out is None or _RANK[joined.kind] > _RANK[out.kind]:
-            out = joined
+            out = out.to_complex() if out is not None and out.kind == "f" else joined
     assert out is not None
     return out

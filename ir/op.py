@@ -178,6 +178,7 @@ class Op:
     heavy      worth compiling alone: eager programs run it as a graph of one node from its third call on (`eager/hot.py`), where
                its operands have that many elements (True: as few as any)
     binds      the attribute that is a bare symbol, which the first dimension of the first result settles: a size that data decide
+    eager_only  no graph may hold it: kernels know no complex numbers
     operator   Python's operator that is this op, as its special method is called without underscores ("add", "eq", "invert")
     """
 
@@ -199,6 +200,7 @@ class Op:
     fixed: tuple[int, ...] = ()
     heavy: int = 0
     binds: str = ""
+    eager_only: bool = False
 
     def __call__(self, *operands: Any, **attrs: Any) -> Any:
         """Apply to Tensors (eager or traced) or to graph Values: the first operand that knows how decides."""
@@ -239,4 +241,4 @@ def lookup(name: str) -> Op:
 
 def is_scalar(x: Any) -> bool:
     """Whether an operand is weak: a Python number or a graph scalar."""
-    return isinstance(x, (bool, int, float, ScalarType))
+    return isinstance(x, (bool, int, float, complex, ScalarType))

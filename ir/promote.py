@@ -13,6 +13,7 @@ from .op import Op
 from .types import ScalarType, TensorType
 
 _PYTHON = {"bool": bool, "int": int, "float": float}
+_NUMBERS = (bool, int, float, complex)
 
 
 def type_of(x: Any) -> Any:
@@ -20,7 +21,7 @@ def type_of(x: Any) -> Any:
     meta = getattr(x, "meta", None)
     if meta is not None:
         return meta.type
-    return getattr(x, "type", x) if not isinstance(x, (bool, int, float)) else x
+    return getattr(x, "type", x) if not isinstance(x, _NUMBERS) else x
 
 
 def target_dtype(op: Op, types: tuple[Any, ...]) -> DType | None:
@@ -32,11 +33,11 @@ def target_dtype(op: Op, types: tuple[Any, ...]) -> DType | None:
     tensors = tuple(t.dtype for t in chosen if isinstance(t, TensorType) and t.shape)
     zero_dim = tuple(t.dtype for t in chosen if isinstance(t, TensorType) and not t.shape)
     scalars = tuple(_PYTHON[t.kind] if isinstance(t, ScalarType) else type(t) for t in chosen
-                    if isinstance(t, (ScalarType, bool, int, float)))
+                    if isinstance(t, (ScalarType, *_NUMBERS)))
     if not tensors and not zero_dim:
         return None
     out = dtypes.result_type(tensors, zero_dim, scalars)
-    return dtypes.float32 if rule.to == "float" and not out.is_floating_point else out
+    return dtypes.float32 if rule.to == "float" and not out.is_inexact else out
 
 
 _C_NAMES = {"u8": "uint8_t", "i8": "int8_t", "i16": "int16_t", "i32": "int", "i64": "int64_t"}

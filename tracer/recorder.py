@@ -278,6 +278,7 @@ class Recorder:
         free = _sized(op)
         attrs = {k: v if k in free else _static(v) for k, v in attrs.items()}
         out = self._emit(op, args, attrs)
+        _refuse_complex(op, args, out)
         differentiable = tracked and not detached and op.grad is not None
         if op.effects.aliases is not None and not isinstance(out, tuple):
             return self._view(op, self._twin(operands[op.effects.aliases]), attrs, out, differentiable)
@@ -572,6 +573,15 @@ def _sizes_in(attr: Any) -> Iterator[Any]:
     elif isinstance(attr, tuple):
         for x in attr:
             yield from _sizes_in(x)
+
+
+def _refuse_complex(op: Op, args: tuple[Any, ...], out: Any) -> None:
+    """Kernels know no complex numbers: ops on them run eagerly."""
+    if op.eager_only:
+        raise Break("complex-numbers", f"{op.name} of complex numbers")
+    for v in (*args, *(out if isinstance(out, tuple) else (out,))):
+        if isinstance(v, complex) or (isinstance(v, Value) and isinstance(v.type, TensorType) and v.dtype.is_complex):
+            raise Break("complex-numbers", f"{op.name} of complex numbers")
 
 
 def _static(x: Any) -> Any:

@@ -8,6 +8,7 @@ from . import (
     attention,
     casts,
     compare,
+    complexes,
     composites,
     conv_steps,
     convolution,
@@ -27,8 +28,8 @@ from . import (
 )
 
 __all__ = [
-    "attention", "casts", "compare", "composites", "conv_steps", "convolution", "creation", "indexing", "linalg", "moves",
-    "ordering", "pointwise", "pooling", "random", "reductions", "scans", "shape", "transcendental", "views",
+    "attention", "casts", "compare", "complexes", "composites", "conv_steps", "convolution", "creation", "indexing", "linalg",
+    "moves", "ordering", "pointwise", "pooling", "random", "reductions", "scans", "shape", "transcendental", "views",
 ]  # fmt: skip
 
 #: Modules of records that few programs use: loaded by the public functions over them, or by `load_rare`.

@@ -19,6 +19,8 @@ def _cast_infer(x: TensorType, *, dtype: DType) -> tuple[TensorType]:
 
 
 def _cast_eager(x: Any, *, dtype: DType) -> Any:
+    if x.dtype.kind == "c" and not dtype.is_complex:
+        x = x.astype(np.bool_) if dtype.kind == "b" else x.real
     if x.flags.c_contiguous:
         return x.astype(dtype.np)
     out = layout.empty_like(x, dtype.np)

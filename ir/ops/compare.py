@@ -18,7 +18,7 @@ _FLAT = "piecewise constant"
 
 def _compare(name: str, eager: Any, scalar: Any) -> Op:
     return pointwise(name, (f"{name}(Tensor input, Tensor|Scalar other)",), eager, scalar, None, binary_samples("buif"),
-                     result=dtypes.bool_, constant=_FLAT, operator=name)  # fmt: skip
+                     result=dtypes.bool_, constant=_FLAT, operator=name, complexes=name in ("eq", "ne"))  # fmt: skip
 
 
 eq = _compare("eq", np.equal, lambda s, x, y: s.eq(x, y))
@@ -50,7 +50,7 @@ logical_or = pointwise(
 )  # fmt: skip
 isnan = pointwise(
     "isnan", ("isnan(Tensor input)",), lambda x: np.not_equal(x, x), lambda s, x: s.not_(s.eq(x, x)), None,
-    unary_samples("buif"), result=dtypes.bool_, constant=_FLAT,
+    unary_samples("buif"), result=dtypes.bool_, constant=_FLAT, complexes=True,
 )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def _where_infer(c: Any, x: Any, y: Any) -> tuple[TensorType]:
 
 def _python(x: Any) -> type:
     kind = getattr(x, "kind", type(x).__name__)
-    return {"bool": bool, "int": int, "float": float}[kind]
+    return {"bool": bool, "int": int, "float": float, "complex": complex}[kind]
 
 
 def _where_eager(c: Any, x: Any, y: Any) -> Any:
@@ -129,7 +129,7 @@ def _where_eager(c: Any, x: Any, y: Any) -> Any:
         raise TypeError("bool condition expected")
     if not isinstance(x, np.ndarray) and not isinstance(y, np.ndarray):
         x = dtypes.result_type((), (), (type(x), type(y))).np.type(x)
-    kind = next(v.dtype for v in (x, y) if not isinstance(v, (bool, int, float)))
+    kind = next(v.dtype for v in (x, y) if not isinstance(v, (bool, int, float, complex)))
     x, y = (np.asarray(v).astype(kind) if type(v) is int and kind.kind == "u" else v for v in (x, y))
     return np.where(c, x, y)
 

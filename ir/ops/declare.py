@@ -11,6 +11,7 @@ from ...errors import DTypeError, ShapeError
 from .. import dtypes, layout
 from ..dtypes import DType
 from ..op import PURE, Effects, Infer, Op, Promote, Sample, Scalar, register
+from ..promote import type_of
 from ..types import TensorType
 
 #: Compiled against eager, where nothing is said: a few units in the last place of the dtype that is stored.
@@ -21,12 +22,40 @@ CLOSE: Mapping[str, tuple[float, float]] = {
 LARGE = 1 << 16
 EXACT: Mapping[str, tuple[float, float]] = {}
 
-Kinds = str  # letters of dtype kinds: "b" bool, "u" unsigned, "i" signed, "f" floating
+Kinds = str  # letters of dtype kinds: "b" bool, "u" unsigned, "i" signed, "f" floating, "c" complex
 
 
 def dtype_of(*types: Any) -> DType:
     """The dtype of the first tensor among promoted operands."""
     return next(t.dtype for t in types if isinstance(t, TensorType))
+
+
+def conjugated(x: Any) -> Any:
+    """`x` as a gradient rule multiplies with it: the conjugate where it is complex."""
+    if isinstance(x, complex):
+        return x.conjugate()
+    if not _is_complex(x):
+        return x
+    from .complexes import conj
+
+    return conj(x)
+
+
+def _is_complex(x: Any) -> bool:
+    kind = type_of(x)
+    return isinstance(kind, TensorType) and kind.dtype.is_complex
+
+
+def holomorphic(rule: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+    """A gradient rule written for real operands, for complex ones too: times the conjugate of the derivative."""
+
+    def grad(g: Any, need: Any, out: Any, *ins: Any, **attrs: Any) -> tuple[Any, ...]:
+        if not any(map(_is_complex, ins)):
+            return rule(g, need, out, *ins, **attrs)
+        found = rule(conjugated(g), need, out, *ins, **attrs)
+        return tuple(None if x is None else conjugated(x) for x in found)
+
+    return grad
 
 
 def check_kind(op: str, kinds: Kinds, *types: Any, hint: str = "") -> None:
@@ -128,10 +157,11 @@ def pointwise(
     result: DType | None = None, hint: str = "", operands: tuple[int, ...] | None = None,
     tolerance: Mapping[str, tuple[float, float]] = EXACT, autocast: str = "", constant: str = "", effects: Effects = PURE,
     infer: Infer | None = None, exact: tuple[int, ...] = (), operator: str = "", fixed: tuple[int, ...] = (),
-    heavy: int = 0, wide: bool = False,
+    heavy: int = 0, wide: bool = False, complexes: bool = False,
 ) -> Op:  # fmt: skip
-    """Register an op with a scalar lowering."""
-    rule = infer or infer_pointwise(name, kinds, result, hint)
+    """Register an op with a scalar lowering. `complexes`: its kernel takes complex arrays too, and its gradient rule conjugates
+    what it multiplies with."""
+    rule = infer or infer_pointwise(name, kinds + "c" * complexes, result, hint)
     promote = Promote(to, operands, exact, wide)
     return register(Op(name, signature, rule, eager, grad, Scalar(scalar), sample, promote, None, effects, autocast,
                        tolerance, True, constant, operator, fixed, heavy=heavy))  # fmt: skip

@@ -167,7 +167,7 @@ def _scatter_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 #: A copy of x with source[i] added at x[i with i[dim] replaced by index[i]]; repeated positions add up in index order.
 scatter_add: Op = register(Op(
-    "scatter_add", (), _scatter_infer("scatter_add", "uif"), _scatter_add_eager,
+    "scatter_add", (), _scatter_infer("scatter_add", "uifc"), _scatter_add_eager,
     lambda g, need, out, x, index, source, *, dim: (g, None, gather(g, index, dim=dim) if need[2] else None),
     Scatter(_replaced, lambda shapes, *, dim: (dim,), lambda *, dim: "add"), _scatter_samples,
     effects=_RAISES, tolerance=CLOSE, heavy=LARGE, batch=lambda dims, *xs, dim: scatter_add(*_batched(dims, xs), dim=dim + 1),
@@ -197,7 +197,7 @@ def _scatter_grad(g: Any, need: Any, out: Any, x: Any, index: Any, source: Any, 
 #: As scatter_add, but source[i] replaces what is there; of several for one place the last stays (its gradient, as PyTorch's,
 #: takes no notice of that).
 scatter: Op = register(Op(
-    "scatter", (), _scatter_infer("scatter", "buif"), _scatter_eager, _scatter_grad,
+    "scatter", (), _scatter_infer("scatter", "buifc"), _scatter_eager, _scatter_grad,
     Scatter(_replaced, lambda shapes, *, dim: (dim,), lambda *, dim: None), _apart_samples,
     effects=_RAISES, upcast=False, heavy=LARGE, batch=lambda dims, *xs, dim: scatter(*_batched(dims, xs), dim=dim + 1),
 ))  # fmt: skip
@@ -344,7 +344,7 @@ def _put_infer(x: TensorType, *rest: TensorType, dims: tuple[int, ...], accumula
     positions, values = rest[:-1], rest[-1]
     name = "index_put"
     shape = _indexed_shape(name, x.shape, positions, dims, x, *rest)
-    check_kind(name, "uif" if accumulate else "buif", x, *rest)
+    check_kind(name, "uifc" if accumulate else "buifc", x, *rest)
     if x.dtype is not values.dtype:
         raise DTypeError(f"index_put: requires the source and destination dtypes match, got {layout.describe(x, *rest)}")
     if not layout.same_shape(shape, values.shape):
@@ -473,7 +473,7 @@ index_put: Op = register(Op(
 def _spread_infer(
     values: TensorType, *positions: TensorType, shape: tuple[Size, ...], dims: tuple[int, ...], wrap: bool = True
 ) -> tuple[TensorType]:
-    check_kind("spread", "uif", values)
+    check_kind("spread", "uifc", values)
     wanted = _indexed_shape("spread", shape, positions, dims, values, *positions)
     if not layout.same_shape(wanted, values.shape):
         raise ShapeError(f"spread: {layout.describe(values, *positions)} do not fit slices of {list(shape)} along {list(dims)}")

@@ -11,7 +11,7 @@ from ...errors import DTypeError, ShapeError
 from .. import dtypes, layout
 from ..op import Gemm, Op, Sample, register
 from ..types import TensorType, numel, tensor
-from .declare import CLOSE, floats
+from .declare import CLOSE, conjugated, floats
 from .shape import aligned, front, permute, reshape
 
 
@@ -38,10 +38,10 @@ def swapped(x: Any) -> Any:
 
 
 def _matmul_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
-    for_x = matmul(g, swapped(y)) if need[0] else None
+    for_x = matmul(g, swapped(conjugated(y))) if need[0] else None
     if need[1] and y.ndim == 2 < x.ndim:  # one product over all rows in place of one a matrix, and their sum
         x, g = _rows(x), _rows(g)
-    return for_x, matmul(swapped(x), g) if need[1] else None
+    return for_x, matmul(swapped(conjugated(x)), g) if need[1] else None
 
 
 def _rows(x: Any) -> Any:

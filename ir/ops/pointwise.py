@@ -17,7 +17,7 @@ from ..promote import check_fits, type_of, wrapped
 from ..types import TensorType
 from .compare import eq, ge, gt, le, logical_and, logical_or, lt, where
 from .creation import filled, zeros_like
-from .declare import CLOSE, binary_samples, check_kind, dtype_of, floats, pointwise, unary_samples
+from .declare import CLOSE, binary_samples, check_kind, conjugated, dtype_of, floats, holomorphic, pointwise, unary_samples
 
 _BOOL_HINT = "use logical_not or logical_xor"
 
@@ -28,7 +28,7 @@ _BOOL_HINT = "use logical_not or logical_xor"
 add = pointwise(
     "add", (), np.add, lambda s, x, y: s.or_(x, y) if s.dtype_of(x).kind == "b" else s.add(x, y),
     lambda g, need, out, x, y: (g if need[0] else None, g if need[1] else None), binary_samples("buif"), autocast="promote",
-    operator="add",
+    operator="add", complexes=True,
 )  # fmt: skip
 
 
@@ -39,43 +39,44 @@ def _sub_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
 #: x - y. Public (with alpha): eager/functional.py.
 sub = pointwise(
     "sub", (), np.subtract, lambda s, x, y: s.sub(x, y), _sub_grad, binary_samples("uif"), kinds="uif", hint=_BOOL_HINT,
-    autocast="promote", operator="sub",
+    autocast="promote", operator="sub", complexes=True,
 )  # fmt: skip
 
 
 def _mul_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
-    return mul(g, y) if need[0] else None, mul(g, x) if need[1] else None
+    return mul(g, conjugated(y)) if need[0] else None, mul(g, conjugated(x)) if need[1] else None
 
 
 #: x * y; "and" of bools.
 mul = pointwise(
     "mul", ("mul(Tensor input, Tensor|Scalar other)",), np.multiply,
     lambda s, x, y: s.and_(x, y) if s.dtype_of(x).kind == "b" else s.mul(x, y), _mul_grad, binary_samples("buif"),
-    autocast="promote", operator="mul", wide=True,
+    autocast="promote", operator="mul", wide=True, complexes=True,
 )  # fmt: skip
 
 
 def _div_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
-    gx = div(g, y) if need[0] else None
-    return gx, neg(mul(g, div(div(x, y), y))) if need[1] else None
+    gx = div(g, conjugated(y)) if need[0] else None
+    return gx, neg(mul(g, conjugated(div(div(x, y), y)))) if need[1] else None
 
 
 #: x / y, floating for every dtype. Public (with rounding_mode): eager/functional.py.
 div = pointwise(
     "div", (), np.true_divide, lambda s, x, y: s.div(x, y), _div_grad, binary_samples("buif", right=(1, 3)), to="float",
-    autocast="promote", tolerance=CLOSE, operator="truediv", wide=True,
+    autocast="promote", tolerance=CLOSE, operator="truediv", wide=True, complexes=True,
 )  # fmt: skip
 
 #: -x; not for bool.
 neg: Op = pointwise(
     "neg", ("neg(Tensor input)",), np.negative, lambda s, x: s.neg(x), lambda g, need, out, x: (neg(g),),
-    unary_samples("uif"), kinds="uif", hint="use logical_not", operator="neg",
+    unary_samples("uif"), kinds="uif", hint="use logical_not", operator="neg", complexes=True,
 )  # fmt: skip
 
 #: e to the power of x.
 exp: Op = pointwise(
-    "exp", ("exp(Tensor input)",), np.exp, lambda s, x: s.exp(x), lambda g, need, out, x: (mul(g, out),),
-    unary_samples("buif"), to="float", tolerance=CLOSE, autocast="f32",
+    "exp", ("exp(Tensor input)",), np.exp, lambda s, x: s.exp(x),
+    lambda g, need, out, x: (mul(g, conjugated(out)),), unary_samples("buif"), to="float", tolerance=CLOSE, autocast="f32",
+    complexes=True,
 )  # fmt: skip
 
 
@@ -179,7 +180,7 @@ _NEGATIVE_POWER = "Integers to negative integer powers are not allowed: pow of a
 
 
 def _pow_infer(x: Any, y: Any) -> tuple[TensorType]:
-    check_kind("pow", "uif", x, y)
+    check_kind("pow", "uifc", x, y)
     dtype = dtype_of(x, y)
     if isinstance(y, int) and y < 0 and dtype.kind in "ui":
         raise RangeError(_NEGATIVE_POWER)
@@ -188,7 +189,7 @@ def _pow_infer(x: Any, y: Any) -> tuple[TensorType]:
 
 def _pow_eager(x: Any, y: Any) -> Any:
     kind = (x if isinstance(x, np.ndarray) else y).dtype.kind
-    if kind == "f":
+    if kind in "fc":
         simple = _SIMPLE_POWERS.get(y) if isinstance(y, (int, float)) else None
         return simple(x) if simple else np.power(x, y)
     if isinstance(y, int) and y < 0:
@@ -237,14 +238,15 @@ def _is_weak(x: Any) -> bool:
 def _pow_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
     gx = gy = None
     if need[0]:
-        if isinstance(y, (int, float)):
-            gx = zeros_like(g) if y == 0 else mul(g, mul(pow(x, y - 1), y))
+        if isinstance(y, (int, float, complex)):
+            gx = zeros_like(g) if y == 0 else mul(g, conjugated(mul(pow(x, y - 1), y)))
         else:
             y = filled(g, (), y) if _is_weak(y) else y
-            gx = where(eq(y, 0), 0.0, mul(g, mul(y, pow(x, sub(y, 1)))))
+            gx = where(eq(y, 0), 0.0, mul(g, conjugated(mul(y, pow(x, sub(y, 1))))))
     if need[1]:  # 0 to a power that is not negative is flat
-        x = filled(g, (), x) if _is_weak(x) else x
-        gy = where(logical_and(eq(x, 0), ge(y, 0)), 0.0, mul(g, mul(out, log(x))))
+        x, y = (filled(g, (), v) if _is_weak(v) else v for v in (x, y))
+        flat = eq(x, 0) if "c" in (x.dtype.kind, y.dtype.kind) else logical_and(eq(x, 0), ge(y, 0))
+        gy = where(flat, 0.0, mul(g, conjugated(mul(out, log(x)))))
     return gx, gy
 
 
@@ -271,8 +273,8 @@ pow: Op = pointwise(
 
 
 def _math(name: str, eager: Any, scalar: Any, grad: Any, span: tuple[float, float] = (-3, 3), *, autocast: str = "") -> Op:
-    return pointwise(name, (f"{name}(Tensor input)",), eager, scalar, grad, unary_samples("buif", span), to="float",
-                     tolerance=CLOSE, autocast=autocast)  # fmt: skip
+    return pointwise(name, (f"{name}(Tensor input)",), eager, scalar, holomorphic(grad), unary_samples("buif", span), to="float",
+                     tolerance=CLOSE, autocast=autocast, complexes=name != "erf")  # fmt: skip
 
 
 #: exp(x) - 1, accurate near 0.
@@ -413,10 +415,22 @@ def _abs_scalar(s: Any, x: Any) -> Any:
     return x if s.dtype_of(x).kind == "u" else s.abs(x)
 
 
+def _abs_infer(x: Any) -> tuple[TensorType]:
+    check_kind("abs", "uifc", x)
+    return (layout.elementwise("abs", x.dtype.to_real(), x),)
+
+
+def _abs_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
+    if x.dtype.kind != "c":
+        return (mul(g, sign(x)),)
+    from .complexes import complex_sign
+
+    return (mul(g, complex_sign(x)),)
+
+
 #: Magnitude; not for bool.
 abs: Op = pointwise(
-    "abs", ("abs(Tensor input)",), np.absolute, _abs_scalar, lambda g, need, out, x: (mul(g, sign(x)),), unary_samples("uif"),
-    kinds="uif", operator="abs",
+    "abs", ("abs(Tensor input)",), np.absolute, _abs_scalar, _abs_grad, unary_samples("uif"), infer=_abs_infer, operator="abs",
 )  # fmt: skip
 
 #: max(x, 0); NaN stays NaN.

@@ -18,7 +18,7 @@ from ..types import TensorType, numel, tensor
 from .casts import cast
 from .compare import eq, where
 from .creation import arange, count, filled, made_by, number
-from .declare import CLOSE, check_kind, floats
+from .declare import CLOSE, check_kind, floats, holomorphic
 from .pointwise import div, maximum, mul, sub
 from .shape import cat, expand, front, inverse, permute, reshape, slice_
 
@@ -95,7 +95,7 @@ def reduction_samples(kinds: str, **attrs: Any) -> Any:
 
 def sum_dtype(x: DType, dtype: DType | None) -> DType:
     """Dtype of sums and products: `dtype`, or int64 for bool and integral operands."""
-    return dtype or (x if x.is_floating_point else dtypes.int64)
+    return dtype or (x if x.is_inexact else dtypes.int64)
 
 
 def _sum_infer(op: str) -> Infer:
@@ -275,7 +275,7 @@ def _prod_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: Product; of bool and integral operands in int64.
 prod: Op = register(Op(
     "prod", ("prod(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)",), _sum_infer("prod"), _prod_eager,
-    _prod_grad, Reduce("mul"), _prod_samples, autocast="f32", tolerance=CLOSE,
+    holomorphic(_prod_grad), Reduce("mul"), _prod_samples, autocast="f32", tolerance=CLOSE,
 ))  # fmt: skip
 
 
@@ -310,7 +310,7 @@ def _mean_infer(op: str) -> Infer:
     def infer(x: TensorType, *, dim: Dims, keepdim: bool = False, dtype: DType | None = None, **_: Any) -> tuple[TensorType]:
         _check_dims(op, x, dim)
         to = dtype or x.dtype
-        if not to.is_floating_point:
+        if not to.is_inexact:
             raise DTypeError(f"{op}: needs a floating dtype, got {layout.describe(x)}; cast it or pass dtype=")
         return (tensor(reduced_shape(x.shape, dim, keepdim), to),)
 
@@ -319,7 +319,7 @@ def _mean_infer(op: str) -> Infer:
 
 def _mean_eager(x: Any, *, dim: Dims, keepdim: bool = False, dtype: DType | None = None) -> Any:
     to = dtype.compute if dtype is not None else x.dtype
-    if to.kind != "f":
+    if to.kind not in "fc":
         raise TypeError("mean of an integral array")
     n = math.prod(x.shape[d] for d in dim)
     total = folded(np.add, x, dim, to, keepdim)

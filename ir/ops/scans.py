@@ -14,7 +14,7 @@ from ..op import Op, Sample, Scan, register
 from ..types import TensorType, tensor
 from .compare import eq, ge, where
 from .creation import arange, made_by
-from .declare import CLOSE, LARGE, floats
+from .declare import CLOSE, LARGE, floats, holomorphic
 from .moves import flip
 from .pointwise import mul
 from .reductions import converted, sum
@@ -27,7 +27,7 @@ def _infer(op: str) -> Callable[..., tuple[TensorType]]:
             raise ShapeError(f"{op}: dim {dim} does not fit {layout.describe(x)}")
         if dtype is dtypes.bool_:
             raise DTypeError(f"{op}: totals of {layout.describe(x)} cannot be bool")
-        return (tensor(x.shape, dtype or (x.dtype if x.dtype.is_floating_point else dtypes.int64)),)
+        return (tensor(x.shape, dtype or (x.dtype if x.dtype.is_inexact else dtypes.int64)),)
 
     return infer
 
@@ -36,7 +36,7 @@ def _eager(ufunc: Any) -> Callable[..., Any]:
     def eager(x: Any, *, dim: int, dtype: DType | None = None) -> Any:
         if not 0 <= dim < x.ndim or dtype is dtypes.bool_:
             raise ValueError("no such dimension, or totals in bool")
-        to = dtype.compute if dtype is not None else x.dtype if x.dtype.kind == "f" else np.dtype(np.int64)
+        to = dtype.compute if dtype is not None else x.dtype if x.dtype.kind in "fc" else np.dtype(np.int64)
         kept = x if x.dtype.kind == to.kind else x.astype(to)
         wide = np.dtype(np.float64) if to.kind == "f" else to
         return ufunc.accumulate(kept.astype(wide, copy=False), dim).astype(to, order="C", copy=False)
@@ -97,6 +97,7 @@ def _product_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 #: Products of the elements up to each one along `dim`; of bool and integral operands in int64.
 cumprod: Op = register(Op(
-    "cumprod", (), _infer("cumprod"), _eager(np.multiply), _cumprod_grad, Scan("mul"), _product_samples, tolerance=CLOSE,
-    autocast="f32", heavy=LARGE, batch=lambda dims, x, *, dim, dtype=None: cumprod(front(x, dims[0]), dim=dim + 1, dtype=dtype),
+    "cumprod", (), _infer("cumprod"), _eager(np.multiply), holomorphic(_cumprod_grad), Scan("mul"), _product_samples,
+    tolerance=CLOSE, autocast="f32", heavy=LARGE,
+    batch=lambda dims, x, *, dim, dtype=None: cumprod(front(x, dims[0]), dim=dim + 1, dtype=dtype),
 ))  # fmt: skip

@@ -25,7 +25,7 @@ def samples(op: Op) -> tuple[Sample, ...]:
 
 def every_op() -> list[Op]:
     """All records that have a sample, by name."""
-    return sorted((op for op in OPS.values() if samples(op)), key=lambda op: op.name)
+    return sorted((op for op in OPS.values() if not op.eager_only and samples(op)), key=lambda op: op.name)
 
 
 class RandomGraph:

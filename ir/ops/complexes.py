@@ -1,0 +1,230 @@
+"""Complex numbers: their parts as views, made of parts, conjugate, direction, argument. Eager only: no kernel computes with them,
+and a capture breaks the graph where one appears. Gradients follow PyTorch: that of a function which is differentiable in the
+complex sense is the incoming one times the conjugate of its derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ...errors import DTypeError, ShapeError
+from .. import dtypes, layout
+from ..op import Extern, Infer, Op, Sample, lookup, register
+from ..types import TensorType
+from .compare import eq, where
+from .declare import CLOSE, floats
+from .pointwise import add, cos, div, mul, neg, sin
+from .shape import ALIAS, front
+
+_REASON = "kernels know no complex numbers"
+
+
+def _complex(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any = np.complex128) -> Any:
+    return np.asarray(floats(rng, shape, dtypes.float64) + 1j * floats(rng, shape, dtypes.float64)).astype(dtype)
+
+
+def _needs(op: str, kinds: str, x: Any) -> None:
+    if not isinstance(x, TensorType) or x.dtype.kind not in kinds:
+        what = "a complex" if kinds == "c" else "a float32 or float64"
+        raise DTypeError(f"{op}: needs {what} tensor, got {layout.describe(x)}")
+
+
+def _samples(*dtypes_: Any) -> Callable[..., Iterator[Sample]]:
+    def sample(rng: np.random.Generator) -> Iterator[Sample]:
+        for dtype in dtypes_:
+            yield Sample((_complex(rng, (2, 3), dtype),))
+        yield Sample((_complex(rng, ()),), note="0-d")
+        yield Sample((_complex(rng, (0, 3)),), note="empty")
+        yield Sample((_complex(rng, (4, 3)).T[:, ::2],), note="strided")
+
+    return sample
+
+
+# -- the parts as memory
+
+
+def _real_infer(x: TensorType) -> tuple[TensorType]:
+    _needs("view_as_real", "c", x)
+    return (TensorType((*x.shape, 2), x.dtype.to_real(), (*(s * 2 for s in x.strides), 1)),)
+
+
+def _real_eager(x: Any) -> Any:
+    part = x.real
+    return np.lib.stride_tricks.as_strided(part, (*x.shape, 2), (*x.strides, part.itemsize))
+
+
+#: The real and the imaginary part of each element as a last dimension of two; a view.
+view_as_real: Op = register(Op(
+    "view_as_real", ("view_as_real(Tensor input)",), _real_infer, _real_eager,
+    lambda g, need, out, x: (view_as_complex(_together(g)),), Extern(_REASON), _samples(np.complex64, np.complex128),
+    effects=ALIAS, upcast=False, eager_only=True, batch=lambda dims, x: view_as_real(front(x, dims[0])),
+))  # fmt: skip
+
+
+def _together(g: Any) -> Any:
+    from .casts import contiguous
+
+    return contiguous(g)
+
+
+def _pairs_infer(x: TensorType) -> tuple[TensorType]:
+    if not isinstance(x, TensorType) or x.dtype not in (dtypes.float32, dtypes.float64):
+        raise DTypeError(f"view_as_complex: needs a float32 or float64 tensor, got {layout.describe(x)}")
+    if not x.shape or x.shape[-1] != 2:
+        raise ShapeError(f"Tensor must have a last dimension of size 2: view_as_complex of {layout.describe(x)}")
+    if x.strides[-1] != 1 or any(s % 2 for s in x.strides[:-1]):
+        raise ShapeError(f"Tensor must have a last dimension with stride 1 and even strides: view_as_complex of "
+                         f"{layout.describe(x)} with strides {list(x.strides)}")  # fmt: skip
+    return (TensorType(x.shape[:-1], x.dtype.to_complex(), tuple(s // 2 for s in x.strides[:-1])),)
+
+
+def _pairs_eager(x: Any) -> Any:
+    whole = np.complex64 if x.dtype == np.float32 else np.complex128 if x.dtype == np.float64 else None
+    if whole is None or x.shape[-1:] != (2,) or any(s % (2 * x.itemsize) for s in x.strides[:-1]):
+        raise ValueError("pairs of floats expected")
+    return x.view(whole)[..., 0]
+
+
+def _pairs_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((floats(rng, (3, 2)),))
+    yield Sample((floats(rng, (4, 3, 2), dtypes.float64)[::2],), note="strided")
+    yield Sample((floats(rng, (0, 2)),), note="empty")
+    yield Sample((floats(rng, (2,)),), note="0-d result")
+    yield Sample((floats(rng, (2, 3)),), raises=ShapeError)
+    yield Sample((floats(rng, (2, 2), dtypes.int64),), raises=DTypeError)
+
+
+#: Pairs of floats in a last dimension of two as complex numbers; a view.
+view_as_complex: Op = register(Op(
+    "view_as_complex", ("view_as_complex(Tensor input)",), _pairs_infer, _pairs_eager,
+    lambda g, need, out, x: (view_as_real(g),), Extern(_REASON), _pairs_samples, effects=ALIAS, upcast=False,
+    eager_only=True, batch=lambda dims, x: view_as_complex(front(x, dims[0])),
+))  # fmt: skip
+
+
+# -- element by element
+
+
+def _infer(op: str, real: bool = False) -> Infer:
+    def infer(x: Any) -> tuple[TensorType]:
+        _needs(op, "c", x)
+        return (layout.elementwise(op, x.dtype.to_real() if real else x.dtype, x),)
+
+    return infer
+
+
+def _checked(fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def eager(x: Any) -> Any:
+        if x.dtype.kind != "c":
+            raise TypeError("complex array expected")
+        return fn(x)
+
+    return eager
+
+
+def _each(name: str, eager: Callable[[Any], Any], grad: Callable[..., Any] | None, real: bool = False) -> Op:
+    return register(Op(
+        name, (), _infer(name, real), _checked(eager), grad, Extern(_REASON), _samples(np.complex64, np.complex128),
+        upcast=False, tolerance=CLOSE, batch=lambda dims, x: lookup(name)(front(x, dims[0])), eager_only=True,
+    ))  # fmt: skip
+
+
+#: The imaginary part with the other sign. Public (real tensors as they are): eager/complexes.py.
+conj: Op = _each("conj", np.conjugate, lambda g, need, out, x: (conj(g),))
+
+
+def _sgn_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
+    from .pointwise import abs
+
+    size = abs(x)
+    safe = where(eq(size, 0), 1.0, size)
+    along = _real(mul(conj(out), g))
+    turned = div(add(g, neg(mul(out, along))), safe)
+    return (where(eq(size, 0), 0.0, turned),)
+
+
+def _real(x: Any) -> Any:
+    """The real part."""
+    from .casts import cast
+
+    return cast(x, dtype=x.dtype.to_real())
+
+
+def _direction(x: Any) -> Any:
+    size = np.abs(x)
+    return np.where(size == 0, 0, x / np.where(size == 0, 1, size)).astype(x.dtype)
+
+
+#: x / |x|, 0 at 0.
+complex_sign: Op = _each("complex_sign", _direction, _sgn_grad)
+
+
+def _angle_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
+    from .pointwise import abs
+
+    size = abs(x)
+    square = where(eq(size, 0), 1.0, mul(size, size))
+    turn = mul(mul(x, 1j), div(g, square))
+    return (where(eq(size, 0), 0.0, turn),)
+
+
+#: The angle from the positive real axis.
+complex_angle: Op = _each("complex_angle", lambda x: np.arctan2(x.imag, x.real), _angle_grad, real=True)
+
+# -- made of two real tensors
+
+
+def _made_infer(op: str) -> Infer:
+    def infer(x: Any, y: Any) -> tuple[TensorType]:
+        if x.dtype is not y.dtype or x.dtype not in (dtypes.float32, dtypes.float64):
+            raise DTypeError(f"{op}: both must be float32, or float64, got {layout.describe(x, y)}")
+        return (layout.elementwise(op, x.dtype.to_complex(), x, y),)
+
+    return infer
+
+
+def _made_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for dtype in (dtypes.float32, dtypes.float64):
+        yield Sample((floats(rng, (2, 3), dtype), floats(rng, (3,), dtype)))
+    yield Sample((floats(rng, (), dtypes.float64), floats(rng, (), dtypes.float64)), note="0-d")
+    yield Sample((floats(rng, (0, 3)), floats(rng, (0, 3))), note="empty")
+    yield Sample((floats(rng, (3, 4)).T, floats(rng, (3, 4)).T), note="strided")
+    yield Sample((floats(rng, (2, 3)), floats(rng, (4,))), raises=ShapeError)
+    yield Sample((floats(rng, (2,)), floats(rng, (2,), dtypes.int64)), raises=DTypeError)
+
+
+def _imag(x: Any) -> Any:
+    return _real(mul(x, -1j))
+
+
+def _joined(x: Any, y: Any) -> Any:
+    if x.dtype != y.dtype or x.dtype not in (np.float32, np.float64):
+        raise TypeError("two real arrays of one dtype expected")
+    out = np.empty(np.broadcast_shapes(x.shape, y.shape), np.complex64 if x.dtype == np.float32 else np.complex128)
+    out.real, out.imag = x, y
+    types = layout.type_of_array(np.asarray(x)), layout.type_of_array(np.asarray(y))
+    wanted = layout.elementwise("complex", layout.type_of_array(out).dtype, *types).strides
+    return layout.conformed(out, tuple(s * out.itemsize for s in wanted))  # type: ignore[operator, misc]
+
+
+#: x + iy.
+complex_of: Op = register(Op(
+    "complex_of", (), _made_infer("complex"), _joined,
+    lambda g, need, out, x, y: (_real(g) if need[0] else None, _imag(g) if need[1] else None), Extern(_REASON), _made_samples,
+    upcast=False, eager_only=True, batch=lambda dims, *xs: complex_of(*(front(x, d) for x, d in zip(xs, dims, strict=True))),
+))  # fmt: skip
+
+
+def _polar_grad(g: Any, need: Any, out: Any, r: Any, phi: Any) -> tuple[Any, ...]:
+    along = add(mul(_real(g), cos(phi)), mul(_imag(g), sin(phi))) if need[0] else None
+    return along, _real(mul(g, conj(mul(out, 1j)))) if need[1] else None
+
+
+#: r (cos phi + i sin phi).
+polar: Op = register(Op(
+    "polar", ("polar(Tensor abs, Tensor angle)",), _made_infer("polar"), lambda r, phi: _joined(r * np.cos(phi), r * np.sin(phi)),
+    _polar_grad, Extern(_REASON), _made_samples, upcast=False, tolerance=CLOSE, eager_only=True,
+    batch=lambda dims, *xs: polar(*(front(x, d) for x, d in zip(xs, dims, strict=True))),
+))  # fmt: skip
