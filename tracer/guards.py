@@ -79,6 +79,7 @@ class Outside:
         self.origin: dict[int, tuple[Any, Source]] = {}  # id of the object seen -> seen, source
         self.numbers: dict[Source, Any] = {}
         self.pinned: dict[Source, Any] = {}
+        self.made: set[int] = set()  # ids of functions and classes that the region made
         self.held: set[int] = set()  # ids of functions that are guarded by identity
         self.opaque: set[int] = set()  # ids of registered objects with native content that no guard covers
         self.closed: dict[int, tuple[Any, Any, Source]] = {}  # lists and large dicts that nothing has opened
@@ -172,7 +173,7 @@ class Outside:
     def constant(self, value: Any, name: str) -> Any:
         """An object that is part of the program itself (guarded by who found it), admitted under its own identity."""
         cls = type(value)
-        if cls in _EQUAL or cls in (int, float, complex):
+        if cls in _EQUAL or cls in (int, float, complex) or id(value) in self.made:
             return value
         known = self.memo.get(id(value))
         return known[1] if known is not None else self._first(value, cls, Const(value, name))
@@ -376,10 +377,17 @@ class Outside:
             if isinstance(source, Computed):
                 self.guard(FitsInt64(source) if value.type == ScalarType("int") else TypeIs(source, float))
         if self.recorder.writes and len(self.recorder.inputs) > 1:
-            self.guard(SameStorage(tuple((i.source,) for i in self.recorder.inputs)))
+            self.guard(SameStorage(self._memories()))
         self._identities()
         self._sizes()
         return tuple(self.guards.values())
+
+    def _memories(self) -> tuple[tuple[Source, ...], ...]:
+        """The graph's inputs by the memory that they share."""
+        found: dict[int, list[Source]] = {}
+        for i in self.recorder.inputs:
+            found.setdefault(id(i.real if i.real._storage is None else i.real._storage), []).append(i.source)
+        return tuple(map(tuple, found.values()))
 
     def _counts(self, source: Next) -> bool:
         """Whether what comes next at `source` is an int anyway."""
