@@ -27,17 +27,17 @@ def f(x, sum):
         "the call of a function of Python's library does something in its depth that cannot be followed; it runs as one piece",
         "call it outside of the compiled function and pass the result in",
         example="""
-import json
+import shutil
 
-def f(x, text):
-    return x * json.loads(text)  #! json.loads(text)
+def f(x, path):
+    return x * (shutil.disk_usage(path).total > 0)  #! shutil.disk_usage(path)
 """,
-        call='torch.ones(2), "3"',
+        call='torch.ones(2), "/"',
         instead="""
-def f(x, factor):
-    return x * factor
+def f(x, total):
+    return x * (total > 0)
 """,
-        instead_call="torch.ones(2), 3",
+        instead_call="torch.ones(2), 1",
     ),
     Kind(
         "input-output",
