@@ -93,3 +93,24 @@ def _inner(entry: types.TracebackType | None, place: Place) -> types.TracebackTy
     while entry is not None and entry.tb_frame.f_code in codes:
         entry = entry.tb_next
     return entry
+
+
+_MARK = "\0lines of the user's"
+
+
+def packed(x: Any) -> Any:
+    """A `Place`, or a dict of them, as plain data with the namespaces; anything else as it is."""
+    if type(x) is Place:
+        return _MARK, x.frames
+    if type(x) is dict and x and all(type(y) is Place for y in x.values()):
+        return {k: packed(y) for k, y in x.items()}
+    return x
+
+
+def unpacked(x: Any) -> Any:
+    """What `packed` has packed."""
+    if type(x) is tuple and len(x) == 2 and x[0] == _MARK:
+        return Place(x[1])
+    if type(x) is dict and x and all(type(y) is tuple and len(y) == 2 and y[0] == _MARK for y in x.values()):
+        return {k: unpacked(y) for k, y in x.items()}
+    return x

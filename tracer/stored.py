@@ -28,6 +28,7 @@ from ..ir.graph import Graph
 from ..runtime import codec, fingerprint, forks, store
 from ..runtime.codec import Unreadable, Unwritable, Writer
 from ..runtime.places import Finder, Places, Unfit
+from . import standins
 
 if TYPE_CHECKING:
     from .breaks import BreakRecord
@@ -190,7 +191,7 @@ def _tail(tail: Any) -> Any:
         return None
     code = tail.__code__
     names = {name: tail.__globals__[name] for name in code.co_names if name in tail.__globals__ and name != "plain"}
-    return tail.source, marshal.dumps(code), names
+    return tail.source, marshal.dumps(code), {name: standins.packed(x) for name, x in names.items()}
 
 
 def _code_of(executable: Any) -> Any:
@@ -313,7 +314,7 @@ def _tail_of(stored: Any) -> Any:
         return None
     source, code, names = stored
     filename = f"{_FILE} {next(_numbers)}>"
-    space = {"__builtins__": vars(builtins), **names}
+    space = {"__builtins__": vars(builtins), **{name: standins.unpacked(x) for name, x in names.items()}}
     made: Any = types.FunctionType(marshal.loads(code).replace(co_filename=filename), space, "tail")
     made.source = source
     linecache.cache[filename] = len(source), None, source.splitlines(True), filename
