@@ -188,7 +188,10 @@ def store_global(f: Frame, step: Step) -> None:
 
 @handles("DELETE_GLOBAL")
 def delete_global(f: Frame, step: Step) -> None:
-    if read_global(f, step.arg) is NULL or step.arg not in f.globals:
+    stored = f.session.effects.globals
+    key = id(f.globals), step.arg
+    there = stored[key] is not NULL if key in stored else read_global(f, step.arg) is not NULL and step.arg in f.globals
+    if not there:
         raise UserRaise(NameError(f"name '{step.arg}' is not defined", name=step.arg))
     f.session.effects.set_global(f.globals, step.arg, NULL)
 
