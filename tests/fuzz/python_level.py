@@ -6,6 +6,7 @@ says what it means, so pieces that raise, or read names that were never assigned
 
 from __future__ import annotations
 
+import ast
 import random
 import re
 import textwrap
@@ -20,7 +21,8 @@ CALLS = 3
 PLACE = re.compile(r"\{(=|v:|w:)?([A-Z]+0?|f)\}")
 BLOCKS = ("BLOCK", "LOOP", "RISKY", "BODY", "GBODY", "BLOCK0")
 ARGUMENTS = {
-    "x": "X", "y": "X", "m": "X", "n": "I", "rate": "F", "name": "S", "flag": "B", "items": "L", "table": "D", "obj": "O", "k0": "I",
+    "x": "X", "y": "X", "m": "X", "n": "I", "rate": "F", "name": "S", "flag": "B", "items": "L", "table": "D", "obj": "O",
+    "k0": "I",
 }  # fmt: skip
 HEAD = "def program(x, y, m, n, rate, name, flag, items, table, obj, holder, *extra, k0=1, **named):"
 
@@ -201,7 +203,8 @@ class Grower:
         made = [self.statement() for _ in range(count)]
         if self.loops and kind not in ("BODY", "GBODY", "BLOCK0") and self.rng.random() < 0.25:
             word = self.rng.choice(("break", "continue"))
-            made.insert(self.rng.randrange(len(made) + 1), Node([f"if {self.expression('B', 1)}:", ("    ", [Node([word])])], word))
+            steer = Node([f"if {self.expression('B', 1)}:", ("    ", [Node([word])])], word)
+            made.insert(self.rng.randrange(len(made) + 1), steer)
             self.seen[word] += 1
         self.loops, self.risk, self.inner, self.yields, self.depth, self.writable, self.vars = before
         return made
@@ -243,14 +246,34 @@ def smaller(body: list[Node]) -> Iterator[list[Node]]:
         for block in node.blocks():
             yield body[:k] + block + body[k + 1 :]
         for i, part in enumerate(node.parts):
-            if isinstance(part, str):
-                continue
-            for less in smaller(part[1]):
-                changed = Node([*node.parts[:i], (part[0], less), *node.parts[i + 1 :]], node.kind)
-                yield body[:k] + [changed] + body[k + 1 :]
+            found = simpler(part) if isinstance(part, str) else ((part[0], less) for less in smaller(part[1]))
+            for less in found:
+                yield body[:k] + [Node([*node.parts[:i], less, *node.parts[i + 1 :]], node.kind)] + body[k + 1 :]
 
 
-def shrink_python(program: PythonProgram, fails: Callable[[PythonProgram], bool], most: int = 400) -> PythonProgram:
+def simpler(line: str) -> Iterator[str]:
+    """The line with an expression in it replaced by a part of itself, or by 1."""
+    indent = len(line) - len(line.lstrip())
+    text = line[indent:]
+    try:
+        tree = ast.parse(text + " pass" if text.endswith(":") else text)
+    except SyntaxError:
+        return
+    if not text.isascii():
+        return
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.expr) or isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)):
+            continue
+        first, last = node.col_offset, node.end_col_offset or 0
+        if node.lineno != node.end_lineno or last - first < 4 or isinstance(node, ast.JoinedStr):
+            continue
+        parts = [c for c in ast.iter_child_nodes(node) if isinstance(c, ast.expr) and c.lineno == c.end_lineno]
+        for less in [*(text[c.col_offset : c.end_col_offset] for c in parts), "1"]:
+            if len(less) < last - first:
+                yield line[:indent] + text[:first] + less + text[last:]
+
+
+def shrink_python(program: PythonProgram, fails: Callable[[PythonProgram], bool], most: int = 900) -> PythonProgram:
     """The smallest program found of those that still fail."""
     tried = 0
 

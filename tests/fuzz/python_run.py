@@ -15,12 +15,13 @@ import itertools
 import logging
 import random
 import re
+import signal
 import sys
 import time
 import traceback
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,28 @@ Wrap = Callable[[Any], Any]
 FILE = "<generated {}>"
 ADDRESS = re.compile(r"0x[0-9a-f]+")
 _world = compile(WORLD, "<world>", "exec", dont_inherit=True)
-GLOBALS = ("LEVEL", "RATE", "WORD", "COUNT", "NAMES", "TABLE", "SEEN", "LOG", "WINDOW", "GROUPS", "ORDER", "base", "child", "slots",
-           "point", "step", "Base", "Child", "Color")  # fmt: skip
+GLOBALS = """LEVEL RATE WORD COUNT NAMES TABLE SEEN LOG WINDOW GROUPS ORDER base child slots point step Base Child Color
+    EXTRA""".split()
+
+
+class TooLong(BaseException):
+    """A compiled program runs on and on."""
+
+
+@contextlib.contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """TooLong after so long, where that can be had (in the main thread)."""
+
+    def stop(*about: object) -> None:
+        raise TooLong(f"more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 class Holder:
@@ -160,7 +181,8 @@ class Frozen:
             memory = self.memory.setdefault(id(x.storage), len(self.memory))
             self.kept.append(x.storage)
             array = x.detach().numpy()
-            return str(x.dtype), tuple(x.shape), tuple(x.stride()), x.requires_grad, memory, x.storage_offset(), array.tobytes(), array.tolist()
+            layout = tuple(x.shape), tuple(x.stride()), x.storage_offset()
+            return str(x.dtype), layout, x.requires_grad, memory, array.tobytes(), array.tolist()
         if isinstance(x, (dict, list, tuple, collections.deque)):
             own = [(self(k), self(v)) for k, v in x.items()] if isinstance(x, dict) else [self(v) for v in x]
             return own, self(getattr(x, "default_factory", None)), getattr(x, "maxlen", None)
@@ -217,7 +239,7 @@ def compare(want: Any, got: Any, path: str) -> str | None:
     if type(want) is type(got) and isinstance(want, dict) and list(want) == list(got):
         return next((w for k in want if (w := compare(want[k], got[k], f"{path}.{k}"))), None)
     if type(want) is type(got) and isinstance(want, (list, tuple)) and len(want) == len(got):
-        return next((w for k, (a, b) in enumerate(zip(want, got)) if (w := compare(a, b, f"{path}[{k}]"))), None)
+        return next((w for k, (a, b) in enumerate(zip(want, got, strict=True)) if (w := compare(a, b, f"{path}[{k}]"))), None)
     return None if want == got else f"{path}: compiled {got!r}, plain {want!r}"
 
 
@@ -225,7 +247,8 @@ def check_python(program: PythonProgram, wrap: Wrap = compiled) -> str | None:
     """What differs between plain CPython and the compiled program; None where nothing does."""
     want = Run(program, plain).seen
     try:
-        got = Run(program, wrap).seen
+        with limited(20):
+            got = Run(program, wrap).seen
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         return f"crash: {type(error).__name__}: {error} at {Path(where.filename).name}:{where.lineno}"

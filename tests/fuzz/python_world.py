@@ -40,6 +40,14 @@ class Worse(Problem, ValueError):
     pass
 
 
+class Plain(Exception):
+    pass
+
+
+class Plainer(Plain, KeyError):
+    pass
+
+
 class Typed:
     """A data descriptor."""
 
@@ -205,6 +213,31 @@ class Manager:
         return self.mode == "swallow"
 
 
+class AsyncManager:
+    def __init__(self, name):
+        self.name = name
+
+    async def __aenter__(self):
+        LOG.append("a+" + self.name)
+        return len(self.name)
+
+    async def __aexit__(self, kind, exc, trace):
+        LOG.append("a-" + self.name)
+        return kind is not None and issubclass(kind, Plain)
+
+
+async def arange(n):
+    for k in range(n):
+        yield k
+
+
+def driven(coroutine):
+    try:
+        coroutine.send(None)
+    except StopIteration as e:
+        return e.value
+
+
 @contextlib.contextmanager
 def managed(name, swallow=False):
     LOG.append("<" + name)
@@ -285,6 +318,8 @@ def fails(k, how="problem"):
         raise Problem(k, how)
     if how == "worse":
         raise Worse(k)
+    if how == "plain":
+        raise Plain(k)
     return [][k]
 
 
@@ -300,6 +335,18 @@ def risky(k):
         raise LookupError(k) from e
     finally:
         LOG.append("finally")
+
+
+def plainly(k):
+    try:
+        if k % 2:
+            raise Plainer(k)
+        return k
+    except (ZeroDivisionError, Plain) as e:
+        LOG.append(repr(e))
+        return -k
+    finally:
+        LOG.append("plainly")
 
 
 def outer_counter():

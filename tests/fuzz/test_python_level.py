@@ -1,6 +1,7 @@
 """1,000 random Python programs, compiled, do what plain CPython does; the programs cover the pieces, constructs and opcodes.
 
-How many: ``--fuzz N`` programs; without it 1,000 on CPython 3.12 and 250 on the others. One: ``python tests/fuzz/python_run.py SEED``.
+How many: ``--fuzz N`` programs; without it 1,000 on CPython 3.12 and 250 on the others. One alone, cut down where it differs:
+``python tests/fuzz/python_run.py SEED``.
 """
 
 from __future__ import annotations
