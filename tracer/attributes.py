@@ -6,6 +6,7 @@ Reads of objects from outside are admitted with their guards; stores to them go 
 from __future__ import annotations
 
 import collections
+import functools
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from . import late_ops
 from . import generators
 from .breaks import Break, UserRaise, describe, subject
 from .bytecode import NULL
-from .classes import by_python
+from .classes import by_python, owner_of, watched
 from .guards import of_library
 from .late import LATE
 from .values import SYMBOLIC, concrete
@@ -39,10 +40,10 @@ _NATIVE_BINDERS = (
 
 _OF_CALLABLES = {
     "__defaults__", "__kwdefaults__", "__self__", "__func__", "__name__", "__qualname__", "__doc__", "__module__",
-    "__annotations__",
+    "__annotations__", "__type_params__",
 }  # fmt: skip
 _GENERIC = {  # those of built-in types that do what object's do
-    getattr(cls, name) for cls in (BaseException, types.SimpleNamespace) for name in ("__setattr__", "__delattr__")
+    getattr(cls, name) for cls in (BaseException, types.SimpleNamespace, functools.partial) for name in ("__setattr__", "__delattr__")
 }
 _FIELD = type(vars(collections.namedtuple("_Field", "x"))["x"])  # what a named tuple's fields are
 
@@ -109,9 +110,10 @@ class Attributes:
     def find(self, cls: type, name: str) -> Any:
         """`find`, guarded where the class can change."""
         value = find(cls, name)
-        if by_python(cls) and not (of_library(cls.__module__) and not name.startswith("forward")):
-            missing = value is NULL
-            self.session.outside.guard(ClassAttrIs(cls, name, None if missing else value, missing))
+        for base in watched(cls, name, self.session.fresh_classes):
+            if by_python(base) and not (of_library(base.__module__) and not name.startswith("forward")):
+                held = value if base is cls else find(base, name)
+                self.session.outside.guard(ClassAttrIs(base, name, None if held is NULL else held, held is NULL))
         return value
 
     def of_instance(self, obj: Any, cls: type, name: str) -> Any:
@@ -201,6 +203,8 @@ class Attributes:
         return value if source is None else self.session.outside.admit(value, Attr(source, name))
 
     def _class_value(self, raw: Any, cls: type, name: str) -> Any:
+        if id(owner_of(cls, name)) in self.session.fresh_classes:
+            return raw
         return self.session.outside.constant(raw, f"{cls.__name__}.{name}")
 
     def namespace(self, obj: Any) -> Any:
@@ -255,6 +259,10 @@ class Attributes:
             return self.session.outside.admit(own[name], Item(InstanceDict(source), name))
         if isinstance(obj, types.FunctionType) and not name.startswith("__"):
             self.session.outside.guard(Lacks(InstanceDict(source), name))
+        if name == "__dict__" and isinstance(obj, types.FunctionType):
+            found = self.session.outside.admit(own, InstanceDict(source))
+            self.session.outside.open(found)
+            return found
         if name in ("__dict__", "__closure__", "__globals__"):
             raise Break("function-internals", f"{name} of a function")
         if name in _OF_CALLABLES:
@@ -375,6 +383,9 @@ class Attributes:
             self.session.effects.set_global(vars(obj), name, value)
             return
         if isinstance(obj, type):
+            if id(obj) in self.session.fresh_classes and type(obj) is type:
+                self.session.native(*((delattr, obj, name) if value is NULL else (setattr, obj, name, value)))
+                return
             raise Break("class-change", f"a change of the class {describe(obj)}")
         cls = type(obj)
         special = "__delattr__" if value is NULL else "__setattr__"
@@ -418,6 +429,9 @@ class Attributes:
             self.session.call(hook, (raw, obj) if value is NULL else (raw, obj, value))
             return
         slot = isinstance(raw, types.MemberDescriptorType)
+        if id(obj) in self.session.fresh_functions and name in _OF_CALLABLES and value is not NULL:
+            self.session.native(setattr, obj, name, value)
+            return
         if self.session.outside.source_of(obj) is not None and slot:
             if value is NULL:
                 self._slot(raw, obj, name)  # there is something to delete

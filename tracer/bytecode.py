@@ -96,6 +96,7 @@ PREP_RERAISE_STAR      None             pop list, pop group; push what except* l
 LOAD_NAME              name             push from the names of the class body, else a global or builtin
 STORE_NAME             name             pop into the names of the class body; DELETE_NAME alike
 LOAD_LOCALS            None             push the names of the class body
+SETUP_ANNOTATIONS      None             have a dict of annotations among the names of the class body
 LOAD_FROM_DICT_OR_DEREF slot            pop names; push from there, else the content of the cell; LOAD_FROM_DICT_OR_GLOBALS name
 UNKNOWN                real op name     not modelled, in `NOT_MODELLED` or new: a graph break
 ====================== ================ =============================================================================
@@ -158,7 +159,7 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
 CLASS_BODY = "these stand in module code only"
 NEVER_IN_CODE = "never stands in a function's fresh code"
 NOT_MODELLED: dict[str, str] = {
-    **dict.fromkeys(_words("SETUP_ANNOTATIONS PRINT_EXPR IMPORT_STAR"), CLASS_BODY),
+    **dict.fromkeys(_words("PRINT_EXPR IMPORT_STAR"), CLASS_BODY),
     **dict.fromkeys(_words("CACHE EXTENDED_ARG INTERPRETER_EXIT RESERVED ENTER_EXECUTOR EXIT_INIT_CHECK"), NEVER_IN_CODE),
 }
 """Real instructions that become UNKNOWN, with the reason. Pseudo and instrumented ones never stand in `co_code` either."""
@@ -174,7 +175,7 @@ OPCODES: tuple[str, ...] = _words(
     POP_JUMP_IF_NOT_NONE RETURN_VALUE RAISE_VARARGS RERAISE PUSH_EXC_INFO POP_EXCEPT CHECK_EXC_MATCH BEFORE_WITH
     WITH_EXCEPT_START RETURN_GENERATOR YIELD_VALUE GET_YIELD_FROM_ITER SEND STOPITERATION_ERROR GET_AWAITABLE GET_AITER GET_ANEXT
     END_ASYNC_FOR BEFORE_ASYNC_WITH ASYNC_GEN_WRAP CLEANUP_THROW CHECK_EG_MATCH PREP_RERAISE_STAR LOAD_NAME STORE_NAME DELETE_NAME
-    LOAD_LOCALS LOAD_FROM_DICT_OR_DEREF LOAD_FROM_DICT_OR_GLOBALS UNKNOWN"""
+    LOAD_LOCALS LOAD_FROM_DICT_OR_DEREF LOAD_FROM_DICT_OR_GLOBALS SETUP_ANNOTATIONS UNKNOWN"""
 )
 
 
@@ -326,7 +327,8 @@ PLAIN = _words(
     """NOP POP_TOP PUSH_NULL LOAD_ASSERTION_ERROR LOAD_BUILD_CLASS UNARY_NOT TO_BOOL BINARY_SUBSCR STORE_SUBSCR DELETE_SUBSCR
     LIST_TO_TUPLE GET_ITER FOR_ITER GET_LEN MATCH_MAPPING MATCH_SEQUENCE MATCH_KEYS RETURN_VALUE PUSH_EXC_INFO POP_EXCEPT
     CHECK_EXC_MATCH BEFORE_WITH WITH_EXCEPT_START RETURN_GENERATOR YIELD_VALUE GET_YIELD_FROM_ITER SEND GET_AWAITABLE GET_AITER
-    GET_ANEXT END_ASYNC_FOR BEFORE_ASYNC_WITH ASYNC_GEN_WRAP CLEANUP_THROW CHECK_EG_MATCH PREP_RERAISE_STAR LOAD_LOCALS"""
+    GET_ANEXT END_ASYNC_FOR BEFORE_ASYNC_WITH ASYNC_GEN_WRAP CLEANUP_THROW CHECK_EG_MATCH PREP_RERAISE_STAR LOAD_LOCALS
+    SETUP_ANNOTATIONS"""
 )
 COUNTED = _words(
     """COPY SWAP LOAD_FAST LOAD_FAST_AND_CLEAR STORE_FAST DELETE_FAST MAKE_CELL COPY_FREE_VARS LOAD_DEREF STORE_DEREF

@@ -61,6 +61,7 @@ _ITERABLE_ARGS = {
 }
 
 
+_VALUES = (int, float, str, bytes, complex, frozenset)
 _POSITIONS = {"popitem": ("last",), "move_to_end": ("key", "last"), "setdefault": ("key", "default"), "pop": ("key", "default")}
 
 
@@ -259,6 +260,8 @@ class Calls:
         if issubclass(cls, (BaseException, list, dict, tuple, set)) and not getattr(cls, "__abstractmethods__", None):
             settled = [list(self.session.operators.items(x)) for x in args] if issubclass(cls, tuple) else args
             return self.session.native(new, cls, *settled, **(kwargs if issubclass(cls, BaseException) else {}))
+        if issubclass(cls, _VALUES) and all(map(self.session.operators.is_plain, args)):
+            return self.session.native(new, cls, *map(self.session.operators.settle, args), **kwargs)
         raise opaque(cls)
 
     def _native_init(self, init: Any, made: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
@@ -322,6 +325,8 @@ class Calls:
             return self.session.native(tuple.__new__, cls, *[list(self.session.operators.items(x)) for x in args])
         if issubclass(owner, (BaseException, list, dict, set)):
             return self.session.native(owner.__new__, cls, *args, **kwargs)
+        if owner in _VALUES and all(map(self.session.operators.is_plain, args)):
+            return self.session.native(owner.__new__, cls, *map(self.session.operators.settle, args), **kwargs)
         raise Break("c-class", f"{owner.__name__}.__new__")
 
     def _unbound(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -343,6 +348,8 @@ class Calls:
             return natives.OBJECT_METHODS[name](session, owner, *args)
         if isinstance(owner, Tensor):
             return self.library(fn, args, kwargs)
+        if name == "__get__" and isinstance(owner, types.FunctionType):
+            return owner if args[0] is None else types.MethodType(owner, args[0])
         deferred = late_ops.deferred_method(session, owner, name, args, kwargs)
         if deferred is not NotImplemented:
             return deferred
@@ -403,6 +410,7 @@ class Calls:
                 raise Break("own-comparison", f"{name} with an object that compares in its own way")
         if (
             name in ("remove", "index", "count", "__contains__", "__eq__")
+            and not (name == "__contains__" and base in (dict, set))
             and not session.operators.is_inert(owner)
         ):
             raise Break("own-comparison", f"{name} among objects that compare in their own way")

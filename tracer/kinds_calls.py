@@ -230,42 +230,23 @@ def f(x, money):
         "a built-in function is called in a form that the tracer does not know",
         "write the usual form, or a loop",
         example="""
-import io
+def numbers():
+    yield 2.0
 
-def f(x, stream):
-    return x * len(list(iter(stream.pop, 0)))  #! iter(stream.pop, 0)
-""",
-        call="torch.ones(2), [0, 2, 3]",
-        instead="""
-def f(x, stream):
-    count = 0
-    while stream.pop() != 0:
-        count += 1
-    return x * count
-""",
-    ),
-    Kind(
-        "c-iterator",
-        "a loop runs over an object that has no `__iter__` in Python: only `__getitem__`, or an iterator of C code",
-        "give the class an `__iter__`, or turn the object into a list outside of the compiled function",
-        example="""
-class Numbers:
-    def __getitem__(self, i):
-        return (2.0, 3.0)[i]
-
-def f(x, numbers):
-    for n in numbers:  #! numbers || for n in numbers:
-        x = x * n
+def f(x):
+    for n, m in zip(numbers(), [3.0], strict=True):  #! zip(numbers(), [3.0], strict=True)
+        x = x * n + m
     return x
 """,
-        call="torch.ones(2), Numbers()",
         instead="""
-def f(x, numbers):
-    for n in numbers:
-        x = x * n
+def numbers():
+    yield 2.0
+
+def f(x):
+    for n, m in zip(numbers(), [3.0]):
+        x = x * n + m
     return x
 """,
-        instead_call="torch.ones(2), [2.0, 3.0]",
     ),
     Kind(
         "outer-iterator",

@@ -16,16 +16,20 @@ def f(x):
     ),
     Kind(
         "class-statement",
-        "a class is made inside of the compiled function",
+        "a class is made inside of the compiled function by more than its body: a metaclass, __init_subclass__ or __set_name__",
         "move the class statement out of the function",
         example="""
+import abc
+
 def f(x):
-    class Local:  #! class Local:
+    class Local(abc.ABC):  #! class Local(abc.ABC):
         factor = 3
     return x * Local.factor
 """,
         instead="""
-class Local:
+import abc
+
+class Local(abc.ABC):
     factor = 3
 
 def f(x):

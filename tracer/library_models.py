@@ -10,12 +10,14 @@ import heapq
 import inspect
 import itertools
 import operator
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import equivalents
 from .breaks import Break
+from .bytecode import NULL
 from .natives import CLASSES
 from .special import SPECIAL
 
@@ -70,6 +72,20 @@ def _frame_object(session: Session, *args: Any) -> Any:
     raise Break("frame-object", "a call of sys._getframe")
 
 
+def _exc_info(session: Session) -> Any:
+    exc = session.handled
+    return (None, None, None) if exc is None else (type(exc), exc, session.traceback_of(exc))
+
+
+def _fspath(session: Session, path: Any) -> Any:
+    if isinstance(path, (str, bytes)):
+        return path
+    if session.attributes.of_class(path, "__fspath__") is NULL:
+        text = f"expected str, bytes or os.PathLike object, not {type(path).__name__}"
+        raise session.thrown(TypeError(text))
+    return session.operators.special(path, "__fspath__")
+
+
 def enter() -> None:
     """Fill the tables of `natives`."""
     for cls, name in _OF_CLASSES.items():
@@ -77,6 +93,8 @@ def enter() -> None:
     for function, name in _OF_FUNCTIONS.items():
         SPECIAL[function] = _model(name)
     SPECIAL[itertools.chain.from_iterable] = _from_iterable
+    SPECIAL[sys.exc_info], SPECIAL[os.fspath] = _exc_info, _fspath
+    SPECIAL[sys.exception] = lambda session: session.handled
     for function in (sys._getframe, inspect.currentframe, inspect.stack):
         SPECIAL[function] = _frame_object
 

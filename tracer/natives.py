@@ -5,6 +5,7 @@ Everything that is in none of these tables is opaque and breaks the graph.
 
 from __future__ import annotations
 
+import abc
 import builtins
 import collections
 import functools
@@ -22,7 +23,7 @@ from ..ir.ops import casts
 from ..ir.sizes import identical
 from ..ir.types import TensorType, contiguous_strides
 from ..runtime import gradmode
-from . import late_ops, scalars, subscripts
+from . import class_statements, equivalents, late_ops, scalars, subscripts
 from .attributes import Namespace, find
 from .breaks import Break, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
@@ -119,6 +120,8 @@ def _check_class(s: Session, cls: Any) -> None:
     if isinstance(cls, tuple):
         for each in cls:
             _check_class(s, each)
+    elif type(cls) is abc.ABCMeta and find(cls, "__subclasshook__") is find(object, "__subclasshook__"):
+        pass
     elif isinstance(find(type(cls), "__instancecheck__"), types.FunctionType):
         module = getattr(cls, "__module__", "")
         if module not in ("collections.abc", "numbers", "typing") and not module.startswith(__name__.split(".")[0]):
@@ -265,7 +268,7 @@ def _contiguous(s: Session, input: Any) -> Any:
 @models(builtins.iter)
 def _iter(s: Session, x: Any, *sentinel: Any) -> Any:
     if sentinel:
-        raise Break("unusual-arguments", "iter() with a sentinel")
+        return s.inline(equivalents.forever, [x, *sentinel], {})
     return s.operators.iterate(x)
 
 
@@ -488,6 +491,10 @@ def _str(s: Session, cls: type, *args: Any) -> Any:
 
 @_makes(type)
 def _type(s: Session, cls: type, *args: Any) -> Any:
+    if len(args) == 3 and type(args[0]) is str and type(args[2]) is dict:
+        bases = tuple(s.operators.items(args[1]))
+        class_statements.check(bases, {})
+        return class_statements.make(s, args[0], bases, {"__module__": s.frames[-1].globals.get("__name__"), **args[2]})
     if len(args) != 1:
         raise Break("class-statement", "a class made by type()")
     if isinstance(args[0], Generator):

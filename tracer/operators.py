@@ -17,6 +17,7 @@ from ..ir.dtypes import DType
 from ..ir.op import Effects, Op
 from ..ir.types import ScalarType, TensorType
 from . import late_ops
+from . import equivalents
 from .attributes import Namespace, find
 from .breaks import Break, UserRaise, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
@@ -345,7 +346,7 @@ class Operators:
         if self.session.attributes.of_class(x, "__iter__") is not NULL:
             return self.special(x, "__iter__")
         if self.session.attributes.of_class(x, "__getitem__") is not NULL:
-            raise Break("c-iterator", f"iteration over {describe(x)} by __getitem__")
+            return self.session.inline(equivalents.by_index, [x], {})
         raise self.session.thrown(TypeError(f"'{type(x).__name__}' object is not iterable"))
 
     def advance(self, it: Any) -> Any:

@@ -267,11 +267,6 @@ def unknown(f: Frame, step: Step) -> None:
     raise Break("instruction", f"the instruction {step.arg}")
 
 
-@handles("LOAD_BUILD_CLASS")
-def load_build_class(f: Frame, step: Step) -> None:
-    raise Break("class-statement", "a class statement")
-
-
 def settle(x: Any) -> Any:
     """A Lazy value, or a symbolic number, as a plain one."""
     if type(x) is Lazy:

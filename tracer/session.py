@@ -53,6 +53,7 @@ class Session:
         self.made_from: dict[int, tuple[Any, Any]] = {}  # id of an iterator -> it, what it runs over
         self.made_at: dict[int, tuple[Any, int]] = {}  # id of an object that only lives in the tracer -> it, its unit
         self.fresh_functions: dict[int, Any] = {}
+        self.fresh_classes: dict[int, type] = {}
         self._library: dict[int, bool] = {}
 
     def _adopt(self, real: Any) -> Any:
@@ -72,7 +73,7 @@ class Session:
         for held in (
             self.frames, self.outside.memo, self.outside.origin, self.outside.closed, self.outside.numbers, self.outside.changed,
             self.recorder.inputs, self.recorder.seen, self.recorder.of_storage, self.effects.journal, self.effects.attrs,
-            self.effects.cells, self.effects.globals, self.made_from, self.made_at, self.fresh_functions,
+            self.effects.cells, self.effects.globals, self.made_from, self.made_at, self.fresh_functions, self.fresh_classes,
         ):  # fmt: skip
             held.clear()
         self.handled = None
@@ -192,6 +193,7 @@ class Session:
     def fresh_function(self, function: types.FunctionType) -> types.FunctionType:
         """Note a function that the region made."""
         self.fresh_functions[id(function)] = function
+        self.outside.made.add(id(function))
         return function
 
     # -- what the tail cannot make again -------------------------------------------------------------------------------

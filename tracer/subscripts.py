@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 import operator
 import types
+import typing
 from typing import TYPE_CHECKING, Any
 
 from ..eager.tensor import Tensor
@@ -73,8 +75,14 @@ def _missing(session: Session, obj: Any, key: Any, factory: Any) -> Any:
 
 
 def _of_class(session: Session, cls: type, key: Any) -> Any:
-    if not by_python(cls) or (not _python(cls, "__getitem__") and hasattr(cls, "__members__")):
+    made = find(cls, "__class_getitem__")
+    of_enum = isinstance(cls, enum.EnumType) and find(type(cls), "__getitem__") is enum.EnumType.__getitem__
+    if not by_python(cls) or of_enum or (made is not NULL and made is find(typing.Generic, "__class_getitem__")):
         return session.native(lambda: cls[session.operators.settle(key)])  # type: ignore[index]
+    if _python(cls, "__getitem__"):
+        return session.operators.special(cls, "__getitem__", key)
+    if made is not NULL:
+        return session.call(session.attributes.load(cls, "__class_getitem__"), (key,))
     raise Break("metaclass", f"{cls.__name__}[...]")
 
 

@@ -37,6 +37,7 @@ from .attributes import Namespace
 from .breaks import describe
 from .bytecode import NULL
 from .checks import require
+from .class_statements import made_of
 from .classes import by_python, native_base
 from .deferred_draws import shuffled
 from .effects import Call, Effect, Evaluate, GradModeSet, Method, SetAttr, SetCell, SetItem
@@ -96,6 +97,7 @@ class TailWriter:
         self.pending: set[int] = set()
         self.split = split
         self.bases: dict[int, tuple[Any, str]] = {}
+        self.making: dict[int, list[str]] = {}  # id of a class that is being made -> cells that wait for it
         self.count = 0
         self.stream: list[str] = []  # lines that run among the effects
         self.begun: dict[str, str] = {}  # locals that are iterators -> their lines
@@ -198,6 +200,8 @@ class TailWriter:
         source = self.session.outside.source_of(x)
         if source is not None:
             return self.load(source)
+        if id(x) in self.session.fresh_classes:
+            return self._fresh_class(x)
         if (
             isinstance(x, (type, *_IMMUTABLE))
             or type(x) in _CONSTANT
@@ -207,6 +211,10 @@ class TailWriter:
         known = self.memo.get(id(x))
         if known is not None:
             return known[1]
+        if type(x) is types.FunctionType:
+            self._class_first(x)
+            if id(x) in self.memo:
+                return self.memo[id(x)][1]
         if id(x) in self.pending:
             self.split.add(id(x))
             raise _Cycle
@@ -424,9 +432,11 @@ class TailWriter:
 
     def _cell(self, x: types.CellType) -> str:
         name = self._early(x, "CellType()")
-        try:
-            content = x.cell_contents
-        except ValueError:
+        content = _content(x)
+        if content is NULL:
+            return name
+        if id(content) in self.making:  # a method's own class, which is being made
+            self.making[id(content)].append(name)
             return name
         self.line(f"{name}.cell_contents = {self.text(content)}")
         return name
@@ -438,8 +448,32 @@ class TailWriter:
         for part in ("__kwdefaults__", "__annotations__", "__dict__"):
             if getattr(x, part):
                 self.line(f"{name}.{part} = {self.text(getattr(x, part))}")
+        bare = types.FunctionType(x.__code__, x.__globals__, None, None, x.__closure__)
+        for part in ("__doc__", "__module__"):
+            if getattr(x, part) != getattr(bare, part):
+                self.line(f"{name}.{part} = {self.text(getattr(x, part))}")
         self.line(f"{name}.__qualname__ = {x.__qualname__!r}")
         return name
+
+    def _fresh_class(self, x: type) -> str:
+        """A class that the region made, made again."""
+        known = self.memo.get(id(x))
+        if known is not None:
+            return known[1]
+        self.making[id(x)] = []
+        names, bases = self._pairs(made_of(x)), self._tuple_text(x.__bases__)
+        name = self._early(x, f"type({x.__name__!r}, {bases}, {names})")
+        self.line(f"{name}.__qualname__ = {x.__qualname__!r}")
+        for cell in self.making.pop(id(x)):
+            self.line(f"{cell}.cell_contents = {name}")
+        return name
+
+    def _class_first(self, x: types.FunctionType) -> None:
+        """Make the class that a method of it holds in its cells before the method."""
+        for cell in x.__closure__ or ():
+            content = _content(cell)
+            if id(content) in self.session.fresh_classes and id(content) not in self.making:
+                self._fresh_class(content)
 
     def _namespace(self, x: Namespace) -> str:
         return self.assign(f"vars({self.text(x.owner)})")
@@ -451,10 +485,12 @@ class TailWriter:
         """An object of a user's class, made without running its code."""
         base = next((t for t in (tuple, list, dict, set, BaseException) if isinstance(x, t)), object)
         if base is tuple:
-            return self.assign(f"tuple.__new__({self.literal(cls)}, {self._tuple_text(tuple(x))})")
+            return self.assign(f"tuple.__new__({self.text(cls)}, {self._tuple_text(tuple(x))})")
+        if isinstance(x, (int, float, str, bytes)):
+            return self._value_instance(x, cls)
         args = ", " + self.items(x.args) if base is BaseException and x.args else ""
         native = native_base(cls)
-        name = self._early(x, f"{self.literal(native)}.__new__({self.literal(cls)}{args})")
+        name = self._early(x, f"{self.literal(native)}.__new__({self.text(cls)}{args})")
         if base is BaseException:
             self._exception(x, native, name)
         if base is list or base is set:
@@ -467,6 +503,13 @@ class TailWriter:
         for slot in _slots_of(cls):
             if hasattr(x, slot):
                 self.line(f"put({name}, {slot!r}, {self.text(getattr(x, slot))})")
+        return name
+
+    def _value_instance(self, x: Any, cls: type) -> str:
+        native = native_base(cls)
+        name = self._early(x, f"{native.__name__}.__new__({self.literal(cls)}, {self.literal(native.__new__(native, x))})")
+        if getattr(x, "__dict__", None):
+            self.line(f"vars({name}).update({self._pairs(vars(x))})")
         return name
 
     def _exception(self, x: BaseException, native: type, name: str) -> None:
@@ -619,6 +662,13 @@ class TailWriter:
 def _is_plain(x: Any) -> bool:
     """Whether nothing happens when `x` goes away."""
     return type(x.value if type(x) is Lazy else x) in _PLAIN or x is NULL
+
+
+def _content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return NULL
 
 
 def _takes(obj: Any, name: str, value: Any) -> bool:
