@@ -10,7 +10,6 @@ from ..eager.pure import is_pure, is_rule
 from ..eager.tensor import Tensor
 from ..ir.op import Op
 from ..ir.ops import casts
-from ..ir.ops import casts
 from ..runtime.install import original_of
 from ..runtime.source import Attr, Const
 from . import late_ops, natives, scalars, sorting
@@ -197,11 +196,6 @@ class Calls:
             return self._data(result)
         value = array.flat[0].item()
         return self.session.recorder.constant(value, result.meta)
-
-    def _data(self, made: Any) -> Any:
-        """A fresh copy of a Tensor that was made of Python values: the capture holds it as an input of its own."""
-        held = self.session.outside.admit(made, Const(made, "tensor"))
-        return self.session.native(self.session.recorder.apply, casts.clone, (held,), {})
 
     def _data(self, made: Any) -> Any:
         """A fresh copy of a Tensor that was made of Python values: the capture holds it as an input of its own."""

@@ -127,15 +127,15 @@ def f(x):
     ),
     Kind(
         "tensor-from-python",
-        "a tensor is made of Python values; the graph holds no data but uniform constants",
-        "make the tensor once, outside, and pass it in or keep it as a buffer; torch.full, torch.arange and torch.eye stay in the graph",
+        "a tensor is made of Python values in a way that the graph cannot repeat at every call",
+        "make it by torch.tensor, torch.full, torch.arange ... without requires_grad, or once, outside, and pass it in",
         example="""
 def f(x):
-    return x * torch.tensor([1.0, 2.0])  #! torch.tensor([1.0, 2.0])
+    return x * torch.Tensor([1.0, 2.0])  #! torch.Tensor([1.0, 2.0])
 """,
         instead="""
 def f(x):
-    return x * (torch.arange(2) + 1.0)
+    return x * torch.tensor([1.0, 2.0])
 """,
     ),
     Kind(

@@ -339,7 +339,7 @@ class Operators:
             return x
         if self.is_native(x) or (isinstance(x, (tuple, dict)) and not isinstance(find(type(x), "__iter__"), types.FunctionType)):
             if not isinstance(x, (Tensor, *CONTAINERS, *ATOMS, *VIEWS, *ITERATORS)):
-                raise Break("c-iterator", f"iteration over {describe(x)}")
+                raise Break("outside-object", f"iteration over {describe(x)}")
             it = self.session.native(iter, x)
             self.session.made_from.setdefault(id(it), (it, x))
             return it
@@ -358,7 +358,7 @@ class Operators:
         if isinstance(it, ITERATORS):
             return self.session.native(next, it, NULL)
         if self.is_native(it):
-            raise Break("c-iterator", f"the next item of {describe(it)}")
+            raise Break("outside-object", f"the next item of {describe(it)}")
         with self.session.catches():
             try:
                 return self.special(it, "__next__")
