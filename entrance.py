@@ -11,8 +11,9 @@ from .eager.tensor import Tensor
 from .errors import CompileError, FusewireError
 from .ir.plan import PlanOutput, errors_of
 from .ir.types import TensorType
-from .runtime.guard import TensorIs, TensorLike
+from .runtime.guard import FitsInt64, TensorIs, TensorLike, TypeIs
 from .runtime.meta import Meta, MetaPattern
+from .runtime.source import Arg
 from .tracer.dispatch import Dispatcher
 from .tracer.traces import strip_own
 
@@ -46,8 +47,49 @@ def _native_variant(variant: Variant, function: types.FunctionType) -> Any:
 
     made, executable = variant.capture, variant.executable
     plan = getattr(executable, "plan", None)
-    if plan is None or callable(executable.code) or made.prologue is not None:
+    if plan is None or callable(executable.code):
         return entry.Variant.of_python(made.guards, function, _bare(variant.run))
+    if made.prologue is not None:
+        return entry.Variant.of_python(made.guards, function, _bare(_behind_prologue(variant, function)))
+    return _planned(variant, function, made.guards)
+
+
+def _behind_prologue(variant: Variant, function: types.FunctionType) -> Callable[..., Any]:
+    """What runs a variant whose guards hold: the values drawn before the graph, then the plan, natively, as that of a function
+    which takes them as further arguments."""
+    from .backends import entry
+
+    prologue, own = variant.capture.prologue, len(entry.parameters(function))
+    assert prologue is not None
+    names = ", ".join(f"a{i}" for i in range(own + variant.capture.drawn))
+    space: dict[str, Any] = {}
+    exec(f"def drawn({names}): ...", space)
+    guards: list[Any] = list(variant.capture.guards)
+    for source, value in zip(variant.capture.sources, variant.capture.graph.inputs, strict=True):
+        if isinstance(source, Arg) and source.index >= own:
+            guards.append(_guard_of(source, value.type))
+    inner = entry.Entry(space["drawn"], lambda *args: variant.plain(args[:own]))
+    inner.add(_planned(variant, space["drawn"], tuple(guards)))
+    call = inner.function
+
+    def run(args: tuple[Any, ...]) -> Any:
+        return call(*args, *prologue(args))
+
+    return run
+
+
+def _guard_of(source: Arg, type_: Any) -> Any:
+    """The guard on a value drawn before the graph, by which the plan knows what it reads."""
+    if isinstance(type_, TensorType):
+        return TensorIs(source, Tensor, _meta_of_type(type_))
+    return TypeIs(source, float) if type_.kind == "float" else FitsInt64(source)
+
+
+def _planned(variant: Variant, function: types.FunctionType, guards: Sequence[Any]) -> Any:
+    from .backends import entry
+
+    made, executable = variant.capture, variant.executable
+    plan = executable.plan
     metas: list[Any] = list(made.metas)
     tail = made.tail
     if variant.training is not None:
@@ -57,12 +99,13 @@ def _native_variant(variant: Variant, function: types.FunctionType) -> Any:
     for output, meta in zip(plan.outputs, metas, strict=True):
         if output.source is None and meta is not None and output.type != meta.type:
             raise CompileError(f"an output is laid out as {output.type}, not {meta.type}")
+    own = len(entry.parameters(function)) - made.drawn
     known = [_known(m) for m in metas]
     grads = [m is not None and m.requires_grad for m in metas]
     return entry.Variant(
-        plan, executable.code, made.guards, made.sources, function, output_metas=known, output_grads=grads, tail=tail,
+        plan, executable.code, guards, made.sources, function, output_metas=known, output_grads=grads, tail=tail,
         single=not made.flat,
-        on_error=_bare(lambda native, args, status, step: variant.failed(args, errors_of(plan.steps[step])[status - 1])),
+        on_error=_bare(lambda native, args, status, step: variant.failed(args[:own], errors_of(plan.steps[step])[status - 1])),
         keep=executable,
     )  # fmt: skip
 

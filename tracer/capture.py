@@ -160,7 +160,7 @@ def _captured(
     graph = session.recorder.finish(outputs)
     guards = session.outside.finish()
     known = tuple(session.recorder.final_meta(m) for m in metas)
-    return Capture(graph, tuple(session.recorder.sources), guards, known, tail, flat, record, prologue.write(session))
+    return Capture(graph, tuple(session.recorder.sources), guards, known, tail, flat, record, prologue.write(session), len(session.drawn.slots))
 
 
 # -- a function that breaks ------------------------------------------------------------------------------------------------

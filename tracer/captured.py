@@ -34,3 +34,4 @@ class Capture:
     flat: bool
     break_: BreakRecord | None
     prologue: Callable[[Sequence[Any]], tuple[Any, ...]] | None = None
+    drawn: int = 0  # how many values `prologue` gives

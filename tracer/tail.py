@@ -626,7 +626,8 @@ class TailWriter:
         if not self.session.effects.doubtful:
             return self.builds
         inner = [f"    {line}" for line in self.builds]
-        return ["again = False", "try:", *inner, "except Exception:", "    again = True", *_AGAIN]
+        again = "    return plain(args)" if not self.session.drawn.slots else f"    return plain(args[:{self.session.parameters}])"
+        return ["again = False", "try:", *inner, "except Exception:", "    again = True", _AGAIN, again]
 
     def _with_places(self, lines: list[str], effects: list[str]) -> list[str]:
         """`lines`, then the effects; what one of them raises is raised on the user's line."""
@@ -726,7 +727,7 @@ def _slots_of(cls: type) -> list[str]:
 
 _LATE = {*LATE, Snapshot}
 _LOCALS = re.compile(r"\bv\d+\b")
-_AGAIN = ("if again:  # nothing has happened yet: CPython does it all", "    return plain(args)")
+_AGAIN = "if again:  # nothing has happened yet: CPython does it all"
 _HELPERS: dict[str, Any] = {
     "put": _put, "drop": _drop, "iterator": _iterator, "backwards": _backwards, "moved": _moved, "MethodType": types.MethodType,
     "CellType": types.CellType, "FunctionType": types.FunctionType, "partial": functools.partial, "set_grad": gradmode.set,
