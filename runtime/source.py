@@ -51,11 +51,13 @@ class Const:
 class _Way:
     """What leads on from a base. The hash is worked out once: ways are long, and are looked up in tables all the time."""
 
-    __slots__ = ("_hash",)
+    __slots__ = ("_hash", "copied")
     _hash: int
+    copied: bool  # whether the way leads through a copy (`Listed`)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_hash", hash((type(self).__name__, *self._key())))
+        object.__setattr__(self, "copied", type(self) is Listed or getattr(self.base, "copied", False))  # type: ignore[attr-defined]
 
     def __hash__(self) -> int:
         return self._hash
@@ -192,11 +194,7 @@ def listed(value: Any) -> tuple[Any, ...]:
 
 def hangs_on_listed(source: Source) -> bool:
     """Whether the way to `source` leads through a copy."""
-    while not isinstance(source, (Arg, Const, Computed)):
-        if isinstance(source, Listed):
-            return True
-        source = source.base
-    return False
+    return isinstance(source, _Way) and source.copied
 
 
 @dataclass(frozen=True, slots=True, eq=False)

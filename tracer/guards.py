@@ -180,7 +180,7 @@ class Outside:
 
     def _tensor(self, value: Any, source: Source) -> Any:
         cls = type(value)
-        if value.meta.device != "cpu" or ("__dict__" in dir(cls) and vars(value)):
+        if value.meta.device != "cpu" or (cls.__dictoffset__ and vars(value)):
             raise Break("outside-object", f"a {cls.__name__} with attributes of its own, or on another device")
         sized = self.policy.type_of(value, source, self.recorder.symbols)
         if sized is None:

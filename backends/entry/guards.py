@@ -55,6 +55,7 @@ class GuardRows:
         self.counted = self._find_counted()
         self.scalars = ScalarRows(self)
         self.pinned: dict[s.Source, int] = {}
+        self._looked: dict[int, s.Source] = {}  # ways that `_pin` is done with, by identity
         self._inputs: set[s.Source] = set()
         self._first = 0  # the row behind those that run Python
 
@@ -231,8 +232,9 @@ class GuardRows:
 
     def _pin(self, source: s.Source) -> None:
         """Have Python load what rows cannot; the call owns such an object until it ends."""
-        if isinstance(source, (s.Arg, s.Const)) or source in self.pinned:
+        if isinstance(source, (s.Arg, s.Const)) or id(source) in self._looked or source in self.pinned:
             return
+        self._looked[id(source)] = source
         if isinstance(source, s.Next):
             self._pin(source.base)
             if source in self.counted:
