@@ -19,7 +19,7 @@ from .values import Lazy, concrete
 _FIXED = (types.FunctionType, type, types.ModuleType, types.BuiltinFunctionType, Op, DType)
 
 
-@handles("NOP", "COPY_FREE_VARS_DONE")
+@handles("NOP")
 def nop(f: Frame, step: Step) -> None:
     pass
 
