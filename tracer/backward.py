@@ -123,7 +123,7 @@ class Pass:
             self.histories.spent.add(node)
         for k, i in enumerate(call.places, call.count):
             g, operand = made[i], node.args[k]
-            if need[k] and g is not None:
+            if need[k] and g is not None and isinstance(operand, Value):
                 self.add(operand, self.fitted(self.recorder.value_of(self.recorder._twin(g)), operand.tensor_type))
 
     def _reads(self, node: Node, first: int) -> bool:

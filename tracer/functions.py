@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 class Rule:
     """The gradient of one call of a Function, as nodes over the gradients that arrive and `outside`, further operands."""
 
-    def __init__(self, given: tuple[Value, ...], outside: tuple[Value, ...], nodes: tuple[Node, ...], made: tuple[Any, ...]) -> None:
+    def __init__(
+        self, given: tuple[Value, ...], outside: tuple[Value, ...], nodes: tuple[Node, ...], made: tuple[Any, ...]
+    ) -> None:
         self.given, self.outside, self.nodes, self.made = given, outside, nodes, made
 
     def __call__(self, grads: Sequence[Any], operands: Sequence[Any]) -> list[Any]:

@@ -343,7 +343,8 @@ class Recorder:
         if offset is None:  # this call copies
             return self.wrap(value, meta_of(value.tensor_type, differentiable))
         chain = (*self.seen[id(base)].chain, (op, dict(attrs)))
-        return self._tensor(Tensor, meta_of(value.tensor_type, differentiable), storage, (base._offset or 0) + offset, value, chain)
+        meta = meta_of(value.tensor_type, differentiable)
+        return self._tensor(Tensor, meta, storage, (base._offset or 0) + offset, value, chain)
 
     def write(self, target: Any, source: Any) -> None:
         """Store `source` (a Tensor or number that broadcasts) into the memory of `target`."""

@@ -350,11 +350,7 @@ def test_a_retained_graph_serves_inside_and_outside() -> None:
             y.backward(retain_graph=True)
             return y
 
-        def twice(x: Any) -> Any:
-            y = step(x)
-            return y
-
-        return twice, lambda i: (numbers(3, seed=i),), lambda: w
+        return step, lambda i: (numbers(3, seed=i),), lambda: w
 
     compiled = trained(make, 4, variants=2)
     y = compiled(numbers(3))
