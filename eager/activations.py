@@ -193,8 +193,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     if weight.ndim == 1 and weight.shape[0] != 1:
         channels = input.shape[1] if input.ndim > 1 else 1
         if channels != weight.shape[0]:
-            raise RuntimeError(f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.shape[0]}"
-                               f" and channel size = {channels}.")  # fmt: skip
+            raise RuntimeError(f"Mismatch of parameter numbers and input channel size. Found parameter numbers = "
+                               f"{weight.shape[0]} and channel size = {channels}.")  # fmt: skip
         weight = reshape(weight, [-1 if d == 1 else 1 for d in range(input.ndim)])
     elif weight.ndim == 1:
         weight = reshape(weight, ())
@@ -277,8 +277,8 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
     """A draw from the categories of `logits` that gradients can pass: softmax of (logits + Gumbel noise) / tau; `hard`: its
     largest entry as 1, with the gradient of the soft draw."""
-    uniform = rand(logits.shape, dtype=logits.dtype)
-    noise = -g.log(-g.log(uniform.clamp(min=1e-20 if logits.dtype.short != "f64" else 1e-300)).clamp(min=1e-20))
+    uniform = rand(logits.shape, dtype=logits.dtype).clamp(min=1e-30)
+    noise = -g.log((-g.log(uniform)).clamp(min=1e-20))
     soft = softmax((logits + noise) / tau, dim)
     if not hard:
         return soft

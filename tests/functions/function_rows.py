@@ -138,6 +138,24 @@ LINALG = [
     "t.linalg.norm(x, inf)", "t.linalg.norm(x, -1)", "t.linalg.norm(x, 1, dim=1)", "t.linalg.norm(b, dim=(1, 2))", "t.linalg.norm(b, 'nuc', dim=(0, 2), keepdim=True)", "t.linalg.norm(v, 3)", "t.linalg.norm(b)", "t.linalg.matrix_norm(b)", "t.linalg.matrix_norm(b, 1, (2, 0))", "t.linalg.matrix_norm(b, 2, keepdim=True)",
     "t.linalg.lstsq(tall, t.ones(5, 2, dtype=tall.dtype))[:3]", "t.linalg.lstsq(wide, n[:3])[0]", "t.linalg.tensorinv(m.reshape(2, 2, 4), ind=2)", "t.linalg.tensorsolve(m.reshape(2, 2, 4), sq[:2, :2])", "t.linalg.householder_product(t.linalg.cholesky(spd)[:, :3], row[:3] * 0.3)", "t.norm(x, 3, 1)", "x.norm(p=1)", "t.linalg.vander(v)",
 ]  # fmt: skip
+def _facts(made: str, value: str, cdf: bool = True) -> list[str]:
+    """Log-probability, entropy, mean and variance of a distribution."""
+    calls = [f"{made}.log_prob({value})", f"{made}.entropy()", f"[{made}.mean, {made}.variance, {made}.stddev]"]
+    return [*calls, *([f"{made}.cdf({value})"] if cdf else [])]
+
+
+DISTRIBUTIONS = [
+    *_facts("D.Normal(x, p)", "y"), *_facts("D.LogNormal(x, p)", "q"), *_facts("D.Uniform(x, x + p)", "(x + p * z)"), *_facts("D.Exponential(p)", "q"), *_facts("D.Laplace(x, p)", "y"),
+    *_facts("D.Cauchy(x, p)", "y")[:2], "D.Cauchy(x, p).cdf(y)", *_facts("D.Gumbel(x, p)", "y"), *_facts("D.HalfNormal(p)", "q"), "D.StudentT(p + 2, x, q).log_prob(y)", "D.StudentT(p + 2, x, q).variance",
+    *_facts("D.Bernoulli(z)", "mask.to(z.dtype)", False), *_facts("D.Bernoulli(logits=x)", "mask.to(x.dtype)", False), *_facts("D.Geometric(z)", "j", False), "D.Binomial(5, z).log_prob(j.to(z.dtype))",
+    "D.Categorical(logits=x).log_prob(cls)", "D.Categorical(p).log_prob(cls)", "D.Categorical(logits=x).entropy()", "D.Categorical(p).probs", "D.Categorical(p).mode", "D.Categorical(p).enumerate_support()",
+    "D.OneHotCategorical(logits=x).log_prob(F.one_hot(cls, 4).to(x.dtype))", "D.Poisson(p).log_prob(j.to(p.dtype))", *_facts("D.Gamma(p, q)", "z", False), *_facts("D.Beta(p, q)", "z", False), "D.Chi2(p).log_prob(q)",
+    *_facts("D.Dirichlet(p)", "z / z.sum(1, keepdim=True)", False), *_facts("D.MultivariateNormal(u, spd)", "y", False), "D.MultivariateNormal(u, scale_tril=t.linalg.cholesky(spd)).precision_matrix",
+    *_facts("D.Independent(D.Normal(x, p), 1)", "y", False), "D.Normal(x, p).icdf(z)", "D.Normal(0.0, 2.0).log_prob(y)", "D.Normal(x, p).expand((2, 3, 4)).log_prob(y)", "D.Normal(x, 1.0).perplexity()",
+    *[f"D.kl_divergence({a}, {b})" for a, b in (("D.Normal(x, p)", "D.Normal(y, q)"), ("D.Bernoulli(z)", "D.Bernoulli(logits=x)"), ("D.Categorical(p)", "D.Categorical(logits=x)"), ("D.Uniform(x, x + p)", "D.Uniform(x - q, x + p + q)"),
+      ("D.Exponential(p)", "D.Exponential(q)"), ("D.Laplace(x, p)", "D.Laplace(y, q)"), ("D.Poisson(p)", "D.Poisson(q)"), ("D.Geometric(z)", "D.Geometric(z * 0.5)"), ("D.Gamma(p, q)", "D.Gamma(q, p)"), ("D.Beta(p, q)", "D.Beta(q, p)"),
+      ("D.Dirichlet(p)", "D.Dirichlet(q)"), ("D.MultivariateNormal(u, spd)", "D.MultivariateNormal(-u, spd + spd.T)"), ("D.Independent(D.Normal(x, p), 1)", "D.Independent(D.Normal(y, q), 1)"))],
+]  # fmt: skip
 ERRORS = [
     "t.diff(s)", "t.quantile(i, 0.5)", "t.quantile(x, 0.5, interpolation='x')", "t.cummax(x, 5)", "t.bucketize(x, x)", "t.nanmean(i)",
     "t.histc(x, 0)", "t.kthvalue(x, 9)", "t.mode(e, 0)", "t.searchsorted(row, p, side='middle')",
@@ -149,7 +167,8 @@ ERRORS = [
     "F.embedding_bag(k, m, mode='min')", "F.kl_div(x, y, reduction='none of them')", "F.gaussian_nll_loss(x, y, v)", "F.alpha_dropout(x, 2.0)",
     "t.linalg.inv(t.zeros(2, 2))", "t.linalg.inv(x)", "t.linalg.cholesky(-spd)", "t.linalg.solve(m, n[:3])", "t.linalg.inv(i)", "t.linalg.det(v)", "t.linalg.norm(i)", "t.linalg.norm(b, 'fro')",
     "t.linalg.matrix_norm(x, 3)", "t.linalg.multi_dot([m])", "t.linalg.matrix_power(x, 2)", "t.linalg.qr(m, mode='full')", "t.linalg.eigh(m, UPLO='X')", "t.linalg.vecdot(x, v)",
+    "D.Normal(x, -p)", "D.Categorical()", "D.Bernoulli(x)", "D.Normal(x, p).log_prob(nan)", "D.Independent(D.Normal(x, p), 3)", "D.kl_divergence(D.Normal(x, p), D.Bernoulli(z))", "D.Uniform(x, x + p).log_prob(x - 1)", "D.MultivariateNormal(u)",
 ]  # fmt: skip
-TABLES = (SEARCHING, MATHEMATICS, PRODUCTS, LAYERS, LINALG)
+TABLES = (SEARCHING, MATHEMATICS, PRODUCTS, LAYERS, LINALG, DISTRIBUTIONS)
 #: One call of so many is compiled too.
 COMPILED = 7

@@ -36,7 +36,7 @@ def used(call: str) -> list[str]:
 
 
 def function(lib: Any, call: str, names: list[str]) -> Any:
-    scope: dict[str, Any] = {"t": lib, "F": lib.nn.functional, "inf": float("inf"), "nan_": float("nan")}
+    scope: dict[str, Any] = {"t": lib, "F": lib.nn.functional, "D": lib.distributions, "inf": float("inf"), "nan_": float("nan")}
     exec(f"def f({', '.join(names)}):\n    return {call}\n", scope)
     return scope["f"]
 
