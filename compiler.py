@@ -165,13 +165,18 @@ def _compiled(fn: Any, options: Options) -> Any:
         return _entry(original_of(fn) or fn, options)
     if isinstance(fn, type) or not callable(fn):
         raise TypeError(f"compile takes a function, a method or a Module, not {fn!r}")
-    if isinstance(getattr(type(fn), "__call__", None), types.FunctionType):
+    if isinstance(_call_of(type(fn)), types.FunctionType):
         return _twin(fn, options) if _can_have_twin(fn) else types.MethodType(_entry(type(fn).__call__, options), fn)
     return fn  # a built-in function: nothing to capture
 
 
 def _entry(function: types.FunctionType, options: Options) -> Any:
     return entry_of(Dispatcher(function, options))
+
+
+def _call_of(cls: Any) -> Any:
+    """What the class does at a call; None where it has nothing of the kind."""
+    return next((vars(base)["__call__"] for base in cls.__mro__ if "__call__" in vars(base)), None)
 
 
 def _can_have_twin(fn: Any) -> bool:
@@ -248,7 +253,7 @@ class _Disabling:
 def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
     """A form of a function (or a Module, in place) that always runs under CPython; a compiled caller breaks its graph there.
 
-    Also ``@disable``, ``@disable(recursive=False)`` and ``with disable():``, inside of which nothing compiled runs, in any thread.
+    Also ``@disable``, ``@disable(recursive=False)`` and ``with disable():``, in which nothing compiled runs, in any thread.
     What the function calls runs under CPython as well, unless that is compiled on its own; so `recursive` changes nothing.
     `reason` is told where a graph breaks.
     """
@@ -287,7 +292,7 @@ def _disabled_class(cls: type, reason: str | None) -> type:
     return sub
 
 
-class set_stance:  # noqa: N801  (PyTorch's name)
+class set_stance:
     """What compiled functions do in this process: ``set_stance(name)`` from now on, ``with set_stance(name):`` for a block,
     ``@set_stance(name)`` for each call of a function. Names: "default", "force_eager" (run under CPython), "eager_on_recompile"
     (what would compile runs under CPython) and "fail_on_recompile" (it raises RecompileError). ValueError for another."""
@@ -319,9 +324,9 @@ class set_stance:  # noqa: N801  (PyTorch's name)
         return disable(wrapped)  # type: ignore[no-any-return]
 
 
-class error_on_graph_break:  # noqa: N801  (PyTorch's name)
-    """``with error_on_graph_break(True):`` (or as a decorator): what compiles in the block, on this thread, raises at a graph break,
-    or with False does not, whatever `fullgraph` says."""
+class error_on_graph_break:
+    """``with error_on_graph_break(True):`` (or as a decorator): what compiles in the block, on this thread, raises at a graph
+    break, or with False does not, whatever `fullgraph` says."""
 
     def __init__(self, error: bool) -> None:
         self.error = bool(error)

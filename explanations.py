@@ -138,8 +138,8 @@ class Explained:
 
 
 def explain(fn: Callable[..., Any], **options: Any) -> Explained:
-    """``explain(fn)(*args)`` calls `fn` once, freshly compiled, and reports graphs, kernels, guards, breaks and what was not fused;
-    ``again = explain(fn); again(*a); again(*b)`` the recompiles between calls as well. `options` are those of `compile`; the back
+    """``explain(fn)(*args)`` calls `fn` once, freshly compiled, and reports graphs, kernels, guards, breaks and what was not
+    fused; ``again = explain(fn); again(*a); again(*b)`` the recompiles between calls as well. `options` are those of `compile`; the back
     end is that of a compiled `fn`, whose own recompiles so far are told, too."""
     return Explained(fn, options)
 
@@ -179,8 +179,8 @@ def _part(dispatcher: Dispatcher, variant: Any, region: int, number: int) -> Par
     count = getattr(executable, "kernel_count", None)
     refusals = tuple(getattr(executable, "refusals", ()))
     return Part(
-        str(dispatcher.where.function), dispatcher.where, region, number, variant.capture, count, refusals, executable, variant.training,
-        _home(dispatcher),
+        str(dispatcher.where.function), dispatcher.where, region, number, variant.capture, count, refusals, executable,
+        variant.training, _home(dispatcher),
     )  # fmt: skip
 
 

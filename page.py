@@ -91,7 +91,8 @@ def _graph(part: Part, graph: Graph) -> list[str]:
     own = len(part.capture.graph.outputs)
     if part.training is not None and len(graph.outputs) > own:
         saved = ", ".join(str(o.value) for o in graph.outputs[own:])
-        lines += _wrapped("  ", f"(of these {saved} {'is' if len(graph.outputs) == own + 1 else 'are'} kept for the backward graph)")
+        verb = "is" if len(graph.outputs) == own + 1 else "are"
+        lines += _wrapped("  ", f"(of these {saved} {verb} kept for the backward graph)")
     return lines + [f"  %{name} is {source}" for name, source in told.items()]
 
 
@@ -139,7 +140,8 @@ def _cost(part: Part, behind: Part | None) -> list[str]:
     text = f"{counted(before, 'op')} before it, {after or 'none'} in the graph behind; about {_BREAK_US} us a call"
     if crossing:
         known = f" ({sum(n for n in sizes if n is not None):,} bytes)" if None not in sizes else ""
-        text += f", and {counted(len(crossing), 'tensor')}{known} that {'is' if len(crossing) == 1 else 'are'} stored and read again"
+        verb = "is" if len(crossing) == 1 else "are"
+        text += f", and {counted(len(crossing), 'tensor')}{known} that {verb} stored and read again"
     return _wrapped("  cost: ", text)
 
 
@@ -156,7 +158,7 @@ def _bytes(t: TensorType) -> int | None:
 
 
 def guard_groups(guards: Iterable[g.Guard], home: Sequence[str]) -> list[str]:
-    """Guards by what they are about: tensors, values, objects, code, what must not be there. Tautologies are told as "unchanged"."""
+    """Guards by what they are about: tensors, values, objects, code, what must not be there."""
     groups: dict[str, dict[str, None]] = {name: {} for name in ("tensors", "values", "objects", "unchanged", "absent", "others")}
     for guard in guards:
         kind, text = _told(guard, home)

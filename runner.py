@@ -1,4 +1,4 @@
-"""``fusewire run``: a script or module as ``python`` runs it, with logs switched on. Never imports what the script does not ask for.
+"""``fusewire run``: a script or module as ``python`` runs it, with logs switched on. Imports nothing that is not asked for.
 
 The exit status, ``sys.argv``, ``sys.path``, ``__main__`` and the traceback of an error are those of ``python script.py``.
 """
@@ -38,7 +38,7 @@ def split(rest: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def run(command: Sequence[str], *, module: bool = False, log: str = "", as_: str = "") -> int:
-    """Run ``command`` (a script's or module's name and its arguments); the exit status. UsageError where there is no such thing."""
+    """Run ``command`` (a script's or module's name and its arguments); the exit status. UsageError where there is none."""
     if not command:
         raise UsageError("run takes a script or -m module")
     try:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 class Kind(NamedTuple):
     """One reason for a graph break. `why` explains it to a user, `hint` says what he can do.
 
-    `example` defines ``f``; the line that breaks ends in ``#! expression``, the text over the caret (``||`` between those of several
-    versions of Python). `call` are the arguments.
+    `example` defines ``f``; the line that breaks ends in ``#! expression``, the text over the caret (``||`` between those
+    of several versions of Python). `call` are the arguments.
     `instead` is another ``f`` that does the same in one graph, with `instead_call` (the same arguments where empty); "" where
     nothing need be changed.
     """
@@ -76,7 +76,7 @@ def _entry(kind: Kind) -> list[str]:
 
 
 def marked(kind: Kind) -> tuple[str, int, tuple[str, ...]]:
-    """The example as a program, the line that breaks, and the expressions of which one stands over the caret ("" for no caret)."""
+    """The example as a program, the line that breaks, the expressions of which one stands over the caret ("" for no caret)."""
     text = kind.example.strip("\n")
     for number, line in enumerate(text.splitlines(), 1):
         mark = _MARK.search(line)

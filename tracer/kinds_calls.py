@@ -75,7 +75,8 @@ def f(x, number):
     Kind(
         "metaclass",
         "the metaclass of the class decides here, by code of its own",
-        "make the object outside of the compiled function, or give the metaclass no `__call__`, `__getattr__` or `__instancecheck__`",
+        "make the object outside of the compiled function, or give the metaclass no `__call__`, `__getattr__` or "
+        "`__instancecheck__`",
         example="""
 class Kept(type):
     def __call__(cls):
@@ -250,7 +251,8 @@ def f(x):
     ),
     Kind(
         "outer-iterator",
-        "an iterator that was made outside of the compiled function is advanced more than once, or nothing tells what it gives next",
+        "an iterator that was made outside of the compiled function is advanced more than once, or nothing tells what it gives "
+        "next",
         "take the items outside and pass them in; where it stands, CPython takes it and what follows is compiled again",
         example="""
 def f(x, it):

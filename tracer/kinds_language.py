@@ -123,7 +123,7 @@ def f(x, data):
     Kind(
         "instruction",
         "this version of Python has an instruction here that the tracer does not know",
-        "nothing need be done: CPython runs it, and what follows is compiled again; `fusewire dump --stage bytecode` shows the instruction",
+        "nothing need be done: CPython runs it, and what follows is compiled again; `fusewire dump --stage bytecode` shows it",
         example="""
 def f(x):
     return x + 1  #! x + 1

@@ -7,7 +7,8 @@ from .kinds import Kind
 KINDS = (
     Kind(
         "changing-number",
-        "Python code or an op needs the value itself of a number or size that has had many values before: each would be compiled anew",
+        "Python code or an op needs the value itself of a number or size that has had many values before: each would be compiled "
+        "anew",
         "pass it as a tensor, or move the code that needs it out of the compiled function",
         example="""
 def f(x, name):
@@ -165,8 +166,8 @@ def f(x):
     ),
     Kind(
         "generator-alive",
-        "a generator that the compiled function has begun is needed behind a break, or driven by send or throw, and cannot be handed "
-        "over half run",
+        "a generator that the compiled function has begun is needed behind a break, or driven by send or throw, and cannot be "
+        "handed over half run",
         "use it up (`list(...)`) before the break, or remove the break behind it",
         example="""
 import zlib

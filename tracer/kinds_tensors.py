@@ -7,7 +7,8 @@ from .kinds import Kind
 KINDS = (
     Kind(
         "tensor-branch",
-        "`if`, `while`, `and`, `or`, `not` or `assert` asks whether a tensor is true, so the graph that computes it must run first",
+        "`if`, `while`, `and`, `or`, `not` or `assert` asks whether a tensor is true, so the graph that computes it must run "
+        "first",
         "choose between values with torch.where, or decide on Python numbers (sizes, flags) that are known before the call",
         example="""
 def f(x):
@@ -23,8 +24,8 @@ def f(x):
     Kind(
         "tensor-value",
         "Python needs the value of a tensor to go on, so the graph that computes it must run first",
-        "keep the value in a 0-d tensor, which takes part in arithmetic, indexing and torch.where like any other, or read it behind "
-        "the compiled function",
+        "keep the value in a 0-d tensor, which takes part in arithmetic, indexing and torch.where like any other, or read it "
+        "behind the compiled function",
         example="""
 def f(x):
     return [x * i for i in range(int(x.sum()))]  #! range(int(x.sum()))

@@ -57,8 +57,8 @@ class Miss:
 
 
 def missed(variants: Sequence[Sequence[Guard]], args: Sequence[Any], where: Where) -> Miss:
-    """What the guards of variants say about a call with `args` that none lets in: those of the variant of which the most hold, the
-    newest of several."""
+    """What the guards of variants say about a call with `args` that none lets in: those of the variant of which the most hold,
+    the newest of several."""
     failed = [first_failure(guards, args) for guards in variants]
     if None in failed:
         return Miss("no guard fails any more", where)

@@ -85,7 +85,8 @@ class Served:
         """The arrays of what the back end's function returned, each of the type that the graph says."""
         results = [results] if isinstance(results, Tensor) else list(results)
         if len(results) != len(self.pure.outputs):
-            raise CompileError(f"back end {self.name} gave {len(results)} results for {len(self.pure.outputs)} outputs of the graph")
+            count = len(self.pure.outputs)
+            raise CompileError(f"back end {self.name} gave {len(results)} results for {count} outputs of the graph")
         arrays = [x._array if isinstance(x, Tensor) else x for x in results]
         for o, array in zip(self.pure.outputs, arrays, strict=True):
             shape, dtype = concrete(o.value.shape, values), o.value.dtype.np

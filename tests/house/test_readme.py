@@ -45,8 +45,8 @@ def test_the_command_runs(
 ) -> None:
     words = shlex.split(re.sub(r"\.\.\.|FILE:FUNC", "examples/first.py:chain", command.split(">")[0]))[1:]
     monkeypatch.chdir(ROOT)
-    if words[0] in ("demo", "bench"):  # a few steps of one, small rows of the other run in tests/cli
-        assert cli._parser().parse_args(words).run in (cli._demo, cli._bench)
+    if words[0] in ("demo", "bench", "run"):  # a few steps of one, small rows of the other, scripts run in tests/cli
+        assert cli._parser().parse_args(words).run in (cli._demo, cli._bench, cli._run)
         return
     with knobs.override(cache_dir=str(tmp_path)):  # `cache clear` is among them
         assert cli.main(words) == 0

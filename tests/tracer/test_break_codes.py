@@ -1,4 +1,4 @@
-"""Every code of the registry of graph breaks: its example breaks there, and what to write instead does not; docs/graph-breaks.md."""
+"""Every code of the registry of graph breaks: its example breaks, what to write instead does not; docs/graph-breaks.md."""
 
 from __future__ import annotations
 

@@ -85,7 +85,8 @@ def shaped(x: Any, n: int, flag: bool = True) -> Any:
 
 def test_recompiles_over_several_calls(golden: Golden) -> None:
     again = compiler.explain(shaped, backend="interpret")
-    for args in ((torch.ones(4), 2), (torch.ones(8), 2), (torch.ones(8), 4), (torch.ones(8), 4, False), (torch.ones(8).double(), 4)):
+    x = torch.ones(8)
+    for args in ((torch.ones(4), 2), (x, 2), (x, 4), (x, 4, False), (x.double(), 4)):
         report = again(*args)
     assert report.result.shape == (4, 2) and [m.after for m in report.recompiles][-1] == "f64[8]"
     golden("explain_recompiles.txt", page(report).split("\nrecompiles\n")[1])
