@@ -432,7 +432,10 @@ class Operators:
             return late_ops.text(self.session, x, how)  # type: ignore[return-value]
         if self.session.outside.is_opaque(x):
             raise Break("outside-object", f"the text of {describe(x)}, which comes from outside")
-        if self._printable(x) or isinstance(x, Tensor) or (isinstance(x, BaseException) and all(map(self._printable, x.args))):
+        if isinstance(x, BaseException) and all(map(self._printable, x.args)):
+            self.settle(x.args)
+            return self.session.native(how, x)  # type: ignore[no-any-return]
+        if self._printable(x) or isinstance(x, Tensor):
             return self.session.native(how, self.settle(x))  # type: ignore[no-any-return]
         for name in ("__str__", "__repr__") if how is str else ("__repr__",):
             raw = self.session.attributes.of_class(x, name)
