@@ -43,3 +43,15 @@ def test_floats_of_sizes_and_numbers(name: str) -> None:
         want, got = scaled(x, rate, k), compiled(x, rate, k)
         assert got[:3] == want[:3]
         assert got[3].tolist() == want[3].tolist()
+
+
+def test_texts_of_exceptions() -> None:
+    def texts(n: int, rate: float) -> Any:
+        try:
+            raise ValueError(n, [rate, n + 1])
+        except ValueError as error:
+            return repr(error), str(error), f"{error}", error.args
+
+    compiled = fw.compile(texts, backend="interpret")
+    for n, rate in [(2, 0.5), (2, 0.5), (3, 0.5), (4, 1.5), (5, 2.5)]:
+        assert compiled(n, rate) == texts(n, rate)
