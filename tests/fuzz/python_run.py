@@ -159,7 +159,7 @@ class Frozen:
 
     def __init__(self) -> None:
         self.known: dict[int, int] = {}
-        self.memory: dict[int, int] = {}
+        self.memory: dict[int, tuple[int, int]] = {}  # of a storage: its number, the offset of the first Tensor met in it
         self.kept: list[Any] = []
 
     def __call__(self, x: Any) -> Any:
@@ -178,10 +178,10 @@ class Frozen:
 
     def content(self, x: Any) -> Any:
         if isinstance(x, fw.Tensor):
-            memory = self.memory.setdefault(id(x.storage), len(self.memory))
+            memory, first = self.memory.setdefault(id(x.storage), (len(self.memory), x.storage_offset()))
             self.kept.append(x.storage)
             array = x.detach().numpy()
-            layout = tuple(x.shape), tuple(x.stride()), x.storage_offset()
+            layout = tuple(x.shape), tuple(x.stride()), x.storage_offset() - first  # fresh memory may begin where the result does
             return str(x.dtype), layout, x.requires_grad, memory, array.tobytes(), array.tolist()
         if isinstance(x, (dict, list, tuple, collections.deque)):
             own = [(self(k), self(v)) for k, v in x.items()] if isinstance(x, dict) else [self(v) for v in x]
