@@ -37,8 +37,10 @@ Wrap = Callable[[Any], Any]
 FILE = "<generated {}>"
 ADDRESS = re.compile(r"0x[0-9a-f]+")
 _world = compile(WORLD, "<world>", "exec", dont_inherit=True)
-GLOBALS = """LEVEL RATE WORD COUNT NAMES TABLE SEEN LOG WINDOW GROUPS ORDER base child slots point step Base Child Color
-    EXTRA""".split()
+GLOBALS = (
+    *("LEVEL", "RATE", "WORD", "COUNT", "NAMES", "TABLE", "SEEN", "LOG", "WINDOW", "GROUPS", "ORDER", "base", "child", "slots"),
+    *("point", "step", "Base", "Child", "Color", "EXTRA"),
+)
 
 
 class TooLong(BaseException):
@@ -270,7 +272,7 @@ def report(seed: int, wrap: Wrap = compiled) -> str | None:
 
 def _kind(wrong: str | None) -> str | None:
     """What a difference is about, so that a program is not cut down to another defect."""
-    return wrong if wrong is None else re.split(r"[\[:]", wrong.removeprefix("call 1").removeprefix("call 2").removeprefix("call 3"))[0]
+    return wrong if wrong is None else re.split(r"[\[:]", re.sub(r"^call \d", "", wrong))[0]
 
 
 def main(words: list[str]) -> int:
