@@ -216,6 +216,8 @@ class Attributes:
         return self.session.native(vars, obj)
 
     def _of_namespace(self, obj: Namespace, name: str) -> Any:
+        if name in ("keys", "values", "items", "copy", "__len__", "__iter__"):
+            return getattr(snapshot(self.session, obj.owner), name)
         method = find(Namespace, name)
         if not isinstance(method, types.FunctionType):
             raise Break("namespace", f"vars(...).{name}")
@@ -344,6 +346,8 @@ class Attributes:
             return self._is_leaf(tensor)
         if name == "__class__":
             return type(tensor)
+        if name == "data":
+            return self.session.native(type(tensor).detach, tensor)
         if name in _OPAQUE_TENSOR:
             raise Break("tensor-state", subject(f"Tensor.{name}"))
         raw = find(type(tensor), name)
@@ -453,6 +457,28 @@ class Attributes:
             self.session.effects.set_attr(tensor, name, value)
         else:
             tensor.grad = value
+
+
+def snapshot(session: Session, obj: Any) -> dict[str, Any]:
+    """The instance's own attributes as they are now, a new dict; those of an object from outside are guarded, names and all."""
+    own, source = _dict_of(obj), session.outside.source_of(obj)
+    if own is None or isinstance(obj, types.ModuleType):
+        if own is None:
+            return {}
+        raise Break("namespace", f"all names of module {obj.__name__}")
+    if source is None:
+        return dict(own)
+    seen = session.outside.admit(own, InstanceDict(source))
+    if session.outside.is_opaque(seen):
+        raise Break("namespace", f"the attributes of {describe(obj)}")
+    session.outside.open(seen)
+    found = dict(seen)
+    for (owner, name), value in session.effects.attrs.items():
+        if owner == id(obj) and value is NULL:
+            found.pop(name, None)
+        elif owner == id(obj):
+            found[name] = value
+    return found
 
 
 class Namespace:

@@ -13,7 +13,7 @@ from ..ir.ops import casts
 from ..runtime.install import original_of
 from ..runtime.source import Attr, Const
 from . import late_ops, natives, scalars, sorting
-from .attributes import find
+from .attributes import Namespace, find, snapshot
 from .breaks import Break, describe, opaque, stateful, subject
 from .bytecode import NULL
 from .classes import by_python
@@ -268,6 +268,8 @@ class Calls:
 
     def mapping_or_items(self, x: Any) -> Any:
         """An argument of dict() or update(): a mapping as it is, else the items."""
+        if isinstance(x, Namespace):
+            return snapshot(self.session, x.owner)
         if isinstance(x, dict) and self.session.operators.is_native(x):
             return x
         return list(self.session.operators.items(x))

@@ -24,7 +24,7 @@ from ..ir.sizes import identical
 from ..ir.types import TensorType, contiguous_strides
 from ..runtime import gradmode
 from . import class_statements, equivalents, late_ops, scalars, subscripts
-from .attributes import Namespace, find
+from .attributes import Namespace, find, snapshot
 from .breaks import Break, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
 from .classes import by_python
@@ -442,6 +442,8 @@ def _collect(s: Session, cls: type, *items: Any) -> Any:
 
 @_makes(dict)
 def _dict(s: Session, cls: type, *items: Any, **kwargs: Any) -> Any:
+    if items and isinstance(items[0], Namespace):
+        items = (snapshot(s, items[0].owner),)
     if not items or (isinstance(items[0], dict) and s.operators.is_native(items[0])):
         return s.native(dict, *items, **kwargs)
     pairs = [tuple(s.operators.items(pair)) for pair in s.operators.items(items[0])]

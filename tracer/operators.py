@@ -18,7 +18,7 @@ from ..ir.op import Effects, Op
 from ..ir.types import ScalarType, TensorType
 from . import late_ops
 from . import equivalents
-from .attributes import Namespace, find
+from .attributes import Namespace, find, snapshot
 from .breaks import Break, UserRaise, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
 from .classes import by_python
@@ -317,7 +317,7 @@ class Operators:
         if type(x) is Late:
             return late_ops.length(self.session, x)  # type: ignore[return-value]
         if isinstance(x, Namespace):
-            raise Break("namespace", "the length of an object's namespace")
+            return len(snapshot(self.session, x.owner))
         closed = self.session.outside.closed_length(x)
         if closed is not None:
             return closed
@@ -332,7 +332,7 @@ class Operators:
         if isinstance(x, Generator):
             return x
         if isinstance(x, Namespace):
-            raise Break("namespace", "a loop over an object's namespace")
+            return self.iterate(snapshot(self.session, x.owner))
         if type(x) is set and id(x) in self.session.outside.changed:  # the order of the real one may be another by now
             raise Break("outside-object", "a loop over a set from outside that was changed")
         if self.session.outside.source_of(x) is not None and isinstance(x, ITERATORS):

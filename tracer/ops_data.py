@@ -6,6 +6,7 @@ from typing import Any
 
 from ..runtime.source import Item
 from . import late_ops, subscripts
+from .attributes import Namespace, snapshot
 from .breaks import Break, UserRaise
 from .bytecode import NULL, Step
 from .checks import decided
@@ -195,6 +196,7 @@ def set_update(f: Frame, step: Step) -> None:
 @handles("DICT_UPDATE", "DICT_MERGE")
 def dict_update(f: Frame, step: Step) -> None:
     other = f.stack.pop()
+    other = snapshot(f.session, other.owner) if isinstance(other, Namespace) else other
     target = f.stack[-step.arg]
     if not isinstance(other, dict) or not f.session.operators.is_native(other):
         raise Break("mapping", "a mapping that is not a dict")

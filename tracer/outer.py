@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 from typing import Any
 
-from ..runtime.guard import Equals, LengthIs, TypeIs
+from ..runtime.guard import Equals, Is, LengthIs, TypeIs
 from ..runtime.source import Attr, Item, Listed, Source, listed
 from .guards import _MAKERS, Outside
 
@@ -21,7 +21,7 @@ def _members(outside: Outside, value: Any, source: Source) -> list[Any]:
 
 
 def _constant(x: Any) -> bool:
-    return type(x) in _HASHED or (type(x) is tuple and all(map(_constant, x)))
+    return type(x) in _HASHED or isinstance(x, type) or (type(x) is tuple and all(map(_constant, x)))
 
 
 def _set(outside: Outside, value: Any, source: Source) -> Any:
@@ -41,6 +41,9 @@ def _set(outside: Outside, value: Any, source: Source) -> Any:
 
 def _fix(outside: Outside, x: Any, source: Source) -> None:
     """Guard a constant."""
+    if isinstance(x, type):
+        outside.guard(Is(source, x))
+        return
     if type(x) is not tuple:
         outside.guard(Equals(source, x))
         return

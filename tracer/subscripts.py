@@ -8,6 +8,7 @@ import types
 import typing
 from typing import TYPE_CHECKING, Any
 
+from ..eager import creation
 from ..eager.tensor import Tensor
 from . import late_ops
 from .attributes import Namespace, find
@@ -62,6 +63,15 @@ def _index(session: Session, x: Any) -> Any:
     """What a Tensor is indexed with, or is assigned: native code looks into it."""
     if not session.operators.is_plain(x):
         raise Break("tensor-index", f"{describe(x)} as the index of a tensor")
+    return _lists_as_tensors(session, x)
+
+
+def _lists_as_tensors(session: Session, x: Any) -> Any:
+    """Lists of ints or bools in an index as tensors, which the graph knows."""
+    if type(x) is tuple and any(type(y) is list for y in x):
+        return tuple([_lists_as_tensors(session, y) if type(y) is list else y for y in x])
+    if type(x) is list and x and all(type(y) in (int, bool) for y in x):
+        return session.calls.library(creation.tensor, [x], {})
     return x
 
 
