@@ -165,8 +165,9 @@ def _compiled(fn: Any, options: Options) -> Any:
         return _entry(original_of(fn) or fn, options)
     if isinstance(fn, type) or not callable(fn):
         raise TypeError(f"compile takes a function, a method or a Module, not {fn!r}")
-    if isinstance(_call_of(type(fn)), types.FunctionType):
-        return _twin(fn, options) if _can_have_twin(fn) else types.MethodType(_entry(type(fn).__call__, options), fn)
+    call = _call_of(type(fn))
+    if isinstance(call, types.FunctionType):
+        return _twin(fn, options) if _can_have_twin(fn) else types.MethodType(_entry(call, options), fn)
     return fn  # a built-in function: nothing to capture
 
 
@@ -181,7 +182,7 @@ def _call_of(cls: Any) -> Any:
 
 def _can_have_twin(fn: Any) -> bool:
     """Whether all that an object is lies in its dict and its class."""
-    plain = type(fn).__new__ is object.__new__ or "__new__" not in vars(type(fn))
+    plain = not any("__new__" in vars(cls) for cls in type(fn).__mro__[:-1])
     slots = any(vars(cls).get("__slots__") for cls in type(fn).__mro__)
     return plain and not slots and hasattr(fn, "__dict__") and type(fn).__basicsize__ <= _Bare.__basicsize__
 
@@ -192,7 +193,7 @@ class _Bare:
 
 def _twin(thing: Any, options: Options) -> Any:
     """An object of a subclass of the thing's class, of the same name, whose call is compiled and whose state is the thing's."""
-    made = object.__new__(_twin_class(type(thing), options))
+    made: Any = object.__new__(_twin_class(type(thing), options))
     object.__setattr__(made, "__dict__", vars(thing))
     return made
 
@@ -223,7 +224,7 @@ def _reduce_twin(self: Any, protocol: Any) -> tuple[Any, ...]:
 
 
 def _remake_twin(cls: type, options: Options) -> Any:
-    return _twin(cls.__new__(cls), options)
+    return _twin(object.__new__(cls), options)
 
 
 def compile_in_place(module: Any, **options: Any) -> None:
@@ -247,7 +248,7 @@ class _Disabling:
         stance.disable(-1)
 
     def __call__(self, fn: F) -> F:
-        return disable(fn, reason=self.reason)
+        return disable(fn, reason=self.reason)  # type: ignore[no-any-return]
 
 
 def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
@@ -352,7 +353,7 @@ for _changing in (
     set_stance.__init__, set_stance.__enter__, set_stance.__exit__, _Disabling.__enter__, _Disabling.__exit__,
     error_on_graph_break.__enter__, error_on_graph_break.__exit__,
 ):  # fmt: skip
-    _changing.__fusewire_disabled__ = True  # type: ignore[attr-defined]  # a capture must not see them half done
+    vars(_changing)["__fusewire_disabled__"] = True  # a capture must not see them half done
 
 
 def is_compiling() -> bool:

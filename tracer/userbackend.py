@@ -87,7 +87,7 @@ class Served:
         if len(results) != len(self.pure.outputs):
             count = len(self.pure.outputs)
             raise CompileError(f"back end {self.name} gave {len(results)} results for {count} outputs of the graph")
-        arrays = [x._array if isinstance(x, Tensor) else x for x in results]
+        arrays: list[Any] = [x._array if isinstance(x, Tensor) else x for x in results]
         for o, array in zip(self.pure.outputs, arrays, strict=True):
             shape, dtype = concrete(o.value.shape, values), o.value.dtype.np
             if getattr(array, "shape", None) != shape or array.dtype != dtype:
