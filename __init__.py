@@ -24,11 +24,14 @@ from .eager.creation import (
     from_numpy,
     full,
     full_like,
+    get_default_device,
     get_default_dtype,
     linspace,
     ones,
     ones_like,
+    set_default_device,
     set_default_dtype,
+    set_default_tensor_type,
     tensor,
     zeros,
     zeros_like,
@@ -234,6 +237,7 @@ __all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)
     "cumprod", "cumsum", "einsum", "flip", "fliplr", "flipud", "logsumexp", "meshgrid", "roll",
     "argsort", "kthvalue", "median", "multinomial", "sort", "topk",
     "argwhere", "index_put", "masked_scatter", "masked_select", "nonzero",
+    "get_default_device", "set_default_device", "set_default_tensor_type",
     "angle", "cdouble", "cfloat", "complex128", "complex64", "conj", "imag", "real", "sgn",
     "adjoint", "as_strided", "asarray", "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_tensors",
     "cartesian_prod", "channels_last", "channels_last_3d", "clamp_max", "clamp_min", "column_stack", "contiguous_format", "diag",
@@ -248,6 +252,10 @@ __all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)
 ]  # fmt: skip
 __all__ += _generated.__all__
 
+_LEGACY = (
+    "FloatTensor", "DoubleTensor", "HalfTensor", "BFloat16Tensor", "LongTensor", "IntTensor", "ShortTensor", "CharTensor",
+    "ByteTensor", "BoolTensor",
+)  # fmt: skip
 _MODULES = ("nn", "optim", "utils", "vision", "special", "linalg", "fft", "distributions")
 _COMPILER = ("compile", "explain", "compiler", "set_logs")
 _FILES = ("save", "load", "serialization")
@@ -266,6 +274,12 @@ def numel(input: Tensor) -> int:  # type: ignore[valid-type]
 def is_floating_point(input: Tensor) -> bool:  # type: ignore[valid-type]
     """Whether the dtype of `input` is a floating one."""
     return input.is_floating_point()
+
+
+def _assert(condition: Any, message: str) -> None:
+    """AssertionError with `message` unless `condition` holds."""
+    if not condition:
+        raise AssertionError(message)
 
 
 def is_complex(input: Tensor) -> bool:  # type: ignore[valid-type]
@@ -287,6 +301,10 @@ def __getattr__(name: str) -> Any:
     found = _later.find(name)
     if found is not None:
         return globals().setdefault(name, found)
+    if name.endswith("Tensor") and name in _LEGACY:
+        from .eager.legacy import legacy
+
+        return legacy(name)
     if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
         return getattr(Tensor, name)  # relu_(x) is x.relu_()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

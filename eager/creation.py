@@ -35,6 +35,23 @@ def set_default_dtype(dtype: DType) -> None:
         raise TypeError(f"the default dtype is float32 and cannot become {dtype!r}; pass dtype= where tensors are made")
 
 
+def get_default_device() -> Any:
+    """The device of tensors made without `device`: the CPU."""
+    return devices.Device("cpu")
+
+
+def set_default_device(device: Any) -> None:
+    """Accepts the CPU (or None) only; DeviceError otherwise."""
+    devices.check(device)
+
+
+def set_default_tensor_type(t: Any) -> None:
+    """Accepts float32's class or name only, as `set_default_dtype` does."""
+    from .methods import dtype_of
+
+    set_default_dtype(dtype_of(t))
+
+
 def _finish(result: Any, requires_grad: bool) -> Any:
     return result.requires_grad_() if requires_grad else result
 
@@ -209,6 +226,7 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
         raise ValueError(f"not a rectangular nest of numbers: {type(data).__name__}")
     if dtype is not None:
         with np.errstate(over="ignore", invalid="ignore"):  # what a dtype does not hold is infinite in it
+            array = array.astype(np.float32) if dtype.is_half and array.dtype == np.float64 else array  # as `to` rounds
             return array if array.dtype == dtype.np else array.astype(dtype.np)
     out = np.asarray(array, dtypes.from_numpy(array.dtype).np)
     return out.copy() if any(s % out.itemsize for s in out.strides) else out  # a field of a record array

@@ -19,6 +19,8 @@ def _cast_infer(x: TensorType, *, dtype: DType) -> tuple[TensorType]:
 
 
 def _cast_eager(x: Any, *, dtype: DType) -> Any:
+    if dtype.is_half and x.dtype == np.float64:
+        x = x.astype(np.float32)  # rounded twice, as kernels and PyTorch do
     if x.dtype.kind == "c" and not dtype.is_complex:
         x = x.astype(np.bool_) if dtype.kind == "b" else x.real
     if x.flags.c_contiguous:

@@ -190,6 +190,7 @@ def _needs_elements(op: str, x: TensorType, dim: Dims) -> None:
 def _extremum_infer(op: str) -> Infer:
     def infer(x: TensorType, *, dim: Dims, keepdim: bool = False) -> tuple[TensorType]:
         _check_dims(op, x, dim)
+        check_kind(op, "buif", x)
         _needs_elements(op, x, dim)
         return (tensor(reduced_shape(x.shape, dim, keepdim), x.dtype),)
 
