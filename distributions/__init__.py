@@ -1,5 +1,7 @@
-"""Probability distributions in PyTorch's shape: parameters are Tensors or numbers that broadcast; `sample` draws from the
-default generator, `rsample` so that gradients reach the parameters, `log_prob`, `entropy` and `kl_divergence` are plain functions over ops.
+"""Probability distributions in PyTorch's shape: parameters are Tensors or numbers that broadcast.
+
+`sample` draws from the default generator, `rsample` so that gradients reach the parameters; `log_prob`, `entropy` and
+`kl_divergence` are plain functions over ops.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ FUNCTIONS: dict[str, str] = {
     "activations": "celu celu_ selu selu_ prelu rrelu rrelu_ relu_ threshold threshold_ alpha_dropout feature_alpha_dropout",
     "losses": "cosine_similarity pairwise_distance ctc_loss",
     "planes": "pixel_shuffle pixel_unshuffle channel_shuffle",
+    "fourier": "stft istft hann_window hamming_window blackman_window bartlett_window kaiser_window",
 }  # fmt: skip
 #: Module of `eager` -> functions of `nn.functional`.
 LAYERS: dict[str, str] = {
@@ -51,6 +52,7 @@ METHODS: dict[str, str] = {
     "linalg": "det slogdet logdet inverse pinverse old_cholesky:cholesky cholesky_solve cholesky_inverse old_qr:qr old_svd:svd "
               "matrix_power matrix_exp old_lu_solve:lu_solve",
     "activations": "prelu",
+    "fourier": "stft istft",
     "products": "addmm addmv addr baddbmm addbmm addmm_ addmv_ addr_ baddbmm_ addbmm_ mv vdot inner ger kron cross trace",
 }  # fmt: skip
 

@@ -138,6 +138,14 @@ LINALG = [
     "t.linalg.norm(x, inf)", "t.linalg.norm(x, -1)", "t.linalg.norm(x, 1, dim=1)", "t.linalg.norm(b, dim=(1, 2))", "t.linalg.norm(b, 'nuc', dim=(0, 2), keepdim=True)", "t.linalg.norm(v, 3)", "t.linalg.norm(b)", "t.linalg.matrix_norm(b)", "t.linalg.matrix_norm(b, 1, (2, 0))", "t.linalg.matrix_norm(b, 2, keepdim=True)",
     "t.linalg.lstsq(tall, t.ones(5, 2, dtype=tall.dtype))[:3]", "t.linalg.lstsq(wide, n[:3])[0]", "t.linalg.tensorinv(m.reshape(2, 2, 4), ind=2)", "t.linalg.tensorsolve(m.reshape(2, 2, 4), sq[:2, :2])", "t.linalg.householder_product(t.linalg.cholesky(spd)[:, :3], row[:3] * 0.3)", "t.norm(x, 3, 1)", "x.norm(p=1)", "t.linalg.vander(v)",
 ]  # fmt: skip
+FOURIER = [
+    *[(f"t.fft.{f}(x)", "c") for f in ("fft", "ifft", "rfft", "ihfft", "hfft", "irfft", "fft2", "ifft2", "rfft2", "irfft2", "fftn", "ifftn", "rfftn", "irfftn", "hfft2", "ihfftn", "fftshift", "ifftshift")],
+    *[(f"t.fft.{f}(t.complex(x, y), norm='ortho')", "c") for f in ("fft", "ifft", "irfft", "hfft", "fft2", "irfft2", "fftn", "irfftn")], ("t.fft.fft(x, 6)", "c"), ("t.fft.fft(x, 2, 0, 'forward')", "c"), ("t.fft.rfft(x, 5, norm='forward')", "c"),
+    ("t.fft.irfft(t.complex(x, y), 5)", "c"), ("t.fft.irfft(t.complex(x, y), 9, 0)", "c"), ("t.fft.fftn(b, (2, 5), (0, 2))", "c"), ("t.fft.irfft(t.fft.rfft(v), 5)", "c"), ("t.fft.ifft(t.fft.fft(x)).real", "c"), ("t.fft.fft(i)", "c"),
+    "t.fft.fftfreq(7, 0.5)", "t.fft.rfftfreq(8)", "t.fft.fftshift(t.fft.fftfreq(8))", "t.hann_window(9)", "t.hamming_window(8, False)", "t.blackman_window(7)", "t.bartlett_window(6)", "t.kaiser_window(6, True, 4.0)", "t.hann_window(1)",
+    ("t.stft(long, 8, return_complex=True)", "c"), ("t.stft(long[0], 8, 3, 6, t.hann_window(6).to(long.dtype), normalized=True, return_complex=True)", "cl"), ("t.stft(long, 8, center=False, onesided=False, return_complex=True)", "c"),
+    ("t.istft(t.stft(long, 8, window=t.hann_window(8).to(long.dtype), return_complex=True), 8, window=t.hann_window(8).to(long.dtype))", "c"), ("t.istft(t.stft(long[0], 8, 2, return_complex=True), 8, 2, length=37)", "c"),
+]  # fmt: skip
 def _facts(made: str, value: str, cdf: bool = True) -> list[str]:
     """Log-probability, entropy, mean and variance of a distribution."""
     calls = [f"{made}.log_prob({value})", f"{made}.entropy()", f"[{made}.mean, {made}.variance, {made}.stddev]"]
@@ -168,7 +176,8 @@ ERRORS = [
     "t.linalg.inv(t.zeros(2, 2))", "t.linalg.inv(x)", "t.linalg.cholesky(-spd)", "t.linalg.solve(m, n[:3])", "t.linalg.inv(i)", "t.linalg.det(v)", "t.linalg.norm(i)", "t.linalg.norm(b, 'fro')",
     "t.linalg.matrix_norm(x, 3)", "t.linalg.multi_dot([m])", "t.linalg.matrix_power(x, 2)", "t.linalg.qr(m, mode='full')", "t.linalg.eigh(m, UPLO='X')", "t.linalg.vecdot(x, v)",
     "D.Normal(x, -p)", "D.Categorical()", "D.Bernoulli(x)", "D.Normal(x, p).log_prob(nan)", "D.Independent(D.Normal(x, p), 3)", "D.kl_divergence(D.Normal(x, p), D.Bernoulli(z))", "D.Uniform(x, x + p).log_prob(x - 1)", "D.MultivariateNormal(u)",
+    "t.fft.fft(x, 0)", "t.fft.fft(x, norm='no')", "t.fft.fftn(x, (2, 2, 2))", "t.fft.rfft(t.complex(x, y))", "t.fft.fft(x, dim=3)", "t.stft(v, 80, return_complex=True)", "t.hann_window(-1)",
 ]  # fmt: skip
-TABLES = (SEARCHING, MATHEMATICS, PRODUCTS, LAYERS, LINALG, DISTRIBUTIONS)
+TABLES = (SEARCHING, MATHEMATICS, PRODUCTS, LAYERS, LINALG, DISTRIBUTIONS, FOURIER)
 #: One call of so many is compiled too.
 COMPILED = 7
