@@ -163,6 +163,8 @@ class Calls:
         args = [self._number(x, keeps) for x in args]
         kwargs = {k: self._number(v, keeps) for k, v in kwargs.items()}
         for x in (*args, *kwargs.values()):
+            if type(x) in LATE:
+                raise x.needed()
             if not self.session.operators.is_plain(x):
                 raise Break("library-argument", f"{describe(x)} handed to {describe(fn)}")
         with self.session.recorder.symbols.strictly():

@@ -100,6 +100,8 @@ _SURE = {"write", "writelines", "flush", "getvalue", "close", "tell"}
 
 def file_method(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A method of a file; NotImplemented where it is none that can wait."""
+    if name == "__exit__" and is_stream(owner) and len(args) == 3 and all(x is None for x in args):
+        return defer(s, "$0.__exit__(None, None, None)", (owner,), _NONE, owner=owner)
     known = {**_WRITES, **_READS}.get(name)
     if known is None or kwargs or not is_stream(owner):
         return NotImplemented

@@ -21,16 +21,23 @@ class Late:
     raises   whether making it may raise
     call     the deferred call whose result it is, or None
     code     of the break that it means where the value is needed now
+    calls    the deferred calls that it follows from; `free`: from these and constants alone, from no tensor
     field    for text: (part, format spec) where it is ``format(part, spec)``; `pieces` where it is a joined f-string
     """
 
-    __slots__ = ("bounds", "call", "cls", "code", "field", "parts", "pieces", "raises", "shape", "text", "what")
+    __slots__ = ("bounds", "call", "calls", "cls", "code", "field", "free", "parts", "pieces", "raises", "shape", "text", "what")
 
     def __init__(
         self, text: str, parts: tuple[Any, ...], cls: type | None, *, raises: bool = False, call: Any = None, code: str = "",
         what: str = "",
     ) -> None:  # fmt: skip
         self.text, self.parts, self.cls, self.raises, self.call = text, parts, cls, raises, call
+        self.calls: dict[Any, None] = {}
+        self.free = True
+        if call is not None:
+            self.calls[call] = None
+        for part in parts:
+            self.free &= _scan(part, self.calls)
         inner = [x for x in parts if isinstance(x, Late)]
         self.code = code or (inner[0].code if inner else "tensor-value")
         self.what = what or (inner[0].what if inner else "the value of a tensor")
@@ -42,7 +49,7 @@ class Late:
     @property
     def waits(self) -> bool:
         """Whether it follows from what a deferred call gives, so that it is made among the effects."""
-        return self.call is not None or any(isinstance(x, Late) and x.waits for x in self.parts)
+        return bool(self.calls)
 
     def needed(self) -> ValueNeeded:
         """What to raise where Python needs the value now."""
@@ -52,6 +59,20 @@ class Late:
         return f"<a value of the run: {self.text or 'a result'}>"
 
     __hash__ = object.__hash__
+
+
+def _scan(x: Any, calls: dict[Any, None]) -> bool:
+    """Collect the deferred calls that a part follows from; whether it follows from no tensor."""
+    if isinstance(x, Late):
+        calls.update(x.calls)
+        return x.free
+    if isinstance(x, LateMethod):
+        return _scan(x.owner, calls)
+    if type(x) in (list, tuple, set, frozenset):
+        return all([_scan(y, calls) for y in x])
+    if type(x) is dict:
+        return all([_scan(y, calls) for y in x.values()])
+    return not (isinstance(x, Snapshot) or hasattr(x, "meta"))
 
 
 def _refuse(self: Any, *args: Any) -> NoReturn:

@@ -151,7 +151,7 @@ def bounds(x: Any) -> tuple[int, int] | None:
         return (int(x), int(x)) if python_type(x) in (int, bool) and not isinstance(x, SYMBOLIC) else None
     if x.cls is bool:
         return 0, 1
-    if x.bounds is not None or x.call is not None:
+    if x.bounds is not None or x.call is not None or len(x.parts) > 2:
         return x.bounds
     if x.text.startswith(("$0.item()", "$0[")):
         owner = x.parts[0] if isinstance(x.parts[0], Snapshot) else x.parts[0].parts[0]
@@ -164,5 +164,6 @@ def bounds(x: Any) -> tuple[int, int] | None:
         return None
     (a, b), (c, d) = inner[0], inner[1]
     ends = {"+": [a + c, b + d], "-": [a - d, b - c], "*": [a * c, a * d, b * c, b * d]}[form[1]]
-    return (min(ends), max(ends)) if -_BIG <= min(ends) and max(ends) < _BIG else None
+    x.bounds = (min(ends), max(ends)) if -_BIG <= min(ends) and max(ends) < _BIG else None
+    return x.bounds
 

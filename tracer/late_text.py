@@ -55,10 +55,25 @@ def text(writer: TailWriter, x: Any) -> str:
         return f"{text(writer, x.owner)}.{x.name}"
     if x.call is not None:
         return _result(writer, x)
+    _deepest_first(writer, x)
     body = _fstring(writer, x) if x.pieces is not None else render(writer, x.text, x.parts)
     name = writer.assign(body[1:-1] if body.startswith("(") and body.endswith(")") and body.count("(") == 1 else body)
     writer.memo[id(x)] = x, name
     return name
+
+
+def _deepest_first(writer: TailWriter, x: Late) -> None:
+    """Make what `x` follows from, so that a long sum needs no deep recursion."""
+    waiting = [x]
+    while waiting:
+        last = waiting[-1]
+        open_ = [p for p in last.parts if type(p) is Late and p.call is None and id(p) not in writer.memo]
+        if open_:
+            waiting += open_
+        else:
+            waiting.pop()
+            if last is not x and id(last) not in writer.memo:
+                text(writer, last)
 
 
 def _result(writer: TailWriter, x: Late) -> str:

@@ -43,46 +43,39 @@ def move(s: Session, call: Call) -> None:
     """Make `call` before the graph, and with it all calls on the same generator so far that are not yet."""
     for e in s.effects.journal:
         if isinstance(e, Call) and e.drawn is None and (e is call or (e.owner is call.owner and e.clock is None)):
-            for part in e.parts:
-                for inner in _calls(part):
-                    if inner.drawn is None:
-                        move(s, inner)
+            for inner in _needs(e):
+                if inner.drawn is None:
+                    move(s, inner)
             e.drawn = _slot(s, e.result if e.result is not None else e, f"drawn{len(s.drawn.slots)}")
             s.drawn.states |= e.clock is None
         if e is call:
             break
 
 
-def _calls(x: Any) -> list[Call]:
-    """The calls that a part of a text follows from."""
-    if type(x) is Late:
-        return [x.call] if x.call is not None else [c for p in x.parts for c in _calls(p)]
-    if type(x) in (list, tuple):
-        return [c for y in x for c in _calls(y)]
-    return []
+def _needs(call: Call) -> dict[Any, None]:
+    """The calls that the arguments of `call` follow from."""
+    return Late("", call.parts, None).calls
 
 
-def can(s: Session, x: Any) -> bool:
-    """Whether `x` can be had before the graph: it follows from draws, constants and arguments alone."""
-    if type(x) is Late:
-        if x.call is None:
-            return not x.raises and all(can(s, p) for p in x.parts)
-        return x.call.drawn is not None or _movable(s, x.call)
-    if type(x) in (list, tuple):
-        return all(can(s, y) for y in x)
-    return not isinstance(x, Snapshot) and not hasattr(x, "meta")
+def can(s: Session, late: Late) -> bool:
+    """Whether a late value can be had before the graph: it follows from draws, constants and arguments alone."""
+    return late.free and not late.raises and all(c.drawn is not None or _movable(s, c) for c in late.calls)
 
 
 def _movable(s: Session, call: Call) -> bool:
-    if call.owner is None or not call.draws or not all(can(s, p) for p in call.parts):
+    if call.owner is None or not call.draws or not _is_free(s, call):
         return False
     for e in s.effects.journal:
         if e is call:
             return True
         if isinstance(e, Call) and e.owner is call.owner and e.drawn is None and e.clock is None:
-            if not e.draws or not all(can(s, p) for p in e.parts):
+            if not e.draws or not _is_free(s, e):
                 return False
     return True
+
+
+def _is_free(s: Session, call: Call) -> bool:
+    return can(s, Late("", call.parts, None))
 
 
 def graph_input(s: Session, late: Late) -> Any:
@@ -100,7 +93,7 @@ def graph_input(s: Session, late: Late) -> Any:
 
 
 def _hand_over(s: Session, late: Late, value: Any) -> None:
-    for call in _calls(late):
+    for call in late.calls:
         if call.drawn is None:
             move(s, call)
     source = late.call.drawn if late.call is not None else _slot(s, late, f"drawn{len(s.drawn.slots)}")
