@@ -256,7 +256,9 @@ _LEGACY = (
     "FloatTensor", "DoubleTensor", "HalfTensor", "BFloat16Tensor", "LongTensor", "IntTensor", "ShortTensor", "CharTensor",
     "ByteTensor", "BoolTensor",
 )  # fmt: skip
-_MODULES = ("nn", "optim", "utils", "vision", "special", "linalg", "fft", "distributions")
+_MODULES = (
+    "nn", "optim", "utils", "vision", "special", "linalg", "fft", "distributions", "backends", "cuda", "accelerator", "mps",
+)
 _COMPILER = ("compile", "explain", "compiler", "set_logs")
 _FILES = ("save", "load", "serialization")
 

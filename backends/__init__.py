@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
+from typing import Any
 
 from ..runtime import blocks, pool
 
@@ -23,3 +25,9 @@ def _blocks_code() -> Mapping[str, int]:
 
 pool.provide(_pool_code)
 blocks.provide(_blocks_code)
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("cudnn", "cuda", "mps"):  # what PyTorch has under this name
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

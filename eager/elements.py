@@ -53,7 +53,9 @@ def isfinite(input: Tensor) -> Tensor:
 @pure
 def isreal(input: Tensor) -> Tensor:
     """Whether each element has no imaginary part."""
-    return g.eq(g.imag(input), 0) if input.dtype.kind == "c" else _same(input, True)
+    from .complexes import imag
+
+    return g.eq(imag(input), 0) if input.dtype.kind == "c" else _same(input, True)
 
 
 @pure

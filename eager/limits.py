@@ -11,6 +11,9 @@ from ..ir import dtypes
 from ..ir.dtypes import DType
 
 
+_half_finfo: Any = ml_dtypes.finfo
+
+
 class finfo:
     """``finfo(dtype)`` of a floating (or complex: of its parts) dtype: bits, eps, max, min, tiny, smallest_normal, resolution.
     The default dtype where none is given; TypeError for others."""
@@ -21,7 +24,7 @@ class finfo:
         wanted = type or dtypes.float32
         if getattr(wanted, "kind", "") not in ("f", "c"):
             raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle {type!r}")
-        found: Any = ml_dtypes.finfo(wanted.np) if wanted is dtypes.bfloat16 else np.finfo(wanted.np)
+        found: Any = _half_finfo(wanted.np) if wanted is dtypes.bfloat16 else np.finfo(wanted.np)
         part = {8: "float32", 16: "float64"}[wanted.itemsize] if wanted.kind == "c" else wanted.name
         self.bits, self.dtype = int(found.bits), part
         self.eps, self.max, self.min = float(found.eps), float(found.max), float(found.min)

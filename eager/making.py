@@ -56,7 +56,7 @@ def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | Non
         out = out.to(wanted)
     elif copy and shares:
         out = out.clone()
-    return out.requires_grad_() if requires_grad else out
+    return out.requires_grad_() if requires_grad else out  # type: ignore[no-any-return]
 
 
 def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
@@ -119,7 +119,7 @@ def range_(
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
     """A tensor on the memory of an object with ``__dlpack__``, or in a DLPack capsule of the CPU."""
     devices.check(device)
-    source = ext_tensor if hasattr(ext_tensor, "__dlpack__") else Capsule(ext_tensor)
+    source: Any = ext_tensor if hasattr(ext_tensor, "__dlpack__") else Capsule(ext_tensor)
     if hasattr(source, "meta"):
         return source.clone() if copy else source.detach()  # type: ignore[no-any-return]
     kind = source.__dlpack_device__()[0] if hasattr(source, "__dlpack_device__") else 1

@@ -61,25 +61,25 @@ def ravel(input: Tensor) -> Tensor:
 @pure
 def squeeze_(self: Tensor, dim: Any = None) -> Tensor:
     """`squeeze` of this very tensor."""
-    return _become(self, f.squeeze(self, dim))
+    return _become(self, f.squeeze(self, dim))  # type: ignore[no-any-return]
 
 
 @pure
 def unsqueeze_(self: Tensor, dim: int) -> Tensor:
     """`unsqueeze` of this very tensor."""
-    return _become(self, f.unsqueeze(self, dim))
+    return _become(self, f.unsqueeze(self, dim))  # type: ignore[no-any-return]
 
 
 @pure
 def transpose_(self: Tensor, dim0: int, dim1: int) -> Tensor:
     """`transpose` of this very tensor."""
-    return _become(self, f.transpose(self, dim0, dim1))
+    return _become(self, f.transpose(self, dim0, dim1))  # type: ignore[no-any-return]
 
 
 @pure
 def t_(self: Tensor) -> Tensor:
     """`t` of this very tensor."""
-    return _become(self, f.t(self))
+    return _become(self, f.t(self))  # type: ignore[no-any-return]
 
 
 def _become(x: Any, view: Any) -> Any:

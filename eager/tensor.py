@@ -448,7 +448,7 @@ class Tensor(Methods):
     bernoulli_ = random.bernoulli_
     float, int, bool = functional.float_, functional.int_, functional.bool_
     divide, multiply, subtract = functional.div, TensorOps.mul, functional.sub
-    clip, swapaxes = reducing.clamp, functional.transpose
+    clip = reducing.clamp
     true_divide, divide_, clip_ = functional.div, functional.div_, reducing.clamp_
     __matmul__ = functional.matmul
     __truediv__, __rtruediv__ = TensorOps.__truediv__, TensorOps.__rtruediv__
