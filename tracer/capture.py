@@ -21,7 +21,7 @@ from . import backward, deferred_draws, deferred_io, functions, library_models, 
 from .breaks import Break, BreakRecord, Restart, UserRaise, describe, subject, told, written
 from .bytecode import slot_names
 from .captured import Capture
-from .effects import GradModeSet
+from .effects import GradModeSet, without_covered
 from .frame import Frame
 from .generators import Generator
 from .parameters import parameters
@@ -112,7 +112,7 @@ def _effects(session: Session) -> list[Any]:
     """The journal, with the gradient mode set once at most."""
     journal = session.effects.journal
     modes = [e for e in journal if isinstance(e, GradModeSet)]
-    kept = [e for e in journal if not isinstance(e, GradModeSet)]
+    kept = without_covered([e for e in journal if not isinstance(e, GradModeSet)])
     first = session.outside.mode
     return kept + (modes[-1:] if modes and modes[-1].enabled is not first else [])
 

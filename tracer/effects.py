@@ -10,6 +10,7 @@ import collections
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Union
 
+from ..eager.tensor import Tensor
 from ..ir.lazyclass import dataclass
 from .breaks import Break
 from .guards import Outside
@@ -88,6 +89,21 @@ class Evaluate:
 _KEEPS = {"append", "insert", "setdefault", "add", "__setitem__"}  # these hold their argument itself
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 Effect = Union[SetAttr, SetItem, SetCell, Method, GradModeSet, Call, Evaluate]
+
+
+def without_covered(journal: list[Effect]) -> list[Effect]:
+    """The journal without gradients that are replaced or dropped before anybody can have seen them: then none need be kept."""
+    kept: list[Effect] = []
+    covered: set[int] = set()
+    for effect in reversed(journal):
+        if isinstance(effect, SetAttr) and effect.name == "grad" and isinstance(effect.target, Tensor):
+            if id(effect.target) in covered:
+                continue
+            covered.add(id(effect.target))
+        elif not isinstance(effect, (SetAttr, SetItem, SetCell, Method)):
+            covered.clear()  # code of others runs here
+        kept.append(effect)
+    return kept[::-1]
 
 
 @dataclass
