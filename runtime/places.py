@@ -18,7 +18,7 @@ from . import fingerprint
 from .codec import Unwritable, Writer
 from .fingerprint import Opaque, module_name, module_named, named, trusted
 from .guard import GONE, ClassAttrIs, Guard, Is, TensorIs, TypeIs, holds
-from .source import Attr, Cell, Const, InstanceDict, Item, Next, Source
+from .source import Attr, Cell, Const, InstanceDict, Item, Length, Next, Source
 
 _OURS = __name__.split(".")[0]
 _PARTS = ("__func__", "__code__", "__globals__", "fget", "fset", "fdel", "__wrapped__")
@@ -29,7 +29,7 @@ class Unfit(Exception):
 
 
 def _base(source: Source) -> Source:
-    while isinstance(source, (Attr, Cell, InstanceDict, Item, Next)):
+    while isinstance(source, (Attr, Cell, InstanceDict, Item, Length, Next)):
         source = source.base
     return source
 

@@ -189,12 +189,31 @@ def listed(value: Any) -> tuple[Any, ...]:
     if isinstance(value, dict):
         items = OrderedDict.items(value) if isinstance(value, OrderedDict) else dict.items(value)
         return tuple([x for pair in items for x in pair])
-    return tuple(value)
+    return tuple(list.__iter__(value) if isinstance(value, list) else value)
 
 
 def hangs_on_listed(source: Source) -> bool:
     """Whether the way to `source` leads through a copy."""
     return isinstance(source, _Way) and source.copied
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Length(_Way):
+    """``len(base)`` of an exact list or dict."""
+
+    base: Source
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.base,)
+
+    def load(self, args: Sequence[Any]) -> Any:
+        value = self.base.load(args)
+        if type(value) not in (list, dict):
+            raise TypeError(f"the length of a {type(value).__name__}")
+        return len(value)
+
+    def expr(self) -> str:
+        return f"len({self.base.expr()})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -222,4 +241,4 @@ class Computed:
         return arithmetic.text(self.op, [repr(x) if isinstance(x, (int, float)) else x.expr() for x in self.args])
 
 
-Source = Union[Arg, Const, InstanceDict, Attr, Item, Cell, Next, Listed, Computed]
+Source = Union[Arg, Const, InstanceDict, Attr, Item, Cell, Next, Listed, Length, Computed]

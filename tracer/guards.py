@@ -41,8 +41,9 @@ from ..runtime.guard import (
     TensorLike,
     TypeIs,
 )
-from ..runtime.source import Arg, Attr, Computed, Const, Item, Next, Source
+from ..runtime.source import Arg, Attr, Computed, Const, Item, Length, Next, Source
 from .breaks import Break
+from .bytecode import NULL
 from .classes import native_base
 from .policy import Policy
 from .recorder import Recorder, source_of
@@ -57,7 +58,6 @@ _SINGLE = (
 )  # fmt: skip
 _LARGEST = 10_000
 _FEW = 4
-_MANY = 32  # a dict of more entries is opened when something looks into it; single keys are read without
 _OURS = __name__.split(".")[0]
 _OUTSIDE_OF_LIBRARY = tuple(f"{_OURS}.{part}" for part in ("bench", "tests", "examples"))
 
@@ -82,7 +82,7 @@ class Outside:
         self.made: set[int] = set()  # ids of functions and classes that the region made
         self.held: set[int] = set()  # ids of functions that are guarded by identity
         self.opaque: set[int] = set()  # ids of registered objects with native content that no guard covers
-        self.closed: dict[int, tuple[Any, Any, Source]] = {}  # lists and large dicts that nothing has opened
+        self.closed: dict[int, tuple[Any, Any, Source]] = {}  # lists and dicts that nothing has opened
         self.changed: dict[int, Any] = {}  # objects seen whose identity matters: they are mutated, or looked up by it
         self.taken: set[int] = set()  # ids of iterators from outside that an item was taken from
         self.mode = gradmode.get()
@@ -127,8 +127,11 @@ class Outside:
             return make(self, value, source)
         if isinstance(value, tuple) and hasattr(cls, "_fields"):
             return self._tuple(value, source)
+        base = native_base(cls)
+        if base in _SUBCLASSED and base is not cls:
+            return _SUBCLASSED[base](self, value, source)
         self.guard(TypeIs(source, cls))
-        if native_base(cls) is not object and not isinstance(value, types.CellType):
+        if base is not object and not isinstance(value, types.CellType):
             self.opaque.add(id(value))
         return self.register(value, value, source)
 
@@ -267,22 +270,38 @@ class Outside:
         self.closed[id(seen)] = seen, value, source
         return seen
 
-    def closed_length(self, seen: Any) -> int | None:
-        """The length of a list from outside that nothing has looked into, which stays closed; None for anything else."""
+    def closed_length(self, seen: Any) -> Any:
+        """The length of a list or dict from outside that nothing has looked into, which stays closed; None for anything else."""
         found = self.closed.get(id(seen))
         if found is None:
             return None
         _, real, source = found
-        self.guard(LengthIs(source, len(real)))
-        return len(real) + len(seen)
+        if type(real) is dict and seen:
+            return None
+        length = self.number(len(real), Length(source))
+        return length + len(seen) if seen else length
+
+    def closed_truth(self, seen: Any) -> bool | None:
+        """Whether a list or dict that nothing has opened holds something; None for anything else."""
+        found = self.closed.get(id(seen))
+        if found is None:
+            return None
+        _, real, source = found
+        if not real and not seen:
+            self.guard(LengthIs(source, 0))
+        return True if seen else bool(real) and bool(self.number(len(real), Length(source)) != 0)
 
     def open(self, seen: Any) -> None:
-        """Something looks into `seen`: a list from outside gets its items, before those the region appended, a dict its own."""
+        """Something looks into `seen`: a list from outside gets its items, before those the region appended, a dict its own, under
+        those that the region put in."""
         found = self.closed.pop(id(seen), None)
         if found is not None:
             _, real, source = found
             if type(real) is dict:
+                put = dict(seen)
+                seen.clear()
                 self._fill(seen, real, source)
+                seen.update(put)
                 return
             self.guard(LengthIs(source, len(real)))
             seen[:0] = [self.admit(x, Item(source, i)) for i, x in enumerate(real)]
@@ -292,10 +311,7 @@ class Outside:
             return self._as_it_is(value, source)
         self.guard(TypeIs(source, dict))
         seen: dict[Any, Any] = self.register(value, {}, source)
-        if len(value) > _MANY:
-            self.closed[id(seen)] = seen, value, source
-        else:
-            self._fill(seen, value, source)
+        self.closed[id(seen)] = seen, value, source
         return seen
 
     def _fill(self, seen: dict[Any, Any], real: dict[Any, Any], source: Source) -> None:
@@ -305,11 +321,29 @@ class Outside:
             seen[seen_key] = self.admit(x, Item(source, key))
 
     def entry(self, seen: Any, key: Any) -> Any:
-        """What a dict that nothing has opened holds for `key`, a constant, which it has; NotImplemented for all else."""
+        """What a list or dict that nothing has opened holds at `key`, a constant, where it does; NotImplemented for all else."""
         found = self.closed.get(id(seen))
-        if found is None or type(key) not in (str, int) or type(found[1]) is not dict or key not in found[1]:
+        if found is None or type(key) not in (str, int):
             return NotImplemented
-        return self.admit(found[1][key], Item(found[2], key))
+        _, real, source = found
+        if type(real) is dict:
+            if key in seen:
+                return seen[key]
+            return self.admit(real[key], Item(source, key)) if key in real else NotImplemented
+        if type(key) is not int:
+            return NotImplemented
+        if -len(seen) <= key < 0:
+            return seen[key]
+        at = key if key >= 0 else key + len(seen)  # from the end of those that were there before
+        return self.admit(real[at], Item(source, at)) if -len(real) <= at < len(real) else NotImplemented
+
+    def put(self, seen: Any, key: Any, value: Any) -> bool:
+        """Put `value` into a dict that nothing has opened, at `key`, a constant; False for all else."""
+        found = self.closed.get(id(seen))
+        if found is None or type(found[1]) is not dict or type(key) not in (str, int) or value is NULL:
+            return False
+        seen[key] = value
+        return True
 
     def _key(self, key: Any) -> bool:
         if isinstance(key, tuple):
@@ -370,7 +404,7 @@ class Outside:
     def finish(self) -> tuple[Guard, ...]:
         """All guards, those on numbers, memory and identity last."""
         for source, x in self.numbers.items():
-            if source not in self.pinned and not (isinstance(source, Next) and self._counts(source)):
+            if source not in self.pinned and not self._counts(source):
                 fits = type(x) is SymInt and source in self.recorder.scalars
                 self.guard(FitsInt64(source) if fits else TypeIs(source, x.plain))
         for source, value in self.recorder.scalars.items():
@@ -389,9 +423,10 @@ class Outside:
             found.setdefault(id(i.real if i.real._storage is None else i.real._storage), []).append(i.source)
         return tuple(map(tuple, found.values()))
 
-    def _counts(self, source: Next) -> bool:
-        """Whether what comes next at `source` is an int anyway."""
-        return TypeIs(source.base, peek.RANGE) in self.guards and source not in self.recorder.scalars
+    def _counts(self, source: Source) -> bool:
+        """Whether what `source` gives is an int anyway, and nobody needs it."""
+        counted = isinstance(source, Length) or (isinstance(source, Next) and TypeIs(source.base, peek.RANGE) in self.guards)
+        return counted and source not in self.recorder.scalars
 
     def _sizes(self) -> None:
         """The guards on sizes that are not fixed: what the places hold, then what the code has asked about the symbols."""
@@ -455,6 +490,7 @@ def _same_root(a: Source, b: Source | None) -> bool:
     return isinstance(a, Const) and isinstance(b, Const)
 
 
+_SUBCLASSED: dict[type, Callable[[Outside, Any, Source], Any]] = {}  # by built-in base: objects of classes made by Python code
 _MAKERS: dict[type, Callable[[Outside, Any, Source], Any]] = {
     tuple: Outside._tuple,
     list: Outside._list,

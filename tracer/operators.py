@@ -302,6 +302,9 @@ class Operators:
 
     def truth(self, x: Any) -> bool:
         """``bool(x)``."""
+        closed = self.session.outside.closed_truth(x)
+        if closed is not None:
+            return closed
         if type(x) in LATE:
             raise x.needed().as_break(bool) if x.needed().code.startswith("tensor") else x.needed()
         if self.is_native(x):

@@ -37,7 +37,7 @@ def load(session: Session, obj: Any, key: Any) -> Any:
         if value is NULL:
             raise session.thrown(KeyError(key))
         return value
-    entry = session.outside.entry(obj, session.operators.settle(key) if type(obj) is dict else None)
+    entry = session.outside.entry(obj, session.operators.settle(key) if type(obj) in (dict, list) else None)
     if entry is not NotImplemented:
         return entry
     session.outside.open(obj)
@@ -100,6 +100,10 @@ def store(session: Session, obj: Any, key: Any, value: Any) -> None:
     """``obj[key] = value``; NULL deletes."""
     if type(key) in LATE or type(obj) in LATE:
         raise (key if type(key) in LATE else obj).needed()
+    key = session.operators.settle(key) if type(obj) is dict else key
+    if session.outside.put(obj, key, value):
+        session.effects.item(obj, key, value)
+        return
     session.outside.open(obj)
     if isinstance(obj, Namespace):
         _store_namespace(session, obj, key, value)

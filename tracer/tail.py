@@ -31,7 +31,7 @@ from ..ir.graph import Output
 from ..ir.op import Effects, Op
 from ..ir.types import TensorType
 from ..runtime import arithmetic, gradmode, peek
-from ..runtime.source import Arg, Attr, Cell, Const, InstanceDict, Item, Listed, Next, Source, listed
+from ..runtime.source import Arg, Attr, Cell, Const, InstanceDict, Item, Length, Listed, Next, Source, listed
 from . import late_text
 from .attributes import Namespace
 from .breaks import describe
@@ -150,6 +150,8 @@ class TailWriter:
             return f"listed({base})"
         if isinstance(source, Next):
             return f"peek({base})"
+        if isinstance(source, Length):
+            return f"len({base})"
         assert isinstance(source, Item)
         return f"{base}[{self.literal(source.key)}]"
 

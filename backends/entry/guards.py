@@ -64,10 +64,11 @@ class GuardRows:
         return self.types.get(source) is peek.RANGE and layout.range_iterator() is not None
 
     def _find_counted(self) -> set[s.Source]:
-        """What range iterators give next, where nothing asks for an object."""
+        """Lengths, and what range iterators give next, where nothing asks for an object."""
         mentioned = [(x, src) for x in self.guards for src in named(x)]
         seen = [leaf for _, src in mentioned for leaf in leaves(src)]
         found = {src for src in seen if isinstance(src, s.Next) and self._is_range(src.base)}
+        found |= {src for src in seen if isinstance(src, s.Length) and self.types.get(src.base) in (list, dict)}
         for x, src in mentioned:
             whole = isinstance(x, (g.FitsInt64, g.SizesFit)) or (isinstance(x, g.Equals) and type(x.value) is int)
             way = src
@@ -92,6 +93,12 @@ class GuardRows:
             start = self.sizes.op("add", start, self.sizes.op("mul", index, step))
             length = self.sizes.op("add", length, self.sizes.op("mul", index, frame.const(-1)))
         return start, step, length
+
+    def _length_of(self, source: s.Source) -> int:
+        self._need_type(source)
+        at = self.frame.words()
+        self.frame.row("field", at, self.word(source), layout.SIZE)
+        return at
 
     def _has_next(self, x: g.HasNext) -> None:
         _, _, left = self._range_fields(x.source)
@@ -235,13 +242,13 @@ class GuardRows:
         if isinstance(source, (s.Arg, s.Const)) or id(source) in self._looked or source in self.pinned:
             return
         self._looked[id(source)] = source
-        if isinstance(source, s.Next):
+        if isinstance(source, (s.Next, s.Length)):
             self._pin(source.base)
             if source in self.counted:
                 return
         if isinstance(source, s.Computed) and self.scalars.type_of(source) is not None:
             return
-        if isinstance(source, (s.Computed, s.Next, s.Listed)):
+        if isinstance(source, (s.Computed, s.Next, s.Length, s.Listed)):
             at = self.pinned[source] = self._at[source] = self.frame.owned()
             self.frame.row("call", at, self.frame.object(Loader(source)), 0, self.frame.nparams)
             return
@@ -453,8 +460,7 @@ class GuardRows:
     def integer(self, source: s.Source) -> int:
         """The word with the 64-bit value of the exact int at `source`."""
         if source in self.counted:
-            assert isinstance(source, s.Next)
-            return self._range_fields(source.base)[0]
+            return self._length_of(source.base) if isinstance(source, s.Length) else self._range_fields(source.base)[0]  # type: ignore[union-attr]
         if isinstance(source, s.Computed) and self.is_number(source):
             return self.scalars.number(source)
         at = self.frame.words()

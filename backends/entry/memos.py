@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SMALLEST = 4
 _HEAP = 1 << 9
 #: sources that hang on no other
-_ROOTS = (s.Arg, s.Const, s.Computed, s.Next)
+_ROOTS = (s.Arg, s.Const, s.Computed, s.Next, s.Length)
 
 
 class Memos:

@@ -62,9 +62,7 @@ def test_text_is_readable() -> None:
         "'scale' not in vars(box)",
         "Box.items is missing",
         "type(box.items) is dict",
-        "list(box.items) == ['k']",
         "type(box.items['k']) is list",
-        "len(box.items['k']) == 1",
         "Box.rate is missing",
         "type(n) is int",
         f"type(vars({__name__})['LIMIT']) is int",
@@ -259,7 +257,7 @@ def test_the_length_of_a_list_is_guarded_without_its_content() -> None:
 
     x = t(1, 2)
     agree(f, (x, ["a"]), (x, ["b"]), (x, [[]]), variants=1)
-    agree(f, (x, ["a"]), (x, ["b", "c"]), (x, ["d"]), variants=2)
+    agree(f, (x, ["a"]), (x, ["b", "c"]), (x, ["d"]), variants=1)
 
 
 def test_variant_limit_names_the_culprit() -> None:

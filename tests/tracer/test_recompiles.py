@@ -234,3 +234,32 @@ def test_loops_that_break_are_captured_three_times() -> None:
         report = compiler.explain(fn, backend="interpret")(x())
         same(plain(report.result), plain(fn(x())))
         assert len(report.graphs) <= most, fn.__name__
+
+
+def test_containers_that_grow() -> None:
+    def run(compiled: bool) -> tuple[list[Any], list[int]]:
+        held: dict[str, Any] = {"list": [1.0], "dict": {"a": 2.0}, "log": []}
+
+        def kept(a: Any, n: int) -> Any:
+            held["list"].append(n / 2)
+            return a * held["list"][-1] + held["list"][0] + len(held["list"])
+
+        def logged(a: Any, n: int) -> Any:
+            held["log"].append(a * n)
+            return a + (len(held["log"]) > 0)
+
+        def table(a: Any, n: int) -> Any:
+            held["dict"]["last"] = n
+            held["dict"]["b"] = held["dict"]["last"] + 1
+            return a * held["dict"]["a"] + held["dict"]["b"] + (1 if held["log"] else 0)
+
+        out, counts = [], []
+        for fn in (kept, logged, table):
+            called = compiler.compile(fn, backend="interpret") if compiled else fn
+            out += [plain(called(x(), n)) for n in range(N)]
+            counts.append(len(compiler.variants_of(called)) if compiled else 0)
+        return [out, plain(held["list"]), list(held["dict"].items()), plain(held["log"])], counts
+
+    (eager, _), (got, counts) = run(False), run(True)
+    same(got, eager)
+    assert counts == [1, 1, 1]
