@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _BINARY = re.compile(r"\(\$0 ([-+*/]) \$1\)\Z")
 _OPS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 _BIG = 2**63
+_UNBOUNDED = (1, 0)
 
 
 class Lates:
@@ -149,10 +150,16 @@ def bounds(x: Any) -> tuple[int, int] | None:
     """Between which numbers an int lies for sure; None where int64 might not hold it."""
     if type(x) is not Late:
         return (int(x), int(x)) if python_type(x) in (int, bool) and not isinstance(x, SYMBOLIC) else None
+    if x.bounds is None:
+        x.bounds = _bounds(x) or _UNBOUNDED
+    return None if x.bounds is _UNBOUNDED else x.bounds
+
+
+def _bounds(x: Late) -> tuple[int, int] | None:
     if x.cls is bool:
         return 0, 1
-    if x.bounds is not None or x.call is not None or len(x.parts) > 2:
-        return x.bounds
+    if x.call is not None or len(x.parts) > 2:
+        return None
     if x.text.startswith(("$0.item()", "$0[")):
         owner = x.parts[0] if isinstance(x.parts[0], Snapshot) else x.parts[0].parts[0]
         info = owner.tensor.meta.dtype
@@ -164,6 +171,5 @@ def bounds(x: Any) -> tuple[int, int] | None:
         return None
     (a, b), (c, d) = inner[0], inner[1]
     ends = {"+": [a + c, b + d], "-": [a - d, b - c], "*": [a * c, a * d, b * c, b * d]}[form[1]]
-    x.bounds = (min(ends), max(ends)) if -_BIG <= min(ends) and max(ends) < _BIG else None
-    return x.bounds
+    return (min(ends), max(ends)) if -_BIG <= min(ends) and max(ends) < _BIG else None
 
