@@ -348,9 +348,9 @@ class Attributes:
             return type(tensor)
         if name == "data":
             return self.session.native(type(tensor).detach, tensor)
-        if name in _OPAQUE_TENSOR:
-            raise Break("tensor-state", subject(f"Tensor.{name}"))
         raw = find(type(tensor), name)
+        if name in _OPAQUE_TENSOR and not isinstance(raw, types.FunctionType):  # a method breaks the graph at its call
+            raise Break("tensor-state", subject(f"Tensor.{name}"))
         if raw is NULL:
             return self.session.native(getattr, tensor, name)
         if isinstance(raw, types.FunctionType):

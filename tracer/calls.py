@@ -138,6 +138,8 @@ class Calls:
         if _is_disabled(fn):
             reason = getattr(fn, "__fusewire_reason__", None)
             raise Break("disabled", f"a call of {subject(describe(fn))}" + (f" ({reason})" if reason else ""))
+        if fn.__module__ in natives.FILES and not fn.__name__.startswith("_"):
+            raise Break("input-output", f"a call of {subject(describe(fn))}")
         original = original_of(fn)
         if original is not None:
             if fn.__code__ is original.__code__:

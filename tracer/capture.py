@@ -184,11 +184,17 @@ def _earlier(session: Session, broken: BreakRecord) -> None:
             called = subject(describe(session.frames[i + 1].function))
             raise Restart(frame.unit_number, "standard-library", f"a call of {called}")
         if frame.raised:
-            raise Restart(frame.raised[0], broken.code, broken.what)
+            raise Restart(frame.raised[0], broken.code, _with_place(broken, frame))
         if i < last and (not frame.plain or refusal(session.frames[i + 1].code)):
-            raise Restart(frame.unit_number, broken.code, broken.what)
+            raise Restart(frame.unit_number, broken.code, _with_place(broken, frame))
     if len(session.effects.journal) > session.frames[-1].noted:  # the breaking unit, which CPython runs whole, did a part of it
         raise Restart(session.frames[-1].unit_number, broken.code, broken.what)
+
+
+def _with_place(broken: BreakRecord, frame: Frame) -> str:
+    """What happened, for a break at an earlier place than its own: `frame`'s."""
+    here = broken.where == frame.where() or " (at " in broken.what
+    return broken.what if here else f"{broken.what} (at {broken.where} in {broken.where.function})"
 
 
 def _broken(session: Session, broken: Break, continuations: Continuations) -> Capture:

@@ -72,7 +72,7 @@ def f(x, w):
         example="""
 def f(x):
     y = x * 2
-    return y.data_ptr() > 0  #! y.data_ptr
+    return y.data_ptr() > 0  #! y.data_ptr()
 """,
     ),
     Kind(

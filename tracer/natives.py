@@ -51,6 +51,7 @@ _OURS = __name__.split(".")[0]
 NATIVE = tuple(f"{_OURS}.{part}" for part in ("ir.", "eager.", "runtime."))
 FOLLOWED = {f"{_OURS}.{part}" for part in ("eager.modes", "eager.random", "eager.sampling")}
 TAPE = {f"{_OURS}.{part}" for part in ("eager.autograd", "eager.tape", "eager.interop", "eager.serialization", "eager.display")}
+FILES = {f"{_OURS}.utils.serialization"}  # their functions read and write files
 TAKES_NUMBERS = {f"{_OURS}.{part}" for part in ("eager.generated", "eager.functional")}
 TAKES_LATE = TAKES_NUMBERS | {f"{_OURS}.{part}" for part in ("eager.scattering", "eager.inplace", "eager.tensor", "eager.reducing")}
 CLASSES: dict[type, Callable[..., Any]] = {}
