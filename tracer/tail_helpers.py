@@ -1,0 +1,76 @@
+"""Objects that every tail can name: what it calls to change attributes, move iterators, mend tracebacks and go on."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import sys
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..runtime import gradmode, peek
+from ..runtime.source import listed
+from . import late_text
+from .bytecode import NULL
+from .checks import require
+from .deferred_draws import shuffled
+from .gradient import leaf, spent
+from .liveness import GONE
+from .parameters import call_bound
+from .prologue import tensor_of
+from .resume import Frame as Resumed
+from .resume import FrameState
+from .standins import put_place
+from .traces import strip_own
+from .turns import Turn, continue_frames, go_on
+
+Tail = Callable[[Sequence[Any], Sequence[Any]], Any]
+_numbers = itertools.count(1)
+
+
+def _hide_tail() -> None:
+    error = sys.exception()
+    if error is not None:
+        strip_own(error)
+
+
+def _put(obj: Any, name: str, value: Any) -> None:
+    object.__setattr__(obj, name, value)
+
+
+def _drop(obj: Any, name: str) -> None:
+    object.__delattr__(obj, name)
+
+
+def _iterator(over: Any, state: Any) -> Any:
+    it = iter(over)
+    if state is not None:
+        it.__setstate__(state)
+    return it
+
+
+def _backwards(over: Any, state: Any) -> Any:
+    it = reversed(over)
+    if state is not None:
+        it.__setstate__(state)
+    return it
+
+
+def _moved(over: Any, count: int) -> Any:
+    it = iter(over)
+    for _ in range(count):
+        next(it)
+    return it
+
+
+HELPERS: dict[str, Any] = {
+    "put": _put, "drop": _drop, "iterator": _iterator, "backwards": _backwards, "moved": _moved, "MethodType": types.MethodType,
+    "CellType": types.CellType, "FunctionType": types.FunctionType, "partial": functools.partial, "set_grad": gradmode.set,
+    "continue_frames": continue_frames, "call_bound": call_bound, "SimpleNamespace": types.SimpleNamespace, "listed": listed,
+    "hide_tail": _hide_tail, "Frame": Resumed, "FrameState": FrameState, "NULL": NULL, "spent": spent, "leaf": leaf,
+    "require": require, "shuffled": shuffled, "tensor_of": tensor_of, "with_history": late_text.with_history,
+    "put_place": put_place,
+    "Turn": Turn, "go_on": go_on, "peek": peek.item, "GONE": GONE, "math": math,
+}  # fmt: skip
