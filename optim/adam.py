@@ -69,19 +69,26 @@ class Adam(Optimizer):
         is_new = state is None
         if state is None:
             state = self.state[p] = self._make_state(p, group)
-        beta1, beta2 = group["betas"]
-        lr, decay = group["lr"], group["weight_decay"]
-        form = Form(group["maximize"], decay != 0 and self.decoupled, decay != 0 and not self.decoupled, group["amsgrad"])
-        step = state["step"]
-        step.add_(1)
-        exact = float64 if p.dtype is float64 else float32
-        found = _corrections(step, beta1, beta2, exact) if capturing() else _remembered(step.item(), beta1, beta2, exact)
-        x = {"p": p, "grad": grad, "correction1": found[0], "correction2": found[1]}
-        x.update((k, v) for k, v in state.items() if k != "step")
-        n = {"lr": lr, "beta1": beta1, "rest1": 1 - beta1, "beta2": beta2, "rest2": 1 - beta2, "eps": group["eps"]}
-        if decay != 0:
-            n.update(keep=1 - lr * decay, decay=decay)
-        self._write(adam, form, x, n, is_new)
+        self._write(adam, *_parts(p, grad, state, group, self.decoupled, capturing()), is_new)
+
+
+@rule
+def _parts(
+    p: Tensor, grad: Tensor, state: Mapping[str, Any], group: Mapping[str, Any], decoupled: bool, captured: bool
+) -> tuple[Form, dict[str, Any], dict[str, Any]]:
+    """Counts the step; the form of the update, its tensors and its numbers."""
+    beta1, beta2 = group["betas"]
+    lr, decay, step = group["lr"], group["weight_decay"], state["step"]
+    form = Form(group["maximize"], decay != 0 and decoupled, decay != 0 and not decoupled, group["amsgrad"])
+    step.add_(1)
+    exact = float64 if p.dtype is float64 else float32
+    found = _corrections(step, beta1, beta2, exact) if captured else _remembered(step.item(), beta1, beta2, exact)
+    x = {"p": p, "grad": grad, "correction1": found[0], "correction2": found[1]}
+    x.update((k, v) for k, v in state.items() if k != "step")
+    n = {"lr": lr, "beta1": beta1, "rest1": 1 - beta1, "beta2": beta2, "rest2": 1 - beta2, "eps": group["eps"]}
+    if decay != 0:
+        n.update(keep=1 - lr * decay, decay=decay)
+    return form, x, n
 
 
 @rule

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import knobs
 from ..eager.factory import storage_of
+from ..eager.pure import rule as tracked
 from ..eager.tensor import Tensor
 from ..errors import FusewireError
 from ..ir.dtypes import DType, float32, float64
@@ -43,6 +44,13 @@ def run(rule: Rule, flags: Any, tensors: Mapping[str, Tensor], numbers: Mapping[
     for name in written:
         storage_of(tensors[name]).version += 1
     return True
+
+
+@tracked
+def store(rule: Rule, flags: Any, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
+    """Do what ``rule(tensors, numbers, flags)`` says op by op."""
+    for name, value in rule(tensors, numbers, flags).items():
+        tensors[name].copy_(value)
 
 
 def _flat(t: Tensor, shape: tuple[int, ...], dtype: DType, rows: bool, readable: bool) -> np.ndarray[Any, Any] | None:

@@ -70,8 +70,7 @@ class Optimizer:
         """Store what ``rule(x, n, form)`` gives: by one kernel, or op by op while capturing and for parameters seen first (a
         program that takes one step compiles nothing)."""
         if capturing() or is_new or not fused.run(rule, form, x, n):
-            for name, value in rule(x, n, form).items():
-                x[name].copy_(value)
+            fused.store(rule, form, x, n)
 
     def state_dict(self) -> dict[str, Any]:
         """State by parameter number, and the groups with numbers in place of parameters."""

@@ -156,6 +156,8 @@ class Calls:
     def library(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Run the library's own code on traced Tensors."""
         if is_rule(fn):
+            for x in (*args, *kwargs.values()):
+                self.session.outside.open(x)
             return self.session.native(fn, *args, **kwargs)
         if fn.__name__ in natives.TENSOR_STATE or getattr(fn, "__module__", "") in natives.TAPE:
             raise stateful(fn)
