@@ -20,7 +20,7 @@ from ..runtime.source import Attr, Const, InstanceDict, Item, Source
 from . import late_ops
 from . import generators
 from .breaks import Break, UserRaise, describe, subject
-from .bytecode import NULL
+from .bytecode import NULL, Null
 from .classes import by_python, owner_of, watched
 from .guards import of_library
 from .late import LATE
@@ -113,6 +113,8 @@ class Attributes:
         for base in watched(cls, name, self.session.fresh_classes):
             if by_python(base) and not (of_library(base.__module__) and not name.startswith("forward")):
                 held = value if base is cls else find(base, name)
+                if type(held) in (int, float) and (base, name) in self.session.outside.policy.class_numbers:
+                    continue  # an input, with guards of its own
                 self.session.outside.guard(ClassAttrIs(base, name, None if held is NULL else held, held is NULL))
         return value
 
@@ -134,12 +136,40 @@ class Attributes:
         value = self._in_instance(obj, name)
         if value is not NULL:
             return value
+        value = self._stored(cls, name)
+        if value is not NULL:
+            return types.MethodType(value, obj) if isinstance(value, types.FunctionType) else value
         if raw is not NULL:
             return self._bind(raw, obj, cls, name)
         fallback = self.find(cls, "__getattr__") if hook else NULL
         if fallback is not NULL:
             return self.session.call(fallback, (obj, name))
         raise self._missing(obj, name)
+
+    def _stored(self, cls: type, name: str) -> Any:
+        """What the region has stored as attribute of `cls` or a base, where that is found first; NULL where nothing."""
+        if name not in self.session.stored_names:
+            return NULL
+        for base in cls.__mro__:
+            changed = self.session.effects.attr_of(base, name)
+            if changed is not None and changed[0] is NULL:
+                raise Break("class-change", f"a look-up of {name}, which was deleted from {describe(base)}")
+            if changed is not None or name in base.__dict__:
+                return NULL if changed is None else changed[0]
+        return NULL
+
+    def _store_class(self, cls: type, name: str, value: Any) -> None:
+        special = "__delattr__" if value is NULL else "__setattr__"
+        plain = find(type(cls), special) is find(type, special) and find(type(cls), name) is NULL
+        simple = value is NULL or isinstance(value, types.FunctionType) or find(type(value), "__get__") is NULL
+        known = isinstance(find(cls, name), (int, float, str, tuple, list, dict, set, type(None), types.FunctionType, Tensor, Null))
+        if not (plain and simple and known and by_python(cls)) or of_library(cls.__module__) or name.startswith("__"):
+            raise Break("class-change", f"a change of the class {describe(cls)}")
+        if value is NULL and name not in vars(cls):
+            raise self.session.thrown(AttributeError(name))
+        self.session.outside.constant(cls, cls.__qualname__)
+        self.session.stored_names.add(name)
+        self.session.effects.set_attr(cls, name, value)
 
     def _missing(self, obj: Any, name: str) -> UserRaise:
         error = AttributeError(f"'{type(obj).__name__}' object has no attribute '{name}'", name=name, obj=obj)
@@ -205,6 +235,8 @@ class Attributes:
     def _class_value(self, raw: Any, cls: type, name: str) -> Any:
         if id(owner_of(cls, name)) in self.session.fresh_classes:
             return raw
+        if type(raw) in (int, float) and (cls, name) in self.session.outside.policy.class_numbers:
+            return self.session.outside.number(raw, Attr(Const(cls, cls.__name__), name))
         return self.session.outside.constant(raw, f"{cls.__name__}.{name}")
 
     def namespace(self, obj: Any) -> Any:
@@ -296,19 +328,24 @@ class Attributes:
         meta = type(cls)
         raw_meta = find(meta, name)
         if raw_meta is not NULL and _is_data(raw_meta):
+            if isinstance(raw_meta, property):
+                return self._bind(self.find(meta, name), cls, meta, name)
             if by_python(meta) and not isinstance(raw_meta, _NATIVE_BINDERS):
                 raise Break("metaclass", f"the attribute {name} of the metaclass {meta.__name__}")
             if name == "__dict__":
                 raise Break("namespace", f"vars({cls.__name__})")
             return self.session.native(getattr, cls, name)
-        changed = self.session.effects.attr_of(cls, name)
-        if changed is not None and changed[0] is not NULL:
-            return changed[0]
+        stored = self._stored(cls, name)
+        if stored is not NULL:
+            return stored
         raw = self.find(cls, name)
         if raw is NULL:
-            if (raw_meta is NULL and find(meta, "__getattr__") is NULL) or meta is type:
+            fallback = find(meta, "__getattr__")
+            if (raw_meta is NULL and fallback is NULL) or meta is type or not by_python(meta):
                 return self.session.native(getattr, cls, name)
-            raise Break("metaclass", f"the attribute {name} of the metaclass {meta.__name__}")
+            if raw_meta is NULL:
+                return self.session.call(fallback, (cls, name))
+            return self._bind(self.find(meta, name), cls, meta, name)
         return self._class_bind(raw, cls, name)
 
     def _class_bind(self, raw: Any, cls: type, name: str) -> Any:
@@ -390,7 +427,8 @@ class Attributes:
             if id(obj) in self.session.fresh_classes and type(obj) is type:
                 self.session.native(*((delattr, obj, name) if value is NULL else (setattr, obj, name, value)))
                 return
-            raise Break("class-change", f"a change of the class {describe(obj)}")
+            self._store_class(obj, name, value)
+            return
         cls = type(obj)
         special = "__delattr__" if value is NULL else "__setattr__"
         setter = self.find(cls, special)

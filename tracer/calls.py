@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import types
 from typing import TYPE_CHECKING, Any
@@ -225,9 +226,15 @@ class Calls:
         """Make an instance: ``__new__`` and ``__init__``, each native for built-in types and followed otherwise."""
         meta_call = find(type(cls), "__call__")
         if meta_call is not type.__call__:
-            if hasattr(cls, "__members__") and all(map(self.session.operators.is_plain, args)):
+            if isinstance(cls, enum.EnumType) and all(map(self.session.operators.is_plain, args)):
                 return self.session.native(cls, *map(concrete, args), **kwargs)
+            if isinstance(meta_call, types.FunctionType) and not isinstance(cls, enum.EnumType):
+                return self.call(self.session.attributes.of_class(cls, "__call__"), [cls, *args], kwargs)
             raise Break("metaclass", f"a call of {describe(cls)}, whose metaclass makes its objects")
+        return self._made(cls, args, kwargs)
+
+    def _made(self, cls: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """``type.__call__(cls, ...)``."""
         if not by_python(cls) or cls in natives.CLASSES:
             return self._builtin_class(cls, args, kwargs)
         if issubclass(cls, Tensor):
@@ -316,6 +323,8 @@ class Calls:
     def _class_method(self, fn: Any, owner: type, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if fn.__name__ == "__new__" and args and isinstance(args[0], type):
             return self._new_of(owner, args[0], args[1:], kwargs)
+        if fn.__name__ == "__call__" and isinstance(fn, types.MethodWrapperType):
+            return self._made(owner, args, kwargs)
         if owner in (dict, int, float, bytes, str) and all(map(self.session.operators.is_plain, args)):
             return self.session.native(fn, *map(self.session.operators.settle, args), **kwargs)
         raise opaque(fn)

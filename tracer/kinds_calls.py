@@ -75,24 +75,17 @@ def f(x, number):
     Kind(
         "metaclass",
         "the metaclass of the class decides here, by code of its own",
-        "make the object outside of the compiled function, or give the metaclass no `__call__`, `__getattr__` or "
-        "`__instancecheck__`",
+        "ask outside of the compiled function, or give the metaclass no `__instancecheck__`",
         example="""
 class Kept(type):
-    def __call__(cls):
-        return super().__call__()
+    def __instancecheck__(cls, obj):
+        return True
 
 class Scale(metaclass=Kept):
     factor = 2
 
 def f(x):
-    return x * Scale().factor  #! Scale()
-""",
-        instead="""
-SCALE = Scale()
-
-def f(x):
-    return x * SCALE.factor
+    return x * (2 if isinstance(3, Scale) else 1)  #! isinstance(3, Scale)
 """,
     ),
     Kind(

@@ -79,25 +79,15 @@ def f(x, model):
     ),
     Kind(
         "class-change",
-        "an attribute of a class is set or deleted, which every object of it feels",
-        "change the class outside of the compiled function, or keep the value in an instance",
+        "an attribute of a class becomes another kind of thing (a property, a special method), which every object of it feels",
+        "change the class outside of the compiled function",
         example="""
-class Counter:
-    calls = 0
+class Scale:
+    pass
 
 def f(x):
-    Counter.calls += 1  #! Counter.calls
-    return x + 1
-""",
-        instead="""
-class Counter:
-    calls = 0
-
-COUNTER = Counter()
-
-def f(x):
-    COUNTER.calls += 1
-    return x + 1
+    Scale.factor = property(lambda self: 2)  #! Scale.factor
+    return x * Scale().factor
 """,
     ),
     Kind(

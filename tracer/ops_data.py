@@ -6,10 +6,11 @@ from typing import Any
 
 from ..runtime.source import Item
 from . import late_ops, subscripts
-from .attributes import Namespace, snapshot
-from .breaks import Break, UserRaise
+from .attributes import Namespace, find, snapshot
+from .breaks import Break, UserRaise, describe
 from .bytecode import NULL, Step
 from .checks import decided
+from .classes import by_python
 from .frame import Frame, handles
 from .late import Late
 from .symbols import SizeInt
@@ -198,6 +199,10 @@ def dict_update(f: Frame, step: Step) -> None:
     other = f.stack.pop()
     other = snapshot(f.session, other.owner) if isinstance(other, Namespace) else other
     target = f.stack[-step.arg]
+    if isinstance(other, dict) and by_python(type(other)) and find(type(other), "__iter__") is find(dict, "__iter__"):
+        if f.session.outside.is_opaque(other):
+            raise Break("outside-object", f"the content of {describe(other)}")
+        other = dict(dict.items(other))
     if not isinstance(other, dict) or not f.session.operators.is_native(other):
         raise Break("mapping", "a mapping that is not a dict")
     f.session.outside.open(other)

@@ -7,7 +7,8 @@ from typing import Any
 
 from ..runtime.guard import Equals, Is, LengthIs, TypeIs
 from ..runtime.source import Attr, Item, Listed, Source, listed
-from .guards import _MAKERS, Outside
+from .classes import by_python, native_base
+from .guards import _MAKERS, _SUBCLASSED, Outside, of_library
 
 _LARGEST = 200
 _HASHED = (str, int, float, bool, bytes, type(None))
@@ -80,6 +81,38 @@ def _dict(outside: Outside, value: Any, source: Source) -> Any:
     return seen
 
 
+def _as_before(outside: Outside, value: Any, source: Source) -> Any:
+    outside.guard(TypeIs(source, type(value)))
+    outside.opaque.add(id(value))
+    return outside.register(value, value, source)
+
+
+def _subclassed(outside: Outside, value: Any, source: Source) -> Any:
+    """A list or dict of a class made by Python code: a shadow with the same attributes, of which reads are guarded."""
+    cls, base = type(value), native_base(type(value))
+    slotted = any(vars(c).get("__slots__") for c in cls.__mro__ if by_python(c))
+    keys = isinstance(value, dict) and not all(map(_constant, dict.keys(value)))
+    if of_library(cls.__module__) or slotted or keys or base.__len__(value) > _LARGEST:
+        return _as_before(outside, value, source)
+    seen = base.__new__(cls)
+    if getattr(value, "__dict__", None) is not None:
+        object.__setattr__(seen, "__dict__", value.__dict__)
+    outside.register(value, seen, source)
+    content, at = listed(value), Listed(source)
+    outside.guard(TypeIs(source, cls))
+    outside.guard(LengthIs(at, len(content)))
+    if base is list:
+        for k, x in enumerate(content):
+            list.append(seen, outside.admit(x, Item(at, k)))
+        return seen
+    for k in range(0, len(content), 2):
+        _fix(outside, content[k], Item(at, k))
+        base.__setitem__(seen, content[k], outside.admit(content[k + 1], Item(at, k + 1)))
+    return seen
+
+
+for _base in (list, dict, collections.OrderedDict):
+    _SUBCLASSED[_base] = _subclassed
 _MAKERS[set] = _MAKERS[frozenset] = _set
 _MAKERS[collections.deque] = _deque
 for _cls in (collections.OrderedDict, collections.defaultdict, collections.Counter):

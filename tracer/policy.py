@@ -17,7 +17,7 @@ from typing import Any
 from .. import knobs
 from ..eager.tensor import Tensor
 from ..ir.types import TensorType
-from ..runtime.guard import GONE, Equals, Guard, SizesFit, TensorIs, TensorLike
+from ..runtime.guard import GONE, ClassAttrIs, Equals, Guard, SizesFit, TensorIs, TensorLike
 from ..runtime.source import Source
 from .symbols import SizeInt, Symbols, raw
 
@@ -79,6 +79,7 @@ class Policy:
         self.dims: dict[tuple[Source, int], set[int]] = {}  # by source and rank
         self.strides: dict[tuple[Source, int], set[int]] = {}
         self.numbers: set[Source] = set()
+        self.class_numbers: set[tuple[type, str]] = set()  # attributes of classes that have changed
 
     # -- learning ----------------------------------------------------------------------------------------------------
 
@@ -99,6 +100,9 @@ class Policy:
                 self._was(guard.source, guard.value)
                 if type(value) is int:
                     self.numbers.add(guard.source)
+        elif isinstance(guard, ClassAttrIs) and type(guard.value) in (int, float):
+            if type(getattr(guard.cls, guard.name)) is type(guard.value) and getattr(guard.cls, guard.name) != guard.value:
+                self.class_numbers.add((guard.cls, guard.name))
         elif isinstance(guard, (TensorIs, TensorLike)):
             found = guard.source.load(args)
             if isinstance(found, Tensor):

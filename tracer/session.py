@@ -54,6 +54,7 @@ class Session:
         self.made_at: dict[int, tuple[Any, int]] = {}  # id of an object that only lives in the tracer -> it, its unit
         self.fresh_functions: dict[int, Any] = {}
         self.fresh_classes: dict[int, type] = {}
+        self.stored_names: set[str] = set()  # attributes that the region stores to classes
         self._library: dict[int, bool] = {}
 
     def _adopt(self, real: Any) -> Any:
