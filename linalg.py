@@ -3,4 +3,5 @@
 from __future__ import annotations
 
 from .eager.linalg import *  # noqa: F403
+from .eager.norms import *  # noqa: F403
 from .errors import LinAlgError as LinAlgError

@@ -17,16 +17,24 @@ from .pure import pure
 FUNCTIONS: dict[str, str] = {
     "searching": "cummax cummin logcumsumexp diff nanmedian nanmean nansum mode quantile nanquantile unique unique_consecutive "
                  "searchsorted bucketize histc histogram msort isin std_mean aminmax count_nonzero trapezoid trapz "
-                 "cumulative_trapezoid cov corrcoef renorm",
+                 "cumulative_trapezoid cov corrcoef renorm gradient",
     "mathematics": "arcsin arccos arctan arctan2 arcsinh arccosh arctanh sinc deg2rad rad2deg logit expit lgamma digamma "
-                   "polygamma mvlgamma i0 gcd lcm nextafter frexp ldexp heaviside dist",
+                   "polygamma mvlgamma i0 gcd lcm nextafter frexp ldexp heaviside dist fmax fmin igamma igammac",
     "linalg": "det slogdet logdet inverse pinverse old_cholesky:cholesky cholesky_solve cholesky_inverse old_qr:qr old_svd:svd "
-              "matrix_power matrix_exp old_lu_solve:lu_solve",
+              "matrix_power matrix_exp old_lu_solve:lu_solve lu_unpack triangular_solve householder_product:orgqr",
     "products": "addmm addmv addr baddbmm addbmm mv vdot inner ger kron tensordot chain_matmul cross trace cdist pdist bilinear "
                 "block_diag cartesian_prod combinations vander",
-    "activations": "celu celu_ selu selu_ prelu rrelu rrelu_ relu_ threshold threshold_ alpha_dropout feature_alpha_dropout",
+    "activations": "celu celu_ selu selu_ prelu rrelu rrelu_ relu_ threshold threshold_ alpha_dropout feature_alpha_dropout "
+                   "hardshrink",
     "losses": "cosine_similarity pairwise_distance ctc_loss",
     "planes": "pixel_shuffle pixel_unshuffle channel_shuffle",
+    "making": "asarray empty_permuted empty_strided from_dlpack frombuffer logspace scalar_tensor to_dlpack range_:range",
+    "limits": "finfo iinfo",
+    "shaping": "adjoint as_strided atleast_1d atleast_2d atleast_3d block_diag broadcast_tensors cartesian_prod column_stack "
+               "diag diag_embed diagflat diagonal diagonal_scatter dsplit dstack hsplit hstack ravel repeat_interleave rot90 "
+               "select_scatter slice_scatter split_with_sizes tensor_split tile tril_indices triu_indices vsplit vstack "
+               "vstack:row_stack",
+    "folding": "scatter_reduce index_reduce copysign",
     "fourier": "stft istft hann_window hamming_window blackman_window bartlett_window kaiser_window",
 }  # fmt: skip
 #: Module of `eager` -> functions of `nn.functional`.
@@ -38,20 +46,25 @@ LAYERS: dict[str, str] = {
               "cosine_embedding_loss soft_margin_loss multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss "
               "triplet_margin_loss triplet_margin_with_distance_loss cosine_similarity pairwise_distance ctc_loss",
     "planes": "grid_sample affine_grid unfold fold pixel_shuffle pixel_unshuffle channel_shuffle embedding_bag upsample "
-              "lp_pool1d lp_pool2d",
+              "lp_pool1d lp_pool2d lp_pool3d max_unpool1d max_unpool2d max_unpool3d max_pool1d_with_indices "
+              "max_pool2d_with_indices max_pool3d_with_indices upsample_nearest upsample_bilinear",
     "products": "pdist bilinear",
 }  # fmt: skip
 #: Module of `eager` -> methods of Tensor.
 METHODS: dict[str, str] = {
+    "shaping": "ravel tensor_split hsplit vsplit dsplit split_with_sizes tile repeat_interleave rot90 diagonal diag "
+               "diag_embed diagflat diagonal_scatter fill_diagonal_ unfold as_strided select_scatter slice_scatter adjoint "
+               "transpose_ t_ squeeze_ unsqueeze_",
+    "folding": "scatter_reduce scatter_reduce_ index_reduce index_reduce_ copysign copysign_",
     "searching": "cummax cummin logcumsumexp diff nanmedian nanmean nansum mode quantile nanquantile unique unique_consecutive "
                  "histc histogram msort aminmax count_nonzero cov corrcoef renorm renorm_",
     "mathematics": "arcsin arccos arctan arctan2 arcsinh arccosh arctanh sinc deg2rad rad2deg logit lgamma digamma polygamma "
-                   "mvlgamma i0 gcd lcm nextafter frexp ldexp heaviside dist arcsin_ arccos_ arctan_ arctan2_ arcsinh_ arccosh_ "
-                   "arctanh_ sinc_ deg2rad_ rad2deg_ logit_ lgamma_ digamma_ polygamma_ mvlgamma_ i0_ gcd_ lcm_ nextafter_ "
-                   "ldexp_ heaviside_",
+                   "mvlgamma i0 gcd lcm nextafter frexp ldexp heaviside dist fmax fmin igamma igammac igamma_ igammac_ arcsin_ "
+                   "arccos_ arctan_ arctan2_ arcsinh_ arccosh_ arctanh_ sinc_ deg2rad_ rad2deg_ logit_ lgamma_ digamma_ "
+                   "polygamma_ mvlgamma_ i0_ gcd_ lcm_ nextafter_ ldexp_ heaviside_",
     "linalg": "det slogdet logdet inverse pinverse old_cholesky:cholesky cholesky_solve cholesky_inverse old_qr:qr old_svd:svd "
-              "matrix_power matrix_exp old_lu_solve:lu_solve",
-    "activations": "prelu",
+              "matrix_power matrix_exp old_lu_solve:lu_solve triangular_solve householder_product:orgqr",
+    "activations": "prelu hardshrink",
     "fourier": "stft istft",
     "products": "addmm addmv addr baddbmm addbmm addmm_ addmv_ addr_ baddbmm_ addbmm_ mv vdot inner ger kron cross trace",
 }  # fmt: skip
@@ -97,10 +110,14 @@ def _method(module: str, name: str) -> Callable[..., Any]:
         source = self.clone() if self.requires_grad else self  # what gradient rules may read after the write
         return store_checked(self, _load(module, name[:-1])(source, *args, **kwargs))
 
-    made = inplace if name.endswith("_") else method
+    made = inplace if name.endswith("_") and module not in _OWN else method
     made.__name__, made.__qualname__ = name, f"Tensor.{name}"
     made.__doc__ = f"`{name[:-1]}`, stored in self." if name.endswith("_") else f"As the function `fusewire.{name}`."
     return made
+
+
+#: Modules whose functions that end in "_" store by themselves.
+_OWN = ("shaping",)
 
 
 class LaterMethods:

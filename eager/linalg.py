@@ -7,13 +7,14 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import DTypeError, ShapeError
+from ..errors import ShapeError
 from ..ir import dtypes
 from ..ir.ops import decompositions as records
+from ..ir.ops import spectra
 from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
 from . import generated as g
-from .arguments import to_dtype, wrap_dim, wrap_dims
+from .arguments import wrap_dim
 from .executor import apply
 from .functional import expand, matmul, narrow, permute, reshape, squeeze, to, transpose, unsqueeze
 from .inplace import into
@@ -21,7 +22,6 @@ from .products import cross as _cross
 from .products import multiplied
 from .products import vander as _vander
 from .pure import pure
-from .reducing import norm as _plain_norm
 from .reducing import tril, triu
 from .shaping import diagonal as _diagonal
 
@@ -150,7 +150,7 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = N
     if atol:
         largest = float(g.amax(svdvals(A)))
         share = max(share, float(atol) / largest if largest else 0.0)
-    return _finished(apply(records.pinv, (A,), {"rtol": float(share)}), out)  # type: ignore[no-any-return]
+    return _finished(apply(spectra.pinv, (A,), {"rtol": float(share)}), out)  # type: ignore[no-any-return]
 
 
 def _epsilon(x: Any) -> float:
@@ -298,7 +298,7 @@ def _completed(q: Any) -> Any:
     """Orthonormal columns that complete those of `q`: left singular vectors of the projection away from them."""
     m, n = q.shape[-2:]
     away = _eye(q, m) - matmul(q, transpose(q, -2, -1))
-    u, _, _ = apply(records.svd, (away.detach(),), _NONE)
+    u, _, _ = apply(spectra.svd, (away.detach(),), _NONE)
     return narrow(u, -1, 0, m - n)
 
 
@@ -308,6 +308,27 @@ def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> LUFactor:
     if not pivot:
         raise NotImplementedError("linalg.lu_factor: LU without pivoting is not built")
     return LUFactor(*apply(records.lu_factor, (A,), _NONE))
+
+
+@pure
+def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False, out: Any = None) -> Any:
+    """(`lu_factor`'s results, zeros)."""
+    return (*lu_factor(A, pivot=pivot), _no_info(A, A.shape[:-2]))
+
+
+@pure
+def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True, *, out: Any = None) -> LU:
+    """(P, L, U) of the results of `lu_factor`."""
+    return LU(records.permutation(LU_pivots, LU_data), tril(LU_data, -1) + _eye(LU_data), triu(LU_data))
+
+
+@pure
+def triangular_solve(
+    b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False, *, out: Any = None
+) -> tuple[Tensor, Tensor]:
+    """(X of ``A X = b`` for a triangle A, A)."""
+    turned = A.mT if transpose else A
+    return solve_triangular(turned, b, upper=upper != transpose, unitriangular=unitriangular), A
 
 
 @pure
@@ -350,19 +371,31 @@ def _triangle(A: Tensor, UPLO: str) -> Any:
 @pure
 def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Eigh:
     """(eigenvalues, ascending; eigenvectors as columns) of symmetric matrices, of which one triangle is read."""
-    return Eigh(*apply(records.eigh, (_triangle(A, UPLO),), _NONE))
+    return Eigh(*apply(spectra.eigh, (_triangle(A, UPLO),), _NONE))
 
 
 @pure
 def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Tensor:
     """The eigenvalues of `eigh`."""
-    return _finished(apply(records.eigvalsh, (_triangle(A, UPLO),), _NONE), out)  # type: ignore[no-any-return]
+    return _finished(apply(spectra.eigvalsh, (_triangle(A, UPLO),), _NONE), out)  # type: ignore[no-any-return]
+
+
+@pure
+def eig(A: Tensor, *, out: Any = None) -> Eigh:
+    """(eigenvalues, eigenvectors as columns) of square matrices, both complex."""
+    return Eigh(*apply(spectra.eig, (A,), _NONE))
+
+
+@pure
+def eigvals(A: Tensor, *, out: Any = None) -> Tensor:
+    """The eigenvalues of `eig`."""
+    return _finished(eig(A)[0], out)  # type: ignore[no-any-return]
 
 
 @pure
 def svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None, out: Any = None) -> SVD:
     """(U, singular values falling, V transposed); `full_matrices`: U and V square (no gradient through what is added)."""
-    u, s, vh = apply(records.svd, (A,), _NONE)
+    u, s, vh = apply(spectra.svd, (A,), _NONE)
     m, n = A.shape[-2:]
     if full_matrices and m > n:
         u = g.cat([u, _completed(u)], -1)
@@ -392,7 +425,7 @@ def old_qr(input: Tensor, some: bool = True, *, out: Any = None) -> QR:
 @pure
 def svdvals(A: Tensor, *, driver: Any = None, out: Any = None) -> Tensor:
     """Singular values, falling."""
-    return _finished(apply(records.svdvals, (A,), _NONE), out)  # type: ignore[no-any-return]
+    return _finished(apply(spectra.svdvals, (A,), _NONE), out)  # type: ignore[no-any-return]
 
 
 @pure
@@ -410,16 +443,6 @@ def matrix_rank(
     if atol is not None:
         bound = g.maximum(bound, atol if hasattr(atol, "meta") else filled(s, (), atol))
     return _finished(g.sum(s > bound, -1), out)  # type: ignore[no-any-return]
-
-
-@pure
-def cond(A: Tensor, p: Any = None, *, out: Any = None) -> Tensor:
-    """The condition number: the matrix norm `p` of A times that of its inverse (2 by default)."""
-    if p is None or p in (2, -2):
-        s = svdvals(A)
-        high, low = s[..., 0], s[..., -1]
-        return _finished(low / high if p == -2 else high / low, out)  # type: ignore[no-any-return]
-    return _finished(matrix_norm(A, p) * matrix_norm(inv(A), p), out)  # type: ignore[no-any-return]
 
 
 # -- powers, products
@@ -499,73 +522,11 @@ def householder_product(A: Tensor, tau: Tensor, *, out: Any = None) -> Tensor:
     return _finished(found, out)  # type: ignore[no-any-return]
 
 
-# -- norms
-
-
-def _measured(x: Tensor, dtype: Any) -> Any:
-    wanted = to_dtype(dtype)
-    x = x if wanted is None or wanted is x.dtype else to(x, wanted)
-    if not x.dtype.is_floating_point and x.dtype.kind != "c":
-        raise DTypeError(f"linalg.norm: Expected a floating point or complex tensor as input. Got {x.dtype.name}{list(x.shape)}")
-    return x
-
-
-@pure
-def vector_norm(
-    x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None
-) -> Tensor:
-    """p-norms of vectors along `dim` (None: of all elements)."""
-    return _finished(_plain_norm(_measured(x, dtype), ord, dim, keepdim), out)  # type: ignore[no-any-return]
-
-
-@pure
-def matrix_norm(
-    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None, out: Any = None
-) -> Tensor:
-    """Norms of matrices: "fro", "nuc", infinity, minus infinity, 1, -1, 2 or -2."""
-    x = _measured(A, dtype)
-    if x.ndim < 2:
-        raise ShapeError(f"linalg.matrix_norm: The input tensor A must have at least 2 dimensions, got {list(x.shape)}")
-    if ord not in ("fro", "nuc", math.inf, -math.inf, 1, -1, 2, -2):
-        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
-    rows, columns = (wrap_dim(d, x.ndim) for d in dim)
-    if rows == columns:
-        raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got ({dim[0]}, {dim[1]})")
-    if ord == "fro":
-        found = _plain_norm(x, 2, (rows, columns), True)
-    elif ord in ("nuc", 2, -2):
-        rest = [d for d in range(x.ndim) if d not in (rows, columns)]
-        s = svdvals(permute(x, (*rest, rows, columns)))
-        value = g.sum(s, -1) if ord == "nuc" else (g.amax if ord > 0 else g.amin)(s, -1)
-        found = reshape(value, [1 if d in (rows, columns) else n for d, n in enumerate(x.shape)])
-    else:
-        first, second = (rows, columns) if ord in (1, -1) else (columns, rows)
-        found = (g.amax if ord > 0 else g.amin)(g.sum(g.abs(x), first, True), second, True)
-    shape = [n for d, n in enumerate(found.shape) if keepdim or d not in (rows, columns)]
-    return _finished(reshape(found, shape), out)  # type: ignore[no-any-return]
-
-
-@pure
-def norm(
-    A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, out: Any = None, dtype: Any = None
-) -> Tensor:
-    """`vector_norm` of order 2 of everything; `matrix_norm` where `ord` is given and two dimensions are meant."""
-    x = _measured(A, dtype)
-    pair = isinstance(dim, (tuple, list)) and len(dim) == 2
-    if ord is None or (not isinstance(ord, str) and not pair and (dim is not None or x.ndim == 1)):
-        if ord is None:
-            return vector_norm(x, 2, dim, keepdim, out=out)
-        return vector_norm(x, ord, dim, keepdim, out=out)
-    if dim is None and x.ndim != 2:
-        raise RuntimeError(f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {x.ndim}D.")
-    return matrix_norm(x, ord, (0, 1) if dim is None else wrap_dims(dim, x.ndim) if ord == "fro" else dim, keepdim, out=out)
-
-
 inverse, pinverse = inv, pinv
 
 __all__ = [
-    "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh", "householder_product", "inv", "inv_ex",
-    "lstsq", "lu", "lu_factor", "lu_solve", "matmul", "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot",
-    "norm", "pinv", "qr", "slogdet", "solve", "solve_ex", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve",
-    "vander", "vecdot", "vector_norm",
+    "cholesky", "cholesky_ex", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "householder_product", "inv",
+    "inv_ex", "lstsq", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "matmul", "matrix_exp", "matrix_power", "matrix_rank",
+    "multi_dot", "pinv", "qr", "slogdet", "solve", "solve_ex", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve",
+    "vander", "vecdot",
 ]  # fmt: skip

@@ -9,7 +9,6 @@ from ..errors import DTypeError
 from ..ir import dtypes
 from ..ir.ops import special
 from ..ir.ops.compare import where
-from ..ir.ops.creation import filled
 from . import generated as g
 from .executor import apply
 from .functional import to
@@ -158,6 +157,29 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return norm(input - other, p)
 
 
-def like(x: Any, value: Any) -> Any:
-    """`value` as a 0-d tensor of the dtype of `x`, beside it."""
-    return filled(x, (), value)
+@pure
+def igamma(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
+    """Regularised lower incomplete gamma function; no gradient in `input`."""
+    return finished(apply(special.gammainc, (input, other), _NONE), out)  # type: ignore[no-any-return]
+
+
+@pure
+def igammac(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
+    """Regularised upper incomplete gamma function; no gradient in `input`."""
+    return finished(apply(special.gammaincc, (input, other), _NONE), out)  # type: ignore[no-any-return]
+
+
+def _preferring(name: str, pair: Any, text: str) -> Any:
+    @pure
+    def function(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
+        if not input.dtype.is_floating_point and not other.dtype.is_floating_point:
+            return finished(pair(input, other), out)  # type: ignore[no-any-return]
+        a, b = floating(input), floating(other)
+        return finished(where(g.isnan(a), b, where(g.isnan(b), a, pair(a, b))), out)  # type: ignore[no-any-return]
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"The {text} of two; where one is NaN the other."
+    return function
+
+
+fmax, fmin = _preferring("fmax", g.maximum, "larger"), _preferring("fmin", g.minimum, "smaller")

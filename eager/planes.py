@@ -19,8 +19,8 @@ from .executor import apply
 from .functional import expand, flatten, permute, reshape, stack, to, transpose, unsqueeze
 from .pure import pure
 from .reducing import index_along
-from .scattering import embedding, index_add
-from .windows import _each, avg_pool1d, avg_pool2d, interpolate
+from .scattering import embedding, index_add, scatter
+from .windows import _each, avg_pool1d, avg_pool2d, avg_pool3d, interpolate, max_pool1d, max_pool2d, max_pool3d
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -323,3 +323,59 @@ def _lp(name: str, pool: Any, n: int) -> Any:
 
 
 lp_pool1d, lp_pool2d = _lp("lp_pool1d", avg_pool1d, 1), _lp("lp_pool2d", avg_pool2d, 2)
+lp_pool3d = _lp("lp_pool3d", avg_pool3d, 3)
+
+
+# -- undoing largest-element pooling
+
+
+def _unpool(n: int) -> Any:
+    @pure
+    def function(
+        input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+    ) -> Tensor:
+        kernel, around = _each("kernel_size", kernel_size, n), _each("padding", padding, n)
+        steps = kernel if stride is None else _each("stride", stride, n)
+        if output_size is None:
+            rows = zip(input.shape[-n:], kernel, steps, around, strict=True)
+            size = [(int(m) - 1) * s + k - 2 * p for m, k, s, p in rows]
+        else:
+            size = [int(m) for m in tuple(output_size)[-n:]]
+        lead = input.shape[: input.ndim - n]
+        flat = filled(input, (*lead, math.prod(size)), 0)
+        rows_of = [reshape(x, (*lead, math.prod(input.shape[-n:]))) for x in (indices, input)]
+        return reshape(scatter(flat, input.ndim - n, *rows_of), (*lead, *size))
+
+    function.__name__ = function.__qualname__ = f"max_unpool{n}d"
+    function.__doc__ = "Elements put back to the positions `indices` they came from in their planes, zeros elsewhere."
+    return function
+
+
+max_unpool1d, max_unpool2d, max_unpool3d = _unpool(1), _unpool(2), _unpool(3)
+
+
+def _with_indices(pool: Any, name: str) -> Any:
+    @pure
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return pool(*args, **{**kwargs, "return_indices": True})
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"`{pool.__name__}` and the positions."
+    return function
+
+
+max_pool1d_with_indices = _with_indices(max_pool1d, "max_pool1d_with_indices")
+max_pool2d_with_indices = _with_indices(max_pool2d, "max_pool2d_with_indices")
+max_pool3d_with_indices = _with_indices(max_pool3d, "max_pool3d_with_indices")
+
+
+@pure
+def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """`interpolate` by nearest elements."""
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+@pure
+def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """`interpolate`, bilinear, with corners aligned."""
+    return interpolate(input, size, scale_factor, "bilinear", True)

@@ -161,6 +161,52 @@ def cumulative_trapezoid(y: Tensor, x: Any = None, *, dx: Any = None, dim: int =
     return cumsum(areas, at)
 
 
+@pure
+def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
+    """Slopes along each of `dim` by central differences, at the edges one-sided; `spacing`: a number, one a dimension, or
+    coordinates of the points."""
+    dims = list(wrap_dims(dim, input.ndim))
+    if dim is None and isinstance(spacing, (tuple, list)):
+        dims = dims[: len(spacing)]
+    steps = list(spacing) if isinstance(spacing, (tuple, list)) else [spacing] * len(dims)
+    if len(steps) != len(dims):
+        raise RuntimeError(f"torch.gradient expected spacing to be unspecified, a scalar or a list of length equal to 'dim', got "
+                           f"{len(steps)} for {len(dims)} dimensions")  # fmt: skip
+    if edge_order not in (1, 2):
+        raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
+    return tuple([_slope(input, d, s, edge_order) for d, s in zip(dims, steps, strict=True)])
+
+
+def _slope(x: Any, d: int, step: Any, order: int) -> Any:
+    n = x.shape[d]
+    if n < order + 1:
+        raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
+    wide = diff(step) if hasattr(step, "meta") and step.ndim else None
+
+    def part(a: int, b: int) -> Any:
+        return narrow(x, d, a, b)
+
+    def width(a: int, b: int) -> Any:
+        if wide is None:
+            return step
+        return reshape(narrow(wide, 0, a, b), [-1 if k == d else 1 for k in range(x.ndim)])
+
+    h, k = width(0, n - 2), width(1, n - 2)
+    inner = part(2, n - 2) * (h / (k * (h + k))) + part(1, n - 2) * ((k - h) / (h * k)) - part(0, n - 2) * (k / (h * (h + k)))
+    if order == 1:
+        ends = (part(1, 1) - part(0, 1)) / width(0, 1), (part(n - 1, 1) - part(n - 2, 1)) / width(n - 2, 1)
+    else:
+        ends = _edge(part, width, (0, 1, 2), (0, 1)), _edge(part, width, (n - 1, n - 2, n - 3), (n - 2, n - 3), -1)
+    return g.cat([ends[0], inner, ends[1]], d)
+
+
+def _edge(part: Any, width: Any, at: tuple[int, ...], gaps: tuple[int, ...], sign: int = 1) -> Any:
+    """The slope at the first of three points, of the parabola through them."""
+    h, k = width(gaps[0], 1), width(gaps[1], 1)
+    a, b, c = (part(i, 1) for i in at)
+    return (b * ((h + k) / (h * k)) - a * ((2 * h + k) / (h * (h + k))) - c * (h / (k * (h + k)))) * sign
+
+
 # -- sums and means without NaN
 
 

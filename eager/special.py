@@ -128,6 +128,24 @@ def _recurrence(name: str, first: Any, step: Any) -> Any:
     return function
 
 
+def _shifted(name: str, plain: Any) -> Any:
+    @pure
+    def function(input: Tensor, n: Any, *, out: Any = None) -> Tensor:
+        return plain(floating(input) * 2 - 1, n, out=out)  # type: ignore[no-any-return]
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"`{plain.__name__}` at ``2 x - 1``."
+    return function
+
+
+@pure
+def spherical_bessel_j0(input: Tensor, *, out: Any = None) -> Tensor:
+    """sin(x) / x; 1 at 0."""
+    x = floating(input)
+    zero = g.eq(x, 0)
+    return finished(where(zero, 1.0, g.sin(x) / where(zero, 1.0, x)), out)  # type: ignore[no-any-return]
+
+
 def _chebyshev(k: int, x: Any, high: Any, low: Any) -> Any:
     return 2 * x * high - low
 
@@ -136,6 +154,10 @@ chebyshev_polynomial_t = _recurrence("chebyshev_polynomial_t", lambda x: x, _che
 chebyshev_polynomial_u = _recurrence("chebyshev_polynomial_u", lambda x: 2 * x, _chebyshev)
 chebyshev_polynomial_v = _recurrence("chebyshev_polynomial_v", lambda x: 2 * x - 1, _chebyshev)
 chebyshev_polynomial_w = _recurrence("chebyshev_polynomial_w", lambda x: 2 * x + 1, _chebyshev)
+shifted_chebyshev_polynomial_t = _shifted("shifted_chebyshev_polynomial_t", chebyshev_polynomial_t)
+shifted_chebyshev_polynomial_u = _shifted("shifted_chebyshev_polynomial_u", chebyshev_polynomial_u)
+shifted_chebyshev_polynomial_v = _shifted("shifted_chebyshev_polynomial_v", chebyshev_polynomial_v)
+shifted_chebyshev_polynomial_w = _shifted("shifted_chebyshev_polynomial_w", chebyshev_polynomial_w)
 hermite_polynomial_h = _recurrence("hermite_polynomial_h", lambda x: 2 * x, lambda k, x, b, a: 2 * x * b - 2 * k * a)
 hermite_polynomial_he = _recurrence("hermite_polynomial_he", lambda x: x, lambda k, x, b, a: x * b - k * a)
 laguerre_polynomial_l = _recurrence(
@@ -151,6 +173,7 @@ __all__ = [
     "expm1", "gammainc", "gammaincc", "gammaln", "hermite_polynomial_h", "hermite_polynomial_he", "i0", "i0e", "i1", "i1e",
     "laguerre_polynomial_l", "legendre_polynomial_p", "log1p", "log_ndtr", "log_softmax", "logit", "logsumexp",
     "modified_bessel_i0", "modified_bessel_i1", "modified_bessel_k0", "modified_bessel_k1", "multigammaln", "ndtr", "ndtri",
-    "polygamma", "psi", "round", "scaled_modified_bessel_k0", "scaled_modified_bessel_k1", "sinc", "softmax", "xlog1py", "xlogy",
-    "zeta",
+    "polygamma", "psi", "round", "scaled_modified_bessel_k0", "scaled_modified_bessel_k1",
+    "shifted_chebyshev_polynomial_t", "shifted_chebyshev_polynomial_u", "shifted_chebyshev_polynomial_v",
+    "shifted_chebyshev_polynomial_w", "sinc", "softmax", "spherical_bessel_j0", "xlog1py", "xlogy", "zeta",
 ]  # fmt: skip

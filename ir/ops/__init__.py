@@ -33,7 +33,7 @@ __all__ = [
 ]  # fmt: skip
 
 #: Modules of records that few programs use: loaded by the public functions over them, or by `load_rare`.
-RARE = ("searching", "special", "decompositions", "fourier")
+RARE = ("searching", "special", "decompositions", "spectra", "fourier")
 
 
 def load_rare() -> None:

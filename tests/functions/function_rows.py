@@ -55,7 +55,7 @@ SEARCHING = [
     "t.isin(i, k, invert=True)", "t.isin(2, k)", "t.isin(i, 3)", "t.std_mean(x)", "t.std_mean(x, 1, keepdim=True)", "t.var_mean(x, 0)",
     "t.aminmax(x)", "t.aminmax(x, dim=1)", "t.nansum(nan)", "t.nansum(nan, 1)", "t.nanmean(nan, 0)", "t.count_nonzero(i)",
     "t.count_nonzero(i, 1)", "t.trapezoid(x)", "t.trapezoid(x, dx=0.5, dim=0)", "t.trapezoid(x, p)", "t.trapezoid(x, u)",
-    "t.cumulative_trapezoid(x)", "t.trapz(v)", "t.cov(x)", "t.cov(v)", "t.cov(x, correction=0)", "t.corrcoef(x)",
+    "t.cumulative_trapezoid(x)", "t.trapz(v)", "t.gradient(x)", "t.gradient(v, spacing=0.5)", "t.gradient(x, dim=1, edge_order=2)", "t.gradient(u, spacing=(row,))", "t.gradient(v, spacing=2.0, edge_order=2)", "t.cov(x)", "t.cov(v)", "t.cov(x, correction=0)", "t.corrcoef(x)",
     "t.renorm(x, 2, 0, 0.5)", "t.logsumexp(x, 1)", "t.logsumexp(e, 0)", "t.logsumexp(e, 1)", "t.sort(x, 1, True)", "t.argsort(x, 0)",
     "t.topk(x, 2)", "t.cov(x, fweights=t.tensor([1, 2, 1, 3]))", "t.cov(x, aweights=u.abs())", "t.mode(x, 0)",
     "t.median(i)", "t.median(s)", "t.cummax(s, 0)", "t.bincount(k, weights=t.arange(12.))",
@@ -63,7 +63,7 @@ SEARCHING = [
 MATHEMATICS = [
     "t.sinc(x)", "t.deg2rad(x)", "t.rad2deg(i)", "t.logit(z)", "t.logit(x, 0.1)", "t.lgamma(p)", "t.digamma(p)", "t.digamma(x)",
     "t.polygamma(1, p)", "t.polygamma(2, p)", "p.polygamma(3)", "t.mvlgamma(p + 2, 3)", "t.i0(x)", ("t.gcd(i, j)", "g"), "t.lcm(i, j)",
-    ("t.nextafter(x, y)", "g"), "t.frexp(x)", ("t.ldexp(x, i)", "g"), ("t.heaviside(x, y)", "g"), "t.dist(x, y)", "t.dist(x, y, 1)", "x.arctan()",
+    ("t.nextafter(x, y)", "g"), "t.frexp(x)", ("t.ldexp(x, i)", "g"), ("t.heaviside(x, y)", "g"), "t.dist(x, y)", "t.dist(x, y, 1)", "t.fmax(nan, p)", "t.fmin(nan, q)", ("t.igamma(j.to(q.dtype), q)", "g"), ("t.special.spherical_bessel_j0(x)", "g"), ("t.special.shifted_chebyshev_polynomial_t(z, 3)", "g"), "x.arctan()",
     "t.arccos(unit)", "unit.arcsin()", "t.arctan2(x, y)", "x.arcsinh()", "(p + 1).arccosh()", "unit.arctanh()", "t.atan2(x, y)",
     "t.hypot(x, y)", "t.fmod(x, p)", "t.fmod(i, j)", "t.logaddexp(x, y)", "t.logaddexp2(x, y)", "t.xlogy(p, q)", "t.xlogy(2.0, q)",
     "t.xlogy(i, q)", "t.frac(x)", "t.erfinv(unit)", "t.erfc(x)", "t.log2(p)", "t.log10(p)", "t.exp2(x)", "t.tan(x)", "t.sinh(x)",
@@ -115,7 +115,7 @@ LAYERS = [
     "F.grid_sample(vol, F.affine_grid(b[:1] * 0.4, (1, 2, 2, 3, 4)))", "F.grid_sample(vol, F.affine_grid(b[:1] * 0.4, (1, 2, 2, 3, 4)), padding_mode='border', align_corners=True)",
     "F.embedding_bag(cls.reshape(1, 3), n)", "F.embedding_bag(k, m, t.tensor([0, 3, 3, 8]))", "F.embedding_bag(k, m, t.tensor([0, 3, 8]), mode='sum', per_sample_weights=x.reshape(-1))",
     "F.embedding_bag(k, m, t.tensor([0, 3, 8]), mode='max')", "F.embedding_bag(k, m, t.tensor([0, 5, 12]), include_last_offset=True)", "F.embedding_bag(k, m, t.tensor([0, 5]), padding_idx=1)",
-    "F.lp_pool1d(seq.abs(), 2, 2)", "F.lp_pool2d(img.abs(), 3, 2)", "F.pad(seq, (1, 2), mode='reflect')", "F.pad(img, (1, 2, 2, 1), mode='replicate')", "F.pad(img, (1, 2, 2, 1), mode='circular')",
+    "F.lp_pool1d(seq.abs(), 2, 2)", "F.lp_pool3d(vol.abs(), 2, (1, 2, 2))", "F.max_unpool2d(*F.max_pool2d(img, 2, return_indices=True), 2)", "F.max_unpool1d(*F.max_pool1d(seq, 3, 2, return_indices=True), 3, 2, output_size=(8,))", "F.max_pool2d_with_indices(img, 2)", "F.upsample_bilinear(img, scale_factor=2)", "t.hardshrink(x)", "F.lp_pool2d(img.abs(), 3, 2)", "F.pad(seq, (1, 2), mode='reflect')", "F.pad(img, (1, 2, 2, 1), mode='replicate')", "F.pad(img, (1, 2, 2, 1), mode='circular')",
     "F.pad(seq, (2, 1), mode='circular')", "F.pad(vol, (1, 1, 1, 1, 1, 1), mode='replicate')", "F.one_hot(cls, 5)", "F.one_hot(k)", "F.upsample(img, scale_factor=2)",
     "F.interpolate(img, size=(4, 9), mode='bilinear')", "F.binary_cross_entropy(z, mask.to(z.dtype))", "F.nll_loss(x.log_softmax(1), cls)",
 ]  # fmt: skip
@@ -137,6 +137,9 @@ LINALG = [
     "t.linalg.vector_norm(x, inf, (0, 1), True)", "t.linalg.vector_norm(x, -inf, 1)", "t.linalg.vector_norm(x, 0)", "t.linalg.vector_norm(x, 0.5, 0)", "t.linalg.norm(x)", "t.linalg.norm(x, 'fro')", "t.linalg.norm(x, 'nuc')", "t.linalg.norm(x, 2)", "t.linalg.norm(x, -2)",
     "t.linalg.norm(x, inf)", "t.linalg.norm(x, -1)", "t.linalg.norm(x, 1, dim=1)", "t.linalg.norm(b, dim=(1, 2))", "t.linalg.norm(b, 'nuc', dim=(0, 2), keepdim=True)", "t.linalg.norm(v, 3)", "t.linalg.norm(b)", "t.linalg.matrix_norm(b)", "t.linalg.matrix_norm(b, 1, (2, 0))", "t.linalg.matrix_norm(b, 2, keepdim=True)",
     "t.linalg.lstsq(tall, t.ones(5, 2, dtype=tall.dtype))[:3]", "t.linalg.lstsq(wide, n[:3])[0]", "t.linalg.tensorinv(m.reshape(2, 2, 4), ind=2)", "t.linalg.tensorsolve(m.reshape(2, 2, 4), sq[:2, :2])", "t.linalg.householder_product(t.linalg.cholesky(spd)[:, :3], row[:3] * 0.3)", "t.norm(x, 3, 1)", "x.norm(p=1)", "t.linalg.vander(v)",
+    "t.lu_unpack(*t.linalg.lu_factor(m))", "t.triangular_solve(rhs, m)[0]", "t.triangular_solve(rhs, m, upper=False, transpose=True)[0]", "t.orgqr(t.linalg.cholesky(spd)[:, :3], row[:3] * 0.3)",
+    ("[x.abs() for x in t.linalg.eig(spd)]", "c"), ("[t.linalg.eig(m)[0].abs().sort()[0]]", "c"), ("[t.linalg.eigvals(sqs).real.sort()[0]]", "c"), ("[(lambda r: (r[1] * r[0].exp().unsqueeze(-2)) @ t.linalg.inv(r[1]))(t.linalg.eig(m))]", "cl"),
+    ("t.linalg.inv(t.complex(sq, n[:3]))", "c"), ("t.linalg.solve(t.complex(m, m.T), t.complex(rhs, rhs))", "c"), ("t.linalg.det(t.complex(sqs, sqs * 2))", "c"),
 ]  # fmt: skip
 FOURIER = [
     *[(f"t.fft.{f}(x)", "c") for f in ("fft", "ifft", "rfft", "ihfft", "hfft", "irfft", "fft2", "ifft2", "rfft2", "irfft2", "fftn", "ifftn", "rfftn", "irfftn", "hfft2", "ihfftn", "fftshift", "ifftshift")],
