@@ -494,6 +494,10 @@ class ValueWriter:
             return self._begun(f"{type(x).__name__}({self.items(made[1])}{', strict=True' if len(made) > 2 else ''})")
         _, over = self.session.made_from.get(id(x), (None, None))
         if isinstance(x, (type(iter({})), type(iter({}.values())), type(iter({}.items())))) and over is not None:
+            try:
+                x.__reduce__()  # looks at the items left
+            except RuntimeError:
+                raise self.session.undo(x, f"{describe(x)}, whose dict has changed size") from None
             done = len(over) - operator.length_hint(x)
             return self._begun(f"moved({self.text(over)}, {done})")
         parts = x.__reduce__()
