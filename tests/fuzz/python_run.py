@@ -211,6 +211,7 @@ class Frozen:
         if x is None or depth == 0:
             return None
         lines = [(f.name, f.lineno) for f in traceback.extract_tb(x.__traceback__) if f.filename in (file, "<world>")]
+        lines = lines[:3] if isinstance(x, RecursionError) else lines  # how deep that is depends on who calls
         more = [self.error(e, file, depth - 1) for e in (x.__cause__, x.__context__)]
         return type(x).__name__, ADDRESS.sub("0x", str(x)), lines, more, x.__suppress_context__
 

@@ -34,7 +34,7 @@ EXPRESSIONS: dict[str, tuple[tuple[str, str], ...]] = {
         ("opaque key", "max({L}, key=hidden, default=0)"),
         ("opaque in a generator", "sum(hidden(t) for t in {L})"),
         ("exception inside", "plainly({I})"),
-        ("inversion", "(~{I})"),
+        ("inversion", "(~(0 + {I}))"),
         ("power", "(({I} % 5) ** 2)"),
         ("!division", "({I} // {I})"),
         ("!division", "({I} % {I})"),

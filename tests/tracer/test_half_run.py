@@ -91,6 +91,35 @@ def counted() -> Any:
     return first, next(it), next(it)
 
 
+@case({5: 1})
+def a_dict_that_grows_under_its_loop(table: dict[int, int]) -> Any:
+    try:
+        for k in table:
+            table[k + 1] = 2
+    except RuntimeError as error:
+        return str(error), table
+    return table
+
+
+@case({5: 1, 6: 2})
+def a_dict_that_shrinks(table: dict[int, int]) -> Any:
+    seen = []
+    try:
+        for k, _ in table.items():
+            seen.append(k)
+            table.pop(k)
+    except RuntimeError as error:
+        return str(error), table, seen
+    return table
+
+
+@case(19, 3)
+def sets_keep_their_order(a: int, b: int) -> Any:
+    made = {1, a, b}
+    hidden(1)
+    return list(made), made, {b, a, 1}, frozenset([a, b, 11, 27])
+
+
 @pytest.mark.parametrize(("fn", "args"), CASES, ids=lambda x: getattr(x, "__name__", ""))
 def test_half_run(fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
     compiled = fw.compile(fn, backend="interpret")
