@@ -162,8 +162,8 @@ class Categorical(Distribution):
         given = probs if logits is None else logits
         if given.ndim < 1:
             raise ValueError(f"`{'probs' if logits is None else 'logits'}` parameter must be at least one-dimensional.")
-        self._probs = None if probs is None else probs / probs.sum(-1, keepdim=True)
-        self._logits = None if logits is None else log_softmax(logits, -1)
+        self._probs: Any = None if probs is None else probs / probs.sum(-1, keepdim=True)
+        self._logits: Any = None if logits is None else log_softmax(logits, -1)
         self._num_events = given.shape[-1]
         super().__init__(given.shape[:-1], (), validate_args)
 

@@ -143,7 +143,7 @@ def fftfreq(
     """Frequencies of the elements of a transform of `n` samples, `d` apart."""
     at = arange(n, dtype=dtype or dtypes.float32, device=device)
     made = g.where(at < (n + 1) // 2, at, at - n) / (n * d)
-    return _flagged(_finished(made, out), requires_grad)
+    return _flagged(_finished(made, out), requires_grad)  # type: ignore[no-any-return]
 
 
 @pure
@@ -152,7 +152,7 @@ def rfftfreq(
 ) -> Tensor:
     """Frequencies of the elements of `rfft` of `n` samples, `d` apart."""
     made = arange(n // 2 + 1, dtype=dtype or dtypes.float32, device=device) / (n * d)
-    return _flagged(_finished(made, out), requires_grad)
+    return _flagged(_finished(made, out), requires_grad)  # type: ignore[no-any-return]
 
 
 def _flagged(x: Any, requires_grad: bool) -> Any:
@@ -263,10 +263,10 @@ def _windowed(name: str, text: str, shape: Any) -> Any:
         if window_length < 0:
             raise RuntimeError(f"{name} requires non-negative window_length, got window_length={window_length}")
         if window_length < 2:
-            return _flagged(arange(window_length, dtype=wanted, device=device) + 1.0, requires_grad)
+            return _flagged(arange(window_length, dtype=wanted, device=device) + 1.0, requires_grad)  # type: ignore[no-any-return]
         at = arange(window_length, dtype=dtypes.float64, device=device)
         last = window_length if periodic else window_length - 1
-        return _flagged(to(shape(at, float(last), *args, **options), wanted), requires_grad)
+        return _flagged(to(shape(at, float(last), *args, **options), wanted), requires_grad)  # type: ignore
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{text}; `periodic`: the first elements of one that is longer by one."

@@ -30,6 +30,9 @@ FUNCTIONS: dict[str, str] = {
     "planes": "pixel_shuffle pixel_unshuffle channel_shuffle",
     "making": "asarray empty_permuted empty_strided from_dlpack frombuffer logspace scalar_tensor to_dlpack range_:range",
     "limits": "finfo iinfo",
+    "elements": "isinf isfinite isposinf isneginf isreal isclose signbit logical_xor float_power nan_to_num positive clamp_min "
+                "clamp_max is_nonzero is_same_size",
+    "complexes": "real imag conj conj:conj_physical angle sgn view_as_real view_as_complex polar complex_of:complex",
     "shaping": "adjoint as_strided atleast_1d atleast_2d atleast_3d block_diag broadcast_tensors cartesian_prod column_stack "
                "diag diag_embed diagflat diagonal diagonal_scatter dsplit dstack hsplit hstack ravel repeat_interleave rot90 "
                "select_scatter slice_scatter split_with_sizes tensor_split tile tril_indices triu_indices vsplit vstack "
@@ -52,6 +55,11 @@ LAYERS: dict[str, str] = {
 }  # fmt: skip
 #: Module of `eager` -> methods of Tensor.
 METHODS: dict[str, str] = {
+    "elements": "isinf isfinite isposinf isneginf isreal isclose signbit logical_xor float_power nan_to_num positive clamp_min "
+                "clamp_max is_nonzero is_same_size logical_xor_ float_power_ nan_to_num_ clamp_min_ clamp_max_",
+    "complexes": "conj conj:conj_physical angle sgn sgn_ conj_:conj_physical_",
+    "reducing": "square_ tril_ triu_",
+    "arranging": "cumprod_",
     "shaping": "ravel tensor_split hsplit vsplit dsplit split_with_sizes tile repeat_interleave rot90 diagonal diag "
                "diag_embed diagflat diagonal_scatter fill_diagonal_ unfold as_strided select_scatter slice_scatter adjoint "
                "transpose_ t_ squeeze_ unsqueeze_",

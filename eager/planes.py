@@ -186,13 +186,13 @@ def grid_sample(
     if mode != "bicubic":
         at = [_brought_in(v, s, padding_mode, corners) for v, s in zip(at, sizes, strict=True)]
     if mode == "nearest":
-        return _read(input, [(g.round(v),) for v in at], [(None,)] * n, padding_mode, sizes)
+        return _read(input, [(g.round(v),) for v in at], [(None,)] * n, padding_mode, sizes)  # type: ignore[no-any-return]
     low = [g.floor(v) for v in at]
     away = [v - f for v, f in zip(at, low, strict=True)]
     if mode == "bilinear":
-        return _read(input, [(f, f + 1) for f in low], [(1 - w, w) for w in away], padding_mode, sizes)
+        return _read(input, [(f, f + 1) for f in low], [(1 - w, w) for w in away], padding_mode, sizes)  # type: ignore[no-any-return]
     taps = [tuple(_brought_in(f + k, s, padding_mode, corners) for k in (-1, 0, 1, 2)) for f, s in zip(low, sizes, strict=True)]
-    return _read(input, taps, [_cubic(w) for w in away], padding_mode, sizes)
+    return _read(input, taps, [_cubic(w) for w in away], padding_mode, sizes)  # type: ignore[no-any-return]
 
 
 def _unnormalised(x: Any, size: int, corners: bool) -> Any:
@@ -243,7 +243,8 @@ def _read(input: Any, taps: list[Any], weights: list[Any], padding_mode: str, si
 
 def _picked(flat: Any, at: list[Any], sizes: list[int], masked: bool) -> Any:
     """(batch, channels, *output): elements at whole coordinates; 0 outside of the plane."""
-    place, inside = None, None
+    place: Any = None
+    inside: Any = None
     for v, s in zip(at, sizes, strict=True):
         held = to(v.detach().clamp(0.0, s - 1.0), dtypes.int64)
         place = held if place is None else place * s + held

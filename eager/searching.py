@@ -536,6 +536,6 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Any = None
     length = norm(input, p, wrap_dims(tuple(d for d in range(input.ndim) if d != at), input.ndim), True)
     scale = where(g.gt(length, maxnorm), maxnorm / (length + 1e-7), 1.0)
     result = input * scale
-    return result if out is None else into(out, result)  # type: ignore[return-value]
+    return result if out is None else into(out, result)  # type: ignore[no-any-return]
 
 

@@ -6,6 +6,7 @@ Matrices are the last two dimensions, all before are a batch. float32 and float6
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from ...errors import DTypeError, LinAlgError, ShapeError
 from .. import dtypes, layout
 from ..op import Effects, Extern, Op, Sample, register
-from ..types import TensorType, numel, tensor
+from ..types import TensorType, tensor
 from .compare import eq, ge, gt, where
 from .creation import arange, made_by, zeros_like
 from .declare import floats, holomorphic
@@ -203,8 +204,8 @@ def _solve_samples(make: Callable[..., Any], **attrs: Any) -> Callable[..., Iter
 
 #: X of A X = B for square A; LinAlgError where one is singular. Public: linalg.solve.
 solve: Op = register(Op(
-    "solve", (), _solve_infer("solve", True), refused("solve", np.linalg.solve, _SINGULAR, True), holomorphic(_solve_grad), Extern(LAPACK),
-    _solve_samples(spread), batch=batched("solve"), tolerance=SAME, effects=RAISES,
+    "solve", (), _solve_infer("solve", True), refused("solve", np.linalg.solve, _SINGULAR, True), holomorphic(_solve_grad),
+    Extern(LAPACK), _solve_samples(spread), batch=batched("solve"), tolerance=SAME, effects=RAISES,
 ))  # fmt: skip
 
 
@@ -368,7 +369,7 @@ def _lu(x: Any) -> Any:
     n = x.shape[-1]
     if x.shape[-2] != n:
         raise ValueError("square matrices expected")
-    out = np.array(x, order="C").reshape(numel(x.shape[:-2]), n, n)
+    out = np.array(x, order="C").reshape(math.prod(x.shape[:-2]), n, n)
     pivots = np.zeros((out.shape[0], n), np.int32)
     each = np.arange(out.shape[0])
     for k in range(n):
@@ -411,7 +412,7 @@ def _permutation(pivots: Any) -> Any:
     if pivots.dtype != np.int32 or not pivots.ndim:
         raise TypeError("int32 expected")
     n = pivots.shape[-1]
-    flat = pivots.reshape(numel(pivots.shape[:-1]), n)
+    flat = pivots.reshape(math.prod(pivots.shape[:-1]), n)
     out = np.zeros((flat.shape[0], n, n))
     for matrix, row in zip(out, flat, strict=True):
         order = np.arange(n)
@@ -457,7 +458,7 @@ def _exponential(x: Any) -> Any:
         raise ValueError("square matrices expected")
     if not x.size:
         return x
-    size = np.abs(x).sum(-2).max(-1)
+    size: Any = np.max(np.sum(np.abs(x), -2), -1)
     times = np.where(size > 4.25, np.ceil(np.log2(np.where(size > 0, size, 1) / 4.25)), 0).astype(np.int64)
     a = (x.astype(np.float64).T / (2.0**times).T).T
     b, eye = _PADE, np.eye(n)

@@ -25,8 +25,8 @@ from .shape import cat, front, slice_
 _REASON = "kernels know no complex numbers"
 SAME = {"f32": (1e-4, 1e-4), "f64": (1e-11, 1e-11)}
 Dims = tuple[int, ...]
-_FORWARD = {"": "backward", "root": "ortho", "all": "forward"}
-_INVERSE = {"": "forward", "root": "ortho", "all": "backward"}
+_FORWARD: dict[str, Any] = {"": "backward", "root": "ortho", "all": "forward"}
+_INVERSE: dict[str, Any] = {"": "forward", "root": "ortho", "all": "backward"}
 
 
 def _checked(op: str, x: TensorType, dim: Dims, kinds: tuple[DType, ...]) -> None:
