@@ -13,7 +13,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Mode:
-    """Sets the mode on entry, gives the former one back on exit; nests and may be entered again."""
+    """Sets the mode on entry, gives the former one back on exit; nests and may be entered again. Its subclasses name it where
+    `super` would do: the cell behind that has no place on disk, and captures that pass through it were not kept."""
 
     def __init__(self, mode: bool) -> None:
         self.mode = mode
@@ -73,35 +74,35 @@ class no_grad(_Mode):
     """Nothing is recorded inside. ``with no_grad():``, ``@no_grad()`` or ``@no_grad``."""
 
     def __new__(cls, fn: Any = None) -> Any:
-        made = super().__new__(cls)
+        made = object.__new__(cls)
         if fn is None:
             return made
         _Mode.__init__(made, False)
         return made(fn)
 
     def __init__(self) -> None:
-        super().__init__(False)
+        _Mode.__init__(self, False)
 
 
 class enable_grad(_Mode):
     """Operations are recorded inside, also within `no_grad`."""
 
     def __init__(self) -> None:
-        super().__init__(True)
+        _Mode.__init__(self, True)
 
 
 class inference_mode(_Mode):
     """As `no_grad`; results made inside may be used outside like any other."""
 
     def __init__(self, mode: bool = True) -> None:
-        super().__init__(not mode)
+        _Mode.__init__(self, not mode)
 
 
 class set_grad_enabled(_Mode):
     """Sets the mode at once; as a context manager it is undone at the end of the block."""
 
     def __init__(self, mode: bool) -> None:
-        super().__init__(bool(mode))
+        _Mode.__init__(self, bool(mode))
         self._former = gradmode.get()
         gradmode.set(self.mode)
 
@@ -111,7 +112,7 @@ class set_grad_enabled(_Mode):
 
     def __call__(self, fn: F) -> F:
         gradmode.set(self._former)  # a decorator sets the mode inside the function only
-        return super().__call__(fn)
+        return _Mode.__call__(self, fn)
 
 
 def is_grad_enabled() -> bool:
