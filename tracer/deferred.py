@@ -42,7 +42,7 @@ def defer(
     s: Session, text: str, parts: tuple[Any, ...], cls: Any = None, *, sure: bool = True, owner: Any = None,
     code: str = "input-output", what: str = "", draws: bool = False,
 ) -> Any:  # fmt: skip
-    """Note a call; its result, a late value of class `cls` (type(None): none). Where it may raise (not `sure`) inside of a ``try``
+    """Note a call; what it gives, a late value of class `cls` (type(None): none). Where it may raise (not `sure`) in a ``try``
     or ``with``, whose handlers the tail does not run, the graph breaks."""
     if not sure and s.is_covered():
         raise Break(code, what or "a call that may raise inside of a try or with")
@@ -136,7 +136,8 @@ def is_stream(x: Any) -> bool:
 
 
 def _standard_streams() -> tuple[type, ...]:
-    return tuple({type(x) for x in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__) if x is not None and not isinstance(x, ATOMS)})
+    streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+    return tuple({type(x) for x in streams if x is not None and not isinstance(x, ATOMS)})
 
 
 def late_method(s: Session, late: Late, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:

@@ -31,8 +31,9 @@ _CODE, _CLASSES = "c-function", (random.Random, random.SystemRandom)
 def _drawn(s: Session, owner: Any, name: str, args: list[Any], cls: Any, sure: bool = True) -> Any:
     slots = ", ".join(f"${1 + i}" for i in range(len(args)))
     return defer(
-        s, f"$0.{name}({slots})", (owner, *args), cls, sure=sure, owner=owner, code=_CODE, draws=True, what=f"the number that {name}() draws"
-    )
+        s, f"$0.{name}({slots})", (owner, *args), cls, sure=sure, owner=owner, code=_CODE, draws=True,
+        what=f"the number that {name}() draws",
+    )  # fmt: skip
 
 
 def _is_number(x: Any) -> bool:
@@ -49,7 +50,8 @@ def from_random(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict
         return _drawn(s, owner, name, args, float, sure=name in ("random", "uniform", "gauss", "normalvariate"))
     if name == "seed" and len(args) <= 1 and not any(isinstance(x, LATE) for x in args):
         values = [s.operators.settle(x) for x in args]
-        return _drawn(s, owner, name, values, _NONE) if all(type(x) in (int, str, float, _NONE) for x in values) else NotImplemented
+        plain = all(type(x) in (int, str, float, _NONE) for x in values)
+        return _drawn(s, owner, name, values, _NONE) if plain else NotImplemented
     if name in _INTS:
         return _int(s, owner, name, [s.operators.settle(x) for x in args])
     if name in ("choice", "choices", "sample", "shuffle") and args and type(args[0]) in (list, tuple, range, str):
@@ -81,7 +83,8 @@ def _chosen(s: Session, owner: Any, name: str, args: list[Any]) -> Any:
     if name == "shuffle":
         if type(args[0]) is not list or len(args) > 1:
             return NotImplemented
-        mixed = defer(s, "shuffled($0, $1)", (owner, items), list, owner=owner, code=_CODE, draws=True, what="the order that shuffle() gives")
+        what = "the order that shuffle() gives"
+        mixed = defer(s, "shuffled($0, $1)", (owner, items), list, owner=owner, code=_CODE, draws=True, what=what)
         args[0][:] = [Late(f"$0[{i}]", (mixed,), cls) for i in range(len(items))]
         s.effects.item(args[0], slice(None), list(args[0]))
         return None
@@ -132,7 +135,7 @@ def _from_numpy(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict
     import numpy as np
 
     named = {k: s.operators.settle(v) for k, v in kwargs.items()}
-    given = [x if isinstance(x, LATE) else s.operators.settle(x) for x in args]
+    given: list[Any] = [x if isinstance(x, LATE) else s.operators.settle(x) for x in args]
     if name in ("rand", "randn"):
         shape: Any = tuple(given) if given else None
         plain = all(type(x) is int and x >= 0 for x in given) and not named
@@ -159,7 +162,8 @@ def _from_numpy(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict
     slots = [f"${1 + i}" for i in range(len(given))] + [f"{k}=${1 + len(given) + i}" for i, k in enumerate(named)]
     made = defer(
         s, f"$0.{name}({', '.join(slots)})", (owner, *given, *named.values()), float if shape is None else np.ndarray,
-        sure=name in ("random", "rand", "randn", "random_sample", "standard_normal", "uniform"), owner=owner, code=_CODE, draws=True,
+        sure=name in ("random", "rand", "randn", "random_sample", "standard_normal", "uniform"),
+        owner=owner, code=_CODE, draws=True,
         what=f"the number that {name}() draws",
     )  # fmt: skip
     made.shape = shape
@@ -168,7 +172,7 @@ def _from_numpy(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict
 
 def method(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A method of a generator of random numbers; NotImplemented for any other."""
-    cls = owner.cls if type(owner) is Late else type(owner)
+    cls: Any = owner.cls if type(owner) is Late else type(owner)
     if type(owner) in _CLASSES:
         return from_random(s, owner, name, args, kwargs)
     if getattr(cls, "__module__", "").startswith("numpy.random") and cls.__name__ in ("RandomState", "Generator"):
@@ -191,8 +195,9 @@ def of_numpy(s: Session, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> An
 
         if fn is np.random.seed:
             values = [s.operators.settle(x) for x in args]
-            owner = np.random.mtrand._rand  # type: ignore[attr-defined]
-            return defer(s, f"$0({', '.join(f'${1 + i}' for i in range(len(values)))})", (fn, *values), _NONE, owner=owner, draws=True)
+            owner = np.random.mtrand._rand
+            slots = ", ".join(f"${1 + i}" for i in range(len(values)))
+            return defer(s, f"$0({slots})", (fn, *values), _NONE, owner=owner, draws=True)
     return method(s, args[0], fn.__name__, args[1:], kwargs) if args else NotImplemented
 
 

@@ -87,7 +87,8 @@ def _warn(s: Session, message: Any, category: Any = None, stacklevel: Any = 1, s
     parts = (s.place(), warnings.warn, message, category)
     form = "$0($1, $2, $3" if category is not None else "$0($1, $2"
     form += f", stacklevel={stacklevel})" if stacklevel > 1 else ")"
-    defer(s, form, parts, _NONE, sure=False, owner=warnings, code="c-function", what="a warning inside of a try or with, which may be an error")
+    what = "a warning inside of a try or with, which may be an error"
+    defer(s, form, parts, _NONE, sure=False, owner=warnings, code="c-function", what=what)
 
 
 # -- files -------------------------------------------------------------------------------------------------------------------
@@ -105,7 +106,7 @@ def file_method(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict
     known = {**_WRITES, **_READS}.get(name)
     if known is None or kwargs or not is_stream(owner):
         return NotImplemented
-    cls = owner.cls if type(owner) is Late else type(owner)
+    cls: Any = owner.cls if type(owner) is Late else type(owner)
     text = str if issubclass(cls, io.TextIOBase) else bytes
     given = [list(s.operators.items(x)) if name == "writelines" else x for x in args]
     if any(isinstance(x, LateMethod) for x in given) or not all(_is_content(s, x) for x in given):

@@ -1,4 +1,5 @@
-"""Values that only the run knows and that Python need not know to go on: ``loss.item()``, text made of it, what a deferred call gives.
+"""Values that only the run knows and that Python need not know to go on: ``loss.item()``, text made of it, what a deferred call
+gives.
 
 A `Late` is Python text over parts; the tail evaluates it, so its meaning is Python's own. All that needs the value itself breaks
 the graph: native code that looks at a `Late` gets `ValueNeeded`. Knows no session and writes nothing.
@@ -39,8 +40,8 @@ class Late:
         for part in parts:
             self.free &= _scan(part, self.calls)
         inner = [x for x in parts if isinstance(x, Late)]
-        self.code = code or (inner[0].code if inner else "tensor-value")
-        self.what = what or (inner[0].what if inner else "the value of a tensor")
+        self.code: str = code or (inner[0].code if inner else "tensor-value")
+        self.what: str = what or (inner[0].what if inner else "the value of a tensor")
         self.field: tuple[Any, str] | None = None
         self.pieces: tuple[Any, ...] | None = None
         self.bounds: tuple[int, int] | None = None  # of an int
@@ -69,9 +70,9 @@ def _scan(x: Any, calls: dict[Any, None]) -> bool:
     if isinstance(x, LateMethod):
         return _scan(x.owner, calls)
     if type(x) in (list, tuple, set, frozenset):
-        return all([_scan(y, calls) for y in x])
+        return False not in [_scan(y, calls) for y in x]
     if type(x) is dict:
-        return all([_scan(y, calls) for y in x.values()])
+        return _scan(list(x.values()), calls)
     return not (isinstance(x, Snapshot) or hasattr(x, "meta"))
 
 
@@ -173,9 +174,9 @@ EXAMPLES: dict[type, Callable[[], Any]] = {bool: lambda: True, int: lambda: 3, f
                                            str: lambda: "a"}  # fmt: skip
 
 
-def number_class(symbol: str, a: type, b: type) -> type | None:
+def number_class(symbol: str, a: type, b: type) -> Any:
     """The class of ``a symbol b`` for numbers; None where values decide, NotImplemented where it is no operation of theirs."""
-    wide = NUMBERS[max(NUMBERS.index(a), NUMBERS.index(b))]
+    wide: Any = NUMBERS[max(NUMBERS.index(a), NUMBERS.index(b))]
     if symbol in ("+", "-", "*"):
         return int if wide is bool else wide
     if symbol == "/":

@@ -1,5 +1,5 @@
-"""Late numbers as operands of tensor operations: what follows from tensors stays in the graph, as a tensor of no dimension that acts
-as Python's number would; what was drawn before the graph is an input of it.
+"""Late numbers as operands of tensor operations: what follows from tensors stays in the graph, as a tensor of no dimension that
+acts as Python's number would; what was drawn before the graph is an input of it.
 
 Numbers are computed in float64 or int64, exactly as Python does; where int64 might not hold a number the graph breaks.
 """
@@ -71,7 +71,7 @@ def operands(recorder: Recorder, op: Op, given: tuple[Any, ...]) -> tuple[Any, .
     inputs = {i: recorder.lates.drawn(given[i].late) for i in lates}
     if all(v is not None for v in inputs.values()):
         return tuple([inputs.get(i, x) for i, x in enumerate(given)])
-    weak = [EXAMPLES[x.late.cls]() if type(x) in WEAK else type_of(_plain(x)) for x in given]  # type: ignore[index]
+    weak = [EXAMPLES[x.late.cls]() if type(x) in WEAK else type_of(_plain(x)) for x in given]
     target = target_dtype(op, tuple(weak))
     wide = target in (dtypes.float32, dtypes.float64)
     if target is None or not (wide or (target.kind in "ui" and all(given[i].late.cls is not float for i in lates))):
@@ -105,7 +105,7 @@ def number(recorder: Recorder, late: Any) -> Value:
         made = _made(recorder, late)
         recorder.lates.numbers[id(late)] = late, made
         return made
-    return found[1]  # type: ignore[no-any-return]
+    return found[1]
 
 
 def _made(recorder: Recorder, late: Late) -> Value:
@@ -120,7 +120,7 @@ def _made(recorder: Recorder, late: Late) -> Value:
     if form is None or (late.cls is not float and bounds(late) is None) or (form[1] == "/" and late.cls is not float):
         raise late.needed()
     parts = [_part(recorder, x, dtype) for x in late.parts]
-    return recorder._emit(lookup(_OPS[form[1]]), tuple(parts), {})
+    return recorder._emit(lookup(_OPS[form[1]]), tuple(parts), {})  # type: ignore[no-any-return]
 
 
 def _of_tensor(recorder: Recorder, x: Snapshot, at: tuple[int, ...], dtype: Any) -> Value:
@@ -171,5 +171,5 @@ def _bounds(x: Late) -> tuple[int, int] | None:
         return None
     (a, b), (c, d) = inner[0], inner[1]
     ends = {"+": [a + c, b + d], "-": [a - d, b - c], "*": [a * c, a * d, b * c, b * d]}[form[1]]
-    return (min(ends), max(ends)) if -_BIG <= min(ends) and max(ends) < _BIG else None
+    return (min(ends), max(ends)) if min(ends) >= -_BIG and max(ends) < _BIG else None
 

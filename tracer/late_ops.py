@@ -27,7 +27,7 @@ _STR_METHODS = {
     "startswith", "endswith", "split", "splitlines", "encode", "join", "format", "casefold", "swapcase", "expandtabs",
     "removeprefix", "removesuffix", "partition", "rpartition", "isdigit", "count", "find",
 }  # fmt: skip
-_SURE_METHODS = {name: str for name in ("upper", "lower", "strip", "lstrip", "rstrip", "title", "capitalize", "casefold")}
+_SURE_METHODS = dict.fromkeys(("upper", "lower", "strip", "lstrip", "rstrip", "title", "capitalize", "casefold"), str)
 _SPEC = re.compile(r"[A-Za-z0-9.,<>^+\-%=_# ]*\Z")
 _COMMUTES = {"+": "+", "-": "-", "*": "*"}
 
@@ -277,7 +277,8 @@ def frozen(s: Session, x: Any, depth: int = 0) -> Any:
 def frozen_late(s: Session, x: Late) -> Late:
     """A late array shares memory with its tensor: its text is of now."""
     live = [p for p in x.parts if isinstance(p, Tensor)]
-    return Late(x.text, tuple([snapshot(s, p, plain=True) if isinstance(p, Tensor) else p for p in x.parts]), x.cls) if live else x
+    parts = tuple([snapshot(s, p, plain=True) if isinstance(p, Tensor) else p for p in x.parts])
+    return Late(x.text, parts, x.cls) if live else x
 
 
 def text(s: Session, x: Any, how: Callable[[Any], str]) -> Late:
@@ -344,11 +345,9 @@ def percent(s: Session, form: Any, values: Any) -> Late:
     raises = True
     if type(form) is str:
         given = values if type(values) is tuple else (values,)
-        examples = [EXAMPLES[_class_of(v)]() if type(v) is Late and v.cls in EXAMPLES else v for v in given]
+        known = [EXAMPLES.get(v.cls, object) if type(v) is Late else object for v in given]  # type: ignore[arg-type]
         try:
-            raises = any(holds(v) and not (type(v) is Late and v.cls in EXAMPLES) for v in given) and form.count("%s") != len(given)
-            if not any(holds(v) for v in examples):
-                form % tuple(examples)
+            raises = not form % tuple([make() if holds(v) else v for v, make in zip(given, known, strict=True)])
         except (TypeError, ValueError):
             raises = True
     return made(s, Late("($0 % $1)", (form, frozen(s, values)), str, raises=raises))

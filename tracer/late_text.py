@@ -18,7 +18,7 @@ from .late import Late, LateMethod, Snapshot
 from .standins import Place
 
 if TYPE_CHECKING:
-    from .tail import TailWriter
+    from .tail_values import ValueWriter
 
 _SLOT = re.compile(r"\$(\d+)")
 _SIMPLE = re.compile(r"[\w.\[\]]+\Z")
@@ -44,7 +44,7 @@ def with_history(x: Any, name: str | None) -> Any:
     return out
 
 
-def text(writer: TailWriter, x: Any) -> str:
+def text(writer: ValueWriter, x: Any) -> str:
     """An expression for a late value, a method of one or a snapshot."""
     known = writer.memo.get(id(x))
     if known is not None:
@@ -62,7 +62,7 @@ def text(writer: TailWriter, x: Any) -> str:
     return name
 
 
-def _deepest_first(writer: TailWriter, x: Late) -> None:
+def _deepest_first(writer: ValueWriter, x: Late) -> None:
     """Make what `x` follows from, so that a long sum needs no deep recursion."""
     waiting = [x]
     while waiting:
@@ -76,19 +76,19 @@ def _deepest_first(writer: TailWriter, x: Late) -> None:
                 text(writer, last)
 
 
-def _result(writer: TailWriter, x: Late) -> str:
+def _result(writer: ValueWriter, x: Late) -> str:
     call = x.call
     if call.drawn is not None:
         return writer.load(call.drawn)
     raise writer.session.undo(x, "a value that an effect gives which comes later")
 
 
-def render(writer: TailWriter, form: str, parts: tuple[Any, ...]) -> str:
+def render(writer: ValueWriter, form: str, parts: tuple[Any, ...]) -> str:
     """`form` with its parts."""
     return _SLOT.sub(lambda found: _callee(writer, parts[int(found[1])]), form)
 
 
-def _callee(writer: TailWriter, x: Any) -> str:
+def _callee(writer: ValueWriter, x: Any) -> str:
     if type(x) is Place:
         return writer.const(x, f"line_{x.frames[-1][-1]}")
     if isinstance(x, types.ModuleType):
@@ -99,7 +99,7 @@ def _callee(writer: TailWriter, x: Any) -> str:
     return writer.text(x)
 
 
-def _fstring(writer: TailWriter, x: Late) -> str:
+def _fstring(writer: ValueWriter, x: Late) -> str:
     out = ""
     for piece, part in zip(x.pieces or (), x.parts, strict=True):
         if type(piece) is str:
@@ -112,7 +112,7 @@ def _fstring(writer: TailWriter, x: Late) -> str:
     return "f" + repr(out)
 
 
-def _snapshot(writer: TailWriter, x: Snapshot) -> str:
+def _snapshot(writer: ValueWriter, x: Snapshot) -> str:
     recorder, tensor = writer.session.recorder, x.tensor
     untouched = tensor._storage.version == x.version
     if untouched and (recorder.input_of(tensor) is not None or not tensor.meta.requires_grad) and not _is_view(writer, tensor):
@@ -128,13 +128,13 @@ def _snapshot(writer: TailWriter, x: Snapshot) -> str:
     return out
 
 
-def _is_view(writer: TailWriter, tensor: Any) -> bool:
+def _is_view(writer: ValueWriter, tensor: Any) -> bool:
     """Whether a tensor shares its memory with others, so that an output of its own is the simplest."""
     recorder = writer.session.recorder
     return recorder.input_of(tensor) is None and bool(recorder.way_to(tensor))
 
 
-def call(writer: TailWriter, e: Call) -> None:
+def call(writer: ValueWriter, e: Call) -> None:
     """The line of a deferred call; its result gets a name where something may use it."""
     if e.drawn is not None:
         return
@@ -169,7 +169,7 @@ def _closes(journal: list[Any], e: Call) -> bool:
     return False
 
 
-def evaluate(writer: TailWriter, e: Evaluate) -> None:
+def evaluate(writer: ValueWriter, e: Evaluate) -> None:
     """A value that may raise, made at its place among the effects."""
     before = len(writer.stream)
     writer.text(e.late)

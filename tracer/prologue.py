@@ -1,4 +1,4 @@
-"""Calls that are made before the graph, because it needs what they give: ``prologue(args)`` returns the further arguments of a call.
+"""Calls that are made before the graph, because it needs what they give: ``prologue(args)`` returns further arguments of a call.
 
 What it returns stands behind the bound arguments, for the graph's inputs and for the tail.
 """
@@ -16,7 +16,7 @@ from ..runtime.meta import Meta
 from ..runtime.source import Arg
 from .breaks import Restart
 from .effects import Call
-from .late import Late, Snapshot
+from .late import Late
 
 if TYPE_CHECKING:
     from .session import Session
@@ -43,9 +43,8 @@ def move(s: Session, call: Call) -> None:
     """Make `call` before the graph, and with it all calls on the same generator so far that are not yet."""
     for e in s.effects.journal:
         if isinstance(e, Call) and e.drawn is None and (e is call or (e.owner is call.owner and e.clock is None)):
-            for inner in _needs(e):
-                if inner.drawn is None:
-                    move(s, inner)
+            for inner in [x for x in _needs(e) if x.drawn is None]:
+                move(s, inner)
             e.drawn = _slot(s, e.result if e.result is not None else e, f"drawn{len(s.drawn.slots)}")
             s.drawn.states |= e.clock is None
         if e is call:
@@ -68,9 +67,9 @@ def _movable(s: Session, call: Call) -> bool:
     for e in s.effects.journal:
         if e is call:
             return True
-        if isinstance(e, Call) and e.owner is call.owner and e.drawn is None and e.clock is None:
-            if not e.draws or not _is_free(s, e):
-                return False
+        other = not isinstance(e, Call) or e.owner is not call.owner or e.drawn is not None or e.clock is not None
+        if not other and not (e.draws and _is_free(s, e)):  # type: ignore[union-attr, arg-type]
+            return False
     return True
 
 
@@ -106,7 +105,7 @@ def _fits(late: Late) -> bool:
     from .late_graph import bounds
 
     found = bounds(late)
-    return found is not None and -_BIG <= found[0] and found[1] < _BIG
+    return found is not None and found[0] >= -_BIG and found[1] < _BIG
 
 
 def tensor_input(s: Session, late: Late, dtype: Any = None) -> Any:
@@ -118,7 +117,7 @@ def tensor_input(s: Session, late: Late, dtype: Any = None) -> Any:
     value = s.recorder.builder.input(type_, None)
     made = Late("tensor_of($0)", (late,), None)
     _hand_over(s, made, value)
-    return s.recorder.wrap(value, Meta.of(shape, type_.strides, dtypes.float64))
+    return s.recorder.wrap(value, Meta.of(shape, contiguous_strides(shape), dtypes.float64))  # type: ignore[arg-type]
 
 
 def tensor_of(array: Any) -> Any:

@@ -118,9 +118,9 @@ def key(function: types.FunctionType, options: Any, args: Sequence[Any]) -> str:
 
 def _special(dispatcher: Dispatcher) -> dict[str, Any]:
     """Objects that the tail of a capture names."""
-    from .tail import _HELPERS
+    from .tail_helpers import HELPERS
 
-    return {**{f"helper {name}": x for name, x in _HELPERS.items()}, "continuations": dispatcher.continuations}
+    return {**{f"helper {name}": x for name, x in HELPERS.items()}, "continuations": dispatcher.continuations}
 
 
 # ---- writing ---------------------------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def logs(x):
     y = x * 2
     LOG.info("mean %.3f", y.mean().item())
     LOG.debug("never %s", y)
-    warnings.warn(f"bad {y.max():.1f}", RuntimeWarning)
+    warnings.warn(f"bad {y.max():.1f}", RuntimeWarning)  # noqa: B028
     z = _inner(y)
     logging.getLogger("fusewire.tests.effects").error("e %d %r", 3, z)
     LOG.log(logging.INFO, {"loss": z.sum().item()})
@@ -173,7 +173,7 @@ def test_a_stream_of_the_users_own_is_followed(monkeypatch: pytest.MonkeyPatch) 
 def test_what_raises_among_the_effects(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(x):
         print("before", x.sum().item())
-        open(os.path.join(FILE, "none"))
+        open(os.path.join(FILE, "none"))  # noqa: SIM115
         print("behind")
         return x
 
@@ -194,7 +194,7 @@ def test_a_handler_around_what_may_raise_breaks(monkeypatch: pytest.MonkeyPatch)
     def fn(x):
         y = x + 1
         try:
-            open(os.path.join(FILE, "none"))
+            open(os.path.join(FILE, "none"))  # noqa: SIM115
         except OSError as error:
             print("no", type(error).__name__)
         return y

@@ -84,18 +84,21 @@ def lists(x, log):
     values = x.tolist()
     first, *rest = values
     nested = x.reshape(2, 2).tolist()
-    return values, sum(values), max(values), [v * 2 for v in values], first, rest, nested[1][0], len(values), fw.ones(100).tolist()
+    many = fw.ones(100).tolist()
+    return values, sum(values), max(values), [v * 2 for v in values], first, rest, nested[1][0], len(values), many
 
 
 def text(x, log):
     s = x.sum().item()
-    line = "%.2f and %s" % (s, x) + "!" + repr(s)
-    log.append("{:>10.3f}|{}".format(x.mean().item(), x[0]))
-    return line, line.upper(), ", ".join([f"{v:.1f}" for v in x.tolist()]), f"{x.sum():.3f} {s!r:>12} {x.shape}", str([s, x]), len(str(s))
+    line = "%.2f and %s" % (s, x) + "!" + repr(s)  # noqa: UP031
+    log.append("{:>10.3f}|{}".format(x.mean().item(), x[0]))  # noqa: UP032
+    several = ", ".join([f"{v:.1f}" for v in x.tolist()])
+    return line, line.upper(), several, f"{x.sum():.3f} {s!r:>12} {x.shape}", str([s, x]), len(str(s))
 
 
 def truths(x, log):
-    return bool(x.sum() > 3), not x.sum().item(), x.sum().item() is None, isinstance(x.sum().item(), float), type((x > 0).sum().item())
+    s = x.sum().item()
+    return bool(x.sum() > 3), not s, s is None, isinstance(s, float), type((x > 0).sum().item())
 
 
 def functions(x, log):
