@@ -260,6 +260,7 @@ _MODULES = (
     "nn", "optim", "utils", "vision", "special", "linalg", "fft", "distributions", "backends", "cuda", "accelerator", "mps",
 )
 _COMPILER = ("compile", "explain", "compiler", "set_logs")
+_ALIASES = ("install_as", "uninstall_as")
 _FILES = ("save", "load", "serialization")
 
 
@@ -295,6 +296,8 @@ def __getattr__(name: str) -> Any:
     if name in _COMPILER:
         compiler = importlib.import_module(f"{__name__}.compiler")
         return compiler if name == "compiler" else getattr(compiler, name)
+    if name in _ALIASES:
+        return getattr(importlib.import_module(f"{__name__}.aliases"), name)
     if name == "set_printoptions":
         return importlib.import_module(f"{__name__}.eager.display").set_printoptions
     if name in _FILES:

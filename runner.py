@@ -55,12 +55,11 @@ def run(command: Sequence[str], *, module: bool = False, log: str = "", as_: str
 
 def _install(name: str) -> None:
     """Let imports of `name` find fusewire."""
-    install: Any = getattr(sys.modules[__name__.rpartition(".")[0]], "install_as", None)
-    if install is None:
-        raise UsageError("--as is not there yet")
+    from .aliases import install_as
+
     try:
-        install(name)
-    except Exception as error:
+        install_as(name)
+    except (ImportError, ValueError) as error:
         raise UsageError(f"--as {name}: {error}") from error
 
 
