@@ -6,6 +6,7 @@ Every function raises LayoutError where the interpreter does not look as expecte
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
 from collections.abc import Callable
 from functools import lru_cache
@@ -143,6 +144,20 @@ def _containers_are_known() -> bool:
         and ctypes.string_at(id(text) + BYTES, 8) == text
         and ctypes.c_double.from_address(id(number) + FLOAT).value == number
     )
+
+
+@lru_cache
+def libm(name: str, count: int) -> int:
+    """Address of a function of the C library's mathematics, of `count` doubles; 0 where it does not give what `math` gives."""
+    try:
+        found = getattr(_api, name)
+    except AttributeError:
+        return 0
+    found.argtypes, found.restype = [ctypes.c_double] * count, ctypes.c_double
+    cases = [[0.3, 1.7], [2.5, 0.25], [0.999, 1000.0]]
+    if any(found(*case[:count]) != getattr(math, name)(*case[:count]) for case in cases):
+        return 0
+    return ctypes.cast(found, ctypes.c_void_p).value or 0
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ import functools
 import re
 import types
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..eager.tensor import Tensor
@@ -84,6 +84,7 @@ class Outside:
         self.opaque: set[int] = set()  # ids of registered objects with native content that no guard covers
         self.closed: dict[int, tuple[Any, Any, Source]] = {}  # lists and dicts that nothing has opened
         self.changed: dict[int, Any] = {}  # objects seen whose identity matters: they are mutated, or looked up by it
+        self.needed: dict[Any, type] = {}  # arithmetic that may fail, by its source: the type that it must give
         self.taken: set[int] = set()  # ids of iterators from outside that an item was taken from
         self.mode = gradmode.get()
         self.guard(GradMode(self.mode, gradmode.get))
@@ -228,7 +229,16 @@ class Outside:
 
     def need(self, expr: Apply, cls: type) -> None:
         """Arithmetic that may fail, or give another type."""
-        self.guard(TypeIs(source_of(expr), cls))
+        self.needed[source_of(expr)] = cls
+
+    def _needs(self) -> None:
+        """The types of arithmetic that may fail, but for parts of what is worked out anyway."""
+        guards = [x for x in self.guards.values() if isinstance(x, (Holds, FitsInt64, TypeIs)) and isinstance(x.source, Computed)]
+        whole = {*self.needed, *(x.source for x in guards)}
+        inner = {y for x in whole for y in _parts(x)}
+        for source, cls in self.needed.items():
+            if source not in inner:
+                self.guard(TypeIs(source, cls))
 
     def size_text(self, size: Size, load: Callable[[Source], str]) -> str:
         """A size as Python text over what `load` names: ints from outside and shapes of Tensors."""
@@ -410,6 +420,7 @@ class Outside:
         for source, value in self.recorder.scalars.items():
             if isinstance(source, Computed):
                 self.guard(FitsInt64(source) if value.type == ScalarType("int") else TypeIs(source, float))
+        self._needs()
         if self.recorder.writes and len(self.recorder.inputs) > 1:
             self.guard(SameStorage(self._memories()))
         self._identities()
@@ -468,6 +479,14 @@ class Outside:
 def text_of(size: Size, names: dict[str, str]) -> str:
     """A size as a Python expression, each symbol as the text given for it."""
     return re.sub(r"\bs\d+\b", lambda found: f"({names[found[0]]})", str(size))
+
+
+def _parts(x: Any) -> Iterator[Any]:
+    """The arithmetic inside of arithmetic."""
+    for y in x.args:
+        if isinstance(y, Computed):
+            yield y
+            yield from _parts(y)
 
 
 def _stands_alone(function: Any) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...runtime import guard as g
+from ...runtime import layout
 from ...runtime import source as s
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _INT = {"+": "add_int", "-": "sub_int", "*": "mul_int", "//": "floordiv", "%": "mod"}
 _FLOAT = {"+": "add_float", "-": "sub_float", "*": "mul_float", "/": "div_float"}
 _COMPARE = ("<", "<=", ">", ">=", "==", "!=")
+#: functions of one number, and whether that must be above 0; what CPython does with others, and with what is not finite, is a miss
+_LIBM = {"math.exp": False, "math.log": True, "math.sin": False, "math.cos": False, "math.tanh": False}
 _MIRRORED = {">": "<", ">=": "<="}
 
 
@@ -60,6 +63,10 @@ class ScalarRows:
             return float
         if x.op == "math.sqrt":
             return float
+        if x.op in _LIBM:
+            return float if len(x.args) == 1 and layout.libm(x.op.partition(".")[2], 1) else None
+        if x.op == "**":
+            return float if found[0] is float and layout.libm("pow", 2) else None
         if found == [int, int]:
             return int if x.op in _INT else float if x.op == "/" else None
         return float if x.op in _FLOAT else None
@@ -78,9 +85,20 @@ class ScalarRows:
         if x.op in ("float", "math.sqrt"):
             word = self._as_float(x.args[0])
             return word if x.op == "float" else self._row("sqrt_float", word, word)
+        if x.op in _LIBM or x.op == "**":
+            return self._called(x)
         if self.type_of(x) is int:
             return self._int(x)
         return self._row(_FLOAT[x.op], *map(self._as_float, x.args))
+
+    def _called(self, x: s.Computed) -> int:
+        frame, words = self.rows.frame, list(map(self._as_float, x.args))
+        if x.op == "**" or _LIBM[x.op]:
+            frame.row("positive", 0, words[0])
+        at = frame.words()
+        function = layout.libm("pow" if x.op == "**" else x.op.partition(".")[2], len(words))
+        frame.row(f"libm{len(words)}", at, words[0], words[-1], function)
+        return at
 
     def _int(self, x: s.Computed) -> int:
         a, b = map(self.number, x.args)

@@ -80,7 +80,7 @@ done:
 
 _INTRINSICS = "\n".join(
     [f"declare {{i64, i1}} @llvm.s{name}.with.overflow.i64(i64, i64)" for name in ("add", "sub", "mul")]
-    + ["declare double @llvm.sqrt.f64(double)"]
+    + [f"declare double @llvm.{name}.f64(double)" for name in ("sqrt", "fabs")]
 )
 
 

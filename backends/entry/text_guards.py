@@ -240,6 +240,27 @@ def sqrt_float(b: EntryWriter) -> None:
     b.set(b.dest, b.let(f"bitcast double {b.let(f'call double @llvm.sqrt.f64(double {x})')} to i64"))
 
 
+def _finite(b: EntryWriter, x: str) -> None:
+    size = b.let(f"call double @llvm.fabs.f64(double {x})")
+    b.need(b.let(f"fcmp one double {size}, 0x7FF0000000000000"), "miss")
+
+
+def _libm(count: int) -> Callable[[EntryWriter], None]:
+    def body(b: EntryWriter) -> None:
+        args = [_double(b, at) for at in (b.a, b.b)[:count]]
+        for x in args:
+            _finite(b, x)
+        found = b.let(f"call double {b.pointer(b.c)}({', '.join([f'double {x}' for x in args])})")
+        _finite(b, found)
+        b.set(b.dest, b.let(f"bitcast double {found} to i64"))
+
+    return body
+
+
+def positive(b: EntryWriter) -> None:
+    b.need(b.let(f"fcmp ogt double {_double(b, b.a)}, 0.0"), "miss")
+
+
 def _comparing(how: str) -> Callable[[EntryWriter], None]:
     def body(b: EntryWriter) -> None:
         found = b.let(f"fcmp {how} double {_double(b, b.a)}, {_double(b, b.b)}")
@@ -416,7 +437,8 @@ BODIES: dict[str, Callable[[EntryWriter], None]] = {
     "writable": writable, "like": like, "same": same, "differ": differ, "at_most": at_most, "less": less,
     "add_int": _checked("add"), "sub_int": _checked("sub"), "mul_int": _checked("mul"), "to_float": to_float,
     "add_float": _float("fadd"), "sub_float": _float("fsub"), "mul_float": _float("fmul"), "div_float": _float("fdiv"),
-    "sqrt_float": sqrt_float, "less_float": _comparing("olt"), "at_most_float": _comparing("ole"), "same_float": _comparing("oeq"),
+    "sqrt_float": sqrt_float, "libm1": _libm(1), "libm2": _libm(2), "positive": positive,
+    "less_float": _comparing("olt"), "at_most_float": _comparing("ole"), "same_float": _comparing("oeq"),
     "type": type_, "is": is_, "float_is": float_is, "float_nan": float_nan, "int_is": int_is, "equal": equal,
     "length": length, "keys": keys, "lacks": lacks, "grad": grad, "callee": callee, "version": version,
     "callback": callback, "remembered": remembered, "pattern": pattern, "float": float_, "int": int_, "bool": bool_,

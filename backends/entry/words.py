@@ -44,6 +44,8 @@ OPS: tuple[str, ...] = (
     "same", "differ", "at_most", "less",  # V[a] == V[b], V[a] != V[b], V[a] <= V[b], V[a] < V[b]
     # numbers of the caller's: a miss where CPython's result is none of 64 bits
     "add_int", "sub_int", "mul_int", "to_float", "add_float", "sub_float", "mul_float", "div_float", "sqrt_float",
+    "libm1", "libm2",  # V[dest] = function c of V[a], or of V[a], which is above 0, and V[b]; all of them finite
+    "positive",  # V[a] > 0
     "less_float", "at_most_float", "same_float",  # whether they hold is c
     # guards
     "type", "is", "float_is", "float_nan", "int_is", "equal", "length", "keys", "lacks", "grad", "callee", "pattern",

@@ -73,11 +73,11 @@ def test_random_expressions() -> None:
     def grown(depth: int) -> Any:
         if depth == 0:
             return rng.choice([A, B, 2, 3, 0.5, -1])
-        op = rng.choice(["+", "-", "*", "/", "%", "//", "float", "math.sqrt"])
-        return s.Computed(op, tuple(grown(depth - 1) for _ in range(1 if op in ("float", "math.sqrt") else 2)))
+        op = rng.choice(["+", "-", "*", "/", "%", "//", "**", "float", "math.sqrt", "math.exp", "math.log", "math.cos", "math.tanh"])
+        return s.Computed(op, tuple(grown(depth - 1) for _ in range(2 if len(op) < 3 else 1)))
 
     hits = 0
-    for _ in range(150):
+    for _ in range(300):
         made = s.Computed(rng.choice(OPS[6:]), (grown(rng.randrange(3)), grown(2)))
         values = [(rng.choice(INTS[:8]), rng.choice(FLOATS[:8])) for _ in range(8)]
         guards: list[g.Guard] = [g.TypeIs(A, int), g.TypeIs(B, float), g.Holds(made, True)]
@@ -101,3 +101,16 @@ def test_what_a_range_gives_next() -> None:
                 assert (call(it, bound) == ()) == (g.first_failure(guards, (it, bound)) is None)
             next(it, None)
     assert call(iter([1]), 5) == "missed"
+
+
+@pytest.mark.parametrize("name", ["math.exp", "math.log", "math.sin", "math.cos", "math.tanh", "math.sqrt", "**"])
+def test_functions_give_the_very_bits_of_python(name: str) -> None:
+    rng = random.Random(1)
+    made = s.Computed(name, (A, B) if name == "**" else (A,))
+    for a, b in [(rng.uniform(0, 50), rng.uniform(-9, 9)) for _ in range(40)] + [(0.9, 1000.0), (0.999, 7.0), (1e-9, 0.5)]:
+        expected = made.load((a, b))
+        call, _ = guarded(two, g.TypeIs(A, float), g.TypeIs(B, float), g.Holds(s.Computed("==", (made, expected)), True))
+        assert call(a, b) == (), (name, a, b)
+    for a, b in [(-1.0, 0.5), (0.0, -1.0), (float("inf"), 2.0), (float("nan"), 2.0), (710.0, 400.0), (-0.0, 3.0)]:
+        call, _ = guarded(two, g.TypeIs(A, float), g.TypeIs(B, float), g.TypeIs(made, float))
+        assert call(a, b) == "missed" or g.first_failure([g.TypeIs(made, float)], (a, b)) is None
