@@ -13,8 +13,6 @@ from .eager import autograd
 from .eager import generated as _generated
 from .eager import later as _later
 from .eager.arranging import cumprod, cumsum, einsum, flip, fliplr, flipud, logsumexp, meshgrid, movedim, roll
-from .eager.complexes import angle, conj, imag, real, sgn
-from .eager.complexes import complex_of as complex  # noqa: F401
 from .eager.creation import (
     arange,
     as_tensor,
@@ -37,23 +35,6 @@ from .eager.creation import (
     zeros_like,
 )
 from .eager.device import Device as device
-from .eager.elements import (
-    clamp_max,
-    clamp_min,
-    float_power,
-    is_nonzero,
-    is_same_size,
-    isclose,
-    isfinite,
-    isinf,
-    isneginf,
-    isposinf,
-    isreal,
-    logical_xor,
-    nan_to_num,
-    positive,
-    signbit,
-)
 from .eager.functional import (
     add,
     bmm,
@@ -97,9 +78,6 @@ from .eager.kinds import (
     sparse_csr,
     strided,
 )
-from .eager.limits import finfo, iinfo
-from .eager.making import asarray, empty_permuted, empty_strided, from_dlpack, frombuffer, logspace, scalar_tensor
-from .eager.making import range_ as range  # noqa: F401
 from .eager.modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .eager.neural import dropout, log_softmax, softmax
 from .eager.normalisation import group_norm
@@ -156,39 +134,6 @@ from .eager.scattering import (
     take_along_dim,
 )
 from .eager.scattering import where_or_nonzero as where  # noqa: F401
-from .eager.shaping import (
-    adjoint,
-    as_strided,
-    atleast_1d,
-    atleast_2d,
-    atleast_3d,
-    block_diag,
-    broadcast_tensors,
-    cartesian_prod,
-    column_stack,
-    diag,
-    diag_embed,
-    diagflat,
-    diagonal,
-    diagonal_scatter,
-    dsplit,
-    dstack,
-    hsplit,
-    hstack,
-    ravel,
-    repeat_interleave,
-    rot90,
-    select_scatter,
-    slice_scatter,
-    split_with_sizes,
-    swapaxes,
-    tensor_split,
-    tile,
-    tril_indices,
-    triu_indices,
-    vsplit,
-    vstack,
-)
 from .eager.size import Size
 from .eager.tensor import Tensor
 from .eager.windows import (
@@ -213,10 +158,10 @@ from .runtime.threads import get_num_threads, set_num_threads
 __version__ = "0.1.0"
 
 float, double, half = float32, float64, float16
-cfloat, cdouble, conj_physical = complex64, complex128, conj
+cfloat, cdouble = complex64, complex128
 long, int, short = int64, int32, int16
 absolute, negative, fix, greater, greater_equal, less, less_equal, not_equal = abs, neg, trunc, gt, ge, lt, le, ne  # noqa: F405
-concatenate, row_stack, swapdims, moveaxis = cat, vstack, swapaxes, movedim  # noqa: F405
+concatenate, moveaxis, swapaxes, swapdims = cat, movedim, transpose, transpose  # noqa: F405
 clip, concat, subtract, multiply, true_divide, divide = clamp, cat, sub, mul, div, div  # noqa: F405
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
 
@@ -238,15 +183,11 @@ __all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)
     "argsort", "kthvalue", "median", "multinomial", "sort", "topk",
     "argwhere", "index_put", "masked_scatter", "masked_select", "nonzero",
     "get_default_device", "set_default_device", "set_default_tensor_type",
-    "angle", "cdouble", "cfloat", "complex128", "complex64", "conj", "imag", "real", "sgn",
-    "adjoint", "as_strided", "asarray", "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_tensors",
-    "cartesian_prod", "channels_last", "channels_last_3d", "clamp_max", "clamp_min", "column_stack", "contiguous_format", "diag",
-    "diag_embed", "diagflat", "diagonal", "diagonal_scatter", "dsplit", "dstack", "empty_permuted", "empty_strided", "finfo",
-    "float_power", "from_dlpack", "frombuffer", "hsplit", "hstack", "iinfo", "is_nonzero", "is_same_size", "isclose", "isfinite",
-    "isinf", "isneginf", "isposinf", "isreal", "jagged", "layout", "logical_xor", "logspace", "memory_format", "nan_to_num",
-    "normal", "poisson", "positive", "preserve_format", "randint_like", "ravel", "repeat_interleave", "rot90", "scalar_tensor",
-    "select_scatter", "signbit", "slice_scatter", "sparse_coo", "sparse_csr", "split_with_sizes", "strided", "swapaxes",
-    "tensor_split", "tile", "tril_indices", "triu_indices", "vsplit", "vstack",
+    "cdouble", "cfloat", "complex128", "complex64",
+    "channels_last", "channels_last_3d", "contiguous_format",
+    "jagged", "layout", "memory_format",
+    "normal", "poisson", "preserve_format", "randint_like",
+    "sparse_coo", "sparse_csr", "strided", "swapaxes",
     "bincount", "index_add", "index_copy", "index_fill", "index_select", "scatter", "scatter_add", "take", "take_along_dim",
     "conv_transpose2d", "conv_transpose3d", "max_pool1d", "max_pool2d", "max_pool3d", "group_norm",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
 from . import functional as f
 from . import generated as g
+from .inplace import into
 from .pure import pure
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @pure
 def real(input: Tensor) -> Tensor:
     """The real parts, a view; a real tensor as it is."""
-    return f.select(g.view_as_real(input), -1, 0) if input.dtype.kind == "c" else input
+    return f.select(complexes.view_as_real(input), -1, 0) if input.dtype.kind == "c" else input
 
 
 @pure
@@ -28,7 +29,7 @@ def imag(input: Tensor) -> Tensor:
     """The imaginary parts of a complex tensor, a view."""
     if input.dtype.kind != "c":
         raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
-    return f.select(g.view_as_real(input), -1, 1)
+    return f.select(complexes.view_as_real(input), -1, 1)
 
 
 @pure
@@ -59,6 +60,25 @@ def complex_of(real: Tensor, imag: Tensor) -> Tensor:
     return complexes.complex_of(real, imag)  # type: ignore[no-any-return]
 
 
+@pure
+def view_as_real(input: Tensor) -> Tensor:
+    """The real and the imaginary part of each element as a last dimension of two; a view."""
+    return complexes.view_as_real(input)  # type: ignore[no-any-return]
+
+
+@pure
+def view_as_complex(input: Tensor) -> Tensor:
+    """Pairs of floats in a last dimension of two as complex numbers; a view."""
+    return complexes.view_as_complex(input)  # type: ignore[no-any-return]
+
+
+@pure
+def polar(abs: Tensor, angle: Tensor, *, out: Any = None) -> Tensor:
+    """``abs * (cos(angle) + i * sin(angle))``."""
+    result = complexes.polar(abs, angle)
+    return result if out is None else into(out, result)  # type: ignore[no-any-return]
+
+
 def set_part(x: Any, index: int, value: Any) -> None:
     """Write the real (0) or imaginary (1) part of `x`."""
-    f.select(g.view_as_real(x), -1, index).copy_(value)
+    f.select(complexes.view_as_real(x), -1, index).copy_(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..ir import dtypes
@@ -10,7 +9,7 @@ from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
 from . import functional as f
 from . import generated as g
-from .inplace import as_it_was, into, store_checked
+from .inplace import into
 from .pure import pure
 from .reducing import clamp
 
@@ -152,15 +151,3 @@ def is_nonzero(input: Tensor) -> bool:
 def is_same_size(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have one shape."""
     return bool(input.shape == other.shape)
-
-
-def stored(fn: Callable[..., Any], name: str | None = None) -> Any:
-    """The in-place form of a function: its result, stored in its first argument, which is returned."""
-
-    @pure
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return store_checked(self, fn(as_it_was(self), *args, **kwargs))
-
-    method.__name__ = method.__qualname__ = name or f"{fn.__name__}_"
-    method.__doc__ = f"`{method.__name__.removesuffix('_')}`, stored in self."
-    return method

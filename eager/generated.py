@@ -31,11 +31,6 @@ from ..ir.ops.compare import (
     ne as _ne,
     where as _where,
 )
-from ..ir.ops.complexes import (
-    polar as _polar,
-    view_as_complex as _view_as_complex,
-    view_as_real as _view_as_real,
-)
 from ..ir.ops.composites import (
     layer_norm as _layer_norm,
 )
@@ -124,9 +119,8 @@ __all__ = [
     "ceil", "clone", "cos", "cosh", "detach", "eq", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "floor",
     "floor_divide", "fmod", "frac", "gather", "ge", "gelu", "gt", "hypot", "isnan", "layer_norm", "le", "log", "log10",
     "log1p", "log2", "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or", "lt", "maximum", "mean",
-    "minimum", "mul", "ne", "neg", "polar", "pow", "prod", "reciprocal", "relu", "remainder", "round", "rsqrt",
-    "sigmoid", "sign", "silu", "sin", "sinh", "softplus", "sqrt", "sum", "tan", "tanh", "trunc", "view_as_complex",
-    "view_as_real", "where", "xlogy",
+    "minimum", "mul", "ne", "neg", "pow", "prod", "reciprocal", "relu", "remainder", "round", "rsqrt", "sigmoid",
+    "sign", "silu", "sin", "sinh", "softplus", "sqrt", "sum", "tan", "tanh", "trunc", "where", "xlogy",
 ]
 
 if TYPE_CHECKING:
@@ -608,27 +602,6 @@ def argmin(
     dim = one_of('dim', dim, 'axis', axis)
     keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_argmin, (input,), {"dim": None if dim is None else wrap_dim(dim, input.ndim), "keepdim": keepdim})
-    return result if out is None else into(out, result)
-
-
-@pure
-def view_as_real(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """view_as_real(Tensor input)."""
-    result: Tensor = apply(_view_as_real, (input,), _NONE)
-    return result if out is None else into(out, result)
-
-
-@pure
-def view_as_complex(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """view_as_complex(Tensor input)."""
-    result: Tensor = apply(_view_as_complex, (input,), _NONE)
-    return result if out is None else into(out, result)
-
-
-@pure
-def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """polar(Tensor abs, Tensor angle)."""
-    result: Tensor = apply(_polar, (abs, angle), _NONE)
     return result if out is None else into(out, result)
 
 
@@ -1380,21 +1353,6 @@ class TensorOps:
             "keepdim": keepdim,
         }
         return apply(_argmin, (self,), attrs)  # type: ignore[no-any-return]
-
-    @pure
-    def view_as_real(self) -> Tensor:
-        """view_as_real(Tensor input)."""
-        return apply(_view_as_real, (self,), _NONE)  # type: ignore[no-any-return]
-
-    @pure
-    def view_as_complex(self) -> Tensor:
-        """view_as_complex(Tensor input)."""
-        return apply(_view_as_complex, (self,), _NONE)  # type: ignore[no-any-return]
-
-    @pure
-    def polar(self, angle: Tensor) -> Tensor:
-        """polar(Tensor abs, Tensor angle)."""
-        return apply(_polar, (self, angle), _NONE)  # type: ignore[no-any-return]
 
     @pure
     def gather(self, dim: int, index: Tensor) -> Tensor:

@@ -49,15 +49,6 @@ def store(target: Any, out: Any) -> Any:
     return target
 
 
-def as_it_was(target: Any) -> Any:
-    """What a function whose result is to be stored in `target` may read of it: a copy with its history, where gradients are
-    recorded, since its rule must not see the write."""
-    if not (gradmode.get() and _is_eager(target) and target.meta.requires_grad):
-        return target
-    check_writable(target)
-    return _before(target)
-
-
 def _over(target: Any, out: Any) -> Any:
     """`out`, a constant, with a history in which `target` had a part: its former values get gradients of zeros, not none."""
     from ..ir.ops.compare import where

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..ir import dtypes
 from ..ir.ops.creation import filled
-from . import arranging, complexes, creation, elements, functional, making, reducing, sampling, scattering, shaping
+from . import arranging, creation, functional, sampling, scattering
 from .arguments import size_of, to_dtype
-from .elements import stored
 from .generated import TensorOps
 from .later import LaterMethods
 from .pure import pure
@@ -31,25 +30,12 @@ class Methods(TensorOps, LaterMethods):
     __slots__ = ()
 
     # -- shapes
-    swapaxes = swapdims = shaping.swapaxes
-    swapaxes_ = swapdims_ = shaping.transpose_
-    transpose_, t_, squeeze_, unsqueeze_ = shaping.transpose_, shaping.t_, shaping.squeeze_, shaping.unsqueeze_
+    swapaxes = swapdims = functional.transpose
     moveaxis = arranging.movedim
-    adjoint = shaping.adjoint
-    H = property(shaping.hermitian, doc="A matrix transposed and conjugated.")
-    mH = property(shaping.adjoint, doc="The last two dimensions swapped, conjugated where complex.")
-    ravel = shaping.ravel
+    H = property(lambda self: _shaped("hermitian", self), doc="A matrix transposed and conjugated.")
+    mH = property(lambda self: _shaped("adjoint", self), doc="The last two dimensions swapped, conjugated where complex.")
     broadcast_to = functional.broadcast_to
-    tensor_split, hsplit, vsplit, dsplit = shaping.tensor_split, shaping.hsplit, shaping.vsplit, shaping.dsplit
-    split_with_sizes = unsafe_split_with_sizes = shaping.split_with_sizes
     unsafe_split, unsafe_chunk = functional.split, functional.chunk
-    tile = shaping.tile
-    repeat_interleave = shaping.repeat_interleave
-    rot90 = shaping.rot90
-    diagonal, diag, diag_embed, diagflat = shaping.diagonal, shaping.diag, shaping.diag_embed, shaping.diagflat
-    diagonal_scatter, fill_diagonal_ = shaping.diagonal_scatter, shaping.fill_diagonal_
-    unfold, as_strided = shaping.unfold, shaping.as_strided
-    select_scatter, slice_scatter = shaping.select_scatter, shaping.slice_scatter
 
     @pure
     def narrow_copy(self: Any, dim: int, start: int, length: int) -> Any:
@@ -64,13 +50,13 @@ class Methods(TensorOps, LaterMethods):
         return sum_to(self, shape=size_of(size))
 
     # -- elements
-    isinf, isfinite, isposinf, isneginf = elements.isinf, elements.isfinite, elements.isposinf, elements.isneginf
-    isreal, isclose, signbit = elements.isreal, elements.isclose, elements.signbit
-    logical_xor, float_power, nan_to_num = elements.logical_xor, elements.float_power, elements.nan_to_num
-    positive = __pos__ = elements.positive
-    clamp_min, clamp_max = elements.clamp_min, elements.clamp_max
-    is_nonzero, is_same_size = elements.is_nonzero, elements.is_same_size
-    __nonzero__ = elements.is_nonzero
+
+    def __pos__(self: Any) -> Any:
+        return self.positive()
+
+    def __nonzero__(self: Any) -> bool:
+        return bool(self)
+
     absolute, negative = TensorOps.abs, TensorOps.neg
     absolute_, negative_ = TensorOps.abs_, TensorOps.neg_
     greater, greater_equal, less, less_equal, not_equal = (
@@ -79,12 +65,6 @@ class Methods(TensorOps, LaterMethods):
         TensorOps.gt_, TensorOps.ge_, TensorOps.lt_, TensorOps.le_, TensorOps.ne_)  # fmt: skip
     fix, fix_ = TensorOps.trunc, TensorOps.trunc_
     multiply_, subtract_, true_divide_ = TensorOps.mul_, functional.sub_, functional.div_
-    square_ = stored(reducing.square)
-    tril_, triu_ = stored(reducing.tril), stored(reducing.triu)
-    clamp_min_, clamp_max_ = stored(elements.clamp_min), stored(elements.clamp_max)
-    logical_xor_, float_power_ = stored(elements.logical_xor), stored(elements.float_power)
-    nan_to_num_ = stored(elements.nan_to_num)
-    cumprod_ = stored(arranging.cumprod)
     byte, char = functional.byte, functional.char
 
     # -- fills
@@ -93,13 +73,13 @@ class Methods(TensorOps, LaterMethods):
     put, put_ = scattering.put, scattering.put_
 
     # -- complex numbers
-    conj = conj_physical = complexes.conj
-    conj_physical_ = stored(complexes.conj, "conj_physical_")
-    angle, sgn = complexes.angle, complexes.sgn
-    sgn_ = stored(complexes.sgn)
     cfloat, cdouble = functional.cfloat, functional.cdouble
-    real = property(complexes.real, lambda self, v: complexes.set_part(self, 0, v), doc="The real parts, a view.")
-    imag = property(complexes.imag, lambda self, v: complexes.set_part(self, 1, v), doc="The imaginary parts, a view.")
+    real = property(
+        lambda self: _part("real", self), lambda self, v: _part("set_part", self, 0, v), doc="The real parts, a view."
+    )
+    imag = property(
+        lambda self: _part("imag", self), lambda self, v: _part("set_part", self, 1, v), doc="The imaginary parts, a view."
+    )
 
     # -- what a tensor is
     is_cpu = property(lambda self: self.meta.device == "cpu", doc="Whether the tensor lies in the CPU's memory.")
@@ -207,7 +187,9 @@ class Methods(TensorOps, LaterMethods):
 
     def new_empty_strided(self: Any, size: Any, stride: Any, dtype: Any = None, device: Any = None) -> Any:
         """`empty_strided` in the dtype of this tensor."""
-        return making.empty_strided(size, stride, dtype=dtype or self.dtype, device=device)
+        from .making import empty_strided
+
+        return empty_strided(size, stride, dtype=dtype or self.dtype, device=device)
 
     def new(self: Any, *args: Any) -> Any:
         """A tensor of this one's dtype: of the sizes, or with the values, given."""
@@ -234,6 +216,18 @@ class Methods(TensorOps, LaterMethods):
 
     def __reversed__(self: Any) -> Any:
         return arranging.flip(self, 0) if self.ndim else self
+
+
+def _part(name: str, *args: Any) -> Any:
+    from . import complexes
+
+    return getattr(complexes, name)(*args)
+
+
+def _shaped(name: str, x: Any) -> Any:
+    from . import shaping
+
+    return getattr(shaping, name)(x)
 
 
 def _flagged(x: Any, requires_grad: Any) -> Any:

@@ -8,7 +8,6 @@ from . import (
     attention,
     casts,
     compare,
-    complexes,
     composites,
     conv_steps,
     convolution,
@@ -28,12 +27,12 @@ from . import (
 )
 
 __all__ = [
-    "attention", "casts", "compare", "complexes", "composites", "conv_steps", "convolution", "creation", "indexing", "linalg",
+    "attention", "casts", "compare", "composites", "conv_steps", "convolution", "creation", "indexing", "linalg",
     "moves", "ordering", "pointwise", "pooling", "random", "reductions", "scans", "shape", "transcendental", "views",
 ]  # fmt: skip
 
 #: Modules of records that few programs use: loaded by the public functions over them, or by `load_rare`.
-RARE = ("searching", "special", "decompositions", "spectra", "fourier")
+RARE = ("complexes", "searching", "special", "decompositions", "spectra", "fourier")
 
 
 def load_rare() -> None:

@@ -57,7 +57,7 @@ def _real_eager(x: Any) -> Any:
 
 #: The real and the imaginary part of each element as a last dimension of two; a view.
 view_as_real: Op = register(Op(
-    "view_as_real", ("view_as_real(Tensor input)",), _real_infer, _real_eager,
+    "view_as_real", (), _real_infer, _real_eager,
     lambda g, need, out, x: (view_as_complex(_together(g)),), Extern(_REASON), _samples(np.complex64, np.complex128),
     effects=ALIAS, upcast=False, eager_only=True, batch=lambda dims, x: view_as_real(front(x, dims[0])),
 ))  # fmt: skip
@@ -98,7 +98,7 @@ def _pairs_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 #: Pairs of floats in a last dimension of two as complex numbers; a view.
 view_as_complex: Op = register(Op(
-    "view_as_complex", ("view_as_complex(Tensor input)",), _pairs_infer, _pairs_eager,
+    "view_as_complex", (), _pairs_infer, _pairs_eager,
     lambda g, need, out, x: (view_as_real(g),), Extern(_REASON), _pairs_samples, effects=ALIAS, upcast=False,
     eager_only=True, batch=lambda dims, x: view_as_complex(front(x, dims[0])),
 ))  # fmt: skip
@@ -224,7 +224,7 @@ def _polar_grad(g: Any, need: Any, out: Any, r: Any, phi: Any) -> tuple[Any, ...
 
 #: r (cos phi + i sin phi).
 polar: Op = register(Op(
-    "polar", ("polar(Tensor abs, Tensor angle)",), _made_infer("polar"), lambda r, phi: _joined(r * np.cos(phi), r * np.sin(phi)),
+    "polar", (), _made_infer("polar"), lambda r, phi: _joined(r * np.cos(phi), r * np.sin(phi)),
     _polar_grad, Extern(_REASON), _made_samples, upcast=False, tolerance=CLOSE, eager_only=True,
     batch=lambda dims, *xs: polar(*(front(x, d) for x, d in zip(xs, dims, strict=True))),
 ))  # fmt: skip
