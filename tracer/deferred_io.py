@@ -10,7 +10,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from . import deferred_draws, late_ops
+from . import deferred_draws, late_ops, taint
 from .breaks import Break, describe, opaque
 from .deferred import defer, is_stream, models, shown
 from .effects import Call
@@ -40,6 +40,8 @@ def _logs(s: Session, target: Any, name: str, args: tuple[Any, ...], kwargs: dic
     level = kwargs.get("stacklevel", 1)
     if kwargs.get("stack_info") or kwargs.get("exc_info") or type(level) is not int or not 1 <= level <= len(s.frames):
         raise Break("c-function", "a call of a logger that looks at the stack")
+    for each in taint.loggers(target if isinstance(target, logging.Logger) else logging.root):
+        taint.spread(s, each)
     given, named = [late_ops.frozen(s, x) for x in args], {k: late_ops.frozen(s, v) for k, v in kwargs.items() if k != "extra"}
     if "extra" in kwargs:
         named["extra"] = late_ops.frozen(s, kwargs["extra"])

@@ -42,7 +42,7 @@ from ..runtime.guard import (
     TypeIs,
 )
 from ..runtime.source import Arg, Attr, Computed, Const, Item, Length, Next, Source
-from .breaks import Break
+from .breaks import Break, describe
 from .bytecode import NULL
 from .classes import native_base
 from .policy import Policy
@@ -83,6 +83,7 @@ class Outside:
         self.held: set[int] = set()  # ids of functions that are guarded by identity
         self.opaque: set[int] = set()  # ids of registered objects with native content that no guard covers
         self.closed: dict[int, tuple[Any, Any, Source]] = {}  # lists and dicts that nothing has opened
+        self.tainted: dict[int, Any] = {}  # what a deferred call may change
         self.changed: dict[int, Any] = {}  # objects seen whose identity matters: they are mutated, or looked up by it
         self.needed: dict[Any, type] = {}  # arithmetic that may fail, by its source: the type that it must give
         self.taken: set[int] = set()  # ids of iterators from outside that an item was taken from
@@ -116,6 +117,8 @@ class Outside:
         return self._first(value, cls, source)
 
     def _first(self, value: Any, cls: type, source: Source) -> Any:
+        if self.tainted and id(value) in self.tainted:
+            raise Break("outside-object", f"{describe(cls)}, which a call that is made behind the graph may change")
         if isinstance(value, Tensor):
             return self._tensor(value, source)
         if isinstance(value, (types.BuiltinFunctionType, types.MethodWrapperType)) and not _stands_alone(value):

@@ -73,6 +73,7 @@ class Session:
             frame.slots, frame.stack, frame.begun, frame.result = [], [], (0, [], []), None
         for held in (
             self.frames, self.outside.memo, self.outside.origin, self.outside.closed, self.outside.numbers, self.outside.changed,
+            self.outside.tainted,
             self.recorder.inputs, self.recorder.seen, self.recorder.of_storage, self.effects.journal, self.effects.attrs,
             self.effects.cells, self.effects.globals, self.made_from, self.made_at, self.fresh_functions, self.fresh_classes,
         ):  # fmt: skip

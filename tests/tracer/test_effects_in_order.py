@@ -202,6 +202,38 @@ def test_a_handler_around_what_may_raise_breaks(monkeypatch: pytest.MonkeyPatch)
     same(fn, CALLS, monkeypatch, fullgraph=False)
 
 
+COUNT = 0
+
+
+class Counting(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        global COUNT
+        COUNT += 1
+
+
+def test_what_a_handler_changes_is_not_read_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reads(x):
+        LOG.info("one")
+        n = len(KEPT.records)
+        LOG.info("two %d", n)
+        return x + len(KEPT.records)
+
+    def counts(x):
+        LOG.info("one")
+        return x + COUNT
+
+    same(reads, CALLS, monkeypatch, fullgraph=False)
+    counting = Counting()
+    LOG.addHandler(counting)
+    try:
+        compiled = compiler.compile(counts, backend="interpret")
+        for i in range(1, 4):
+            assert compiled(X).tolist() == [COUNT + v for v in range(4)]
+            assert i == COUNT
+    finally:
+        LOG.removeHandler(counting)
+
+
 def test_pure_functions_of_the_library() -> None:
     pattern = re.compile(r"(\w+)=(\d+)")
 
