@@ -6,13 +6,14 @@ A wrong file, function, argument or stage is one line on stderr and exit status 
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib.util
 import inspect
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from . import logs
 from .errors import FusewireError
@@ -32,8 +33,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says which command or option was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        wrong = re.search(r"invalid choice: '([^']*)'|unrecognized arguments: (\S+)", message)
+        if wrong is not None:
+            parsers = [self, *(p for action in self._actions if isinstance(action.choices, dict) for p in action.choices.values())]
+            actions = [action for parser in parsers for action in parser._actions]
+            known = [name for action in actions for name in (*(action.choices or ()), *action.option_strings)]
+            near = difflib.get_close_matches(wrong[1] or wrong[2], map(str, known), 1)
+            message += f"; did you mean {near[0]}?" if near else ""
+        super().error(message)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(allow_abbrev=False, prog="fusewire", description="A tensor compiler and JIT in pure Python.")
+    parser = _Parser(allow_abbrev=False, prog="fusewire", description="A tensor compiler and JIT in pure Python.")
+    package = sys.modules[__package__ or "fusewire"]
+    parser.add_argument("--version", action="version", version=f"fusewire {getattr(package, '__version__', '')}")
     commands = parser.add_subparsers(required=True, metavar="command")
     demo = commands.add_parser("demo", help="train a character GPT on fusewire's own sources, eagerly and compiled")
     demo.set_defaults(run=_demo)
@@ -69,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
         )
     dump.add_argument("--stage", required=True, help="one of: " + ", ".join(_stages()))
     dump.set_defaults(run=_dump)
+    then = "arguments of a further call, which may compile again; as often as wanted"
+    explain.add_argument("--then", metavar="EXPR", action="append", default=[], help=then)
     explain.set_defaults(run=_explain)
     return parser
 
@@ -154,7 +173,12 @@ def _explain(options: argparse.Namespace) -> int:
     from .compiler import explain
 
     function, args = _target(options)
-    print(_called(lambda: explain(function)(*args), options.target))
+    explained = explain(function)
+    report = _called(lambda: explained(*args), options.target)
+    for text in options.then:
+        more = _arguments(function, text, sys.modules[Path(options.target.rpartition(":")[0]).stem], options.target)
+        report = _called(lambda more=more: explained(*more), options.target)
+    print(report)
     return 0
 
 

@@ -37,7 +37,30 @@ def test_given_arguments_take_the_place_of_annotations(capsys: pytest.CaptureFix
 def test_explain_names_the_break_and_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["explain", f"{FIRST}:with_a_break"]) == 0
     out = capsys.readouterr().out
-    assert "graph break [input-output]" in out and "with open(__file__) as file:" in out and "hint:" in out
+    assert "graph break [" in out and "first.py:4" in out and "^^^" in out and "hint:" in out
+
+
+def test_explain_over_several_calls(capsys: pytest.CaptureFixture[str]) -> None:
+    then = ["--then", "randn(2, 3), zeros(3)", "--then", "randn(4, 3), zeros(3)"]
+    assert cli.main(["explain", f"{FIRST}:chain", *then]) == 0
+    out = capsys.readouterr().out
+    assert ", 1 recompile" in out.splitlines()[0] and "f32[64,128] -> f32[2,3]" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [(["expalin", "x"], "did you mean explain?"), (["explain", f"{FIRST}:chain", "--arsg=1"], "did you mean --args?")],
+)
+def test_what_was_meant(words: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(words)
+    assert left.value.code == 2 and text in capsys.readouterr().err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(["--version"])
+    assert left.value.code == 0 and re.match(r"fusewire \d", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(
