@@ -36,6 +36,7 @@ from .class_statements import made_of
 from .classes import by_python, native_base
 from .generators import Generator
 from .late import LATE, Snapshot
+from .late_ops import holds
 from .liveness import GONE
 from .operators import ITERATORS, VIEWS
 from .parameters import parameters
@@ -170,13 +171,15 @@ class ValueWriter:
             return self.literal(x.raw) if x.sym.pinned else self.number(x.sym.expr)
         if isinstance(x, Tensor):
             return self.tensor(x)
-        if type(x) is slice and has_size((x.start, x.stop, x.step)):
+        if type(x) is slice and (has_size((x.start, x.stop, x.step)) or holds([x.start, x.stop, x.step])):
             return f"{self.const(slice, 'slice')}({self.text(x.start)}, {self.text(x.stop)}, {self.text(x.step)})"
         source = self.session.outside.source_of(x)
         if source is not None:
             return self.load(source)
         if id(x) in self.session.fresh_classes:
             return self._fresh_class(x)
+        if type(x) is property and any(id(part) in self.session.fresh_functions for part in (x.fget, x.fset, x.fdel)):
+            return self._property(x)
         if (
             isinstance(x, (type, *_IMMUTABLE))
             or type(x) in _CONSTANT
@@ -416,6 +419,18 @@ class ValueWriter:
         self.line(f"{name}.__qualname__ = {x.__qualname__!r}")
         return name
 
+    def _property(self, x: property) -> str:
+        known = self.memo.get(id(x))
+        if known is not None:
+            return known[1]
+        name = self.assign(f"property({self.text(x.fget)}, {self.text(x.fset)}, {self.text(x.fdel)}, {self.text(x.__doc__)})")
+        self.memo[id(x)] = x, name
+        return name
+
+    def _wrapped(self, x: Any) -> str:
+        """A staticmethod or classmethod."""
+        return self.assign(f"{type(x).__name__}({self.text(x.__func__)})")
+
     def _fresh_class(self, x: type) -> str:
         """A class that the region made, made again."""
         known = self.memo.get(id(x))
@@ -575,4 +590,5 @@ _BUILDERS: dict[type, Callable[[ValueWriter, Any], str]] = {
     collections.defaultdict: ValueWriter._made_of, types.MethodType: ValueWriter._method, functools.partial: ValueWriter._partial,
     types.CellType: ValueWriter._cell, types.FunctionType: ValueWriter._function, Namespace: ValueWriter._namespace,
     super: ValueWriter._super, types.SimpleNamespace: ValueWriter._simple_namespace,
+    staticmethod: ValueWriter._wrapped, classmethod: ValueWriter._wrapped,
 }  # fmt: skip
