@@ -458,7 +458,8 @@ def _exponential(x: Any) -> Any:
         raise ValueError("square matrices expected")
     if not x.size:
         return x
-    size: Any = np.max(np.sum(np.abs(x), -2), -1)
+    columns: Any = np.sum(np.abs(x), -2)
+    size = columns.max(-1)
     times = np.where(size > 4.25, np.ceil(np.log2(np.where(size > 0, size, 1) / 4.25)), 0).astype(np.int64)
     a = (x.astype(np.float64).T / (2.0**times).T).T
     b, eye = _PADE, np.eye(n)
