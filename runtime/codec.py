@@ -20,6 +20,7 @@ import numpy as np
 from .. import errors
 from ..ir import dtypes, graph, loops, op, plan, sizes, types
 from . import guard, meta, source
+from .size import Size
 
 VERSION = 1
 #: modules whose dataclasses may be written
@@ -167,7 +168,7 @@ class Writer:
         return marshal.dumps((VERSION, tuple(tags), schema, tuple(self.atoms), records, tuple(map(place, numbers))))
 
 
-_PLAIN: dict[type, str] = {tuple: "tuple", list: "list", frozenset: "frozenset", set: "set"}
+_PLAIN: dict[type, str] = {tuple: "tuple", Size: "Size", list: "list", frozenset: "frozenset", set: "set"}
 
 
 def _named(x: Any) -> tuple[str, str] | None:
@@ -196,7 +197,7 @@ def _dict(*parts: Any) -> dict[Any, Any]:
 
 
 _MAKERS: dict[str, Callable[..., Any]] = {
-    "tuple": lambda *parts: parts, "list": lambda *parts: list(parts), "frozenset": lambda *parts: frozenset(parts),
+    "tuple": lambda *parts: parts, "Size": lambda *parts: Size(parts), "list": lambda *parts: list(parts), "frozenset": lambda *parts: frozenset(parts),
     "set": lambda *parts: set(parts), "dict": _dict, "DType": dtypes.lookup, "Op": op.lookup, "Error": _error, "NumPy": np.dtype,
     "range": range, "slice": slice, "Expr": sizes.Expr, "Meta": meta.Meta.of,
 }  # fmt: skip

@@ -52,8 +52,10 @@ def _consts(x: Any, found: dict[int, Any], seen: set[int]) -> None:
 class Places:
     """Says where the objects of one capture of `function` lie. `special`: objects that the reader knows by a name."""
 
-    def __init__(self, function: types.FunctionType, guards: Sequence[Guard], special: dict[str, Any]) -> None:
-        self.function = function
+    def __init__(
+        self, function: types.FunctionType, guards: Sequence[Guard], special: dict[str, Any], args: Sequence[Any] | None = None
+    ) -> None:
+        self.function, self.args = function, args
         self.writer = Writer(self.number)
         self.special = {id(x): name for name, x in special.items()}
         self.numbers: dict[int, tuple[Any, int]] = {}
@@ -71,6 +73,8 @@ class Places:
             self._way(guard.value, ("place", guard.source))
         elif isinstance(guard, (TypeIs, TensorIs)):
             self._way(guard.cls, ("type", guard.source))
+            if isinstance(guard, TensorIs) and self.args is not None:
+                self._way(guard.source.load(self.args), ("tensor", guard.source))  # as a key of an optimiser's state
         elif isinstance(guard, ClassAttrIs) and not guard.missing:
             self._way(guard.value, ("entry", guard.cls, guard.name))
             if isinstance(guard.value, (staticmethod, classmethod)):
@@ -184,7 +188,7 @@ class Places:
 
 
 #: kinds of places that say what lies there by themselves
-_SURE = ("special", "function", "module", "namespace")
+_SURE = ("special", "function", "module", "namespace", "tensor")
 
 
 def _name_of(x: Any) -> tuple[Any, Any]:
@@ -212,7 +216,7 @@ class Finder:
         self.objects: list[Any] = []
         self.guards: list[Guard] = []
         self.records: dict[str, Callable[..., Any]] = {"guard": self._guard}
-        for kind in ("special", "function", "module", "namespace", "name", "place", "type", "entry", "part", "cell", "member",
+        for kind in ("special", "function", "module", "namespace", "name", "place", "tensor", "type", "entry", "part", "cell", "member",
                      "constant", "item"):  # fmt: skip
             self.records["at " + kind] = self._maker(getattr(self, "_" + kind))
 
@@ -264,6 +268,9 @@ class Finder:
         return found
 
     def _place(self, source: Source) -> Any:
+        return source.load(self.args)
+
+    def _tensor(self, source: Source) -> Any:
         return source.load(self.args)
 
     def _type(self, source: Source) -> Any:

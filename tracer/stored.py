@@ -130,7 +130,7 @@ def save(dispatcher: Dispatcher, args: Sequence[Any], variant: Variant) -> None:
     """Keep a fresh variant for these arguments, before its first run."""
     try:
         group = key(dispatcher.function, dispatcher.options, args)
-        places = Places(dispatcher.function, variant.capture.guards, _special(dispatcher))
+        places = Places(dispatcher.function, variant.capture.guards, _special(dispatcher), args)
         data = _written(variant, places)
         name = f"{group}/{store.digest(data)}"
         if not store.put(KIND, name, data):
