@@ -6,6 +6,7 @@ explain(fn)(*args)     a Report of what that call, freshly compiled, became; `pa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import knobs
@@ -114,7 +115,8 @@ class Explained:
         parts = [_part(d, v, region, n) for region, d in enumerate(dispatchers) for n, v in enumerate(d.variants, 1)]
         refused = tuple(d.refused for d in dispatchers if d.refused is not None)
         misses = tuple(m for d in self.seen for m in d.misses)
-        where = dispatchers[0].where if dispatchers else _place(self.fn)
+        where = dispatchers[0].where if dispatchers and not is_module(self.fn) else _place(self.fn)
+        parts = [replace(p, name=where.function, where=where) if p.region == 0 else p for p in parts]
         return Report(where, tuple(parts), refused, misses, result, self.history, self.variants, notes)
 
     def _again(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, ...]:
@@ -164,8 +166,9 @@ def _backend_of(fn: Any) -> Any:
 
 
 def _place(fn: Any) -> Where:
-    code = getattr(getattr(fn, "__func__", fn), "__code__", None)
     name = getattr(fn, "__name__", type(fn).__name__)
+    fn = type(fn).forward if is_module(fn) else getattr(fn, "__func__", fn)
+    code = getattr(fn, "__code__", None)
     return Where("?", 0, name) if code is None else Where(code.co_filename, code.co_firstlineno, name)
 
 

@@ -15,12 +15,14 @@ from .ir.plan import Refusal
 from .ir.types import TensorType
 from .runtime import guard as g
 from .tracer.breaks import BreakRecord, caret
-from .tracer.naming import readable
+from .tracer.naming import readable, word
 
 if TYPE_CHECKING:
     from .explanations import Part, Report
 
 _WIDTH = 112
+_LINES, _INPUTS = 60, 24  # of a graph
+_GUARDS, _EDGES = 14, 4  # of one group
 _BREAK_US = 8  # what going on behind a break costs by itself (`fusewire bench tracing`)
 
 
@@ -85,15 +87,30 @@ def _part(i: int, part: Part, count: int, behind: Part | None) -> list[str]:
 def _graph(part: Part, graph: Graph) -> list[str]:
     """The graph that was compiled, with its inputs said apart and what it saves for the backward graph."""
     text = str(graph).rstrip().splitlines()
-    names = {v.name: readable(s.expr(), part.home) for v, s in zip(part.capture.graph.inputs, part.capture.sources, strict=True)}
-    told = {v.name: names.get(v.name, v.name) for v in graph.inputs if names.get(v.name, v.name) != v.name}
-    lines = [*_signature(graph), *text[1:]]
-    own = len(part.capture.graph.outputs)
-    if part.training is not None and len(graph.outputs) > own:
-        saved = ", ".join(str(o.value) for o in graph.outputs[own:])
-        verb = "is" if len(graph.outputs) == own + 1 else "are"
-        lines += _wrapped("  ", f"(of these {saved} {verb} kept for the backward graph)")
-    return lines + [f"  %{name} is {source}" for name, source in told.items()]
+    sources = zip(part.capture.graph.inputs, part.capture.sources, strict=True)
+    told = {v.name: readable(s.expr(), part.home) for v, s in sources if word(s.expr()) != v.name}
+    lines = [*_signature(graph), *_shortened([_cut(line) for line in text[1:]])]
+    saved = [str(o.value) for o in graph.outputs[len(part.capture.graph.outputs) :]] if part.training is not None else []
+    if saved:
+        few = f"of these {', '.join(saved)}" if len(saved) <= 6 else f"of these the last {len(saved)}"
+        lines += _wrapped("  ", f"({few} {'is' if len(saved) == 1 else 'are'} kept for the backward graph)")
+    lines += [f"  %{name} is {source}" for name, source in told.items() if name in {v.name for v in graph.inputs}]
+    if any("stack[-" in source for source in told.values()):
+        lines.append("  (stack[-1], stack[-2] ...: what lay on the stack of the expression that broke, its own result on top)")
+    return lines
+
+
+def _shortened(lines: list[str], most: int = _LINES) -> list[str]:
+    """Lines as they are, or the first and last where there are more than `most`."""
+    if len(lines) <= most:
+        return lines
+    head, tail = most * 2 // 3, most // 4
+    return [*lines[:head], f"  ... {len(lines) - head - tail} more: fusewire dump FILE:FUNC --stage graph", *lines[-tail:]]
+
+
+def _cut(line: str) -> str:
+    """A line of a graph, the end of a very long list of results left out."""
+    return line if len(line) <= 2 * _WIDTH else f"{line[: 2 * _WIDTH].rpartition(',')[0]}, ..."
 
 
 def _signature(graph: Graph) -> list[str]:
@@ -101,7 +118,7 @@ def _signature(graph: Graph) -> list[str]:
     head = str(graph).splitlines()[0]
     if len(head) <= _WIDTH:
         return [head]
-    inputs = [f"    %{v.name}: {v.type}," for v in graph.inputs]
+    inputs = _shortened([f"    %{v.name}: {v.type}," for v in graph.inputs], _INPUTS)
     tail = head[head.rindex(")") :] if ") where" not in head else head[head.rindex(") where") :]
     return [f"graph {graph.name}(", *inputs, tail]
 
@@ -114,10 +131,17 @@ def _refusals(refusals: Sequence[Refusal], graph: Graph) -> list[str]:
         value, _, op = text.lstrip("%").partition(" ")
         return text if made.get(value) == op else op or text
 
-    told = dict.fromkeys(
-        (f"{name(r.producer)} -> {name(r.consumer)}" + (f" ({r.where})" if r.where else ""), r.reason) for r in refusals
-    )
-    lines = [line for edge, reason in told for line in _wrapped(f"  {edge}: ", reason)]
+    told: dict[tuple[str, str, str], list[str]] = {}
+    for r in refusals:
+        ends = name(r.producer), name(r.consumer)
+        kind = (*(end.rpartition(" ")[2] if end.startswith("%") else end for end in ends), r.reason)
+        edge = " -> ".join(ends) + (f" ({r.where})" if r.where else "")
+        if edge not in told.setdefault(kind, []):  # type: ignore[arg-type]
+            told[kind].append(edge)  # type: ignore[index]
+    lines = []
+    for (_, _, reason), edges in told.items():
+        more = f", and {len(edges) - _EDGES} more of these" if len(edges) > _EDGES else ""
+        lines += _wrapped("  ", f"{', '.join(edges[:_EDGES])}{more}: {reason}")
     return ["not fused:", *lines] if lines else []
 
 
@@ -163,12 +187,15 @@ def guard_groups(guards: Iterable[g.Guard], home: Sequence[str]) -> list[str]:
     for guard in guards:
         kind, text = _told(guard, home)
         groups[kind][text] = None
-    told = {re.split(r"[: ]", text)[0].rpartition(".")[2] for kind in ("tensors", "objects") for text in groups[kind]}
-    groups["absent"] = _absent(groups["absent"], told)
+    known = {re.split(r"[: ]", text)[0].rpartition(".")[2] for kind in ("tensors", "objects") for text in groups[kind]}
+    groups["absent"] = _absent(groups["absent"], known)
     lines = []
     for kind, texts in groups.items():
         if texts:
-            lines += _wrapped(f"  {kind + ':':<11}", "; ".join(texts) if kind != "unchanged" else ", ".join(texts))
+            between = ", " if kind == "unchanged" else "; "
+            more = [f"and {len(texts) - _GUARDS} more (fusewire dump --stage guards)"] if len(texts) > _GUARDS + 2 else []
+            told = list(texts)[: _GUARDS if more else None]
+            lines += _wrapped(f"  {kind + ':':<11}", between.join([*told, *more]))
     return lines
 
 
@@ -243,7 +270,8 @@ def _absent(texts: dict[str, None], told: set[str]) -> dict[str, None]:
     )
     rest = [t for t in texts if t and not re.search(r"_hooks$|^entries of .*\._(parameters|buffers|modules)$", t)]
     rest = [t for t in rest if t.rpartition(".")[2] not in told]
-    lines = [f"hooks on {', '.join(hooks)}"] if hooks else []
+    owners = [*hooks][:6] + ([f"{len(hooks) - 6} more"] if len(hooks) > 6 else [])
+    lines = [f"hooks on {', '.join(owners)}"] if hooks else []
     if rest:
         lines.append(", ".join(rest[:6]) + (f" and {len(rest) - 6} more" if len(rest) > 6 else ""))
     return dict.fromkeys(lines)
