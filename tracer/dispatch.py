@@ -277,7 +277,11 @@ class Dispatcher:
             logs.tell("graphs", f"{name}:\n{str(variant.capture.graph).rstrip()}")
         count = getattr(variant.executable, "kernel_count", None)
         if logs.wanted("kernels") and count is not None:
-            logs.tell("kernels", f"{name}: {count} kernel{'s' * (count != 1)} for {len(variant.capture.graph.nodes)} ops")
+            steps = getattr(getattr(variant.executable, "plan", None), "steps", ())
+            kernels = ", ".join(str(s.kernel.name) for s in steps if hasattr(s, "kernel"))
+            ops = len(variant.capture.graph.nodes)
+            told = f"{count} kernel{'s' * (count != 1)} for {ops} op{'s' * (ops != 1)}"
+            logs.tell("kernels", f"{name}: {told}" + (f": {kernels}" if kernels else ""))
 
     def _limit(self, args: Sequence[Any], over: int) -> bool:
         """Too many variants, `over` more than wanted. Some for any sizes and numbers may follow; then the function is full."""
