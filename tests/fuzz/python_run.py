@@ -98,8 +98,10 @@ class Run:
         rate, name, flag = rng.choice((0.5, 1.5, -2.0)), rng.choice(("a", "b", "xyz")), rng.random() < 0.5
         items = [rng.randint(0, 9) for _ in range(rng.randint(0, 5))]
         table = {key: rng.randint(0, 9) for key in ("a", "b", "c")[: rng.randint(0, 3)]}
-        if turn == 2 and self.program.seed % 5 == 0:
-            y = x  # the same Tensor twice
+        if turn == 2:
+            y = x if self.program.seed % 5 == 0 else y  # the same Tensor twice
+            obj = self.scope["base"] if self.program.seed % 4 == 1 else obj
+            obj.items = items if self.program.seed % 4 >= 1 else obj.items
         args = [x, y, m, n, rate, name, flag, items, table, obj, Holder(y)]
         return args, {"k0": rng.randint(0, 9)} if rng.random() < 0.5 else {}
 
@@ -200,7 +202,8 @@ class Frozen:
         if isinstance(x, functools.partial):
             return self(x.func), self(x.args), self(x.keywords)
         if isinstance(x, type):
-            return x.__qualname__, [(k, self(v)) for k, v in vars(x).items() if isinstance(v, (int, str, float, list, dict))]
+            own = [(k, v) for k, v in vars(x).items() if not k.startswith("__")]  # copyreg notes __slotnames__, say
+            return x.__qualname__, [(k, self(v)) for k, v in own if isinstance(v, (int, str, float, list, dict))]
         if isinstance(x, (types.GeneratorType, type(iter([])))):
             return [self(v) for v in itertools.islice(x, 8)]
         slots = [(n, self(getattr(x, n, "unset"))) for c in type(x).__mro__ for n in getattr(c, "__slots__", ())]

@@ -489,6 +489,8 @@ STATEMENTS: tuple[tuple[str, str], ...] = (
     ("with", "with Manager({S}) as {=I}:\n    {BLOCK}"),
     ("with", "with Manager({S}, 'swallow'):\n    {RISKY}"),
     ("with", "with Manager({S}, 'raise'), Manager({S}) as {=I}:\n    {RISKY}"),
+    ("with that swallows", "with Manager({S}, 'swallow'):\n    raise Plain({I})"),
+    ("with that swallows", "with Manager({S}, 'swallow') as {=I}:\n    {f} = {I}\n    fails({f}, 'plain')\n    {f} = 3\n{=I} = {f}"),
     ("with an object", "with base as {=O}:\n    {RISKY}"),
     ("contextmanager", "with managed({S}) as {=I}:\n    {BLOCK}"),
     ("contextmanager", "with managed({S}, True):\n    {RISKY}"),

@@ -13,7 +13,7 @@ from typing import Any
 
 from fusewire.runtime import guard
 from fusewire.runtime.source import Item
-from fusewire.tracer import binding, capture, effects, frame, guards, operators, session, tail
+from fusewire.tracer import binding, capture, effects, frame, guards, operators, session, tail, tail_helpers, tail_values
 from fusewire.tracer.breaks import UserRaise
 from fusewire.tracer.bytecode import NULL, Step
 from fusewire.tracer.values import SymInt
@@ -87,7 +87,7 @@ def keys_are_not_guarded() -> Any:
 
 @fault
 def functions_are_not_guarded() -> Any:
-    return no_guard(guard.Is, lambda g: isinstance(g.value, types.FunctionType))
+    return no_guard(guard.Is, lambda g: isinstance(g.value, (types.FunctionType, types.CodeType)))
 
 
 @fault
@@ -343,19 +343,19 @@ def deletions_are_lost() -> Any:
 @fault
 def aliases_are_lost() -> Any:
     """A list made in the region comes out as a new one at every place."""
-    before = tail.TailWriter.text
+    before = tail_values.ValueWriter.text
 
     def text(self: Any, x: Any) -> str:
         if type(x) is list:
             self.memo.pop(id(x), None)
         return before(self, x)
 
-    return put(tail.TailWriter, "text", text)
+    return put(tail_values.ValueWriter, "text", text)
 
 
 @fault
 def iterators_begin_anew() -> Any:
-    return put(tail._HELPERS, "iterator", lambda over, state: iter(over))
+    return put(tail_helpers.HELPERS, "iterator", lambda over, state: iter(over))
 
 
 @fault
