@@ -20,8 +20,8 @@ _BESIDE = {"torch": {"torchvision": "vision"}}
 #: PyTorch's modules whose content lies in another one here; "*" stands for any further name
 _PLACES = {
     "nn.modules": "nn", "nn.modules.*": "nn", "autograd.function": "autograd", "autograd.functional": "autograd",
-    "utils.data.*": "utils.data", "optim.*": "optim", "nn.utils.*": "nn.utils", "datasets": "", "datasets.*": "", "transforms": "",
-    "_dynamo": "compiler",
+    "utils.data.*": "utils.data", "optim.*": "optim", "nn.utils.*": "nn.utils", "datasets": "", "datasets.*": "",
+    "transforms": "", "_dynamo": "compiler",
 }  # fmt: skip
 _lock = threading.RLock()
 _finders: dict[str, _Finder] = {}
@@ -106,8 +106,8 @@ class Installed:
 
 
 def install_as(name: str = "torch") -> Installed:
-    """Let ``import name`` and ``import name.anything`` find fusewire from now on (for "torch", torchvision finds fusewire.vision),
-    until `uninstall_as`, or for a ``with`` block. ImportError where a package of that name is loaded; ValueError for no name."""
+    """Let ``import name`` and ``import name.anything`` find fusewire from now on (for "torch", torchvision finds
+    fusewire.vision), until `uninstall_as`, or for a ``with`` block. ImportError where a package of that name is loaded; ValueError for no name."""
     if not all(part.isidentifier() for part in name.split(".")) or name.partition(".")[0] == _PACKAGE:
         raise ValueError(f"{name!r} is no name for fusewire to go by")
     wanted = {name: _PACKAGE, **{other: f"{_PACKAGE}.{part}" for other, part in _BESIDE.get(name, {}).items()}}
@@ -123,11 +123,10 @@ def install_as(name: str = "torch") -> Installed:
 
 
 def uninstall_as(name: str = "torch") -> None:
-    """Undo `install_as`: the name is free again. Modules that imported it keep what they hold. Nothing where it was not installed."""
+    """Undo `install_as`: the name is free again. Modules that imported it keep what they hold. Nothing where it was not there."""
     with _lock:
-        for other in (name, *_BESIDE.get(name, {})):
-            finder = _finders.pop(other, None)
-            if finder is not None:
-                sys.meta_path.remove(finder)
-                for imported in finder.names():
-                    del sys.modules[imported]
+        found = [_finders.pop(other, None) for other in (name, *_BESIDE.get(name, {}))]
+        for finder in filter(None, found):
+            sys.meta_path.remove(finder)
+            for imported in finder.names():
+                del sys.modules[imported]

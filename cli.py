@@ -39,7 +39,8 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         wrong = re.search(r"invalid choice: '([^']*)'|unrecognized arguments: (\S+)", message)
         if wrong is not None:
-            parsers = [self, *(p for action in self._actions if isinstance(action.choices, dict) for p in action.choices.values())]
+            below = [action.choices.values() for action in self._actions if isinstance(action.choices, dict)]
+            parsers = [self, *(parser for parsers in below for parser in parsers)]
             actions = [action for parser in parsers for action in parser._actions]
             known = [name for action in actions for name in (*(action.choices or ()), *action.option_strings)]
             near = difflib.get_close_matches(wrong[1] or wrong[2], map(str, known), 1)

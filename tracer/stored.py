@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 KIND = "captures"
 _PACKAGE = __name__.split(".")[0]
 #: knobs that change nothing of what is stored
-_INDIFFERENT = ("verify", "debug", "log", "native_entry", "cache_dir", "disk_cache", "cache_limit", "threads", "spin", "variant_limit")
+_INDIFFERENT = (
+    "verify", "debug", "log", "native_entry", "cache_dir", "disk_cache", "cache_limit", "threads", "spin", "variant_limit",
+)  # fmt: skip
 _FILE = "<fusewire tail stored"
 _numbers = itertools.count(1)
 
