@@ -197,7 +197,8 @@ def _dict(*parts: Any) -> dict[Any, Any]:
 
 
 _MAKERS: dict[str, Callable[..., Any]] = {
-    "tuple": lambda *parts: parts, "Size": lambda *parts: Size(parts), "list": lambda *parts: list(parts), "frozenset": lambda *parts: frozenset(parts),
+    "Size": lambda *parts: Size(parts),
+    "tuple": lambda *parts: parts, "list": lambda *parts: list(parts), "frozenset": lambda *parts: frozenset(parts),
     "set": lambda *parts: set(parts), "dict": _dict, "DType": dtypes.lookup, "Op": op.lookup, "Error": _error, "NumPy": np.dtype,
     "range": range, "slice": slice, "Expr": sizes.Expr, "Meta": meta.Meta.of,
 }  # fmt: skip

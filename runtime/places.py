@@ -216,8 +216,8 @@ class Finder:
         self.objects: list[Any] = []
         self.guards: list[Guard] = []
         self.records: dict[str, Callable[..., Any]] = {"guard": self._guard}
-        for kind in ("special", "function", "module", "namespace", "name", "place", "tensor", "type", "entry", "part", "cell", "member",
-                     "constant", "item"):  # fmt: skip
+        for kind in ("special", "function", "module", "namespace", "name", "place", "tensor", "type", "entry", "part", "cell",
+                     "member", "constant", "item"):  # fmt: skip
             self.records["at " + kind] = self._maker(getattr(self, "_" + kind))
 
     def foreign(self, number: int) -> Any:

@@ -384,6 +384,6 @@ def _detach(s: Session, self: Any) -> Any:
             raise Break("tensor-state", "detach_() of a tensor from outside that requires grad")
         if len(s.recorder._on(self._storage)) > 1 or s.recorder.seen[id(self)].chain:
             raise Break("tensor-state", "detach_() of a tensor that shares its memory with views")
-        self._storage.value = s.recorder.forget_history(self)
+        self._storage.value = s.recorder.histories.forget(self)
         self.meta = self.meta.with_grad(False)
     return self

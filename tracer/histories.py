@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..eager.tensor import Tensor
 from ..ir.graph import Node, Value
+from ..ir.ops.casts import detach
 from ..ir.types import TensorType
 from .breaks import Restart
 
@@ -78,7 +80,7 @@ class Histories:
 
     def become_leaf(self, tensor: Any) -> None:
         """A traced Tensor without a history records gradients from here on."""
-        self.leaves[self.recorder.forget_history(tensor)] = tensor, self.unit()
+        self.leaves[self.forget(tensor)] = tensor, self.unit()
 
     def made(self, seen: Any) -> bool:
         """Whether what the recorder has seen is a leaf that the region made."""
@@ -99,9 +101,25 @@ class Histories:
             self.leaves[value] = owner.traced, self.unit()
         return value
 
+    def forget(self, tensor: Any) -> Value:
+        """Cut a Tensor off what it was made of; its value."""
+        value = self.recorder.cut(self.recorder.value_of(tensor))
+        self.recorder.seen[id(tensor)].value = value
+        return value
+
+    def plain(self, tensor: Any) -> Any:
+        """The values of a traced Tensor as one without a history, on the same memory where that is an input's."""
+        recorder, meta, storage = self.recorder, tensor.meta.with_grad(False), tensor._storage
+        value = recorder.cut(recorder.value_of(tensor))
+        if id(storage) not in recorder.of_storage:
+            return recorder.wrap(value, meta)
+        chain = (*recorder.seen[id(tensor)].chain, (detach, {}))
+        return recorder._tensor(Tensor, meta, storage, tensor._offset or 0, value, chain)
+
     def tracked(self) -> set[Value]:
         """The values that require grad, by what they were made of."""
         nodes, found = self.recorder.builder.nodes, self._tracked
+        self._known = min(self._known, len(nodes))
         found.update(self.roots())
         for node in nodes[self._known :]:
             if node.op.grad is not None and any(a in found for a in node.args if isinstance(a, Value)):

@@ -327,16 +327,6 @@ class Recorder:
         """The same values without a history."""
         return self._emit(_detach(), (value,), {})  # type: ignore[no-any-return]
 
-    def forget_history(self, tensor: Any) -> Value:
-        """Cut a Tensor off what it was made of; its value."""
-        value = self.cut(self.value_of(tensor))
-        self.seen[id(tensor)].value = value
-        return value
-
-    def plain(self, tensor: Any) -> Any:
-        """The values of a traced Tensor as one without a history."""
-        return self.wrap(self.cut(self.value_of(tensor)), tensor.meta.with_grad(False))
-
     def _view(self, op: Op, base: Any, attrs: dict[str, Any], value: Value, differentiable: bool) -> Any:
         storage: TracedStorage = base._storage
         offset = view_offset(op, base.meta, attrs)

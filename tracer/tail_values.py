@@ -222,10 +222,12 @@ class ValueWriter:
     def _with_history(self, x: Any) -> str:
         """A Tensor that the region itself has made a leaf, whose history it has used up, or to which it gave a gradient."""
         recorder, kind = self.session.recorder, self.session.recorder.histories.kind(x)
-        text = self._output(recorder.plain(x) if kind else x)
+        text = self._output(recorder.histories.plain(x) if kind else x)
         self.storages.add(id(x._storage))
-        if kind:
-            text = self.assign(f"{kind}({text})")
+        return self._with_gradient(x, self.assign(f"{kind}({text})") if kind else text)
+
+    def _with_gradient(self, x: Any, text: str) -> str:
+        """`text` of a Tensor, which gets the gradient that the region gave it."""
         self.memo[id(x)] = x, text
         if x.grad is not None:
             self.line(f"{text}.grad = {self.text(x.grad)}")
@@ -250,8 +252,7 @@ class ValueWriter:
         self.builds += ["set_grad(False)"] if tracked else []
         if base[0].meta.requires_grad and not x.meta.requires_grad:
             text = self.assign(f"{text}.detach()")
-        self.memo[id(x)] = x, text
-        return text
+        return self._with_gradient(x, self.assign(f"leaf({text})") if recorder.histories.kind(x) == "leaf" else text)
 
     def _attrs(self, attrs: dict[str, Any]) -> str:
         """The attributes of an op: an object where all are constants."""

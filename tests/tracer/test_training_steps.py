@@ -519,6 +519,29 @@ def test_a_leaf_made_in_the_region() -> None:
     trained(make, 3, variants=2)
 
 
+def test_leaves_on_the_memory_of_others() -> None:
+    found = []
+
+    def step(x: Any, w: Any) -> Any:
+        a = x.detach().requires_grad_()
+        fresh = x * 2
+        b = fresh.detach().requires_grad_()
+        ((a + b) * w).sum().backward()
+        return a, fresh, b
+
+    for run in (step, compiler.compile(step, fullgraph=True)):
+        x, w = numbers(3), leaf(3, seed=1)
+        a, fresh, b = run(x, w)
+        x.add_(1)
+        fresh.mul_(3)
+        found.append([values(t) for t in (x, w, a, fresh, b)])
+        assert a.is_leaf and b.is_leaf and not fresh.requires_grad
+        a.grad = None
+        (a * w).sum().backward()
+        found[-1].append(values(a.grad))
+    close(found[1], found[0], 1e-5)
+
+
 def test_a_gradient_that_flows_out_of_the_region_is_a_break() -> None:
     def step(y: Any) -> Any:
         loss = (y * y).sum()
