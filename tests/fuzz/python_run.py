@@ -191,7 +191,7 @@ class Frozen:
             own = [(self(k), self(v)) for k, v in x.items()] if isinstance(x, dict) else [self(v) for v in x]
             return own, self(getattr(x, "default_factory", None)), getattr(x, "maxlen", None)
         if isinstance(x, (set, frozenset)):
-            return [self(v) for v in x]  # the order of sets of numbers is that of their making
+            return sorted([self(v) for v in x], key=repr)  # their order depends on how they grew
         if isinstance(x, BaseException):
             return self(x.args), self(vars(x))
         if isinstance(x, types.FunctionType):

@@ -20,6 +20,23 @@ from fusewire.tracer.values import SymInt
 
 Plant = Callable[[], Any]
 FAULTS: dict[str, Plant] = {}
+NEEDS: dict[str, str] = {
+    "displays_are_reversed": r"\{'[kp]': ",
+    "contexts_are_dropped": "__context__",
+    "causes_are_dropped": "__cause__",
+    "keyword_defaults_are_forgotten": r"key=.*\*\*more\)",
+    "handled_exceptions_stay": "__context__",
+    "managers_swallow_nothing": "'swallow'",
+    "functions_are_not_guarded": "# before call.* = (lambda|abs)",
+    "class_attributes_are_not_guarded": r"# before call.*(Base|Manager)\.",
+    "missing_names_are_not_guarded": "# before call.*(len =|bonus|virtual)",
+    "objects_are_equal_to_themselves_alone": r"\((obj|base|child|v\d+) == (obj|base|child|v\d+)\)",
+    "keys_are_not_guarded": "# before call.*(TABLE|GROUPS)|TABLE",
+    "at_most_is_less": " <= ",
+    "texts_are_not_guarded": "# before call.*WORD",
+    "zero_is_none": "is not None:",
+}
+"""What a program must hold for a fault to matter: a pattern in its text. Others are not run with it."""
 
 
 def fault(plant: Plant) -> Plant:
