@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..ir import dtypes
 from ..ir.ops import ordering
+from ..ir.ops.compare import where
 from . import generated as g
 from .arguments import wrap_dim
 from .executor import apply
-from .functional import narrow, squeeze, unsqueeze
+from .functional import contiguous, narrow, squeeze, to, unsqueeze
 from .pure import pure
 from .random import Generator, rand
 from .reducing import ValuesIndices
@@ -63,9 +64,15 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower middle element; with `dim` also where it is."""
     if dim is None:
         flat = input.reshape(-1)
-        return kthvalue(flat, (flat.shape[0] + 1) // 2, 0)[0]
+        middle = kthvalue(flat, (flat.shape[0] + 1) // 2, 0)[0]
+        return where(g.any(g.isnan(flat)), float("nan"), middle) if input.dtype.is_floating_point else middle
     n = input.shape[wrap_dim(dim, input.ndim)] if input.ndim else 1
-    return kthvalue(input, (n + 1) // 2, dim, keepdim)
+    values, index = kthvalue(input, (n + 1) // 2, dim, keepdim)
+    if not input.ndim or not input.dtype.is_floating_point:
+        return ValuesIndices(contiguous(values), contiguous(index))
+    odd = g.isnan(input)  # what is no number is the median, where the first one stands
+    none, first = g.any(odd, dim, keepdim), g.argmax(to(odd, dtypes.uint8), dim, keepdim)
+    return ValuesIndices(where(none, float("nan"), values), where(none, first, index))
 
 
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:

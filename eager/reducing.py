@@ -50,11 +50,12 @@ def _extreme(input: Tensor, dim: Any, keepdim: bool, other: Any, pair: Any, whol
         return pair(input, other)
     if dim is None:
         return whole(input)
+    ranked = to(input, dtypes.uint8) if input.dtype.kind == "b" else input
     if not input.ndim:
         wrap_dim(dim, 0)
-        return ValuesIndices(input.clone(), where_is(input))
+        return ValuesIndices(input.clone(), where_is(ranked))
     at = wrap_dim(dim, input.ndim)
-    index = where_is(input, at, keepdim=True)
+    index = where_is(ranked, at, keepdim=True)
     values = g.gather(input, at, index)
     return ValuesIndices(values, index) if keepdim else ValuesIndices(squeeze(values, at), squeeze(index, at))
 
@@ -132,6 +133,7 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False) -> T
 @pure
 def square(input: Tensor) -> Tensor:
     """``x * x``."""
+    input = to(input, dtypes.int64) if input.dtype.kind == "b" else input
     return g.mul(input, input)
 
 
@@ -168,8 +170,10 @@ def _bounded(x: Tensor, bound: Any, pair: Any, inside: Any) -> Any:
 
 def _with_bound_dtype(input: Tensor, *bounds: Any) -> tuple[Tensor]:
     """An integral operand becomes float32 where a bound is a float, as promotion of operands would have it."""
-    widen = not input.dtype.is_floating_point and any(isinstance(b, float) for b in bounds)
-    return (to(input, dtypes.float32) if widen else input,)
+    if not input.dtype.is_floating_point and any(isinstance(b, float) for b in bounds):
+        return (to(input, dtypes.float32),)
+    counts = input.dtype.kind == "b" and any(type(b) is int for b in bounds)
+    return (to(input, dtypes.int64) if counts else input,)
 
 
 @pure

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RangeError
-from . import dtypes
+from ..errors import DTypeError, RangeError
+from . import dtypes, layout
 from .dtypes import DType
 from .op import Op
 from .types import ScalarType, TensorType
@@ -36,6 +36,8 @@ def target_dtype(op: Op, types: tuple[Any, ...]) -> DType | None:
                     if isinstance(t, (ScalarType, *_NUMBERS)))
     if not tensors and not zero_dim:
         return None
+    if rule.no_bool and (dtypes.bool_ in tensors or dtypes.bool_ in zero_dim or bool in scalars):
+        raise DTypeError(f"{op.name}: {rule.no_bool} (got {layout.describe(*types)})")
     out = dtypes.result_type(tensors, zero_dim, scalars)
     return dtypes.float32 if rule.to == "float" and not out.is_inexact else out
 

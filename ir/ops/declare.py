@@ -158,10 +158,11 @@ def pointwise(
     tolerance: Mapping[str, tuple[float, float]] = EXACT, autocast: str = "", constant: str = "", effects: Effects = PURE,
     infer: Infer | None = None, exact: tuple[int, ...] = (), operator: str = "", fixed: tuple[int, ...] = (),
     heavy: int = 0, wide: bool = False, complexes: bool = False,
+    no_bool: str = "",
 ) -> Op:  # fmt: skip
     """Register an op with a scalar lowering. `complexes`: its kernel takes complex arrays too, and its gradient rule conjugates
     what it multiplies with."""
     rule = infer or infer_pointwise(name, kinds + "c" * complexes, result, hint)
-    promote = Promote(to, operands, exact, wide)
+    promote = Promote(to, operands, exact, wide, no_bool)
     return register(Op(name, signature, rule, eager, grad, Scalar(scalar), sample, promote, None, effects, autocast,
                        tolerance, True, constant, operator, fixed, heavy=heavy))  # fmt: skip

@@ -39,7 +39,7 @@ def _sub_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
 #: x - y. Public (with alpha): eager/functional.py.
 sub = pointwise(
     "sub", (), np.subtract, lambda s, x, y: s.sub(x, y), _sub_grad, binary_samples("uif"), kinds="uif", hint=_BOOL_HINT,
-    autocast="promote", operator="sub", complexes=True,
+    autocast="promote", operator="sub", complexes=True, no_bool=f"a bool is not subtracted: {_BOOL_HINT}",
 )  # fmt: skip
 
 
