@@ -60,7 +60,8 @@ def _parser() -> argparse.ArgumentParser:
         "explain", help="say what a function compiles to, where it breaks, what was not fused and why"
     )
     bench = commands.add_parser("bench", help="measure fusewire against eager and the peers installed here")
-    bench.add_argument("suites", nargs="*", metavar="SUITE", help="overhead, compile_time, tracing, kernels, models, memory; default: all")
+    suites = "overhead, compile_time, tracing, kernels, models, training, memory; default: all"
+    bench.add_argument("suites", nargs="*", metavar="SUITE", help=suites)
     bench.add_argument("--threads", type=_counts, default=(1,), metavar="N[,N...]", help="numbers of threads, e.g. 1,2")
     bench.add_argument("--quick", action="store_true", help="fewer rounds")
     bench.add_argument("--json", type=Path, metavar="FILE", help="append a JSON line a row to FILE")
