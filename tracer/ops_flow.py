@@ -275,13 +275,14 @@ def send(f: Frame, step: Step) -> int | None:
 
 @handles("MATCH_MAPPING")
 def match_mapping(f: Frame, step: Step) -> None:
-    f.stack.append(isinstance(f.stack[-1], collections.abc.Mapping))
+    f.stack.append(f.session.call(isinstance, (f.stack[-1], collections.abc.Mapping)))
 
 
 @handles("MATCH_SEQUENCE")
 def match_sequence(f: Frame, step: Step) -> None:
-    x = f.stack[-1]
-    f.stack.append(isinstance(x, collections.abc.Sequence) and not isinstance(x, (str, bytes, bytearray)))
+    x, known = f.stack[-1], f.session
+    found = known.call(isinstance, (x, collections.abc.Sequence))
+    f.stack.append(found and not known.call(isinstance, (x, (str, bytes, bytearray))))
 
 
 @handles("MATCH_KEYS")
