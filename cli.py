@@ -12,6 +12,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -179,7 +180,7 @@ def _explain(options: argparse.Namespace) -> int:
     report = _called(lambda: explained(*args), options.target)
     for text in options.then:
         more = _arguments(function, text, sys.modules[Path(options.target.rpartition(":")[0]).stem], options.target)
-        report = _called(lambda more=more: explained(*more), options.target)
+        report = _called(partial(explained, *more), options.target)
     print(report)
     return 0
 

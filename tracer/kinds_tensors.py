@@ -56,7 +56,7 @@ def f(x):
         "make the tensor outside and pass it in, or compute without requires_grad and take the gradient outside",
         example="""
 def f(x):
-    w = torch.ones(2, requires_grad=True)  #! torch.ones
+    w = torch.ones(2, requires_grad=True)  #! torch.ones || torch.ones(2, requires_grad=True)
     return w * x
 """,
         instead="""
