@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+import uuid
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from .effects import Call
 from .late import LATE, Late, LateMethod
 from .natives import CLASSES
 from .special import SPECIAL
+from .values import concrete
 
 if TYPE_CHECKING:
     from .session import Session
@@ -77,6 +79,22 @@ def _get_logger(s: Session, name: Any = None) -> Any:
             raise Break("c-function", f"a call of {describe(logging.getLogger)}")
         known = logging.getLogger(name)  # nothing tells whether it is there already
     return s.outside.constant(known, f"logging.getLogger({name!r})")
+
+
+@models(logging.Logger.isEnabledFor)
+def _is_enabled(s: Session, logger: Any, level: Any) -> bool:
+    """As the method decides, by levels that are guarded; its cache is left out."""
+    level, load = s.operators.settle(level), s.attributes.load
+    if type(level) is not int or type(logger) not in (logging.Logger, logging.RootLogger):
+        raise opaque(logging.Logger.isEnabledFor)
+    if s.operators.truth(load(logger, "disabled")) or concrete(load(load(logger, "manager"), "disable")) >= level:
+        return False
+    while logger is not None:
+        own = concrete(load(logger, "level"))
+        if own:
+            return bool(level >= own)
+        logger = load(logger, "parent")
+    return level >= logging.NOTSET
 
 
 @models(warnings.warn)
@@ -196,11 +214,24 @@ def enter_late(s: Session, late: Any) -> tuple[Any, Any]:
 
 
 def _reads(fn: Any, cls: type) -> None:
-    SPECIAL[fn] = lambda s: defer(s, "$0()", (fn,), cls, owner=os, code="c-function", what=f"the result of {describe(fn)}")
+    def read(s: Session) -> Any:
+        made = defer(s, "$0()", (fn,), cls, owner=fn, code="c-function", what=f"the result of {describe(fn)}", draws=True)
+        made.bounds = (0, 2**62) if cls is int else None
+        return made
+
+    SPECIAL[fn] = read
 
 
-for _fn, _cls in ((os.getpid, int), (os.getppid, int), (os.getcwd, str), (threading.get_ident, int)):
+for _fn, _cls in ((os.getpid, int), (os.getppid, int), (os.getcwd, str), (threading.get_ident, int), (uuid.uuid4, uuid.UUID)):
     _reads(_fn, _cls)
+
+
+@models(os.urandom)
+def _urandom(s: Session, size: Any) -> Any:
+    size = s.operators.settle(size)
+    if type(size) is not int or size < 0:
+        raise opaque(os.urandom)
+    return defer(s, "$0($1)", (os.urandom, size), bytes, owner=os, code="c-function", what="random bytes", draws=True)
 
 
 @models(time.sleep)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import types
+import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -347,7 +348,7 @@ def percent(s: Session, form: Any, values: Any) -> Late:
         given = values if type(values) is tuple else (values,)
         known = [EXAMPLES.get(v.cls, object) if type(v) is Late else object for v in given]  # type: ignore[arg-type]
         try:
-            raises = not form % tuple([make() if holds(v) else v for v, make in zip(given, known, strict=True)])
+            raises = not form % tuple([make() if holds(v) else getattr(v, "raw", v) for v, make in zip(given, known, strict=True)])
         except (TypeError, ValueError):
             raises = True
     return made(s, Late("($0 % $1)", (form, frozen(s, values)), str, raises=raises))
@@ -358,6 +359,8 @@ def percent(s: Session, form: Any, values: Any) -> Late:
 
 def attribute(s: Session, late: Any, name: str) -> Any:
     """``late.name``."""
+    if type(late) is Late and late.cls is uuid.UUID and name in ("hex", "int", "bytes", "urn"):
+        return Late(f"$0.{name}", (late,), {"int": int, "bytes": bytes}.get(name, str))
     if type(late) is Late and late.cls is not None and not by_python(late.cls):
         found = getattr(late.cls, name, None)
         if callable(found) and not isinstance(found, type):
@@ -431,5 +434,7 @@ def subscript(s: Session, late: Any, key: Any) -> Late:
 def length(s: Session, late: Any) -> Late:
     """``len(late)``."""
     if type(late) is Late and late.cls in (str, bytes):
-        return Late("len($0)", (late,), int)
+        made = Late("len($0)", (late,), int)
+        made.bounds = 0, 2**62
+        return made
     raise late.needed()

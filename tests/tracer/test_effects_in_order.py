@@ -322,3 +322,23 @@ def test_a_print_in_a_loop_is_one_graph() -> None:
 
 def teardown_module() -> None:
     Path(FILE).unlink(missing_ok=True)
+
+
+def test_the_level_of_a_logger_is_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fn(x):
+        if LOG.isEnabledFor(logging.DEBUG):
+            LOG.debug("sum %s", x.sum().item())
+            return x + 1
+        return x - 1
+
+    compiled = compiler.compile(fn, fullgraph=True, backend="interpret")
+    for level in (logging.INFO, logging.DEBUG, logging.INFO):
+        LOG.setLevel(level)
+        assert observed(compiled, (X,), monkeypatch) == observed(fn, (X,), monkeypatch)
+    logging.disable(logging.CRITICAL)
+    try:
+        LOG.setLevel(logging.DEBUG)
+        assert observed(compiled, (X,), monkeypatch) == observed(fn, (X,), monkeypatch)
+    finally:
+        logging.disable(logging.NOTSET)
+        LOG.setLevel(logging.INFO)
