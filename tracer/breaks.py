@@ -145,6 +145,14 @@ class Restart(BaseException):
         self.step, self.code, self.what = step, code, what
 
 
+class TextNeeded(BaseException):
+    """Raised inside the tracer: record again from the start, with the numbers at `sources` as constants where text is made of them."""
+
+    def __init__(self, sources: set[Any]) -> None:
+        super().__init__(sources)
+        self.sources = sources
+
+
 class ValueNeeded(BaseException):
     """A traced tensor's memory was asked for: it has none until the graph runs."""
 

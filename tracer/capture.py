@@ -17,8 +17,8 @@ from ..ir.graph import Where
 from ..runtime import gradmode
 from ..runtime.meta import Meta
 from ..runtime.source import Arg
-from . import backward, deferred_draws, deferred_io, functions, library_models, copying, ops_data, outer, ops_flow, ops_stack, prologue, pure_python  # noqa: F401  (they register the handlers)
-from .breaks import Break, BreakRecord, Restart, UserRaise, describe, subject, told, written
+from . import backward, deferred_draws, deferred_io, functions, library_models, copying, namespaces, ops_data, outer, ops_flow, ops_stack, prologue, pure_python  # noqa: F401  (they register the handlers)
+from .breaks import Break, BreakRecord, Restart, TextNeeded, UserRaise, describe, subject, told, written
 from .bytecode import slot_names
 from .captured import Capture
 from .effects import GradModeSet, without_covered
@@ -62,6 +62,8 @@ def capture(
         try:
             with executor.recording(session.recorder):
                 return _attempt(session, function, args, continuations)
+        except TextNeeded as needed:
+            session.outside.policy.in_text |= needed.sources
         except Restart as again:
             if again.step in forced or again.step < 1:
                 raise Uncapturable(_record(session, Break(again.code, again.what))) from None

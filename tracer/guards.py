@@ -240,7 +240,7 @@ class Outside:
         whole = {*self.needed, *(x.source for x in guards)}
         inner = {y for x in whole for y in _parts(x)}
         for source, cls in self.needed.items():
-            if source not in inner:
+            if source not in inner or (cls is int and source.op == "**"):  # of all, a power alone may become another type
                 self.guard(TypeIs(source, cls))
 
     def size_text(self, size: Size, load: Callable[[Source], str]) -> str:

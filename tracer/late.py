@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from .breaks import ValueNeeded
+from .breaks import TextNeeded, ValueNeeded
+from .values import SymFloat, SymInt
 
 
 class Late:
@@ -53,7 +54,10 @@ class Late:
         return bool(self.calls)
 
     def needed(self) -> ValueNeeded:
-        """What to raise where Python needs the value now."""
+        """What to raise where Python needs the value now. TextNeeded where it follows from numbers alone."""
+        sources = _sources(self)
+        if sources:
+            raise TextNeeded(sources)
         return ValueNeeded(self.what, self.code)
 
     def __repr__(self) -> str:
@@ -87,6 +91,23 @@ for _name in (
     "pos", "invert", "abs", "round", "trunc", "floor", "ceil", "divmod", "rdivmod", "call", "enter", "exit",
 ):  # fmt: skip
     setattr(Late, f"__{_name}__", _refuse)
+
+
+def _sources(x: Any) -> set[Any]:
+    """Where the numbers come from that a late value follows from; none where it follows from anything else."""
+    found: set[Any] = set()
+    waiting = [x]
+    while waiting:
+        part = waiting.pop()
+        if type(part) is Late and part.call is None:
+            waiting += part.parts
+        elif isinstance(part, (list, tuple)) and type(part) in (list, tuple):
+            waiting += part
+        elif type(part) in (SymInt, SymFloat):
+            found |= {source for source, _ in part.sym.leaves}
+        elif type(part) not in (str, int, float, bool, type(None)):
+            return set()
+    return found
 
 
 class LateMethod:

@@ -16,8 +16,8 @@ from ..eager.tensor import Tensor
 from ..ir.dtypes import DType
 from ..ir.op import Effects, Op
 from ..ir.types import ScalarType, TensorType
-from . import late_ops
-from . import equivalents
+from ..runtime.size import Size
+from . import equivalents, late_ops, scalars
 from .attributes import Namespace, find, snapshot
 from .breaks import Break, UserRaise, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
@@ -103,7 +103,7 @@ class Operators:
         if isinstance(x, SYMBOLIC):
             return x if type(x) in keep else concrete(x)
         self.session.outside.open(x)
-        if type(x) in (list, tuple, set, frozenset) and any(self._unsettled(y, keep) for y in x):
+        if type(x) in (list, tuple, Size, set, frozenset) and any(self._unsettled(y, keep) for y in x):
             return type(x)([self.settle(y, keep) for y in x])
         if type(x) is dict and any(self._unsettled(y, keep) for y in x.values()):
             return {k: self.settle(v, keep) for k, v in x.items()}
@@ -114,7 +114,7 @@ class Operators:
     def _unsettled(self, x: Any, keep: tuple[type, ...]) -> bool:
         if isinstance(x, SYMBOLIC):
             return type(x) not in keep
-        return type(x) in (list, tuple, dict, set, frozenset, slice) and self.settle(x, keep) is not x
+        return type(x) in (list, tuple, Size, dict, set, frozenset, slice) and self.settle(x, keep) is not x
 
     def is_plain(self, x: Any, depth: int = 0) -> bool:
         """Whether native code may do anything with `x`: no object of the user's classes is in it, however deep."""
@@ -178,6 +178,10 @@ class Operators:
         return self._reflected(symbol, a, b, f"__{name}__", f"__r{name}__")
 
     def _native_binary(self, symbol: str, fn: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+        if type(a) is str and symbol.startswith("%"):
+            found = scalars.in_texts(self.session, b)
+            if found is not NotImplemented:
+                return late_ops.percent(self.session, a, found)
         numbers = (int, float)
         if isinstance(a, SYMBOLIC) or isinstance(b, SYMBOLIC):
             keep = isinstance(a, (Tensor, *numbers)) and isinstance(b, (Tensor, *numbers))
@@ -431,8 +435,10 @@ class Operators:
 
     def text(self, x: Any, how: Callable[[Any], str]) -> str:
         """``str(x)``, ``repr(x)`` or ``ascii(x)``."""
-        if late_ops.holds(x):
-            return late_ops.text(self.session, x, how)  # type: ignore[return-value]
+        x = self.settle(x) if type(x) is Size else x  # its own method would read sizes unasked
+        number = scalars.in_text(self.session, x)
+        if late_ops.holds(x) or number is not NotImplemented:
+            return late_ops.text(self.session, x if number is NotImplemented else number, how)  # type: ignore[return-value]
         if self.session.outside.is_opaque(x):
             raise Break("outside-object", f"the text of {describe(x)}, which comes from outside")
         if isinstance(x, BaseException) and all(map(self._printable, x.args)):
@@ -448,8 +454,10 @@ class Operators:
 
     def format(self, x: Any, spec: str) -> str:
         """``format(x, spec)``."""
-        if late_ops.holds(x) or type(spec) in LATE:
-            return late_ops.formatted(self.session, x, spec)
+        x = self.settle(x) if type(x) is Size else x
+        number = scalars.in_text(self.session, x)
+        if late_ops.holds(x) or type(spec) in LATE or number is not NotImplemented:
+            return late_ops.formatted(self.session, x if number is NotImplemented else number, spec)
         if self._printable(x) or isinstance(x, Tensor):
             return self.session.native(format, self.settle(x), spec)  # type: ignore[no-any-return]
         raw = self.session.attributes.of_class(x, "__format__")

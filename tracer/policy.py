@@ -76,6 +76,7 @@ class Policy:
         self.constants: dict[Any, set[int | float]] = {}  # by source, or (source, rank, dimension): what it was compiled as
         self.restless: set[Any] = set()  # those that are compiled as no further constant
         self.generic = False  # all sizes are open
+        self.in_text: set[Source] = set()  # numbers whose text the program itself needs: they are constants there
         self.dims: dict[tuple[Source, int], set[int]] = {}  # by source and rank
         self.strides: dict[tuple[Source, int], set[int]] = {}
         self.numbers: set[Source] = set()

@@ -263,3 +263,39 @@ def test_containers_that_grow() -> None:
     (eager, _), (got, counts) = run(False), run(True)
     same(got, eager)
     assert counts == [1, 1, 1]
+
+
+TEXTS = {
+    "f-string": lambda a, n: (a * 2, f"step {n}: {n / 7:.3f} {n + 1:>4} {n!r}"),
+    "str": lambda a, n: (a * 2, str(n) + "!", repr(n * 0.5)),
+    "percent": lambda a, n: (a * 2, "%d of %5.1f" % (n, n / 3), "%s" % n),
+    "a size": lambda a, n: (a * 2, f"{n} of {a.shape[0]}"),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_text_of_numbers_is_made_at_every_call(name: str) -> None:
+    assert compiles(TEXTS[name], WHOLE[:30]) == 1
+    assert compiles(TEXTS[name], [(x(n), n) for n in range(2, 20)]) == 2
+
+
+def test_text_that_the_program_needs_makes_the_number_a_constant() -> None:
+    box = Box()
+    box.w1, box.w2 = 3.0, 4.0  # type: ignore[attr-defined]
+    for fn in (
+        lambda a, n: a * getattr(box, f"w{n}"), lambda a, n: a if f"{n}" == "2" else a * 2, lambda a, n: {f"k{n}": a},
+    ):  # fmt: skip
+        compiled = compiler.compile(fn, backend="interpret", fullgraph=True)
+        for n in (1, 2, 1, 2):
+            got, wanted = compiled(x(), n), fn(x(), n)
+            same(plain(list(got.items()) if isinstance(got, dict) else got), plain(list(wanted.items()) if isinstance(wanted, dict) else wanted))
+        assert len(compiler.variants_of(compiled)) == 2
+
+
+def test_the_text_of_a_shape_is_of_its_call() -> None:
+    def f(a: Any) -> Any:
+        return a * 2, f"{a.shape}", str(a.shape), repr(a.size()), "%s" % (a.shape,)
+
+    compiled = compiler.compile(f, backend="interpret", dynamic=True)
+    for n in (2, 3, 4):
+        assert compiled(x(n))[1:] == f(x(n))[1:]
