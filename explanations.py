@@ -115,6 +115,8 @@ class Explained:
         parts = [_part(d, v, region, n) for region, d in enumerate(dispatchers) for n, v in enumerate(d.variants, 1)]
         refused = tuple(d.refused for d in dispatchers if d.refused is not None)
         misses = tuple(m for d in self.seen for m in d.misses)
+        if not parts and not refused:
+            notes = (*notes, "nothing was captured: it is no Python function, is marked with compiler.disable, or was not called")
         where = dispatchers[0].where if dispatchers and not is_module(self.fn) else _place(self.fn)
         parts = [replace(p, name=where.function, where=where) if p.region == 0 else p for p in parts]
         return Report(where, tuple(parts), refused, misses, result, self.history, self.variants, notes)

@@ -30,10 +30,21 @@ def _flag(text: str) -> bool:
     return text.strip().lower() not in ("", "0", "false", "no", "off")
 
 
+#: what can be logged (`logs` says what each tells)
+LOGS = ("graph_breaks", "recompiles", "guards", "graphs", "kernels", "cache")
+
+
+def _logs(text: str) -> str:
+    unknown = [name for name in text.replace(" ", "").split(",") if name not in ("", "all", *LOGS)]
+    if unknown:
+        raise ValueError(unknown[0])
+    return text
+
+
 KNOBS: dict[str, Knob] = {
     "verify": Knob(False, _flag, "check every IR after every pass (always on under pytest)", short=True),
     "debug": Knob(0, int, "to stderr: 1 breaks, 2 recompiles, 3 graphs and passes, 4 kernels, 5 LLVM text, 6 assembly", True),
-    "log": Knob("", str, "what to log, e.g. graph_breaks,recompiles,guards,graphs,kernels,cache, or all (see logs.py)"),
+    "log": Knob("", _logs, f"what to log: any of {', '.join(LOGS)}; or all"),
     "pass_limit": Knob(-1, int, "run only the first n pass applications of each graph (-1: all), to bisect", short=True),
     "native_entry": Knob(True, _flag, "install compiled functions behind the machine-code entry (off: a Python wrapper)"),
     "cache_dir": Knob("", str, "folder of the disk cache; empty: fusewire in the user's cache folder"),

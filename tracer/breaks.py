@@ -210,6 +210,11 @@ def stateful(fn: Any) -> Break:
     return Break(code, f"a call of {subject(describe(fn))}")
 
 
+def _named_object(method: Any) -> str:
+    """The object whose method it is."""
+    return describe(getattr(method, "__self__", method))
+
+
 def opaque(fn: Any, else_: str = "") -> Break:
     """The break at a call of what is no Python code; `else_` says what happened where it is no stream or namespace but the method
     of an object from outside."""
@@ -219,6 +224,8 @@ def opaque(fn: Any, else_: str = "") -> Break:
         code = "input-output"
     elif getattr(fn, "__name__", "") in _NAMESPACES and module in ("builtins", "sys"):
         code = "namespace"
+    elif getattr(fn, "__name__", "") in ("__enter__", "__exit__"):
+        return Break("context-manager", f"{'entering' if fn.__name__ == '__enter__' else 'leaving'} {_named_object(fn)}")
     elif else_:
         return Break("outside-object", else_)
     else:

@@ -213,6 +213,7 @@ def test_knob_log(caplog: pytest.LogCaptureFixture) -> None:
             made(fw.ones(4), 1), made(fw.ones(4), 2)
         assert {r.name for r in caplog.records} == {f"fusewire.{name}" for name in logs.parse(names)}
         caplog.clear()
+    assert tuple(logs.ARTIFACTS) == knobs.LOGS
     with pytest.raises(ValueError, match="no log 'nothing'"), knobs.override(log="nothing"):
         logs.wanted("graphs")
 
