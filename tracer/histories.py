@@ -58,6 +58,7 @@ class Histories:
         self.spent: set[Node] = set()
         self.calls: dict[Node, Any] = {}  # of user autograd Functions: node -> `functions.Followed`
         self._tracked: set[Value] = set()
+        self._inputs: dict[Value, Any] = {}  # those of the recorder by value
         self._known = 0
 
     # -- leaves ----------------------------------------------------------------------------------------------------
@@ -67,7 +68,9 @@ class Histories:
         made = self.leaves.get(value)
         if made is not None:
             return made[0]
-        found = next((i for i in self.recorder.inputs if i.value is value), None)
+        for i in self.recorder.inputs[len(self._inputs) :]:
+            self._inputs[i.value] = i
+        found = self._inputs.get(value)
         return found.traced if found is not None and found.real.meta.requires_grad and found.real._node is None else None
 
     def roots(self) -> dict[Value, Any]:
