@@ -348,7 +348,8 @@ def percent(s: Session, form: Any, values: Any) -> Late:
         given = values if type(values) is tuple else (values,)
         known = [EXAMPLES.get(v.cls, object) if type(v) is Late else object for v in given]  # type: ignore[arg-type]
         try:
-            raises = not form % tuple([make() if holds(v) else getattr(v, "raw", v) for v, make in zip(given, known, strict=True)])
+            now = [make() if holds(v) else getattr(v, "raw", v) for v, make in zip(given, known, strict=True)]
+            raises = not form % tuple(now)
         except (TypeError, ValueError):
             raises = True
     return made(s, Late("($0 % $1)", (form, frozen(s, values)), str, raises=raises))

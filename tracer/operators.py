@@ -164,6 +164,8 @@ class Operators:
     def binary(self, symbol: str, a: Any, b: Any) -> Any:
         """``a symbol b``, in-place forms included."""
         fn = BINARY[symbol]
+        if type(a) is bool and isinstance(b, SYMBOLIC):
+            a = int(a)  # bool's own methods would read the number unasked
         if type(a) in LATE or type(b) in LATE:
             if isinstance(a, Tensor) or isinstance(b, Tensor):
                 return self.session.native(fn, weak(a), weak(b))
@@ -252,6 +254,8 @@ class Operators:
 
     def compare(self, symbol: str, a: Any, b: Any) -> Any:
         """``a symbol b`` for the six comparisons."""
+        if type(a) is bool and isinstance(b, SYMBOLIC):
+            a = int(a)  # bool's own methods would read the number unasked
         if type(a) in LATE or type(b) in LATE:
             if isinstance(a, Tensor) or isinstance(b, Tensor):
                 return self.session.native(COMPARE[symbol], weak(a), weak(b))

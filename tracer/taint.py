@@ -1,7 +1,7 @@
 """What code of the user's may change that runs inside of a deferred call: handlers, filters and formatters of `logging`.
 
-The tracer does not follow such code. Objects that it reaches may be read before the call, but not behind it in the same graph; code
-that stores to a global or a closure is not deferred at all.
+The tracer does not follow such code. Objects that it reaches may be read before the call, but not behind it in the same graph;
+code that stores to a global or a closure is not deferred at all.
 """
 
 from __future__ import annotations
@@ -43,10 +43,13 @@ def _is_trusted(x: Any) -> bool:
 
 
 def spread(s: Session, x: Any) -> None:
-    """Note what code of `x`, an object or function of the user's, may change. Break where that is more than objects it reaches."""
+    """Note what code of `x`, an object or function of the user's, may change; break where that is more than what it reaches."""
     functions = [x] if isinstance(x, types.FunctionType) else [
-        f for cls in type(x).__mro__ if str(cls.__module__).split(".")[0] not in (*_TRUSTED, "builtins")
-        for f in vars(cls).values() if isinstance(f, types.FunctionType)
+        f
+        for cls in type(x).__mro__
+        if str(cls.__module__).split(".")[0] not in (*_TRUSTED, "builtins")
+        for f in vars(cls).values()
+        if isinstance(f, types.FunctionType)
     ]  # fmt: skip
     reached: list[Any] = [x]
     for fn in functions:
@@ -70,10 +73,9 @@ def _stores(code: types.CodeType) -> bool:
 
 def _is_empty(cell: Any) -> bool:
     try:
-        cell.cell_contents
+        return cell.cell_contents is cell
     except ValueError:
         return True
-    return False
 
 
 def _held(x: Any) -> list[Any]:
