@@ -73,6 +73,8 @@ def show(x: Any) -> str:
     """A value in a few words."""
     if isinstance(x, Tensor):
         return f"{type(x).__name__} {x.meta!r}".removeprefix("Tensor ").replace(" on cpu", "")
+    if isinstance(x, (list, tuple, dict, set)) and any(isinstance(y, Tensor) for y in x):
+        return f"{len(x)} tensors"  # their values say nothing here, and take long to print
     text = repr(x) if isinstance(x, (int, float, str, bytes, bool, type(None), tuple, list, dict, set)) else _named(x)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
