@@ -74,6 +74,7 @@ _SEQUENCES = (str, bytes, bytearray, list, tuple, collections.deque)
 _COMPARISONS = {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"}
 _LOOKS = ("__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__iter__", "__len__", "__getitem__", "__contains__")
 _COMPARE = {"<": ("lt", "gt"), "<=": ("le", "ge"), "==": ("eq", "eq"), "!=": ("ne", "ne"), ">": ("gt", "lt"), ">=": ("ge", "le")}
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _UNARY = {"-": "neg", "+": "pos", "~": "invert"}
 
 
@@ -254,8 +255,8 @@ class Operators:
 
     def compare(self, symbol: str, a: Any, b: Any) -> Any:
         """``a symbol b`` for the six comparisons."""
-        if type(a) is bool and isinstance(b, SYMBOLIC):
-            a = int(a)  # bool's own methods would read the number unasked
+        if type(a) in (bool, float) and isinstance(b, SYMBOLIC):  # their own methods would read the number unasked
+            return self.session.native(COMPARE[_MIRRORED[symbol]], b, a)
         if type(a) in LATE or type(b) in LATE:
             if isinstance(a, Tensor) or isinstance(b, Tensor):
                 return self.session.native(COMPARE[symbol], weak(a), weak(b))
