@@ -38,6 +38,7 @@ FUNCTIONS: dict[str, str] = {
                "select_scatter slice_scatter split_with_sizes tensor_split tile tril_indices triu_indices vsplit vstack "
                "vstack:row_stack",
     "folding": "scatter_reduce index_reduce copysign",
+    "remaking": "result_type can_cast broadcast_shapes typename is_storage get_device unravel_index",
     "fourier": "stft istft hann_window hamming_window blackman_window bartlett_window kaiser_window",
 }  # fmt: skip
 #: Module of `eager` -> functions of `nn.functional`.
@@ -55,6 +56,7 @@ LAYERS: dict[str, str] = {
 }  # fmt: skip
 #: Module of `eager` -> methods of Tensor.
 METHODS: dict[str, str] = {
+    "remaking": "resize_ resize_as_ set_ apply_ map_ as_subclass bernoulli untyped_storage to_sparse",
     "elements": "isinf isfinite isposinf isneginf isreal isclose signbit logical_xor float_power nan_to_num positive clamp_min "
                 "clamp_max is_nonzero is_same_size logical_xor_ float_power_ nan_to_num_ clamp_min_ clamp_max_",
     "complexes": "conj conj:conj_physical angle sgn sgn_ conj_:conj_physical_",
@@ -125,7 +127,7 @@ def _method(module: str, name: str) -> Callable[..., Any]:
 
 
 #: Modules whose functions that end in "_" store by themselves.
-_OWN = ("shaping",)
+_OWN = ("shaping", "remaking")
 
 
 class LaterMethods:

@@ -187,7 +187,7 @@ def _first(order: int, x: Array) -> Array:
     phase = far - (order / 2 + 0.25) * np.pi
     outer = np.sqrt(2 / (np.pi * far)) * (even * np.cos(phase) - odd * np.sin(phase))
     out = np.where(size < 25, inner, outer)
-    out = np.where(np.isinf(size), 0.0, np.where(np.isnan(x), np.nan, out))
+    out = np.where(np.isinf(size) | np.isnan(x), np.nan, out)
     return out if order % 2 == 0 else np.where(x < 0, -out, out)
 
 
@@ -214,9 +214,8 @@ def _second(order: int, x: Array) -> Array:
     a, b = _asymptotic(order, far, True, 24)
     phase = far - (order / 2 + 0.25) * np.pi
     out = np.where(x < 25, out, np.sqrt(2 / (np.pi * far)) * (a * np.sin(phase) + b * np.cos(phase)))
-    out = np.where(np.isposinf(x), 0.0, out)
     out = np.where(x == 0, -np.inf, out)
-    return np.where((x < 0) | np.isnan(x), np.nan, out)
+    return np.where((x < 0) | np.isinf(x) | np.isnan(x), np.nan, out)
 
 
 def y0(x: Array) -> Array:

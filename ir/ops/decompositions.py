@@ -459,7 +459,7 @@ def _exponential(x: Any) -> Any:
     if not x.size:
         return x
     columns: Any = np.sum(np.abs(x), -2)
-    size = columns.max(-1)
+    size: Any = columns.max(-1)
     times = np.where(size > 4.25, np.ceil(np.log2(np.where(size > 0, size, 1) / 4.25)), 0).astype(np.int64)
     a = (x.astype(np.float64).T / (2.0**times).T).T
     b, eye = _PADE, np.eye(n)
@@ -469,7 +469,7 @@ def _exponential(x: Any) -> Any:
     odd = a @ (a6 @ (b[13] * a6 + b[11] * a4 + b[9] * a2) + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * eye)
     even = a6 @ (b[12] * a6 + b[10] * a4 + b[8] * a2) + b[6] * a6 + b[4] * a4 + b[2] * a2 + b[0] * eye
     out = np.linalg.solve(even - odd, even + odd)
-    for k in range(int(times.max(initial=0))):
+    for k in range(int(max(times.ravel().tolist(), default=0))):
         out = np.where((times > k)[..., None, None], out @ out, out)
     return out
 

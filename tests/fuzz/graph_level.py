@@ -165,7 +165,7 @@ def grow(seed: int, calls: int = 10) -> Case:
     differentiable = seed % 3 == 0
     pool = [op for op in every_op() if not differentiable or op.grad is not None]
     baits = list(BAIT.values())
-    turns = [(5 * seed + k) % len(pool) for k in range(5)]  # so that over all seeds each record comes up
+    turns = [(8 * seed + k) % len(pool) for k in range(8)]  # so that over all seeds each record comes up
     for i in (*rng.integers(len(pool), size=calls - 3), *turns):
         grown.call(pool[int(i)])
         chance = rng.random()
