@@ -163,6 +163,8 @@ long, int, short = int64, int32, int16
 absolute, negative, fix, greater, greater_equal, less, less_equal, not_equal = abs, neg, trunc, gt, ge, lt, le, ne  # noqa: F405
 concatenate, moveaxis, swapaxes, swapdims = cat, movedim, transpose, transpose  # noqa: F405
 clip, concat, subtract, multiply, true_divide, divide = clamp, cat, sub, mul, div, div  # noqa: F405
+newaxis = None
+clone = Tensor.clone
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
 
 __all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)

@@ -222,6 +222,10 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
             array = array.astype(_default.to_complex().np) if dtype is None else array
         elif array.size == 0 and array.dtype == np.float64:
             array = array.astype(_default.np)
+    if array.dtype.kind in "US":
+        raise ValueError(f"not a number: {str(array.reshape(-1)[0])!r}; tensors hold numbers only")
+    if array.dtype.kind == "O" and any(x is None for x in array.reshape(-1)):
+        raise RuntimeError("Could not infer dtype of NoneType")
     if array.dtype.kind == "O":
         raise ValueError(f"not a rectangular nest of numbers: {type(data).__name__}")
     if dtype is not None:

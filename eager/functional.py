@@ -99,9 +99,28 @@ def div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tenso
 
 
 @pure
-def contiguous(input: Tensor) -> Tensor:
-    """Self where the elements lie in row-major order, else a row-major copy."""
+def contiguous(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """Self where the elements lie in row-major order (or in that of `memory_format`), else a copy that does."""
+    if memory_format is not None and memory_format.name.startswith("channels_last"):
+        return input if input.is_contiguous(memory_format=memory_format) else _channels_last(input)
     return input if input.is_contiguous() else apply(casts.contiguous, (input,), _NONE)
+
+
+def _channels_last(x: Any) -> Any:
+    """A copy whose dimension 1 is the fastest."""
+    n = x.ndim
+    order = (0, *range(2, n), 1)
+    moved = apply(casts.contiguous, (apply(shapes.permute, (x,), {"dims": order}),), _NONE)
+    return apply(shapes.permute, (moved,), {"dims": (0, n - 1, *range(1, n - 1))})
+
+
+@pure
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy, dense in the order of dimensions of `input`, or in that of `memory_format`."""
+    if memory_format is None or memory_format.name == "preserve_format":
+        return apply(casts.clone, (input,), _NONE)  # type: ignore[no-any-return]
+    return _channels_last(input) if memory_format.name.startswith("channels_last") else apply(
+        casts.contiguous, (input,), _NONE)  # fmt: skip
 
 
 def device_and_dtype(args: tuple[Any, ...], dtype: Any = None, device: Any = None) -> tuple[Any, DType | None]:
@@ -124,6 +143,8 @@ def to(
 ) -> Tensor:  # fmt: skip
     """``x.to(dtype)``, ``x.to(device)``, ``x.to(other)``, or both: self where nothing changes."""
     _, wanted = device_and_dtype(args, dtype, device)
+    if memory_format is not None and memory_format.name.startswith("channels_last"):
+        self = contiguous(self, memory_format=memory_format)
     if wanted is None or wanted is self.dtype:
         return apply(casts.clone, (self,), _NONE) if copy else self
     return apply(casts.cast, (self,), {"dtype": wanted})  # type: ignore[no-any-return]

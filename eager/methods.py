@@ -199,6 +199,22 @@ class Methods(TensorOps, LaterMethods):
 
     # -- Python's operators
 
+    retains_grad = property(
+        lambda self: self._node is not None and any(r() is self for r in self._node.retained or ()),
+        doc="Whether `retain_grad` was called on this tensor, which is no leaf.",
+    )
+    output_nr = property(lambda self: getattr(self._node, "index", 0), doc="Which result of its tape node this tensor is.")
+
+    def __rlshift__(self: Any, other: Any) -> Any:
+        from .generated import bitwise_left_shift
+
+        return bitwise_left_shift(other, self)
+
+    def __rrshift__(self: Any, other: Any) -> Any:
+        from .generated import bitwise_right_shift
+
+        return bitwise_right_shift(other, self)
+
     def __lshift__(self: Any, other: Any) -> Any:
         return self.bitwise_left_shift(other)
 

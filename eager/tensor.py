@@ -125,8 +125,11 @@ class Tensor(Methods):
         """Bytes of one element."""
         return self.meta.dtype.itemsize
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in row-major order without gaps."""
+    def is_contiguous(self, *, memory_format: Any = None) -> bool:
+        """Whether the elements lie without gaps in row-major order, or in that of `memory_format`."""
+        if memory_format is not None and memory_format.name.startswith("channels_last"):
+            order = (0, *range(2, self.ndim), 1)
+            return self.ndim == 4 + memory_format.name.endswith("3d") and functional.permute(self.detach(), order).is_contiguous()
         expected = 1
         for n, s in zip(reversed(self.meta.shape), reversed(self.meta.strides), strict=True):
             if n == 0:
@@ -272,7 +275,8 @@ class Tensor(Methods):
 
     def __bool__(self) -> bool:
         if self.numel() != 1:
-            raise RuntimeError(f"Boolean value of Tensor with more than one value is ambiguous (shape {list(self.shape)})")
+            what = "more than one value" if self.numel() else "no values"
+            raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous (shape {list(self.shape)})")
         return bool(self.item())
 
     def __int__(self) -> int:
@@ -305,7 +309,9 @@ class Tensor(Methods):
         return text(self, tensor_contents=tensor_contents)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and not self.meta.shape else str(self)
+        if spec and self.meta.shape:
+            raise TypeError(f"unsupported format string {spec!r} for a Tensor of shape {list(self.shape)}: format its elements")
+        return format(self.item(), spec) if spec else str(self)
 
     def __hash__(self) -> int:
         return id(self)
@@ -348,6 +354,7 @@ class Tensor(Methods):
     div = functional.div
     div_ = functional.div_
     contiguous = functional.contiguous
+    clone = functional.clone
     to = functional.to
     type_as = functional.type_as
     cpu = functional.cpu

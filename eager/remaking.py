@@ -1,0 +1,197 @@
+"""Methods that give a tensor other memory or another shape in place, Python functions of elements, and questions about dtypes and
+storages. Eager only: a graph cannot record what changes here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from ..ir import dtypes, layout
+from ..ir.dtypes import DType
+from ..runtime.size import Size
+from ..runtime.storage import Storage
+from . import functional as f
+from . import random
+from .arguments import size_of
+from .creation import as_tensor
+from .factory import make, make_view, storage_of
+from .inplace import store_checked
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+# -- memory
+
+
+def _real(x: Any, what: str) -> None:
+    if x._array is None:
+        raise RuntimeError(f"{what} of a traced tensor: memory is not exchanged inside of a graph")
+    if x.meta.requires_grad:
+        raise RuntimeError(f"cannot {what} a tensor that requires grad")
+
+
+def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
+    """Another shape, row by row from the tensor's first element; new memory, with the old elements first, where there is too
+    little."""
+    _real(self, "resize")
+    shape = size_of(sizes)
+    count, first = int(np.prod(shape, dtype=np.int64)), self._offset or 0
+    flat = storage_of(self).flat
+    if flat.size < first + count:
+        grown = np.zeros(first + count, flat.dtype)
+        grown[: flat.size] = flat
+        storage_of(self).base, storage_of(self)._address = grown, None
+        flat = grown
+    self._array = flat[first : first + count].reshape(shape)
+    self.meta = make(self._array).meta
+    return self
+
+
+def resize_as_(self: Tensor, the_template: Tensor, memory_format: Any = None) -> Tensor:
+    """`resize_` to the shape of another tensor."""
+    return resize_(self, the_template.shape)
+
+
+def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Tensor:
+    """On the memory of `source` from now on, a Tensor or a storage; without one empty."""
+    _real(self, "set")
+    if source is None:
+        source = make(np.empty(0, self.dtype.np))
+    if hasattr(source, "tensor"):
+        source = source.tensor
+    if source.dtype is not self.dtype:
+        raise RuntimeError(f"could not set tensor of type {source.dtype.name} to a tensor of type {self.dtype.name}")
+    if size is not None:
+        steps = size_of((stride,)) if stride is not None else layout.contiguous_strides(size_of((size,)))
+        source = f.reshape(source, -1).as_strided(size, steps, storage_offset)
+    self.data = source
+    return self
+
+
+class UntypedStorage:
+    """The memory of a tensor, shared with its views."""
+
+    __slots__ = ("storage", "tensor")
+
+    def __init__(self, tensor: Any) -> None:
+        self.storage: Storage = storage_of(tensor)
+        self.tensor = make_view(self.storage.flat, tensor)
+
+    def data_ptr(self) -> int:
+        """Address of the first element."""
+        return self.storage.address
+
+    def nbytes(self) -> int:
+        """Number of bytes."""
+        return int(self.storage.flat.nbytes)
+
+    size = __len__ = nbytes
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UntypedStorage) and other.storage is self.storage
+
+    def __hash__(self) -> int:
+        return id(self.storage)
+
+
+def untyped_storage(self: Tensor) -> UntypedStorage:
+    """The memory of this tensor and its views."""
+    _real(self.detach(), "take the storage of")
+    return UntypedStorage(self)
+
+
+def is_storage(obj: Any) -> bool:
+    """Whether `obj` is a tensor's storage."""
+    return isinstance(obj, UntypedStorage)
+
+
+# -- Python functions, one element at a time
+
+
+def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
+    """Each element replaced by what a Python function makes of it (slow)."""
+    values = [callable(v) for v in f.reshape(self.detach(), -1).tolist()]
+    return store_checked(self, _shaped(values, self))  # type: ignore[no-any-return]
+
+
+def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
+    """Each element replaced by what a Python function makes of it and that of `tensor` (slow)."""
+    other = f.reshape(f.expand(tensor, self.shape), -1).tolist()
+    values = [callable(a, b) for a, b in zip(f.reshape(self.detach(), -1).tolist(), other, strict=True)]
+    return store_checked(self, _shaped(values, self))  # type: ignore[no-any-return]
+
+
+def _shaped(values: list[Any], like: Any) -> Any:
+    return make(np.array(values).astype(like.dtype.np).reshape(like.shape))
+
+
+def as_subclass(self: Tensor, cls: type) -> Any:
+    """The same memory and history as an instance of `cls`, a class made of Tensor without slots or attributes of its own."""
+    out = f.view(self, self.shape)
+    out.__class__ = cls  # type: ignore[assignment]
+    return out
+
+
+def bernoulli(self: Tensor, p: Any = None, *, generator: Any = None) -> Tensor:
+    """1 with the probability that each element says, or `p`, else 0."""
+    chance = self if p is None else f.to(self.detach(), self.dtype) * 0 + p
+    return random.bernoulli(chance, generator=generator)
+
+
+def to_sparse(self: Tensor, *args: Any, **kwargs: Any) -> NoReturn:
+    """NotImplementedError: tensors are dense."""
+    raise NotImplementedError("sparse tensors are not supported: keep indices and values as dense tensors (index_add)")
+
+
+# -- dtypes and shapes
+
+
+def _plain(x: Any) -> type:
+    return bool if isinstance(x, bool) else int if isinstance(x, int) else float if isinstance(x, float) else complex
+
+
+def result_type(tensor1: Any, tensor2: Any) -> DType:
+    """The dtype that arithmetic of two tensors or numbers has."""
+    tensors = [x for x in (tensor1, tensor2) if hasattr(x, "meta")]
+    numbers = tuple(_plain(x) for x in (tensor1, tensor2) if not hasattr(x, "meta"))
+    return dtypes.result_type(
+        tuple(x.dtype for x in tensors if x.ndim), tuple(x.dtype for x in tensors if not x.ndim), numbers
+    )
+
+
+_RANK = {"b": 0, "u": 1, "i": 2, "f": 3, "c": 4}
+
+
+def can_cast(from_: DType, to: DType) -> bool:
+    """Whether a result of one dtype may be stored in the other: not float in int, complex in float, or numbers in bool."""
+    return _RANK[from_.kind] <= _RANK[to.kind] or {from_.kind, to.kind} <= {"u", "i"}
+
+
+def broadcast_shapes(*shapes: Any) -> Size:
+    """The shape that `shapes` (tuples or ints) broadcast to."""
+    try:
+        return Size(np.broadcast_shapes(*[(s,) if isinstance(s, int) else tuple(s) for s in shapes]))
+    except ValueError as e:
+        raise RuntimeError(f"Shape mismatch: objects cannot be broadcast to a single shape: {[list(s) for s in shapes]}") from e
+
+
+def typename(obj: Any) -> str:
+    """``"torch.FloatTensor"`` of a tensor, the full name of the type of anything else."""
+    return str(obj.type()) if hasattr(obj, "meta") else f"{type(obj).__module__}.{type(obj).__qualname__}"
+
+
+def get_device(input: Tensor) -> int:
+    """-1: the CPU."""
+    return -1
+
+
+def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
+    """The index in `shape` of each row-major number in `indices`, one tensor for each dimension."""
+    sizes, out = size_of((shape,)), []
+    rest = as_tensor(indices)
+    for n in reversed(sizes):
+        out.append(rest % n)
+        rest = rest // n
+    return tuple(reversed(out))
