@@ -70,7 +70,7 @@ def _copied(s: Session, x: Any, memo: dict[int, Any]) -> Any:
 
 
 def _container(s: Session, x: Any, memo: dict[int, Any]) -> Any:
-    made: Any = collections.deque((), x.maxlen) if type(x) is collections.deque else type(x)()
+    made: Any = collections.deque(maxlen=x.maxlen) if type(x) is collections.deque else type(x)()
     memo[id(x)] = made
     if isinstance(x, dict):
         if type(x) is collections.defaultdict:

@@ -113,7 +113,7 @@ def islice(iterable: Any, /, *bounds: Any) -> Iterator[Any]:
         raise ValueError("Indices for islice() must be None or an integer: 0 <= x <= sys.maxsize.")
     items, wanted, k = iter(iterable), start, 0
     while stop is None or k < stop:
-        for item in items:
+        for item in items:  # noqa: B007
             break
         else:
             return
@@ -133,7 +133,7 @@ def zip_longest(*iterables: Any, fillvalue: Any = None) -> Iterator[Any]:
         row = []
         for k, items in enumerate(iterators):
             if not done[k]:
-                for item in items:
+                for item in items:  # noqa: B007
                     break
                 else:
                     done[k] = True
@@ -205,7 +205,7 @@ def groupby(iterable: Any, key: Any = None) -> Iterator[Any]:
             yield item
         ended = True
 
-    for item in items:
+    for item in items:  # noqa: B007
         break
     else:
         return
@@ -220,7 +220,7 @@ def groupby(iterable: Any, key: Any = None) -> Iterator[Any]:
 
 
 def tee(iterable: Any, n: int = 2, /) -> tuple[Any, ...]:
-    items, shared = iter(iterable), []
+    items, shared = iter(iterable), list[Any]()
 
     def branch() -> Iterator[Any]:
         k = 0

@@ -1,5 +1,5 @@
-"""Generators and coroutines that are followed: a symbolic frame that yields. They live in the tracer alone; one that has not begun
-is made again by the tail (its function is called), one that has begun cannot cross a graph break.
+"""Generators and coroutines that are followed: a symbolic frame that yields. They live in the tracer alone; one that has not
+begun is made again by the tail (its function is called), one that has begun cannot cross a graph break.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import builtins
 import types
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .breaks import Break, UserRaise, describe
 from .bytecode import CLOSE_GIVES, NULL
@@ -175,9 +175,9 @@ class Lazily(Generator):
     """``map`` or ``filter`` with a function that is followed: a native generator whose body calls back into the tracer."""
 
     __slots__ = ("items",)
-    kind = types.GeneratorType  # type: ignore[assignment]
-    is_awaitable = False  # type: ignore[assignment]
-    has_to_close = warns = False  # type: ignore[assignment]
+    kind = types.GeneratorType
+    is_awaitable = False
+    has_to_close = warns = False
 
     def __init__(self, session: Session, items: Iterator[Any]) -> None:
         self.session, self.items = session, items
@@ -192,9 +192,9 @@ class Step(Generator):
     """What ``__anext__``, ``asend``, ``athrow`` and ``aclose`` of an asynchronous generator give: one step of it, awaitable."""
 
     __slots__ = ("act", "begun")
-    kind = types.CoroutineType  # type: ignore[assignment]
-    is_awaitable = True  # type: ignore[assignment]
-    has_to_close = warns = False  # type: ignore[assignment]
+    kind = types.CoroutineType
+    is_awaitable = True
+    has_to_close = warns = False
 
     def __init__(self, of: Generator, act: Callable[[], Any]) -> None:
         self.session, self.frame, self.act = of.session, of.frame, act
@@ -313,7 +313,7 @@ def _stub(table: dict[str, Callable[..., Any]], name: str) -> types.FunctionType
 
     method.__name__ = method.__qualname__ = name
     SPECIAL[method] = table[name]
-    return method
+    return cast(types.FunctionType, method)
 
 
 _STUBS = {name: _stub(_METHODS, name) for name in _METHODS}
@@ -336,7 +336,8 @@ def attribute(session: Session, g: Generator, name: str) -> Any:
         return g.kind
     if hasattr(g.kind, name):
         raise Break("generator-alive", f"{name} of {describe(g.kind)}")
-    raise session.thrown(AttributeError(f"'{_NAMES.get(g.kind, 'generator')}' object has no attribute '{name}'", name=name, obj=None))
+    text = f"'{_NAMES.get(g.kind, 'generator')}' object has no attribute '{name}'"
+    raise session.thrown(AttributeError(text, name=name, obj=None))
 
 
 def _aiter(session: Session, x: Any) -> Any:

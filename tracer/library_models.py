@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import _bisect
-import _collections
+import _collections  # type: ignore[import-not-found]
 import _heapq
 import functools
 import heapq
@@ -37,7 +37,8 @@ _OF_CLASSES: dict[type, str] = {
 if hasattr(itertools, "batched"):
     _OF_CLASSES[itertools.batched] = "batched"
 _OF_FUNCTIONS: dict[Any, str] = {
-    itertools.tee: "tee", _collections._count_elements: "count_elements", operator.contains: "contains", operator.concat: "concat", operator.countOf: "count_of",
+    itertools.tee: "tee", _collections._count_elements: "count_elements",
+    operator.contains: "contains", operator.concat: "concat", operator.countOf: "count_of",
     operator.indexOf: "index_of", operator.call: "call", functools.cmp_to_key: "cmp_to_key",
     heapq.nsmallest: "nsmallest", heapq.nlargest: "nlargest",
     **{getattr(_heapq, name): name for name in ("heappush", "heappop", "heapify", "heapreplace", "heappushpop")},

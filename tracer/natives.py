@@ -269,7 +269,7 @@ def _contiguous(s: Session, input: Any) -> Any:
 @models(builtins.iter)
 def _iter(s: Session, x: Any, *sentinel: Any) -> Any:
     if sentinel:
-        return s.inline(equivalents.forever, [x, *sentinel], {})
+        return s.call(equivalents.forever, (x, *sentinel))
     return s.operators.iterate(x)
 
 
@@ -520,33 +520,6 @@ def _partial(s: Session, cls: type, fn: Any, *args: Any, **kwargs: Any) -> Any:
 @_makes(super)
 def _super_class(s: Session, cls: type, *args: Any) -> Any:
     return _super(s, *args)
-
-
-# -- vars(obj) of an object from outside -----------------------------------------------------------------------------------
-
-
-@models(Namespace.get)
-def _namespace_get(s: Session, names: Namespace, key: str, default: Any = None) -> Any:
-    value = s.attributes.in_instance(names.owner, key)
-    return default if value is NULL else value
-
-
-@models(Namespace.pop)
-def _namespace_pop(s: Session, names: Namespace, key: str, *default: Any) -> Any:
-    value = s.attributes.in_instance(names.owner, key)
-    if value is NULL and default:
-        return default[0]
-    subscripts.store(s, names, key, NULL)
-    return value
-
-
-@models(Namespace.setdefault)
-def _namespace_setdefault(s: Session, names: Namespace, key: str, default: Any = None) -> Any:
-    value = s.attributes.in_instance(names.owner, key)
-    if value is NULL:
-        subscripts.store(s, names, key, default)
-        return default
-    return value
 
 
 # -- operator module, state of the library ----------------------------------------------------------------------------------

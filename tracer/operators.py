@@ -358,7 +358,7 @@ class Operators:
         if self.session.attributes.of_class(x, "__iter__") is not NULL:
             return self.special(x, "__iter__")
         if self.session.attributes.of_class(x, "__getitem__") is not NULL:
-            return self.session.inline(equivalents.by_index, [x], {})
+            return self.session.call(equivalents.by_index, (x,))
         raise self.session.thrown(TypeError(f"'{type(x).__name__}' object is not iterable"))
 
     def advance(self, it: Any) -> Any:

@@ -58,7 +58,7 @@ def _deque(outside: Outside, value: Any, source: Source) -> Any:
     if len(value) > _LARGEST:
         return outside._as_it_is(value, source)
     outside.guard(Equals(Attr(source, "maxlen"), value.maxlen))
-    seen: Any = collections.deque((), value.maxlen)
+    seen: Any = collections.deque(maxlen=value.maxlen)
     outside.register(value, seen, source)
     seen.extend(_members(outside, value, source))
     return seen
@@ -89,7 +89,8 @@ def _as_before(outside: Outside, value: Any, source: Source) -> Any:
 
 def _subclassed(outside: Outside, value: Any, source: Source) -> Any:
     """A list or dict of a class made by Python code: a shadow with the same attributes, of which reads are guarded."""
-    cls, base = type(value), native_base(type(value))
+    cls: type = type(value)
+    base: Any = native_base(cls)
     slotted = any(vars(c).get("__slots__") for c in cls.__mro__ if by_python(c))
     keys = isinstance(value, dict) and not all(map(_constant, dict.keys(value)))
     if of_library(cls.__module__) or slotted or keys or base.__len__(value) > _LARGEST:

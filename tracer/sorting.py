@@ -38,7 +38,7 @@ def _sort_now(s: Session, values: list[Any], key: Any, reverse: Any) -> None:
     elif len(values) > _SHORT or any(isinstance(w, Tensor) for w in weights):
         raise Break("own-comparison", "sorting objects that compare in their own way")
     else:
-        values[:] = s.inline(equivalents.sort_short, [values[:], weights, down], {})
+        values[:] = s.call(equivalents.sort_short, (values[:], weights, down))
 
 
 SPECIAL[builtins.sorted] = _sorted

@@ -69,14 +69,14 @@ def inputs(torch: Any, *numbers: float) -> list[tuple[Any, ...]]:
 def load() -> list[Construct]:
     """All rows, in the order of the files."""
     if not ROWS:
-        import rows_async  # noqa: F401
-        import rows_breaks  # noqa: F401
-        import rows_classes  # noqa: F401
-        import rows_containers  # noqa: F401
-        import rows_control  # noqa: F401
-        import rows_effects  # noqa: F401
-        import rows_functions  # noqa: F401
-        import rows_generators  # noqa: F401
-        import rows_modules  # noqa: F401
-        import rows_tensors  # noqa: F401
+        import rows_async
+        import rows_breaks
+        import rows_classes
+        import rows_containers
+        import rows_control
+        import rows_effects
+        import rows_functions
+        import rows_generators
+        import rows_modules
+        import rows_tensors
     return ROWS

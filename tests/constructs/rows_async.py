@@ -1,5 +1,6 @@
 """Asynchronous functions: coroutines awaited, driven by send and by asyncio; async for, with and comprehensions."""
 
+
 from __future__ import annotations
 
 import asyncio

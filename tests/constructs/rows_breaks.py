@@ -1,5 +1,6 @@
 """Breaks anywhere: a call that cannot be followed, in every kind of place. What lies around it is still compiled."""
 
+
 from __future__ import annotations
 
 import contextlib
@@ -297,7 +298,7 @@ def live_locals(torch: Any) -> Any:
             never = 1
         k = opaque(bump())
         try:
-            never  # noqa: B018
+            never
         except UnboundLocalError:
             k += 1
         return box.value * k, next(it), next(pairs), bump(), box

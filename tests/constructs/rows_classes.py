@@ -1,5 +1,6 @@
 """Classes: statements inside the region, dataclasses, enums, descriptors, metaclasses, super(), operators, attribute stores."""
 
+
 from __future__ import annotations
 
 import abc

@@ -1,5 +1,6 @@
 """Containers of Python, made inside or changed from outside; text and numbers."""
 
+
 from __future__ import annotations
 
 import bisect

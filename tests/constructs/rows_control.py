@@ -1,5 +1,6 @@
 """Constructs of control flow: loops, exceptions, context managers, pattern matching."""
 
+
 from __future__ import annotations
 
 import contextlib
@@ -173,7 +174,7 @@ def nested_handlers(torch: Any) -> Any:
             try:
                 raise TypeError("second")
             finally:
-                return x  # noqa: B012
+                return x
 
     def f(x: Any) -> Any:
         return inner(x) - 1
@@ -467,7 +468,7 @@ def del_locals(torch: Any) -> Any:
         z, *w = y, x, y * 2
         del y
         try:
-            y  # noqa: B018
+            y
         except UnboundLocalError as error:
             return z, w, str(error)
         return None

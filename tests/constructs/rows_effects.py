@@ -1,5 +1,6 @@
 """Effects on the world: output, log records, warnings, clocks, random numbers, files, locks; values of tensors in Python."""
 
+
 from __future__ import annotations
 
 import logging

@@ -1,5 +1,6 @@
 """Functions: closures, globals, decorators, functools, itertools, operator, eval, frames."""
 
+
 from __future__ import annotations
 
 import copy
@@ -73,7 +74,7 @@ def global_write(torch: Any) -> Any:
 
 @construct("lambda, inner def, function attributes, default arguments that are shared")
 def inner_functions(torch: Any) -> Any:
-    def remember(item: Any, memory: list[Any] = []) -> int:  # noqa: B006
+    def remember(item: Any, memory: list[Any] = []) -> int:
         memory.append(item)
         return len(memory)
 

@@ -1,5 +1,6 @@
 """Generators and iterators: consumed, delegated to, driven, returned."""
 
+
 from __future__ import annotations
 
 import itertools

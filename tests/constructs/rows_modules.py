@@ -1,5 +1,6 @@
 """Modules: calls, hooks, buffers, parameters, containers, modes; optimisers inside the region."""
 
+
 from __future__ import annotations
 
 from typing import Any

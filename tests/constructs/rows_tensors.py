@@ -1,5 +1,6 @@
 """Tensors as mutable, aliased objects; NumPy calls on them; gradients inside the region."""
 
+
 from __future__ import annotations
 
 from typing import Any

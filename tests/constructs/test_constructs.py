@@ -1,4 +1,5 @@
-"""Every row of the construct table: three calls compiled show what three calls of plain Python show, and break where the golden table says."""
+"""Every row of the construct table: three calls compiled show what three calls of plain Python show, and break where the golden
+table says."""
 
 from __future__ import annotations
 
