@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .recorder import Recorder
 
 _BINARY = re.compile(r"\(\$0 ([-+*/]) \$1\)\Z")
+_UNARY = {"(-$0)": "neg", "abs($0)": "abs", "float($0)": "cast"}
 _OPS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 _BIG = 2**63
 _UNBOUNDED = (1, 0)
@@ -116,8 +117,14 @@ def _made(recorder: Recorder, late: Late) -> Value:
         return _of_tensor(recorder, late.parts[0], (), dtype)
     if late.text.startswith("$0["):
         return _of_tensor(recorder, late.parts[0].parts[0], tuple(map(int, re.findall(r"\[(\d+)\]", late.text))), dtype)
+    if late.cls is not float and bounds(late) is None:
+        raise late.needed()
+    if late.text in _UNARY:
+        part = _part(recorder, late.parts[0], dtype)
+        made: Value = part if late.text == "float($0)" else recorder._emit(lookup(_UNARY[late.text]), (part,), {})
+        return made
     form = _BINARY.match(late.text)
-    if form is None or (late.cls is not float and bounds(late) is None) or (form[1] == "/" and late.cls is not float):
+    if form is None or (form[1] == "/" and late.cls is not float):
         raise late.needed()
     parts = [_part(recorder, x, dtype) for x in late.parts]
     return recorder._emit(lookup(_OPS[form[1]]), tuple(parts), {})  # type: ignore[no-any-return]
@@ -165,6 +172,10 @@ def _bounds(x: Late) -> tuple[int, int] | None:
         info = owner.tensor.meta.dtype
         bits = 8 * info.np.itemsize
         return (0, 2**bits - 1) if info.kind == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    if x.text in ("(-$0)", "abs($0)"):
+        one = bounds(x.parts[0])
+        reach = max(map(abs, one)) if one is not None else _BIG
+        return (-reach, reach) if reach < _BIG else None
     form = _BINARY.match(x.text)
     inner = [bounds(p) for p in x.parts]
     if form is None or form[1] == "/" or len(inner) != 2 or inner[0] is None or inner[1] is None:

@@ -56,6 +56,12 @@ def integers(x, log):
     return x * n, n + 1, n / 3, m**2, x.to(fw.int64) + n, m // 4, -n, abs(m), n == m, n < 2, m * 10**30
 
 
+def signs(x, log):
+    s, n = x.sum().item(), x.to(fw.int32).max().item()
+    log.append(True + n)
+    return x * (-s), x + abs(s), x - float(n), x * -n, x.add(-abs(n)), x.to(fw.int64) * (-n), 0.5 < n, True >= s
+
+
 def exact(x, log):
     third = (x[:1] / 3).sum()
     return float(third), third.item() * 3, float(third) == third.item(), round(float(third), 3), (x * 2**24).sum().item()
@@ -113,7 +119,7 @@ def shared(x, log):
     return y, a
 
 
-ALL = [operands, integers, exact, filled, held, lists, text, truths, functions, shared]
+ALL = [operands, integers, signs, exact, filled, held, lists, text, truths, functions, shared]
 
 
 @pytest.mark.parametrize("backend", ["interpret", "cpu"])
@@ -209,3 +215,9 @@ def test_gradients_pass_by() -> None:
         fn(b, log).backward()
         assert a.grad.tolist() == b.grad.tolist()
     assert log[::2] == log[1::2]
+
+
+def test_numbers_from_outside_beside_bools_and_floats_are_guarded() -> None:
+    compiled = compiler.compile(lambda x, k: (x * k, True + k, True >= k, 0.5 < k, 0.5 >= k), backend="interpret")
+    for k in (2, 3, -1, 0, 1):
+        assert repr(compiled(X, k)) == repr((X * k, True + k, True >= k, k > 0.5, k <= 0.5))
