@@ -164,7 +164,7 @@ absolute, negative, fix, greater, greater_equal, less, less_equal, not_equal = a
 concatenate, moveaxis, swapaxes, swapdims = cat, movedim, transpose, transpose  # noqa: F405
 clip, concat, subtract, multiply, true_divide, divide = clamp, cat, sub, mul, div, div  # noqa: F405
 newaxis = None
-clone = Tensor.clone
+clone = Tensor.clone  # type: ignore[assignment]
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
 
 __all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)

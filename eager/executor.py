@@ -235,7 +235,7 @@ def _native(x: Any) -> Any:
         return x.item()
     for plain in (bool, int, float, complex):
         if isinstance(x, plain):
-            return plain(x)
+            return plain(x)  # type: ignore[arg-type]
     if isinstance(x, np.ndarray):
         return make(x)
     raise NotOperand(f"expected a Tensor or a number, not {type(x).__name__}")
