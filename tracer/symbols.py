@@ -23,6 +23,8 @@ from .ratios import SizeFloat, ratio, settled
 #: a size of more terms is made a number: its form would cost more than a second variant
 _MOST_TERMS = 12
 _LARGEST = 2**62
+#: likewise one of quotients and remainders of each other, so deep
+_DEEPEST = 3
 #: stands for a size that data decide where library code makes layouts of the numbers at hand
 _HINT = 1009
 
@@ -157,7 +159,7 @@ class Symbols:
         if isinstance(size, int):
             return size
         number = self.number(size)
-        if len(size.terms) > _MOST_TERMS or abs(number) >= _LARGEST:
+        if len(size.terms) > _MOST_TERMS or abs(number) >= _LARGEST or _nesting(size) > _DEEPEST:
             return getattr(operator, name)(settled(a), settled(b))
         return self._interned(number, size)
 
@@ -394,6 +396,14 @@ def raw(x: Any) -> Any:
     if isinstance(x, tuple):
         return tuple([raw(y) for y in x])
     return x.raw if isinstance(x, SizeInt) else x
+
+
+def _nesting(size: Size) -> int:
+    """How deep quotients, remainders, minima and maxima lie in each other in a size."""
+    if isinstance(size, int):
+        return 0
+    calls = [atom for mono, _ in size.terms for atom, _ in mono if isinstance(atom, Call)]
+    return max((1 + max(_nesting(c.a), _nesting(c.b)) for c in calls), default=0)
 
 
 def has_size(x: Any) -> bool:
