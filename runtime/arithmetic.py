@@ -20,8 +20,9 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }  # fmt: skip
 #: functions of `math` that follow from their arguments' values alone
 MATH: tuple[Callable[..., Any], ...] = (
-    math.sqrt, math.exp, math.expm1, math.log, math.log2, math.log10, math.log1p, math.sin, math.cos, math.tan, math.sinh, math.cosh,
-    math.tanh, math.asin, math.acos, math.atan, math.atan2, math.erf, math.floor, math.ceil, math.trunc, math.fabs, math.hypot,
+    math.sqrt, math.exp, math.expm1, math.log, math.log2, math.log10, math.log1p, math.sin, math.cos, math.tan, math.sinh,
+    math.cosh, math.tanh, math.asin, math.acos, math.atan, math.atan2, math.erf, math.floor, math.ceil, math.trunc,
+    math.fabs, math.hypot,
     math.pow, math.fmod, math.copysign, math.degrees, math.radians, math.isnan, math.isinf, math.isfinite,
 )  # fmt: skip
 BUILTIN: tuple[Callable[..., Any], ...] = (float, int, abs, round)

@@ -154,7 +154,7 @@ class Cell(_Way):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Next(_Way):
-    """What the built-in iterator `base` (see `peek`) gives next, before anything takes from it. IndexError where it is exhausted."""
+    """What the built-in iterator `base` (see `peek`) gives next, while nothing takes from it. IndexError: it is exhausted."""
 
     base: Source
 
@@ -218,8 +218,8 @@ class Length(_Way):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Computed:
-    """Arithmetic on numbers found elsewhere: `op` is a name of `arithmetic`; `args` are Sources or numbers. ValueError where one of
-    them is no plain int or float any more, or there is no result."""
+    """Arithmetic on numbers found elsewhere: `op` is a name of `arithmetic`; `args` are Sources or numbers. ValueError where one
+    of them is no plain int or float any more, or there is no result."""
 
     op: str
     args: tuple[Any, ...]

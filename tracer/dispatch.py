@@ -241,15 +241,20 @@ class Dispatcher:
             _state.capturing = False
         if made.break_ is not None:
             self._broken(made.break_)
-            if made.break_.code == "changing-number" and not self.warned and self.misses and not self._resumes(self.function.__code__):
-                self.warned = True
-                knobs.warn(
-                    f"{self.where.function} ({self.where}) was compiled anew for {self.policy.history()} (knob constant_limit). From now "
-                    f"on the graph breaks where the number is needed:\n{made.break_}"
-                )
+            if made.break_.code == "changing-number":
+                self._changes(made.break_)
         if knobs.debug >= 3:
             knobs.say(3, str(made.graph))
         return Variant(made, self.options.backend, self._plain)
+
+    def _changes(self, record: BreakRecord) -> None:
+        """A number has been too many constants: say so once, of a function of the user's."""
+        if self.misses and not self.warned and not self._resumes(self.function.__code__):
+            self.warned = True
+            knobs.warn(
+                f"{self.where.function} ({self.where}) was compiled anew for {self.policy.history()} (knob constant_limit). From "
+                f"now on the graph breaks where the number is needed:\n{record}"
+            )
 
     def _broken(self, record: BreakRecord) -> None:
         strictly = stance.strictly()

@@ -305,8 +305,8 @@ class Outside:
         return True if seen else bool(real) and bool(self.number(len(real), Length(source)) != 0)
 
     def open(self, seen: Any) -> None:
-        """Something looks into `seen`: a list from outside gets its items, before those the region appended, a dict its own, under
-        those that the region put in."""
+        """Something looks into `seen`: a list from outside gets its items, before those the region appended, a dict its own,
+        under those that the region put in."""
         found = self.closed.pop(id(seen), None)
         if found is not None:
             _, real, source = found

@@ -4,7 +4,7 @@ At a graph break the compiled code has rebuilt the values of the frame (`FrameSt
 breaking unit natively and packs the frame again on every way out of the unit, its exception handler included; the driver then
 calls a *resume function*, the user's own code between a head that jumps to a tail and that tail, which unpacks the frame and
 jumps back in. Names, constants, globals, lines and handlers are the user's own, so `with`, `try` and loops need nothing special.
-The driver (`turns`) never nests for breaks of one frame, however often a loop breaks. Makes code only: it runs and captures nothing.
+The driver (`turns`) never nests for breaks of one frame, however often a loop breaks. This file makes code only.
 Generators, coroutines, class bodies and module code cannot be continued (`refusal`).
 """
 

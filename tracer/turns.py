@@ -205,8 +205,8 @@ def continue_frames(frames: Sequence[Frame | tuple[Any, ...]], continuations: Co
 
 
 def check(code: CodeType, offset: int, slots: int, depth: int | None) -> None:
-    """ValueError if a frame of `code` cannot be continued before byte `offset`, or has other numbers of slots or, where `depth` is
-    not None, of values on the stack."""
+    """ValueError if a frame of `code` cannot be continued before byte `offset`, or has other numbers of slots or, where `depth`
+    is not None, of values on the stack."""
     reason = refusal(code)
     if reason:
         raise ValueError(reason)

@@ -120,7 +120,8 @@ class GuardRows:
             self._version(cls, found)
         self._first = len(self.frame.rows)
         native = [x for x in self.guards if self._native(x) and not isinstance(x, g.ClassAttrIs)]
-        Memos(self, native, sources).emit()
+        lasting = [x for x in native if not any(map(s.hangs_on_listed, named(x)))]  # a copy is another object at every call
+        Memos(self, lasting, [src for src in sources if not s.hangs_on_listed(src)]).emit()
         for x in native:
             if not self._is_long(x):
                 self.guard(x)
@@ -259,8 +260,6 @@ class GuardRows:
             self.frame.row("call", at, self.frame.object(Loader(source)), 0, self.frame.nparams)
 
     def _item_is_native(self, source: s.Item) -> bool:
-        if s.hangs_on_listed(source):
-            return False
         if type(source.key) is str or source.base in self._keys_of:
             return _plain(source.key)
         packed = isinstance(source.base, s.Arg) and source.base.slots is not None  # the frame of a resume function: a tuple
@@ -291,8 +290,6 @@ class GuardRows:
 
     # ---- guards ----
     def _native(self, x: g.Guard) -> bool:
-        if any(map(s.hangs_on_listed, named(x))):
-            return False
         if isinstance(x, g.HasNext):
             return self._is_range(x.source)
         if isinstance(x, g.ClassAttrIs):
@@ -460,7 +457,8 @@ class GuardRows:
     def integer(self, source: s.Source) -> int:
         """The word with the 64-bit value of the exact int at `source`."""
         if source in self.counted:
-            return self._length_of(source.base) if isinstance(source, s.Length) else self._range_fields(source.base)[0]  # type: ignore[union-attr]
+            assert isinstance(source, (s.Next, s.Length))
+            return self._length_of(source.base) if isinstance(source, s.Length) else self._range_fields(source.base)[0]
         if isinstance(source, s.Computed) and self.is_number(source):
             return self.scalars.number(source)
         at = self.frame.words()
@@ -487,8 +485,9 @@ NATIVE_GETTERS: set[Any] = set()
 _ROWS: dict[type, Callable[[GuardRows, Any], object]] = {
     g.TensorLike: GuardRows.like, g.SizesFit: GuardRows._sizes_fit,
     g.TensorIs: GuardRows._tensor_is, g.TypeIs: GuardRows._type_is, g.Is: GuardRows._is, g.Equals: GuardRows._equals,
-    g.FitsInt64: GuardRows._fits, g.Holds: GuardRows._holds, g.LengthIs: GuardRows._length, g.KeysAre: GuardRows._keys, g.Lacks: GuardRows._lacks,
-    g.GradMode: GuardRows._grad, g.HasNext: GuardRows._has_next, g.SameStorage: GuardRows._pattern, g.SameObject: GuardRows._pattern,
+    g.FitsInt64: GuardRows._fits, g.Holds: GuardRows._holds, g.LengthIs: GuardRows._length, g.KeysAre: GuardRows._keys,
+    g.Lacks: GuardRows._lacks, g.GradMode: GuardRows._grad, g.HasNext: GuardRows._has_next,
+    g.SameStorage: GuardRows._pattern, g.SameObject: GuardRows._pattern,
 }  # fmt: skip
 
 

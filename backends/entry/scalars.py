@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _INT = {"+": "add_int", "-": "sub_int", "*": "mul_int", "//": "floordiv", "%": "mod"}
 _FLOAT = {"+": "add_float", "-": "sub_float", "*": "mul_float", "/": "div_float"}
 _COMPARE = ("<", "<=", ">", ">=", "==", "!=")
-#: functions of one number, and whether that must be above 0; what CPython does with others, and with what is not finite, is a miss
+#: functions of one number, and whether that must be above 0; others, and what is not finite, are misses
 _LIBM = {"math.exp": False, "math.log": True, "math.sin": False, "math.cos": False, "math.tanh": False}
 _MIRRORED = {">": "<", ">=": "<="}
 

@@ -73,7 +73,9 @@ def test_random_expressions() -> None:
     def grown(depth: int) -> Any:
         if depth == 0:
             return rng.choice([A, B, 2, 3, 0.5, -1])
-        op = rng.choice(["+", "-", "*", "/", "%", "//", "**", "float", "math.sqrt", "math.exp", "math.log", "math.cos", "math.tanh"])
+        op = rng.choice(
+            ["+", "-", "*", "/", "%", "//", "**", "float", "math.sqrt", "math.exp", "math.log", "math.cos", "math.tanh"]
+        )
         return s.Computed(op, tuple(grown(depth - 1) for _ in range(2 if len(op) < 3 else 1)))
 
     hits = 0

@@ -1,4 +1,4 @@
-"""What a capture saw is changed between two calls, in every way Python has: compiled and eager agree on results, errors and effects.
+"""What a capture saw is changed between two calls, in every way Python has: compiled and eager agree on what follows.
 
 Each case makes a function with its arguments and a list of changes; it is made twice, run eagerly and compiled, and called
 before the first change and, twice, after each.
@@ -88,7 +88,11 @@ def global_numbers_and_types() -> Case:
 
 @case
 def global_functions() -> Case:
-    return lambda a: helper(a), lambda: (x(),), [put("helper", other_helper), put("helper", lambda a: a.sum()), put("helper", fw.exp)]
+    return (
+        lambda a: helper(a),
+        lambda: (x(),),
+        [put("helper", other_helper), put("helper", lambda a: a.sum()), put("helper", fw.exp)],
+    )
 
 
 @case
@@ -208,7 +212,11 @@ def a_method_on_the_instance() -> Case:
 @case
 def another_class() -> Case:
     box, other = fresh()(), type("Other", (Base,), {"forward": lambda self, a: a - self.bias})
-    return lambda a: box.forward(a), lambda: (x(),), [lambda: setattr(box, "__class__", other), lambda: setattr(box, "__class__", Base)]
+    return (
+        lambda a: box.forward(a),
+        lambda: (x(),),
+        [lambda: setattr(box, "__class__", other), lambda: setattr(box, "__class__", Base)],
+    )
 
 
 @case
@@ -225,7 +233,11 @@ def other_bases() -> Case:
         pass
 
     box = Both()
-    return lambda a: box.go(a), lambda: (x(),), [lambda: setattr(Both, "__bases__", (Right,)), lambda: setattr(Right, "go", lambda s, a: a)]
+    return (
+        lambda a: box.go(a),
+        lambda: (x(),),
+        [lambda: setattr(Both, "__bases__", (Right,)), lambda: setattr(Right, "go", lambda s, a: a)],
+    )
 
 
 @case
@@ -322,7 +334,20 @@ def argument(values: list[Any], fn: Callable[..., Any]) -> Case:
 
 @case
 def types_of_an_argument() -> Case:
-    values = [2, 2.0, True, np.float32(2), "2", None, [2], (2,), fw.ones(3), fw.ones(3).to(fw.float64), fw.ones(3, dtype=fw.int64), 1j]
+    values = [
+        2,
+        2.0,
+        True,
+        np.float32(2),
+        "2",
+        None,
+        [2],
+        (2,),
+        fw.ones(3),
+        fw.ones(3).to(fw.float64),
+        fw.ones(3, dtype=fw.int64),
+        1j,
+    ]
     return argument(values, lambda a, n: a * n)
 
 
@@ -334,13 +359,16 @@ def special_numbers() -> Case:
 
 @case
 def strings_and_flags() -> Case:
-    return argument(["a", "b", "".join(["a", ""]), b"a", True, False, None], lambda a, k: a * 2 if k == "a" else a + 1 if k else a)
+    return argument(
+        ["a", "b", "".join(["a", ""]), b"a", True, False, None], lambda a, k: a * 2 if k == "a" else a + 1 if k else a
+    )
 
 
 @case
 def tensors_of_many_kinds() -> Case:
     values = [
-        fw.ones(3), fw.ones(2, 3), fw.ones(3, 2).t(), fw.ones(1, 3).expand(2, 3), fw.ones(3, requires_grad=True), nn.Parameter(fw.ones(3)),
+        fw.ones(3), fw.ones(2, 3), fw.ones(3, 2).t(), fw.ones(1, 3).expand(2, 3), fw.ones(3, requires_grad=True),
+        nn.Parameter(fw.ones(3)),
         fw.ones(6)[::2], fw.ones(()), fw.ones(0, 3), fw.ones(2, 2),
     ]  # fmt: skip
     return argument(values, lambda a, t: a * t + t.stride()[0] if t.ndim else a * t)
@@ -417,7 +445,8 @@ def parts_of_a_module() -> Case:
     return lambda t: net(t), lambda: (x(),), [
         lambda: setattr(net, "a", fill(nn.Linear(3, 3, bias=False))), lambda: setattr(net, "b", nn.ReLU()), lambda: net.eval(),
         lambda: setattr(net, "b", nn.Identity()), lambda: setattr(net.a, "weight", nn.Parameter(fw.ones(3, 3))),
-        lambda: setattr(net, "shift", fw.zeros(3)), lambda: net._buffers.update(shift=fw.ones(1)), lambda: setattr(net, "factor", 3),
+        lambda: setattr(net, "shift", fw.zeros(3)), lambda: net._buffers.update(shift=fw.ones(1)),
+        lambda: setattr(net, "factor", 3),
         lambda: setattr(net.a, "forward", lambda t: t * 2), lambda: setattr(net, "a", None), lambda: delattr(net, "a"),
     ]  # fmt: skip
 
@@ -443,8 +472,10 @@ def hooks_that_come_later() -> Case:
         handles.append(made)
 
     return lambda t: net(t), lambda: (x(),), [
-        lambda: on(net.register_forward_hook(lambda m, a, out: out * 2)), lambda: on(net.a.register_forward_pre_hook(lambda m, a: (a[0] + 1,))),
-        lambda: on(net.b.register_forward_hook(lambda m, a, out: out - 1)), lambda: handles[0].remove(), lambda: handles[1].remove(),
+        lambda: on(net.register_forward_hook(lambda m, a, out: out * 2)),
+        lambda: on(net.a.register_forward_pre_hook(lambda m, a: (a[0] + 1,))),
+        lambda: on(net.b.register_forward_hook(lambda m, a, out: out - 1)), lambda: handles[0].remove(),
+        lambda: handles[1].remove(),
         lambda: handles[2].remove(),
     ]  # fmt: skip
 
@@ -491,7 +522,8 @@ def a_sequential_that_grows() -> Case:
 def parameters_that_are_shared() -> Case:
     net = fill(Net())
     return lambda t: net(t), lambda: (x(),), [
-        lambda: setattr(net.b, "weight", net.a.weight), lambda: setattr(net, "b", net.a), lambda: setattr(net, "b", fill(nn.Linear(3, 3))),
+        lambda: setattr(net.b, "weight", net.a.weight), lambda: setattr(net, "b", net.a),
+        lambda: setattr(net, "b", fill(nn.Linear(3, 3))),
     ]  # fmt: skip
 
 
@@ -505,7 +537,11 @@ def data_of_a_parameter() -> Case:
 
         return go
 
-    return lambda t: net(t), lambda: (x(),), [assign(fw.ones(3, 3)), assign(fw.ones(3, 3).to(fw.float64)), assign(fw.ones(3, 3).t())]
+    return (
+        lambda t: net(t),
+        lambda: (x(),),
+        [assign(fw.ones(3, 3)), assign(fw.ones(3, 3).to(fw.float64)), assign(fw.ones(3, 3).t())],
+    )
 
 
 # -- state of the library -------------------------------------------------------------------------------------------------------
