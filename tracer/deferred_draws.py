@@ -25,7 +25,7 @@ _FLOATS = {
     "paretovariate", "weibullvariate", "vonmisesvariate",
 }  # fmt: skip
 _INTS = {"randint", "randrange", "getrandbits"}
-_CODE, _CLASSES = "c-function", (random.Random, random.SystemRandom)
+_CODE, _CLASSES = "late-value", (random.Random, random.SystemRandom)
 
 
 def _drawn(s: Session, owner: Any, name: str, args: list[Any], cls: Any, sure: bool = True) -> Any:

@@ -215,7 +215,7 @@ def enter_late(s: Session, late: Any) -> tuple[Any, Any]:
 
 def _reads(fn: Any, cls: type) -> None:
     def read(s: Session) -> Any:
-        made = defer(s, "$0()", (fn,), cls, owner=fn, code="c-function", what=f"the result of {describe(fn)}", draws=True)
+        made = defer(s, "$0()", (fn,), cls, owner=fn, code="late-value", what=f"the result of {describe(fn)}", draws=True)
         made.bounds = (0, 2**62) if cls is int else None
         return made
 
@@ -231,7 +231,7 @@ def _urandom(s: Session, size: Any) -> Any:
     size = s.operators.settle(size)
     if type(size) is not int or size < 0:
         raise opaque(os.urandom)
-    return defer(s, "$0($1)", (os.urandom, size), bytes, owner=os, code="c-function", what="random bytes", draws=True)
+    return defer(s, "$0($1)", (os.urandom, size), bytes, owner=os, code="late-value", what="random bytes", draws=True)
 
 
 @models(time.sleep)

@@ -23,6 +23,23 @@ def f(x, sum):
         instead_call="torch.ones(2), 999008199",
     ),
     Kind(
+        "late-value",
+        "a number that is drawn, read off a clock or asked of the system decides what Python does next; such calls are made in order "
+        "at every call, and what they give may be computed with, printed and returned, not looked at while recording",
+        "decide before the compiled function, or on tensors: torch.where(torch.rand(()) < 0.5, a, b)",
+        example="""
+import os
+
+def f(x):
+    return x * 2 if os.getpid() > 1 else x  #! os.getpid() > 1
+""",
+        instead="""
+def f(x, own):
+    return x * 2 if own else x
+""",
+        instead_call="torch.ones(2), True",
+    ),
+    Kind(
         "standard-library",
         "the call of a function of Python's library does something in its depth that cannot be followed; it runs as one piece",
         "call it outside of the compiled function and pass the result in",

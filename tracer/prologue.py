@@ -129,7 +129,7 @@ def settle(s: Session) -> None:
     """What cannot be made again must not be made before a graph that may fail: CPython then does the whole call."""
     raising = any(node.op.effects.raises for node in s.recorder.builder.nodes)
     if s.drawn.states and (raising or s.effects.doubtful) and s.drawn.unit:
-        raise Restart(s.drawn.unit, "c-function", "a random number in a graph that may raise")
+        raise Restart(s.drawn.unit, "late-value", "a random number in a graph that may raise")
 
 
 def write(s: Session) -> Any:

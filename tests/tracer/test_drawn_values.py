@@ -88,7 +88,7 @@ def test_a_number_that_steers_breaks(capsys: Any) -> None:
     expected = run(fn, capsys)
     compiled = compiler.compile(fn, backend="interpret")
     assert run(compiled, capsys) == expected
-    assert {v.capture.break_.code for v in compiler.dispatcher_of(compiled).variants} == {"c-function"}
+    assert {v.capture.break_.code for v in compiler.dispatcher_of(compiled).variants} == {"late-value"}
 
 
 def test_a_graph_that_may_raise_draws_once(capsys: Any) -> None:

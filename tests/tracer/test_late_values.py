@@ -59,7 +59,7 @@ def integers(x, log):
 def signs(x, log):
     s, n = x.sum().item(), x.to(fw.int32).max().item()
     log.append(True + n)
-    return x * (-s), x + abs(s), x - float(n), x * -n, x.add(-abs(n)), x.to(fw.int64) * (-n), 0.5 < n, True >= s
+    return x * (-s), x + abs(s), x - float(n), x * -n, x.add(-abs(n)), x.to(fw.int64) * (-n), 0.5 < n, True >= s  # noqa: SIM300
 
 
 def exact(x, log):
@@ -218,6 +218,6 @@ def test_gradients_pass_by() -> None:
 
 
 def test_numbers_from_outside_beside_bools_and_floats_are_guarded() -> None:
-    compiled = compiler.compile(lambda x, k: (x * k, True + k, True >= k, 0.5 < k, 0.5 >= k), backend="interpret")
+    compiled = compiler.compile(lambda x, k: (x * k, True + k, True >= k, 0.5 < k, 0.5 >= k), backend="interpret")  # noqa: SIM300
     for k in (2, 3, -1, 0, 1):
-        assert repr(compiled(X, k)) == repr((X * k, True + k, True >= k, k > 0.5, k <= 0.5))
+        assert repr(compiled(X, k)) == repr((X * k, True + k, True >= k, k > 0.5, k <= 0.5))  # noqa: SIM300
