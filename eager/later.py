@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .inplace import store_checked
 from .pure import pure
@@ -134,6 +134,10 @@ class LaterMethods:
     """The methods of `METHODS`; no slots of its own."""
 
     __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
 
 for _public, (_module, _name) in _rows(METHODS).items():

@@ -64,7 +64,7 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
     if source.dtype is not self.dtype:
         raise RuntimeError(f"could not set tensor of type {source.dtype.name} to a tensor of type {self.dtype.name}")
     if size is not None:
-        steps = size_of((stride,)) if stride is not None else layout.contiguous_strides(size_of((size,)))
+        steps: Any = size_of((stride,)) if stride is not None else layout.contiguous_strides(size_of((size,)))
         source = f.reshape(source, -1).as_strided(size, steps, storage_offset)
     self.data = source
     return self

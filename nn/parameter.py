@@ -18,7 +18,7 @@ class Parameter(Tensor):
         out.__class__ = cls
         return out
 
-    def __repr__(self) -> str:
+    def __repr__(self) -> str:  # type: ignore[override]
         return "Parameter containing:\n" + super().__repr__()
 
 
