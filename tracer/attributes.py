@@ -72,6 +72,9 @@ class Attributes:
             return late_ops.attribute(self.session, obj, name)
         if isinstance(obj, SYMBOLIC):
             obj = concrete(obj)
+        owned = self.session.effects.owned
+        if owned and id(obj) in owned and not callable(getattr(type(obj), name, None)):
+            raise Break("outside-object", f"{name} of {describe(obj)}, which a deferred call changes")
         if isinstance(obj, (DType, Op, Effects, TensorType, Device)):
             return self.session.native(getattr, obj, name)
         cls = type(obj)

@@ -47,6 +47,8 @@ def defer(
     if not sure and s.is_covered():
         raise Break(code, what or "a call that may raise inside of a try or with")
     place = s.place()
+    if owner is not None and not isinstance(owner, (types.ModuleType, *LATE)):
+        s.effects.owned[id(owner)] = owner
     if cls is type(None):
         s.effects.journal.append(Call(text, parts, place, owner=owner, draws=draws))
         return None

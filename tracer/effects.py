@@ -115,6 +115,7 @@ class Effects:
     attrs: dict[tuple[int, str], Any] = field(default_factory=dict)
     cells: dict[int, Any] = field(default_factory=dict)
     globals: dict[tuple[int, str], Any] = field(default_factory=dict)
+    owned: dict[int, Any] = field(default_factory=dict)  # files and generators that deferred calls change
     doubtful: list[tuple[Late, int]] = field(default_factory=list)  # made before the first effect; each with its unit
 
     def risky(self, late: Late, session: Session) -> None:

@@ -234,6 +234,17 @@ def test_what_a_handler_changes_is_not_read_too_early(monkeypatch: pytest.Monkey
         LOG.removeHandler(counting)
 
 
+def test_what_a_deferred_call_changes_is_not_read_too_early() -> None:
+    def fn(x, file):
+        file.write("text")
+        file.close()
+        return x + file.closed
+
+    compiled = compiler.compile(fn, backend="interpret")
+    for (x,) in CALLS:
+        assert compiled(x, io.StringIO()).tolist() == fn(x, io.StringIO()).tolist()
+
+
 def test_pure_functions_of_the_library() -> None:
     pattern = re.compile(r"(\w+)=(\d+)")
 
