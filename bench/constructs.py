@@ -62,7 +62,7 @@ def _code(error: Any) -> str:
 
 def ours(row: Any) -> Verdict:
     """fusewire on a row."""
-    fusewire = importlib.import_module(__name__.partition(".")[0])
+    fusewire = importlib.import_module(str(__package__).partition(".")[0])
 
     def compile_(fn: Any, **options: Any) -> Any:
         return fusewire.compile(fn, **options)

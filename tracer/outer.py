@@ -17,8 +17,13 @@ _HASHED = (str, int, float, bool, bytes, type(None))
 def _members(outside: Outside, value: Any, source: Source) -> list[Any]:
     content, at = listed(value), Listed(source)
     outside.guard(TypeIs(source, type(value)))
-    outside.guard(LengthIs(at, len(content)))
+    _whole(outside, at, len(content))
     return [outside.admit(x, Item(at, k)) for k, x in enumerate(content)]
+
+
+def _whole(outside: Outside, at: Listed, count: int) -> None:
+    outside.guard(TypeIs(at, tuple))
+    outside.guard(LengthIs(at, count))
 
 
 def _constant(x: Any) -> bool:
@@ -34,7 +39,7 @@ def _set(outside: Outside, value: Any, source: Source) -> Any:
         outside.individual(copy)  # as if it were changed: no loop over it, whose order would be another
     at = Listed(source)
     outside.guard(TypeIs(source, type(value)))
-    outside.guard(LengthIs(at, len(value)))
+    _whole(outside, at, len(value))
     for k, x in enumerate(value):
         _fix(outside, x, Item(at, k))
     return outside.register(value, copy, source)
@@ -74,7 +79,7 @@ def _dict(outside: Outside, value: Any, source: Source) -> Any:
         seen.default_factory = outside.admit(value.default_factory, Attr(source, "default_factory"))
     content, at = listed(value), Listed(source)
     outside.guard(TypeIs(source, cls))
-    outside.guard(LengthIs(at, len(content)))
+    _whole(outside, at, len(content))
     for k in range(0, len(content), 2):
         _fix(outside, content[k], Item(at, k))
         seen[content[k]] = outside.admit(content[k + 1], Item(at, k + 1))
@@ -101,7 +106,7 @@ def _subclassed(outside: Outside, value: Any, source: Source) -> Any:
     outside.register(value, seen, source)
     content, at = listed(value), Listed(source)
     outside.guard(TypeIs(source, cls))
-    outside.guard(LengthIs(at, len(content)))
+    _whole(outside, at, len(content))
     if base is list:
         for k, x in enumerate(content):
             list.append(seen, outside.admit(x, Item(at, k)))
