@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import fusewire as fw
+from fusewire.tracer.symbols import Symbols
 
 #: each number differs between calls, so that by and by all are symbolic; 2 and more may be sizes, 0 and 1 never are
 PAIRS = [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1), (3, 5), (5, 2), (4, 0), (2, -1)]
@@ -55,3 +56,23 @@ def test_texts_of_exceptions() -> None:
     compiled = fw.compile(texts, backend="interpret")
     for n, rate in [(2, 0.5), (2, 0.5), (3, 0.5), (4, 1.5), (5, 2.5)]:
         assert compiled(n, rate) == texts(n, rate)
+
+
+def test_remainders_of_remainders_become_numbers() -> None:
+    known = Symbols(lambda: "here")
+    a, b = known.given_int(5), known.given_int(7)
+    for _ in range(40):  # the form of the sum would double with each turn
+        a = (a * 2 + b) % 97
+    assert type(a) is int
+
+
+def test_long_loops_over_numbers() -> None:
+    def mixed(seed: int, items: list[int]) -> int:
+        for x in items:
+            seed = (seed * 2 + x) % 97 // 2
+        return seed
+
+    compiled = fw.compile(mixed, backend="interpret")
+    for k in (3, 4, 5, 6, 8):
+        items = [k + j for j in range(20)]
+        assert compiled(k, items) == mixed(k, items)
