@@ -180,13 +180,21 @@ def subject(name: str) -> str:
     return f"{_SUBJECT}{name}{_SUBJECT}"
 
 
+#: what has a name of its own; asking anything else for one may run code of the user's
+_CALLABLE = (
+    types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType, types.WrapperDescriptorType,
+    types.MethodDescriptorType, types.ClassMethodDescriptorType,
+)  # fmt: skip
+_NAMED = (*_CALLABLE, type, types.ModuleType, types.GeneratorType, types.CoroutineType, types.GetSetDescriptorType)
+
+
 def describe(x: Any) -> str:
-    """A function, type or object as a reader knows it."""
-    name = getattr(x, "__qualname__", None) or getattr(x, "__name__", None)
+    """A function, type or object as a reader knows it. Runs no code of the user's."""
+    name = (getattr(x, "__qualname__", None) or getattr(x, "__name__", None)) if isinstance(x, _NAMED) else None
     if name is None:
         return f"an object of type {type(x).__qualname__}"
     module = getattr(x, "__module__", None)
-    if module is None and isinstance(getattr(x, "__self__", None), types.ModuleType):
+    if module is None and isinstance(_owner(x), types.ModuleType):
         module = x.__self__.__name__
     if not isinstance(module, str) or module in ("builtins", "__main__") or x is open:
         return str(name)
@@ -210,22 +218,23 @@ def stateful(fn: Any) -> Break:
     return Break(code, f"a call of {subject(describe(fn))}")
 
 
-def _named_object(method: Any) -> str:
-    """The object whose method it is."""
-    return describe(getattr(method, "__self__", method))
+def _owner(fn: Any) -> Any:
+    """What a method is bound to; None for anything else."""
+    return getattr(fn, "__self__", None) if isinstance(fn, _CALLABLE) else None
 
 
 def opaque(fn: Any, else_: str = "") -> Break:
     """The break at a call of what is no Python code; `else_` says what happened where it is no stream or namespace but the method
     of an object from outside."""
-    module = getattr(fn, "__module__", None) or getattr(type(getattr(fn, "__self__", None)), "__module__", "")
-    owner = getattr(fn, "__objclass__", None) or type(getattr(fn, "__self__", None))
-    if str(module) in _STREAMS or getattr(owner, "__module__", "") in _STREAMS or fn in (open, input):
+    known = isinstance(fn, (*_CALLABLE, type))
+    owner = (getattr(fn, "__objclass__", None) if isinstance(fn, _CALLABLE) else None) or type(_owner(fn))
+    module, name = (fn.__module__ or owner.__module__, fn.__name__) if known else (type(fn).__module__, "")
+    if str(module) in _STREAMS or owner.__module__ in _STREAMS or fn is open or fn is input:
         code = "input-output"
-    elif getattr(fn, "__name__", "") in _NAMESPACES and module in ("builtins", "sys"):
+    elif name in _NAMESPACES and module in ("builtins", "sys"):
         code = "namespace"
-    elif getattr(fn, "__name__", "") in ("__enter__", "__exit__"):
-        return Break("context-manager", f"{'entering' if fn.__name__ == '__enter__' else 'leaving'} {_named_object(fn)}")
+    elif name in ("__enter__", "__exit__"):
+        return Break("context-manager", f"{'entering' if name == '__enter__' else 'leaving'} {describe(_owner(fn))}")
     elif else_:
         return Break("outside-object", else_)
     else:

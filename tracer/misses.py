@@ -5,6 +5,8 @@ Only says; which variant serves is decided by the guards themselves.
 
 from __future__ import annotations
 
+import itertools
+import types
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +32,7 @@ from ..runtime.guard import (
     first_failure,
 )
 
-_LONGEST = 60
+_LONGEST, _ITEMS = 60, 5
 _OF_STATE = ".state"
 
 
@@ -69,21 +71,29 @@ def missed(variants: Sequence[Sequence[Guard]], args: Sequence[Any], where: Wher
     return Miss(text, where, before, after, cure(guard, args))
 
 
-def show(x: Any) -> str:
-    """A value in a few words."""
+def show(x: Any, deep: int = 2) -> str:
+    """A value in a few words. Runs no code of the user's, and looks at no more than a few items."""
     if isinstance(x, Tensor):
         return f"{type(x).__name__} {x.meta!r}".removeprefix("Tensor ").replace(" on cpu", "")
-    if isinstance(x, (list, tuple, dict, set)) and any(isinstance(y, Tensor) for y in x):
-        return f"{len(x)} tensors"  # their values say nothing here, and take long to print
-    text = repr(x) if isinstance(x, (int, float, str, bytes, bool, type(None), tuple, list, dict, set)) else _named(x)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    if type(x) in (float, bool, type(None)) or (type(x) is int and x.bit_length() <= 128):
+        return repr(x)
+    if type(x) in (str, bytes):
+        return repr(x) if len(x) <= _LONGEST else f"{x[: _LONGEST - 3]!r}..."
+    if type(x) in (list, tuple, dict, set, frozenset) and deep:
+        items = [show(y, deep - 1) for y in itertools.islice(x, _ITEMS)] + ["..."] * (len(x) > _ITEMS)
+        text = f"[{', '.join(items)}]" if type(x) is list else f"{type(x).__name__}({', '.join(items)})"
+        return text if len(text) <= _LONGEST else f"a {type(x).__name__} of {len(x)}"
+    return _named(x)
 
 
 def _named(x: Any) -> str:
-    name = getattr(x, "__qualname__", None) or getattr(x, "__name__", None)
-    if isinstance(name, str):
-        return f"{name} (at {_place(x)})" if hasattr(x, "__code__") else name
-    return f"a {type(x).__qualname__}"
+    if isinstance(x, types.FunctionType):
+        return f"{x.__qualname__} (at {_place(x)})"
+    if isinstance(x, (type, types.BuiltinFunctionType, types.ModuleType)):
+        return str(x.__name__)
+    if isinstance(x, types.CodeType):
+        return f"{x.co_name} (at {Where(x.co_filename, x.co_firstlineno)})"
+    return f"{'an' if type(x).__name__[:1] in 'aeiouAEIOU' else 'a'} {type(x).__qualname__}"
 
 
 def _place(function: Any) -> str:
