@@ -128,6 +128,13 @@ class Effects:
             raise Break(late.code, f"an error in what is made of {late.what}, inside of a try or with, is asked for")
         self.journal.append(Evaluate(late, session.place()))
 
+    def forget(self) -> None:
+        """Untie deferred calls from what they give: each holds the other."""
+        for e in self.journal:
+            if isinstance(e, Call) and e.result is not None:
+                e.result.calls.clear()
+                e.result = e.drawn = None
+
     def _note(self, effect: Effect, target: Any) -> None:
         self.journal.append(effect)
         self.outside.individual(target)

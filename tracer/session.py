@@ -71,9 +71,10 @@ class Session:
         """Let go of everything met: the user's objects must not live on until the next garbage collection."""
         for frame in self.frames:
             frame.slots, frame.stack, frame.begun, frame.result = [], [], (0, [], []), None
+        self.effects.forget()
         for held in (
             self.frames, self.outside.memo, self.outside.origin, self.outside.closed, self.outside.numbers, self.outside.changed,
-            self.outside.tainted,
+            self.outside.tainted, self.effects.owned, self.effects.doubtful, self.drawn.slots, self.drawn.inputs,
             self.recorder.inputs, self.recorder.seen, self.recorder.of_storage, self.effects.journal, self.effects.attrs,
             self.effects.cells, self.effects.globals, self.made_from, self.made_at, self.fresh_functions, self.fresh_classes,
         ):  # fmt: skip

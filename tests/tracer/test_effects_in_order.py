@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import logging
@@ -13,6 +14,7 @@ import threading
 import time
 import traceback
 import warnings
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -243,6 +245,28 @@ def test_what_a_deferred_call_changes_is_not_read_too_early() -> None:
     compiled = compiler.compile(fn, backend="interpret")
     for (x,) in CALLS:
         assert compiled(x, io.StringIO()).tolist() == fn(x, io.StringIO()).tolist()
+
+
+def test_nothing_of_the_users_is_kept() -> None:
+    class Stream(io.StringIO):
+        pass
+
+    def fn(x, file):
+        n = file.write(f"{x.sum().item()}")
+        return x + 1, n, file.getvalue()
+
+    compiled = compiler.compile(fn, backend="interpret")
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(2):
+            file = Stream()
+            gone = weakref.ref(file)
+            compiled(X, file)
+            del file
+            assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_pure_functions_of_the_library() -> None:
