@@ -66,3 +66,29 @@ def test_annotations_of_a_function_are_guarded() -> None:
     assert compiled(x).tolist() == [2, 2]
     g.__annotations__["x"] = 3
     assert compiled(x).tolist() == [3, 3]
+
+
+def test_locks_that_come_while_a_fork_waits_are_taken_too() -> None:
+    text = (
+        "import os, threading, time\n"
+        "from fusewire.runtime import forks\n"
+        "first, late = threading.Lock(), threading.Lock()\n"
+        "forks.hold(forks.COMPILE, first)\n"
+        "first.acquire()\n"
+        "def work():\n"
+        "    time.sleep(0.2)\n"
+        "    forks.hold(forks.POOL, late)\n"
+        "    late.acquire()\n"
+        "    first.release()\n"
+        "    time.sleep(0.2)\n"
+        "    late.release()\n"
+        "thread = threading.Thread(target=work)\n"
+        "thread.start()\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    os._exit(0 if late.acquire(timeout=5) else 1)\n"
+        "thread.join()\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", text], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "0\n", done.stderr
