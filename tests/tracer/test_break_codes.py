@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import json
 import linecache
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,9 @@ from agree import plain
 import fusewire
 from fusewire import compiler, knobs
 from fusewire.tracer import capture, frame
+from fusewire.tracer.breaks import describe, opaque
 from fusewire.tracer.kinds import KINDS, catalogue, marked
+from fusewire.tracer.misses import show
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,6 +111,33 @@ def test_what_to_write_instead_is_one_graph(code: str, tmp_path: Path) -> None:
 
 #: what to write instead gives another thing on purpose
 DIFFERENT = {"tensor-value", "data-size", "frame", "input-output"}
+
+
+class Spy:
+    """Notes whoever asks it for a name or a text."""
+
+    asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        Spy.asked.append(name)
+        raise AttributeError(name)
+
+    def __repr__(self) -> str:
+        Spy.asked.append("__repr__")
+        return "spy"
+
+
+def test_texts_run_no_code_of_the_users() -> None:
+    spy = Spy()
+    for made in (describe(spy), show(spy), show([spy, {"a": spy}]), show((1, 2, 3, 4, 5, 6)), opaque(spy).what):
+        assert "spy" not in made
+    assert Spy.asked == []
+    assert show([1, 2.5, "a", None]) == "[1, 2.5, 'a', None]" and show(list(range(99))) == "[0, 1, 2, 3, 4, ...]"
+    assert show("x" * 99).endswith("'...") and show(1 << 999) == "an int"
+    names = [warnings.warn, json.loads, open, fusewire.Tensor.item, fusewire.nn.functional.relu, fusewire.nn.Linear, Spy]
+    assert [describe(x).removeprefix(f"{__name__}.") for x in names] == [
+        "warnings.warn", "json.loads", "open", "Tensor.item", "relu", "Linear", "Spy",
+    ]  # fmt: skip
 
 
 def test_texts_say_what_to_do() -> None:
