@@ -30,10 +30,11 @@ STORAGES: dict[str, np.dtype[Any]] = {
     "FloatStorage": np.dtype(np.float32), "DoubleStorage": np.dtype(np.float64), "HalfStorage": np.dtype(np.float16),
     "BFloat16Storage": np.dtype(ml_dtypes.bfloat16), "LongStorage": np.dtype(np.int64), "IntStorage": np.dtype(np.int32),
     "ShortStorage": np.dtype(np.int16), "CharStorage": np.dtype(np.int8), "ByteStorage": np.dtype(np.uint8),
-    "BoolStorage": np.dtype(np.bool_),
+    "BoolStorage": np.dtype(np.bool_), "ComplexFloatStorage": np.dtype(np.complex64),
+    "ComplexDoubleStorage": np.dtype(np.complex128),
 }  # fmt: skip
 _CLASS_OF = {dtype: name for name, dtype in STORAGES.items()}
-_DTYPE_NAMES = {d: "bool" if d is dtypes.bool_ else d.name for d in dtypes.ALL}
+_DTYPE_NAMES = {d: "bool" if d is dtypes.bool_ else d.name for d in dtypes.EVERY}
 
 
 class Name:

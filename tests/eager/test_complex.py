@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import io
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -149,3 +152,15 @@ def test_a_capture_breaks_the_graph_and_is_right() -> None:
     compiled = fusewire.compile(rotate)
     assert fusewire.allclose(compiled(q, turn), rotate(q, turn))
     assert {b.code for b in fusewire.explain(rotate)(q, turn).breaks} == {"complex-numbers"}
+
+
+def test_files_and_copies() -> None:
+    x = fusewire.tensor([1 + 2j, 3])
+    assert copy.deepcopy(x).tolist() == pickle.loads(pickle.dumps(x)).tolist() == x.tolist()
+    for dtype in ("complex64", "complex128"):
+        for write, read in ((fusewire, torch), (torch, fusewire)):
+            file = io.BytesIO()
+            write.save(write.tensor([1 + 2j, 3], dtype=getattr(write, dtype)), file)
+            file.seek(0)
+            back = read.load(file)
+            assert back.tolist() == [1 + 2j, 3 + 0j] and repr(back.dtype) == f"torch.{dtype}"
