@@ -6,6 +6,7 @@ the inputs and so never depends on what the first cut saved.
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import field, replace
@@ -123,6 +124,13 @@ class Training:
         self.written = [i for i, v in enumerate(self.graph.inputs) if v in targets]
         former = tuple(Output(self.cut.forward.inputs[i]) for i in self.written)
         self.forward = self.build(replace(self.cut.forward, outputs=(*self.cut.forward.outputs, *former)))
+
+    @functools.cached_property
+    def only_sized(self) -> frozenset[int]:
+        """The inputs that the backward graph takes for their sizes alone: what is written to them does not matter."""
+        graph = self.cut.backward
+        read = {a for n in graph.nodes for a in n.args if isinstance(a, Value)} | {o.value for o in graph.outputs}
+        return frozenset(i for i, v in zip(self.cut.saved_inputs, graph.inputs, strict=False) if v not in read)
 
     def read_for(self, used: tuple[int, ...]) -> tuple[int, ...]:
         """As `read`, for gradients of the outputs `used` alone."""
@@ -285,7 +293,7 @@ class CompiledNode(tape.Node):
         x = inputs[index]
         if not isinstance(x, Tensor):
             return x
-        if version_of(x) != self.versions[index]:
+        if version_of(x) != self.versions[index] and index not in self.step.only_sized:
             raise AutogradError(
                 "one of the variables needed for gradient computation has been modified by an inplace operation: "
                 f"[{x.meta.dtype!r} {list(x.meta.shape)}], input %{self.step.graph.inputs[index].name} of {self.name()}, is at "

@@ -164,3 +164,24 @@ def test_second_order_where_one_input_is_made_of_another() -> None:
         (h,) = fw.autograd.grad((g * g).sum(), [x])
         assert g.tolist() == [4.0, 8.0, 12.0]
         assert h.tolist() == [32.0, 64.0, 96.0]
+
+
+def test_an_input_whose_size_alone_matters_may_be_written_to() -> None:
+    @fw.compiler.disable
+    def pause() -> None:
+        return None
+
+    def f(x: Any) -> Any:
+        y = x * x.shape[0]
+        pause()
+        y.mul_(y[:1] * 0.5)
+        return (y + 1).sum()
+
+    found = []
+    for run in both(f):
+        found.append([])
+        for n in (3, 4, 5):
+            x = leaf(n, 4)
+            run(x).backward()
+            found[-1].append(x.grad)
+    close(found)
