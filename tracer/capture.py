@@ -17,7 +17,7 @@ from ..ir.graph import Where
 from ..runtime import gradmode
 from ..runtime.meta import Meta
 from ..runtime.source import Arg
-from . import backward, deferred_draws, deferred_io, functions, library_models, copying, namespaces, namespaces, ops_data, outer, ops_flow, ops_stack, prologue, pure_python  # noqa: F401  (they register the handlers)
+from . import backward, deferred, deferred_draws, deferred_io, functions, library_models, copying, namespaces, namespaces, ops_data, outer, ops_flow, ops_stack, prologue, pure_python  # noqa: F401  (they register the handlers)
 from .breaks import Break, BreakRecord, Restart, TextNeeded, UserRaise, describe, subject, told, written
 from .bytecode import slot_names
 from .captured import Capture
@@ -55,6 +55,7 @@ def capture(
     why = refusal(code)
     if why is not None:
         raise Uncapturable(BreakRecord("frame", why, Where(code.co_filename, code.co_firstlineno, code.co_name)))
+    deferred.register_loaded()
     forced: dict[int, tuple[str, str]] = {}
     mode = gradmode.get()
     for _ in range(_ATTEMPTS):

@@ -38,6 +38,25 @@ def models(*things: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return enter
 
 
+_WAITING: dict[str, Callable[[], None]] = {}
+
+
+def when_loaded(module: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Decorator: this function enters models of what `module` has; it is called once the program has loaded that."""
+
+    def enter(fn: Callable[[], None]) -> Callable[[], None]:
+        _WAITING[module] = fn
+        return fn
+
+    return enter
+
+
+def register_loaded() -> None:
+    """Enter the models of modules loaded since: what no program of this process has loaded, none can call."""
+    for name in [x for x in _WAITING if x in sys.modules]:
+        _WAITING.pop(name)()
+
+
 def defer(
     s: Session, text: str, parts: tuple[Any, ...], cls: Any = None, *, sure: bool = True, owner: Any = None,
     code: str = "input-output", what: str = "", draws: bool = False,

@@ -6,12 +6,12 @@ all earlier calls on the same generator (`prologue`). A clock that is read befor
 
 from __future__ import annotations
 
-import random
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from .breaks import Break, describe
-from .deferred import defer
+from .deferred import defer, when_loaded
 from .late import LATE, Late
 from .special import SPECIAL
 from .values import python_type
@@ -25,7 +25,12 @@ _FLOATS = {
     "paretovariate", "weibullvariate", "vonmisesvariate",
 }  # fmt: skip
 _INTS = {"randint", "randrange", "getrandbits"}
-_CODE, _CLASSES = "late-value", (random.Random, random.SystemRandom)
+_CODE = "late-value"
+
+
+def _is_random(owner: Any) -> bool:
+    loaded = sys.modules.get("random")
+    return loaded is not None and type(owner) in (loaded.Random, loaded.SystemRandom)
 
 
 def _drawn(s: Session, owner: Any, name: str, args: list[Any], cls: Any, sure: bool = True) -> Any:
@@ -41,10 +46,10 @@ def _is_number(x: Any) -> bool:
 
 
 def from_random(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """A method of a `random.Random`; NotImplemented where it is none that can wait."""
+    """A method of a ``random.Random``; NotImplemented where it is none that can wait."""
     if name in ("choices", "sample") and set(kwargs) == {"k"} and len(args) == 1:
         args, kwargs = [args[0], kwargs["k"]], {}
-    if kwargs or type(owner) not in _CLASSES:
+    if kwargs or not _is_random(owner):
         return NotImplemented
     if name in _FLOATS and all(map(_is_number, args)):
         return _drawn(s, owner, name, args, float, sure=name in ("random", "uniform", "gauss", "normalvariate"))
@@ -105,19 +110,26 @@ def shuffled(owner: Any, items: list[Any]) -> list[Any]:
     return items
 
 
-for _name in (*_FLOATS, *_INTS, "choice", "choices", "sample", "shuffle", "seed"):
-    _fn = getattr(random.Random, _name, None)
-
-    def _model(s: Session, owner: Any, *args: Any, _name: str = _name, **kwargs: Any) -> Any:
+def _model(name: str) -> Any:
+    def call(s: Session, owner: Any, *args: Any, **kwargs: Any) -> Any:
         if type(owner) is Late:
             raise owner.needed()
-        found = from_random(s, owner, _name, list(args), kwargs)
+        found = from_random(s, owner, name, list(args), kwargs)
         if found is NotImplemented:
-            raise Break(_CODE, f"a call of {_name}() of {describe(type(owner))}")
+            raise Break("c-function", f"a call of {name}() of {describe(type(owner))}")
         return found
 
-    if _fn is not None:
-        SPECIAL[_fn] = _model
+    return call
+
+
+@when_loaded("random")
+def _models() -> None:
+    import random
+
+    for name in (*_FLOATS, *_INTS, "choice", "choices", "sample", "shuffle", "seed"):
+        fn = getattr(random.Random, name, None)
+        if fn is not None:
+            SPECIAL[fn] = _model(name)
 
 
 # -- numpy.random ------------------------------------------------------------------------------------------------------------
@@ -173,7 +185,7 @@ def _from_numpy(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict
 def method(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A method of a generator of random numbers; NotImplemented for any other."""
     cls: Any = owner.cls if type(owner) is Late else type(owner)
-    if type(owner) in _CLASSES:
+    if _is_random(owner):
         return from_random(s, owner, name, args, kwargs)
     if getattr(cls, "__module__", "").startswith("numpy.random") and cls.__name__ in ("RandomState", "Generator"):
         return _from_numpy(s, owner, name, args, kwargs)

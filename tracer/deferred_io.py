@@ -3,98 +3,34 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 import threading
 import time
-import uuid
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from . import deferred_draws, late_ops, taint
+from . import deferred_draws, late_ops
 from .breaks import Break, describe, opaque
-from .deferred import defer, is_stream, models, shown
+from .deferred import defer, is_stream, models, shown, when_loaded
 from .effects import Call
 from .late import LATE, Late, LateMethod
 from .natives import CLASSES
 from .special import SPECIAL
-from .values import concrete
 
 if TYPE_CHECKING:
     from .session import Session
 
 _NONE = type(None)
 _LOCKS: tuple[type, ...] = (type(threading.Lock()), type(threading.RLock()))
-_LEVELS = ("debug", "info", "warning", "warn", "error", "critical", "fatal", "log")
 
 
-def _slots(args: list[Any], kwargs: dict[str, Any], first: int) -> str:
+def slots_of(args: list[Any], kwargs: dict[str, Any], first: int) -> str:
     texts = [f"${first + i}" for i in range(len(args))]
     texts += [f"{name}=${first + len(args) + i}" for i, name in enumerate(kwargs)]
     return "".join(f", {x}" for x in texts)
 
 
-# -- logging and warnings ----------------------------------------------------------------------------------------------------
-
-
-def _logs(s: Session, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """A call of a logger's method, or of a function of `logging`, from the user's line."""
-    level = kwargs.get("stacklevel", 1)
-    if kwargs.get("stack_info") or kwargs.get("exc_info") or type(level) is not int or not 1 <= level <= len(s.frames):
-        raise Break("c-function", "a call of a logger that looks at the stack")
-    for each in taint.loggers(target if isinstance(target, logging.Logger) else logging.root):
-        taint.spread(s, each)
-    given, named = [late_ops.frozen(s, x) for x in args], {k: late_ops.frozen(s, v) for k, v in kwargs.items() if k != "extra"}
-    if "extra" in kwargs:
-        named["extra"] = late_ops.frozen(s, kwargs["extra"])
-    defer(s, f"$0($1.{name}{_slots(given, named, 2)})", (s.place(), target, *given, *named.values()), _NONE, owner=logging)
-
-
-def _logger_method(name: str) -> Any:
-    def call(s: Session, logger: Any, *args: Any, **kwargs: Any) -> None:
-        _logs(s, logger, name, args, kwargs)
-
-    return call
-
-
-def _logging_function(name: str) -> Any:
-    def call(s: Session, *args: Any, **kwargs: Any) -> None:
-        _logs(s, logging, name, args, kwargs)
-
-    return call
-
-
-for _name in _LEVELS:
-    SPECIAL[getattr(logging.Logger, _name)] = _logger_method(_name)
-    if hasattr(logging, _name):
-        SPECIAL[getattr(logging, _name)] = _logging_function(_name)
-
-
-@models(logging.getLogger)
-def _get_logger(s: Session, name: Any = None) -> Any:
-    """A logger, once made, is the one of its name for good."""
-    known = logging.root if name in (None, "", "root") else logging.root.manager.loggerDict.get(name)
-    if not isinstance(known, logging.Logger):
-        if type(name) is not str or logging.getLoggerClass() is not logging.Logger:
-            raise Break("c-function", f"a call of {describe(logging.getLogger)}")
-        known = logging.getLogger(name)  # nothing tells whether it is there already
-    return s.outside.constant(known, f"logging.getLogger({name!r})")
-
-
-@models(logging.Logger.isEnabledFor)
-def _is_enabled(s: Session, logger: Any, level: Any) -> bool:
-    """As the method decides, by levels that are guarded; its cache is left out."""
-    level, load = s.operators.settle(level), s.attributes.load
-    if type(level) is not int or type(logger) not in (logging.Logger, logging.RootLogger):
-        raise opaque(logging.Logger.isEnabledFor)
-    if s.operators.truth(load(logger, "disabled")) or concrete(load(load(logger, "manager"), "disable")) >= level:
-        return False
-    while logger is not None:
-        own = concrete(load(logger, "level"))
-        if own:
-            return bool(level >= own)
-        logger = load(logger, "parent")
-    return level >= logging.NOTSET
+# -- warnings ----------------------------------------------------------------------------------------------------------------
 
 
 @models(warnings.warn)
@@ -155,7 +91,7 @@ def _open(s: Session, file: Any, mode: Any = "r", *args: Any, **kwargs: Any) -> 
         raise opaque(open)
     kinds: Any = io.TextIOWrapper if "b" not in mode else io.BufferedReader if mode.startswith("r") else io.BufferedWriter
     return defer(
-        s, f"$0({_slots(values, named, 1)[2:]})", (open, *values, *named.values()), kinds, sure=False, owner=io,
+        s, f"$0({slots_of(values, named, 1)[2:]})", (open, *values, *named.values()), kinds, sure=False, owner=io,
         what="a file that may be missing, inside of a try or with", code="input-output",
     )  # fmt: skip
 
@@ -163,7 +99,7 @@ def _open(s: Session, file: Any, mode: Any = "r", *args: Any, **kwargs: Any) -> 
 def _string_io(s: Session, cls: type, *args: Any) -> Any:
     if args and not (type(args[0]) in (str, bytes) or (type(args[0]) is Late and args[0].cls in (str, bytes))):
         raise opaque(cls)
-    return defer(s, f"$0({_slots(list(args), {}, 1)[2:]})", (cls, *args), cls, code="input-output")
+    return defer(s, f"$0({slots_of(list(args), {}, 1)[2:]})", (cls, *args), cls, code="input-output")
 
 
 CLASSES[io.StringIO] = CLASSES[io.BytesIO] = _string_io
@@ -222,8 +158,15 @@ def _reads(fn: Any, cls: type) -> None:
     SPECIAL[fn] = read
 
 
-for _fn, _cls in ((os.getpid, int), (os.getppid, int), (os.getcwd, str), (threading.get_ident, int), (uuid.uuid4, uuid.UUID)):
+for _fn, _cls in ((os.getpid, int), (os.getppid, int), (os.getcwd, str), (threading.get_ident, int)):
     _reads(_fn, _cls)
+
+
+@when_loaded("uuid")
+def _uuids() -> None:
+    import uuid
+
+    _reads(uuid.uuid4, uuid.UUID)
 
 
 @models(os.urandom)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import types
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -360,7 +359,7 @@ def percent(s: Session, form: Any, values: Any) -> Late:
 
 def attribute(s: Session, late: Any, name: str) -> Any:
     """``late.name``."""
-    if type(late) is Late and late.cls is uuid.UUID and name in ("hex", "int", "bytes", "urn"):
+    if type(late) is Late and getattr(late.cls, "__module__", "") == "uuid" and name in ("hex", "int", "bytes", "urn"):
         return Late(f"$0.{name}", (late,), {"int": int, "bytes": bytes}.get(name, str))
     if type(late) is Late and late.cls is not None and not by_python(late.cls):
         found = getattr(late.cls, name, None)

@@ -4,13 +4,13 @@ guards the arguments; on late values they run behind the graph.
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from typing import TYPE_CHECKING, Any
 
 from . import late_ops
 from .breaks import Break, describe
+from .deferred import when_loaded
 from .late import Late
 from .special import SPECIAL
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 _ATOMS = (str, bytes, int, float, bool, type(None), re.Pattern, re.RegexFlag)
 _PURE = (
-    json.loads, json.dumps, re.compile, re.match, re.search, re.fullmatch, re.sub, re.split, re.findall, re.escape,
+    re.compile, re.match, re.search, re.fullmatch, re.sub, re.split, re.findall, re.escape,
     posixpath.join, posixpath.basename, posixpath.dirname, posixpath.splitext, posixpath.normpath, posixpath.split,
 )  # fmt: skip
 _METHODS = {
     re.Pattern: {"match", "search", "fullmatch", "sub", "split", "findall"},
     re.Match: {"group", "groups", "groupdict", "start", "end", "span", "expand", "__getitem__"},
 }
-_TEXT = {json.dumps, re.sub, re.escape, posixpath.join, posixpath.basename, posixpath.dirname, posixpath.normpath}
+_TEXT = {re.sub, re.escape, posixpath.join, posixpath.basename, posixpath.dirname, posixpath.normpath}
 
 
 def is_data(x: Any, depth: int = 0) -> bool:
@@ -66,3 +66,15 @@ def method(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict[str,
     return s.native(getattr(owner, name), *values)
 
 
+@when_loaded("json")
+def _json() -> None:
+    import json
+
+    _TEXT.add(json.dumps)
+    for fn in (json.loads, json.dumps):
+        SPECIAL[fn] = _model(fn)
+
+
+@when_loaded("logging")
+def _logging() -> None:
+    from . import deferred_logs  # noqa: F401  (enters its models)
