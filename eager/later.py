@@ -15,6 +15,7 @@ from .pure import pure
 
 #: Module of `eager` -> functions of the top namespace.
 FUNCTIONS: dict[str, str] = {
+    "random": "seed",
     "searching": "cummax cummin logcumsumexp diff nanmedian nanmean nansum mode quantile nanquantile unique unique_consecutive "
                  "searchsorted bucketize histc histogram msort isin std_mean aminmax count_nonzero trapezoid trapz "
                  "cumulative_trapezoid cov corrcoef renorm gradient",
@@ -56,6 +57,7 @@ LAYERS: dict[str, str] = {
 }  # fmt: skip
 #: Module of `eager` -> methods of Tensor.
 METHODS: dict[str, str] = {
+    "random": "bernoulli",
     "remaking": "resize_ resize_as_ set_ apply_ map_ as_subclass bernoulli untyped_storage to_sparse",
     "elements": "isinf isfinite isposinf isneginf isreal isclose signbit logical_xor float_power nan_to_num positive clamp_min "
                 "clamp_max is_nonzero is_same_size logical_xor_ float_power_ nan_to_num_ clamp_min_ clamp_max_",

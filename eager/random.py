@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import DTypeError
 from ..ir import dtypes
 from ..ir.op import Op
 from ..ir.ops import casts, ordering
@@ -91,6 +92,11 @@ def manual_seed(seed: int) -> Generator:
     return default_generator.manual_seed(seed)
 
 
+def seed() -> int:
+    """Start the default generator's stream at a seed nobody knows, which is returned."""
+    return default_generator.seed()
+
+
 def initial_seed() -> int:
     """The default generator's seed."""
     return default_generator.initial_seed()
@@ -163,9 +169,11 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
     return order.to(to_dtype(dtype) or dtypes.int64)  # type: ignore[no-any-return]
 
 
-def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """1 with the probability that each element of `input` is, else 0."""
-    return (rand(input.shape, generator=generator) < input).to(input.dtype)  # type: ignore[no-any-return]
+def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
+    """1 with the probability that each element of `input` is (or with `p`, everywhere), else 0."""
+    if p is None and not input.dtype.is_floating_point:
+        raise DTypeError(f"bernoulli: probabilities must be floating, got {input.dtype.name}{list(input.shape)}")
+    return (rand(input.shape, generator=generator) < (input if p is None else p)).to(input.dtype)  # type: ignore[no-any-return]
 
 
 # -- methods that fill a tensor

@@ -87,6 +87,15 @@ def test_random_functions_take_a_generator() -> None:
     assert fw.rand(4, generator=g.set_state(state)).tolist() == first and g.initial_seed() == 9 and g.seed() == g.initial_seed()
 
 
+def test_bernoulli_draws_by_its_operand_or_by_p() -> None:
+    fw.manual_seed(2)
+    assert abs(float(fw.full((4000,), 0.3).bernoulli().mean()) - 0.3) < 0.05
+    assert abs(float(fw.bernoulli(fw.zeros(4000), 0.7).mean()) - 0.7) < 0.05
+    with pytest.raises(RuntimeError, match="must be floating"):
+        fw.bernoulli(fw.tensor([0, 1]))
+    assert fw.seed() == fw.initial_seed()
+
+
 def test_dropping_keeps_means_and_whole_channels() -> None:
     F = fw.nn.functional
     fw.manual_seed(0)
