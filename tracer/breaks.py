@@ -228,7 +228,7 @@ def opaque(fn: Any, else_: str = "") -> Break:
     of an object from outside."""
     known = isinstance(fn, (*_CALLABLE, type))
     owner = (getattr(fn, "__objclass__", None) if isinstance(fn, _CALLABLE) else None) or type(_owner(fn))
-    module, name = (fn.__module__ or owner.__module__, fn.__name__) if known else (type(fn).__module__, "")
+    module, name = (getattr(fn, "__module__", None) or owner.__module__, fn.__name__) if known else (type(fn).__module__, "")
     if str(module) in _STREAMS or owner.__module__ in _STREAMS or fn is open or fn is input:
         code = "input-output"
     elif name in _NAMESPACES and module in ("builtins", "sys"):
