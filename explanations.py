@@ -143,8 +143,8 @@ class Explained:
 
 def explain(fn: Callable[..., Any], **options: Any) -> Explained:
     """``explain(fn)(*args)`` calls `fn` once, freshly compiled, and reports graphs, kernels, guards, breaks and what was not
-    fused; ``again = explain(fn); again(*a); again(*b)`` the recompiles between calls as well. `options` are those of `compile`; the
-    back end is that of a compiled `fn`, whose own recompiles so far are told, too."""
+    fused; ``again = explain(fn); again(*a); again(*b)`` the recompiles between calls as well. `options` are those of
+    `compile`; the back end is that of a compiled `fn`, whose own recompiles so far are told, too."""
     return Explained(fn, options)
 
 

@@ -278,7 +278,8 @@ def f(x, a, b):
     ),
     Kind(
         "context-manager",
-        "a `with` block is entered or left whose manager is no Python code (a lock): what the block reads must be read inside of it",
+        "a `with` block is entered or left whose manager is no Python code (a lock): what the block reads must be read inside "
+        "of it",
         "enter it outside of the compiled function; where it stands, entering and leaving cost one break each",
         example="""
 import decimal

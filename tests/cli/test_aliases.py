@@ -78,7 +78,8 @@ def test_a_script_of_pytorch_runs(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(
         "import torch\nimport torch.nn.functional as F\nimport torchvision\nfrom torch import nn\n"
-        "from torch.utils.data import DataLoader, TensorDataset\n\ntorch.manual_seed(0)\nmodel = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))\n"
+        "from torch.utils.data import DataLoader, TensorDataset\n\ntorch.manual_seed(0)\n"
+        "model = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))\n"
         "step = torch.compile(lambda x, y: F.mse_loss(model(x), y))\n"
         "optimiser = torch.optim.Adam(model.parameters(), lr=0.05)\nx = torch.randn(64, 2)\ny = x.sum(1, keepdim=True)\n"
         "for _ in range(20):\n    for a, b in DataLoader(TensorDataset(x, y), batch_size=16):\n"
