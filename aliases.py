@@ -107,8 +107,8 @@ class Installed:
 
 def install_as(name: str = "torch") -> Installed:
     """Let ``import name`` and ``import name.anything`` find fusewire from now on (for "torch", torchvision finds
-    fusewire.vision), until `uninstall_as`, or for a ``with`` block. ImportError where a package of that name is loaded; ValueError
-    for no name."""
+    fusewire.vision), until `uninstall_as`, or for a ``with`` block. ImportError where a package of that name is loaded;
+    ValueError for no name."""
     if not all(part.isidentifier() for part in name.split(".")) or name.partition(".")[0] == _PACKAGE:
         raise ValueError(f"{name!r} is no name for fusewire to go by")
     wanted = {name: _PACKAGE, **{other: f"{_PACKAGE}.{part}" for other, part in _BESIDE.get(name, {}).items()}}

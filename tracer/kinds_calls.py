@@ -24,8 +24,8 @@ def f(x, sum):
     ),
     Kind(
         "late-value",
-        "a number that is drawn, read off a clock or asked of the system decides what Python does next; such calls are made in order "
-        "at every call, and what they give may be computed with, printed and returned, not looked at while recording",
+        "a number that is drawn, read off a clock or asked of the system decides what Python does next; such calls are made in "
+        "order at every call, and what they give may be computed with, printed and returned, not looked at while recording",
         "decide before the compiled function, or on tensors: torch.where(torch.rand(()) < 0.5, a, b)",
         example="""
 import os
