@@ -376,6 +376,8 @@ class Calls:
             return self._iterator_method(owner, name)
         if isinstance(owner, CONTAINERS):
             return self._container(owner, name, fn, args, kwargs)
+        if type(owner) is str and name == "join" and len(args) == 1:
+            args = [list(session.operators.items(args[0]))]
         if type(owner) is str and any(map(late_ops.holds, (*args, *kwargs.values()))):
             return late_ops.string_method(session, owner, name, args, kwargs)
         if isinstance(owner, (str, bytes, int, float, complex, range, slice, *VIEWS, type(None))):

@@ -18,6 +18,7 @@ from .breaks import Break, Restart, UserRaise, ValueNeeded, describe
 from .effects import Effects
 from .frame import Frame
 from .guards import Outside, of_library
+from .late import LATE
 from .policy import Policy
 from .prologue import Drawn, graph_input
 from .recorder import Recorder
@@ -134,6 +135,8 @@ class Session:
         except ValueNeeded as needed:
             raise needed.as_break(fn) from None
         except Exception as exc:
+            if any(type(y) in LATE for x in (*args, *kwargs.values()) for y in (x if type(x) in (list, tuple) else (x,))):
+                raise Break("late-value", f"{describe(fn)} of a value that only the run knows") from None
             if not isinstance(exc, (LookupError, AttributeError, StopIteration)) or isinstance(exc, FusewireError):
                 self.recorder.symbols.pin_all()  # its text may name sizes
             exc.__traceback__ = None
