@@ -43,7 +43,7 @@ def test_the_first_look_is_one_kernel() -> None:
 def test_the_command_runs(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    words = shlex.split(re.sub(r"\.\.\.|FILE:FUNC", "examples/first.py:chain", command.split(">")[0]))[1:]
+    words = shlex.split(re.sub(r"\.\.\.|FILE:FUNC", "examples/first.py:loss", command.split(">")[0]))[1:]
     monkeypatch.chdir(ROOT)
     if words[0] in ("demo", "bench", "run"):  # a few steps of one, small rows of the other, scripts run in tests/cli
         assert cli._parser().parse_args(words).run in (cli._demo, cli._bench, cli._run)
