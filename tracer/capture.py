@@ -216,16 +216,7 @@ def _broken(session: Session, broken: Break, continuations: Continuations) -> Ca
     offsets = [f.program.steps[f.begun[0]].instr.offset for f in frames]
 
     def make(writer: TailWriter) -> End:
-        if len(frames) == 1:
-            return writer.turn(innermost, offsets[0], effects, continuations)
-        done = writer.replay(effects)
-        texts = []
-        for frame, offset in zip(frames, offsets, strict=True):
-            slots = [writer.text(x) for x in writer.kept(frame.code, offset, frame.slots)]
-            stack = [writer.text(x) for x in frame.stack]
-            state = f"FrameState([{', '.join(slots)}], [{', '.join(stack)}])"
-            texts.append(f"Frame({writer.const(frame.function, frame.code.co_name)}, {offset}, {state})")
-        return End(done, f"[{', '.join(texts)}]", writer.const(continuations, "continuations"))
+        return writer.turn(frames, offsets, effects, continuations)
 
     try:
         tail, outputs, tensors = write(session, make)

@@ -37,13 +37,13 @@ _numbers = itertools.count(1)
 
 class End(NamedTuple):
     """How a tail ends: its effects, one line each, and the expression of its result; or, with a name for `continuations`, of the
-    list of frames that go on; or, with a `turn` (the text that makes it), of the packed frame, whose driver waits where the
-    frame is a resume function's."""
+    list of frames that go on; or, with a `turn` (the name of the list of `Turn`s, and the text that makes them), of the
+    packed frame, whose driver waits where the frame is a resume function's."""
 
     effects: list[str]
     result: str
     continuations: str | None = None
-    turn: str | None = None
+    turn: tuple[str, str] | None = None
     resumed: bool = False
 
 
@@ -92,19 +92,28 @@ class TailWriter(ValueWriter):
             return f"{base}.{e.name}({', '.join([self.text(e.target), *map(self.text, e.args)])})"
         return f"{self.text(e.target)}.{e.name}({self.items(e.args)})"
 
-    def turn(self, frame: Frame, offset: int, effects: list[Any], continuations: Any) -> End:
-        """The end at a graph break in the only frame there is: its values packed, slots in order, then the stack from its top."""
+    def turn(self, frames: Sequence[Frame], offsets: Sequence[int], effects: list[Any], continuations: Any) -> End:
+        """The end at a graph break: the outermost frame packed; on top of its stack stands what runs those that it called."""
+        done, turns, callee = self.replay(effects), self.const([], "turns"), ""
+        made: list[str] = []
+        for k in reversed(range(len(frames))):
+            packed, turn = self._packed(frames[k], offsets[k], callee, continuations)
+            made.insert(0, turn)
+            callee = f"partial(go_in, [{packed}], {turns}[{k}])"
+        return End(done, packed, turn=(turns, f"({', '.join(made)},)"), resumed=origin(frames[0].code) is not None)
+
+    def _packed(self, frame: Frame, offset: int, callee: str, continuations: Any) -> tuple[str, str]:
+        """A frame's values, slots in order, then the stack from its top, and the text of its `Turn`."""
         source = origin(frame.code)
         slots, code = (frame.slots, frame.code) if source is None else (frame.slots[source.hidden :], source.code)
         offset -= 0 if source is None else SHIFT
-        check(code, offset, len(slots), len(frame.stack))
+        check(code, offset, len(slots), None if callee else len(frame.stack))
         slots = self.kept(code, offset, slots)
         nulls = tuple([k for k, x in enumerate([*slots, *frame.stack]) if x is NULL])
-        done = self.replay(effects)
-        texts = [self.text(x) for x in [*slots, *reversed(frame.stack)]]
+        texts = [self.text(x) for x in slots] + ([callee] if callee else []) + [self.text(x) for x in reversed(frame.stack)]
         where = f"{self.const(continuations, 'continuations')}, {self.const(frame.function, code.co_name)}"
-        made = f"Turn({where}, {offset}, {len(frame.stack)}, {nulls})"
-        return End(done, "(" + "".join([f"{x}, " for x in texts]) + ")", turn=made, resumed=source is not None)
+        depth = len(frame.stack) + bool(callee)
+        return f"({''.join([f'{x}, ' for x in texts])})", f"Turn({where}, {offset}, {depth}, {nulls}, {bool(callee)})"
 
     def kept(self, code: types.CodeType, offset: int, slots: list[Any]) -> list[Any]:
         """`slots` of user code before `offset`, without what nobody reads again and nobody misses: numbers, texts, Tensors, and
@@ -150,8 +159,9 @@ class TailWriter(ValueWriter):
 
     def _turning(self, lines: list[str], end: End, made: list[str]) -> list[str]:
         """`lines`, the place of the break (made at the first call), and what goes on from there."""
-        turns = self.const([], "turns")
-        lines += [f"if not {turns}:", f"    {turns}.append({end.turn})"]
+        assert end.turn is not None
+        turns, texts = end.turn
+        lines += [f"if not {turns}:", f"    {turns}.extend({texts})"]
         if end.resumed:
             return [*lines, f"return {end.result}, {turns}[0]"]
         lines += [f"frame = [{end.result}]", *([f"del {', '.join(made)}"] if made else [])]  # what the frame drops must die there

@@ -24,7 +24,7 @@ from .resume import Frame as Resumed
 from .resume import FrameState
 from .standins import put_place
 from .traces import strip_own
-from .turns import Turn, continue_frames, go_on
+from .turns import Turn, continue_frames, go_in, go_on
 
 Tail = Callable[[Sequence[Any], Sequence[Any]], Any]
 _numbers = itertools.count(1)
@@ -72,5 +72,5 @@ HELPERS: dict[str, Any] = {
     "hide_tail": _hide_tail, "Frame": Resumed, "FrameState": FrameState, "NULL": NULL, "spent": spent, "leaf": leaf,
     "require": require, "shuffled": shuffled, "tensor_of": tensor_of, "with_history": late_text.with_history,
     "put_place": put_place,
-    "Turn": Turn, "go_on": go_on, "peek": peek.item, "GONE": GONE, "math": math,
+    "Turn": Turn, "go_on": go_on, "go_in": go_in, "peek": peek.item, "GONE": GONE, "math": math,
 }  # fmt: skip

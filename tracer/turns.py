@@ -97,11 +97,14 @@ class Turn:
 
     __slots__ = ("continuations", "place", "step")
 
-    def __init__(self, continuations: Continuations, fn: FunctionType, offset: int, depth: int, nulls: Iterable[int]) -> None:
-        """The frame of `fn` before byte `offset` of the user's code, with `depth` values on the stack; `nulls`: see `Shape`."""
+    def __init__(
+        self, continuations: Continuations, fn: FunctionType, offset: int, depth: int, nulls: Iterable[int], site: bool = False
+    ) -> None:
+        """The frame of `fn` before byte `offset` of the user's code, with `depth` values on the stack; `nulls`: see `Shape`. `site`:
+        a call that was inlined stands there, and what runs it on top of the stack."""
         source = origin(fn.__code__)
         self.continuations, self.place = continuations, (source.code if source else fn.__code__, fn.__globals__)
-        self.step: Call = continuations.step(self.place, Shape(offset, depth, frozenset(nulls)), False)
+        self.step: Call = continuations.step(self.place, Shape(offset, depth, frozenset(nulls)), site)
 
 
 def _enter(frames: list[Frame], continuations: Continuations) -> tuple[Place, FunctionType, list[Packed]]:
@@ -168,6 +171,15 @@ def run(place: Place, call: Call, values: list[Packed], continuations: Continuat
 def go_on(values: list[Packed], turn: Turn) -> Any:
     """Go on from a graph break of a function that is called by others than the driver: `values` holds its packed frame."""
     return run(turn.place, turn.step, values, turn.continuations)
+
+
+def go_in(values: list[Packed], turn: Turn) -> Any:
+    """The result of a call that was inlined and broke: `values` holds its packed frame."""
+    try:
+        return run(turn.place, turn.step, values, turn.continuations)
+    except BaseException as exc:
+        strip_own(exc)
+        raise
 
 
 def drive(frames: list[Frame], continuations: Continuations) -> Any:
