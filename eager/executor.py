@@ -100,16 +100,13 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
             uniform = dtype is None
             dtype = meta.dtype
             half = half or dtype.compute is not dtype.np
-        if meta.requires_grad:
-            track = True
-        if not meta.plain:
-            plain = False
+        track = track or meta.requires_grad
+        plain = plain and meta.plain
         arrays.append(array)
     rule = op.promote
-    if rule is not None and (
-        not (uniform and dtype is not None and (dtype.kind == "f" or (not weak and rule.to == "same")))
-        or (half and weak and not rule.wide)
-    ):
+    if rule is not None and not (uniform and dtype is not None and (
+        (dtype.kind == "f" and not (half and weak and not rule.wide)) or (not weak and rule.to == "same")
+    )):  # fmt: skip
         operands = _promoted(op, operands)
         arrays = [x if type(x) in _WEAK else x._array for x in operands]
     if not uniform and (rule is None or rule.operands is not None):

@@ -269,7 +269,8 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
             raise RuntimeError("Repeats must be non-negative")
         shape = tuple(x.shape)
         wide = f.expand(f.unsqueeze(x, at + 1), (*shape[: at + 1], repeats, *shape[at + 1 :]))
-        return shapes.reshape(apply(casts.contiguous, (wide,), {}), (*shape[:at], shape[at] * repeats, *shape[at + 1 :]))  # type: ignore
+        wide = apply(casts.contiguous, (wide,), {})
+        return shapes.reshape(wide, (*shape[:at], shape[at] * repeats, *shape[at + 1 :]))  # type: ignore[no-any-return]
     if repeats.ndim != 1 or repeats.shape[0] != x.shape[at]:
         raise RuntimeError(f"repeats must have the same size as input along dim, but got repeats.size(0) = {repeats.shape[0]} "
                            f"and input.size({at}) = {x.shape[at]}")  # fmt: skip

@@ -124,8 +124,8 @@ WHOLE = (Gemm, Extern, Decompose)
 class Promote:
     """Which operands are cast to one dtype before anything else sees the call, and to which: "same" (the common type
     of tensors and weak scalars) or "float" (that, or the default float where it is integral). A Python int that an
-    integral target does not hold wraps around; among the operands `exact` it is refused (RangeError). A Python float is rounded to
-    a half target first, unless the op takes it `wide` (mul, div). `no_bool`: why a bool among the operands is refused."""
+    integral target does not hold wraps around; among the operands `exact` it is refused (RangeError). A Python float is
+    rounded to a half target first, unless the op takes it `wide` (mul, div). `no_bool`: why a bool is refused."""
 
     to: str = "same"
     operands: tuple[int, ...] | None = None  # None: all

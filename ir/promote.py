@@ -70,8 +70,8 @@ def check_fits(op: str, value: int | float, dtype: DType) -> None:
 
 
 def fitted(op: Op, operands: tuple[Any, ...], target: DType) -> tuple[Any, ...]:
-    """`operands` with every Python int that the integral `target` does not hold wrapped, or refused where it must be exact; floats
-    rounded to a half `target`."""
+    """`operands` with every Python int that the integral `target` does not hold wrapped, or refused where it must be exact, and
+    floats rounded to a half `target`."""
     rule = op.promote
     if rule is None or (target.kind not in "ui" and (rule.wide or not target.is_half)):
         return operands

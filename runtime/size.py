@@ -1,4 +1,4 @@
-"""Size: what a tensor's shape is to users, a tuple of ints that prints as PyTorch's and keeps its class where it is cut or joined."""
+"""Size: what a tensor's shape is to users, a tuple that prints as PyTorch's and keeps its class where it is cut or joined."""
 
 from __future__ import annotations
 
