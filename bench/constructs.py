@@ -48,6 +48,7 @@ def judge(row: Any, torch: Any, compile_: Callable[..., Any], refusal: type[Base
     if keys:
         raises = any(type(shown[k]) is tuple and shown[k][0] == "raises" and expected[k][0] == "gives" for k in keys)
         equal = "error" if raises else "differs"
+        print(f"{row.name}: {equal}\n" + "\n".join(f"  {line}" for line in observe.differences(shown, expected)), file=sys.stderr)
     error = observe.break_of(strict, compile_(strict.function, fullgraph=True), refusal)  # made only now: see `theirs`
     return Verdict(equal, None if error is None else _code(error))
 

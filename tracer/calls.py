@@ -105,6 +105,8 @@ class Calls:
             return self._op(fn, args, kwargs)
         if by_python(type(fn)):
             return self._object(fn, args, kwargs)
+        if type(fn) is types.GenericAlias and not by_python(fn.__origin__):
+            return self.call(fn.__origin__, args, kwargs)
         if type(fn).__name__ == "ufunc" and not kwargs and any(isinstance(x, Tensor) for x in args):
             return self._ufunc(fn, args)
         drawn = late_ops.cython_call(self.session, fn, args, kwargs)

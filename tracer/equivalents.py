@@ -220,7 +220,8 @@ def groupby(iterable: Any, key: Any = None) -> Iterator[Any]:
 
 
 def tee(iterable: Any, n: int = 2, /) -> tuple[Any, ...]:
-    items, shared = iter(iterable), list[Any]()
+    items = iter(iterable)
+    shared: list[Any] = []
 
     def branch() -> Iterator[Any]:
         k = 0
