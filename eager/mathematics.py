@@ -138,8 +138,9 @@ def frexp(input: Tensor, *, out: Any = None) -> tuple[Tensor, Tensor]:
 @pure
 def ldexp(input: Tensor, other: Any, *, out: Any = None) -> Tensor:
     """``input * 2 ** other``."""
-    power = g.exp2(floating(other)) if hasattr(other, "meta") else 2.0**other
-    return finished(input * power, out)  # type: ignore[no-any-return]
+    x = floating(input)
+    power = g.exp2(other if other.dtype.is_floating_point else to(other, x.dtype)) if hasattr(other, "meta") else 2.0**other
+    return finished(x * power, out)  # type: ignore[no-any-return]
 
 
 @pure

@@ -64,6 +64,8 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower middle element; with `dim` also where it is."""
     if dim is None:
         flat = input.reshape(-1)
+        if not flat.shape[0] and input.dtype.is_floating_point:
+            return g.mean(flat)  # NaN
         middle = kthvalue(flat, (flat.shape[0] + 1) // 2, 0)[0]
         return where(g.any(g.isnan(flat)), float("nan"), middle) if input.dtype.is_floating_point else middle
     n = input.shape[wrap_dim(dim, input.ndim)] if input.ndim else 1

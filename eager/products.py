@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ShapeError
+from ..errors import DTypeError, ShapeError
 from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
 from . import generated as g
@@ -216,6 +216,8 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
         raise ShapeError(f"cdist only supports at least 2D tensors, got shapes {list(x1.shape)} and {list(x2.shape)}")
     if x1.shape[-1] != x2.shape[-1]:
         raise ShapeError(f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}")
+    if not x1.dtype.is_floating_point or not x2.dtype.is_floating_point:
+        raise DTypeError(f"cdist only supports floating-point dtypes, got {x1.dtype.name} and {x2.dtype.name}")
     if p < 0:
         raise RuntimeError("cdist only supports non-negative p values")
     return _lengths(unsqueeze(x1, -2) - unsqueeze(x2, -3), float(p))  # type: ignore[no-any-return]

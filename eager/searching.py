@@ -16,6 +16,7 @@ from .arranging import cumsum
 from .executor import apply
 from .functional import flatten, narrow, reshape, squeeze, stack, to, transpose, unbind, unsqueeze
 from .inplace import into
+from .mathematics import floating
 from .ordering import argsort, sort
 from .pure import pure
 from .reducing import ValuesIndices, index_along, norm, std
@@ -253,7 +254,8 @@ def std_mean(
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower middle of the elements that are not NaN; with `dim` also where it is."""
     if dim is None:
-        return nanmedian(reshape(input, (-1,)), 0)[0]
+        flat = reshape(input, (-1,))
+        return nanmedian(flat, 0)[0] if flat.shape[0] else g.mean(floating(flat))  # NaN
     x, at = _along(input, dim)
     values, index = sort(x, at)  # NaN last
     count = g.sum(g.eq(x, x), at, keepdim=True) if x.dtype.is_floating_point else filled(x, (), x.shape[at], dtypes.int64)

@@ -12,6 +12,7 @@ from ..ir.ops.creation import filled
 from . import generated as g
 from .arranging import logsumexp
 from .executor import apply
+from .functional import to
 from .mathematics import digamma, finished, floating, i0, logit, polygamma, sinc
 from .mathematics import lgamma as gammaln
 from .mathematics import mvlgamma as multigammaln
@@ -86,7 +87,7 @@ def entr(input: Tensor, *, out: Any = None) -> Tensor:
     """-x log(x); 0 at 0, minus infinity below."""
     x = floating(input)
     inside = g.gt(x, 0)
-    outer = where(g.isnan(x), x, where(g.lt(x, 0), -math.inf, 0.0))
+    outer = where(g.isnan(x), x, to(where(g.lt(x, 0), -math.inf, 0.0), x.dtype))
     kept = where(inside, x, 1.0)
     return finished(where(inside, -kept * g.log(kept), outer), out)  # type: ignore[no-any-return]
 

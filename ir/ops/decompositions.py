@@ -109,7 +109,7 @@ def on_diagonal(values: Any) -> Any:
     """Matrices with `values` on the diagonal."""
     n = values.shape[-1]
     i, j = places(values, n, n)
-    return where(eq(i, j), reshape(values, (*values.shape, 1)), 0.0)
+    return where(eq(i, j), reshape(values, (*values.shape, 1)), 0)
 
 
 def column(x: Any) -> Any:

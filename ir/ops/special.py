@@ -218,7 +218,7 @@ gcd: Op = _pair(
 
 
 def _nextafter_eager(x: Any, y: Any) -> Any:
-    if x.dtype.kind != "f":
+    if dtypes.from_numpy(x.dtype).kind != "f":
         raise TypeError("floating arrays expected")
     return _laid_out(np.asarray(np.nextafter(x, y)), (x, y))
 

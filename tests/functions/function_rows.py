@@ -58,7 +58,7 @@ SEARCHING = [
     "t.cumulative_trapezoid(x)", "t.trapz(v)", "t.gradient(x)", "t.gradient(v, spacing=0.5)", "t.gradient(x, dim=1, edge_order=2)", "t.gradient(u, spacing=(row,))", "t.gradient(v, spacing=2.0, edge_order=2)", "t.cov(x)", "t.cov(v)", "t.cov(x, correction=0)", "t.corrcoef(x)",
     "t.renorm(x, 2, 0, 0.5)", "t.logsumexp(x, 1)", "t.logsumexp(e, 0)", "t.logsumexp(e, 1)", "t.sort(x, 1, True)", "t.argsort(x, 0)",
     "t.topk(x, 2)", "t.cov(x, fweights=t.tensor([1, 2, 1, 3]))", "t.cov(x, aweights=u.abs())", "t.mode(x, 0)",
-    "t.median(i)", "t.median(s)", "t.cummax(s, 0)", "t.bincount(k, weights=t.arange(12.))",
+    "t.median(i)", ("t.median(e)", "g"), ("t.nanmedian(e)", "g"), ("t.ldexp(x.to(t.float16), i)", "g"), ("t.special.entr(z.to(t.bfloat16)).float()", "g"), "t.median(s)", "t.cummax(s, 0)", "t.bincount(k, weights=t.arange(12.))",
 ]  # fmt: skip
 MATHEMATICS = [
     "t.sinc(x)", "t.deg2rad(x)", "t.rad2deg(i)", "t.logit(z)", "t.logit(x, 0.1)", "t.lgamma(p)", "t.digamma(p)", "t.digamma(x)",
@@ -171,7 +171,7 @@ ERRORS = [
     "t.diff(s)", "t.quantile(i, 0.5)", "t.quantile(x, 0.5, interpolation='x')", "t.cummax(x, 5)", "t.bucketize(x, x)", "t.nanmean(i)",
     "t.histc(x, 0)", "t.kthvalue(x, 9)", "t.mode(e, 0)", "t.searchsorted(row, p, side='middle')",
     "t.polygamma(-1, p)", "t.mvlgamma(p, 0)", "t.frexp(i)", "t.heaviside(x, i)", "t.addmm(x, v, m)", "t.mv(v, v)", "t.inner(x, v)",
-    "t.cross(x, x, dim=1)", "t.cdist(x, sq)", "t.trace(b)", "t.combinations(x)", "t.tensordot(x, v, 1)", "t.logit()",
+    "t.cross(x, x, dim=1)", "t.cdist(x, sq)", "t.cdist(i, i)", "t.trace(b)", "t.combinations(x)", "t.tensordot(x, v, 1)", "t.logit()",
     "F.celu(x, 0.0)", "F.hardtanh(x, 1.0, 0.0)", "F.glu(n)", "F.softshrink(x, -1.0)", "F.prelu(x, v)", "F.smooth_l1_loss(x, y, beta=-1.0)",
     "F.huber_loss(x, y, delta=0.0)", "F.multi_margin_loss(x, cls, p=3)", "F.triplet_margin_loss(x, y, p, margin=-1.0)", "F.pixel_shuffle(img, 2)",
     "F.channel_shuffle(img, 2)", "F.unfold(img, 9)", "F.grid_sample(img, b)", "F.grid_sample(img, img, 'cubic')", "F.embedding_bag(k, m)",
