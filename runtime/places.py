@@ -77,8 +77,15 @@ class Places:
                 self._way(guard.source.load(self.args), ("tensor", guard.source))  # as a key of an optimiser's state
         elif isinstance(guard, ClassAttrIs) and not guard.missing:
             self._way(guard.value, ("entry", guard.cls, guard.name))
-            if isinstance(guard.value, (staticmethod, classmethod)):
-                self._way(guard.value.__func__, ("part", guard.value, "__func__"))
+            if isinstance(guard.value, (staticmethod, classmethod, property)):
+                self._parts_of(guard.value)
+
+    def _parts_of(self, value: Any) -> None:
+        """The functions that a class's static method, class method or property holds."""
+        for name in ("__func__", "fget", "fset", "fdel"):
+            part = getattr(value, name, None)
+            if part is not None:
+                self._way(part, ("part", value, name))
 
     def _way(self, x: Any, way: tuple[Any, ...]) -> None:
         base = _base(way[1]) if way[0] in ("place", "type") else None
