@@ -146,7 +146,7 @@ def logsumexp(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any
     dim = one_of("dim", dim, "axis", axis)
     dims = wrap_dims(dim, input.ndim)
     x = input if input.dtype.is_floating_point else input.float()
-    if any([x.shape[d] == 0 for d in dims]):  # the logarithm of 0: nothing has a largest element
+    if any(x.shape[d] == 0 for d in dims):  # the logarithm of 0: nothing has a largest element
         result = g.log(g.sum(g.exp(x), dims, keepdim))
         return result if out is None else into(out, result)
     top = g.amax(x, dims, keepdim=True).detach() if x.ndim else x.detach()

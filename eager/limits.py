@@ -10,7 +10,6 @@ import numpy as np
 from ..ir import dtypes
 from ..ir.dtypes import DType
 
-
 _half_finfo: Any = ml_dtypes.finfo
 
 
