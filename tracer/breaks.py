@@ -146,7 +146,7 @@ class Restart(BaseException):
 
 
 class TextNeeded(BaseException):
-    """Raised inside the tracer: record again from the start, with the numbers at `sources` as constants where they become text."""
+    """Raised inside the tracer: record again, with the numbers at `sources` as constants where they become text."""
 
     def __init__(self, sources: set[Any]) -> None:
         super().__init__(sources)

@@ -121,7 +121,7 @@ def _effects(session: Session) -> list[Any]:
 
 
 def _settle(session: Session) -> None:
-    """Values that may raise are made before the first effect, or CPython does the whole call: nothing may be written until then."""
+    """Values that may raise are made before the first effect, or CPython does the whole call: nothing is written until then."""
     deferred_draws.late_clocks(session)
     prologue.settle(session)
     doubtful = session.effects.doubtful
@@ -163,7 +163,9 @@ def _captured(
     graph = session.recorder.finish(outputs)
     guards = session.outside.finish()
     known = tuple(session.recorder.final_meta(m) for m in metas)
-    return Capture(graph, tuple(session.recorder.sources), guards, known, tail, flat, record, prologue.write(session), len(session.drawn.slots))
+    drawn = len(session.drawn.slots)
+    sources = tuple(session.recorder.sources)
+    return Capture(graph, sources, guards, known, tail, flat, record, prologue.write(session), drawn)
 
 
 # -- a function that breaks ------------------------------------------------------------------------------------------------
