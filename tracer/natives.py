@@ -53,7 +53,7 @@ FOLLOWED = {f"{_OURS}.{part}" for part in ("eager.modes", "eager.random", "eager
 TAPE = {f"{_OURS}.{part}" for part in ("eager.autograd", "eager.tape", "eager.interop", "eager.serialization", "eager.display")}
 FILES = {f"{_OURS}.utils.serialization"}  # their functions read and write files
 TAKES_NUMBERS = {f"{_OURS}.{part}" for part in ("eager.generated", "eager.functional")}
-TAKES_LATE = TAKES_NUMBERS | {f"{_OURS}.{part}" for part in ("eager.scattering", "eager.inplace", "eager.tensor", "eager.reducing")}
+TAKES_LATE = TAKES_NUMBERS | {f"{_OURS}.eager.{part}" for part in ("scattering", "inplace", "tensor", "reducing")}
 CLASSES: dict[type, Callable[..., Any]] = {}
 
 

@@ -234,7 +234,8 @@ class Operators:
         ):
             free = name in _COMPARISONS or not (isinstance(x, _SEQUENCES) or name.startswith("__i"))
             if not free and not all(map(self.is_plain, args)):
-                raise Break("own-text" if isinstance(x, str) else "own-number", f"{name} of {describe(x)} with an object with code of its own")
+                code = "own-text" if isinstance(x, str) else "own-number"
+                raise Break(code, f"{name} of {describe(x)} with an object with code of its own")
             return self.session.native(raw, concrete(x), *args)  # a built-in type says NotImplemented to a stranger
         return self.session.call(raw, (x, *args))
 
