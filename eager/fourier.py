@@ -263,7 +263,7 @@ def _windowed(name: str, text: str, shape: Any) -> Any:
         if window_length < 0:
             raise RuntimeError(f"{name} requires non-negative window_length, got window_length={window_length}")
         if window_length < 2:
-            return _flagged(arange(window_length, dtype=wanted, device=device) + 1.0, requires_grad)  # type: ignore[no-any-return]
+            return _flagged(arange(window_length, dtype=wanted, device=device) + 1.0, requires_grad)  # type: ignore
         at = arange(window_length, dtype=dtypes.float64, device=device)
         last = window_length if periodic else window_length - 1
         return _flagged(to(shape(at, float(last), *args, **options), wanted), requires_grad)  # type: ignore

@@ -190,7 +190,7 @@ def grid_sample(
     low = [g.floor(v) for v in at]
     away = [v - f for v, f in zip(at, low, strict=True)]
     if mode == "bilinear":
-        return _read(input, [(f, f + 1) for f in low], [(1 - w, w) for w in away], padding_mode, sizes)  # type: ignore[no-any-return]
+        return _read(input, [(f, f + 1) for f in low], [(1 - w, w) for w in away], padding_mode, sizes)  # type: ignore
     taps = [tuple(_brought_in(f + k, s, padding_mode, corners) for k in (-1, 0, 1, 2)) for f, s in zip(low, sizes, strict=True)]
     return _read(input, taps, [_cubic(w) for w in away], padding_mode, sizes)  # type: ignore[no-any-return]
 
@@ -284,7 +284,7 @@ def embedding_bag(
         found = where(unsqueeze(member, 2), rows, -math.inf)
         empty = g.logical_not(g.any(member, 1, keepdim=True))
         top = g.amax(found, 1) if rows.shape[0] else 0.0
-        return where(empty, 0.0, top) if rows.shape[0] else filled(weight, (count, weight.shape[1]), 0)  # type: ignore[no-any-return]
+        return where(empty, 0.0, top) if rows.shape[0] else filled(weight, (count, weight.shape[1]), 0)  # type: ignore
     total = to(member, weight.dtype) @ rows
     if mode == "sum":
         return total  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ from ..ir.ops.creation import filled
 from . import generated as g
 from .arguments import wrap_dim
 from .arranging import einsum, meshgrid, pad
-from .functional import bmm, expand, matmul, mm, narrow, outer, permute, reshape, stack, to, unsqueeze
+from .functional import bmm, expand, matmul, mm, narrow, outer, permute, reshape, stack, to, transpose, unsqueeze
 from .inplace import into
 from .pure import pure
 from .reducing import index_along
@@ -220,7 +220,18 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
         raise DTypeError(f"cdist only supports floating-point dtypes, got {x1.dtype.name} and {x2.dtype.name}")
     if p < 0:
         raise RuntimeError("cdist only supports non-negative p values")
+    many = x1.shape[-2] > 25 or x2.shape[-2] > 25  # as PyTorch: few rows exactly, many by a product
+    if p == 2 and (compute_mode == "use_mm_for_euclid_dist" or (many and compute_mode == "use_mm_for_euclid_dist_if_necessary")):
+        return _by_product(x1, x2)  # type: ignore[no-any-return]
     return _lengths(unsqueeze(x1, -2) - unsqueeze(x2, -3), float(p))  # type: ignore[no-any-return]
+
+
+def _by_product(x: Any, y: Any) -> Any:
+    """Euclidean distances from squares and one matrix product, in memory of the result's size."""
+    squares = g.sum(x * x, -1, keepdim=True) + unsqueeze(g.sum(y * y, -1), -2)
+    total = squares - matmul(x, transpose(y, -2, -1)) * 2
+    near = total <= 0
+    return where(near, 0.0, g.sqrt(where(near, 1.0, total)))
 
 
 def _pairs_of(n: int, like: Any) -> tuple[Any, Any]:

@@ -81,7 +81,7 @@ PRODUCTS = [
     "t.baddbmm(d, b, c)", "t.addbmm(d[0], b, c, beta=2)", "t.mv(x, u)", "t.vdot(v, w)", "t.inner(x, y)", "t.inner(v, w)", "t.inner(s, x)",
     "t.ger(v, u)", "t.kron(m, sq)", "t.kron(v, x)", "t.tensordot(b, c, dims=([2, 0], [1, 0]))", "t.tensordot(x, m, 1)", "t.tensordot(x, y, 0)",
     "t.chain_matmul(x, m, n)", "t.cross(n[:3], sq)", "t.cross(sq, sq, dim=1)", "t.trace(m)", "t.trace(x)", "x.trace()", "t.cdist(x, y)", "t.cdist(x, y, 1.0)",
-    "t.cdist(x, y, inf)", "t.cdist(x, y, 3.0)", "t.cdist(b, b)", "F.pdist(x)", "F.pdist(x, 1.0)", "F.bilinear(x, y, t.arange(32.).reshape(2, 4, 4).to(x.dtype))",
+    "t.cdist(x, y, inf)", "t.cdist(x, y, 3.0)", "t.cdist(b, b)", "t.cdist(long.T, long.T[:7] + 1)", "t.cdist(x, y, compute_mode='use_mm_for_euclid_dist')", "F.pdist(x)", "F.pdist(x, 1.0)", "F.bilinear(x, y, t.arange(32.).reshape(2, 4, 4).to(x.dtype))",
     "t.block_diag(x, v, s)", "t.cartesian_prod(v, u)", "t.combinations(v)", "t.combinations(u, 3)", "t.combinations(u, 2, True)", ("t.vander(v)", "g"),
     ("t.vander(v, 3, True)", "g"), "t.outer(v, w)", "t.dot(v, w)", "t.einsum('ij,kj->ik', x, y)", "t.bmm(b, c)", "t.broadcast_tensors(x, u)[1]",
     "t.addcmul(x, y, p, value=2)", "t.addcdiv(x, y, p)", "t.lerp(x, y, 0.3)", "t.lerp(x, y, p)", "t.meshgrid(v, u, indexing='ij')",
