@@ -36,13 +36,11 @@ _numbers = itertools.count(1)
 
 
 class End(NamedTuple):
-    """How a tail ends: its effects, one line each, and the expression of its result; or, with a name for `continuations`, of the
-    list of frames that go on; or, with a `turn` (the name of the list of `Turn`s, and the text that makes them), of the
-    packed frame, whose driver waits where the frame is a resume function's."""
+    """How a tail ends: its effects, one line each, and the expression of its result; or, with a `turn` (the name of the list of
+    `Turn`s, and the text that makes them), of the packed frame, whose driver waits where the frame is a resume function's."""
 
     effects: list[str]
     result: str
-    continuations: str | None = None
     turn: tuple[str, str] | None = None
     resumed: bool = False
 
@@ -131,13 +129,8 @@ class TailWriter(ValueWriter):
         made = [f"v{i}" for i in range(self.count)] + list(self.sources.values())
         if end.turn is not None:
             lines = self._turning(lines, end, made)
-        elif end.continuations is None:
-            lines.append(f"return {end.result}")
         else:
-            lines.append(f"frames = {end.result}")
-            lines += [f"del {', '.join(made)}"] if made else []  # what the frames drop must die there
-            lines += ["try:", f"    return continue_frames(frames, {end.continuations})"]
-            lines += ["except BaseException:", "    hide_tail()", "    raise"]  # the traceback holds the user's frames only
+            lines.append(f"return {end.result}")
         return self._compiled(lines)
 
     def _guarded(self) -> list[str]:

@@ -20,11 +20,9 @@ from .gradient import leaf, spent
 from .liveness import GONE
 from .parameters import call_bound
 from .prologue import tensor_of
-from .resume import Frame as Resumed
-from .resume import FrameState
 from .standins import put_place
 from .traces import strip_own
-from .turns import Turn, continue_frames, go_in, go_on
+from .turns import Turn, go_in, go_on
 
 Tail = Callable[[Sequence[Any], Sequence[Any]], Any]
 _numbers = itertools.count(1)
@@ -68,8 +66,8 @@ def _moved(over: Any, count: int) -> Any:
 HELPERS: dict[str, Any] = {
     "put": _put, "drop": _drop, "iterator": _iterator, "backwards": _backwards, "moved": _moved, "MethodType": types.MethodType,
     "CellType": types.CellType, "FunctionType": types.FunctionType, "partial": functools.partial, "set_grad": gradmode.set,
-    "continue_frames": continue_frames, "call_bound": call_bound, "SimpleNamespace": types.SimpleNamespace, "listed": listed,
-    "hide_tail": _hide_tail, "Frame": Resumed, "FrameState": FrameState, "NULL": NULL, "spent": spent, "leaf": leaf,
+    "call_bound": call_bound, "SimpleNamespace": types.SimpleNamespace, "listed": listed,
+    "hide_tail": _hide_tail, "NULL": NULL, "spent": spent, "leaf": leaf,
     "require": require, "shuffled": shuffled, "tensor_of": tensor_of, "with_history": late_text.with_history,
     "put_place": put_place,
     "Turn": Turn, "go_on": go_on, "go_in": go_in, "peek": peek.item, "GONE": GONE, "math": math,

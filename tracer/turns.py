@@ -100,8 +100,8 @@ class Turn:
     def __init__(
         self, continuations: Continuations, fn: FunctionType, offset: int, depth: int, nulls: Iterable[int], site: bool = False
     ) -> None:
-        """The frame of `fn` before byte `offset` of the user's code, with `depth` values on the stack; `nulls`: see `Shape`. `site`:
-        a call that was inlined stands there, and what runs it on top of the stack."""
+        """The frame of `fn` before byte `offset` of the user's code, with `depth` values on the stack; `nulls`: see `Shape`.
+        `site`: a call that was inlined stands there, and what runs it on top of the stack."""
         source = origin(fn.__code__)
         self.continuations, self.place = continuations, (source.code if source else fn.__code__, fn.__globals__)
         self.step: Call = continuations.step(self.place, Shape(offset, depth, frozenset(nulls)), site)

@@ -232,7 +232,26 @@ def test_loops_that_break_are_captured_three_times() -> None:
             a = a * u + v
         return a
 
-    for fn, most in ((over_a_range, 3), (over_a_list, 4), (numbered, 4)):
+    def step(a: Any, i: int) -> Any:
+        b = a * 1.5
+        opaque(i)
+        return b + i
+
+    def over_calls(a: Any) -> Any:
+        for i in range(30):
+            a = step(a, i)
+        return a
+
+    def in_a_with(a: Any) -> Any:
+        i = 0
+        while i < 30:
+            with fw.no_grad():
+                a = a * 1.5
+                opaque(i)
+            i += 1
+        return a
+
+    for fn, most in ((over_calls, 4), (in_a_with, 4), (over_a_range, 3), (over_a_list, 4), (numbered, 4)):
         report = compiler.explain(fn, backend="interpret")(x())
         same(plain(report.result), plain(fn(x())))
         assert len(report.graphs) <= most, fn.__name__
