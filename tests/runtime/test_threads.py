@@ -197,18 +197,17 @@ print("done", flush=True)
 
 
 def test_interrupts() -> None:
-    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None and process.stdout.readline() == "ready\n"
-        for _ in range(5):
-            time.sleep(0.02)
-            os.kill(process.pid, signal.SIGINT)
-            assert process.stdout.readline() == "caught\n"
-        assert process.stdout.read() == "done\n"  # communicate() would miss what the last line's read took along
-        assert process.stderr is not None and process.stderr.read() == "" and process.wait(60) == 0
-    finally:
-        process.kill()
-        process.wait()
+    with subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None and process.stderr is not None and process.stdout.readline() == "ready\n"
+            for _ in range(5):
+                time.sleep(0.02)
+                os.kill(process.pid, signal.SIGINT)
+                assert process.stdout.readline() == "caught\n"
+            # communicate() would miss what the last line's read took along
+            assert (process.stdout.read(), process.stderr.read(), process.wait(60)) == ("done\n", "", 0)
+        finally:
+            process.kill()
 
 
 def test_nothing_grows_over_many_calls() -> None:
