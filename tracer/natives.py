@@ -131,6 +131,10 @@ def _check_class(s: Session, cls: Any) -> None:
 
 @models(builtins.callable)
 def _callable(s: Session, obj: Any) -> bool:
+    if type(obj) is Late:
+        if obj.cls is None:
+            raise obj.needed()
+        return bool(find(obj.cls, "__call__") is not NULL)
     return callable(obj)
 
 

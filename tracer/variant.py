@@ -41,8 +41,8 @@ class Interpreted:
         out: list[Any] = []
         for o, array in zip(self.graph.outputs, outputs, strict=True):
             if o.source is None:
-                shared = any(array is x or array.base is not None for x in inputs) or any(array is x for x in out)
-                out.append(array.copy() if shared else array)
+                known = [x for x in (*inputs, *out) if isinstance(x, np.ndarray)]
+                out.append(array.copy("K") if any(np.may_share_memory(array, x) for x in known) else array)
             else:
                 source = inputs[number[o.source]]
                 out.append(source if o.view is None else _view(source, o.view, values))
