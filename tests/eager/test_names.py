@@ -37,7 +37,7 @@ elu group_norm kl_div l1_loss linear mse_loss normalize prelu relu6 rms_norm tan
 
 #: Names of other kinds of tensors (sparse, quantised, nested) and of machinery that is not there.
 MISSING = {
-    "Tensor": "indices q_scale resize to_sparse",
+    "Tensor": "indices q_scale resize",
     "torch": """
 autocast distributed get_autocast_cpu_dtype get_autocast_dtype get_autocast_gpu_dtype is_autocast_cpu_enabled is_autocast_enabled
 multiprocessing sparse_coo_tensor spmm vmap
