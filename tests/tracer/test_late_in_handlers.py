@@ -47,3 +47,10 @@ def test_in_a_try(fn: Callable[..., Any]) -> None:
         want = fn([1, 2, 3, k], fw.tensor([1.0, 2.5, k]))
         random.seed(k)
         assert compiled([1, 2, 3, k], fw.tensor([1.0, 2.5, k])) == want
+
+
+def test_callable_asks_the_type() -> None:
+    def ask(x: Any) -> Any:
+        return [callable(v) for v in (random.choice("abc"), x.sum().item(), random.choice, x.sum().item)]
+
+    assert fw.compile(ask, backend="interpret")(fw.ones(2)) == [False, False, True, True]
