@@ -397,7 +397,7 @@ class Outside:
             self.guard(Equals(Attr(source, part), x))
         return self.register(value, value, source)
 
-    def take(self, it: Any) -> tuple[Any] | None:
+    def take(self, it: Any) -> tuple[Any, ...] | None:
         """The next item of an iterator from outside, as a tuple, empty where there is none; None where nothing can tell, where
         it gave one already (what is outside of the region is not unrolled), or the region changed what it runs over."""
         source = self.source_of(it)

@@ -333,7 +333,7 @@ class Operators:
             return len(snapshot(self.session, x.owner))
         closed = self.session.outside.closed_length(x)
         if closed is not None:
-            return closed
+            return closed  # type: ignore[no-any-return]
         if isinstance(x, Tensor) and x.meta.shape:
             return x.meta.shape[0]
         return self.session.native(len, x) if self.is_native(x) else self.special(x, "__len__")  # type: ignore[no-any-return]
@@ -463,7 +463,7 @@ class Operators:
         x = self.settle(x) if type(x) is Size else x
         number = scalars.in_text(self.session, x)
         if late_ops.holds(x) or type(spec) in LATE or number is not NotImplemented:
-            return late_ops.formatted(self.session, x if number is NotImplemented else number, spec)
+            return late_ops.formatted(self.session, x if number is NotImplemented else number, spec)  # type: ignore[no-any-return]
         if self._printable(x) or isinstance(x, Tensor):
             return self.session.native(format, self.settle(x), spec)  # type: ignore[no-any-return]
         raw = self.session.attributes.of_class(x, "__format__")

@@ -146,8 +146,9 @@ class Policy:
         for known, old, new in ((self.dims, expected.shape, found.shape), (self.strides, expected.strides, found.strides)):
             differ = {d for d, (a, b) in enumerate(zip(old, new, strict=True)) if not isinstance(a, int) or a != b}
             for d in differ & known.get((source, len(old)), set()) if known is self.dims else ():
-                if isinstance(old[d], int):
-                    self._was((source, len(old), d), old[d])
+                constant = old[d]
+                if isinstance(constant, int):
+                    self._was((source, len(old), d), constant)
             if differ:
                 known.setdefault((source, len(old)), set()).update(differ)
 

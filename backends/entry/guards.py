@@ -67,7 +67,7 @@ class GuardRows:
         """Lengths, and what range iterators give next, where nothing asks for an object."""
         mentioned = [(x, src) for x in self.guards for src in named(x)]
         seen = [leaf for _, src in mentioned for leaf in leaves(src)]
-        found = {src for src in seen if isinstance(src, s.Next) and self._is_range(src.base)}
+        found: set[s.Source] = {src for src in seen if isinstance(src, s.Next) and self._is_range(src.base)}
         found |= {src for src in seen if isinstance(src, s.Length) and self.types.get(src.base) in (list, dict)}
         for x, src in mentioned:
             whole = isinstance(x, (g.FitsInt64, g.SizesFit)) or (isinstance(x, g.Equals) and type(x.value) is int)
@@ -190,6 +190,7 @@ class GuardRows:
             frame.row("type", 0, base, frame.object(CellType))
             frame.row("load", dest, base, layout.CELL)
         else:
+            assert isinstance(source, s.Attr)  # whatever else is no plain way has been pinned
             self._attr(source, dest, base)
         return dest
 

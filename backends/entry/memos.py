@@ -191,7 +191,7 @@ class _Group:
         elif isinstance(source, s.Cell):
             self._type(source.base)
             self._word(source.base, layout.CELL)
-        elif self.rows.slot(source) > 0:
+        elif isinstance(source, s.Attr) and self.rows.slot(source) > 0:
             self._type(source.base)
             self._word(source.base, self.rows.slot(source))
         else:
