@@ -119,8 +119,9 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy, dense in the order of dimensions of `input`, or in that of `memory_format`."""
     if memory_format is None or memory_format.name == "preserve_format":
         return apply(casts.clone, (input,), _NONE)  # type: ignore[no-any-return]
-    return _channels_last(input) if memory_format.name.startswith("channels_last") else apply(
-        casts.contiguous, (input,), _NONE)  # fmt: skip
+    if memory_format.name.startswith("channels_last"):
+        return _channels_last(input)  # type: ignore[no-any-return]
+    return apply(casts.contiguous, (input,), _NONE)  # type: ignore[no-any-return]
 
 
 def device_and_dtype(args: tuple[Any, ...], dtype: Any = None, device: Any = None) -> tuple[Any, DType | None]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from ..ir import dtypes, layout
+from ..ir import dtypes
 from ..ir.dtypes import DType
+from ..ir.types import contiguous_strides
 from ..runtime.size import Size
 from ..runtime.storage import Storage
 from . import functional as f
@@ -18,6 +19,7 @@ from .arguments import size_of
 from .creation import as_tensor
 from .factory import make, make_view, storage_of
 from .inplace import store_checked
+from .shaping import as_strided
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -64,8 +66,8 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
     if source.dtype is not self.dtype:
         raise RuntimeError(f"could not set tensor of type {source.dtype.name} to a tensor of type {self.dtype.name}")
     if size is not None:
-        steps: Any = size_of((stride,)) if stride is not None else layout.contiguous_strides(size_of((size,)))
-        source = f.reshape(source, -1).as_strided(size, steps, storage_offset)
+        steps: Any = size_of((stride,)) if stride is not None else contiguous_strides(size_of((size,)))
+        source = as_strided(f.reshape(source, -1), size, steps, storage_offset)
     self.data = source
     return self
 
