@@ -474,6 +474,10 @@ class Attributes:
             self.session.call(hook, (raw, obj) if value is NULL else (raw, obj, value))
             return
         slot = isinstance(raw, types.MemberDescriptorType)
+        if name == "__dict__" and type(value) is dict and self.session.outside.source_of(obj) is None:
+            self.session.native(raw.__set__, obj, value)
+            self.session.own_dicts[id(obj)] = obj
+            return
         if id(obj) in self.session.fresh_functions and name in _OF_CALLABLES and value is not NULL:
             self.session.native(setattr, obj, name, value)
             return

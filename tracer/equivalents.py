@@ -419,6 +419,19 @@ def insort_left(a: Any, x: Any, lo: int = 0, hi: Any = None, *, key: Any = None)
 # -- functools ---------------------------------------------------------------------------------------------------------------
 
 
+def cached_property_get(prop: Any, obj: Any, owner: Any = None) -> Any:
+    if obj is None:
+        return prop
+    if prop.attrname is None:
+        raise TypeError("Cannot use cached_property instance without calling __set_name__ on it.")
+    own = obj.__dict__
+    value = own.get(prop.attrname, _MISSING)
+    if value is _MISSING:
+        value = prop.func(obj)
+        own[prop.attrname] = value
+    return value
+
+
 class _Key:
     """What `cmp_to_key` wraps an item in."""
 

@@ -131,6 +131,9 @@ class Outside:
             return make(self, value, source)
         if isinstance(value, tuple) and hasattr(cls, "_fields"):
             return self._tuple(value, source)
+        if hasattr(cls, "n_sequence_fields") and all(type(x) in (*_EQUAL, int, float) for x in value):  # sys.flags ...
+            self.guard(Is(source, value))
+            return self.register(value, value, source)
         base = native_base(cls)
         if base in _SUBCLASSED and base is not cls:
             return _SUBCLASSED[base](self, value, source)

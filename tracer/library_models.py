@@ -40,6 +40,7 @@ _OF_FUNCTIONS: dict[Any, str] = {
     itertools.tee: "tee", _collections._count_elements: "count_elements",
     operator.contains: "contains", operator.concat: "concat", operator.countOf: "count_of",
     operator.indexOf: "index_of", operator.call: "call", functools.cmp_to_key: "cmp_to_key",
+    functools.cached_property.__get__: "cached_property_get",
     heapq.nsmallest: "nsmallest", heapq.nlargest: "nlargest",
     **{getattr(_heapq, name): name for name in ("heappush", "heappop", "heapify", "heapreplace", "heappushpop")},
     **{getattr(_bisect, name): name for name in ("bisect_left", "bisect_right", "insort_left", "insort_right")},

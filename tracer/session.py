@@ -55,6 +55,7 @@ class Session:
         self.made_at: dict[int, tuple[Any, int]] = {}  # id of an object that only lives in the tracer -> it, its unit
         self.fresh_functions: dict[int, Any] = {}
         self.fresh_classes: dict[int, type] = {}
+        self.own_dicts: dict[int, Any] = {}  # objects whose ``__dict__`` the region set
         self.stored_names: set[str] = set()  # attributes that the region stores to classes
         self._library: dict[int, bool] = {}
 
@@ -77,7 +78,7 @@ class Session:
             self.frames, self.outside.memo, self.outside.origin, self.outside.closed, self.outside.numbers, self.outside.changed,
             self.outside.tainted, self.effects.owned, self.effects.doubtful, self.drawn.slots, self.drawn.inputs,
             self.recorder.inputs, self.recorder.seen, self.recorder.of_storage, self.effects.journal, self.effects.attrs,
-            self.effects.cells, self.effects.globals, self.made_from, self.made_at, self.fresh_functions, self.fresh_classes,
+            self.effects.cells, self.effects.globals, self.made_from, self.made_at, self.fresh_functions, self.fresh_classes, self.own_dicts,
         ):  # fmt: skip
             held.clear()
         self.handled = None

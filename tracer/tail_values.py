@@ -475,7 +475,9 @@ class ValueWriter:
         if base is dict:
             self.line(f"dict.update({name}, {self._pairs(x)})")
         own = getattr(x, "__dict__", None)
-        if own:
+        if own and id(x) in self.session.own_dicts:
+            self.line(f"put({name}, '__dict__', {self._pairs(own)})")
+        elif own:
             self.line(f"vars({name}).update({self._pairs(own)})")
         for slot in _slots_of(cls):
             if hasattr(x, slot):
