@@ -108,6 +108,9 @@ class Operators:
             return type(x)([self.settle(y, keep) for y in x])
         if type(x) is dict and any(self._unsettled(y, keep) for y in x.values()):
             return {k: self.settle(v, keep) for k, v in x.items()}
+        if isinstance(x, tuple) and type(x) is not tuple:
+            for y in tuple.__iter__(x):
+                self.settle(y, keep)  # in its place: the numbers are guarded from now on
         if type(x) is slice and any(self._unsettled(y, keep) for y in (x.start, x.stop, x.step)):
             return slice(*[self.settle(y, keep) for y in (x.start, x.stop, x.step)])
         return x
