@@ -18,7 +18,7 @@ from . import peers
 from .row import Row, Suite, package
 from .table import heading, table
 
-SUITES = ("overhead", "compile_time", "tracing", "kernels", "models", "training", "memory")
+SUITES = ("overhead", "eager", "compile_time", "tracing", "kernels", "models", "training", "memory")
 
 
 def main(
