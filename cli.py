@@ -115,9 +115,11 @@ def _counts(text: str) -> tuple[int, ...]:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from .bench import suites
+    from .bench import constructs, suites
 
     try:
+        if options.suites[:1] == ["constructs"]:
+            return constructs.main(options.suites[1:])
         return suites.main(options.suites, options.threads, options.quick, options.json, options.chart)
     except (ValueError, FusewireError) as error:
         raise UsageError(str(error)) from error
