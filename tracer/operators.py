@@ -203,6 +203,8 @@ class Operators:
             return late_ops.percent(self.session, a, b)
         if type(a) is str and symbol.startswith("%") and not self._printable(b):
             raise Break("own-text", "text made of an object with code of its own")
+        if type(a) is str and symbol.startswith("%"):
+            b = self.settle(b)
         if isinstance(b, SymInt) and type(a) is float:  # so would it here
             return self.session.native(getattr(SymInt, f"__r{_NAMES[symbol.rstrip('=')]}__"), b, a)
         if isinstance(b, (SizeInt, SizeFloat)) and type(a) is float:  # float's own method would read the int unasked
