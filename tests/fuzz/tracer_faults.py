@@ -6,14 +6,13 @@ None may make the interpreter crash: what is wrong are values, orders, guards an
 from __future__ import annotations
 
 import operator
-import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from fusewire.runtime import guard
 from fusewire.runtime.source import Item
-from fusewire.tracer import binding, capture, effects, frame, guards, operators, session, tail, tail_helpers, tail_values
+from fusewire.tracer import binding, capture, effects, frame, guards, operators, session, tail, tail_helpers
 from fusewire.tracer.breaks import UserRaise
 from fusewire.tracer.bytecode import NULL, Step
 from fusewire.tracer.values import SymInt
@@ -25,9 +24,7 @@ NEEDS: dict[str, str] = {
     "contexts_are_dropped": "__context__",
     "causes_are_dropped": "__cause__",
     "keyword_defaults_are_forgotten": r"key=.*\*\*more\)",
-    "handled_exceptions_stay": "__context__",
     "managers_swallow_nothing": "'swallow'",
-    "functions_are_not_guarded": "# before call.* = (lambda|abs)",
     "class_attributes_are_not_guarded": r"# before call.*(Base|Manager)\.",
     "missing_names_are_not_guarded": "# before call.*(len =|bonus|virtual)",
     "objects_are_equal_to_themselves_alone": r"\((obj|base|child|v\d+) == (obj|base|child|v\d+)\)",
@@ -100,16 +97,6 @@ def lengths_are_not_guarded() -> Any:
 @fault
 def keys_are_not_guarded() -> Any:
     return no_guard(guard.KeysAre)
-
-
-@fault
-def functions_are_not_guarded() -> Any:
-    return no_guard(guard.Is, lambda g: isinstance(g.value, (types.FunctionType, types.CodeType)))
-
-
-@fault
-def types_are_not_guarded() -> Any:
-    return no_guard(guard.TypeIs)
 
 
 @fault
@@ -285,16 +272,6 @@ def walks_are_not_counted() -> Any:
     return handler("BINARY_OP", add)
 
 
-@fault
-def handled_exceptions_stay() -> Any:
-    def forget(true: Any, f: Any, step: Any) -> Any:
-        kept = f.session.handled
-        true(f, step)
-        f.session.handled = kept
-
-    return handler("POP_EXCEPT", forget)
-
-
 # -- effects, tail -----------------------------------------------------------------------------------------------------------
 
 
@@ -355,19 +332,6 @@ def deletions_are_lost() -> Any:
             before(self, target, key, value)
 
     return put(effects.Effects, "item", item)
-
-
-@fault
-def aliases_are_lost() -> Any:
-    """A list made in the region comes out as a new one at every place."""
-    before = tail_values.ValueWriter.text
-
-    def text(self: Any, x: Any) -> str:
-        if type(x) is list:
-            self.memo.pop(id(x), None)
-        return before(self, x)
-
-    return put(tail_values.ValueWriter, "text", text)
 
 
 @fault

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import operator
 from typing import Any
 
@@ -76,3 +77,15 @@ def test_long_loops_over_numbers() -> None:
     for k in (3, 4, 5, 6, 8):
         items = [k + j for j in range(20)]
         assert compiled(k, items) == mixed(k, items)
+
+
+def test_texts_of_named_tuples() -> None:
+    pair = collections.namedtuple("pair", "left right")
+
+    def texts(n: int) -> Any:
+        made = pair(n, [n + 1])
+        return str(made), f"{made}", repr((made, n)), made
+
+    compiled = fw.compile(texts, backend="interpret")
+    for n in (2, 2, 3, 4, 5):
+        assert compiled(n) == texts(n)
