@@ -170,6 +170,8 @@ class Operators:
         fn = BINARY[symbol]
         if type(a) is bool and isinstance(b, SYMBOLIC):
             a = int(a)  # bool's own methods would read the number unasked
+        if type(a) is str and symbol[0] == "%" and isinstance(b, tuple) and type(b) is not tuple:
+            b = self.settle(b)  # the text of a named tuple: str reads the numbers unasked
         if type(a) in LATE or type(b) in LATE:
             if isinstance(a, Tensor) or isinstance(b, Tensor):
                 return self.session.native(fn, weak(a), weak(b))
@@ -203,8 +205,6 @@ class Operators:
             return late_ops.percent(self.session, a, b)
         if type(a) is str and symbol.startswith("%") and not self._printable(b):
             raise Break("own-text", "text made of an object with code of its own")
-        if type(a) is str and symbol.startswith("%"):
-            b = self.settle(b)
         if isinstance(b, SymInt) and type(a) is float:  # so would it here
             return self.session.native(getattr(SymInt, f"__r{_NAMES[symbol.rstrip('=')]}__"), b, a)
         if isinstance(b, (SizeInt, SizeFloat)) and type(a) is float:  # float's own method would read the int unasked
