@@ -26,7 +26,6 @@ NEEDS: dict[str, str] = {
     "keyword_defaults_are_forgotten": r"key=.*\*\*more\)",
     "managers_swallow_nothing": "'swallow'",
     "class_attributes_are_not_guarded": r"# before call.*(Base|Manager)\.",
-    "missing_names_are_not_guarded": "# before call.*(len =|bonus|virtual)",
     "objects_are_equal_to_themselves_alone": r"\((obj|base|child|v\d+) == (obj|base|child|v\d+)\)",
     "keys_are_not_guarded": "# before call.*(TABLE|GROUPS)|TABLE",
     "at_most_is_less": " <= ",
@@ -97,11 +96,6 @@ def lengths_are_not_guarded() -> Any:
 @fault
 def keys_are_not_guarded() -> Any:
     return no_guard(guard.KeysAre)
-
-
-@fault
-def missing_names_are_not_guarded() -> Any:
-    return no_guard(guard.Lacks)
 
 
 @fault
