@@ -107,6 +107,13 @@ class Attr(_Way):
         return f"{self.base.expr()}.{self.name}"
 
 
+def _key_text(key: Any) -> str:
+    """A key as a reader knows it, on one line and without code of the user's."""
+    if type(key) is tuple:
+        return f"({', '.join([_key_text(x) for x in key])}{',' * (len(key) == 1)})"
+    return repr(key) if type(key) in _BY_VALUE or key is None else f"<{type(key).__name__}>"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Item(_Way):
     """``base[key]`` of an exact list, tuple or dict (or a subclass with the built-in storage), with a constant key."""
@@ -133,7 +140,7 @@ class Item(_Way):
             return slots[self.key] if self.key < len(slots) else f"stack[{len(slots) - self.key - 1}]"
         if isinstance(self.base, InstanceDict) and isinstance(self.key, str):
             return f"{self.base.base.expr()}.{self.key}"
-        return f"{self.base.expr()}[{self.key!r}]"
+        return f"{self.base.expr()}[{_key_text(self.key)}]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .. import knobs
 from ..eager import autograd
 from ..eager.tape import freed
 from ..eager.tensor import Tensor
@@ -20,7 +21,7 @@ from ..runtime import gradmode
 from ..runtime.guard import Is, LengthIs
 from ..runtime.source import Attr, Const
 from . import functions
-from .breaks import Break, Restart
+from .breaks import Break, Restart, UserRaise, ValueNeeded
 from .histories import _floating, active, reaching
 from .metas import meta_of
 from .natives import models
@@ -186,10 +187,17 @@ def _whole(s: Session, depth: int, run: Any) -> Any:
     number = s.frames[-1].unit_number
     try:
         return run()
-    except Break as broken:
+    except (UserRaise, Restart):
+        raise
+    except (Break, ValueNeeded) as stop:
+        broken = stop if isinstance(stop, Break) else stop.as_break()
         if len(s.frames) == depth:
             raise Restart(number, broken.code, broken.what) from None
-        raise
+        raise broken from None
+    except Exception as error:  # as `Frame` does, but before the call
+        if knobs.verify:
+            raise
+        raise Restart(number, "tracer-error", f"{type(error).__name__} in the tracer: {error}") from error
 
 
 def _root(s: Session, out: Any, g: Any) -> Value:

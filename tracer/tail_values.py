@@ -107,7 +107,7 @@ class ValueWriter:
         if source not in self.sources:
             self.sources[source] = f"s{len(self.sources)}"
             text = self._load_text(source)
-            self.loads.append(f"{self.sources[source]} = {text}  # {source.expr()}")
+            self.loads.append(f"{self.sources[source]} = {text}  # {' '.join(source.expr().splitlines())}")
         return self.sources[source]
 
     def _load_text(self, source: Source) -> str:

@@ -105,8 +105,9 @@ size_of = register(Op(
 
 
 def number(x: Any, size: Size) -> Any:
-    """A size as an operand: the int, or a 0-d tensor beside `x` where it is symbolic."""
-    return made_by(x, size_of, size=size) if isinstance(size, Expr) else size
+    """A size as an operand: the int, or a 0-d tensor beside `x` where it is symbolic, also while it is recorded (an int with
+    `terms`)."""
+    return made_by(x, size_of, size=size) if isinstance(size, Expr) or hasattr(size, "terms") else size
 
 
 def count(x: Any, dim: tuple[int, ...]) -> Size:
