@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import importlib
 import itertools
 import weakref
 from collections.abc import Callable, Sequence
@@ -48,6 +49,7 @@ class _LeafHooks:
 
 
 _leaf_hooks = _LeafHooks()
+_post_hooks = _LeafHooks()  # called behind accumulation
 _handles = itertools.count()
 
 
@@ -69,6 +71,22 @@ class RemovableHandle:
         self.remove()
 
 
+def added(hooks: dict[int, Any], hook: Any) -> RemovableHandle:
+    """Enter `hook` last; its handle."""
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    return handle
+
+
+def register_post_accumulate_grad_hook(x: Tensor, hook: Callable[[Tensor], None]) -> RemovableHandle:
+    """See Tensor.register_post_accumulate_grad_hook."""
+    if not x.meta.requires_grad:
+        raise AutogradError("cannot register a hook on a tensor that doesn't require gradient")
+    if x._node is not None:
+        raise AutogradError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    return added(_post_hooks.make(x), hook)
+
+
 def register_hook(x: Tensor, hook: Hook) -> RemovableHandle:
     """See Tensor.register_hook."""
     if not x.meta.requires_grad:
@@ -79,9 +97,7 @@ def register_hook(x: Tensor, hook: Hook) -> RemovableHandle:
         if x._node.hooks is None:
             x._node.hooks = {}
         hooks = x._node.hooks
-    handle = RemovableHandle(hooks)
-    hooks[handle.id] = hook
-    return handle
+    return added(hooks, hook)
 
 
 def retain_grad(x: Tensor) -> None:
@@ -108,6 +124,8 @@ def backward(
     for x in targets or ():
         if id(x) in found:
             _accumulate(x, found[id(x)], create_graph, taken)
+            if x._node is None:
+                _run_post_hooks(x)
 
 
 def grad(
@@ -118,25 +136,38 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool | None = None,
     materialize_grads: bool = False,
+    is_grads_batched: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """Gradients of `outputs` (summed) with respect to each of `inputs`; touches no `grad`."""
+    """Gradients of `outputs` (summed) with respect to each of `inputs`; touches no `grad`. With `is_grads_batched` each of
+    `grad_outputs` is a stack of gradients along its first dimension, and so are the results."""
+    if is_grads_batched:
+        return grad_of_batch(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
+    if materialize_grads and allow_unused is False:
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
     outs, ins = _several(outputs), _several(inputs)
     for x in ins:
         if not x.meta.requires_grad:
             raise AutogradError("One of the differentiated Tensors does not require grad")
     found = _walk(_roots(outs, grad_outputs), ins, retain_graph, create_graph, accumulate=False)
     result = []
-    for x in ins:
+    for i, x in enumerate(ins):
         g = found.get(id(x))
         if g is None and materialize_grads:
             g = make(np.zeros(x.meta.shape, x.meta.dtype.np))
         if g is None and not allow_unused:
             raise AutogradError(
-                "One of the differentiated Tensors appears to not have been used in the graph. "
+                f"The differentiated Tensor at index {i} appears to not have been used in the graph. "
                 "Set allow_unused=True if this is the desired behavior."
             )
         result.append(g)
     return tuple(result)
+
+
+def grad_of_batch(outputs: Any, inputs: Any, grad_outputs: Any, *options: Any) -> tuple[Tensor | None, ...]:
+    """`grad` for each member of a stack of gradients, which share one walk."""
+    from .transforms import batched_grad
+
+    return batched_grad(outputs, inputs, grad_outputs, *options)
 
 
 def _several(x: Any) -> tuple[Any, ...]:
@@ -148,16 +179,18 @@ def _roots(outputs: tuple[Tensor, ...], grads: Any) -> list[tuple[Edge, Tensor]]
     if len(given) != len(outputs):
         raise AutogradError(f"got {len(outputs)} tensors and {len(given)} gradients")
     roots: list[tuple[Edge, Tensor]] = []
-    for out, g in zip(outputs, given, strict=True):
+    for i, (out, g) in enumerate(zip(outputs, given, strict=True)):
         edge = edge_of(out)
         if edge is None:
-            raise AutogradError("element 0 of tensors does not require grad and does not have a grad_fn")
+            raise AutogradError(f"element {i} of tensors does not require grad and does not have a grad_fn")
         if g is None:
             if out.numel() != 1:
                 raise AutogradError(f"grad can be implicitly created only for scalar outputs, not for shape {list(out.shape)}")
             g = make(np.ones(out.meta.shape, out.meta.dtype.np))
         elif g.meta.shape != out.meta.shape:
-            raise AutogradError(f"Mismatch in shape: the gradient has shape {list(g.shape)} and the output {list(out.shape)}")
+            raise AutogradError(
+                f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {out.shape}."
+            )
         roots.append((edge, g))
     return roots
 
@@ -214,6 +247,7 @@ def _walk(
             g = _run_hooks(_leaf_hooks.of(leaf), state.waiting.pop(leaf_id)[0], given)
             if targets is None and accumulate:
                 _accumulate(leaf, g, create, given)
+                _run_post_hooks(leaf)
             found[leaf_id] = g
     finally:
         gradmode.set(before)
@@ -225,12 +259,43 @@ def _visit(node: Node, grads: tuple[Tensor | None, ...], state: _Pass, keep: boo
         if grads[0] is not None:
             state.send(node.parent, grads[0], node.index)
         return
-    made = node.apply(grads)
+    if state.wanted is not None and not any(id(e) in state.wanted for e in node.edges):
+        return  # what was asked for ends here
+    extra = node.extra
+    if extra is not None:
+        made = _watched(node, extra, grads)
+    else:
+        made = node.apply(grads)
     if not keep:
         node.release()
     for target, g in zip(node.edges, made, strict=True):
         if g is not None:
             state.send(target, g)
+
+
+def _watched(node: Node, extra: dict[str, Any], grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    """`node.apply` between the node's own hooks, and under the eyes of anomaly mode."""
+    for hook in tuple(extra.get("prehooks", {}).values()):
+        grads = _replaced(hook(grads), grads)
+    forward = extra.get("forward")
+    if forward is None:
+        made = node.apply(grads)
+    else:
+        from .anomaly import examined
+
+        made = examined(node, forward, grads)
+    for hook in tuple(extra.get("hooks", {}).values()):
+        made = _replaced(hook(made, grads), made)
+    return made
+
+
+def _replaced(changed: Any, before: tuple[Any, ...]) -> tuple[Any, ...]:
+    if changed is None:
+        return before
+    now = _several(changed)
+    if len(now) != len(before):
+        raise AutogradError(f"hook has returned an incorrect number of values: got {len(now)}, but expected {len(before)}")
+    return now
 
 
 def _leading_to(roots: list[Edge], targets: set[int]) -> set[int]:
@@ -253,9 +318,26 @@ def _leading_to(roots: list[Edge], targets: set[int]) -> set[int]:
 def _run_hooks(hooks: dict[int, Hook] | None, g: Any, given: set[int]) -> Any:
     for hook in tuple(hooks.values()) if hooks else ():
         changed = hook(g)
-        g = g if changed is None else changed
+        if changed is not None:
+            _check_changed(hook, changed, g)
+            g = changed
         given.add(id(g))
     return g
+
+
+def _check_changed(hook: Hook, changed: Any, g: Any) -> None:
+    name = getattr(hook, "__name__", repr(hook))
+    if not hasattr(changed, "meta"):
+        raise TypeError(f"hook '{name}' has returned a {type(changed).__name__}: a Tensor or None was expected")
+    if changed.meta.shape != g.meta.shape:
+        raise AutogradError(f"hook '{name}' has changed the size of value: {list(g.shape)} to {list(changed.shape)}")
+    if changed.meta.dtype is not g.meta.dtype:
+        raise AutogradError(f"hook '{name}' has changed the type of value: {g.dtype} to {changed.dtype}")
+
+
+def _run_post_hooks(leaf: Any) -> None:
+    for hook in tuple((_post_hooks.of(leaf) or {}).values()):
+        hook(leaf)
 
 
 def _hooked(node: Node, g: Tensor | None, given: set[int]) -> Tensor | None:
@@ -265,7 +347,7 @@ def _hooked(node: Node, g: Tensor | None, given: set[int]) -> Tensor | None:
     for ref in node.retained or ():
         x = ref()
         if x is not None:
-            x.grad = g
+            x.grad = g if x.grad is None else executor.apply(add, (x.grad, g), {})
             given.add(id(g))
     return g
 
@@ -286,3 +368,26 @@ def _accumulate(leaf: Any, g: Any, create: bool, given: set[int]) -> None:
         leaf.grad = executor.apply(clone, (executor.apply(detach, (g,), {}),), {}) if shared else g
     given.add(id(leaf.grad))
     given.add(id(g))
+
+
+def Variable(data: Any, requires_grad: bool = False) -> Any:
+    """A Tensor with `data`, which requires grad or not: what PyTorch's former name still means."""
+    return data.detach().requires_grad_(requires_grad)
+
+
+_PARTS = {
+    "function": "custom", "functional": "jacobians", "graph": "keeping", "profiler": "profiler", "anomaly_mode": "anomaly",
+    "grad_mode": "modes",
+}  # fmt: skip
+_LATER = {
+    "once_differentiable": "custom", "detect_anomaly": "anomaly", "set_detect_anomaly": "anomaly", "gradcheck": "gradcheck",
+    "gradgradcheck": "gradcheck",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PARTS:
+        return importlib.import_module(f"{__package__}.{_PARTS[name]}")
+    if name in _LATER:
+        return getattr(importlib.import_module(f"{__package__}.{_LATER[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -60,14 +60,10 @@ def text(x: Tensor, *, tensor_contents: str | None = None) -> str:
     if x.dtype.name not in _HIDDEN or (not array.size and x.dtype is not dtypes.float32):
         tail.append(f"dtype={x.dtype!r}")
     if x._node is not None:
-        tail.append(f"grad_fn=<{_with_number(x._node.name())}>")
+        tail.append(f"grad_fn=<{x._node.name()}>")
     elif x.requires_grad:
         tail.append("requires_grad=True")
     return _with_tail(f"tensor({_body(array) if tensor_contents is None else tensor_contents}", tail) + ")"
-
-
-def _with_number(name: str) -> str:
-    return f"{name}0" if name.endswith("Backward") else name
 
 
 def _with_tail(shown: str, tail: list[str]) -> str:

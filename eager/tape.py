@@ -34,7 +34,7 @@ class Node:
     `results`: (shape, dtype) of each output. Nodes are walked from the latest `order` to the earliest.
     """
 
-    __slots__ = ("__weakref__", "edges", "hooks", "order", "results", "retained")
+    __slots__ = ("__weakref__", "edges", "extra", "hooks", "order", "results", "retained")
 
     edges: tuple[Edge, ...]
     results: tuple[TensorType, ...]
@@ -45,6 +45,7 @@ class Node:
         self.results = ()
         self.hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None
         self.retained: list[weakref.ref[Tensor]] | None = None
+        self.extra: dict[str, Any] | None = {"forward": _stack()} if watching else None
 
     def apply(self, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
         """Gradients of the inputs from those of the outputs (None: no gradient arrived, or none is to be sent)."""
@@ -73,8 +74,34 @@ class Node:
 
     @property
     def next_functions(self) -> tuple[Any, ...]:
-        """PyTorch's view of `edges`: pairs of a node (or leaf) and an output number."""
-        return tuple((e, 0) for e in self.edges)
+        """PyTorch's view of `edges`: pairs of a node (`AccumulateGrad` for a leaf, None for no gradient) and an output number."""
+        return tuple([_next(e) for e in self.edges])
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """A dict of the user's own, kept with the node."""
+        return self.among("metadata")
+
+    def among(self, kind: str) -> dict[Any, Any]:
+        """The dict of this `kind` that the node carries, made at first need."""
+        if self.extra is None:
+            self.extra = {}
+        found: dict[Any, Any] = self.extra.setdefault(kind, {})
+        return found
+
+    def register_hook(self, fn: Callable[[Any, Any], Any]) -> Any:
+        """Call ``fn(grad_inputs, grad_outputs)`` after this node's gradient is computed; a tuple that it returns replaces
+        `grad_inputs`. Returns a removable handle."""
+        from .autograd import added
+
+        return added(self.among("hooks"), fn)
+
+    def register_prehook(self, fn: Callable[[Any], Any]) -> Any:
+        """Call ``fn(grad_outputs)`` before this node's gradient is computed; a tuple that it returns replaces `grad_outputs`.
+        Returns a removable handle."""
+        from .autograd import added
+
+        return added(self.among("prehooks"), fn)
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
@@ -93,6 +120,65 @@ class Pick(Node):
 
     def name(self) -> str:
         return self.parent.name()
+
+
+class AccumulateGrad:
+    """What `next_functions` names where a gradient ends in the `grad` of the leaf `variable`."""
+
+    __slots__ = ("variable",)
+    next_functions = ()
+
+    def __init__(self, variable: Tensor) -> None:
+        self.variable = variable
+
+    def name(self) -> str:
+        """The name of every such end."""
+        return "torch::autograd::AccumulateGrad"
+
+    def register_hook(self, fn: Callable[[Any, Any], Any]) -> Any:
+        """Call ``fn((), ())`` when the leaf's `grad` has been added to. Returns a removable handle."""
+        return self.variable.register_post_accumulate_grad_hook(lambda _: fn((), ()))
+
+    def register_prehook(self, fn: Callable[[Any], Any]) -> Any:
+        """Call ``fn((gradient,))`` before it is added. Returns a removable handle."""
+
+        def hook(g: Tensor) -> Any:
+            changed = fn((g,))
+            return changed[0] if isinstance(changed, tuple) else changed
+
+        return self.variable.register_hook(hook)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AccumulateGrad) and other.variable is self.variable
+
+    def __hash__(self) -> int:
+        return id(self.variable)
+
+    def __repr__(self) -> str:
+        return f"<AccumulateGrad object at {id(self.variable):#x}>"
+
+
+def _next(edge: Edge) -> tuple[Any, int]:
+    if isinstance(edge, Pick):
+        return edge.parent, edge.index
+    return (edge if edge is None or isinstance(edge, Node) else AccumulateGrad(edge)), 0
+
+
+watching = False  # anomaly mode: nodes keep the lines of the call that made them
+
+
+def watch(on: bool) -> None:
+    """Switch the keeping of forward lines on or off."""
+    global watching
+    watching = on
+
+
+def _stack() -> list[Any]:
+    """The frames above the library's own, outermost first."""
+    import traceback
+
+    own = __file__.rpartition("eager")[0]
+    return [f for f in traceback.extract_stack() if not f.filename.startswith(own + "eager")]
 
 
 class Saved:
@@ -120,6 +206,59 @@ class Saved:
                 f"{self.version} instead. Clone the tensor before the in-place write, or write out of place."
             )
         return x
+
+
+_packers: list[Any] = []  # pairs of functions: `autograd.graph.saved_tensors_hooks`
+
+
+def keep(x: Tensor) -> Any:
+    """`x` kept for the backward pass, by the hooks where some are set."""
+    return Packed(x, *_packers[-1]) if _packers else Saved(x)
+
+
+class Packed:
+    """A value kept for the backward pass as the user's `pack` made it."""
+
+    __slots__ = ("kept", "node", "requires_grad", "unpacker")
+
+    def __init__(self, tensor: Tensor, pack: Callable[[Tensor], Any], unpack: Callable[[Any], Tensor]) -> None:
+        self.node, self.requires_grad = edge_of(tensor), tensor.meta.requires_grad
+        before = gradmode.get()
+        gradmode.set(False)
+        try:
+            self.kept = pack(alias(tensor))
+        finally:
+            gradmode.set(before)
+        self.unpacker = unpack
+
+    def unpack(self, owner: Node) -> Tensor:
+        """What the user's `unpack` gives back, with the history of the value that was packed."""
+        found = self.unpacker(self.kept)
+        if not hasattr(found, "meta"):
+            raise TypeError(f"the unpack hook gave a {type(found).__name__} for a tensor saved by {owner.name()}")
+        if self.node is None or found.meta.requires_grad:
+            return found
+        if not isinstance(self.node, Node):
+            return self.node if self.node._array is found._array else _Tied.to(found, self.node)
+        out = alias(found, True)
+        out._node = self.node
+        return out
+
+
+class _Tied(Node):
+    """A value whose gradient goes to the leaf that was packed."""
+
+    @staticmethod
+    def to(x: Tensor, leaf: Tensor) -> Tensor:
+        out = alias(x)
+        _Tied().attach([out], [leaf])
+        return out
+
+    def apply(self, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+        return grads
+
+
+_KEPT = frozenset((Saved, Packed))
 
 
 class Unsaved:
@@ -156,16 +295,28 @@ class OpNode(Node):
         self.version = 0
 
     def name(self) -> str:
-        return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward"
+        return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward0"
+
+    def __getattr__(self, name: str) -> Any:
+        # PyTorch's names of saved values: `_saved_self`, `_saved_other`, `_saved_result`.
+        place = {"_saved_self": 0, "_saved_other": 1, "_saved_result": -1}.get(name)
+        if place is None:
+            raise AttributeError(f"'{self.name()}' object has no attribute {name!r}")
+        if self.saved is None:
+            raise freed(self.name())
+        found = self.saved[place]
+        if type(found) is Unsaved:
+            raise AttributeError(f"{self.name()} keeps only the shape of what {name} names: its gradient does not read it")
+        return found.unpack(self) if hasattr(found, "unpack") else found
 
     def release(self) -> None:
-        if self.saved is not None and any(type(s) is Saved for s in self.saved):
+        if self.saved is not None and any(type(s) in _KEPT for s in self.saved):
             self.saved = None
 
     def apply(self, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
         if self.saved is None:
             raise freed(self.name())
-        values = [s.unpack(self) if type(s) is Saved else s for s in self.saved]
+        values = [s.unpack(self) if type(s) in _KEPT else s for s in self.saved]
         outs = values[self.count :]
         if gradmode.get():
             outs = [self._as_result(x, i) if not isinstance(x, Unsaved) else x for i, x in enumerate(outs)]
@@ -227,9 +378,9 @@ def record(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], results: tu
     read = _read_by_rule(op, attrs, operands, node)
     saved: list[Any] = []
     for i, x in enumerate(operands):
-        saved.append(x if node.types[i] is None else Saved(x) if i in read else Unsaved(node.types[i]))
+        saved.append(x if node.types[i] is None else keep(x) if i in read else Unsaved(node.types[i]))
     for i, r in enumerate(results, len(operands)):
-        saved.append(Saved(alias(r)) if i in read else Unsaved(r.meta.type))
+        saved.append(keep(alias(r)) if i in read else Unsaved(r.meta.type))
     node.saved = tuple(saved)
     for i, r in enumerate(results):
         if r.meta.requires_grad:

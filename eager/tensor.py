@@ -176,7 +176,25 @@ class Tensor(Methods):
     @property
     def grad_fn(self) -> Any:
         """The tape node that made this tensor; None for a leaf."""
-        return self._node
+        node = self._node
+        return node.parent if hasattr(node, "parent") else node
+
+    @property
+    def output_nr(self) -> int:
+        """Which of the results of `grad_fn` this tensor is."""
+        return getattr(self._node, "index", 0)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `retain_grad` keeps the gradient of this non-leaf tensor."""
+        node = self._node
+        return node is not None and any(ref() is self for ref in node.retained or ())
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Any:
+        """Call `hook` with this leaf each time a backward pass has added to its `grad`. Returns a removable handle."""
+        from .autograd import register_post_accumulate_grad_hook
+
+        return register_post_accumulate_grad_hook(self, hook)
 
     @property
     def is_leaf(self) -> bool:
@@ -203,6 +221,13 @@ class Tensor(Methods):
         from .autograd import _leaf_hooks
 
         return _leaf_hooks.of(self)
+
+    @property
+    def _post_accumulate_grad_hooks(self) -> dict[int, Any] | None:
+        """The hooks behind accumulation of a leaf by number; None where it never had one."""
+        from .autograd import _post_hooks
+
+        return _post_hooks.of(self)
 
     def retain_grad(self) -> None:
         """Keep the gradient of this non-leaf tensor in `grad`."""

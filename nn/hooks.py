@@ -6,6 +6,9 @@ import itertools
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
+from ..eager.custom import Function
+from ..eager.tensor import Tensor
+
 _ids = itertools.count()
 
 
@@ -40,3 +43,95 @@ def add_hook(hooks: dict[int, Any], hook: Callable[..., Any], prepend: bool = Fa
     else:
         hooks[handle.id] = hook
     return handle
+
+
+# -- hooks of the backward pass --------------------------------------------------------------------------------------------
+
+
+def _mark(module: Any, args: Any, result: Any) -> None:
+    """A forward hook that does nothing: a module that has any takes the call with hooks."""
+
+
+def backward_hooks(module: Any, kind: str) -> dict[int, Any]:
+    """The module's dict of backward hooks of this kind, made at first need."""
+    fields = module.__dict__
+    if kind not in fields:
+        fields[kind] = {}
+        add_hook(module._forward_hooks, (_mark, False))  # type: ignore[arg-type]
+    return fields[kind]  # type: ignore[no-any-return]
+
+
+def has_backward_hooks(module: Any) -> bool:
+    """Whether a call of the module is one to watch in the backward pass."""
+    fields = module.__dict__
+    return bool(fields.get("_backward_hooks") or fields.get("_backward_pre_hooks"))
+
+
+class Crossing:
+    """One call of a module with backward hooks: its tensors pass through two identities whose gradients tell the hooks."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.grad_output: tuple[Any, ...] = ()
+        self.entered = False
+        self.count = 0
+
+    def enter(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments behind the first identity."""
+        self.count = len(args)
+        if not any([isinstance(x, Tensor) and x.requires_grad for x in args]):
+            return args
+        self.entered = True
+        return _Enter.apply(self, *args)  # type: ignore[no-any-return]
+
+    def leave(self, result: Any) -> Any:
+        """The result, a Tensor or a tuple or list with Tensors, behind the second identity."""
+        if isinstance(result, Tensor):
+            return _Leave.apply(self, result)[0]
+        if isinstance(result, (tuple, list)):
+            made = _Leave.apply(self, *result)
+            return type(result)(made) if type(result) in (tuple, list) else type(result)(*made)
+        return result
+
+    def given(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The gradients of the results as the pre-hooks leave them."""
+        for hook in list(self.module.__dict__.get("_backward_pre_hooks", {}).values()):
+            changed = hook(self.module, grads)
+            if changed is not None:
+                grads = changed if isinstance(changed, tuple) else (changed,)
+        self.grad_output = grads
+        if not self.entered:
+            self.done((None,) * self.count)
+        return grads
+
+    def done(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The gradients of the arguments as the hooks leave them."""
+        for hook in list(self.module.__dict__.get("_backward_hooks", {}).values()):
+            changed = hook(self.module, grads, self.grad_output)
+            if changed is not None:
+                grads = changed if isinstance(changed, tuple) else (changed,)
+        return grads
+
+
+class _Enter(Function):
+    @staticmethod
+    def forward(ctx: Any, crossing: Crossing, *args: Any) -> Any:
+        ctx.set_materialize_grads(False)
+        ctx.crossing = crossing
+        return args
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return (None, *ctx.crossing.done(grads))
+
+
+class _Leave(Function):
+    @staticmethod
+    def forward(ctx: Any, crossing: Crossing, *results: Any) -> Any:
+        ctx.set_materialize_grads(False)
+        ctx.crossing = crossing
+        return results
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return (None, *ctx.crossing.given(grads))

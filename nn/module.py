@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ..eager.tensor import Tensor
 from . import show, state
-from .hooks import RemovableHandle, add_hook
+from .hooks import Crossing, RemovableHandle, add_hook, backward_hooks, has_backward_hooks
 from .parameter import Buffer, Parameter
 
 M = TypeVar("M", bound="Module")
@@ -52,6 +52,7 @@ class Module:
         return self.forward(*args, **kwargs)
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        crossing = None
         for hook, with_kwargs in list(self._forward_pre_hooks.values()):
             if with_kwargs:
                 changed = hook(self, args, kwargs)
@@ -61,12 +62,15 @@ class Module:
                 changed = hook(self, args)
                 if changed is not None:
                     args = changed if isinstance(changed, tuple) else (changed,)
+        if has_backward_hooks(self):
+            crossing = Crossing(self)
+            args = crossing.enter(args)
         result = self.forward(*args, **kwargs)
         for hook, with_kwargs in list(self._forward_hooks.values()):
             changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
             if changed is not None:
                 result = changed
-        return result
+        return result if crossing is None else crossing.leave(result)
 
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
@@ -79,6 +83,18 @@ class Module:
     ) -> RemovableHandle:
         """Call ``hook(module, args)`` before each forward; what it returns, if anything, replaces the arguments."""
         return add_hook(self._forward_pre_hooks, (hook, with_kwargs), prepend)  # type: ignore[arg-type]
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when the gradients of a call's inputs have been computed; a tuple that
+        it returns replaces `grad_input`. None stands for what has no gradient."""
+        return add_hook(backward_hooks(self, "_backward_hooks"), hook, prepend)
+
+    register_backward_hook = register_full_backward_hook
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_output)`` when the gradients of a call's results have come; what it returns, if anything,
+        replaces `grad_output`."""
+        return add_hook(backward_hooks(self, "_backward_pre_hooks"), hook, prepend)
 
     # -- attributes ------------------------------------------------------------------------------------------------
 

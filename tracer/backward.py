@@ -158,7 +158,7 @@ class Pass:
 
 
 def _name(node: Node) -> str:
-    return "".join(part.capitalize() for part in node.op.name.split("_")) + "Backward"
+    return "".join(part.capitalize() for part in node.op.name.split("_")) + "Backward0"
 
 
 # -- the calls -------------------------------------------------------------------------------------------------------------
@@ -207,7 +207,8 @@ def _root(s: Session, out: Any, g: Any) -> Value:
         if out.numel() != 1:
             text = f"grad can be implicitly created only for scalar outputs, not for shape {list(out.shape)}"
             raise s.thrown(AutogradError(text))
-        return s.recorder._emit(lookup("full"), (1.0,), {"shape": out.meta.shape, "dtype": out.meta.dtype})  # type: ignore[no-any-return]
+        ones: Value = s.recorder._emit(lookup("full"), (1.0,), {"shape": out.meta.shape, "dtype": out.meta.dtype})
+        return ones
     return _gradient(s, g, s.recorder.value_of(out))
 
 
@@ -250,6 +251,8 @@ def _backward(
                 by_tensor[id(t)] = t, g if before is None else made.emit("add", before[1], g)
         for t, g in by_tensor.values():
             _accumulate(s, made, t, g)
+            for hook in leaf_hooks(s, t, autograd._post_hooks, "post_hooks"):
+                s.call(hook, (t,))
 
     _whole(s, len(s.frames), run)
 
@@ -264,20 +267,23 @@ def _tensor_backward(
 @models(autograd.grad)
 def _grad(
     s: Session, outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: Any = None, create_graph: Any = False,
-    allow_unused: Any = None, materialize_grads: Any = False,
+    allow_unused: Any = None, materialize_grads: Any = False, is_grads_batched: Any = False,
 ) -> tuple[Any, ...]:  # fmt: skip
+    if s.operators.truth(is_grads_batched):
+        return s.call(autograd.grad_of_batch, (outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads))  # type: ignore[no-any-return]
     pairs, targets = _pairs(s, _several(s, outputs), grad_outputs), _several(s, inputs)
     if not all(t.meta.requires_grad for t in targets):
         raise s.thrown(AutogradError("One of the differentiated Tensors does not require grad"))
 
     def run() -> tuple[Any, ...]:
         made, found = _walk(s, pairs, targets, retain_graph, create_graph)
-        return tuple([_result(s, made, found, t, allow_unused, materialize_grads) for t in targets])
+        return tuple([_result(s, made, found, (i, t), allow_unused, materialize_grads) for i, t in enumerate(targets)])
 
     return _whole(s, len(s.frames), run)  # type: ignore[no-any-return]
 
 
-def _result(s: Session, made: Pass, found: dict[Value, Value], t: Any, allow_unused: Any, materialize: Any) -> Any:
+def _result(s: Session, made: Pass, found: dict[Value, Value], at: tuple[int, Any], allow_unused: Any, materialize: Any) -> Any:
+    i, t = at
     g = found.get(s.recorder.value_of(t))
     if g is not None:
         return made.tensor(g, t.meta.type)
@@ -285,7 +291,7 @@ def _result(s: Session, made: Pass, found: dict[Value, Value], t: Any, allow_unu
         return s.recorder.constant(0.0, t.meta.with_grad(False))
     if not s.operators.truth(allow_unused):
         raise s.thrown(AutogradError(
-            "One of the differentiated Tensors appears to not have been used in the graph. "
+            f"The differentiated Tensor at index {i} appears to not have been used in the graph. "
             "Set allow_unused=True if this is the desired behavior."
         ))  # fmt: skip
     return None
@@ -313,19 +319,19 @@ def _accumulate(s: Session, made: Pass, leaf: Any, g: Value) -> None:
 # -- hooks and leaves ------------------------------------------------------------------------------------------------------
 
 
-def leaf_hooks(s: Session, leaf: Any) -> list[Any]:
+def leaf_hooks(s: Session, leaf: Any, kept: Any = autograd._leaf_hooks, kind: str = "leaf_hooks") -> list[Any]:
     """The hooks of a leaf in their order: those it came with, then the region's own."""
-    made = s.recorder.histories.leaf_hooks.get(id(leaf))
+    made = s.recorder.histories.leaf_hooks.get(id(leaf)) if kind == "leaf_hooks" else None
     own = list(made[1].values()) if made is not None else []
     source = s.outside.source_of(leaf)
     if source is None:
         return own
-    kept = autograd._leaf_hooks
     if not kept._by_id:
-        s.outside.guard(LengthIs(Attr(Const(kept, "leaf_hooks"), "_by_id"), 0))
+        s.outside.guard(LengthIs(Attr(Const(kept, kind), "_by_id"), 0))
         return own
     real = s.recorder.input_of(leaf).real  # type: ignore[union-attr]
-    found = s.outside.admit(real._backward_hooks, Attr(source, "_backward_hooks"))
+    name = "_backward_hooks" if kind == "leaf_hooks" else "_post_accumulate_grad_hooks"
+    found = s.outside.admit(getattr(real, name), Attr(source, name))
     if found is not None:
         s.outside.open(found)
     return [*(found or {}).values(), *own]
@@ -347,6 +353,11 @@ def _register_hook(s: Session, self: Any, hook: Any) -> Any:
     handle = autograd.RemovableHandle(found[-2])
     handle.hooks[handle.id] = hook
     return handle
+
+
+@models(Tensor.register_post_accumulate_grad_hook, autograd.register_post_accumulate_grad_hook)
+def _register_post_hook(s: Session, self: Any, hook: Any) -> Any:
+    raise Break("tensor-state", "a hook behind the accumulation of a gradient, registered inside of the region")
 
 
 @models(autograd.RemovableHandle.remove)

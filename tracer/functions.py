@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..eager.custom import Context, Function
+from ..eager.custom import Context, Function, backward_of, by_position, has_setup
 from ..eager.tensor import Tensor
 from ..ir.graph import Node, Value
 from ..ir.op import Decompose, Op
@@ -55,6 +55,7 @@ class Followed:
         self.function, self.ctx, self.inputs, self.count, self.unit = function, ctx, inputs, count, unit
         self.places = [i for i, x in enumerate(inputs) if isinstance(x, Tensor)]  # of the operands behind the first `count`
         self.rule: Rule | None = None
+        self.kinds: list[bool] = []  # of what `forward` gave: whether it is a Tensor
 
     def op(self) -> Op:
         """The record of this call's node."""
@@ -81,7 +82,9 @@ class Followed:
 
     def backward(self, s: Session, grads: list[Any]) -> list[Any]:
         """What the user's `backward` gives, one entry for each argument."""
-        made = s.call(s.attributes.load(self.function, "backward"), (self.ctx, *grads))
+        arriving = iter(grads)
+        grads = [next(arriving) if tensor else None for tensor in self.kinds]
+        made = s.call(s.attributes.load(self.function, backward_of(self.function).__name__), (self.ctx, *grads))
         found = list(made) if isinstance(made, tuple) else [made]
         while len(found) > len(self.inputs) and found[-1] is None:
             found.pop()
@@ -94,22 +97,31 @@ class Followed:
 
 
 @models(Function.__dict__["apply"].__func__)
-def _apply(s: Session, cls: Any, *args: Any) -> Any:
+def _apply(s: Session, cls: Any, *args: Any, **kwargs: Any) -> Any:
+    if kwargs:
+        args = by_position(cls, args, kwargs)
     ctx = Context()
     needs = ctx.needs_input_grad = tuple([isinstance(x, Tensor) and x.meta.requires_grad for x in args])
     recording = gradmode.get()
     unit = s.units
     gradmode.set(False)
     try:
-        result = s.call(s.attributes.load(cls, "forward"), (ctx, *args))
+        setup = has_setup(cls)
+        result = s.call(s.attributes.load(cls, "forward"), args if setup else (ctx, *args))
+        if setup:
+            s.call(s.attributes.load(cls, "setup_context"), (ctx, args, result))
     finally:
         gradmode.set(recording)
     if not recording or not any(needs):
         return result
+    if ctx._dirty:
+        raise Restart(unit, "function-backward", f"{cls.__name__}, which marks inputs as dirty")
     several = isinstance(result, (tuple, list))
     outputs = list(result) if several else [result]
     tied = [i for i, o in enumerate(outputs) if isinstance(o, Tensor)]
-    made = _tied(s, Followed(cls, ctx, list(args), len(tied), unit), [outputs[i] for i in tied])
+    call = Followed(cls, ctx, list(args), len(tied), unit)
+    call.kinds = [isinstance(o, Tensor) for o in outputs]
+    made = _tied(s, call, [outputs[i] for i in tied])
     for i, t in zip(tied, made, strict=True):
         outputs[i] = t
     return tuple(outputs) if several else outputs[0]

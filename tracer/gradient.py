@@ -245,7 +245,7 @@ class CompiledNode(tape.Node):
         self.watched: dict[int, Watch] = {}
 
     def name(self) -> str:
-        return f"Compiled[{self.step.graph.name}]Backward"
+        return f"Compiled[{self.step.graph.name}]Backward0"
 
     def watch(self, outputs: Sequence[Any]) -> None:
         """Watch the outputs that eager would save. They are fresh: nobody has asked for their storage yet."""

@@ -122,7 +122,7 @@ def _snapshot(writer: ValueWriter, x: Snapshot) -> str:
     out = writer.output_text(recorder.wrap(value, tensor.meta.with_grad(False)))
     if tracked and not x.plain:
         made = next((node.op for node in recorder.builder.nodes if x.value in node.results), None)
-        name = None if made is None else "".join(part.capitalize() for part in made.name.split("_")) + "Backward"
+        name = None if made is None else "".join(part.capitalize() for part in made.name.split("_")) + "Backward0"
         out = writer.assign(f"with_history({out}, {name!r})")
     writer.memo[id(x)] = x, out
     return out

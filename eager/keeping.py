@@ -1,0 +1,52 @@
+"""``autograd.graph``: what becomes of the values that a tape keeps for its backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import tape
+from .factory import make
+
+__all__ = ["Node", "disable_saved_tensors_hooks", "save_on_cpu", "saved_tensors_hooks"]
+
+Node = tape.Node
+
+
+class saved_tensors_hooks:
+    """Inside the block each value that a call keeps goes through `pack_hook`, and what that gave through `unpack_hook` when
+    the backward pass reads it. ``unpack_hook(pack_hook(x))`` must equal `x`."""
+
+    def __init__(self, pack_hook: Callable[[Any], Any], unpack_hook: Callable[[Any], Any]) -> None:
+        self.pair = pack_hook, unpack_hook
+
+    def __enter__(self) -> None:
+        if _refused:
+            raise RuntimeError(_refused[-1])
+        tape._packers.append(self.pair)
+
+    def __exit__(self, *exc: object) -> None:
+        tape._packers.pop()
+
+
+class save_on_cpu(saved_tensors_hooks):
+    """Keep copies in main memory (here, where all memory is, plain copies)."""
+
+    def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
+        super().__init__(lambda x: make(x.array.copy()), lambda x: x)
+
+
+_refused: list[str] = []
+
+
+class disable_saved_tensors_hooks:
+    """Inside the block `saved_tensors_hooks` is a RuntimeError with this text."""
+
+    def __init__(self, error_message: str) -> None:
+        self.text = error_message
+
+    def __enter__(self) -> None:
+        _refused.append(self.text)
+
+    def __exit__(self, *exc: object) -> None:
+        _refused.pop()
