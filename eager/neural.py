@@ -103,6 +103,13 @@ def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None,
     return apply(composites.rms_norm, (input, weight), attrs)  # type: ignore[no-any-return]
 
 
+def _named(reduction: str, size_average: Any, reduce: Any) -> str:
+    """The reduction that the older arguments name, where they are given."""
+    if size_average is None and reduce is None:
+        return reduction
+    return "none" if reduce is False else "sum" if size_average is False else "mean"
+
+
 def _reduced(loss: Tensor, reduction: str) -> Tensor:
     if reduction == "mean":
         return loss.mean()
@@ -129,19 +136,31 @@ def l1_loss(input: Tensor, target: Tensor, size_average: None = None, reduce: No
 
 
 @pure
-def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean") -> Tensor:
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """Negative log likelihood of probabilities `target` under probabilities `input`; logarithms are held above -100."""
+    if target.shape != input.shape:
+        raise ValueError(f"Using a target size ({list(target.shape)}) that is different to the input size "
+                         f"({list(input.shape)}) is deprecated. Please ensure they have the same size.")  # fmt: skip
     low = input.log().clamp(min=-100.0) * target + (1 - input).log().clamp(min=-100.0) * (1 - target)
-    return _reduced(-low if weight is None else -low * weight, reduction)
+    return _reduced(-low if weight is None else -low * weight, _named(reduction, size_average, reduce))
 
 
 @pure
 def binary_cross_entropy_with_logits(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
-) -> Tensor:
-    """`binary_cross_entropy` of ``sigmoid(input)``, without overflow."""
-    loss = (1 - target) * input + (-input).clamp(min=0.0) + (1 + (-input.abs()).exp()).log()
-    return _reduced(loss if weight is None else loss * weight, reduction)
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None,
+    reduction: str = "mean", pos_weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """`binary_cross_entropy` of ``sigmoid(input)``, without overflow; targets of 1 count `pos_weight` times."""
+    if target.shape != input.shape:
+        raise ValueError(f"Target size ({list(target.shape)}) must be the same as input size ({list(input.shape)})")
+    surprise = (-input).clamp(min=0.0) + (1 + (-input.abs()).exp()).log()
+    if pos_weight is not None:
+        surprise = surprise * ((pos_weight - 1) * target + 1)
+    loss = (1 - target) * input + surprise
+    return _reduced(loss if weight is None else loss * weight, _named(reduction, size_average, reduce))
 
 
 @pure

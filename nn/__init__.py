@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 from . import functional, init, utils
 from .containers import ModuleDict, ModuleList, Sequential
 from .convolution import (
@@ -38,7 +41,7 @@ from .layers import (
     Softmax,
     Tanh,
 )
-from .losses import CrossEntropyLoss, MSELoss
+from .losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from .module import Module
 from .normalisation import (
     BatchNorm1d,
@@ -64,6 +67,8 @@ __all__ = [
     "AdaptiveMaxPool2d",
     "AvgPool1d",
     "AvgPool2d",
+    "BCELoss",
+    "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
@@ -81,6 +86,7 @@ __all__ = [
     "Flatten",
     "GroupNorm",
     "Identity",
+    "L1Loss",
     "LayerNorm",
     "Linear",
     "LogSoftmax",
@@ -92,6 +98,7 @@ __all__ = [
     "ModuleDict",
     "ModuleList",
     "MultiheadAttention",
+    "NLLLoss",
     "Parameter",
     "RMSNorm",
     "ReLU",
@@ -109,3 +116,25 @@ __all__ = [
     "init",
     "utils",
 ]  # fmt: skip
+
+#: Module of this folder, loaded at first use -> layers in it.
+_LATER = {
+    "activations": "Threshold RReLU Hardtanh ReLU6 Hardsigmoid Hardswish Mish ELU CELU SELU GLU Hardshrink Softshrink LeakyReLU "
+                   "LogSigmoid Softplus PReLU Softsign Tanhshrink Softmin Softmax2d",
+    "criteria": "SmoothL1Loss HuberLoss KLDivLoss PoissonNLLLoss GaussianNLLLoss MarginRankingLoss HingeEmbeddingLoss "
+                "SoftMarginLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss MultiMarginLoss CosineEmbeddingLoss "
+                "TripletMarginLoss TripletMarginWithDistanceLoss CTCLoss CosineSimilarity PairwiseDistance",
+}  # fmt: skip
+_PLACES = {name: module for module, row in _LATER.items() for name in row.split()}
+__all__ += sorted(_PLACES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    return globals().setdefault(name, found)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES})

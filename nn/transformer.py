@@ -132,7 +132,8 @@ def _added(mask: Tensor, like: Tensor) -> Tensor:
     """A mask as numbers to add."""
     if mask.dtype.is_floating_point:
         return mask
-    return like.new_zeros(mask.shape).masked_fill(mask, float("-inf"))
+    added: Tensor = like.new_zeros(mask.shape).masked_fill(mask, float("-inf"))
+    return added
 
 
 def _activation(activation: str | Activation) -> Activation:
