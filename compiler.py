@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import knobs
+from .eager import hot
 from .eager.modes import capturing
 from .logs import set_logs
 from .runtime.install import copy_function, original_of
@@ -366,9 +367,10 @@ SPECIAL[capturing] = lambda session: True
 
 
 def reset() -> None:
-    """Forget all compiled variants of all functions; the next calls compile again."""
+    """Forget all compiled variants of all functions, and what hot eager ops were compiled to; the next calls compile again."""
     for dispatcher in list(stance.everyone):
         dispatcher.forget()
+    hot.forget()
 
 
 def allow_in_graph(fn: Any) -> Any:

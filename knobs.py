@@ -104,6 +104,16 @@ def cache_folder() -> str:
 
 
 _values: dict[str, Any] = {name: _initial(name, knob) for name, knob in KNOBS.items()}
+_states: dict[tuple[Any, ...], object] = {}
+
+
+def _state() -> object:
+    """The one object for the present values of all knobs."""
+    return _states.setdefault(tuple(_values.values()), object())
+
+
+#: one object as long as no knob changes, the same one when all have their former values again: what was made under them is found by it
+state: object = _state()
 
 
 def __getattr__(name: str) -> Any:  # for type checkers; `_Knobs` answers at run time
@@ -124,6 +134,7 @@ class _Knobs(ModuleType):
             if type(value) is not type(KNOBS[name].default):
                 raise TypeError(f"knob {name} takes a {type(KNOBS[name].default).__name__}, not {value!r}")
             _values[name] = value
+            vars(self)["state"] = _state()
         elif name.startswith("__"):
             super().__setattr__(name, value)
         else:

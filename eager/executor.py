@@ -18,8 +18,9 @@ from ..ir.ops.casts import cast
 from ..ir.promote import fitted, target_dtype, type_of
 from ..ir.run_op import run_op
 from ..runtime import gradmode
-from . import hot, tape
-from .factory import make, make_view, storage_of
+from . import hot, plans, tape
+from .factory import make, make_view, of_meta, storage_of
+from .plans import PLANS, Plan
 
 # Entering np.errstate costs more than a small add; this is the same switch without the wrapper, where NumPy has it.
 _errors: Any = getattr(np._core.umath, "_extobj_contextvar", None)  # type: ignore[attr-defined]
@@ -78,6 +79,60 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     if _recorders and _recording.recorder is not None:
         return _recording.recorder.apply(op, operands, attrs)
     arrays: list[Any] = []
+    key: list[Any] = [op]
+    try:
+        for x in operands:
+            if type(x) in _WEAK:
+                key.append(type(x))
+                arrays.append(x)
+                continue
+            array = x._array
+            if array is None:  # traced
+                return _apply(op, operands, attrs)
+            key.append(x.meta)
+            arrays.append(array)
+        if attrs:
+            key.extend(attrs.items())
+        kinds = tuple(key)
+        plan = PLANS.get(kinds)
+    except (AttributeError, TypeError):  # not a Tensor yet, or an attribute that does not hash
+        return _apply(op, operands, attrs)
+    if plan is None:
+        return _apply(op, operands, attrs, kinds)
+    if plan.wait:
+        made = hot.small(plan, op, operands, attrs)
+        if made is not None:
+            return made if not plan.track or not gradmode.get() else plans.record(plan, op, operands, attrs, made)
+    token = _errors.set(_IGNORE)
+    try:
+        out = op.eager(*arrays, **attrs) if attrs else op.eager(*arrays)
+    except _KERNEL_ERRORS as e:
+        _explain(op, operands, attrs, e)
+    finally:
+        _errors.reset(token)
+    made = _wrap_planned(plan, op, operands, arrays, out)
+    return made if not plan.track or not gradmode.get() else plans.record(plan, op, operands, attrs, made)
+
+
+def _wrap_planned(plan: Plan, op: Op, operands: tuple[Any, ...], arrays: list[Any], out: Any) -> Any:
+    """The Tensor on a result of a call of a known kind, without history."""
+    if type(out) is not _ndarray:
+        out = np.asarray(out)
+    if plan.view is not None:
+        base = operands[op.effects.aliases]  # type: ignore[index]
+        if not out.flags.writeable and base._array.flags.writeable:
+            out.flags.writeable = True
+        return plans.view(plan, base, out)
+    if plan.ufunc:
+        return of_meta(out, plan.meta)  # type: ignore[arg-type]
+    if out.base is not None or any([a is out for a in arrays]):
+        return _wrap(op, operands, arrays, out)
+    return make(out) if plan.meta is None else of_meta(out, plan.meta)
+
+
+def _apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], kinds: tuple[Any, ...] | None = None) -> Any:
+    """As `apply`, for a call of a kind that is not known, which it is from now on where there is nothing special about it."""
+    arrays: list[Any] = []
     dtype = None
     uniform, weak, track, half, plain = True, False, False, False, True
     for x in operands:
@@ -104,16 +159,19 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         plain = plain and meta.plain
         arrays.append(array)
     rule = op.promote
+    common = not half and _errors is not None and (not weak or (uniform and dtype is not None and dtype.kind == "f"))
     if rule is not None and not (uniform and dtype is not None and (
         (dtype.kind == "f" and not (half and weak and not rule.wide)) or (not weak and rule.to == "same")
     )):  # fmt: skip
+        common = False
         operands = _promoted(op, operands)
         arrays = [x if type(x) in _WEAK else x._array for x in operands]
     if not uniform and (rule is None or rule.operands is not None):
         op.infer(*[type_of(x) for x in operands], **attrs)  # NumPy would mix dtypes where the record refuses them
     elif dtype is not None and dtype.kind != "f":
         _check_dtype(op, operands, arrays, attrs)
-    out = hot.run(op, operands, arrays, attrs) if op.heavy and not half else None
+    large = bool(op.heavy) and not half and hot.is_large(op, arrays)
+    out = hot.run(op, operands, arrays, attrs) if large else None
     if out is not None:
         pass
     elif half or _errors is None:
@@ -127,12 +185,17 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         finally:
             _errors.reset(token)
     if not plain and type(op.lowering) is Scalar and type(out) is not tuple:
+        common = False
         out = _conformed(op, operands, attrs, out)
     if track and op.grad is not None and gradmode.get():
-        return _wrap_tracked(op, operands, arrays, attrs, out)
-    if type(out) is tuple:
-        return tuple([_wrap(op, operands, arrays, r) for r in out])
-    return _wrap(op, operands, arrays, out)
+        made = _wrap_tracked(op, operands, arrays, attrs, out)
+    elif type(out) is tuple:
+        made = tuple([_wrap(op, operands, arrays, r) for r in out])
+    else:
+        made = _wrap(op, operands, arrays, out)
+    if common and kinds is not None and type(made) is not tuple and not large:
+        plans.remember(kinds, operands, attrs, made, hot.wait(op, operands))
+    return made
 
 
 _accepted: set[tuple[Op, Any]] = set()

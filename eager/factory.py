@@ -49,8 +49,13 @@ def _fresh_meta(array: Array, requires_grad: bool) -> Meta:
 
 def make(array: Array, requires_grad: bool = False) -> Tensor:
     """A Tensor that owns `array` (an ndarray of a supported dtype in native byte order)."""
+    return of_meta(array, meta_of(array, requires_grad))
+
+
+def of_meta(array: Array, meta: Meta) -> Tensor:
+    """As `make`, where the Meta is known."""
     t: Tensor = _new(_class)
-    t.meta = meta_of(array, requires_grad)
+    t.meta = meta
     t._array = array
     t._storage = None
     t._offset = None

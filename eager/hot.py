@@ -1,31 +1,119 @@
-"""Heavy ops of eager programs and their gradient rules as compiled graphs, from the third call of a kind on. Knows no op by name.
+"""Heavy ops of eager programs and their gradient rules as compiled graphs. Knows no op by name.
 
-A record says that it is `heavy`; the NumPy kernel remains its meaning, and runs where nothing can be compiled.
+A record says that it is `heavy`. On large operands its third call of a kind compiles it, on small ones the WAIT-th, which then is
+one call of machine code. The NumPy kernel remains the op's meaning, and runs where nothing can be compiled. What is compiled
+belongs to the values that the knobs had; `forget` drops all of it.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from .. import knobs
+from ..errors import FusewireError
+from ..ir.op import Gather, Move
+from ..ir.ops.declare import LARGE
+from ..runtime.meta import Meta
+from ..runtime.storage import Storage
+from . import factory, plans
 
 #: elements of operands and results below which NumPy serves
 SMALL = 1 << 13
 #: calls of one kind before it is compiled
 COLD = 2
+#: calls of one kind on small operands before it is compiled: composites, which NumPy runs in a dozen calls; and what only moves
+WAIT, WAIT_MOVES = 500, 4000
 #: kinds remembered
 MOST = 1024
 
 _found: dict[Any, Any] = {}
+_lock = threading.RLock()  # one thread compiles a kind; what is compiled is found without it
+
+
+def forget() -> None:
+    """Drop all that was compiled; kinds are cold again."""
+    with _lock:
+        _found.clear()
+        plans.forget()
+
+
+def is_large(op: Any, arrays: list[Any]) -> bool:
+    """Whether this call of a heavy op is worth compiling alone."""
+    return sum([a.size for a in arrays if type(a) is np.ndarray]) >= max(SMALL, op.heavy)
+
+
+def wait(op: Any, operands: tuple[Any, ...]) -> int:
+    """How many small calls of such a kind NumPy serves (`plans.Plan.wait`); 0: all."""
+    if not all([x is None or hasattr(x, "meta") for x in operands]) or not knobs.native_entry:
+        return 0
+    if op.heavy is True:
+        return WAIT
+    moves = isinstance(op.lowering, (Move, Gather)) and op.effects.aliases is None
+    return WAIT_MOVES if moves and not op.heavy or op.heavy == LARGE and isinstance(op.lowering, Gather) else 0
+
+
+def small(plan: plans.Plan, op: Any, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+    """The Tensor that a call of a kind with `wait` gives, without history, by compiled code; None: NumPy is to run."""
+    if plan.wait > 1:
+        plan.wait -= 1
+        return None
+    if plan.state is not knobs.state or plan.native is None:
+        with _lock:
+            plan.native = _native(op, operands, attrs) if knobs.hot_ops else False
+            plan.state = knobs.state
+    if plan.native is False:
+        return None
+    made = plan.native(*[x for x in operands if x is not None])
+    return made[0] if made is not None else None
+
+
+def _native(op: Any, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+    """The op as one native function of its Tensors; False where there is none. It gives None where it cannot serve."""
+    from ..backends import entry
+    from ..errors import CompileError
+
+    arrays = [None if x is None else x._array for x in operands]
+    executable = _built(op, arrays, attrs)
+    plan = getattr(executable, "plan", None)
+    if plan is None or callable(executable.code) or _refused() is not None:
+        return False
+    if any([o.source is not None for o in plan.outputs]) or len(plan.outputs) != 1:
+        return False
+    result = plan.outputs[0].type
+    inputs = [(type(x), x.meta) for x in operands if x is not None]
+    try:
+        meta = Meta.of(result.shape, result.strides, result.dtype)
+        return entry.routine(plan, executable.code, inputs, [meta], lambda *_: None, keep=executable)
+    except CompileError:
+        return False
+
+
+@lru_cache(maxsize=1)
+def _refused() -> str | None:
+    """Why the native entry cannot serve here; it is told about Tensor, unless a compiled function has done so."""
+    from ..backends.entry import configure, process, refusal
+    from ..runtime.executable import window
+
+    def view_of(x: Any, meta: Any, offset: int) -> Any:
+        return factory.make_view(window(x._array, offset, meta.shape, meta.strides), x, meta.requires_grad)
+
+    try:
+        if process.Classes.tensor is None:
+            configure(factory._class, Storage, make_view=view_of, make_meta=factory.meta_of)
+        return refusal()
+    except (FusewireError, OSError, MemoryError) as error:
+        return f"{type(error).__name__}: {error}"
 
 
 def run(op: Any, operands: tuple[Any, ...], arrays: list[Any], attrs: dict[str, Any]) -> Any:
     """The op's result by compiled code; None where the NumPy kernel is to run."""
-    if not knobs.hot_ops or sum([a.size for a in arrays if type(a) is np.ndarray]) < max(SMALL, op.heavy):
+    if not knobs.hot_ops:
         return None
     known = _known((op, *map(_kind, operands), *attrs.items()), lambda: _built(op, arrays, attrs))
     return None if known is None else _ran(known, arrays)
@@ -45,15 +133,22 @@ def _kind(x: Any) -> Any:
 
 def _known(key: Any, build: Callable[[], Any]) -> Any:
     """What `build` has made for this kind of call; None while it is cold, or where nothing can be built."""
+    key = (knobs.state, *key)
     known = _found.get(key, 0)
     if type(known) is not int:
         return known
-    if len(_found) >= MOST:
-        _found.clear()
-    _found[key] = known + 1 if known < COLD else None
-    if known >= COLD:
-        _found[key] = build()
-    return _found.get(key) if known >= COLD else None
+    with _lock:
+        known = _found.get(key, 0)
+        if type(known) is not int:
+            return known
+        if len(_found) >= MOST:
+            _found.clear()
+        if known < COLD:
+            _found[key] = known + 1
+            return None
+        _found[key] = None  # what calls itself, and what fails, runs in NumPy
+        _found[key] = made = build()
+        return made
 
 
 def gradients(node: Any, grads: tuple[Any, ...], need: tuple[bool, ...], ins: tuple[Any, ...], outs: list[Any]) -> Any:

@@ -51,7 +51,7 @@ def test_the_heading_names_date_machine_and_versions() -> None:
 def test_an_unknown_suite_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bench", "speed"]) == 2
     assert capsys.readouterr().err == (
-        "fusewire: no suite 'speed'; there are overhead, compile_time, tracing, kernels, models, training, memory\n"
+        "fusewire: no suite 'speed'; there are overhead, eager, compile_time, tracing, kernels, models, training, memory\n"
     )
 
 

@@ -1,0 +1,109 @@
+"""What is known of a kind of eager call: the same op on operands described by the same metas, with the same attributes.
+
+The first call of a kind runs through all checks of the executor, which enters it here where nothing about it is special: no cast,
+no half type, one result. All that the checks found out follows from the metas, so that later calls ask nothing. Runs no op.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..ir.op import Extern, Op, Scalar
+from . import tape
+from .factory import alias, of_meta, storage_of
+
+if TYPE_CHECKING:
+    from ..runtime.meta import Meta
+    from .tensor import Tensor
+
+#: kinds remembered
+MOST = 4096
+#: (op, Meta of each operand or class of a number, attributes ...) -> its plan
+PLANS: dict[tuple[Any, ...], Plan] = {}
+
+
+class Plan:
+    """`meta`: the result's, where the kernel is elementwise (others: None, NumPy's result is asked). `ufunc`: the kernel is a NumPy
+    ufunc, whose result is always fresh. `view`: of a result that is a view, its offset from its base. `track`: an operand requires
+    grad and the op has a rule; then `saves` has for each operand and result what the tape keeps (None: the value itself).
+    `wait`: small calls until compiled code serves instead of NumPy (0: never); `native`: that code."""
+
+    __slots__ = ("graded", "inputs", "meta", "native", "outputs", "saves", "state", "track", "ufunc", "view", "wait")
+
+    meta: Meta | None
+    graded: Meta
+    inputs: tuple[Any, ...]
+    outputs: tuple[Any, ...]
+    saves: tuple[Any, ...]
+    view: int | None
+    wait: int
+    native: Any
+    state: Any
+
+
+def forget() -> None:
+    """Forget all kinds, and with them their compiled code."""
+    PLANS.clear()
+
+
+def remember(kinds: tuple[Any, ...], operands: tuple[Any, ...], attrs: dict[str, Any], out: Tensor, wait: int) -> None:
+    """Enter a kind whose first call gave `out`."""
+    op: Op = kinds[0]
+    if op.binds or op.effects.draws is not None or (type(op.lowering) is Extern and op.effects.aliases is None):
+        return
+    plan = Plan()
+    plan.ufunc = type(op.eager) is np.ufunc
+    plan.meta = out.meta.with_grad(False) if type(op.lowering) is Scalar else None
+    plan.graded = out.meta.with_grad(True) if out.meta.dtype.is_inexact else out.meta
+    plan.wait, plan.native, plan.state, plan.view = wait, None, None, None
+    metas = [None if isinstance(k, type) else k for k in kinds[1 : 1 + len(operands)]]
+    plan.track = op.grad is not None and any(m is not None and m.requires_grad for m in metas)
+    if op.effects.aliases is not None:
+        base = operands[op.effects.aliases]
+        if out._storage is None or out._storage is not base._storage or not out._array.size:  # type: ignore[union-attr]
+            return
+        plan.meta, plan.view = out.meta.with_grad(False), (out._offset or 0) - (base._offset or 0)
+    if plan.track:
+        if not out.meta.dtype.is_inexact:
+            return
+        plan.inputs = tuple([None if m is None else m.type for m in metas])
+        plan.outputs = (out.meta.type,)
+        node = tape.OpNode(op, attrs, len(operands))
+        node.types, node.results = plan.inputs, plan.outputs
+        node.edges = tuple([node if m is not None and m.requires_grad else None for m in metas])
+        read = tape._read_by_rule(op, attrs, operands, node)
+        every = (*plan.inputs, *plan.outputs)
+        plan.saves = tuple([None if t is None or i in read else tape.Unsaved(t) for i, t in enumerate(every)])
+    if len(PLANS) > MOST:
+        PLANS.clear()
+    PLANS[kinds] = plan
+
+
+def view(plan: Plan, base: Any, array: Any) -> Any:
+    """The Tensor on `array`, a window on the memory of `base`."""
+    t: Any = of_meta(array, plan.meta)  # type: ignore[arg-type]
+    t._storage = storage_of(base)
+    t._offset = (base._offset or 0) + plan.view or None  # type: ignore[operator]
+    return t
+
+
+def record(plan: Plan, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], out: Any) -> Any:
+    """As `tape.record`, for a call of this kind, whose fresh result `out` is; returns it."""
+    edges = tuple([tape.edge_of(x) for x in operands])  # first: it may record views again, which must come before their reader
+    node = tape.OpNode(op, attrs, len(operands))
+    node.edges = edges
+    node.types, node.results = plan.inputs, plan.outputs
+    saved: list[Any] = []
+    for x, kept, kind in zip(operands, plan.saves, plan.inputs):  # noqa: B905  (`saves` is longer)
+        saved.append(kept if kept is not None else x if kind is None else tape.keep(x))
+    kept = plan.saves[-1]
+    saved.append(kept if kept is not None else tape.keep(alias(out)))
+    node.saved = tuple(saved)
+    out.meta = plan.graded
+    out._node = node
+    if plan.view is not None:
+        node.base = operands[op.effects.aliases]  # type: ignore[index]
+        node.version = storage_of(node.base).version
+    return out
