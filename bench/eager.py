@@ -17,6 +17,8 @@ from .timing import interleaved
 Call = Callable[[], object]
 
 SMALL, LARGE = 1.0, 1.2
+#: calls before small operands are timed
+WARM = 4200
 #: links of the chain whose backward pass is timed
 LINKS = 10
 
@@ -27,10 +29,10 @@ def rows(threads: int, quick: bool) -> Iterator[Row]:
     contenders = {"fusewire": _calls(fw)}
     if torch is not None:
         contenders[peers.TORCH_EAGER] = _calls(torch)
-    for name, (goal, own) in contenders["fusewire"].items():
+    for name, (goal, _) in contenders["fusewire"].items():
         calls = {who: found[name][1] for who, found in contenders.items()}
-        for call in calls.values():  # past what is compiled at its third call
-            for _ in range(3):
+        for call in calls.values():  # past the call at which hot ops are compiled
+            for _ in range(3 if goal == LARGE else WARM):
                 call()
         rounds = 7 if quick else 15 if goal == SMALL else 11
         times = {who: 1e9 * t for who, t in interleaved(calls, rounds).items()}

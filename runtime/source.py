@@ -57,7 +57,8 @@ class _Way:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_hash", hash((type(self).__name__, *self._key())))
-        object.__setattr__(self, "copied", type(self) is Listed or getattr(self.base, "copied", False))  # type: ignore[attr-defined]
+        inner = getattr(self.base, "copied", False)  # type: ignore[attr-defined]
+        object.__setattr__(self, "copied", type(self) is Listed or inner)
 
     def __hash__(self) -> int:
         return self._hash

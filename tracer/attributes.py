@@ -17,8 +17,7 @@ from ..ir.op import Effects, Op
 from ..ir.types import TensorType
 from ..runtime.guard import ClassAttrIs, Is, Lacks
 from ..runtime.source import Attr, Const, InstanceDict, Item, Source
-from . import late_ops
-from . import generators
+from . import generators, late_ops
 from .breaks import Break, UserRaise, describe, subject
 from .bytecode import NULL, Null
 from .classes import by_python, owner_of, watched
@@ -43,7 +42,9 @@ _OF_CALLABLES = {
     "__annotations__", "__type_params__",
 }  # fmt: skip
 _GENERIC = {  # those of built-in types that do what object's do
-    getattr(cls, name) for cls in (BaseException, types.SimpleNamespace, functools.partial) for name in ("__setattr__", "__delattr__")
+    getattr(cls, name)
+    for cls in (BaseException, types.SimpleNamespace, functools.partial)
+    for name in ("__setattr__", "__delattr__")
 }
 _FIELD = type(vars(collections.namedtuple("_Field", "x"))["x"])  # what a named tuple's fields are
 
@@ -165,7 +166,8 @@ class Attributes:
         special = "__delattr__" if value is NULL else "__setattr__"
         plain = find(type(cls), special) is find(type, special) and find(type(cls), name) is NULL
         simple = value is NULL or isinstance(value, types.FunctionType) or find(type(value), "__get__") is NULL
-        known = isinstance(find(cls, name), (int, float, str, tuple, list, dict, set, type(None), types.FunctionType, Tensor, Null))
+        plain = (int, float, str, tuple, list, dict, set, type(None), types.FunctionType, Tensor, Null)
+        known = isinstance(find(cls, name), plain)
         if not (plain and simple and known and by_python(cls)) or of_library(cls.__module__) or name.startswith("__"):
             raise Break("class-change", f"a change of the class {describe(cls)}")
         if value is NULL and name not in vars(cls):

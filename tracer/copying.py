@@ -97,12 +97,11 @@ def _fill(s: Session, x: Any, made: Any, turn: Any) -> None:
     own = snapshot(s, x)
     if own:
         vars(made).update({name: turn(value) for name, value in own.items()})
-    for base in type(x).__mro__:
-        for name, member in base.__dict__.items():
-            if isinstance(member, types.MemberDescriptorType):
-                value = s.attributes.load_or(x, name, NULL)
-                if value is not NULL:
-                    member.__set__(made, turn(value))
+    slots = [y for base in type(x).__mro__ for y in base.__dict__.items() if isinstance(y[1], types.MemberDescriptorType)]
+    for name, member in slots:
+        value = s.attributes.load_or(x, name, NULL)
+        if value is not NULL:
+            member.__set__(made, turn(value))
 
 
 SPECIAL[copy.copy] = _shallow

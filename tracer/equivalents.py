@@ -16,6 +16,13 @@ def _add(a: Any, b: Any) -> Any:
     return a + b
 
 
+def _first(items: Any) -> tuple[Any, ...]:
+    """The next item of an iterator, in a tuple; an empty one at its end."""
+    for item in items:
+        return (item,)
+    return ()
+
+
 def chain(*iterables: Any) -> Iterator[Any]:
     for items in iterables:
         yield from items
@@ -31,10 +38,10 @@ def accumulate(iterable: Any, func: Any = None, *, initial: Any = None) -> Itera
     items = iter(iterable)
     total = initial
     if initial is None:
-        for total in items:  # noqa: B007
-            break
-        else:
+        first = _first(items)
+        if not first:
             return
+        total = first[0]
     yield total
     for item in items:
         total = func(total, item)
@@ -112,36 +119,29 @@ def islice(iterable: Any, /, *bounds: Any) -> Iterator[Any]:
     if start < 0 or step < 1 or (stop is not None and stop < 0):
         raise ValueError("Indices for islice() must be None or an integer: 0 <= x <= sys.maxsize.")
     items, wanted, k = iter(iterable), start, 0
-    while stop is None or k < stop:
-        for item in items:  # noqa: B007
-            break
-        else:
+    end = None if stop is None else max(start, stop)  # what stands before `start` is taken in any case
+    while end is None or k < end:
+        first = _first(items)
+        if not first:
             return
-        if k == wanted:
-            yield item
+        if k == wanted and (stop is None or k < stop):
+            yield first[0]
             wanted += step
         k += 1
 
 
 def zip_longest(*iterables: Any, fillvalue: Any = None) -> Iterator[Any]:
     iterators = [iter(items) for items in iterables]
-    left = len(iterators)
-    if not left:
-        return
-    done = [False] * left
-    while True:
+    ended: set[int] = set()
+    while len(ended) < len(iterators):
         row = []
         for k, items in enumerate(iterators):
-            if not done[k]:
-                for item in items:  # noqa: B007
-                    break
-                else:
-                    done[k] = True
-                    left -= 1
-                    if not left:
-                        return
-            row.append(fillvalue if done[k] else item)
-        yield tuple(row)
+            first = () if k in ended else _first(items)
+            if not first:
+                ended.add(k)
+            row.append(first[0] if first else fillvalue)
+        if len(ended) < len(iterators):
+            yield tuple(row)
 
 
 def product(*iterables: Any, repeat: int = 1) -> Iterator[Any]:

@@ -44,8 +44,9 @@ class Frame:
     """The state of one function call. `begun`: (step, slots, stack) where the present unit of instructions began."""
 
     __slots__ = (
-        "at", "begun", "builtins", "closure", "code", "entered", "function", "globals", "head", "library", "plain", "program",
-        "names", "noted", "raised", "result", "session", "slots", "stack", "started", "step", "thrown", "unit_number", "yielded",
+        "at", "begun", "builtins", "closure", "code", "entered", "function", "globals", "head", "library", "names", "noted",
+        "plain", "program", "raised", "result", "session", "slots", "stack", "started", "step", "thrown", "unit_number",
+        "yielded",
     )  # fmt: skip
 
     def __init__(self, session: Session, function: types.FunctionType, slots: list[Any], closure: tuple[Any, ...]) -> None:

@@ -467,8 +467,9 @@ class Operators:
         """``format(x, spec)``."""
         x = self.settle(x) if type(x) is Size else x
         number = scalars.in_text(self.session, x)
-        if late_ops.holds(x) or type(spec) in LATE or number is not NotImplemented:
-            return late_ops.formatted(self.session, x if number is NotImplemented else number, spec)  # type: ignore[no-any-return]
+        if late_ops.holds(x) or isinstance(spec, LATE) or number is not NotImplemented:
+            late: str = late_ops.formatted(self.session, x if number is NotImplemented else number, spec)
+            return late
         if self._printable(x) or isinstance(x, Tensor):
             return self.session.native(format, self.settle(x), spec)  # type: ignore[no-any-return]
         raw = self.session.attributes.of_class(x, "__format__")

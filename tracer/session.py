@@ -78,7 +78,8 @@ class Session:
             self.frames, self.outside.memo, self.outside.origin, self.outside.closed, self.outside.numbers, self.outside.changed,
             self.outside.tainted, self.effects.owned, self.effects.doubtful, self.drawn.slots, self.drawn.inputs,
             self.recorder.inputs, self.recorder.seen, self.recorder.of_storage, self.effects.journal, self.effects.attrs,
-            self.effects.cells, self.effects.globals, self.made_from, self.made_at, self.fresh_functions, self.fresh_classes, self.own_dicts,
+            self.effects.cells, self.effects.globals, self.made_from, self.made_at, self.fresh_functions,
+            self.fresh_classes, self.own_dicts,
         ):  # fmt: skip
             held.clear()
         self.handled = None
@@ -161,7 +162,7 @@ class Session:
         if len(self.frames) >= knobs.inline_limit:
             raise Break("call-depth", f"{describe(function)}, {len(self.frames)} calls deep")
         if self.outside.source_of(function) is None and id(function) not in self.fresh_functions:
-            self.outside.constant(function, function.__name__)  # of a class or descriptor that is guarded: its cells are from outside
+            self.outside.constant(function, function.__name__)  # of a guarded class or descriptor: its cells are from outside
         frame = Frame(self, function, bind(self, function, args, kwargs), self.closure_of(function))
         if code.co_flags & _SUSPENDS:
             from .generators import Generator

@@ -178,9 +178,8 @@ def _body(variant: Variant, places: Places) -> bytes:
         own = {name: x for name, x in vars(training).items() if name not in _LIVE_TRAINING}
         numbers = {f.name: getattr(cut, f.name) for f in dataclasses.fields(cut) if f.name not in ("forward", "backward")}
         trained = own, numbers
-    return _part(
-        places, fields, _tail(captured.tail), _tail(captured.prologue), _record(captured.break_), _code_of(variant.executable), state, trained
-    )
+    tails = _tail(captured.tail), _tail(captured.prologue)
+    return _part(places, fields, *tails, _record(captured.break_), _code_of(variant.executable), state, trained)
 
 
 def _record(record: BreakRecord | None) -> Any:

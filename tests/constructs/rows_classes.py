@@ -219,7 +219,8 @@ def enums(torch: Any) -> Any:
         both = Flags.A | Flags.B
         names = [m.name for m in Mode]
         return (
-            x * state["mode"].factor + Level.HIGH, Mode("slow").value, Mode["FAST"] is Mode.FAST, names, Flags.A in both, Level.LOW < 3,
+            x * state["mode"].factor + Level.HIGH, Mode("slow").value, Mode["FAST"] is Mode.FAST, names, Flags.A in both,
+            Level.LOW < 3,
             both.value, len(Mode),
         )  # fmt: skip
 

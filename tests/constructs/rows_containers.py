@@ -207,7 +207,8 @@ def strings(torch: Any) -> Any:
         name = f"{x.shape[0]:>4}|{'abc'!r}|{3.14159:.2f}|{x.ndim=}"
         other = "{} and {key}".format(1, key="k") + "%d-%s" % (3, "s")
         parts = " a,b ,c".strip().split(",")
-        return x * len(name), name, other, "-".join(p.title() for p in parts), "abc".upper().replace("B", "x"), name.partition("|")
+        titles = "-".join(p.title() for p in parts)
+        return x * len(name), name, other, titles, "abc".upper().replace("B", "x"), name.partition("|")
 
     return f
 
@@ -251,7 +252,8 @@ def numbers(torch: Any) -> Any:
     def f(x: Any, n: int, r: float) -> Any:
         a, b = divmod(n, 3)
         big = n**40
-        return x * math.sqrt(n) + r, a, b, round(r, 1), n & 3 | 8, ~n << 2, big % 7, math.gcd(12, n), string.digits[:3], int("12"), float("1.5")
+        bits = n & 3 | 8, ~n << 2
+        return x * math.sqrt(n) + r, a, b, round(r, 1), *bits, big % 7, math.gcd(12, n), string.digits[:3], int("12"), float("1.5")
 
     return Case(f, [(*args, n, r) for args, n, r in zip(inputs(torch), (4, 5, 6), (0.25, 1.35, 2.5), strict=True)])
 

@@ -39,5 +39,6 @@ def test_programs_that_insist_are_told(insist: Any) -> None:
 
 def test_classes_that_name_dtypes() -> None:
     x = torch.FloatTensor([1, 2])
-    assert isinstance(x, torch.FloatTensor) and not isinstance(x, torch.LongTensor) and torch.LongTensor(2, 3).dtype is torch.int64
+    assert isinstance(x, torch.FloatTensor) and not isinstance(x, torch.LongTensor)
+    assert torch.LongTensor(2, 3).dtype is torch.int64
     assert x.type(torch.LongTensor).tolist() == [1, 2] and x.type("torch.DoubleTensor").dtype is torch.float64

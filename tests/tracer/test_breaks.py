@@ -18,7 +18,7 @@ from fusewire.errors import GraphBreakError
 from fusewire.tracer import kinds
 
 
-class json:  # noqa: N801
+class json:
     """What the tracer does not follow."""
 
     loads = staticmethod(compiler.disable(standard.loads))

@@ -149,7 +149,8 @@ def test_a_loop_over_a_size_fixes_it() -> None:
 @pytest.mark.parametrize(
     "how",
     [
-        lambda n: 1 if f"{n}" == "3" else 2, lambda n: {n: 1}, lambda n: n in (3, 4), lambda n: [0] * n, lambda n: n / 2, lambda n: hash(n),
+        lambda n: 1 if f"{n}" == "3" else 2, lambda n: {n: 1}, lambda n: n in (3, 4), lambda n: [0] * n,
+        lambda n: n / 2, lambda n: hash(n),
         lambda n: 0.5 * n > 1.4,
     ],
 )
