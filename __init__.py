@@ -241,6 +241,8 @@ def __getattr__(name: str) -> Any:
         return compiler if name == "compiler" else getattr(compiler, name)
     if name in _ALIASES:
         return getattr(importlib.import_module(f"{__name__}.aliases"), name)
+    if name == "return_types":
+        return importlib.import_module(f"{__name__}.eager.return_types")
     if name == "set_printoptions":
         return importlib.import_module(f"{__name__}.eager.display").set_printoptions
     if name in _FILES:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 @pure
-def flip(input: Tensor, *dims: Any) -> Tensor:
-    """A copy with the order of elements reversed along `dims`."""
-    wrapped = tuple([wrap_dim(d, input.ndim) for d in size_of(dims)])
+def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
+    """A copy with the order of elements reversed along `dims`, given by name or in a row."""
+    wrapped = tuple([wrap_dim(d, input.ndim) for d in size_of(axes if dims is None else (dims,))])
     if len(set(wrapped)) != len(wrapped):
         raise RuntimeError(f"dim {max(wrapped, key=wrapped.count)} appears multiple times in the list of dims")
     return apply(moves.flip, (input,), {"dims": wrapped if input.ndim else ()})  # type: ignore[no-any-return]

@@ -22,6 +22,7 @@ from .products import cross as _cross
 from .products import multiplied
 from .products import vander as _vander
 from .pure import pure
+from .return_types import shown
 from .reducing import tril, triu
 from .shaping import diagonal as _diagonal
 
@@ -36,6 +37,7 @@ class QR(NamedTuple):
 
     Q: Any
     R: Any
+    __repr__ = shown("linalg_qr")
 
 
 class SVD(NamedTuple):
@@ -44,6 +46,7 @@ class SVD(NamedTuple):
     U: Any
     S: Any
     Vh: Any
+    __repr__ = shown("linalg_svd")
 
 
 class SVDWithV(NamedTuple):
@@ -52,6 +55,7 @@ class SVDWithV(NamedTuple):
     U: Any
     S: Any
     V: Any
+    __repr__ = shown("svd")
 
 
 class Eigh(NamedTuple):
@@ -59,6 +63,7 @@ class Eigh(NamedTuple):
 
     eigenvalues: Any
     eigenvectors: Any
+    __repr__ = shown("linalg_eigh")
 
 
 class SlogDet(NamedTuple):
@@ -66,6 +71,7 @@ class SlogDet(NamedTuple):
 
     sign: Any
     logabsdet: Any
+    __repr__ = shown("linalg_slogdet")
 
 
 class LU(NamedTuple):
@@ -74,6 +80,7 @@ class LU(NamedTuple):
     P: Any
     L: Any
     U: Any
+    __repr__ = shown("linalg_lu")
 
 
 class LUFactor(NamedTuple):
@@ -81,6 +88,7 @@ class LUFactor(NamedTuple):
 
     LU: Any
     pivots: Any
+    __repr__ = shown("linalg_lu_factor")
 
 
 class WithInfo(NamedTuple):
@@ -97,6 +105,7 @@ class Lstsq(NamedTuple):
     residuals: Any
     rank: Any
     singular_values: Any
+    __repr__ = shown("linalg_lstsq")
 
 
 def _finished(result: Any, out: Any) -> Any:

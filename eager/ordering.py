@@ -8,12 +8,12 @@ from ..ir import dtypes
 from ..ir.ops import ordering
 from ..ir.ops.compare import where
 from . import generated as g
+from . import return_types as results
 from .arguments import wrap_dim
 from .executor import apply
 from .functional import contiguous, narrow, squeeze, to, unsqueeze
 from .pure import pure
 from .random import Generator, rand
-from .reducing import ValuesIndices
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -33,9 +33,9 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     """(the elements in order along `dim`, where they were); equal elements always keep their order."""
     at = wrap_dim(dim, input.ndim)
     if not input.ndim:
-        return ValuesIndices(input.clone(), g.argmax(input))
+        return results.sort(input.clone(), g.argmax(input))
     index = argsort(input, at, descending)
-    return ValuesIndices(g.gather(input, at, index), index)
+    return results.sort(g.gather(input, at, index), index)
 
 
 @pure
@@ -45,7 +45,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     x = input if input.ndim else unsqueeze(input, 0)
     index = apply(ordering.topk_index, (x,), {"k": k, "dim": at, "largest": bool(largest)})
     values = g.gather(x, at, index)
-    return ValuesIndices(values, index) if input.ndim else ValuesIndices(squeeze(values), squeeze(index))
+    return results.topk(values, index) if input.ndim else results.topk(squeeze(values), squeeze(index))
 
 
 @pure
@@ -54,9 +54,9 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     at = wrap_dim(dim, input.ndim)
     values, index = topk(input, k, at, False)
     if not input.ndim:
-        return ValuesIndices(values, index)
-    values, index = narrow(values, at, k - 1, 1), narrow(index, at, k - 1, 1)
-    return ValuesIndices(values, index) if keepdim else ValuesIndices(squeeze(values, at), squeeze(index, at))
+        return results.kthvalue(values, index)
+    values, index = contiguous(narrow(values, at, k - 1, 1)), contiguous(narrow(index, at, k - 1, 1))
+    return results.kthvalue(values, index) if keepdim else results.kthvalue(squeeze(values, at), squeeze(index, at))
 
 
 @pure
@@ -71,10 +71,10 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     n = input.shape[wrap_dim(dim, input.ndim)] if input.ndim else 1
     values, index = kthvalue(input, (n + 1) // 2, dim, keepdim)
     if not input.ndim or not input.dtype.is_floating_point:
-        return ValuesIndices(contiguous(values), contiguous(index))
+        return results.median(contiguous(values), contiguous(index))
     odd = g.isnan(input)  # what is no number is the median, where the first one stands
     none, first = g.any(odd, dim, keepdim), g.argmax(to(odd, dtypes.uint8), dim, keepdim)
-    return ValuesIndices(where(none, float("nan"), values), where(none, first, index))
+    return results.median(where(none, float("nan"), values), where(none, first, index))
 
 
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ..ir.ops import casts, creation, pointwise, reductions
 from ..ir.ops import shape as shapes
 from ..ir.ops.compare import ge, where
 from . import generated as g
+from . import return_types as results
 from .arguments import one_of, wrap_dim, wrap_dims
 from .executor import apply
 from .functional import squeeze, to, unsqueeze
@@ -24,26 +25,21 @@ if TYPE_CHECKING:
 _NONE: dict[str, Any] = {}
 
 
-class ValuesIndices(NamedTuple):
-    """Elements and where along the dimension they were."""
-
-    values: Any
-    indices: Any
-
-
 @pure
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, other: Any = None) -> Any:
     """The largest element; with `dim` also where it is; with another tensor the larger of each pair."""
-    return _extreme(input, one_of("dim", dim, "axis", axis), keepdim, other, g.maximum, g.amax, g.argmax)
+    return _extreme(input, one_of("dim", dim, "axis", axis), keepdim, other, g.maximum, g.amax, g.argmax, results.max)
 
 
 @pure
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, other: Any = None) -> Any:
     """The smallest element; with `dim` also where it is; with another tensor the smaller of each pair."""
-    return _extreme(input, one_of("dim", dim, "axis", axis), keepdim, other, g.minimum, g.amin, g.argmin)
+    return _extreme(input, one_of("dim", dim, "axis", axis), keepdim, other, g.minimum, g.amin, g.argmin, results.min)
 
 
-def _extreme(input: Tensor, dim: Any, keepdim: bool, other: Any, pair: Any, whole: Any, where_is: Any) -> Any:
+def _extreme(
+    input: Tensor, dim: Any, keepdim: bool, other: Any, pair: Any, whole: Any, where_is: Any, made: Any
+) -> Any:  # fmt: skip
     if hasattr(dim, "meta"):
         other = dim
     if other is not None:
@@ -53,11 +49,11 @@ def _extreme(input: Tensor, dim: Any, keepdim: bool, other: Any, pair: Any, whol
     ranked = to(input, dtypes.uint8) if input.dtype.kind == "b" else input
     if not input.ndim:
         wrap_dim(dim, 0)
-        return ValuesIndices(input.clone(), where_is(ranked))
+        return made(input.clone(), where_is(ranked))
     at = wrap_dim(dim, input.ndim)
     index = where_is(ranked, at, keepdim=True)
     values = g.gather(input, at, index)
-    return ValuesIndices(values, index) if keepdim else ValuesIndices(squeeze(values, at), squeeze(index, at))
+    return made(values, index) if keepdim else made(squeeze(values, at), squeeze(index, at))
 
 
 def _correction(unbiased: Any, correction: Any) -> Any:

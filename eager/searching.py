@@ -11,6 +11,7 @@ from ..ir.ops import searching
 from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
 from . import generated as g
+from . import return_types as results
 from .arguments import wrap_dim, wrap_dims
 from .arranging import cumsum
 from .executor import apply
@@ -19,7 +20,7 @@ from .inplace import into
 from .mathematics import floating
 from .ordering import argsort, sort
 from .pure import pure
-from .reducing import ValuesIndices, index_along, norm, std
+from .reducing import index_along, norm, std
 from .scattering import index_select, scatter, scatter_add
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class MinMax(NamedTuple):
 
     min: Any
     max: Any
+    __repr__ = results.shown("aminmax")
 
 
 class Histogram(NamedTuple):
@@ -38,6 +40,7 @@ class Histogram(NamedTuple):
 
     hist: Any
     bin_edges: Any
+    __repr__ = results.shown("histogram")
 
 
 def _along(x: Tensor, dim: int) -> tuple[Tensor, int]:
@@ -52,20 +55,20 @@ def _along(x: Tensor, dim: int) -> tuple[Tensor, int]:
 @pure
 def cummax(input: Tensor, dim: int, *, out: Any = None) -> Any:
     """(the largest of the elements up to each one along `dim`, where the last of them is)."""
-    return _running(searching.cummax_index, input, dim)
+    return _running(searching.cummax_index, input, dim, results.cummax)
 
 
 @pure
 def cummin(input: Tensor, dim: int, *, out: Any = None) -> Any:
     """(the smallest of the elements up to each one along `dim`, where the last of them is)."""
-    return _running(searching.cummin_index, input, dim)
+    return _running(searching.cummin_index, input, dim, results.cummin)
 
 
-def _running(op: Any, input: Tensor, dim: int) -> Any:
+def _running(op: Any, input: Tensor, dim: int, made: Any) -> Any:
     x, at = _along(input, dim)
     index = apply(op, (x,), {"dim": at})
     values = g.gather(x, at, index)
-    return ValuesIndices(reshape(values, input.shape), reshape(index, input.shape))
+    return made(reshape(values, input.shape), reshape(index, input.shape))
 
 
 @pure
@@ -92,8 +95,8 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None
     index = unsqueeze(apply(searching.mode_index, (x,), {"dim": at}), at)
     values = g.gather(x, at, index)
     if keepdim and input.ndim:
-        return ValuesIndices(values, index)
-    return ValuesIndices(squeeze(values, at), squeeze(index, at))
+        return results.mode(values, index)
+    return results.mode(squeeze(values, at), squeeze(index, at))
 
 
 @pure
@@ -264,8 +267,8 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
     place = place.expand(shape)
     found = g.gather(values, at, place), g.gather(index, at, place)
     if keepdim and input.ndim:
-        return ValuesIndices(*found)
-    return ValuesIndices(*[squeeze(v, at) for v in found])
+        return results.nanmedian(*found)
+    return results.nanmedian(*[squeeze(v, at) for v in found])
 
 
 @pure

@@ -41,9 +41,7 @@ KINDS = ("bool", "uint8", "int8", "int64", "float16", "float32")
 @pytest.mark.parametrize("name", ASKED)
 def test_answers_are_pytorchs(name: str) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
-    want = repr(ASKED[name](torch)).replace("torch.return_types.median", "").replace("torch.return_types.max", "")
-    got = repr(ASKED[name](fusewire))
-    assert got.replace("ValuesIndices", "").replace("\n", "").replace(" ", "") == want.replace("\n", "").replace(" ", "")
+    assert repr(ASKED[name](fusewire)) == repr(ASKED[name](torch))
 
 
 @pytest.mark.parametrize("name", REFUSED)
