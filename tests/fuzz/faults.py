@@ -1,7 +1,7 @@
 """Defects to plant, one at a time, into the product: the fuzzer must find each. Each undoes itself; none is in the product.
 
-`level` says which programs look for it: "graph" (`graph_level.py`) or "python" (`run.py`); `backend` is what compiles those:
-"reference" where the defect would let machine code touch memory that is not its own.
+`level` says which programs look for it: "graph" (`graph_level.py`), "python" (`run.py`) or "sized" (`sized.py`); `backend` is what
+compiles those: "reference" where the defect would let machine code touch memory that is not its own.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ def _without(kind: type) -> Plant:
 
 for _kind in guard.Guard.__args__:
     _backend = "reference" if _kind in (guard.TensorIs, guard.TypeIs, guard.Is) else "cpu"
-    FAULTS.append(Fault(f"no_{_kind.__name__}_guard", "python", _without(_kind), _backend))
+    _level = "sized" if _kind is guard.SizesFit else "python"
+    FAULTS.append(Fault(f"no_{_kind.__name__}_guard", _level, _without(_kind), _backend))
 
 
 def _blind_to(part: str) -> Plant:

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import graph_level
 import program
 import run
+import sized
 from faults import FAULTS, Fault
 
 import fusewire as fw
@@ -23,6 +24,8 @@ def attempt(fault: Fault, seed: int) -> str | None:
     """What the program of a seed shows, compiled as the fault asks."""
     if fault.level == "graph":
         return graph_level.attempt(graph_level.grow(seed), (fault.backend,))
+    if fault.level == "sized":
+        return sized.check(program.make(seed))[0]
     return run.attempt(program.make(seed), lambda f: fw.compile(f, backend=fault.backend))
 
 
