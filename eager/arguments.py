@@ -34,6 +34,17 @@ def wrap_dims(dim: Any, ndim: int) -> tuple[int, ...]:
     return (wrapped,) if ndim else ()
 
 
+_EVERY = tuple([tuple(range(ndim)) for ndim in range(8)])
+
+
+def joined(tensors: Any) -> Any:
+    """The tensor of a sequence whose dimensions those of `cat` are: the first that is not one of shape (0,), which joins anything."""
+    if not len(tensors):
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
+    first = tensors[0]
+    return first if first.ndim != 1 else next((t for t in tensors if t.ndim != 1), first)
+
+
 def given_dims(dim: Any, ndim: int) -> tuple[int, ...]:
     """As `wrap_dims`, but () names none: `any` and `all` then only say of each element whether it is not zero."""
     return () if isinstance(dim, (tuple, list)) and not dim else wrap_dims(dim, ndim)

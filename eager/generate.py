@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .arguments import given_dims, one_of, size_of, to_dtype, wrap_dim, wrap_dims
+from .arguments import given_dims, joined, one_of, size_of, to_dtype, wrap_dim, wrap_dims
 from .executor import NotOperand, apply
 from .inplace import inplace, into
 from .pure import pure
@@ -162,7 +162,7 @@ def _body(op: Op, signature: Signature, method: bool) -> tuple[list[str], str]:
     """(preparing lines, the call) of a function or method."""
     lines = [f"{p.name} = one_of({p.name!r}, {p.name}, {s!r}, {s})" for p, s in _synonyms(signature)]
     first = "self" if method else signature.params[0].name if signature.params else ""
-    subject = f"{first}[0]" if signature.params and signature.params[0].type == "Tensor[]" else first
+    subject = f"joined({first})" if signature.params and signature.params[0].type == "Tensor[]" else first
     operands, attrs = [], []
     positional = len([q for q in signature.params if not q.keyword_only])
     for i, p in enumerate(signature.params):

@@ -108,7 +108,7 @@ from ..ir.ops.transcendental import (
     tan as _tan,
     xlogy as _xlogy,
 )
-from .arguments import given_dims, one_of, size_of, to_dtype, wrap_dim, wrap_dims
+from .arguments import given_dims, joined, one_of, size_of, to_dtype, wrap_dim, wrap_dims
 from .executor import NotOperand, apply
 from .inplace import inplace, into
 from .pure import pure
@@ -469,7 +469,7 @@ def trunc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def cat(tensors: Any, dim: int = 0, *, axis: Any = None, out: Tensor | None = None) -> Tensor:
     """cat(Tensor[] tensors, dim dim=0)."""
     dim = one_of('dim', dim, 'axis', axis)
-    result: Tensor = apply(_cat, (*tensors,), {"dim": wrap_dim(dim, tensors[0].ndim)})
+    result: Tensor = apply(_cat, (*tensors,), {"dim": wrap_dim(dim, joined(tensors).ndim)})
     return result if out is None else into(out, result)
 
 

@@ -22,8 +22,8 @@ from .products import cross as _cross
 from .products import multiplied
 from .products import vander as _vander
 from .pure import pure
-from .return_types import shown
 from .reducing import tril, triu
+from .return_types import shown
 from .shaping import diagonal as _diagonal
 
 if TYPE_CHECKING:

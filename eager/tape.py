@@ -104,7 +104,7 @@ class Node:
         return added(self.among("prehooks"), fn)
 
     def __repr__(self) -> str:
-        return f"<{self.name()}>"
+        return f"<{self.name()} object at {id(self):#x}>"
 
 
 class Pick(Node):

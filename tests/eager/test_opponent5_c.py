@@ -23,7 +23,19 @@ PRINTED: dict[str, Callable[[Any], Any]] = {
     "aminmax": lambda m: m.aminmax(_x(m)), "qr": lambda m: m.linalg.eigh(m.eye(2)),
     "flip dims": lambda m: (_x(m).flip(dims=(0, 2)), m.flip(_x(m), dims=[1]), _x(m).flip(0, 1), _x(m).flip(-1)),
     "kthvalue is dense": lambda m: (_x(m).kthvalue(2, 0).values.view(-1), _x(m).kthvalue(2, 1)[1].stride()),
+    "cat of nothing": lambda m: (m.cat((m.tensor([]), m.ones(2, 2)), 1), m.cat([m.ones(1, 2, 3), m.empty(0)], -1)),
 }  # fmt: skip
+REFUSED: dict[str, tuple[Callable[[Any], Any], type[BaseException]]] = {
+    "cat of none": (lambda m: m.cat([]), ValueError),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str) -> None:
+    call, kind = REFUSED[name]
+    for m in (fw, torch):
+        with pytest.raises(kind):
+            call(m)
 
 
 @pytest.mark.parametrize("name", PRINTED)
@@ -43,3 +55,8 @@ def test_named_results_leave_compiled_code() -> None:
 
     for got, want in zip(fw.compile(f)(_x(fw)), f(_x(fw)), strict=True):
         assert repr(got) == repr(want) and type(got) is type(want)
+
+
+def test_nodes_print_as_objects() -> None:
+    node = (fw.ones(2, requires_grad=True) - 1).grad_fn
+    assert repr(node) == f"<SubBackward0 object at {id(node):#x}>"
