@@ -200,7 +200,7 @@ _LEGACY = (
     "ByteTensor", "BoolTensor",
 )  # fmt: skip
 _MODULES = (
-    "nn", "optim", "utils", "vision", "special", "linalg", "fft", "distributions", "backends", "cuda", "accelerator", "mps",
+    "nn", "optim", "utils", "vision", "special", "linalg", "fft", "func", "distributions", "backends", "cuda", "accelerator", "mps",
 )
 _COMPILER = ("compile", "explain", "compiler", "set_logs")
 _ALIASES = ("install_as", "uninstall_as")
@@ -248,6 +248,8 @@ def __getattr__(name: str) -> Any:
     if name in _FILES:
         serialization = importlib.import_module(f"{__name__}.utils.serialization")
         return serialization if name == "serialization" else getattr(serialization, name)
+    if name == "vmap":
+        return importlib.import_module(f"{__name__}.eager.transforms").vmap
     found = _later.find(name)
     if found is not None:
         return globals().setdefault(name, found)
