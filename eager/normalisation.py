@@ -91,12 +91,18 @@ def group_norm(
 
 @pure
 def instance_norm(
-    input: Tensor, running_mean: None = None, running_var: None = None, weight: Tensor | None = None, bias: Tensor | None = None,
-    use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
+    input: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None, weight: Tensor | None = None,
+    bias: Tensor | None = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Tensor:  # fmt: skip
-    """`group_norm` with one channel a group; running statistics are not built."""
-    if running_mean is not None or running_var is not None or not use_input_stats:
-        raise NotImplementedError("instance_norm: running statistics are not built")
+    """Each channel of each example with mean 0 and variance 1, then an affine map; the running statistics follow the mean of the
+    examples' own, and serve where `use_input_stats` is False."""
+    if not use_input_stats:
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    if running_mean is not None and running_var is not None:
+        x, dims = _wide(input), tuple(range(2, input.ndim))
+        with no_grad():
+            _follow(running_mean, x.mean(dims).mean(0), momentum)
+            _follow(running_var, x.var(dims).mean(0), momentum)
     return group_norm(input, int(input.shape[1]), weight, bias, eps)
 
 

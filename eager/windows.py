@@ -372,6 +372,12 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
     return _adaptive_max(2, input, output_size, return_indices)
 
 
+@pure
+def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The largest elements of a grid of `output_size` parts."""
+    return _adaptive_max(3, input, output_size, return_indices)
+
+
 # -- interpolation
 
 

@@ -124,6 +124,13 @@ _LATER = {
     "criteria": "SmoothL1Loss HuberLoss KLDivLoss PoissonNLLLoss GaussianNLLLoss MarginRankingLoss HingeEmbeddingLoss "
                 "SoftMarginLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss MultiMarginLoss CosineEmbeddingLoss "
                 "TripletMarginLoss TripletMarginWithDistanceLoss CTCLoss CosineSimilarity PairwiseDistance",
+    "normalisation": "InstanceNorm1d InstanceNorm2d InstanceNorm3d",
+    "padding": "ConstantPad1d ConstantPad2d ConstantPad3d ZeroPad1d ZeroPad2d ZeroPad3d ReflectionPad1d ReflectionPad2d "
+               "ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d CircularPad1d CircularPad2d CircularPad3d",
+    "pooling": "AvgPool3d AdaptiveAvgPool3d AdaptiveMaxPool3d LPPool1d LPPool2d LPPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d",
+    "rearranging": "Dropout1d Dropout3d AlphaDropout FeatureAlphaDropout Unflatten PixelShuffle PixelUnshuffle ChannelShuffle "
+                   "Unfold Fold UpsamplingNearest2d UpsamplingBilinear2d LocalResponseNorm Bilinear EmbeddingBag",
+    "recurrent": "RNNBase RNN LSTM GRU RNNCellBase RNNCell LSTMCell GRUCell",
 }  # fmt: skip
 _PLACES = {name: module for module, row in _LATER.items() for name in row.split()}
 __all__ += sorted(_PLACES)

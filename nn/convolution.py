@@ -18,7 +18,7 @@ def _tuple(value: Any, n: int) -> tuple[int, ...]:
 
 
 class _ConvNd(Module):
-    """What convolutions share: `weight`, `bias` and the text. `padding_mode` other than "zeros" is not built."""
+    """What convolutions share: `weight`, `bias` and the text. `padding_mode` "zeros", "reflect", "replicate" or "circular"."""
 
     rank = 0
     transposed = False
@@ -32,8 +32,10 @@ class _ConvNd(Module):
         n = self.rank
         if groups <= 0 or in_channels % groups or out_channels % groups:
             raise ValueError(f"in_channels {in_channels} and out_channels {out_channels} must be divisible by groups {groups}")
-        if padding_mode != "zeros":
-            raise NotImplementedError(f"padding_mode {padding_mode!r} is not built: pad the input by nn.functional.pad")
+        if padding_mode not in ("zeros", "reflect", "replicate", "circular"):
+            raise ValueError(f"padding_mode must be one of 'zeros', 'reflect', 'replicate', 'circular', but got {padding_mode!r}")
+        if self.transposed and padding_mode != "zeros":
+            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
         self.in_channels, self.out_channels, self.groups, self.padding_mode = in_channels, out_channels, groups, padding_mode
         self.kernel_size, self.stride, self.dilation = _tuple(kernel_size, n), _tuple(stride, n), _tuple(dilation, n)
         self.padding = padding if isinstance(padding, str) else _tuple(padding, n)
@@ -65,7 +67,23 @@ class _ConvNd(Module):
             text += f", output_padding={self.output_padding}"
         if self.groups != 1:
             text += f", groups={self.groups}"
-        return text + ("" if self.bias is not None else ", bias=False")
+        text += "" if self.bias is not None else ", bias=False"
+        return text if self.padding_mode == "zeros" else f"{text}, padding_mode={self.padding_mode}"
+
+    def _around(self, input: Tensor) -> tuple[Tensor, Any]:
+        """The input, padded where the convolution's own zeros will not do, and the padding that is left to it."""
+        if self.padding_mode == "zeros":
+            return input, self.padding
+        return F.pad(input, self._lengths(), self.padding_mode), 0
+
+    def _lengths(self) -> list[int]:
+        """Places before and after each spatial dimension, the last one first."""
+        if self.padding == "valid":
+            return [0] * (2 * self.rank)
+        sides = zip(reversed(self.kernel_size), reversed(self.dilation), strict=True)
+        if self.padding == "same":
+            return [n for k, d in sides for n in (d * (k - 1) // 2, d * (k - 1) - d * (k - 1) // 2)]
+        return [int(p) for p in reversed(self.padding) for _ in range(2)]
 
 
 class _Conv(_ConvNd):
@@ -83,7 +101,8 @@ class Conv1d(_Conv):
     rank = 1
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.conv1d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        x, padding = self._around(input)
+        return F.conv1d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 class Conv2d(_Conv):
@@ -92,7 +111,8 @@ class Conv2d(_Conv):
     rank = 2
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        x, padding = self._around(input)
+        return F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 class Conv3d(_Conv):
@@ -101,7 +121,8 @@ class Conv3d(_Conv):
     rank = 3
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.conv3d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        x, padding = self._around(input)
+        return F.conv3d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 class _ConvTranspose(_ConvNd):
@@ -238,9 +259,9 @@ class AvgPool2d(Module):
 
 
 class _Adaptive(Module):
-    def __init__(self, output_size: Any) -> None:
+    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
         super().__init__()
-        self.output_size = output_size
+        self.output_size, self.return_indices = output_size, return_indices
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"
@@ -264,14 +285,14 @@ class AdaptiveMaxPool1d(_Adaptive):
     """The largest elements of `output_size` parts."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.adaptive_max_pool1d(input, self.output_size)  # type: ignore[no-any-return]
+        return F.adaptive_max_pool1d(input, self.output_size, self.return_indices)  # type: ignore[no-any-return]
 
 
 class AdaptiveMaxPool2d(_Adaptive):
     """The largest elements of a grid of `output_size` parts."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.adaptive_max_pool2d(input, self.output_size)  # type: ignore[no-any-return]
+        return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)  # type: ignore[no-any-return]
 
 
 class Upsample(Module):

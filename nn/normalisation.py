@@ -98,6 +98,50 @@ class BatchNorm3d(_BatchNorm):
     ranks = (5,)
 
 
+class _InstanceNorm(_BatchNorm):
+    """Each channel of each example normalised; without `affine` and running statistics by default."""
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = False, track_running_stats: bool = False,
+        device: Any = None, dtype: Any = None, *, bias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim not in self.ranks:
+            wanted = " or ".join(f"{r}D" for r in self.ranks)
+            raise ValueError(f"expected {wanted} input (got {input.ndim}D input)")
+        single = input.ndim == self.ranks[0]
+        x = input.unsqueeze(0) if single else input
+        if x.shape[1] != self.num_features and self.affine:
+            raise ValueError(f"expected input's size at dim={input.ndim - x.ndim + 1} to match num_features "
+                             f"({self.num_features}), but got: {x.shape[1]}.")  # fmt: skip
+        by_input = self.training or not self.track_running_stats
+        momentum = 0.0 if self.momentum is None else self.momentum
+        out = F.instance_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, by_input, momentum, self.eps
+        )  # fmt: skip
+        return out.squeeze(0) if single else out
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Channels of (C, L) or (N, C, L) normalised."""
+
+    ranks = (2, 3)
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Channels of (C, H, W) or (N, C, H, W) normalised."""
+
+    ranks = (3, 4)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Channels of (C, D, H, W) or (N, C, D, H, W) normalised."""
+
+    ranks = (4, 5)
+
+
 class GroupNorm(Module):
     """Groups of channels of each example normalised, then an affine map by channel."""
 

@@ -13,7 +13,7 @@ from ..eager.pure import rule
 from ..eager.tensor import Tensor
 from ..ir.dtypes import DType, float32, float64
 from ..ir.ops.pointwise import add, div, maximum, mul, neg, sqrt, sub
-from .optimizer import Optimizer, Params, check_not_negative
+from .optimizer import Optimizer, Params, check_betas, check_not_negative
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +45,16 @@ def adam(x: Mapping[str, Any], n: Mapping[str, Any], form: Form) -> dict[str, An
 class Adam(Optimizer):
     """Adam (Kingma and Ba 2015); `weight_decay` is added to the gradient. The step counter is a 0-d float32 tensor."""
 
-    decoupled = False
-
     def __init__(
         self, params: Params, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-        weight_decay: float = 0, amsgrad: bool = False, *, maximize: bool = False,
+        weight_decay: float = 0, amsgrad: bool = False, *, foreach: bool | None = None, maximize: bool = False,
+        capturable: bool = False, differentiable: bool = False, fused: bool | None = None, decoupled_weight_decay: bool = False,
     ) -> None:  # fmt: skip
         check_not_negative(lr=lr, eps=eps, weight_decay=weight_decay)
-        for i, beta in enumerate(betas):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
-        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad, "maximize": maximize}
+        check_betas(betas)
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad, "maximize": maximize,
+                    "foreach": foreach, "capturable": capturable, "differentiable": differentiable, "fused": fused,
+                    "decoupled_weight_decay": decoupled_weight_decay}  # fmt: skip
         super().__init__(params, defaults)
 
     def _make_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +68,7 @@ class Adam(Optimizer):
         is_new = state is None
         if state is None:
             state = self.state[p] = self._make_state(p, group)
-        self._write(adam, *_parts(p, grad, state, group, self.decoupled, capturing()), is_new)
+        self._write(adam, *_parts(p, grad, state, group, group["decoupled_weight_decay"], capturing()), is_new)
 
 
 @rule
@@ -106,10 +105,10 @@ def _remembered(step: float, beta1: float, beta2: float, exact: DType) -> tuple[
 class AdamW(Adam):
     """Adam with weight decay applied to the parameters themselves (Loshchilov and Hutter 2019)."""
 
-    decoupled = True
-
     def __init__(
         self, params: Params, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-        weight_decay: float = 1e-2, amsgrad: bool = False, *, maximize: bool = False,
+        weight_decay: float = 1e-2, amsgrad: bool = False, *, maximize: bool = False, foreach: bool | None = None,
+        capturable: bool = False, differentiable: bool = False, fused: bool | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, foreach=foreach, fused=fused,
+                         capturable=capturable, differentiable=differentiable, decoupled_weight_decay=True)  # fmt: skip

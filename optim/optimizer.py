@@ -114,4 +114,11 @@ def check_not_negative(**values: float) -> None:
             raise ValueError(f"Invalid {name}: {value}")
 
 
+def check_betas(betas: tuple[float, float]) -> None:
+    """ValueError naming a factor outside of [0, 1)."""
+    for i, beta in enumerate(betas):
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+
+
 Params = Iterable[Any]

@@ -32,8 +32,46 @@ LOSSES = {
     "TripletMarginWithDistanceLoss(margin=0.5)": "x, y, z", "CTCLoss()": "long.log_softmax(2), labels2_, (7, 6), (3, 2)",
     "CosineSimilarity()": "x, y", "CosineSimilarity(0, 1e-3)": "x, y", "PairwiseDistance(1.0, keepdim=True)": "x, y",
 }  # fmt: skip
+PLACES = {
+    "ConstantPad1d(2, 3.5)": "line", "ConstantPad2d((1, 2, 0, 1), 0.5)": "image", "ConstantPad3d(1, -1.0)": "volume",
+    "ZeroPad1d(1)": "line", "ZeroPad2d((1, 0, 2, 1))": "image", "ZeroPad3d(1)": "volume", "ReflectionPad1d((2, 1))": "line",
+    "ReflectionPad2d(2)": "image", "ReflectionPad3d(1)": "volume", "ReplicationPad1d(2)": "line", "ReplicationPad2d(1)": "image",
+    "ReplicationPad3d((1, 2, 0, 1, 1, 0))": "volume", "CircularPad1d(2)": "line", "CircularPad2d((1, 2, 2, 0))": "image",
+    "CircularPad3d(1)": "volume", "MaxPool1d(2, return_indices=True)": "line", "MaxPool2d((2, 3), 2, 1)": "image",
+    "MaxPool3d(2)": "volume", "AvgPool1d(3, 2)": "line", "AvgPool2d(2, divisor_override=3)": "image", "AvgPool3d(2, 1)": "volume",
+    "AdaptiveAvgPool1d(3)": "line", "AdaptiveAvgPool2d((2, None))": "image", "AdaptiveAvgPool3d(2)": "volume",
+    "AdaptiveMaxPool1d(3)": "line", "AdaptiveMaxPool2d(2, return_indices=True)": "image", "AdaptiveMaxPool3d(2)": "volume",
+    "LPPool1d(2, 3)": "line", "LPPool2d(3, 2, stride=1)": "image", "LPPool3d(2, 2)": "volume",
+    "MaxUnpool1d(2)": "*nn.MaxPool1d(2, return_indices=True)(line)",
+    "MaxUnpool2d(2)": "*nn.MaxPool2d(2, return_indices=True)(image)",
+    "MaxUnpool3d(2)": "*nn.MaxPool3d(2, return_indices=True)(volume), (4, 5, 4)",
+    "Unflatten(1, (2, 2))": "image", "Flatten(2)": "image", "PixelShuffle(2)": "image", "PixelUnshuffle(3)": "image",
+    "ChannelShuffle(2)": "image", "Unfold(2, padding=1)": "image", "Fold((4, 4), 2)": "columns",
+    "UpsamplingNearest2d(scale_factor=2)": "image", "UpsamplingBilinear2d((9, 4))": "image", "Upsample(5, mode='linear')": "line",
+    "Upsample(scale_factor=2, mode='trilinear')": "volume",
+    "LocalResponseNorm(2)": "image", "Identity(54, unused=1)": "x", "Dropout(0.3)": "", "Dropout1d()": "", "Dropout2d(0.1)": "",
+    "Dropout3d()": "", "AlphaDropout(0.2)": "", "FeatureAlphaDropout()": "", "Dropout(0.0)": "x",
+}
+WEIGHTS = {
+    "Linear(6, 3)": "x", "Bilinear(6, 6, 3)": "x, y", "Bilinear(6, 6, 2, bias=False)": "x, y", "Embedding(10, 3)": "ids_",
+    "Embedding(10, 3, padding_idx=2)": "ids_", "EmbeddingBag(10, 3)": "ids_", "EmbeddingBag(10, 3, mode='max')": "ids_",
+    "EmbeddingBag(10, 3, mode='sum', padding_idx=1)": "flat_ids_, offsets_", "Conv1d(4, 5, 3)": "line",
+    "Conv2d(4, 6, 3, padding=1, groups=2)": "image", "Conv3d(2, 3, 2, bias=False)": "volume",
+    "Conv1d(4, 2, 3, padding=2, padding_mode='circular')": "line", "Conv2d(4, 2, 3, padding=1, padding_mode='reflect')": "image",
+    "Conv2d(4, 2, (2, 3), padding='same', padding_mode='replicate')": "image",
+    "ConvTranspose1d(4, 3, 3, 2)": "line", "ConvTranspose2d(4, 3, 2, 2, output_padding=1)": "image",
+    "ConvTranspose3d(2, 3, 2)": "volume", "BatchNorm1d(4)": "line", "BatchNorm2d(4, momentum=None)": "image",
+    "BatchNorm3d(2, affine=False)": "volume", "LayerNorm(6)": "x", "LayerNorm((6, 6), bias=False)": "image",
+    "GroupNorm(2, 4)": "image", "RMSNorm(6)": "x", "InstanceNorm1d(4)": "line", "InstanceNorm2d(4, affine=True)": "image",
+    "InstanceNorm2d(4, track_running_stats=True)": "image", "InstanceNorm3d(2)": "volume", "InstanceNorm1d(4, affine=True)": "one",
+    "RNN(4, 3)": "seq", "RNN(4, 3, 2, nonlinearity='relu', bidirectional=True)": "seq", "RNN(4, 3, bias=False)": "seq1",
+    "LSTM(4, 3)": "seq", "LSTM(4, 3, 2, bidirectional=True, batch_first=True)": "seq", "LSTM(4, 5, proj_size=2)": "seq",
+    "GRU(4, 3)": "seq", "GRU(4, 3, 2, bidirectional=True)": "seq", "GRU(4, 3, batch_first=True)": "seq1",
+    "LSTM(4, 3, 2, dropout=0.2)": "", "RNNCell(4, 3)": "step", "RNNCell(4, 3, bias=False, nonlinearity='relu')": "step",
+    "LSTMCell(4, 3)": "step", "GRUCell(4, 3)": "step", "GRUCell(4, 3, bias=False)": "step",
+}
 
-ROWS = [*ACTIVATIONS.items(), *LOSSES.items()]
+ROWS = [*ACTIVATIONS.items(), *LOSSES.items(), *PLACES.items(), *WEIGHTS.items()]
 
 
 def inputs() -> dict[str, Any]:
