@@ -112,7 +112,7 @@ def _state() -> object:
     return _states.setdefault(tuple(_values.values()), object())
 
 
-#: one object as long as no knob changes, the same one when all have their former values again: what was made under them is found by it
+#: one object as long as no knob changes, and the same one when all have their former values again: names what was made under them
 state: object = _state()
 
 

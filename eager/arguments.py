@@ -24,7 +24,7 @@ def wrap_dim(dim: Any, ndim: int) -> int:
 def wrap_dims(dim: Any, ndim: int) -> tuple[int, ...]:
     """The dimensions named by None (all), one int or several: from the front, ascending, none twice. () counts as all."""
     if dim is None or (isinstance(dim, (tuple, list)) and not dim):
-        return tuple(range(ndim))
+        return _EVERY[ndim] if ndim < len(_EVERY) else tuple(range(ndim))
     if isinstance(dim, (tuple, list)):
         dims = sorted([wrap_dim(d, ndim) for d in dim])
         if len(set(dims)) != len(dims):

@@ -46,7 +46,7 @@ class _Recording(threading.local):
 
 
 _WEAK = frozenset((bool, int, float, complex, type(None)))
-_ndarray = np.ndarray
+_ndarray, _asarray = np.ndarray, np.asarray
 _recording = _Recording()
 _recorders = 0  # how many threads record now; spares all other calls the look at the thread's own
 
@@ -78,24 +78,30 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     """Run `op` on Tensors, Python numbers and None; ShapeError, DTypeError or TypeError where they do not fit."""
     if _recorders and _recording.recorder is not None:
         return _recording.recorder.apply(op, operands, attrs)
-    arrays: list[Any] = []
-    key: list[Any] = [op]
+    kinds: Any
+    arrays: Any
     try:
-        for x in operands:
-            if type(x) in _WEAK:
-                key.append(type(x))
-                arrays.append(x)
-                continue
-            array = x._array
-            if array is None:  # traced
+        if len(operands) > 2 or (attrs and len(operands) > 1):
+            kinds, arrays = _kinds(op, operands, attrs)
+        else:
+            x = operands[0]
+            kind = type(x)
+            if kind not in _WEAK:
+                kind, x = x.meta, x._array
+            if len(operands) == 1:
+                kinds, arrays = (op, kind, *attrs, *attrs.values()) if attrs else (op, kind), (x,)
+            else:
+                y = operands[1]
+                other = type(y)
+                if other not in _WEAK:
+                    other, y = y.meta, y._array
+                kinds, arrays = (op, kind, other), (x, y)
+                if y is None:
+                    return _apply(op, operands, attrs)
+            if x is None:  # traced
                 return _apply(op, operands, attrs)
-            key.append(x.meta)
-            arrays.append(array)
-        if attrs:
-            key.extend(attrs.items())
-        kinds = tuple(key)
         plan = PLANS.get(kinds)
-    except (AttributeError, TypeError):  # not a Tensor yet, or an attribute that does not hash
+    except (AttributeError, TypeError, IndexError):  # not a Tensor yet, an attribute that does not hash, no operand
         return _apply(op, operands, attrs)
     if plan is None:
         return _apply(op, operands, attrs, kinds)
@@ -110,22 +116,40 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         _explain(op, operands, attrs, e)
     finally:
         _errors.reset(token)
-    made = _wrap_planned(plan, op, operands, arrays, out)
+    if plan.ufunc:
+        made = of_meta(out if type(out) is _ndarray else _asarray(out), plan.meta)  # type: ignore[arg-type]
+    else:
+        made = _wrap_planned(plan, op, operands, arrays, out)
     return made if not plan.track or not gradmode.get() else plans.record(plan, op, operands, attrs, made)
+
+
+def _kinds(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> tuple[Any, list[Any]]:
+    """(kind of the call, as `plans.PLANS` has it, arrays and numbers); AttributeError where an operand is traced or no Tensor."""
+    arrays: list[Any] = []
+    key: list[Any] = [op]
+    for x in operands:
+        if type(x) in _WEAK:
+            key.append(type(x))
+            arrays.append(x)
+            continue
+        array = x._array
+        if array is None:
+            raise AttributeError
+        key.append(x.meta)
+        arrays.append(array)
+    return (*key, *attrs, *attrs.values()), arrays
 
 
 def _wrap_planned(plan: Plan, op: Op, operands: tuple[Any, ...], arrays: list[Any], out: Any) -> Any:
     """The Tensor on a result of a call of a known kind, without history."""
     if type(out) is not _ndarray:
-        out = np.asarray(out)
+        out = _asarray(out)
     if plan.view is not None:
         base = operands[op.effects.aliases]  # type: ignore[index]
         if not out.flags.writeable and base._array.flags.writeable:
             out.flags.writeable = True
         return plans.view(plan, base, out)
-    if plan.ufunc:
-        return of_meta(out, plan.meta)  # type: ignore[arg-type]
-    if out.base is not None or any([a is out for a in arrays]):
+    if out.base is not None or any(a is out for a in arrays):
         return _wrap(op, operands, arrays, out)
     return make(out) if plan.meta is None else of_meta(out, plan.meta)
 
@@ -329,6 +353,37 @@ def _wrap_tracked(op: Op, operands: tuple[Any, ...], arrays: list[Any], attrs: d
     results = tuple([_wrap(op, operands, arrays, r, np.asarray(r).dtype.kind not in "biu") for r in outs])
     tape.record(op, operands, attrs, results)
     return results if type(out) is tuple else results[0]
+
+
+def written_through(op: Op, operands: tuple[Any, ...]) -> bool:
+    """Whether `op`, a ufunc of a known kind of call without history, has stored its result in the first operand."""
+    if _recorders and _recording.recorder is not None:
+        return False
+    target = operands[0]
+    array, meta = target._array, target.meta
+    if len(operands) == 1:
+        plan, arrays = PLANS.get((op, meta)), (array,)
+    elif len(operands) == 2:
+        y = operands[1]
+        kind = type(y)
+        if kind not in _WEAK:
+            kind, y = getattr(y, "meta", None), getattr(y, "_array", None)
+        plan, arrays = PLANS.get((op, meta, kind)), (array, y)  # type: ignore[assignment]
+    else:
+        return False
+    if plan is None or type(op.eager) is not np.ufunc or array is None or arrays[-1] is None:
+        return False
+    if (plan.track and gradmode.get()) or not meta.plain or (plan.meta is not meta and plan.graded is not meta):
+        return False
+    if not array.flags.writeable:
+        return False
+    token = _errors.set(_IGNORE)
+    try:
+        op.eager(*arrays, out=array)
+    finally:
+        _errors.reset(token)
+    storage_of(target).version += 1
+    return True
 
 
 def write(target: Any, source: Any) -> None:

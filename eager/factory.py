@@ -66,10 +66,15 @@ def of_meta(array: Array, meta: Meta) -> Tensor:
 
 def make_view(array: Array, base: Tensor, requires_grad: bool = False) -> Tensor:
     """A Tensor on `array`, a window on the memory of `base`: both share one Storage."""
+    offset = (address_of(array) - storage_of(base).address) // array.itemsize if array.size else base._offset
+    return view_at(array, base, offset, requires_grad)
+
+
+def view_at(array: Array, base: Tensor, offset: int | None, requires_grad: bool = False) -> Tensor:
+    """As `make_view`, where it is known how many elements into the storage the window lies."""
     t = make(array, requires_grad)
-    storage = storage_of(base)
-    t._storage = storage
-    offset = (address_of(array) - storage.address) // array.itemsize if array.size else base._offset
+    storage = base._storage
+    t._storage = storage_of(base) if storage is None else storage
     t._offset = offset or None
     return t
 

@@ -160,7 +160,9 @@ def _header(signature: Signature, method: bool, extra: bool) -> str:
 
 def _body(op: Op, signature: Signature, method: bool) -> tuple[list[str], str]:
     """(preparing lines, the call) of a function or method."""
-    lines = [f"{p.name} = one_of({p.name!r}, {p.name}, {s!r}, {s})" for p, s in _synonyms(signature)]
+    lines = []
+    for p, s in _synonyms(signature):
+        lines += [f"if {s} is not None:", f"    {p.name} = one_of({p.name!r}, {p.name}, {s!r}, {s})"]
     first = "self" if method else signature.params[0].name if signature.params else ""
     subject = f"joined({first})" if signature.params and signature.params[0].type == "Tensor[]" else first
     operands, attrs = [], []

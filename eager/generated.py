@@ -468,7 +468,8 @@ def trunc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def cat(tensors: Any, dim: int = 0, *, axis: Any = None, out: Tensor | None = None) -> Tensor:
     """cat(Tensor[] tensors, dim dim=0)."""
-    dim = one_of('dim', dim, 'axis', axis)
+    if axis is not None:
+        dim = one_of('dim', dim, 'axis', axis)
     result: Tensor = apply(_cat, (*tensors,), {"dim": wrap_dim(dim, joined(tensors).ndim)})
     return result if out is None else into(out, result)
 
@@ -485,8 +486,10 @@ def sum(
     out: Tensor | None = None,
 ) -> Tensor:
     """sum(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)."""
-    dim = one_of('dim', dim, 'axis', axis)
-    keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+    if axis is not None:
+        dim = one_of('dim', dim, 'axis', axis)
+    if keepdims is not None:
+        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_sum, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})
     return result if out is None else into(out, result)
 
@@ -496,8 +499,10 @@ def amax(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None, out: Tensor | None = None
 ) -> Tensor:
     """amax(Tensor input, dims dim=None, bool keepdim=False)."""
-    dim = one_of('dim', dim, 'axis', axis)
-    keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+    if axis is not None:
+        dim = one_of('dim', dim, 'axis', axis)
+    if keepdims is not None:
+        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_amax, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim})
     return result if out is None else into(out, result)
 
@@ -507,8 +512,10 @@ def amin(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None, out: Tensor | None = None
 ) -> Tensor:
     """amin(Tensor input, dims dim=None, bool keepdim=False)."""
-    dim = one_of('dim', dim, 'axis', axis)
-    keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+    if axis is not None:
+        dim = one_of('dim', dim, 'axis', axis)
+    if keepdims is not None:
+        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_amin, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim})
     return result if out is None else into(out, result)
 
@@ -525,8 +532,10 @@ def prod(
     out: Tensor | None = None,
 ) -> Tensor:
     """prod(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)."""
-    dim = one_of('dim', dim, 'axis', axis)
-    keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+    if axis is not None:
+        dim = one_of('dim', dim, 'axis', axis)
+    if keepdims is not None:
+        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_prod, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})
     return result if out is None else into(out, result)
 
@@ -536,8 +545,10 @@ def any(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None, out: Tensor | None = None
 ) -> Tensor:
     """any(Tensor input, given_dims dim=None, bool keepdim=False)."""
-    dim = one_of('dim', dim, 'axis', axis)
-    keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+    if axis is not None:
+        dim = one_of('dim', dim, 'axis', axis)
+    if keepdims is not None:
+        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_any, (input,), {"dim": given_dims(dim, input.ndim), "keepdim": keepdim})
     return result if out is None else into(out, result)
 
@@ -547,8 +558,10 @@ def all(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None, out: Tensor | None = None
 ) -> Tensor:
     """all(Tensor input, given_dims dim=None, bool keepdim=False)."""
-    dim = one_of('dim', dim, 'axis', axis)
-    keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+    if axis is not None:
+        dim = one_of('dim', dim, 'axis', axis)
+    if keepdims is not None:
+        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_all, (input,), {"dim": given_dims(dim, input.ndim), "keepdim": keepdim})
     return result if out is None else into(out, result)
 
@@ -565,8 +578,10 @@ def mean(
     out: Tensor | None = None,
 ) -> Tensor:
     """mean(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)."""
-    dim = one_of('dim', dim, 'axis', axis)
-    keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+    if axis is not None:
+        dim = one_of('dim', dim, 'axis', axis)
+    if keepdims is not None:
+        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_mean, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})
     return result if out is None else into(out, result)
 
@@ -582,8 +597,10 @@ def argmax(
     out: Tensor | None = None,
 ) -> Tensor:
     """argmax(Tensor input, dim? dim=None, bool keepdim=False)."""
-    dim = one_of('dim', dim, 'axis', axis)
-    keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+    if axis is not None:
+        dim = one_of('dim', dim, 'axis', axis)
+    if keepdims is not None:
+        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_argmax, (input,), {"dim": None if dim is None else wrap_dim(dim, input.ndim), "keepdim": keepdim})
     return result if out is None else into(out, result)
 
@@ -599,8 +616,10 @@ def argmin(
     out: Tensor | None = None,
 ) -> Tensor:
     """argmin(Tensor input, dim? dim=None, bool keepdim=False)."""
-    dim = one_of('dim', dim, 'axis', axis)
-    keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+    if axis is not None:
+        dim = one_of('dim', dim, 'axis', axis)
+    if keepdims is not None:
+        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_argmin, (input,), {"dim": None if dim is None else wrap_dim(dim, input.ndim), "keepdim": keepdim})
     return result if out is None else into(out, result)
 
@@ -1267,8 +1286,10 @@ class TensorOps:
     @pure
     def sum(self, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = None) -> Tensor:
         """sum(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)."""
-        dim = one_of('dim', dim, 'axis', axis)
-        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+        if axis is not None:
+            dim = one_of('dim', dim, 'axis', axis)
+        if keepdims is not None:
+            keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
         attrs = {
             "dim": wrap_dims(dim, self.ndim),
             "keepdim": keepdim,
@@ -1279,15 +1300,19 @@ class TensorOps:
     @pure
     def amax(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Tensor:
         """amax(Tensor input, dims dim=None, bool keepdim=False)."""
-        dim = one_of('dim', dim, 'axis', axis)
-        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+        if axis is not None:
+            dim = one_of('dim', dim, 'axis', axis)
+        if keepdims is not None:
+            keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
         return apply(_amax, (self,), {"dim": wrap_dims(dim, self.ndim), "keepdim": keepdim})  # type: ignore[no-any-return]
 
     @pure
     def amin(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Tensor:
         """amin(Tensor input, dims dim=None, bool keepdim=False)."""
-        dim = one_of('dim', dim, 'axis', axis)
-        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+        if axis is not None:
+            dim = one_of('dim', dim, 'axis', axis)
+        if keepdims is not None:
+            keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
         return apply(_amin, (self,), {"dim": wrap_dims(dim, self.ndim), "keepdim": keepdim})  # type: ignore[no-any-return]
 
     @pure
@@ -1295,8 +1320,10 @@ class TensorOps:
         self, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = None
     ) -> Tensor:
         """prod(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)."""
-        dim = one_of('dim', dim, 'axis', axis)
-        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+        if axis is not None:
+            dim = one_of('dim', dim, 'axis', axis)
+        if keepdims is not None:
+            keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
         attrs = {
             "dim": wrap_dims(dim, self.ndim),
             "keepdim": keepdim,
@@ -1307,15 +1334,19 @@ class TensorOps:
     @pure
     def any(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Tensor:
         """any(Tensor input, given_dims dim=None, bool keepdim=False)."""
-        dim = one_of('dim', dim, 'axis', axis)
-        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+        if axis is not None:
+            dim = one_of('dim', dim, 'axis', axis)
+        if keepdims is not None:
+            keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
         return apply(_any, (self,), {"dim": given_dims(dim, self.ndim), "keepdim": keepdim})  # type: ignore[no-any-return]
 
     @pure
     def all(self, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Tensor:
         """all(Tensor input, given_dims dim=None, bool keepdim=False)."""
-        dim = one_of('dim', dim, 'axis', axis)
-        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+        if axis is not None:
+            dim = one_of('dim', dim, 'axis', axis)
+        if keepdims is not None:
+            keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
         return apply(_all, (self,), {"dim": given_dims(dim, self.ndim), "keepdim": keepdim})  # type: ignore[no-any-return]
 
     @pure
@@ -1323,8 +1354,10 @@ class TensorOps:
         self, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: Any = None
     ) -> Tensor:
         """mean(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)."""
-        dim = one_of('dim', dim, 'axis', axis)
-        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+        if axis is not None:
+            dim = one_of('dim', dim, 'axis', axis)
+        if keepdims is not None:
+            keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
         attrs = {
             "dim": wrap_dims(dim, self.ndim),
             "keepdim": keepdim,
@@ -1335,8 +1368,10 @@ class TensorOps:
     @pure
     def argmax(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Tensor:
         """argmax(Tensor input, dim? dim=None, bool keepdim=False)."""
-        dim = one_of('dim', dim, 'axis', axis)
-        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+        if axis is not None:
+            dim = one_of('dim', dim, 'axis', axis)
+        if keepdims is not None:
+            keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
         attrs = {
             "dim": None if dim is None else wrap_dim(dim, self.ndim),
             "keepdim": keepdim,
@@ -1346,8 +1381,10 @@ class TensorOps:
     @pure
     def argmin(self, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: Any = None) -> Tensor:
         """argmin(Tensor input, dim? dim=None, bool keepdim=False)."""
-        dim = one_of('dim', dim, 'axis', axis)
-        keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
+        if axis is not None:
+            dim = one_of('dim', dim, 'axis', axis)
+        if keepdims is not None:
+            keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
         attrs = {
             "dim": None if dim is None else wrap_dim(dim, self.ndim),
             "keepdim": keepdim,

@@ -17,8 +17,7 @@ import numpy as np
 
 from .. import knobs
 from ..errors import FusewireError
-from ..ir.op import Gather, Move
-from ..ir.ops.declare import LARGE
+from ..ir.op import Gather, Move, Reduce
 from ..runtime.meta import Meta
 from ..runtime.storage import Storage
 from . import factory, plans
@@ -27,7 +26,7 @@ from . import factory, plans
 SMALL = 1 << 13
 #: calls of one kind before it is compiled
 COLD = 2
-#: calls of one kind on small operands before it is compiled: composites, which NumPy runs in a dozen calls; and what only moves
+#: calls of a kind on small operands before it is compiled: composites, which NumPy runs in a dozen calls; what moves or folds
 WAIT, WAIT_MOVES = 500, 4000
 #: kinds remembered
 MOST = 1024
@@ -50,12 +49,12 @@ def is_large(op: Any, arrays: list[Any]) -> bool:
 
 def wait(op: Any, operands: tuple[Any, ...]) -> int:
     """How many small calls of such a kind NumPy serves (`plans.Plan.wait`); 0: all."""
-    if not all([x is None or hasattr(x, "meta") for x in operands]) or not knobs.native_entry:
+    if not all(x is None or hasattr(x, "meta") for x in operands) or not knobs.native_entry:
         return 0
     if op.heavy is True:
         return WAIT
-    moves = isinstance(op.lowering, (Move, Gather)) and op.effects.aliases is None
-    return WAIT_MOVES if moves and not op.heavy or op.heavy == LARGE and isinstance(op.lowering, Gather) else 0
+    moves = isinstance(op.lowering, (Move, Gather, Reduce)) and op.effects.aliases is None
+    return WAIT_MOVES if moves else 0
 
 
 def small(plan: plans.Plan, op: Any, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
@@ -83,7 +82,7 @@ def _native(op: Any, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     plan = getattr(executable, "plan", None)
     if plan is None or callable(executable.code) or _refused() is not None:
         return False
-    if any([o.source is not None for o in plan.outputs]) or len(plan.outputs) != 1:
+    if any(o.source is not None for o in plan.outputs) or len(plan.outputs) != 1:
         return False
     result = plan.outputs[0].type
     inputs = [(type(x), x.meta) for x in operands if x is not None]
@@ -156,6 +155,8 @@ def gradients(node: Any, grads: tuple[Any, ...], need: tuple[bool, ...], ins: tu
     None where the rule is to run op by op. `ins`, `outs`: Tensors, numbers, or what stands for values that are not read."""
     from .executor import is_recording
 
+    if isinstance(node.op.lowering, Reduce):
+        return None  # a view
     given = [*grads, *ins, *outs]
     arrays = [getattr(x, "_array", None) for x in given]
     if not knobs.hot_ops or is_recording() or sum([a.size for a in arrays if a is not None]) < SMALL:

@@ -18,7 +18,7 @@ from ..ir.ops.declare import LARGE
 from ..runtime import gradmode
 from . import executor, tape
 from .creation import as_tensor
-from .factory import alias, make, make_view
+from .factory import alias, make, make_view, view_at
 from .functional import expand
 from .generated import where
 from .inplace import check_writable, rebase, store_broadcast
@@ -39,8 +39,12 @@ def get(x: Any, index: Any) -> Any:
         found = _unrecorded_view(x, index)
         if found is not None:
             return found
-    if type(index) not in _PLAIN and _is_position(index) and x.meta.shape:
-        return executor.apply(indexing.index, (x, index), _FIRST)
+    if type(index) not in _PLAIN:
+        if _is_position(index) and x.meta.shape:
+            return executor.apply(indexing.index, (x, index), _FIRST)
+        found = _masked(x, index) if x._array is not None else None
+        if found is not None:
+            return found
     x, index = _unfolded(x, index)
     items, drop, insert = _parse(x, index)
     out = _window(x, items)
@@ -95,6 +99,9 @@ def _unrecorded_view(x: Any, index: Any) -> Any:
     for item in items:
         if type(item) not in _BASIC or (type(item) is slice and item.step is not None and not item.step > 0):
             return None
+    found = _plain_view(x, items)
+    if found is not None:
+        return found
     try:
         items = items if Ellipsis in items else (*items, ...)
         made = x._array[items]
@@ -103,6 +110,37 @@ def _unrecorded_view(x: Any, index: Any) -> Any:
         return make_view(made, x)
     except (IndexError, TypeError):
         return None
+
+
+def _plain_view(x: Any, items: tuple[Any, ...]) -> Any:
+    """The view that ints and slices name, whose place follows from them; None for any other index, and for what is not right."""
+    meta = x.meta
+    offset = x._offset or 0
+    try:
+        for item, n, step in zip(items, meta.shape, meta.strides):  # noqa: B905  (an index may have fewer items)
+            if type(item) is int:
+                offset += (item + n if item < 0 else item) * step
+            elif type(item) is not slice:
+                return None
+            elif item.start is not None:
+                if type(item.start) is not int:
+                    return None
+                offset += (max(item.start + n, 0) if item.start < 0 else item.start) * step
+        made = x._array[items]
+    except IndexError:
+        return None
+    return view_at(made, x, offset) if type(made) is np.ndarray and made.size else None
+
+
+def _masked(x: Any, mask: Any) -> Any:
+    """The elements of an eager tensor where a mask of its leading dimensions is true, which nothing records; None where the
+    index is something else, or the mask does not fit."""
+    if not hasattr(mask, "meta") or mask.meta.dtype is not dtypes.bool_ or mask._array is None or executor.is_recording():
+        return None
+    rank = len(mask.meta.shape)
+    if not rank or mask.meta.shape != x.meta.shape[:rank] or (x.meta.requires_grad and gradmode.get()):
+        return None
+    return make(np.asarray(x._array[mask._array], order="C"))
 
 
 def _sliced(x: Any, dim: int, item: slice) -> Any:

@@ -20,6 +20,8 @@ _RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 def inplace(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     """Apply `op`, whose first operand is the target, and store the result in the target, which is returned."""
     target = operands[0]
+    if not attrs and executor.written_through(op, operands):
+        return target
     tracked = gradmode.get() and _is_eager(target)
     if tracked:
         check_writable(target)

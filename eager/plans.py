@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..ir.op import Extern, Op, Scalar
+from ..ir.op import Extern, Gemm, Op, Scalar
 from . import tape
 from .factory import alias, of_meta, storage_of
 
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
 #: kinds remembered
 MOST = 4096
-#: (op, Meta of each operand or class of a number, attributes ...) -> its plan
+#: (op, Meta of each operand or class of a number, names of the attributes, their values) -> its plan
 PLANS: dict[tuple[Any, ...], Plan] = {}
 
 
 class Plan:
-    """`meta`: the result's, where the kernel is elementwise (others: None, NumPy's result is asked). `ufunc`: the kernel is a NumPy
-    ufunc, whose result is always fresh. `view`: of a result that is a view, its offset from its base. `track`: an operand requires
-    grad and the op has a rule; then `saves` has for each operand and result what the tape keeps (None: the value itself).
-    `wait`: small calls until compiled code serves instead of NumPy (0: never); `native`: that code."""
+    """`meta`: the result's, where it follows from the kind (else None: NumPy's result is asked). `ufunc`: the kernel is a NumPy
+    ufunc or a product, whose result is always fresh. `view`: of a result that is a view, its offset from its base. `track`: an
+    operand requires grad and the op has a rule; then `saves` has for each operand and result what the tape keeps (None: the
+    value itself). `wait`: small calls until compiled code serves instead of NumPy (0: never); `native`: that code (False: there
+    is none), made for the knobs' `state`."""
 
     __slots__ = ("graded", "inputs", "meta", "native", "outputs", "saves", "state", "track", "ufunc", "view", "wait")
 
@@ -54,8 +55,8 @@ def remember(kinds: tuple[Any, ...], operands: tuple[Any, ...], attrs: dict[str,
     if op.binds or op.effects.draws is not None or (type(op.lowering) is Extern and op.effects.aliases is None):
         return
     plan = Plan()
-    plan.ufunc = type(op.eager) is np.ufunc
-    plan.meta = out.meta.with_grad(False) if type(op.lowering) is Scalar else None
+    plan.ufunc = type(op.eager) is np.ufunc or type(op.lowering) is Gemm
+    plan.meta = out.meta.with_grad(False) if plan.ufunc or type(op.lowering) is Scalar else None
     plan.graded = out.meta.with_grad(True) if out.meta.dtype.is_inexact else out.meta
     plan.wait, plan.native, plan.state, plan.view = wait, None, None, None
     metas = [None if isinstance(k, type) else k for k in kinds[1 : 1 + len(operands)]]

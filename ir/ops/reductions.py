@@ -46,6 +46,8 @@ def _check_dims(op: str, x: TensorType, dim: Dims) -> None:
 def folded(ufunc: Any, x: Any, dim: Dims, dtype: Any, keepdim: bool) -> np.ndarray:
     """`x` folded along `dim` by `ufunc` in `dtype` (None: its own), row-major. Long float sums go in stretches: NumPy adds
     row to row, and a small row to a large total loses its digits."""
+    if len(dim) == x.ndim and not keepdim:
+        return np.asarray(ufunc.reduce(x, None, dtype))
     long = [d for d in dim if x.shape[d] > 4 * STRETCH] if ufunc is np.add and len(dim) < x.ndim else ()
     if long and np.dtype(dtype or x.dtype).kind == "f" and builtins.any(x.strides[long[0]] > s for s in x.strides):
         return _in_stretches(x, dim, long[0], dtype, keepdim)
@@ -128,7 +130,7 @@ def _sum_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: Sum; of bool and integral operands in int64.
 sum: Op = register(Op(
     "sum", ("sum(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)",), _sum_infer("sum"), _sum_eager,
-    _sum_grad, Reduce("add"), _sum_samples, autocast="f32", tolerance=CLOSE,
+    _sum_grad, Reduce("add"), _sum_samples, autocast="f32", tolerance=CLOSE, heavy=1 << 20,
 ))  # fmt: skip
 
 
