@@ -400,9 +400,10 @@ def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     a, b = input, other
     if not hasattr(b, "meta"):
         return NotImplemented  # type: ignore[no-any-return]
-    if not a.ndim or not b.ndim:
-        raise ShapeError(f"matmul: both arguments need to be at least 1D, but they are {a.ndim}D and {b.ndim}D")
-    left, right = a.ndim == 1, b.ndim == 1
+    rows, columns = len(a.meta.shape), len(b.meta.shape)
+    if not rows or not columns:
+        raise ShapeError(f"matmul: both arguments need to be at least 1D, but they are {rows}D and {columns}D")
+    left, right = rows == 1, columns == 1
     a = shapes.reshape(a, (1, *a.shape)) if left else a
     b = shapes.reshape(b, (*b.shape, 1)) if right else b
     result: Tensor = apply(linalg.matmul, (a, b), _NONE)
