@@ -21,7 +21,7 @@ from fusewire.ir.loops import Axis, Reduce
 from fusewire.ir.passes import autodiff, rules
 from fusewire.ir.passes.canonicalise import RULES
 from fusewire.runtime import executable, guard
-from fusewire.tracer import capture, effects, gradient, guards, recorder, tail, values, variant
+from fusewire.tracer import capture, effects, gradient, guards, recorder, tail_helpers, values, variant
 
 Plant = Callable[[], Any]
 
@@ -360,11 +360,16 @@ def _journal(change: Callable[[list[Any]], list[Any]]) -> Any:
     return put(capture, "_effects", lambda session: change(before(session)))
 
 
+def _ends_a_loop(effect: Any) -> bool:
+    """Whether a program without it would run for ever: an iterator from outside never gets past its next item."""
+    return isinstance(effect, effects.Method) and effect.name == "__next__"
+
+
 for _effect in (effects.SetAttr, effects.SetItem, effects.SetCell, effects.Method, effects.GradModeSet):
     FAULTS.append(
         Fault(
             f"{_effect.__name__}_is_not_replayed", "python",
-            lambda kind=_effect: _journal(lambda found: [e for e in found if type(e) is not kind]),
+            lambda kind=_effect: _journal(lambda found: [e for e in found if type(e) is not kind or _ends_a_loop(e)]),
         )
     )  # fmt: skip
 
@@ -405,15 +410,16 @@ def _both(first: Any, second: Any) -> Iterator[None]:
 
 @fault("python")
 def a_resume_function_gets_a_wrong_slot() -> Any:
-    before = tail._HELPERS["FrameState"]
+    before = tail_helpers.HELPERS["go_on"]
 
-    def state(slots: Any, stack: Any) -> Any:
-        held = [i for i, x in enumerate(slots) if x is not tail.NULL and isinstance(x, fusewire.Tensor)]
+    def go_on(values: list[Any], turn: Any) -> Any:
+        frame = list(values.pop())
+        held = [i for i, x in enumerate(frame) if isinstance(x, fusewire.Tensor)]
         if len(held) > 1:
-            slots[held[-1]], slots[held[-2]] = slots[held[-2]], slots[held[-1]]
-        return before(slots, stack)
+            frame[held[-1]], frame[held[-2]] = frame[held[-2]], frame[held[-1]]
+        return before([tuple(frame)], turn)
 
-    return put(tail._HELPERS, "FrameState", state)
+    return put(tail_helpers.HELPERS, "go_on", go_on)
 
 
 @fault("python")
