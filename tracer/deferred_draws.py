@@ -134,10 +134,6 @@ def _models() -> None:
 
 # -- numpy.random ------------------------------------------------------------------------------------------------------------
 
-_NUMPY_FLOATS = {
-    "random", "rand", "random_sample", "uniform", "normal", "standard_normal", "randn", "exponential", "beta", "gamma",
-    "standard_exponential", "standard_gamma", "laplace", "lognormal",
-}  # fmt: skip
 _PLAIN = {"random": 0, "random_sample": 0, "standard_normal": 0, "standard_exponential": 0, "uniform": 2, "normal": 2,
           "exponential": 1, "laplace": 2, "lognormal": 2}  # fmt: skip
 
@@ -172,14 +168,12 @@ def _from_numpy(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict
     if not plain or not sizes:
         return NotImplemented
     slots = [f"${1 + i}" for i in range(len(given))] + [f"{k}=${1 + len(given) + i}" for i, k in enumerate(named)]
-    made = defer(
+    return defer(
         s, f"$0.{name}({', '.join(slots)})", (owner, *given, *named.values()), float if shape is None else np.ndarray,
         sure=name in ("random", "rand", "randn", "random_sample", "standard_normal", "uniform"),
         owner=owner, code=_CODE, draws=True,
         what=f"the number that {name}() draws",
     )  # fmt: skip
-    made.shape = shape
-    return made
 
 
 def method(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:

@@ -27,7 +27,7 @@ class Late:
     field    for text: (part, format spec) where it is ``format(part, spec)``; `pieces` where it is a joined f-string
     """
 
-    __slots__ = ("bounds", "call", "calls", "cls", "code", "field", "free", "parts", "pieces", "raises", "shape", "text", "what")
+    __slots__ = ("bounds", "call", "calls", "cls", "code", "field", "free", "parts", "pieces", "raises", "text", "what")
 
     def __init__(
         self, text: str, parts: tuple[Any, ...], cls: type | None, *, raises: bool = False, call: Any = None, code: str = "",
@@ -46,7 +46,6 @@ class Late:
         self.field: tuple[Any, str] | None = None
         self.pieces: tuple[Any, ...] | None = None
         self.bounds: tuple[int, int] | None = None  # of an int
-        self.shape: tuple[int, ...] | None = None  # of a drawn array
 
     @property
     def waits(self) -> bool:

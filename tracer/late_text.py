@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..eager import tape
 from ..eager.factory import alias
-from ..runtime.source import Arg
 from .effects import Call, Evaluate
 from .late import Late, LateMethod, Snapshot
 from .standins import Place
@@ -175,8 +174,3 @@ def evaluate(writer: ValueWriter, e: Evaluate) -> None:
     writer.text(e.late)
     for i in range(before, len(writer.stream)):
         writer.places.setdefault(i, e.place)
-
-
-def drawn_source(number: int, name: str) -> Arg:
-    """Where a value lies that was drawn before the graph: behind the bound arguments."""
-    return Arg(number, name)

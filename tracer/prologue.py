@@ -5,17 +5,13 @@ What it returns stands behind the bound arguments, for the graph's inputs and fo
 
 from __future__ import annotations
 
-import linecache
-import weakref
 from typing import TYPE_CHECKING, Any
 
-from ..eager.factory import make
-from ..ir import dtypes
-from ..ir.types import ScalarType, TensorType, contiguous_strides
-from ..runtime.meta import Meta
+from ..ir.types import ScalarType
 from ..runtime.source import Arg
 from .breaks import Restart
 from .effects import Call
+from .generated import define
 from .late import Late
 
 if TYPE_CHECKING:
@@ -108,23 +104,6 @@ def _fits(late: Late) -> bool:
     return found is not None and found[0] >= -_BIG and found[1] < _BIG
 
 
-def tensor_input(s: Session, late: Late, dtype: Any = None) -> Any:
-    """A traced Tensor of a drawn array of float64, a graph input; None where the array cannot be had before the graph."""
-    if late.shape is None or not late.waits or not can(s, late):
-        return None
-    shape = tuple(late.shape)
-    type_ = TensorType(shape, dtypes.float64, contiguous_strides(shape))
-    value = s.recorder.builder.input(type_, None)
-    made = Late("tensor_of($0)", (late,), None)
-    _hand_over(s, made, value)
-    return s.recorder.wrap(value, Meta.of(shape, contiguous_strides(shape), dtypes.float64))  # type: ignore[arg-type]
-
-
-def tensor_of(array: Any) -> Any:
-    """A Tensor that holds a fresh array."""
-    return make(array)
-
-
 def settle(s: Session) -> None:
     """What cannot be made again must not be made before a graph that may fail: CPython then does the whole call."""
     raising = any(node.op.effects.raises for node in s.recorder.builder.nodes)
@@ -152,18 +131,4 @@ def write(s: Session) -> Any:
     texts = [writer.memo[id(x)][1] if id(x) in writer.memo else writer.text(x) for x in s.drawn.slots]
     lines = [*writer.loads, *writer.builds, *writer.stream, f"return ({', '.join(texts)},)"]
     text = "def prologue(args):\n" + "".join(f"    {line}\n" for line in lines)
-    return compiled(text, writer.names)
-
-
-def compiled(text: str, names: dict[str, Any]) -> Any:
-    """The function that `text` defines."""
-    filename = f"<fusewire tail before {id(names)}>"
-    space = dict(names)
-    exec(compile(text, filename, "exec"), space)
-    made = space.pop("prologue")
-    made.source = text
-    linecache.cache[filename] = len(text), None, text.splitlines(True), filename
-    weakref.finalize(made, linecache.cache.pop, filename, None)
-    return made
-
-
+    return define("prologue", text, writer.names)

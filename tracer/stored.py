@@ -12,13 +12,10 @@ from __future__ import annotations
 import builtins
 import collections
 import dataclasses
-import itertools
-import linecache
 import marshal
 import sys
 import threading
 import types
-import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,7 +25,7 @@ from ..ir.graph import Graph
 from ..runtime import codec, fingerprint, forks, store
 from ..runtime.codec import Unreadable, Unwritable, Writer
 from ..runtime.places import Finder, Places, Unfit
-from . import standins
+from . import generated, standins
 
 if TYPE_CHECKING:
     from .breaks import BreakRecord
@@ -42,8 +39,6 @@ _PACKAGE = __name__.split(".")[0]
 _INDIFFERENT = (
     "verify", "debug", "log", "native_entry", "cache_dir", "disk_cache", "cache_limit", "threads", "spin", "variant_limit",
 )  # fmt: skip
-_FILE = "<fusewire tail stored"
-_numbers = itertools.count(1)
 
 
 class Event(NamedTuple):
@@ -314,13 +309,9 @@ def _tail_of(stored: Any) -> Any:
     if stored is None:
         return None
     source, code, names = stored
-    filename = f"{_FILE} {next(_numbers)}>"
     space = {"__builtins__": vars(builtins), **{name: standins.unpacked(x) for name, x in names.items()}}
-    made: Any = types.FunctionType(marshal.loads(code).replace(co_filename=filename), space, "tail")
-    made.source = source
-    linecache.cache[filename] = len(source), None, source.splitlines(True), filename
-    weakref.finalize(made, linecache.cache.pop, filename, None)
-    return made
+    made = types.FunctionType(marshal.loads(code).replace(co_filename=generated.file_name()), space, "tail")
+    return generated.with_source(made, source)
 
 
 class Routes:

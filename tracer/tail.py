@@ -6,10 +6,7 @@ repeats the effects in order and, at a graph break, hands the frames to `resume`
 
 from __future__ import annotations
 
-import itertools
-import linecache
 import types
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -20,19 +17,17 @@ from .bytecode import NULL
 from .classes import by_python, native_base
 from .effects import Call, Effect, Evaluate, GradModeSet, Method, SetAttr, SetCell, SetItem
 from .frame import Frame
+from .generated import define
 from .liveness import GONE, Gone, dead
 from .ratios import SizeFloat
 from .resume import SHIFT, origin
 from .session import Session
 from .symbols import SizeInt
-from .tail_helpers import HELPERS as _HELPERS  # noqa: F401
 from .tail_values import Cycle, ValueWriter
-from .traces import TAIL_FILE
 from .turns import check
 from .values import Lazy, SymFloat, SymInt
 
 Tail = Callable[[Sequence[Any], Sequence[Any]], Any]
-_numbers = itertools.count(1)
 
 
 class End(NamedTuple):
@@ -163,13 +158,7 @@ class TailWriter(ValueWriter):
 
     def _compiled(self, lines: list[str]) -> Tail:
         text = "def tail(args, outputs):\n" + "".join(f"    {line}\n" for line in lines)
-        filename = f"{TAIL_FILE} {next(_numbers)}>"
-        space = dict(self.names)
-        exec(compile(text, filename, "exec"), space)
-        tail: Tail = space.pop("tail")
-        tail.source = text  # type: ignore[attr-defined]
-        linecache.cache[filename] = len(text), None, text.splitlines(True), filename
-        weakref.finalize(tail, linecache.cache.pop, filename, None)
+        tail: Tail = define("tail", text, self.names)
         return tail
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 import sys
 import types
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..runtime import gradmode, peek
@@ -19,13 +17,9 @@ from .deferred_draws import shuffled
 from .gradient import leaf, spent
 from .liveness import GONE
 from .parameters import call_bound
-from .prologue import tensor_of
 from .standins import put_place
 from .traces import strip_own
 from .turns import Turn, go_in, go_on
-
-Tail = Callable[[Sequence[Any], Sequence[Any]], Any]
-_numbers = itertools.count(1)
 
 
 def _hide_tail() -> None:
@@ -68,7 +62,7 @@ HELPERS: dict[str, Any] = {
     "CellType": types.CellType, "FunctionType": types.FunctionType, "partial": functools.partial, "set_grad": gradmode.set,
     "call_bound": call_bound, "SimpleNamespace": types.SimpleNamespace, "listed": listed,
     "hide_tail": _hide_tail, "NULL": NULL, "spent": spent, "leaf": leaf,
-    "require": require, "shuffled": shuffled, "tensor_of": tensor_of, "with_history": late_text.with_history,
+    "require": require, "shuffled": shuffled, "with_history": late_text.with_history,
     "put_place": put_place,
     "Turn": Turn, "go_on": go_on, "go_in": go_in, "peek": peek.item, "GONE": GONE, "math": math,
 }  # fmt: skip

@@ -15,7 +15,7 @@ import math
 import operator
 import re
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,9 +45,6 @@ from .session import Session
 from .symbols import SizeInt, has_size
 from .tail_helpers import HELPERS
 from .values import Apply, Lazy, Leaf, SymFloat, SymInt
-
-Tail = Callable[[Sequence[Any], Sequence[Any]], Any]
-_numbers = itertools.count(1)
 
 
 class Cycle(Exception):
