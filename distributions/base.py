@@ -10,6 +10,13 @@ from ..eager.modes import no_grad
 from ..eager.shaping import broadcast_tensors
 from ..eager.size import Size
 
+#: Constraints as PyTorch's messages name them.
+_TEXTS = {
+    "real": "Real()", "positive": "GreaterThan(lower_bound=0.0)", "nonnegative": "GreaterThanEq(lower_bound=0.0)",
+    "unit interval": "Interval(lower_bound=0.0, upper_bound=1.0)", "simplex": "Simplex()", "boolean": "Boolean()",
+}  # fmt: skip
+_GIVEN = ("_probs", "_logits")  # parameters of which one was given and the other is made from it
+
 
 def broadcast(*parameters: Any) -> list[Any]:
     """Parameters as Tensors of one shape; numbers take the dtype of the Tensors among them."""
@@ -36,8 +43,9 @@ class Distribution:
                 value = self.__dict__.get(name)
                 if value is not None and not holds(value, what):
                     raise ValueError(
-                        f"Expected parameter {name} (Tensor of shape {tuple(value.shape)}) of distribution "
-                        f"{type(self).__name__} to be {what}, but found invalid values:\n{value}"
+                        f"Expected parameter {name.lstrip('_')} ({type(value).__name__} of shape {tuple(value.shape)}) of "
+                        f"distribution {self!r} to satisfy the constraint {_TEXTS.get(what, what)}, "
+                        f"but found invalid values:\n{value}"
                     )
 
     @property
@@ -136,7 +144,7 @@ class Distribution:
         return value
 
     def __repr__(self) -> str:
-        own = {n: v for n, v in self.__dict__.items() if hasattr(v, "meta") and n[0] != "_"}
+        own = {n.lstrip("_"): v for n, v in self.__dict__.items() if hasattr(v, "meta") and (n[0] != "_" or n in _GIVEN)}
         given = (f"{n}: {v if v.numel() == 1 else v.size()}" for n, v in own.items())
         return f"{type(self).__name__}({', '.join(given)})"
 

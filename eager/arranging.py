@@ -180,14 +180,13 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     """Each vector repeated along the dimensions of the others; "xy" exchanges the first two."""
     given = tuple(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors
+    if indexing not in ("ij", "xy"):
+        raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     swap = indexing == "xy" and len(given) > 1
     given = (given[1], given[0], *given[2:]) if swap else given
     shape = [x.numel() for x in given]
     made = [expand(reshape(x, [-1 if d == k else 1 for d in range(len(given))]), shape) for k, x in enumerate(given)]
-    if swap:
-        made = [permute(x, (1, 0, *range(2, len(given)))) for x in made]
-        made = [made[1], made[0], *made[2:]]
-    return tuple(made)
+    return (made[1], made[0], *made[2:]) if swap else tuple(made)
 
 
 # -- einsum

@@ -134,9 +134,10 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
-    materialize_grads: bool = False,
     is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """Gradients of `outputs` (summed) with respect to each of `inputs`; touches no `grad`. With `is_grads_batched` each of
     `grad_outputs` is a stack of gradients along its first dimension, and so are the results."""

@@ -14,6 +14,7 @@ from ..ir.ops.creation import filled
 from . import generated as g
 from .arguments import wrap_dim
 from .arranging import pad, roll
+from .complexes import view_as_real
 from .creation import arange
 from .executor import apply
 from .functional import expand, narrow, reshape, to, transpose, unsqueeze
@@ -66,12 +67,13 @@ def _fitted(x: Any, sizes: Sequence[Any], dims: Sequence[int]) -> Any:
 
 def _dims(x: Any, s: Any, dim: Any) -> tuple[list[int], list[Any]]:
     """(dimensions counted from the front, the size wanted along each)."""
+    s = (s,) if isinstance(s, int) else s
     if dim is None:
         count = x.ndim if s is None else len(s)
         if count > x.ndim:
             raise RuntimeError(f"Got shape with {count} values but input tensor only has {x.ndim} dimensions.")
         dim = range(x.ndim - count, x.ndim)
-    dims = [wrap_dim(d, x.ndim) for d in dim]
+    dims = [wrap_dim(d, x.ndim) for d in ((dim,) if isinstance(dim, int) else dim)]
     if len(set(dims)) < len(dims):
         raise RuntimeError("FFT dims must be unique")
     sizes = [None] * len(dims) if s is None else list(s)
@@ -199,7 +201,8 @@ def stft(
     hop = n_fft // 4 if hop_length is None else hop_length
     wide = n_fft if win_length is None else win_length
     if not return_complex and return_complex is not None and input.dtype.kind != "c":
-        return stft(input, n_fft, hop, wide, window, center, pad_mode, normalized, onesided, True).view_as_real()  # type: ignore
+        found = stft(input, n_fft, hop, wide, window, center, pad_mode, normalized, onesided, True)
+        return view_as_real(found)  # type: ignore[no-any-return]
     if return_complex is None and input.dtype.kind != "c":
         raise RuntimeError("stft requires the return_complex parameter be given for real inputs, and will further require that "
                            "return_complex=True in a future PyTorch release.")  # fmt: skip

@@ -114,6 +114,10 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False) -> T
         raise RuntimeError(f"norm: expected a floating point tensor as input, got {dtype.name}{list(input.shape)}; cast it first")
     if dtype.is_half:  # powers leave the range of half types where the length does not
         return to(norm(to(input, dtypes.float32), p, dim, keepdim), dtype)
+    if p == "nuc":
+        from .norms import matrix_norm
+
+        return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim)  # type: ignore[no-any-return]
     if p in (2, "fro"):
         return _root(g.sum(input * input, dim, keepdim))
     if p == 0:

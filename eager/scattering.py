@@ -95,6 +95,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
         raise ShapeError(f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
                          f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices")  # fmt: skip
     at = wrap_dim(dim, input.ndim)
+    indices = where(g.lt(indices, 0), indices + input.shape[at], indices)
     rests = [(*s[:at], 1, *s[at + 1 :]) for s in (input.shape, indices.shape)]
     wide = broadcast_shapes("take_along_dim", rests, (input.meta.type, indices.meta.type))
     table, places = ((*wide[:at], s[at], *wide[at + 1 :]) for s in (input.shape, indices.shape))

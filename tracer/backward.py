@@ -267,7 +267,7 @@ def _tensor_backward(
 @models(autograd.grad)
 def _grad(
     s: Session, outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: Any = None, create_graph: Any = False,
-    allow_unused: Any = None, materialize_grads: Any = False, is_grads_batched: Any = False,
+    only_inputs: Any = True, allow_unused: Any = None, is_grads_batched: Any = False, materialize_grads: Any = False,
 ) -> tuple[Any, ...]:  # fmt: skip
     if s.operators.truth(is_grads_batched):
         return s.call(autograd.grad_of_batch, (outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads))  # type: ignore[no-any-return]

@@ -16,6 +16,11 @@ def _x(m: Any) -> Any:
     return m.arange(24.0).reshape(2, 3, 4)
 
 
+def _gradient(m: Any, **options: Any) -> Any:
+    x = m.arange(3.0).requires_grad_()
+    return m.autograd.grad((x * x).sum(), x, None, None, False, **options)
+
+
 PRINTED: dict[str, Callable[[Any], Any]] = {
     "max": lambda m: _x(m).max(1), "min": lambda m: m.min(_x(m), -1, keepdim=True), "sort": lambda m: _x(m).sort(descending=True),
     "topk": lambda m: _x(m).topk(2), "median": lambda m: _x(m).median(0), "mode": lambda m: m.mode(_x(m)),
@@ -23,10 +28,17 @@ PRINTED: dict[str, Callable[[Any], Any]] = {
     "aminmax": lambda m: m.aminmax(_x(m)), "qr": lambda m: m.linalg.eigh(m.eye(2)),
     "flip dims": lambda m: (_x(m).flip(dims=(0, 2)), m.flip(_x(m), dims=[1]), _x(m).flip(0, 1), _x(m).flip(-1)),
     "kthvalue is dense": lambda m: (_x(m).kthvalue(2, 0).values.view(-1), _x(m).kthvalue(2, 1)[1].stride()),
+    "meshgrid xy": lambda m: m.meshgrid(m.arange(3), m.arange(2), indexing="xy"),
+    "meshgrid xy of three": lambda m: m.meshgrid(m.arange(3), m.arange(2), m.arange(2), indexing="xy"),
+    "take_along_dim from the end": lambda m: m.take_along_dim(_x(m)[0], m.tensor([[-1], [0], [-4]]), 1),
+    "nuclear": lambda m: m.ones(2, 2).norm("nuc"), "fft of one dim": lambda m: m.fft.fftn(_x(m)[0], dim=1).real,
+    "only_inputs": lambda m: _gradient(m, only_inputs=True, allow_unused=False),
+    "categorical": lambda m: m.distributions.Categorical(logits=m.ones(3)),
+    "bernoulli": lambda m: m.distributions.Bernoulli(probs=m.tensor([0.5, 0.1])),
     "cat of nothing": lambda m: (m.cat((m.tensor([]), m.ones(2, 2)), 1), m.cat([m.ones(1, 2, 3), m.empty(0)], -1)),
 }  # fmt: skip
 REFUSED: dict[str, tuple[Callable[[Any], Any], type[BaseException]]] = {
-    "cat of none": (lambda m: m.cat([]), ValueError),
+    "cat of none": (lambda m: m.cat([]), ValueError), "meshgrid": (lambda m: m.meshgrid(m.ones(2), indexing="yx"), RuntimeError),
 }
 
 
@@ -60,3 +72,20 @@ def test_named_results_leave_compiled_code() -> None:
 def test_nodes_print_as_objects() -> None:
     node = (fw.ones(2, requires_grad=True) - 1).grad_fn
     assert repr(node) == f"<SubBackward0 object at {id(node):#x}>"
+
+
+def test_only_inputs_inside_of_a_compiled_function() -> None:
+    def f(x: Any) -> Any:
+        return fw.autograd.grad((x * x).sum(), x, None, None, False, True, is_grads_batched=False)[0]
+
+    x = fw.arange(3.0).requires_grad_()
+    assert fw.equal(fw.compile(f, fullgraph=True)(x), f(x))
+
+
+def test_what_a_distribution_refuses() -> None:
+    texts = []
+    for m in (fw, torch):
+        with pytest.raises(ValueError, match="Expected parameter scale") as caught:
+            m.distributions.Normal(m.tensor([0.0]), m.tensor([-1.0]))
+        texts.append(str(caught.value))
+    assert texts[0] == texts[1]
