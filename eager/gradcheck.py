@@ -64,7 +64,7 @@ def _analytic(out: Any, x: Any) -> Any:
     for i in range(n):
         v = np.zeros(n, out.dtype.np)
         v[i] = 1
-        (g,) = tapes.grad([out], [x], [make(v.reshape(tuple(out.shape)))], True, False, True)
+        (g,) = tapes.grad([out], [x], [make(v.reshape(tuple(out.shape)))], True, False, allow_unused=True)
         if g is not None and (tuple(g.shape) != tuple(x.shape) or g.dtype is not x.dtype):
             raise GradcheckError(f"a gradient of shape {list(g.shape)} and {g.dtype} for an input of {list(x.shape)} and {x.dtype}")
         columns.append(np.zeros(x.numel()) if g is None else np.array(g.detach().array).reshape(-1))
@@ -117,9 +117,9 @@ def _check_batched(func: Callable[..., Any], inputs: tuple[Any, ...], atol: floa
     rng = np.random.default_rng(0)
     for o in _outputs(func(*inputs)):
         vs = make(rng.normal(size=(2, *o.shape)).astype(o.dtype.np))
-        batched = tapes.grad([o], checked, [vs], True, False, True, False, True)
+        batched = tapes.grad([o], checked, [vs], True, False, allow_unused=True, is_grads_batched=True)
         for k in range(2):
-            for g, one in zip(batched, tapes.grad([o], checked, [vs[k]], True, False, True), strict=True):
+            for g, one in zip(batched, tapes.grad([o], checked, [vs[k]], True, False, allow_unused=True), strict=True):
                 if g is not None and one is not None and not np.allclose(g[k].array, one.array, rtol, atol):
                     raise GradcheckError("gradients of a batch differ from those of its members")
 
@@ -143,7 +143,7 @@ def gradgradcheck(
     def gradients(*args: Any) -> Any:
         given, arriving = args[: len(inputs)], args[len(inputs) :]
         made = _outputs(func(*given))
-        found = tapes.grad(made, [given[i] for i in wanted], arriving, None, True, True)
+        found = tapes.grad(made, [given[i] for i in wanted], arriving, None, True, allow_unused=True)
         return tuple([g for g in found if g is not None])
 
     was = gradmode.get()

@@ -61,7 +61,7 @@ class _Call:
         inputs = self.inputs if inputs is None else inputs
         live = [(o, v) for o, v in zip(outs, vs, strict=True) if o is not None and o.requires_grad]
         if live:
-            made = tapes.grad([o for o, _ in live], inputs, [v for _, v in live], True, create, True)
+            made = tapes.grad([o for o, _ in live], inputs, [v for _, v in live], True, create, allow_unused=True)
         else:
             made = (None,) * len(inputs)
         if strict and any(g is None for g in made):

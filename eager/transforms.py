@@ -90,7 +90,7 @@ def _pull(outs: Sequence[Any], ins: Sequence[Any], grads: Sequence[Any], create:
         live = [(o, g) for o, g in zip(outs, grads, strict=True) if o.meta.requires_grad]
         if not live:
             return [None] * len(ins)
-        return list(tapes.grad([o for o, _ in live], ins, [g for _, g in live], True, create, True))
+        return list(tapes.grad([o for o, _ in live], ins, [g for _, g in live], True, create, allow_unused=True))
     live = [(o, g) for o, g in zip(outs, grads, strict=True) if contains(level, o)]
     inner = _pull(
         [physical(level, o) for o, _ in live], [physical(level, x) for x in ins], [physical(level, g) for _, g in live], create
@@ -317,7 +317,7 @@ def batched_grad(
     level = Level(int(given[0].shape[0]))
 
     def run(gs: list[Any], keep: Any) -> tuple[Any, ...]:
-        return tapes.grad(outs, inputs, gs, keep, create, allow_unused, materialize)
+        return tapes.grad(outs, inputs, gs, keep, create, allow_unused=allow_unused, materialize_grads=materialize)
 
     try:
         with level.entered():

@@ -55,7 +55,8 @@ class _Part(tape.Node):
             raise CheckpointError(f"checkpoint: the second run of the part gave {found}, the first one {list(self.results)}")
         live = [(o, g) for o, g in zip(outs, grads, strict=True) if g is not None and o.requires_grad]
         wanted = [x for x in inner if x.requires_grad]
-        made = iter(autograd.grad([o for o, _ in live], [*wanted, *self.leaves], [g for _, g in live], True, create, True))
+        targets, arriving = [*wanted, *self.leaves], [g for _, g in live]
+        made = iter(autograd.grad([o for o, _ in live], targets, arriving, True, create, allow_unused=True))
         return (*[next(made) if x.requires_grad else None for x in inner], *made)
 
 
