@@ -336,6 +336,20 @@ class ClassAttrIs:
 
 
 @dataclass(frozen=True, slots=True)
+class NoSubclass:
+    """`sub` is no subclass of the abstract class `cls`, whose ``register`` can make it one."""
+
+    sub: type
+    cls: type
+
+    def check(self, args: Sequence[Any]) -> bool:
+        return not issubclass(self.sub, self.cls)
+
+    def expr(self) -> str:
+        return f"not issubclass({self.sub.__name__}, {self.cls.__name__})"
+
+
+@dataclass(frozen=True, slots=True)
 class SameStorage:
     """Whether the storages of several tensors fall into these classes: sources of one inner tuple share a storage,
     sources of different ones do not. Needed only where the graph writes to one of them."""
@@ -384,7 +398,7 @@ class GradMode:
 
 Guard = Union[
     TensorIs, TensorLike, SizesFit, TypeIs, Is, Equals, Holds, FitsInt64, LengthIs,
-    KeysAre, HasNext, Lacks, ClassAttrIs, SameStorage, SameObject, GradMode,
+    KeysAre, HasNext, Lacks, ClassAttrIs, NoSubclass, SameStorage, SameObject, GradMode,
 ]  # fmt: skip
 
 

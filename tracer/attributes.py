@@ -135,7 +135,7 @@ class Attributes:
     def plain(self, obj: Any, cls: type, name: str, hook: bool = True) -> Any:
         """``object.__getattribute__(obj, name)``, then ``__getattr__`` if `hook`."""
         raw = self.find(cls, name)
-        if raw is not NULL and _is_data(raw):
+        if raw is not NULL and self._is_data(raw):
             return self._bind(raw, obj, cls, name)
         value = self._in_instance(obj, name)
         if value is not NULL:
@@ -197,6 +197,10 @@ class Attributes:
         outside.guard(Lacks(InstanceDict(source), name))
         return NULL
 
+    def _is_data(self, raw: Any) -> bool:
+        """Whether what a class holds goes before the instance's own."""
+        return any([self.find(type(raw), name) is not NULL for name in ("__set__", "__delete__")])
+
     def _bind(self, raw: Any, obj: Any, cls: type, name: str) -> Any:
         """``raw.__get__(obj, cls)``."""
         kind = type(raw)
@@ -214,7 +218,7 @@ class Attributes:
             return self._slot(raw, obj, name)
         if isinstance(raw, (*_NATIVE_BINDERS, _FIELD)):
             return self.session.native(raw.__get__, obj, cls)  # type: ignore[union-attr]
-        getter = find(kind, "__get__")
+        getter = self.find(kind, "__get__")
         if getter is NULL:
             return self._class_value(raw, cls, name)
         if isinstance(getter, types.FunctionType):
@@ -325,7 +329,13 @@ class Attributes:
                 return outside.constant(value, f"{module.__name__}.{name}")
             return outside.admit(value, Item(Const(own, f"vars({module.__name__})"), name))
         if not of_library(module.__name__):
-            outside.guard(Lacks(Const(own, f"vars({module.__name__})"), name))
+            place = Const(own, f"vars({module.__name__})")
+            outside.guard(Lacks(place, name))
+            hook = own.get("__getattr__", NULL)
+            if hook is NULL:
+                outside.guard(Lacks(place, "__getattr__"))
+            elif isinstance(hook, types.FunctionType) and type(module) is types.ModuleType:
+                return self.session.call(outside.admit(hook, Item(place, "__getattr__")), (name,))
         value = self.session.native(getattr, module, name)  # the module's own __getattr__, or an AttributeError
         return outside.constant(value, f"{module.__name__}.{name}")
 
@@ -363,7 +373,7 @@ class Attributes:
             return self.session.outside.constant(raw, f"{cls.__name__}.{name}")
         if isinstance(raw, _NATIVE_BINDERS):
             return self.session.native(raw.__get__, None, cls) if hasattr(raw, "__get__") else raw
-        if find(kind, "__get__") is NULL or not by_python(kind):
+        if self.find(kind, "__get__") is NULL or not by_python(kind):
             return self._class_value(raw, cls, name)
         raise Break("descriptor", f"the descriptor {cls.__name__}.{name} of type {kind.__name__}")
 
@@ -449,7 +459,7 @@ class Attributes:
         cls = type(obj)
         raw = self.find(cls, name)
         source = self.session.outside.source_of(obj)
-        if raw is not NULL and _is_data(raw):
+        if raw is not NULL and self._is_data(raw):
             self._store_data(raw, obj, name, value)
             return
         if _dict_of(obj) is None:
@@ -471,7 +481,7 @@ class Attributes:
                 raise self.session.thrown(AttributeError(f"property '{name}' of '{type(obj).__name__}' object has no {what}"))
             self.session.call(hook, (obj,) if value is NULL else (obj, value))
             return
-        hook = find(type(raw), "__delete__" if value is NULL else "__set__")
+        hook = self.find(type(raw), "__delete__" if value is NULL else "__set__")
         if isinstance(hook, types.FunctionType):
             self.session.call(hook, (raw, obj) if value is NULL else (raw, obj, value))
             return

@@ -27,6 +27,7 @@ from . import class_statements, equivalents, late_ops, scalars, subscripts
 from .attributes import Namespace, find, snapshot
 from .breaks import Break, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
+from .abstract import instance, subclass
 from .classes import by_python
 from .effects import GradModeSet
 from .generators import Generator, Lazily
@@ -108,13 +109,13 @@ def _isinstance(s: Session, obj: Any, cls: Any) -> bool:
         return issubclass(python_type(obj), cls)
     if isinstance(obj, Generator):
         return issubclass(obj.kind, cls)
-    return s.native(isinstance, obj, cls)  # type: ignore[no-any-return]
+    return instance(s, obj, cls)
 
 
 @models(builtins.issubclass)
 def _issubclass(s: Session, sub: Any, cls: Any) -> bool:
     _check_class(s, cls)
-    return s.native(issubclass, sub, cls)  # type: ignore[no-any-return]
+    return subclass(s, sub, cls)
 
 
 def _check_class(s: Session, cls: Any) -> None:
@@ -135,7 +136,7 @@ def _callable(s: Session, obj: Any) -> bool:
         if obj.cls is None:
             raise obj.needed()
         return bool(find(obj.cls, "__call__") is not NULL)
-    return callable(obj)
+    return s.attributes.of_class(obj, "__call__") is not NULL if by_python(type(obj)) else callable(obj)
 
 
 @models(builtins.id)

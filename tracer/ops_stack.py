@@ -8,12 +8,13 @@ from typing import Any
 
 from ..ir.dtypes import DType
 from ..ir.op import Op
-from ..runtime.guard import Lacks
+from ..runtime.guard import Is, Lacks
 from ..runtime.source import Cell, Const, Item
 from .breaks import Break, UserRaise, describe
 from .bytecode import NULL, Step, slot_names
 from .classes import by_python
 from .frame import Frame, handles
+from .guards import of_library
 from .values import Lazy, concrete
 
 _FIXED = (types.FunctionType, type, types.ModuleType, types.BuiltinFunctionType, Op, DType)
@@ -210,8 +211,11 @@ def import_name(f: Frame, step: Step) -> None:
     if full not in sys.modules:
         raise Break("import", f"the first import of {full}")
     del f.stack[-2:]
-    module = sys.modules[full if names else full.split(".")[0] if not level else full]
-    f.stack.append(f.session.outside.constant(module, module.__name__))
+    name = full if names or level else full.split(".")[0]
+    module, outside = sys.modules[name], f.session.outside
+    if not of_library(name):
+        outside.guard(Is(Item(Const(sys.modules, "sys.modules"), name), module))
+    f.stack.append(outside.constant(module, module.__name__))
 
 
 @handles("IMPORT_FROM")

@@ -1,0 +1,151 @@
+"""What a compiled function asks of classes and modules besides attributes: changed between calls, the answers change."""
+
+from __future__ import annotations
+
+import abc
+import collections.abc
+import sys
+import types
+from pathlib import Path
+
+from fusewire import compiler
+
+sys.path.insert(0, str(Path(__file__).parent))
+from agree import agree, t  # noqa: E402
+
+
+class Shape(abc.ABC):
+    """Registers classes."""
+
+
+def fresh(name: str, **content: object) -> type:
+    """A class that no other test has changed."""
+    return type(name, (), content)
+
+
+def test_a_class_is_registered_with_an_abstract_class_between_calls() -> None:
+    for made in (0, 1):
+        one, two = (fresh("Square") for _ in "ab")
+        square = one() if made else one
+
+        def f(x, o):  # noqa: ANN001, ANN202
+            asked = isinstance(o, (int, Shape)) if made else issubclass(o, Shape)
+            return x * 2 if asked else x
+
+        def g(x, o):  # noqa: ANN001, ANN202
+            return f(x, o)
+
+        compiled = compiler.compile(g, backend="interpret")
+        assert compiled(t(1.0), square).tolist() == [1.0]
+        assert compiled(t(1.0), square).tolist() == [1.0]
+        Shape.register(two)
+        assert compiled(t(1.0), square).tolist() == [1.0]
+        Shape.register(one)
+        assert compiled(t(1.0), square).tolist() == [2.0]
+        assert len(compiler.dispatcher_of(compiled).variants) == 2
+
+
+def test_callable_is_guarded() -> None:
+    cls = fresh("Called", __call__=lambda self: 1)
+    thing = cls()
+
+    def f(x):  # noqa: ANN001, ANN202
+        return x * 2 if callable(thing) else x
+
+    def change() -> None:
+        if "__call__" in vars(cls):
+            del cls.__call__
+        else:
+            cls.__call__ = lambda self: 1
+
+    agree(f, (t(1.0),), change, (t(1.0),), change, (t(1.0),))
+
+
+def test_a_class_of_ones_own_is_asked_at_every_call() -> None:
+    class Proxy:
+        def __init__(self, of: object) -> None:
+            self.of = of
+
+        @property
+        def __class__(self) -> type:
+            return type(self.of)
+
+    def f(x, p):  # noqa: ANN001, ANN202
+        return x * (1 + isinstance(p, str) + 2 * isinstance(p, (list, Proxy)) + 4 * isinstance(p, collections.abc.Mapping))
+
+    compiled = compiler.compile(f, backend="interpret")
+    for of, gives in (("a", 4.0), ([], 3.0), ({}, 7.0), ("b", 4.0), (3, 3.0)):
+        assert compiled(t(1.0), Proxy(of)).tolist() == f(t(1.0), Proxy(of)).tolist() == [gives]
+
+
+def test_methods_of_a_descriptors_class_change() -> None:
+    class Double:
+        def __get__(self, obj: object, kind: type) -> float:
+            return 2.0
+
+    class Quiet:
+        pass
+
+    class A:
+        a = Double()
+        quiet = Quiet()
+
+    thing = A()
+    thing.__dict__["a"] = 5.0
+    thing.__dict__["quiet"] = 7.0
+
+    def f(x):  # noqa: ANN001, ANN202
+        return x * thing.a + thing.quiet
+
+    steps = [
+        lambda: setattr(Double, "__get__", lambda self, obj, kind: 3.0),
+        lambda: setattr(Double, "__set__", lambda self, obj, value: None),
+        lambda: setattr(Double, "__get__", lambda self, obj, kind: 4.0),
+        lambda: setattr(Quiet, "__set__", lambda self, obj, value: None),
+        lambda: setattr(Quiet, "__get__", lambda self, obj, kind: 100.0),
+    ]
+    compiled = compiler.compile(f, backend="interpret")
+    assert compiled(t(1.0)).tolist() == f(t(1.0)).tolist()
+    for step in steps[:3] + steps[4:] + steps[3:4]:
+        step()
+        assert compiled(t(1.0)).tolist() == f(t(1.0)).tolist()
+
+
+def test_a_module_is_replaced_in_sys_modules_and_its_getattr_runs() -> None:
+    name, asked = "fusewire_test_replaced", []
+    old, new = (types.ModuleType(name) for _ in "ab")
+    old.a, new.a = 2.0, 3.0
+
+    def hook(wanted: str) -> float:
+        asked.append(wanted)
+        return float(len(wanted))
+
+    old.__getattr__ = hook
+
+    def f(x):  # noqa: ANN001, ANN202
+        import fusewire_test_replaced as module
+        from fusewire_test_replaced import a
+
+        return x * a + module.other
+
+    steps = [
+        lambda: sys.modules.__setitem__(name, old),
+        lambda: setattr(old, "__getattr__", lambda wanted: 50.0),
+        lambda: (sys.modules.__setitem__(name, new), setattr(new, "other", 9.0)),
+        lambda: sys.modules.__setitem__(name, old),
+        lambda: sys.modules.pop(name),
+    ]
+    compiled = compiler.compile(f, backend="interpret")
+    sys.modules[name] = old
+    for _ in range(3):
+        assert compiled(t(1.0)).tolist() == [7.0]
+    assert asked == ["other"] * 3
+    for step, gives in zip(steps[1:4], (52.0, 12.0, 52.0), strict=True):
+        step()
+        assert compiled(t(1.0)).tolist() == [gives]
+    steps[4]()
+    try:
+        compiled(t(1.0))
+    except ModuleNotFoundError:
+        return
+    raise AssertionError("the module is gone")
