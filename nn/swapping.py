@@ -27,11 +27,11 @@ def functional_call(
             raise AttributeError(f"{type(module).__name__} has no parameter or buffer {name!r}")
     swaps = dict(given)
     if tie_weights:
-        by_id = {id(places[name][name.rpartition(".")[2]]): value for name, value in given.items()}
+        by_tensor = {places[name][name.rpartition(".")[2]]: value for name, value in given.items()}
         for name, fields in places.items():
             held = fields[name.rpartition(".")[2]]
-            if held is not None and id(held) in by_id:
-                swaps.setdefault(name, by_id[id(held)])
+            if held is not None and held in by_tensor:
+                swaps.setdefault(name, by_tensor[held])
     before = {name: places[name][name.rpartition(".")[2]] for name in swaps}
     args = () if args is None else args if isinstance(args, tuple) else (args,)
     try:

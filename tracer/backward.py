@@ -20,7 +20,7 @@ from ..ir.types import TensorType
 from ..runtime import gradmode
 from ..runtime.guard import Is, LengthIs
 from ..runtime.source import Attr, Const
-from . import functions
+from . import checkpoints, functions  # noqa: F401  (the first one registers a model)
 from .breaks import Break, Restart, UserRaise, ValueNeeded
 from .histories import _floating, active, reaching
 from .metas import meta_of
@@ -92,7 +92,8 @@ class Pass:
                 g = _gradient(self.session, changed, value)
         kept = self.histories.retained.get(value)
         if kept is not None:
-            kept[0].grad = self.tensor(g)
+            old, new = kept[0].grad, self.tensor(g)
+            kept[0].grad = new if old is None else self.recorder.apply(lookup("add"), (old, new), {})
         return g
 
     def _visit(self, node: Node, live: set[Value]) -> None:

@@ -14,6 +14,7 @@ from dataclasses import InitVar, field
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .. import knobs, logs
+from ..eager import batching
 from ..errors import RecompileError
 from ..ir.graph import Where
 from ..ir.lazyclass import dataclass
@@ -164,7 +165,7 @@ class Dispatcher:
 
     def call(self, args: Sequence[Any]) -> Any:
         """A call with bound arguments."""
-        if stance.now() == "force_eager":
+        if stance.now() == "force_eager" or batching.active():  # members of a batch have no memory that a kernel could read
             return self._plain(args)
         for variant in self.variants:
             if first_failure(variant.capture.guards, args) is None:

@@ -51,7 +51,11 @@ TENSOR_STATE = {
 _OURS = __name__.split(".")[0]
 NATIVE = tuple(f"{_OURS}.{part}" for part in ("ir.", "eager.", "runtime."))
 FOLLOWED = {f"{_OURS}.{part}" for part in ("eager.modes", "eager.random", "eager.sampling")}
-TAPE = {f"{_OURS}.{part}" for part in ("eager.autograd", "eager.tape", "eager.interop", "eager.serialization", "eager.display")}
+_TAPE = (
+    "autograd", "tape", "interop", "serialization", "display", "transforms", "batching", "jacobians", "gradcheck", "anomaly",
+    "keeping", "profiler",
+)  # fmt: skip
+TAPE = {f"{_OURS}.eager.{part}" for part in _TAPE}
 FILES = {f"{_OURS}.utils.serialization"}  # their functions read and write files
 TAKES_NUMBERS = {f"{_OURS}.{part}" for part in ("eager.generated", "eager.functional")}
 TAKES_LATE = TAKES_NUMBERS | {f"{_OURS}.eager.{part}" for part in ("scattering", "inplace", "tensor", "reducing")}
