@@ -144,7 +144,7 @@ def grad(
     if is_grads_batched:
         return grad_of_batch(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
     if materialize_grads and allow_unused is False:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: False.")
     outs, ins = _several(outputs), _several(inputs)
     for x in ins:
         if not x.meta.requires_grad:

@@ -51,7 +51,7 @@ def _numeric(func: Callable[..., Any], inputs: Any, x: Any, eps: float, count: i
             values[at] = was + step
             with tapes.enable_grad():
                 made = _outputs(func(*inputs))
-            sides.append([np.array(o.detach().array, dtype=np.float64 if o.dtype.kind == "f" else None).reshape(-1) for o in made])
+            sides.append([np.array(o.detach().array, np.float64 if o.dtype.kind == "f" else None).reshape(-1) for o in made])
             values[at] = was
         for row, above, below in zip(rows, *sides, strict=True):
             row.append((above - below) / (2 * eps))
@@ -67,7 +67,9 @@ def _analytic(out: Any, x: Any) -> Any:
         v[i] = 1
         (g,) = tapes.grad([out], [x], [make(v.reshape(tuple(out.shape)))], True, False, allow_unused=True)
         if g is not None and (tuple(g.shape) != tuple(x.shape) or g.dtype is not x.dtype):
-            raise GradcheckError(f"a gradient of shape {list(g.shape)} and {g.dtype} for an input of {list(x.shape)} and {x.dtype}")
+            raise GradcheckError(
+                f"a gradient of shape {list(g.shape)} and {g.dtype} for an input of {list(x.shape)} and {x.dtype}"
+            )
         columns.append(np.zeros(x.numel()) if g is None else np.array(g.detach().array).reshape(-1))
     return np.stack(columns, 1) if columns else np.zeros((x.numel(), 0))
 
@@ -109,8 +111,10 @@ def _check(func: Callable[..., Any], inputs: tuple[Any, ...], eps: float, atol: 
                     f"Jacobian mismatch for output {i} with respect to input {j},\nnumerical:{wanted}\nanalytical:{found}\n"
                 )
             if not np.allclose(found, _analytic(o, x), 0.0, again, equal_nan=True):
-                raise GradcheckError(f"Backward is not reentrant, i.e., running backward with same input and grad_output multiple "
-                                     f"times gives different values (output {i}, input {j}, tolerance {again})")  # fmt: skip
+                raise GradcheckError(
+                    "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives "
+                    f"different values (output {i}, input {j}, tolerance {again})"
+                )
 
 
 def _check_batched(func: Callable[..., Any], inputs: tuple[Any, ...], atol: float, rtol: float) -> None:
@@ -119,10 +123,11 @@ def _check_batched(func: Callable[..., Any], inputs: tuple[Any, ...], atol: floa
     for o in _outputs(func(*inputs)):
         vs = make(rng.normal(size=(2, *o.shape)).astype(o.dtype.np))
         batched = tapes.grad([o], checked, [vs], True, False, allow_unused=True, is_grads_batched=True)
-        for k in range(2):
-            for g, one in zip(batched, tapes.grad([o], checked, [vs[k]], True, False, allow_unused=True), strict=True):
-                if g is not None and one is not None and not np.allclose(g[k].array, one.array, rtol, atol):
-                    raise GradcheckError("gradients of a batch differ from those of its members")
+        members = [tapes.grad([o], checked, [v], True, False, allow_unused=True) for v in vs]
+        for g, *ones in zip(batched, *members, strict=True):
+            alike = [np.allclose(g[k].array, one.array, rtol, atol) for k, one in enumerate(ones) if one is not None]
+            if not all(alike):
+                raise GradcheckError("gradients of a batch differ from those of its members")
 
 
 def gradgradcheck(

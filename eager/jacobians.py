@@ -53,8 +53,10 @@ class _Call:
     def check(self, strict: bool) -> None:
         for i, o in enumerate(self.outs):
             if strict and not o.requires_grad:
-                raise RuntimeError(f"Output {i} of the user-provided function does not require gradients: it is independent of the "
-                                   "inputs, which strict mode refuses")  # fmt: skip
+                raise RuntimeError(
+                    f"Output {i} of the user-provided function does not require gradients: it is independent of the inputs, "
+                    "which strict mode refuses"
+                )
 
     def pull(self, outs: Any, vs: Any, create: bool, strict: bool = False, inputs: Any = None) -> list[Any]:
         """Gradients of the inputs; zeros where there is none."""

@@ -15,8 +15,8 @@ import numpy as np
 
 from ..ir.ops.casts import clone
 from ..runtime import gradmode
-from . import executor, tape
 from . import autograd as tapes
+from . import executor, tape
 from .arranging import movedim
 from .batching import Level, NeedsLoop, active, contains, innermost, level_of, member, physical
 from .factory import alias, make
@@ -282,7 +282,8 @@ def _for_each(fn: Callable[[Any], list[Any]], batch: Any, chunk: int | None = No
     """`fn` of each member of `batch`, a list of Tensors or None, each result with the members along dimension 0."""
     n = int(batch.shape[0])
     if n == 0:
-        return [None if x is None else expand(unsqueeze(x, 0), (0, *x.shape)) for x in fn(_zeros(batch.new_empty(batch.shape[1:])))]
+        found = fn(_zeros(batch.new_empty(batch.shape[1:])))
+        return [None if x is None else expand(unsqueeze(x, 0), (0, *x.shape)) for x in found]
     parts = [_batched(fn, batch[i : i + (chunk or n)]) for i in range(0, n, chunk or n)]
     return parts[0] if len(parts) == 1 else [None if p[0] is None else _whole(p) for p in zip(*parts, strict=True)]
 
@@ -431,8 +432,10 @@ def _inputs(func: Any, in_dims: Any, args: tuple[Any, ...]) -> tuple[list[Any], 
     """(leaves of the arguments, the dimension of each, how to build the arguments again, size of the batch)."""
     name = f"vmap({getattr(func, '__name__', func)}, in_dims={in_dims}, ...)(<inputs>)"
     if not isinstance(in_dims, (int, tuple, list)):
-        raise ValueError(f"{name}: expected `in_dims` to be int or a (potentially nested) tuple matching the structure of inputs, "
-                         f"got: {type(in_dims)}.")  # fmt: skip
+        raise ValueError(
+            f"{name}: expected `in_dims` to be int or a (potentially nested) tuple matching the structure of inputs, got: "
+            f"{type(in_dims)}."
+        )
     if not args:
         raise ValueError(f"{name}: got no inputs. Maybe you forgot to add inputs, or you are trying to vmap over a function with "
                          "no inputs.")  # fmt: skip
@@ -471,16 +474,16 @@ def _run(
             places = _places(func, out, again, out_dims)
             made = [x if d is None else physical(level, x) for x, d in zip(out, places, strict=True)]
             if any(d is None and contains(level, x) for x, d in zip(out, places, strict=True)):
-                raise ValueError(f"vmap({getattr(func, '__name__', func)}, ...): out_dims says None for a result that differs from "
-                                 "member to member")  # fmt: skip
+                raise ValueError(f"vmap: out_dims {out_dims!r} says None for a result that differs from member to member")
     except NeedsLoop as found:
         if found.level is not level or not size:
             raise
-        rows = [func(*build([x if d is None else x[i] for x, d in zip(fronts, dims, strict=True)]), **kwargs) for i in range(size)]
-        flat = [flatten(r) for r in rows]
+        pairs = list(zip(fronts, dims, strict=True))
+        flat = [flatten(func(*build([x if d is None else x[i] for x, d in pairs]), **kwargs)) for i in range(size)]
         out, again = flat[0]
         places = _places(func, out, again, out_dims)
-        made = [xs[0] if d is None else stack(xs) for xs, d in zip(zip(*(f for f, _ in flat), strict=True), places, strict=True)]
+        results = zip(*(f for f, _ in flat), strict=True)
+        made = [xs[0] if d is None else stack(xs) for xs, d in zip(results, places, strict=True)]
     return again([x if not d else movedim(x, 0, d) for x, d in zip(made, places, strict=True)])
 
 
@@ -488,8 +491,8 @@ def _places(func: Any, out: list[Any], again: Any, out_dims: Any) -> list[Any]:
     """The dimension of each result."""
     for x in out:
         if not isinstance(x, Tensor):
-            raise ValueError(f"vmap({getattr(func, '__name__', func)}, ...): `{getattr(func, '__name__', func)}` must only return "
-                             f"Tensors, got type {type(x)}. Did you mean to set out_dims= to None for output?")  # fmt: skip
+            name = getattr(func, "__name__", func)
+            raise ValueError(f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(x)}.")
     places = spread(out_dims, again(out), "out_dims")
     for x, d in zip(out, places, strict=True):
         if d is not None and not -x.ndim - 1 <= d <= x.ndim:

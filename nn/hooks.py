@@ -79,7 +79,7 @@ class Crossing:
     def enter(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments behind the first identity."""
         self.count = len(args)
-        if not any([isinstance(x, Tensor) and x.requires_grad for x in args]):
+        if not any(isinstance(x, Tensor) and x.requires_grad for x in args):
             return args
         self.entered = True
         return _Enter.apply(self, *args)  # type: ignore[no-any-return]

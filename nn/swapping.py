@@ -8,7 +8,6 @@ from typing import Any
 from .module import Module
 
 
-
 def functional_call(
     module: Module, parameter_and_buffer_dicts: Any, args: Any = None, kwargs: dict[str, Any] | None = None, *,
     tie_weights: bool = True, strict: bool = False,
@@ -17,7 +16,8 @@ def functional_call(
     `tie_weights` a tensor that the module has under several names is replaced under all of them; with `strict` each of the
     module's names must be given and no other (RuntimeError)."""
     given = _merged(parameter_and_buffer_dicts)
-    places = {name: owner for owner_name, m in module.named_modules(remove_duplicate=False) for name, owner in _own(owner_name, m)}
+    owners = module.named_modules(remove_duplicate=False)
+    places = {name: fields for prefix, m in owners for name, fields in _own(prefix, m)}
     if strict:
         missing, unexpected = places.keys() - given.keys(), given.keys() - places.keys()
         if missing or unexpected:

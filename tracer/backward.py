@@ -271,7 +271,8 @@ def _grad(
     only_inputs: Any = True, allow_unused: Any = None, is_grads_batched: Any = False, materialize_grads: Any = False,
 ) -> tuple[Any, ...]:  # fmt: skip
     if s.operators.truth(is_grads_batched):
-        return s.call(autograd.grad_of_batch, (outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads))  # type: ignore[no-any-return]
+        options = retain_graph, create_graph, allow_unused, materialize_grads
+        return s.call(autograd.grad_of_batch, (outputs, inputs, grad_outputs, *options))  # type: ignore[no-any-return]
     pairs, targets = _pairs(s, _several(s, outputs), grad_outputs), _several(s, inputs)
     if not all(t.meta.requires_grad for t in targets):
         raise s.thrown(AutogradError("One of the differentiated Tensors does not require grad"))

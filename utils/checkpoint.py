@@ -131,7 +131,8 @@ def checkpoint(
         if isinstance(leaves[i], Tensor):
             leaves[i] = None  # kept by the node alone
     node = _Part(again, inputs, beside)
-    node.attach(results, [*inputs, *beside], constant=[r for r, i in zip(results, tied, strict=True) if not outs[i].requires_grad])
+    constant = [r for r, i in zip(results, tied, strict=True) if not outs[i].requires_grad]
+    node.attach(results, [*inputs, *beside], constant=constant)
     for i, r in zip(tied, results, strict=True):
         outs[i] = r
     return rebuild(outs)

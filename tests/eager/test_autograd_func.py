@@ -144,7 +144,8 @@ def jacobians(t: Any, n: Any) -> Any:
 
 @program
 def jacobian_in_chunks(t: Any, n: Any) -> Any:
-    return t.func.jacrev(lambda x: x.sin() * x.sum(), chunk_size=2)(n(5)), t.func.jacfwd(lambda x: x.sin() * x.sum(), has_aux=False)(n(5))
+    fn = lambda x: x.sin() * x.sum()  # noqa: E731
+    return t.func.jacrev(fn, chunk_size=2)(n(5)), t.func.jacfwd(fn, has_aux=False)(n(5))
 
 
 @program
@@ -156,7 +157,8 @@ def jacobian_with_aux(t: Any, n: Any) -> Any:
 def hessians(t: Any, n: Any) -> Any:
     x = n(3)
     g = f(t)
-    return t.func.hessian(g)(x), t.func.jacfwd(t.func.jacrev(g))(x), t.func.jacrev(t.func.jacfwd(g))(x), t.func.jacrev(t.func.grad(g))(x)
+    u = t.func
+    return u.hessian(g)(x), u.jacfwd(u.jacrev(g))(x), u.jacrev(u.jacfwd(g))(x), u.jacrev(u.grad(g))(x)
 
 
 @program
@@ -191,7 +193,10 @@ def vmap_of_much(t: Any, n: Any) -> Any:
     def fn(x: Any) -> Any:
         y = t.nn.functional.layer_norm(x, (4,))
         z = t.cat([y, x], 0)[1:4].reshape(2, 6).softmax(-1)
-        return z.T, t.where(x > 0, x, 0).cumsum(0), t.sort(x, -1).values, x.max(0).values, x[:, None] - x[None], t.einsum("ij,kj->ik", x, x)
+        return (
+            z.T, t.where(x > 0, x, 0).cumsum(0), t.sort(x, -1).values, x.max(0).values, x[:, None] - x[None],
+            t.einsum("ij,kj->ik", x, x),
+        )  # fmt: skip
 
     return t.func.vmap(fn, in_dims=1)(n(3, 5, 4))
 

@@ -90,7 +90,6 @@ def hook_of_a_node(t: Any) -> Any:
 @program
 def hook_of_accumulation(t: Any) -> Any:
     x = leaf(t)
-    seen: list[Any] = []
     node = (x * 2).grad_fn.next_functions[0][0]
     node.register_prehook(lambda g: (g[0] * 3,))
     (x * 2).sum().backward()
