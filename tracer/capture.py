@@ -21,7 +21,7 @@ from . import backward, deferred, deferred_draws, deferred_io, functions, librar
 from .breaks import Break, BreakRecord, Restart, TextNeeded, UserRaise, describe, subject, told, written
 from .bytecode import slot_names
 from .captured import Capture
-from .effects import GradModeSet, without_covered
+from .effects import Call, Evaluate, GradModeSet, without_covered
 from .frame import Frame
 from .generators import Generator
 from .parameters import parameters
@@ -128,6 +128,10 @@ def _settle(session: Session) -> None:
     if doubtful and session.recorder.writes:
         late, unit = doubtful[0]
         raise Restart(unit, late.code, f"an error in what is made of {late.what}, beside writes to an input, is asked for")
+    for e in session.effects.journal:
+        risk = e.risk if isinstance(e, (Call, Evaluate)) else None
+        if risk is not None and risk.writes < len(session.recorder.writes):
+            raise Restart(risk.unit, risk.code, f"{risk.what}, before a write to an input")
 
 
 def _returned(session: Session, result: Any) -> Capture:

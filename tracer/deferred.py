@@ -18,7 +18,7 @@ from ..eager.tensor import Tensor
 from . import late_ops
 from .attributes import find
 from .breaks import Break, describe
-from .effects import Call
+from .effects import Call, Risk
 from .late import LATE, Late
 from .operators import ATOMS
 from .special import SPECIAL
@@ -62,16 +62,18 @@ def defer(
     code: str = "input-output", what: str = "", draws: bool = False,
 ) -> Any:  # fmt: skip
     """Note a call; what it gives, a late value of class `cls` (type(None): none). Where it may raise (not `sure`) in a ``try``
-    or ``with``, whose handlers the tail does not run, the graph breaks."""
+    or ``with``, whose handlers the tail does not run, or before writes to an input, the graph breaks."""
     if not sure and s.is_covered():
         raise Break(code, what or "a call that may raise inside of a try or with")
     place = s.place()
     if owner is not None and not isinstance(owner, (types.ModuleType, *LATE)):
         s.effects.owned[id(owner)] = owner
+    told = what.split(" inside of a try")[0].rstrip(",") or "a call that may raise"
+    risk = None if sure else Risk(s.units, len(s.recorder.writes), code, told)
+    call = Call(text, parts, place, owner=owner, draws=draws, risk=risk)
     if cls is type(None):
-        s.effects.journal.append(Call(text, parts, place, owner=owner, draws=draws))
+        s.effects.journal.append(call)
         return None
-    call = Call(text, parts, place, owner=owner, draws=draws)
     call.result = Late("", (), cls, call=call, code=code, what=what or "the result of a deferred call")
     s.only_here(call.result)
     s.effects.journal.append(call)

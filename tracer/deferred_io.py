@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import threading
 import time
 import warnings
@@ -16,6 +17,7 @@ from .effects import Call
 from .late import LATE, Late, LateMethod
 from .natives import CLASSES
 from .special import SPECIAL
+from .traces import is_own
 
 if TYPE_CHECKING:
     from .session import Session
@@ -33,18 +35,38 @@ def slots_of(args: list[Any], kwargs: dict[str, Any], first: int) -> str:
 # -- warnings ----------------------------------------------------------------------------------------------------------------
 
 
+_WARNING = "a warning, which may be an error"
+
+
 @models(warnings.warn)
 def _warn(s: Session, message: Any, category: Any = None, stacklevel: Any = 1, source: Any = None, **kwargs: Any) -> None:
-    if kwargs or source is not None or type(stacklevel) is not int or stacklevel > len(s.frames):
-        raise Break("unusual-arguments", "a warning about a line outside of the compiled function")
+    stacklevel = s.operators.settle(stacklevel)
+    if kwargs or source is not None or type(stacklevel) is not int:
+        raise Break("unusual-arguments", "a warning of an unusual form")
     message = message if isinstance(message, Warning) else shown(s, message)
     if not isinstance(message, (str, Late, Warning)) or s.outside.is_opaque(message):
         raise Break("unusual-arguments", "a warning that is no text")
-    parts = (s.place(), warnings.warn, message, category)
+    above = stacklevel - len(s.frames)
+    parts: tuple[Any, ...] = (s.place(), warnings.warn, message, category)
+    if above > 0:
+        parts = (warnings.warn_explicit, _of_caller, message, category, above)
+        defer(s, "$0(*$1($2, $3, $4))", parts, _NONE, sure=False, owner=warnings, code="c-function", what=_WARNING)
+        return
     form = "$0($1, $2, $3" if category is not None else "$0($1, $2"
     form += f", stacklevel={stacklevel})" if stacklevel > 1 else ")"
-    what = "a warning inside of a try or with, which may be an error"
-    defer(s, form, parts, _NONE, sure=False, owner=warnings, code="c-function", what=what)
+    defer(s, form, parts, _NONE, sure=False, owner=warnings, code="c-function", what=_WARNING)
+
+
+def _of_caller(message: Any, category: Any, above: int) -> tuple[Any, ...]:
+    """What `warn_explicit` takes for the line that called the compiled function, or that `above` - 1 calls further out."""
+    frame: Any = sys._getframe()
+    while frame is not None and (is_own(frame) or above > 1):
+        above -= not is_own(frame)
+        frame = frame.f_back
+    space = sys.__dict__ if frame is None else frame.f_globals
+    file, line = ("sys", 1) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+    registry, module = space.setdefault("__warningregistry__", {}), space.get("__name__") or "<string>"
+    return message, UserWarning if category is None else category, file, line, module, registry
 
 
 # -- files -------------------------------------------------------------------------------------------------------------------

@@ -62,6 +62,17 @@ class GradModeSet:
     enabled: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """An effect that may raise: at `unit`, behind that many `writes` to inputs. The graph makes all writes before the tail
+    runs, so none may follow: else the graph breaks at the unit."""
+
+    unit: int
+    writes: int
+    code: str
+    what: str
+
+
 @dataclass(slots=True, eq=False)
 class Call:
     """A call that is made among the effects, in order. `text` is Python over `parts`, as of a `Late`; `result` what it gives,
@@ -76,6 +87,7 @@ class Call:
     drawn: Any = None
     clock: int | None = None  # nodes of the graph when a clock was read
     draws: bool = False  # whether it may be made before the graph
+    risk: Risk | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +96,7 @@ class Evaluate:
 
     late: Late
     place: Any
+    risk: Risk | None = None
 
 
 _KEEPS = {"append", "insert", "setdefault", "add", "__setitem__"}  # these hold their argument itself
@@ -126,7 +139,8 @@ class Effects:
             return
         if session.is_covered():
             raise Break(late.code, f"an error in what is made of {late.what}, inside of a try or with, is asked for")
-        self.journal.append(Evaluate(late, session.place()))
+        risk = Risk(session.units, len(session.recorder.writes), late.code, f"an error in what is made of {late.what}")
+        self.journal.append(Evaluate(late, session.place(), risk))
 
     def forget(self) -> None:
         """Untie deferred calls from what they give: each holds the other."""

@@ -23,11 +23,12 @@ def strip_own(exc: BaseException) -> None:
     Where no frame of the user's (or of the library's eager side) follows, the error is the tracer's own, and keeps them.
     """
     entry = exc.__traceback__
-    while entry is not None and _is_own(entry.tb_frame):
+    while entry is not None and is_own(entry.tb_frame):
         entry = entry.tb_next
     if entry is not None or isinstance(exc, GraphBreakError):
         exc.__traceback__ = entry
 
 
-def _is_own(frame: FrameType) -> bool:
+def is_own(frame: FrameType) -> bool:
+    """Whether a frame is the tracer's or the entry's."""
     return str(frame.f_globals.get("__name__")).startswith(_OWN) or frame.f_code.co_filename.startswith(TAIL_FILE)

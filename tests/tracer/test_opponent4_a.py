@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytest
@@ -113,3 +114,92 @@ def test_attributes_whose_names_have_lines() -> None:
     setattr(m, "a\nb", [])
     for n in range(1, 4):
         assert f(torch.zeros(1), m).item() == n
+
+
+def test_a_warning_that_is_an_error_finds_the_writes_before_it_only() -> None:
+    def run(decorate: Any) -> list[Any]:
+        @decorate
+        def f(x: Any, seen: list[int]) -> Any:
+            seen.append(1)
+            x.add_(1)
+            warnings.warn(f"sum {x.sum().item()}", stacklevel=1)
+            seen.append(2)
+            x.add_(1)
+            return x
+
+        x, seen, out = torch.ones(2), [], []
+        for action in ("error", "ignore", "error", "ignore"):
+            with warnings.catch_warnings():
+                warnings.simplefilter(action)  # type: ignore[arg-type]
+                try:
+                    f(x, seen)
+                except UserWarning as error:
+                    out.append(str(error))
+            out.append((x.tolist(), list(seen)))
+        return out
+
+    assert run(torch.compile) == run(lambda f: f)
+
+
+def test_a_file_that_is_missing_finds_the_writes_before_it_only(tmp_path: Any) -> None:
+    def run(decorate: Any) -> list[Any]:
+        @decorate
+        def f(x: Any, path: str) -> Any:
+            x.add_(1)
+            with open(path) as file:
+                text = file.read()
+            x.add_(1)
+            return text
+
+        (tmp_path / "there").write_text("text")
+        x, out = torch.ones(2), []
+        for name in ("there", "absent", "there", "absent"):
+            try:
+                out.append(f(x, str(tmp_path / name)))
+            except OSError as error:
+                out.append(str(error))
+            out.append(x.tolist())
+        return out
+
+    assert run(torch.compile) == run(lambda f: f)
+
+
+@pytest.mark.parametrize("level", [2, 3, 4])
+def test_a_warning_about_a_caller_names_the_callers_line(level: int) -> None:
+    def run(decorate: Any) -> list[Any]:
+        def inner(x: Any) -> Any:
+            warnings.warn(f"old {x.sum().item()}", DeprecationWarning, stacklevel=level)
+            return x
+
+        @decorate
+        def f(x: Any) -> Any:
+            return inner(x) * 2
+
+        def caller(x: Any) -> Any:
+            return f(x)
+
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            for n in range(1, 4):
+                caller(torch.ones(n))
+        return [(str(w.message), w.category, w.filename, w.lineno) for w in found]
+
+    assert run(lambda f: torch.compile(f, fullgraph=True)) == run(lambda f: f)
+
+
+def test_a_retained_gradient_adds_up() -> None:
+    w = torch.ones(3, requires_grad=True)
+
+    def f(x: Any) -> Any:
+        y = (w * x).exp()
+        y.retain_grad()
+        loss = y.sum()
+        loss.backward(retain_graph=True)
+        first = y.grad.clone()
+        loss.backward()
+        return first, y.grad
+
+    compiled = torch.compile(f, fullgraph=True)
+    for n in range(1, 4):
+        for a, b in zip(f(torch.ones(3) * n), compiled(torch.ones(3) * n), strict=True):
+            assert a.tolist() == b.tolist()
