@@ -127,6 +127,7 @@ _LATER = {
     "normalisation": "InstanceNorm1d InstanceNorm2d InstanceNorm3d",
     "padding": "ConstantPad1d ConstantPad2d ConstantPad3d ZeroPad1d ZeroPad2d ZeroPad3d ReflectionPad1d ReflectionPad2d "
                "ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d CircularPad1d CircularPad2d CircularPad3d",
+    "parameterlists": "ParameterList ParameterDict",
     "pooling": "AvgPool3d AdaptiveAvgPool3d AdaptiveMaxPool3d LPPool1d LPPool2d LPPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d",
     "rearranging": "Dropout1d Dropout3d AlphaDropout FeatureAlphaDropout Unflatten PixelShuffle PixelUnshuffle ChannelShuffle "
                    "Unfold Fold UpsamplingNearest2d UpsamplingBilinear2d LocalResponseNorm Bilinear EmbeddingBag",

@@ -41,10 +41,52 @@ class Sequential(Module):
     def __iter__(self) -> Iterator[Module]:
         return iter(self._modules.values())  # type: ignore[arg-type]
 
+    def __delitem__(self, index: int | slice) -> None:
+        names = list(self._modules)
+        for name in names[index] if isinstance(index, slice) else [names[_checked(index, len(self))]]:
+            del self._modules[name]
+        self._renumber(list(self._modules.values()))
+
+    def _renumber(self, modules: list[Any]) -> None:
+        self._modules.clear()
+        for i, module in enumerate(modules):
+            self._modules[str(i)] = module
+
+    def __add__(self, other: Any) -> Sequential:
+        if not isinstance(other, Sequential):
+            raise ValueError(f"add operator supports only objects of Sequential class, but {type(other)} is given.")
+        return Sequential(*self, *other)
+
+    def __iadd__(self, other: Any) -> Sequential:
+        return self.extend(other)
+
     def append(self, module: Module) -> Sequential:
         """Add a module at the end; returns self."""
         self.add_module(str(len(self)), module)
         return self
+
+    def extend(self, sequential: Iterable[Module]) -> Sequential:
+        """Add modules at the end; returns self."""
+        for module in list(sequential):
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: Module) -> Sequential:
+        """Put a module before position `index`; returns self."""
+        if not isinstance(module, Module):
+            raise AssertionError(f"module should be of type: {Module}")
+        if not -len(self) <= index <= len(self):
+            raise IndexError(f"Index out of range: {index}")
+        order: list[Any] = list(self)
+        order.insert(index, module)
+        self._renumber(order)
+        return self
+
+    def pop(self, key: int | slice) -> Any:
+        """Take out the module at a position."""
+        value = self[key]
+        del self[key]
+        return value
 
 
 class ModuleList(Module):
@@ -99,14 +141,32 @@ class ModuleList(Module):
         for i, m in enumerate(order):
             self._modules[str(i)] = m
 
+    def __delitem__(self, index: int | slice) -> None:
+        left: list[Any] = list(self)
+        del left[index]
+        self._modules.clear()
+        self.extend(left)
+
+    def pop(self, key: int | slice) -> Any:
+        """Take out the module at a position."""
+        value = self[key]
+        del self[key]
+        return value
+
+    def __iadd__(self, modules: Iterable[Module]) -> ModuleList:
+        return self.extend(modules)
+
+    def __add__(self, other: Iterable[Module]) -> ModuleList:
+        return type(self)([*self, *other])
+
 
 class ModuleDict(Module):
     """A dict whose modules are submodules; has no forward of its own."""
 
     def __init__(self, modules: dict[str, Module] | None = None) -> None:
         super().__init__()
-        for name, module in (modules or {}).items():
-            self.add_module(name, module)
+        if modules is not None:
+            self.update(modules)
 
     def __getitem__(self, key: str) -> Any:
         return self._modules[key]
@@ -125,6 +185,19 @@ class ModuleDict(Module):
 
     def __contains__(self, key: str) -> bool:
         return key in self._modules
+
+    def pop(self, key: str) -> Any:
+        """Take a module out."""
+        return self._modules.pop(key)
+
+    def clear(self) -> None:
+        """Take all out."""
+        self._modules.clear()
+
+    def update(self, modules: Any) -> None:
+        """Take over the items of a mapping or of pairs."""
+        for name, module in modules.items() if hasattr(modules, "items") else modules:
+            self.add_module(name, module)
 
     def keys(self) -> Any:
         """Names."""

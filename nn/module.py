@@ -11,20 +11,24 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from ..eager.tensor import Tensor
-from . import show, state
+from . import show
 from .hooks import Crossing, RemovableHandle, add_hook, backward_hooks, has_backward_hooks
 from .parameter import Buffer, Parameter
+from .state import Stateful
 
 M = TypeVar("M", bound="Module")
 
 
-class Module:
+class Module(Stateful):
     """Base of all layers and models. Subclasses call ``super().__init__()`` first and define `forward`."""
 
     training: bool
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
+    #: of a module without such hooks
+    _backward_hooks: dict[int, Any] = {}
+    _backward_pre_hooks: dict[int, Any] = {}
 
     def __init__(self) -> None:
         set_plain = super().__setattr__
@@ -47,7 +51,7 @@ class Module:
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._forward_hooks or self._forward_pre_hooks:
+        if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks:
             return self._call_with_hooks(args, kwargs)
         return self.forward(*args, **kwargs)
 
@@ -73,7 +77,7 @@ class Module:
         return result if crossing is None else crossing.leave(result)
 
     def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
     ) -> RemovableHandle:
         """Call ``hook(module, args, result)`` after each forward; what it returns, if anything, replaces the result."""
         return add_hook(self._forward_hooks, (hook, with_kwargs), prepend)  # type: ignore[arg-type]
@@ -96,25 +100,37 @@ class Module:
         replaces `grad_output`."""
         return add_hook(backward_hooks(self, "_backward_pre_hooks"), hook, prepend)
 
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are known; what it returns, if
+        anything, replaces them."""
+        return add_hook(self.__dict__.setdefault("_backward_hooks", {}), hook, prepend)
+
+    register_backward_hook = register_full_backward_hook
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_output)`` when the gradients of the outputs are known; what it returns replaces them."""
+        return add_hook(self.__dict__.setdefault("_backward_pre_hooks", {}), hook, prepend)
+
     # -- attributes ------------------------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
         fields = self.__dict__
         if isinstance(value, Parameter):
+            self._own("_parameters", name)
             self.register_parameter(name, value)
         elif isinstance(value, Module):
             self._own("_modules", name)[name] = value
         elif name in fields.get("_parameters", ()):
             if value is not None:
-                raise TypeError(f"cannot assign '{type(value).__name__}' as parameter '{name}' (Parameter or None expected)")
+                raise TypeError(f"cannot assign '{type(value).__name__}' as parameter '{name}' (torch.nn.Parameter or None expected)")
             fields["_parameters"][name] = None
         elif name in fields.get("_modules", ()):
             if value is not None:
-                raise TypeError(f"cannot assign '{type(value).__name__}' as child module '{name}' (Module or None expected)")
+                raise TypeError(f"cannot assign '{type(value).__name__}' as child module '{name}' (torch.nn.Module or None expected)")
             fields["_modules"][name] = None
         elif isinstance(value, Buffer) or name in fields.get("_buffers", ()):
             if value is not None and not isinstance(value, Tensor):
-                raise TypeError(f"cannot assign '{type(value).__name__}' as buffer '{name}' (Tensor or None expected)")
+                raise TypeError(f"cannot assign '{type(value).__name__}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor or None expected)")
             self._own("_buffers", name)[name] = value
         else:
             super().__setattr__(name, value)
@@ -151,13 +167,16 @@ class Module:
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter; None keeps the place of one that is absent."""
-        owner = self._own("_parameters", name)
+        if "_parameters" not in self.__dict__:
+            raise AttributeError("cannot assign parameter before Module.__init__() call")
         self._check_name(name, "parameter")
+        if hasattr(self, name) and name not in self._parameters:
+            raise KeyError(f"attribute '{name}' already exists")
         if param is not None and not isinstance(param, Parameter):
-            raise TypeError(f"cannot assign '{type(param).__name__}' object to parameter '{name}' (Parameter or None required)")
+            raise TypeError(f"cannot assign '{type(param).__name__}' object to parameter '{name}' (torch.nn.Parameter or None required)")
         if param is not None and param.grad_fn is not None:
             raise ValueError(f"cannot assign non-leaf Tensor to parameter '{name}': model parameters must be created explicitly")
-        owner[name] = param
+        self._own("_parameters", name)[name] = param
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Add a tensor that is state but not a parameter; without `persistent` it is left out of `state_dict`."""
@@ -167,7 +186,7 @@ class Module:
         if hasattr(self, name) and name not in self._buffers:
             raise KeyError(f"attribute '{name}' already exists")
         if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (Tensor or None required)")
+            raise TypeError(f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (torch Tensor or None required)")
         self._buffers[name] = tensor
         (self._non_persistent.discard if persistent else self._non_persistent.add)(name)
 
@@ -176,14 +195,20 @@ class Module:
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{type(module).__name__} is not a Module subclass")
         self._check_name(name, "module")
+        if hasattr(self, name) and name not in self._modules:
+            raise KeyError(f"attribute '{name}' already exists")
         self._own("_modules", name)[name] = module
 
     register_module = add_module
 
     @staticmethod
     def _check_name(name: str, what: str) -> None:
-        if not isinstance(name, str) or name == "" or "." in name:
-            raise KeyError(f'{what} name can\'t be empty or contain "." (got {name!r})')
+        if not isinstance(name, str):
+            raise TypeError(f"{what} name should be a string. Got {type(name).__name__}")
+        if "." in name:
+            raise KeyError(f'{what} name can\'t contain "."' + (f", got: {name}" if what == "module" else ""))
+        if name == "":
+            raise KeyError(f'{what} name can\'t be empty string ""')
 
     # -- walking the tree ------------------------------------------------------------------------------------------
 
@@ -221,7 +246,7 @@ class Module:
 
     def _named(self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
         seen: set[Any] = set()  # Tensors hash by identity
-        for module_name, module in self.named_modules(prefix=prefix) if recurse else [(prefix, self)]:
+        for module_name, module in self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]:
             for name, value in module.__dict__[kind].items():
                 if value is None or (remove_duplicate and value in seen):
                     continue
@@ -250,31 +275,45 @@ class Module:
         for _, b in self.named_buffers(recurse=recurse):
             yield b
 
-    def _find(self, target: str, count: int) -> Module:
-        at: Any = self
-        for part in target.split(".")[:count] if target else ():
-            at = getattr(at, part, None)
-            if not isinstance(at, Module):
-                raise AttributeError(f"{type(self).__name__} has no submodule {target!r}: `{part}` is not a Module")
-        return at  # type: ignore[no-any-return]
-
     def get_submodule(self, target: str) -> Module:
         """The submodule with this dotted name; "" is the module itself."""
-        return self._find(target, target.count(".") + 1)
+        at: Any = self
+        for part in target.split(".") if target else ():
+            if not hasattr(at, part):
+                raise AttributeError(f"{type(at).__name__} has no attribute `{part}`")
+            at = getattr(at, part)
+            if not isinstance(at, Module):
+                raise AttributeError(f"`{part}` is not an nn.Module")
+        return at  # type: ignore[no-any-return]
+
+    def _leaf(self, target: str, kind: str, what: str) -> Any:
+        path, _, name = target.rpartition(".")
+        owner = self.get_submodule(path)
+        if not hasattr(owner, name):
+            raise AttributeError(f"{type(owner).__name__} has no attribute `{name}`")
+        if owner.__dict__[kind].get(name) is None:
+            raise AttributeError(f"`{name}` is not {what}")
+        return owner.__dict__[kind][name]
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter with this dotted name."""
-        found = self._find(target, target.count("."))._parameters.get(target.rpartition(".")[2])
-        if found is None:
-            raise AttributeError(f"{type(self).__name__} has no parameter {target!r}")
-        return found
+        return self._leaf(target, "_parameters", "an nn.Parameter")  # type: ignore[no-any-return]
 
     def get_buffer(self, target: str) -> Tensor:
         """The buffer with this dotted name."""
-        found = self._find(target, target.count("."))._buffers.get(target.rpartition(".")[2])
-        if found is None:
-            raise AttributeError(f"{type(self).__name__} has no buffer {target!r}")
-        return found
+        return self._leaf(target, "_buffers", "a buffer")  # type: ignore[no-any-return]
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put `module` at a dotted name; with `strict` only where there is one."""
+        if not target:
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        path, _, name = target.rpartition(".")
+        owner = self.get_submodule(path)
+        if strict and not hasattr(owner, name):
+            raise AttributeError(f"{type(owner).__name__} has no attribute `{name}`")
+        setattr(owner, name, module)
 
     # -- changing all of it ----------------------------------------------------------------------------------------
 
@@ -307,7 +346,7 @@ class Module:
         if dtype is None:
             return self
         if not dtype.is_floating_point:
-            raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype!r}")
+            raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype!r}")
         return self._convert(lambda x: x.to(dtype) if x.is_floating_point() else x)
 
     def type(self: M, dtype: Any) -> M:
@@ -342,6 +381,21 @@ class Module:
         """On the CPU: self."""
         return self
 
+    def cuda(self: M, device: Any = None) -> M:
+        """On a CUDA device."""
+        return self.to("cuda" if device is None else device)
+
+    def to_empty(self: M, *, device: Any = None, recurse: bool = True) -> M:
+        """With new, unset memory."""
+        return self._convert(lambda x: x.new_empty(tuple(x.shape)))
+
+    def share_memory(self: M) -> M:
+        """Memory is shared with processes that are forked."""
+        return self
+
+    def _apply(self: M, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> M:
+        return self._convert(fn)
+
     def train(self: M, mode: bool = True) -> M:
         """Training mode for this module and all below it."""
         if not isinstance(mode, bool):
@@ -369,14 +423,6 @@ class Module:
                     p.grad = None
                 else:
                     p.grad.detach_().zero_()
-
-    def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> dict[str, Any]:
-        """Parameters and persistent buffers by dotted name, detached but sharing memory."""
-        return state.save(self, prefix, keep_vars)
-
-    def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> state.IncompatibleKeys:
-        """Copy values in by name; RuntimeError naming every missing, unexpected or misshapen key."""
-        return state.load(self, state_dict, strict, assign)
 
     def extra_repr(self) -> str:
         """What stands in the parentheses of the printed form."""

@@ -1,17 +1,21 @@
-"""Saving a module's tensors by name and loading them back, with PyTorch's key rules and error text."""
+"""Saving a module's tensors by name and loading them back, with PyTorch's key rules, hooks and error text.
+
+`Stateful` is the part of Module that does it: each module saves and loads its own by `_save_to_state_dict` and
+`_load_from_state_dict`, which subclasses may override, and `get_extra_state` / `set_extra_state` where they are defined.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from ..eager import factory
 from ..eager.modes import no_grad
 from ..eager.tensor import Tensor
+from .hooks import RemovableHandle, add_hook
 from .parameter import Parameter
 
-if TYPE_CHECKING:
-    from .module import Module
+_EXTRA = "_extra_state"
 
 
 class IncompatibleKeys(NamedTuple):
@@ -23,64 +27,154 @@ class IncompatibleKeys(NamedTuple):
     def __repr__(self) -> str:
         if not self.missing_keys and not self.unexpected_keys:
             return "<All keys matched successfully>"
-        return f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+        return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
 
-def save(module: Module, prefix: str, keep_vars: bool) -> dict[str, Any]:
-    """Parameters, then persistent buffers, of each module in tree order."""
-    out: dict[str, Any] = {}
-    _collect(module, prefix, out)
-    return out if keep_vars else {k: factory.alias(v) for k, v in out.items()}
+class Stateful:
+    """The methods of a Module around `state_dict`; keeps its hooks in dicts that the first hook makes."""
 
+    _version = 1
+    _parameters: dict[str, Any]
+    _buffers: dict[str, Any]
+    _modules: dict[str, Any]
+    _non_persistent: set[str]
+    _state_pre_hooks: dict[int, Any]
+    _state_hooks: dict[int, Any]
+    _load_pre_hooks: dict[int, Any]
+    _load_post_hooks: dict[int, Any]
 
-def _collect(module: Module, prefix: str, out: dict[str, Any]) -> None:
-    for name, p in module._parameters.items():
-        if p is not None:
-            out[prefix + name] = p
-    for name, b in module._buffers.items():
-        if b is not None and name not in module._non_persistent:
-            out[prefix + name] = b
-    for name, child in module._modules.items():
-        if child is not None:
-            _collect(child, f"{prefix}{name}.", out)
+    def _hooks(self, name: str) -> dict[int, Any]:
+        return self.__dict__.setdefault(name, {})
 
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, prefix, keep_vars)`` before this module's state is collected."""
+        return add_hook(self._hooks("_state_pre_hooks"), hook)
 
-def load(module: Module, state: Any, strict: bool, assign: bool) -> IncompatibleKeys:
-    """Copy (or with `assign` put) the tensors of `state` in their places."""
-    if not isinstance(state, Mapping):
-        raise TypeError(f"Expected state_dict to be dict-like, got {type(state)}.")
-    own: dict[str, Any] = {}
-    _collect(module, "", own)
-    missing = [k for k in own if k not in state]
-    unexpected = [k for k in state if k not in own]
-    errors = []
-    if strict and unexpected:
-        errors.append("Unexpected key(s) in state_dict: {}. ".format(", ".join(f'"{k}"' for k in unexpected)))
-    if strict and missing:
-        errors.append("Missing key(s) in state_dict: {}. ".format(", ".join(f'"{k}"' for k in missing)))
-    for key, target in own.items():
-        if key in state:
-            problem = _copy(module, key, target, state[key], assign)
-            errors += [problem] if problem else []
-    if errors:
-        raise RuntimeError("Error(s) in loading state_dict for {}:\n\t{}".format(type(module).__name__, "\n\t".join(errors)))
-    return IncompatibleKeys(missing, unexpected)
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, state_dict, prefix, local_metadata)`` after this module's state was collected."""
+        return add_hook(self._hooks("_state_hooks"), hook)
 
+    _register_state_dict_hook = register_state_dict_post_hook
 
-def _copy(module: Module, key: str, target: Tensor, source: Any, assign: bool) -> str | None:
-    if not isinstance(source, Tensor):
-        return f'While copying the parameter named "{key}", expected a Tensor, but got {type(source).__name__}.'
-    if source.shape != target.shape:
-        have, want = (f"[{', '.join(map(str, s))}]" for s in (source.shape, target.shape))
-        return (
-            f"size mismatch for {key}: copying a param with shape fusewire.Size({have}) from checkpoint, "
-            f"the shape in current model is fusewire.Size({want})."
-        )
-    if assign:
-        owner = module.get_submodule(key.rpartition(".")[0])
-        name = key.rpartition(".")[2]
-        setattr(owner, name, Parameter(source, target.requires_grad) if isinstance(target, Parameter) else source)
-    else:
-        with no_grad():
-            target.copy_(source)
-    return None
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)`` before
+        this module's state is loaded."""
+        return add_hook(self._hooks("_load_pre_hooks"), (hook, True))  # type: ignore[arg-type]
+
+    def _register_load_state_dict_pre_hook(self, hook: Callable[..., Any], with_module: bool = False) -> RemovableHandle:
+        return add_hook(self._hooks("_load_pre_hooks"), (hook, with_module))  # type: ignore[arg-type]
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, incompatible_keys)`` after this module's state was loaded."""
+        return add_hook(self._hooks("_load_post_hooks"), hook)
+
+    def get_extra_state(self) -> Any:
+        """What a subclass saves beside its tensors."""
+        raise RuntimeError(f"{type(self).__name__}.get_extra_state is not defined")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Takes back what `get_extra_state` gave."""
+        raise RuntimeError(f"{type(self).__name__}.set_extra_state is not defined")
+
+    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+        """Parameters and persistent buffers by dotted name, detached but sharing memory."""
+        if args:
+            destination = args[0] if destination is None else destination
+            prefix = args[1] if len(args) > 1 else prefix
+            keep_vars = args[2] if len(args) > 2 else keep_vars
+        destination = {} if destination is None else destination
+        for hook in list(self.__dict__.get("_state_pre_hooks", {}).values()):
+            hook(self, prefix, keep_vars)
+        self._save_to_state_dict(destination, prefix, keep_vars)
+        for name, child in self._modules.items():
+            if child is not None:
+                child.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        for hook in list(self.__dict__.get("_state_hooks", {}).values()):
+            changed = hook(self, destination, prefix, {"version": self._version})
+            destination = destination if changed is None else changed
+        return destination
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        """Put what this module itself holds into `destination`."""
+        for name, x in self._local().items():
+            destination[prefix + name] = x if keep_vars else factory.alias(x)
+        if type(self).get_extra_state is not Stateful.get_extra_state:
+            destination[prefix + _EXTRA] = self.get_extra_state()
+
+    def _local(self) -> dict[str, Tensor]:
+        """This module's own parameters and persistent buffers."""
+        own = {**self._parameters, **{k: b for k, b in self._buffers.items() if k not in self._non_persistent}}
+        return {k: x for k, x in own.items() if x is not None}
+
+    def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> IncompatibleKeys:
+        """Copy (or with `assign` put) values in by name; RuntimeError naming every missing, unexpected or misshapen key."""
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        state, missing, unexpected, errors = dict(state_dict), list[str](), list[str](), list[str]()
+        self._load(state, "", strict, assign, (missing, unexpected, errors))
+        if strict and unexpected:
+            errors.insert(0, "Unexpected key(s) in state_dict: {}. ".format(", ".join(f'"{k}"' for k in unexpected)))
+        if strict and missing:
+            errors.insert(0, "Missing key(s) in state_dict: {}. ".format(", ".join(f'"{k}"' for k in missing)))
+        if errors:
+            raise RuntimeError("Error(s) in loading state_dict for {}:\n\t{}".format(type(self).__name__, "\n\t".join(errors)))
+        return IncompatibleKeys(missing, unexpected)
+
+    def _load(
+        self, state: dict[str, Any], prefix: str, strict: bool, assign: bool, found: tuple[list[str], list[str], list[str]]
+    ) -> None:
+        meta = {"version": self._version, "assign_to_params_buffers": assign}
+        self._load_from_state_dict(state, prefix, meta, True, *found)
+        for name, child in self._modules.items():
+            if child is not None:
+                inner = f"{prefix}{name}."
+                child._load({k: v for k, v in state.items() if k.startswith(inner)}, inner, strict, assign, found)
+        keys = IncompatibleKeys(found[0], found[1])
+        for hook in list(self.__dict__.get("_load_post_hooks", {}).values()):
+            if hook(self, keys) is not None:
+                raise AssertionError("Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return "
+                                     "new values: change the lists of keys in place")  # fmt: skip
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], strict: bool, missing_keys: list[str],
+        unexpected_keys: list[str], error_msgs: list[str],
+    ) -> None:  # fmt: skip
+        """Take what this module itself holds out of `state_dict`; tell what is missing, too much or wrong."""
+        for hook, with_module in list(self.__dict__.get("_load_pre_hooks", {}).values()):
+            rest = (state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+            hook(self, *rest) if with_module else hook(*rest)
+        own = self._local()
+        for name, target in own.items():
+            key = prefix + name
+            if key in state_dict:
+                problem = self._take(name, key, target, state_dict[key], local_metadata.get("assign_to_params_buffers", False))
+                error_msgs += [problem] if problem else []
+            elif strict:
+                missing_keys.append(key)
+        extra = type(self).set_extra_state is not Stateful.set_extra_state
+        if extra and prefix + _EXTRA in state_dict:
+            self.set_extra_state(state_dict[prefix + _EXTRA])
+        elif extra and strict:
+            missing_keys.append(prefix + _EXTRA)
+        for key in state_dict if strict else ():
+            if not key.startswith(prefix) or (extra and key == prefix + _EXTRA):
+                continue
+            head, dot, _ = key[len(prefix) :].partition(".")
+            known = head in self._modules if dot else head in own
+            if not known:
+                unexpected_keys.append(key)
+
+    def _take(self, name: str, key: str, target: Tensor, source: Any, assign: bool) -> str | None:
+        """Copy one tensor; what is wrong with it, if anything."""
+        if not isinstance(source, Tensor):
+            return (f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from checkpoint but '
+                    f"received {type(source)}")  # fmt: skip
+        if source.shape != target.shape:
+            return (f"size mismatch for {key}: copying a param with shape {source.shape!r} from checkpoint, "
+                    f"the shape in current model is {target.shape!r}.")  # fmt: skip
+        if assign:
+            setattr(self, name, Parameter(source, target.requires_grad) if isinstance(target, Parameter) else source)
+        else:
+            with no_grad():
+                target.copy_(source)
+        return None

@@ -79,8 +79,8 @@ def test_state_dict_round_trip_and_errors() -> None:
     with pytest.raises(RuntimeError) as e:
         b.load_state_dict(state)
     text = str(e.value)
-    assert text.startswith("Error(s) in loading state_dict for Block:\n\tUnexpected key(s) in state_dict: \"odd\". ")
-    assert 'Missing key(s) in state_dict: "scale". ' in text
+    assert text.startswith("Error(s) in loading state_dict for Block:\n\tMissing key(s) in state_dict: \"scale\". ")
+    assert '\n\tUnexpected key(s) in state_dict: "odd". ' in text
     assert "size mismatch for first.bias: copying a param with shape" in text
     del state["first.bias"]
     result = b.load_state_dict(state, strict=False)
