@@ -58,11 +58,13 @@ def recording(recorder: Executor) -> Iterator[None]:
     former = _recording.recorder
     _recording.recorder = recorder
     _recorders += 1
+    hot.recorders += 1
     try:
         yield
     finally:
         _recording.recorder = former
         _recorders -= 1
+        hot.recorders -= 1
 
 
 def is_recording() -> bool:

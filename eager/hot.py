@@ -28,11 +28,17 @@ SMALL = 1 << 13
 COLD = 2
 #: calls of a kind on small operands before it is compiled: composites, which NumPy runs in a dozen calls; what moves or folds
 WAIT, WAIT_MOVES = 500, 4000
+#: calls of a gradient rule on operands of one kind before it is compiled, and kinds of gradients and numbers remembered for it
+WAIT_RULES, MOST_RULES = 1000, 16
 #: kinds remembered
 MOST = 1024
 
 _found: dict[Any, Any] = {}
+recorders = 0  # as in `executor`
 _lock = threading.RLock()  # one thread compiles a kind; what is compiled is found without it
+
+
+_NUMBERS = frozenset((bool, int, float))
 
 
 def forget() -> None:
@@ -74,21 +80,24 @@ def small(plan: plans.Plan, op: Any, operands: tuple[Any, ...], attrs: dict[str,
 
 def _native(op: Any, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     """The op as one native function of its Tensors; False where there is none. It gives None where it cannot serve."""
+    executable = _built(op, [None if x is None else x._array for x in operands], attrs)
+    return _routine(executable, [x for x in operands if x is not None])
+
+
+def _routine(executable: Any, tensors: list[Any]) -> Any:
+    """A compiled graph as one native function of Tensors like these; False where there is none."""
     from ..backends import entry
     from ..errors import CompileError
 
-    arrays = [None if x is None else x._array for x in operands]
-    executable = _built(op, arrays, attrs)
     plan = getattr(executable, "plan", None)
     if plan is None or callable(executable.code) or _refused() is not None:
         return False
-    if any(o.source is not None for o in plan.outputs) or len(plan.outputs) != 1:
+    if any(o.source is not None for o in plan.outputs):
         return False
-    result = plan.outputs[0].type
-    inputs = [(type(x), x.meta) for x in operands if x is not None]
+    inputs = [(type(x), x.meta) for x in tensors]
     try:
-        meta = Meta.of(result.shape, result.strides, result.dtype)
-        return entry.routine(plan, executable.code, inputs, [meta], lambda *_: None, keep=executable)
+        metas = [Meta.of(o.type.shape, o.type.strides, o.type.dtype) for o in plan.outputs]
+        return entry.routine(plan, executable.code, inputs, metas, lambda *_: None, keep=executable)
     except CompileError:
         return False
 
@@ -172,8 +181,57 @@ def gradients(node: Any, grads: tuple[Any, ...], need: tuple[bool, ...], ins: tu
     return [None if k is None else made[k] for k in places]
 
 
-def _rule(node: Any, need: tuple[bool, ...], given: tuple[Any, ...]) -> Any:
-    """(executable, numbers of the values it takes, place of each operand's gradient among its results)."""
+def rule(node: Any, plan: plans.Plan, g: Any, values: list[Any]) -> Any:
+    """The gradients that tape node `node`, of a call of the kind `plan`, sends for gradient `g`, by compiled code; None: its rule
+    runs op by op. `values`: operands, then the result; numbers among them are part of what is compiled."""
+    if recorders or g is None:
+        return None
+    numbers = [v or repr(v) for v in values if type(v) in _NUMBERS]
+    key = (knobs.state, g.meta, *numbers) if numbers else (knobs.state, g.meta)
+    known = plan.rules.get(key)
+    if known is None:
+        if len(plan.rules) < MOST_RULES:
+            plan.rules[key] = WAIT_RULES
+        return None
+    if type(known) is int:
+        if known > 1:
+            plan.rules[key] = known - 1
+            return None
+        with _lock:
+            known = plan.rules[key] = _native_rule(node, g, values) if knobs.hot_ops and knobs.native_entry else False
+    if known is False:
+        return None
+    native, used, places = known
+    given = (g, *values)
+    taken = [given[i] for i in used]
+    for x in taken:
+        if x._array is None:  # traced
+            return None
+    made = native(*taken)
+    return None if made is None else tuple([None if k is None else made[k] for k in places])
+
+
+def _native_rule(node: Any, g: Any, values: list[Any]) -> Any:
+    """(native function, numbers of the values it takes, place of each operand's gradient among its results), or False."""
+    need = tuple([e is not None for e in node.edges])
+    if any(type(v) is complex for v in values):
+        return False
+    try:
+        given = ((g,), tuple(values[: node.count]), tuple(values[node.count :]))
+        found = _rule(node, need, given, exact=node.op.heavy is not True)
+    except FusewireError:
+        return False
+    if found is None:
+        return False
+    executable, used, places = found
+    flat = (g, *values)
+    native = _routine(executable, [flat[i] for i in used])
+    return (native, used, places) if native is not False else False
+
+
+def _rule(node: Any, need: tuple[bool, ...], given: tuple[Any, ...], exact: bool = False) -> Any:
+    """(executable, numbers of the values it takes, place of each operand's gradient among its results); None where it runs op
+    by op: with `exact` where compiled code may round otherwise, too."""
     from ..ir.graph import Builder, Value
     from ..ir.ops.casts import cast
     from ..ir.ops.reductions import sum_to
@@ -193,7 +251,11 @@ def _rule(node: Any, need: tuple[bool, ...], given: tuple[Any, ...]) -> Any:
         if places[-1] is not None:
             g = g if g.shape == wanted.shape else sum_to(g, shape=wanted.shape)
             results.append(g if g.dtype is wanted.dtype else cast(g, dtype=wanted.dtype))
+    if any(0 in r.type.strides for r in results):
+        return None  # a view that repeats elements is cheaper as one
     live = _live(builder, results)
+    if exact and any(n.op.tolerance for n in builder.nodes):
+        return None
     used = [i for i, v in enumerate(flat) if isinstance(v, Value) and v in live]
     builder.inputs[:] = [flat[i] for i in used]
     if any(getattr(everything[i], "_array", None) is None for i in used):
@@ -214,7 +276,8 @@ def _live(builder: Any, results: list[Any]) -> set[Any]:
 
 def _unfit(array: Any) -> bool:
     """Whether what lies as `array` does is left to NumPy."""
-    return (array.dtype.itemsize < 4 and array.dtype.kind not in "biu") or 0 in array.strides or math.prod(array.shape) == 0
+    kind = array.dtype.kind
+    return kind == "c" or (array.dtype.itemsize < 4 and kind not in "biu") or 0 in array.strides or math.prod(array.shape) == 0
 
 
 def _compiled(builder: Any, results: list[Any]) -> Any:

@@ -29,9 +29,9 @@ class Plan:
     ufunc or a product, whose result is always fresh. `view`: of a result that is a view, its offset from its base. `track`: an
     operand requires grad and the op has a rule; then `saves` has for each operand and result what the tape keeps (None: the
     value itself). `wait`: small calls until compiled code serves instead of NumPy (0: never); `native`: that code (False: there
-    is none), made for the knobs' `state`."""
+    is none), made for the knobs' `state`. `rules`: the same of its gradient rule (`hot.rule`)."""
 
-    __slots__ = ("graded", "inputs", "meta", "native", "outputs", "saves", "state", "track", "ufunc", "view", "wait")
+    __slots__ = ("graded", "inputs", "meta", "native", "outputs", "rules", "saves", "state", "track", "ufunc", "view", "wait")
 
     meta: Meta | None
     graded: Meta
@@ -41,6 +41,7 @@ class Plan:
     view: int | None
     wait: int
     native: Any
+    rules: dict[Any, Any]
     state: Any
 
 
@@ -59,6 +60,7 @@ def remember(kinds: tuple[Any, ...], operands: tuple[Any, ...], attrs: dict[str,
     plan.meta = out.meta.with_grad(False) if plan.ufunc or type(op.lowering) is Scalar else None
     plan.graded = out.meta.with_grad(True) if out.meta.dtype.is_inexact else out.meta
     plan.wait, plan.native, plan.state, plan.view = wait, None, None, None
+    plan.rules = {}
     metas = [None if isinstance(k, type) else k for k in kinds[1 : 1 + len(operands)]]
     plan.track = op.grad is not None and any(m is not None and m.requires_grad for m in metas)
     if op.effects.aliases is not None:
@@ -94,7 +96,7 @@ def record(plan: Plan, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any],
     """As `tape.record`, for a call of this kind, whose fresh result `out` is; returns it."""
     edges = tuple([tape.edge_of(x) for x in operands])  # first: it may record views again, which must come before their reader
     node = tape.OpNode(op, attrs, len(operands))
-    node.edges = edges
+    node.edges, node.plan = edges, plan
     node.types, node.results = plan.inputs, plan.outputs
     saved: list[Any] = []
     for x, kept, kind in zip(operands, plan.saves, plan.inputs):  # noqa: B905  (`saves` is longer)

@@ -284,7 +284,7 @@ class Unsaved:
 class OpNode(Node):
     """The tape's record of one op call. `saved`: Saved, Unsaved, or the plain number; operands first, then results."""
 
-    __slots__ = ("attrs", "base", "count", "op", "saved", "types", "version")
+    __slots__ = ("attrs", "base", "count", "op", "plan", "saved", "types", "version")
 
     def __init__(self, op: Op, attrs: dict[str, Any], count: int) -> None:
         super().__init__()
@@ -292,6 +292,7 @@ class OpNode(Node):
         self.saved: tuple[Any, ...] | None = None
         self.types: tuple[Any, ...] = ()
         self.base: Tensor | None = None  # of a view: what it is a view of
+        self.plan: Any = None  # `plans.Plan`: what is known of this kind of call
         self.version = 0
 
     def name(self) -> str:
@@ -318,6 +319,10 @@ class OpNode(Node):
             raise freed(self.name())
         values = [s.unpack(self) if type(s) in _KEPT else s for s in self.saved]
         outs = values[self.count :]
+        if self.plan is not None and not gradmode.get():
+            ready = hot.rule(self, self.plan, grads[0], values)
+            if ready is not None:
+                return ready
         if gradmode.get():
             outs = [self._as_result(x, i) if not isinstance(x, Unsaved) else x for i, x in enumerate(outs)]
         need = tuple([e is not None for e in self.edges])

@@ -23,6 +23,7 @@ def early(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Small ops are compiled at their second planned call."""
     monkeypatch.setattr(hot, "WAIT", 2)
     monkeypatch.setattr(hot, "WAIT_MOVES", 2)
+    monkeypatch.setattr(hot, "WAIT_RULES", 2)
     hot.forget()
     yield
     hot.forget()
