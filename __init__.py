@@ -200,7 +200,8 @@ _LEGACY = (
     "ByteTensor", "BoolTensor",
 )  # fmt: skip
 _MODULES = (
-    "nn", "optim", "utils", "vision", "special", "linalg", "fft", "func", "distributions", "backends", "cuda", "accelerator", "mps",
+    "nn", "optim", "utils", "vision", "special", "linalg", "fft", "func", "distributions", "backends", "cuda", "accelerator",
+    "mps",
 )
 _COMPILER = ("compile", "explain", "compiler", "set_logs")
 _ALIASES = ("install_as", "uninstall_as")

@@ -386,6 +386,9 @@ _LATER = {
 }  # fmt: skip
 
 
+__path__: list[str] = []  # a package to `aliases`: ``import torch.autograd.functional`` asks for it
+
+
 def __getattr__(name: str) -> Any:
     if name in _PARTS:
         return importlib.import_module(f"{__package__}.{_PARTS[name]}")

@@ -14,7 +14,7 @@ def flatten(tree: Any) -> tuple[list[Any], Build]:
     kind = type(tree)
     if kind in (dict, OrderedDict, defaultdict):
         keys, items = list(tree), list(tree.values())
-        copy = (lambda pairs: defaultdict(tree.default_factory, pairs)) if kind is defaultdict else kind
+        copy: Any = (lambda pairs: defaultdict(tree.default_factory, pairs)) if kind is defaultdict else kind
         return _joined(items, lambda made: copy(zip(keys, made, strict=True)))
     if kind is list:
         return _joined(tree, list)

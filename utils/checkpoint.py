@@ -10,6 +10,7 @@ from ..eager.factory import alias
 from ..eager.random import get_rng_state, set_rng_state
 from ..eager.structures import flatten
 from ..eager.tensor import Tensor
+from ..runtime import gradmode
 
 __all__ = ["CheckpointError", "checkpoint", "checkpoint_sequential", "noop_context_fn"]
 
@@ -45,7 +46,7 @@ class _Part(tape.Node):
     def apply(self, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
         if self.spent:
             raise tape.freed(self.name())
-        create = autograd.gradmode.get()
+        create = gradmode.get()
         given = [s.unpack(self) for s in self.inputs]
         with autograd.enable_grad():
             inner = [_variable(x, create) for x in given]
@@ -92,7 +93,7 @@ def checkpoint(
     also reach tensors that the function reads without being given them, and may be differentiated again."""
     if use_reentrant and kwargs:
         raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs))
-    if not autograd.gradmode.get():
+    if not gradmode.get():
         return function(*args, **kwargs)
     first, second = context_fn()
     state = get_rng_state() if preserve_rng_state else None

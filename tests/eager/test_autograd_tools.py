@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from importlib import import_module
@@ -246,3 +248,15 @@ def test_a_checkpoint_inside_of_a_region() -> None:
 
     x = fw.tensor([1.0, 2.0])
     np.testing.assert_allclose(compiler.compile(step)(x)[0].numpy(), step(x)[0].numpy(), rtol=1e-5)
+
+
+def test_pytorchs_names_of_the_parts_are_imported() -> None:
+    code = (
+        "import fusewire; fusewire.install_as('torch'); import torch\n"
+        "from torch.autograd.functional import jacobian\nfrom torch.autograd.function import once_differentiable\n"
+        "from torch.autograd.graph import saved_tensors_hooks\nfrom torch.utils.checkpoint import checkpoint\n"
+        "from torch.func import functional_call, grad, vmap\nimport torch.autograd.profiler\n"
+        "print(vmap(grad(lambda x: x**2))(torch.ones(3)).tolist())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[2.0, 2.0, 2.0]", done.stderr
