@@ -38,7 +38,7 @@ _EVERY = tuple([tuple(range(ndim)) for ndim in range(8)])
 
 
 def joined(tensors: Any) -> Any:
-    """The tensor of a sequence whose dimensions those of `cat` are: the first that is not one of shape (0,), which joins anything."""
+    """The tensor of a sequence that has as many dimensions as `cat` of it: empty vectors join anything."""
     if not len(tensors):
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     first = tensors[0]

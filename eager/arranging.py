@@ -31,12 +31,16 @@ def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
 @pure
 def fliplr(input: Tensor) -> Tensor:
     """`flip` along dimension 1."""
+    if input.ndim < 2:
+        raise RuntimeError(f"fliplr: the input must have at least 2 dimensions, but it has shape {list(input.shape)}")
     return flip(input, 1)
 
 
 @pure
 def flipud(input: Tensor) -> Tensor:
     """`flip` along dimension 0."""
+    if not input.ndim:
+        raise RuntimeError("flipud: the input must have at least 1 dimension, but it has none")
     return flip(input, 0)
 
 

@@ -31,6 +31,8 @@ FUNCTIONS: dict[str, str] = {
     "planes": "pixel_shuffle pixel_unshuffle channel_shuffle",
     "making": "asarray empty_permuted empty_strided from_dlpack frombuffer logspace scalar_tensor to_dlpack range_:range",
     "limits": "finfo iinfo",
+    "switches": "set_float32_matmul_precision get_float32_matmul_precision use_deterministic_algorithms set_flush_denormal "
+                "are_deterministic_algorithms_enabled is_deterministic_algorithms_warn_only_enabled",
     "elements": "isinf isfinite isposinf isneginf isreal isclose signbit logical_xor float_power nan_to_num positive clamp_min "
                 "clamp_max is_nonzero is_same_size",
     "complexes": "real imag conj conj:conj_physical angle sgn view_as_real view_as_complex polar complex_of:complex",

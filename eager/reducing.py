@@ -279,9 +279,15 @@ def index_along(x: Tensor, dim: int) -> Tensor:
     return creation.made_by(x, creation.arange, **attrs)  # type: ignore[no-any-return]
 
 
+def _is_matrix(name: str, x: Tensor) -> None:
+    if x.ndim < 2:
+        raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions, but it has shape {list(x.shape)}")
+
+
 @pure
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """Matrices with zeros above the given diagonal."""
+    _is_matrix("tril", input)
     keep = ge(unsqueeze(index_along(input, -2), 1) + diagonal, index_along(input, -1))
     kind = input.dtype.kind
     return where(keep, input, False if kind == "b" else 0.0 if kind == "f" else 0)  # type: ignore[no-any-return]
@@ -290,6 +296,7 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
 @pure
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """Matrices with zeros below the given diagonal."""
+    _is_matrix("triu", input)
     keep = ge(index_along(input, -1), unsqueeze(index_along(input, -2), 1) + diagonal)
     kind = input.dtype.kind
     return where(keep, input, False if kind == "b" else 0.0 if kind == "f" else 0)  # type: ignore[no-any-return]

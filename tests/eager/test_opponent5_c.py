@@ -35,9 +35,13 @@ PRINTED: dict[str, Callable[[Any], Any]] = {
     "only_inputs": lambda m: _gradient(m, only_inputs=True, allow_unused=False),
     "categorical": lambda m: m.distributions.Categorical(logits=m.ones(3)),
     "bernoulli": lambda m: m.distributions.Bernoulli(probs=m.tensor([0.5, 0.1])),
+    "switches": lambda m: (m.set_float32_matmul_precision("highest"), m.get_float32_matmul_precision(),
+                           m.use_deterministic_algorithms(False), m.are_deterministic_algorithms_enabled()),
     "cat of nothing": lambda m: (m.cat((m.tensor([]), m.ones(2, 2)), 1), m.cat([m.ones(1, 2, 3), m.empty(0)], -1)),
 }  # fmt: skip
 REFUSED: dict[str, tuple[Callable[[Any], Any], type[BaseException]]] = {
+    "tril": (lambda m: m.ones(3).tril(), RuntimeError), "flipud": (lambda m: m.tensor(1.0).flipud(), RuntimeError),
+    "rot90": (lambda m: m.ones(3).rot90(), RuntimeError), "fliplr": (lambda m: m.fliplr(m.ones(3)), RuntimeError),
     "cat of none": (lambda m: m.cat([]), ValueError), "meshgrid": (lambda m: m.meshgrid(m.ones(2), indexing="yx"), RuntimeError),
 }
 

@@ -1,0 +1,44 @@
+"""Switches of PyTorch that have nothing to switch here: they are kept and answered, and change no result.
+
+Every result is the same bits on every run and any number of threads, and products of float32 have float32's precision.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+_precision = ["highest"]
+_deterministic = [False, False]  # asked for; only to warn
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Keeps "highest", "high" or "medium"; products have the highest precision in any case."""
+    if precision in ("highest", "high", "medium"):
+        _precision[0] = precision
+    else:
+        warnings.warn(f"{precision} is not one of 'highest', 'high', or 'medium'; the current setting stays", stacklevel=2)
+
+
+def get_float32_matmul_precision() -> str:
+    """What `set_float32_matmul_precision` was given last."""
+    return _precision[0]
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Keeps `mode`; algorithms are deterministic in any case."""
+    _deterministic[:] = [bool(mode), bool(warn_only)]
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """What `use_deterministic_algorithms` was given last."""
+    return _deterministic[0]
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """The `warn_only` that `use_deterministic_algorithms` was given last."""
+    return _deterministic[1]
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """False: denormal numbers are never flushed."""
+    return False
