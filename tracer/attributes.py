@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import threading
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,7 @@ class Attributes:
         if cls is super:
             return self._of_super(obj, name)
         if not by_python(cls):
+            _check_shared(cls)
             return self._of_builtin(obj, cls, name)
         return self.of_instance(obj, cls, name)
 
@@ -199,7 +201,7 @@ class Attributes:
 
     def _is_data(self, raw: Any) -> bool:
         """Whether what a class holds goes before the instance's own."""
-        return any([self.find(type(raw), name) is not NULL for name in ("__set__", "__delete__")])
+        return any(self.find(type(raw), name) is not NULL for name in ("__set__", "__delete__"))
 
     def _bind(self, raw: Any, obj: Any, cls: type, name: str) -> Any:
         """``raw.__get__(obj, cls)``."""
@@ -291,7 +293,12 @@ class Attributes:
             raise self.session.undo(obj, "a traceback")
         if cls is types.CellType or name in ("__traceback__", "tb_frame", "gi_frame", "f_locals"):
             raise Break("function-internals", f"{name} of an object of type {cls.__name__}")
-        value = self.session.native(getattr, obj, name)
+        try:
+            value = self.session.native(getattr, obj, name)
+        except UserRaise:
+            if source is not None and _dict_of(obj) is not None:
+                self.session.outside.guard(Lacks(InstanceDict(source), name))
+            raise
         if source is None or isinstance(value, (types.BuiltinFunctionType, types.MethodWrapperType, type)):
             return value
         return self.session.outside.admit(value, Attr(source, name))
@@ -445,6 +452,7 @@ class Attributes:
             self._store_class(obj, name, value)
             return
         cls = type(obj)
+        _check_shared(cls)
         special = "__delattr__" if value is NULL else "__setattr__"
         setter = self.find(cls, special)
         if isinstance(setter, types.FunctionType):
@@ -560,6 +568,12 @@ def _dict_of(obj: Any) -> Any:
         return object.__getattribute__(obj, "__dict__")
     except AttributeError:
         return None
+
+
+def _check_shared(cls: type) -> None:
+    """Refuse objects that have other attributes in each thread."""
+    if cls is threading.local:
+        raise Break("own-attributes", f"an attribute of {describe(cls)}, which looks attributes up in its own way")
 
 
 def _is_data(raw: Any) -> bool:

@@ -389,7 +389,9 @@ class Outside:
         args = self.admit(value.args, Attr(source, "args"))
         keywords = self.admit(value.keywords, Attr(source, "keywords"))
         self.open(keywords)
-        return self.register(value, functools.partial(function, *args, **keywords), source)
+        made = functools.partial(function, *args, **keywords)
+        vars(made).update(vars(value))  # each is admitted where it is read
+        return self.register(value, made, source)
 
     def _span(self, value: Any, source: Source) -> Any:
         parts = [getattr(value, part) for part in ("start", "stop", "step")]

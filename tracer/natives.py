@@ -24,10 +24,10 @@ from ..ir.sizes import identical
 from ..ir.types import TensorType, contiguous_strides
 from ..runtime import gradmode
 from . import class_statements, equivalents, late_ops, scalars, subscripts
+from .abstract import instance, subclass
 from .attributes import Namespace, find, snapshot
 from .breaks import Break, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
-from .abstract import instance, subclass
 from .classes import by_python
 from .effects import GradModeSet
 from .generators import Generator, Lazily

@@ -452,16 +452,26 @@ class Operators:
             return late_ops.text(self.session, x if number is NotImplemented else number, how)  # type: ignore[return-value]
         if self.session.outside.is_opaque(x):
             raise Break("outside-object", f"the text of {describe(x)}, which comes from outside")
-        if isinstance(x, BaseException) and all(map(self._printable, x.args)):
-            self.settle(x.args)
-            return self.session.native(how, x)  # type: ignore[no-any-return]
         if self._printable(x) or isinstance(x, Tensor):
             return self.session.native(how, self.settle(x))  # type: ignore[no-any-return]
         for name in ("__str__", "__repr__") if how is str else ("__repr__",):
             raw = self.session.attributes.of_class(x, name)
             if isinstance(raw, types.FunctionType):
-                return self.session.call(raw, (x,))  # type: ignore[no-any-return]
+                return self._told(self.session.call(raw, (x,)), name, how)
+            if raw is not object.__str__:
+                break
+        if isinstance(x, BaseException) and all(map(self._printable, x.args)):
+            self.settle(x.args)
+            return self.session.native(how, x)  # type: ignore[no-any-return]
+        if isinstance(x, (str, int, float)) and getattr(raw, "__objclass__", None) in (str, int, float):
+            return self.session.native(how, x)  # type: ignore[no-any-return]
         raise Break("own-text", f"the text of {describe(x)}")
+
+    def _told(self, text: Any, name: str, how: Callable[[Any], str]) -> str:
+        """What a ``__str__`` or ``__repr__`` of the user's has given."""
+        if not isinstance(text, (str, *LATE)):
+            raise self.session.thrown(TypeError(f"{name} returned non-string (type {type(text).__name__})"))
+        return text.encode("ascii", "backslashreplace").decode() if how is ascii and type(text) is str else text  # type: ignore[return-value]
 
     def format(self, x: Any, spec: str) -> str:
         """``format(x, spec)``."""

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import abc
 import collections.abc
+import enum
+import functools
 import sys
+import threading
 import types
 from pathlib import Path
+
+import pytest
 
 from fusewire import compiler
 
 sys.path.insert(0, str(Path(__file__).parent))
-from agree import agree, t  # noqa: E402
+from agree import agree, t
 
 
-class Shape(abc.ABC):
+class Shape(metaclass=abc.ABCMeta):
     """Registers classes."""
 
 
@@ -28,11 +33,11 @@ def test_a_class_is_registered_with_an_abstract_class_between_calls() -> None:
         one, two = (fresh("Square") for _ in "ab")
         square = one() if made else one
 
-        def f(x, o):  # noqa: ANN001, ANN202
+        def f(x, o):
             asked = isinstance(o, (int, Shape)) if made else issubclass(o, Shape)
             return x * 2 if asked else x
 
-        def g(x, o):  # noqa: ANN001, ANN202
+        def g(x, o):
             return f(x, o)
 
         compiled = compiler.compile(g, backend="interpret")
@@ -49,7 +54,7 @@ def test_callable_is_guarded() -> None:
     cls = fresh("Called", __call__=lambda self: 1)
     thing = cls()
 
-    def f(x):  # noqa: ANN001, ANN202
+    def f(x):
         return x * 2 if callable(thing) else x
 
     def change() -> None:
@@ -70,7 +75,7 @@ def test_a_class_of_ones_own_is_asked_at_every_call() -> None:
         def __class__(self) -> type:
             return type(self.of)
 
-    def f(x, p):  # noqa: ANN001, ANN202
+    def f(x, p):
         return x * (1 + isinstance(p, str) + 2 * isinstance(p, (list, Proxy)) + 4 * isinstance(p, collections.abc.Mapping))
 
     compiled = compiler.compile(f, backend="interpret")
@@ -94,7 +99,7 @@ def test_methods_of_a_descriptors_class_change() -> None:
     thing.__dict__["a"] = 5.0
     thing.__dict__["quiet"] = 7.0
 
-    def f(x):  # noqa: ANN001, ANN202
+    def f(x):
         return x * thing.a + thing.quiet
 
     steps = [
@@ -122,7 +127,7 @@ def test_a_module_is_replaced_in_sys_modules_and_its_getattr_runs() -> None:
 
     old.__getattr__ = hook
 
-    def f(x):  # noqa: ANN001, ANN202
+    def f(x):
         import fusewire_test_replaced as module
         from fusewire_test_replaced import a
 
@@ -149,3 +154,92 @@ def test_a_module_is_replaced_in_sys_modules_and_its_getattr_runs() -> None:
     except ModuleNotFoundError:
         return
     raise AssertionError("the module is gone")
+
+
+@pytest.mark.parametrize("make", [types.SimpleNamespace, lambda: functools.partial(int), ValueError], ids=["namespace", "partial", "error"])
+def test_an_attribute_that_an_object_of_c_code_lacks_comes_later(make) -> None:
+    def read(x, o):
+        return x * getattr(o, "n", 3.0), hasattr(o, "n")
+
+    def count(x, o):
+        o.n = getattr(o, "n", 0) + 1
+        return x * o.n
+
+    for f in (read, count):
+        expected = None
+        for plain in (f, compiler.compile(f, backend="interpret")):
+            o, found = make(), []
+            for change in (None, 5.0, 6.0, None, 2.0):
+                if change is not None:
+                    o.n = change
+                elif hasattr(o, "n"):
+                    del o.n
+                out = plain(t(1.0), o)
+                found.append((str(out), getattr(o, "n", None)))
+            expected = expected or found
+            assert found == expected
+
+
+def test_attributes_of_a_thread_are_its_own() -> None:
+    def run(counts):
+        out = [counts(t(1.0)).item() for _ in range(3)]
+
+        def work() -> None:
+            out.extend(counts(t(1.0)).item() for _ in range(3))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        return [*out, counts(t(1.0)).item()]
+
+    local = threading.local()
+
+    def counts(x):
+        local.n = getattr(local, "n", 0) + 1
+        return x * local.n
+
+    assert run(compiler.compile(counts, backend="interpret")) == [1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 4.0]
+
+
+class Level(enum.StrEnum):
+    LOW = "low"
+
+
+class Name(str):
+    def __repr__(self) -> str:
+        return "<Name \u00e9>"
+
+
+class Odd(Exception):
+    def __str__(self) -> str:
+        SAID.append(len(SAID))
+        return f"odd {len(SAID)}"
+
+
+class Wrong:
+    def __str__(self) -> str:
+        return 5  # type: ignore[return-value]
+
+
+class Shown(Exception):
+    def __repr__(self) -> str:
+        return "shown"
+
+
+SAID: list[int] = []
+
+
+def test_text_is_that_of_the_class() -> None:
+    def f(x, level, n):
+        made = Name("m" * n)
+        texts = f"{level!s:>5}|{level!r}|{level}", str(level), str(made), repr(made), ascii(made), f"{made!s}"
+        return x, texts, str(Shown(n)), repr(Shown(n))
+
+    def g(x):
+        return x, str(Odd("a")), len(SAID)
+
+    agree(f, (t(1.0), Level.LOW, 2), (t(1.0), Level.LOW, 3), breaks="any")
+    agree(lambda x: str(Wrong()), (t(1.0),), breaks=("raise",))
+    compiled = compiler.compile(g, backend="interpret")
+    SAID.clear()
+    assert [compiled(t(1.0))[1:] for _ in range(3)] == [("odd 1", 1), ("odd 2", 2), ("odd 3", 3)]
