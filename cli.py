@@ -9,6 +9,7 @@ import argparse
 import difflib
 import importlib.util
 import inspect
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import logs
+from .bench import SUITES
 from .errors import FusewireError
 from .runner import UsageError
 
@@ -28,10 +30,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
     except UsageError as error:
         print(f"fusewire: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # who reads our output, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,8 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         "explain", help="say what a function compiles to, where it breaks, what was not fused and why"
     )
     bench = commands.add_parser("bench", help="measure fusewire against eager and the peers installed here")
-    suites = "overhead, compile_time, tracing, kernels, models, training, memory; default: all"
+    suites = f"{', '.join(SUITES)}; default: all. Or: constructs [WORD ...], the rows of tests/constructs with these words"
     bench.add_argument("suites", nargs="*", metavar="SUITE", help=suites)
+    bench.add_argument("--no-torch", action="store_true", help="constructs without torch.compile beside them")
     bench.add_argument("--threads", type=_counts, default=(1,), metavar="N[,N...]", help="numbers of threads, e.g. 1,2")
     bench.add_argument("--quick", action="store_true", help="fewer rounds")
     bench.add_argument("--json", type=Path, metavar="FILE", help="append a JSON line a row to FILE")
@@ -119,7 +127,7 @@ def _bench(options: argparse.Namespace) -> int:
 
     try:
         if options.suites[:1] == ["constructs"]:
-            return constructs.main(options.suites[1:])
+            return constructs.main(options.suites[1:], beside=not options.no_torch)
         return suites.main(options.suites, options.threads, options.quick, options.json, options.chart)
     except (ValueError, FusewireError) as error:
         raise UsageError(str(error)) from error

@@ -6,7 +6,6 @@ repository: the rows are not installed. torch.compile runs with its null back en
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import importlib.util
 import sys
@@ -86,18 +85,15 @@ def theirs(row: Any) -> Verdict | None:
     return judge(row, torch, compile_, dynamo.exc.TorchDynamoException)
 
 
-def main(arguments: Sequence[str] = ()) -> int:
-    """Print the table and the counts. 1 where anything of ours differs from plain Python."""
-    parser = argparse.ArgumentParser(prog="fusewire bench constructs", description=__doc__)
-    parser.add_argument("words", nargs="*", help="only rows whose name holds one of these")
-    parser.add_argument("--no-torch", action="store_true", help="ours alone")
-    options = parser.parse_args(arguments)
+def main(words: Sequence[str] = (), beside: bool = True) -> int:
+    """Print the table (only rows whose name holds one of the `words`) and the counts, `beside` torch.compile. 1 where anything of
+    ours differs from plain Python."""
     if not _ROWS.is_dir():
         raise FusewireError("the construct table lies in tests/constructs of the repository, which is not installed")
     sys.path.insert(0, str(_ROWS))
     warnings.simplefilter("ignore")
-    rows = [r for r in importlib.import_module("rows").load() if not options.words or any(w in r.name for w in options.words)]
-    compare = not options.no_torch and importlib.util.find_spec("torch") is not None
+    rows = [r for r in importlib.import_module("rows").load() if not words or any(w in r.name for w in words)]
+    compare = beside and importlib.util.find_spec("torch") is not None
     counts: list[Counter[str]] = [Counter(), Counter()]
     theme = ""
     for row in rows:
@@ -123,7 +119,3 @@ def _count(verdict: Verdict | None, count: Counter[str]) -> None:
         count["differ silently"] += verdict.equal == "differs"
         count["raise where Python does not"] += verdict.equal == "error"
         count["not in eager"] += verdict.equal == "no eager"
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

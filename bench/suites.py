@@ -14,11 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import FusewireError
-from . import peers
+from . import SUITES, peers
 from .row import Row, Suite, package
 from .table import heading, table
-
-SUITES = ("overhead", "eager", "compile_time", "tracing", "kernels", "models", "training", "memory")
 
 
 def main(

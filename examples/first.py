@@ -39,9 +39,29 @@ def loss(x: "f32[32,64]", target: "i64[32]"):
     return F.cross_entropy(mlp(x), target)
 
 
+def with_effects(x: "f32[64]", step: int = 3):
+    """Text of a tensor's number, printed, and a check: one graph. ``--stage tail`` shows how each call prints."""
+    total = torch.sin(x).sum()
+    print(f"step {step}: {total.item():.3f}")
+    assert total.isfinite()
+    return x / total
+
+
 def with_a_break(x: "f32[64]"):
-    """A file cannot be captured: the graph breaks at each use of it, Python runs that, and capture goes on behind it."""
+    """What a file holds is needed at once, and reading may fail where handlers wait: Python does it, and capture goes on behind."""
     y = torch.sin(x) + 1.0
     with open(__file__) as file:
         lines = len(file.readlines())
     return y * lines
+
+
+optimizer = torch.optim.SGD(mlp.parameters(), lr=0.1)
+
+
+def step(x: "f32[32,64]", target: "i64[32]"):
+    """A whole training step: one graph with its gradients and the optimiser's update in it."""
+    out = loss(x, target)
+    out.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return out.detach()

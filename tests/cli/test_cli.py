@@ -35,9 +35,10 @@ def test_given_arguments_take_the_place_of_annotations(capsys: pytest.CaptureFix
 
 
 def test_explain_names_the_break_and_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    line = next(i for i, text in enumerate(Path(FIRST).read_text().splitlines(), 1) if "file.readlines()" in text)
     assert cli.main(["explain", f"{FIRST}:with_a_break"]) == 0
     out = capsys.readouterr().out
-    assert "graph break [" in out and "first.py:4" in out and "^^^" in out and "hint:" in out
+    assert "graph break [" in out and f"first.py:{line} in with_a_break" in out and "^^^" in out and "hint:" in out
 
 
 def test_explain_over_several_calls(capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,3 +112,12 @@ def test_demo_agrees_and_leaves_its_dumps(tmp_path: Path) -> None:
     written = {p.stem for p in (tmp_path / "demo").iterdir()}
     assert set(STAGES) <= written
     assert "graph loss(%tokens" in (tmp_path / "demo" / "graph.txt").read_text()
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    """As `fusewire breaks | head` does."""
+    words = [sys.executable, "-m", "fusewire.cli", "breaks"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 1)
