@@ -48,7 +48,7 @@ def with_effects(x: "f32[64]", step: int = 3):
 
 
 def with_a_break(x: "f32[64]"):
-    """What a file holds is needed at once, and reading may fail where handlers wait: Python does it, and capture goes on behind."""
+    """What a file holds is needed at once, and reading may fail where handlers wait: Python does it, capture goes on behind."""
     y = torch.sin(x) + 1.0
     with open(__file__) as file:
         lines = len(file.readlines())
