@@ -51,7 +51,7 @@ class Module(Stateful):
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks:
+        if self._forward_hooks or self._forward_pre_hooks:
             return self._call_with_hooks(args, kwargs)
         return self.forward(*args, **kwargs)
 
@@ -99,17 +99,6 @@ class Module(Stateful):
         """Call ``hook(module, grad_output)`` when the gradients of a call's results have come; what it returns, if anything,
         replaces `grad_output`."""
         return add_hook(backward_hooks(self, "_backward_pre_hooks"), hook, prepend)
-
-    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are known; what it returns, if
-        anything, replaces them."""
-        return add_hook(self.__dict__.setdefault("_backward_hooks", {}), hook, prepend)
-
-    register_backward_hook = register_full_backward_hook
-
-    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(module, grad_output)`` when the gradients of the outputs are known; what it returns replaces them."""
-        return add_hook(self.__dict__.setdefault("_backward_pre_hooks", {}), hook, prepend)
 
     # -- attributes ------------------------------------------------------------------------------------------------
 
