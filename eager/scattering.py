@@ -86,6 +86,12 @@ def put_(self: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 
 
 @pure
+def kept_where(input: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """The method `where`: elements of `input` where `condition` holds, of `other` elsewhere."""
+    return where(condition, input, other)
+
+
+@pure
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, out: Any = None) -> Tensor:
     """`gather` with both operands broadcast along the other dimensions; without `dim` over the flat elements."""
     if dim is None:

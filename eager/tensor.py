@@ -460,6 +460,7 @@ class Tensor(Methods):
     masked_select = scattering.masked_select
     nonzero = scattering.nonzero
     argwhere = scattering.argwhere
+    where = scattering.kept_where
     argsort = ordering.argsort
     sort = ordering.sort
     topk = ordering.topk
