@@ -37,7 +37,8 @@ PRINTED: dict[str, Callable[[Any], Any]] = {
     "bernoulli": lambda m: m.distributions.Bernoulli(probs=m.tensor([0.5, 0.1])),
     "switches": lambda m: (m.set_float32_matmul_precision("highest"), m.get_float32_matmul_precision(),
                            m.use_deterministic_algorithms(False), m.are_deterministic_algorithms_enabled()),
-    "where method": lambda m: (_x(m).where(_x(m) > 5, 0.0), m.tensor([True, False]).where(m.tensor([False, True]), m.tensor([True]))),
+    "where method": lambda m: _x(m).where(_x(m) > 5, 0.0),
+    "where method of bools": lambda m: m.tensor([True, False]).where(m.tensor([False, True]), m.tensor([True])),
     "cat of nothing": lambda m: (m.cat((m.tensor([]), m.ones(2, 2)), 1), m.cat([m.ones(1, 2, 3), m.empty(0)], -1)),
 }  # fmt: skip
 REFUSED: dict[str, tuple[Callable[[Any], Any], type[BaseException]]] = {
