@@ -186,7 +186,7 @@ def rule(node: Any, plan: plans.Plan, g: Any, values: list[Any]) -> Any:
     runs op by op. `values`: operands, then the result; numbers among them are part of what is compiled."""
     if recorders or g is None:
         return None
-    numbers = [v or repr(v) for v in values if type(v) in _NUMBERS]
+    numbers = [v or repr(v) for v in values if type(v) in _NUMBERS] if plan.weak else None
     key = (knobs.state, g.meta, *numbers) if numbers else (knobs.state, g.meta)
     known = plan.rules.get(key)
     if known is None:

@@ -18,7 +18,7 @@ from ..ir.ops.declare import LARGE
 from ..runtime import gradmode
 from . import executor, tape
 from .creation import as_tensor
-from .factory import alias, make, make_view, view_at
+from .factory import alias, make, make_view, meta_of, of_meta, storage_of
 from .functional import expand
 from .generated import where
 from .inplace import check_writable, rebase, store_broadcast
@@ -36,7 +36,7 @@ def _is_position(index: Any) -> bool:
 def get(x: Any, index: Any) -> Any:
     """The part of `x` that `index` names; a view of it where the index is basic (ints, slices, None, Ellipsis)."""
     if x._array is not None and not x.meta.requires_grad:
-        found = _unrecorded_view(x, index)
+        found = _plain_view(x, (index,)) if type(index) is int else _unrecorded_view(x, index)
         if found is not None:
             return found
     if type(index) not in _PLAIN:
@@ -126,10 +126,15 @@ def _plain_view(x: Any, items: tuple[Any, ...]) -> Any:
                 if type(item.start) is not int:
                     return None
                 offset += (max(item.start + n, 0) if item.start < 0 else item.start) * step
-        made = x._array[items]
+        made = x._array[(*items, ...)]
     except IndexError:
         return None
-    return view_at(made, x, offset) if type(made) is np.ndarray and made.size else None
+    if not made.size:
+        return None
+    view = of_meta(made, meta_of(made))
+    view._storage = storage_of(x) if x._storage is None else x._storage
+    view._offset = offset or None
+    return view
 
 
 def _masked(x: Any, mask: Any) -> Any:

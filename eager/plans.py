@@ -29,9 +29,12 @@ class Plan:
     ufunc or a product, whose result is always fresh. `view`: of a result that is a view, its offset from its base. `track`: an
     operand requires grad and the op has a rule; then `saves` has for each operand and result what the tape keeps (None: the
     value itself). `wait`: small calls until compiled code serves instead of NumPy (0: never); `native`: that code (False: there
-    is none), made for the knobs' `state`. `rules`: the same of its gradient rule (`hot.rule`)."""
+    is none), made for the knobs' `state`. `rules`: the same of its gradient rule (`hot.rule`). `weak`: a number is
+    among the operands."""
 
-    __slots__ = ("graded", "inputs", "meta", "native", "outputs", "rules", "saves", "state", "track", "ufunc", "view", "wait")
+    __slots__ = (
+        "graded", "inputs", "meta", "native", "outputs", "rules", "saves", "state", "track", "ufunc", "view", "wait", "weak",
+    )  # fmt: skip
 
     meta: Meta | None
     graded: Meta
@@ -43,6 +46,7 @@ class Plan:
     native: Any
     rules: dict[Any, Any]
     state: Any
+    weak: bool
 
 
 def forget() -> None:
@@ -61,6 +65,7 @@ def remember(kinds: tuple[Any, ...], operands: tuple[Any, ...], attrs: dict[str,
     plan.graded = out.meta.with_grad(True) if out.meta.dtype.is_inexact else out.meta
     plan.wait, plan.native, plan.state, plan.view = wait, None, None, None
     plan.rules = {}
+    plan.weak = any(isinstance(k, type) for k in kinds[1 : 1 + len(operands)])
     metas = [None if isinstance(k, type) else k for k in kinds[1 : 1 + len(operands)]]
     plan.track = op.grad is not None and any(m is not None and m.requires_grad for m in metas)
     if op.effects.aliases is not None:

@@ -287,7 +287,10 @@ class OpNode(Node):
     __slots__ = ("attrs", "base", "count", "op", "plan", "saved", "types", "version")
 
     def __init__(self, op: Op, attrs: dict[str, Any], count: int) -> None:
-        super().__init__()
+        self.order = next(_sequence)  # as Node's own, a frame less for each op that is recorded
+        self.edges = self.results = ()
+        self.hooks = self.retained = None
+        self.extra = {"forward": _stack()} if watching else None
         self.op, self.attrs, self.count = op, attrs, count
         self.saved: tuple[Any, ...] | None = None
         self.types: tuple[Any, ...] = ()
@@ -311,8 +314,10 @@ class OpNode(Node):
         return found.unpack(self) if hasattr(found, "unpack") else found
 
     def release(self) -> None:
-        if self.saved is not None and any(type(s) in _KEPT for s in self.saved):
-            self.saved = None
+        for s in self.saved or ():
+            if type(s) in _KEPT:
+                self.saved = None
+                return
 
     def apply(self, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
         if self.saved is None:
