@@ -335,23 +335,30 @@ class Same(tape.Node):
 
 
 class Spent(tape.Node):
-    """History of a tensor whose saved values a backward pass inside of the region has freed."""
+    """History of a tensor whose saved values a backward pass inside of the region has freed; `text`: the step it stands for."""
 
-    __slots__ = ()
+    __slots__ = ("text",)
+
+    def __init__(self, text: str | None) -> None:
+        super().__init__()
+        self.text = text
+
+    def name(self) -> str:
+        return self.text or "Spent"
 
     def apply(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
         raise tape.freed(self.name())
 
 
-def spent(x: Tensor) -> Tensor:
+def spent(x: Tensor, name: str | None) -> Tensor:
     """A fresh Tensor with a history that nothing can go back through any more."""
     x.meta = x.meta.with_grad(True)
-    node = x._node = Spent()
+    node = x._node = Spent(name)
     node.results = (x.meta.type,)
     return x
 
 
-def leaf(x: Tensor) -> Tensor:
+def leaf(x: Tensor, name: None) -> Tensor:
     """A fresh Tensor as a leaf that requires grad."""
     x.meta = x.meta.with_grad(True)
     return x

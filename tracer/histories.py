@@ -137,6 +137,12 @@ class Histories:
         value = self.recorder.value_of(x)
         return "leaf" if value in self.leaves else "spent" if self.is_spent(value) else None
 
+    def maker(self, x: Any) -> str | None:
+        """What the step is called that made a traced Tensor."""
+        value = self.recorder.value_of(x)
+        made = next((node.op.name for node in reversed(self.recorder.builder.nodes) if value in node.results), None)
+        return None if made is None else "".join([part.capitalize() for part in made.split("_")]) + "Backward0"
+
     def is_plain(self, x: Any) -> bool:
         """Whether the graph's output is all that the caller gets of a traced Tensor."""
         return self.recorder.input_of(x) is not None or (x.grad is None and self.kind(x) is None)

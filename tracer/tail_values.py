@@ -221,7 +221,7 @@ class ValueWriter:
         recorder, kind = self.session.recorder, self.session.recorder.histories.kind(x)
         text = self._output(recorder.histories.plain(x) if kind else x)
         self.storages.add(id(x._storage))
-        return self._with_gradient(x, self.assign(f"{kind}({text})") if kind else text)
+        return self._with_gradient(x, self.assign(f"{kind}({text}, {recorder.histories.maker(x)!r})") if kind else text)
 
     def _with_gradient(self, x: Any, text: str) -> str:
         """`text` of a Tensor, which gets the gradient that the region gave it."""
@@ -249,7 +249,7 @@ class ValueWriter:
         self.builds += ["set_grad(False)"] if tracked else []
         if base[0].meta.requires_grad and not x.meta.requires_grad:
             text = self.assign(f"{text}.detach()")
-        return self._with_gradient(x, self.assign(f"leaf({text})") if recorder.histories.kind(x) == "leaf" else text)
+        return self._with_gradient(x, self.assign(f"leaf({text}, None)") if recorder.histories.kind(x) == "leaf" else text)
 
     def _attrs(self, attrs: dict[str, Any]) -> str:
         """The attributes of an op: an object where all are constants."""

@@ -203,3 +203,21 @@ def test_a_retained_gradient_adds_up() -> None:
     for n in range(1, 4):
         for a, b in zip(f(torch.ones(3) * n), compiled(torch.ones(3) * n), strict=True):
             assert a.tolist() == b.tolist()
+
+
+def test_a_tensor_behind_its_backward_pass_and_a_break_prints_as_before(capsys: pytest.CaptureFixture[str]) -> None:
+    w = torch.ones(3, requires_grad=True)
+
+    def f(x: Any) -> Any:
+        y = w * x
+        y.sum().backward()
+        if x.sum() > 0:
+            print(y)
+        return None
+
+    compiled = torch.compile(f)
+    for n in range(1, 4):
+        f(torch.ones(3) * n)
+        plain = capsys.readouterr().out
+        compiled(torch.ones(3) * n)
+        assert capsys.readouterr().out == plain
