@@ -201,7 +201,7 @@ _LEGACY = (
 )  # fmt: skip
 _MODULES = (
     "nn", "optim", "utils", "vision", "special", "linalg", "fft", "func", "distributions", "backends", "cuda", "accelerator",
-    "mps",
+    "mps", "amp",
 )
 _COMPILER = ("compile", "explain", "compiler", "set_logs")
 _ALIASES = ("install_as", "uninstall_as")
@@ -251,6 +251,8 @@ def __getattr__(name: str) -> Any:
         return serialization if name == "serialization" else getattr(serialization, name)
     if name == "vmap":
         return importlib.import_module(f"{__name__}.eager.transforms").vmap
+    if name == "autocast":
+        return importlib.import_module(f"{__name__}.amp").autocast
     found = _later.find(name)
     if found is not None:
         return globals().setdefault(name, found)

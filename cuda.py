@@ -50,3 +50,11 @@ def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
 
 synchronize = set_device = current_device = get_device_name = get_device_properties = get_device_capability = _refuse
 current_stream = mem_get_info = Stream = Event = _refuse
+
+
+def __getattr__(name: str) -> Any:
+    if name == "amp":
+        from . import amp
+
+        return amp
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

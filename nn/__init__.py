@@ -131,6 +131,7 @@ _LATER = {
     "pooling": "AvgPool3d AdaptiveAvgPool3d AdaptiveMaxPool3d LPPool1d LPPool2d LPPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d",
     "rearranging": "Dropout1d Dropout3d AlphaDropout FeatureAlphaDropout Unflatten PixelShuffle PixelUnshuffle ChannelShuffle "
                    "Unfold Fold UpsamplingNearest2d UpsamplingBilinear2d LocalResponseNorm Bilinear EmbeddingBag",
+    "transformer": "Transformer",
     "recurrent": "RNNBase RNN LSTM GRU RNNCellBase RNNCell LSTMCell GRUCell",
 }  # fmt: skip
 _PLACES = {name: module for module, row in _LATER.items() for name in row.split()}

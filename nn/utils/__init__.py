@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from . import rnn
+import importlib
+from typing import Any
+
 from ..gradients import clip_grad_norm_, clip_grad_value_
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+#: Module of this folder, loaded at first use -> functions in it.
+_LATER = {
+    "vectors": "parameters_to_vector vector_to_parameters fuse_conv_bn_eval fuse_conv_bn_weights fuse_linear_bn_eval "
+               "fuse_linear_bn_weights skip_init",
+    "parametrizations": "weight_norm spectral_norm",
+}  # fmt: skip
+_PLACES = {name: module for module, row in _LATER.items() for name in row.split()}
+_MODULES = ("rnn", "parametrize", "parametrizations")
+__all__ = ["clip_grad_norm_", "clip_grad_value_", *sorted(_PLACES), *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    return globals().setdefault(name, found)

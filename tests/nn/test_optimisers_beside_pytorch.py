@@ -19,7 +19,7 @@ ROWS = [
     "RAdam(p)", "RAdam(p, 0.1, betas=(0.8, 0.9), weight_decay=0.1)", "Adamax(p)", "Adamax(p, 0.1, weight_decay=0.1)", "ASGD(p)",
     "ASGD(p, 0.1, lambd=0.1, t0=2, weight_decay=0.1)", "Rprop(p)", "Rprop(p, 0.1, etas=(0.4, 1.3), step_sizes=(0.001, 0.5))",
 ]
-CLOSURES = ["LBFGS(p, max_iter=5)", "LBFGS(p, 0.5, history_size=3, line_search_fn='strong_wolfe')"]
+CLOSURES = ["LBFGS(p, max_iter=5)", "LBFGS(p, 0.5, max_iter=4, history_size=3, line_search_fn='strong_wolfe')"]
 
 
 def world(lib: Any, text: str) -> tuple[list[Any], Any, Any]:
@@ -108,7 +108,7 @@ def test_closure_optimiser_is_pytorch_s(text: str) -> None:
             value.backward()
             return value
 
-        losses = [float(optimiser.step(closure)) for _ in range(3)]
+        losses = [float(optimiser.step(closure).detach()) for _ in range(3)]
         state = optimiser.state_dict()
         found.append((arrays(p), losses, sorted(state["state"][0]), repr(optimiser)))
     same(found[0][0], found[1][0], 1e-3)
