@@ -403,7 +403,10 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
     if len(shape) != len(strides):
         raise RuntimeError("mismatch in length of strides and shape")
     offset = (input._offset or 0) if storage_offset is None else storage_offset
-    if (input.meta.requires_grad or input._array is None) and layout.is_row_major(input.meta.type) and not input._offset:
+    traced = input._array is None
+    if traced and (storage_offset is not None or not _within(input, shape, strides)):
+        storage_of(input).read(input)  # an input of a graph may be a view: how far into its storage it begins is not known
+    if (input.meta.requires_grad or traced) and layout.is_row_major(input.meta.type) and not input._offset:
         attrs = {"shape": shape, "strides": strides, "offset": offset}
         return apply(shapes.as_strided, (input,), attrs)  # type: ignore[no-any-return]
     if input.meta.requires_grad:
@@ -415,6 +418,11 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
                            f"for storage of {flat.size} elements")  # fmt: skip
     step = flat.itemsize
     return make_view(np.lib.stride_tricks.as_strided(flat[offset:], shape, [s * step for s in strides]), input)
+
+
+def _within(input: Tensor, shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether a window from the first element of `input` on, which is row-major, stays inside of it."""
+    return 0 in shape or sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) < input.numel()
 
 
 # -- writes into a part, out of place
