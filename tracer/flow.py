@@ -93,21 +93,6 @@ class Flow:
         """The instruction behind `instr` in the code."""
         return self.instrs[self.index[instr] + 1]
 
-    def loops(self, instr: Instruction) -> bool:
-        """Whether a backward jump can be reached from `instr`."""
-        seen: set[Instruction] = set()
-        todo = [instr]
-        while todo:
-            here = todo.pop()
-            if here in seen:
-                continue
-            seen.add(here)
-            for way in self.ways(here):
-                if way.kind == "jump" and way.to.offset <= here.offset:
-                    return True
-                todo.append(way.to)
-        return False
-
     def breakable(self) -> list[Instruction]:
         """First instructions of all units where a graph may break: reachable, and behind the set-up of the frame."""
         start = next((k for k, instr in enumerate(self.instrs) if instr.op == "RESUME"), len(self.instrs)) + 1

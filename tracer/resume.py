@@ -1,4 +1,4 @@
-"""Continue a frame in the middle of its code: resume functions, steps over a breaking unit, and the driver between them.
+"""Code that continues a frame in the middle of it: resume functions, and steps over a breaking unit.
 
 At a graph break the compiled code has rebuilt the values of the frame (`FrameState`). A *step function* unpacks them, runs the
 breaking unit natively and packs the frame again on every way out of the unit, its exception handler included; the driver then
@@ -56,19 +56,6 @@ class FrameState:
 
     def __init__(self, slots: list[Any], stack: list[Any]) -> None:
         self.slots, self.stack = slots, stack
-
-
-class Frame(NamedTuple):
-    """`fn`'s frame before the instruction at byte `offset` of its code.
-
-    For an outer frame, whose call was inlined, `offset` is the call's and the stack lies without the call's operands.
-    `result` is what the caller gets in place of this frame's own result (the new object, where this is an `__init__`).
-    """
-
-    fn: FunctionType
-    offset: int
-    state: FrameState
-    result: Any = NULL
 
 
 class Shape(NamedTuple):
@@ -369,44 +356,3 @@ def site_code(code: CodeType, shape: Shape) -> CodeType:
 def make_function(code: CodeType, fn_globals: dict[str, Any]) -> FunctionType:
     """A function of step or resume code; the real cells come with the packed frame."""
     return FunctionType(code, fn_globals, code.co_name, None, tuple(CellType() for _ in code.co_freevars))
-
-
-def resume_function(fn: FunctionType, offset: int, depth: int, nulls: frozenset[int] = frozenset()) -> FunctionType:
-    """A function of one argument, `pack(state)`, that continues `fn` before byte `offset` with `depth` values on the stack.
-
-    `nulls`: which of slots + stack (from the bottom up) are NULL. ValueError if frames of `fn` cannot be continued.
-    """
-    reason = refusal(fn.__code__)
-    if reason:
-        raise ValueError(reason)
-    return make_function(resume_code(fn.__code__, Shape(offset, depth, nulls)), fn.__globals__)
-
-
-class Leave(NamedTuple):
-    """A way out of a breaking unit: 'next', 'jump' or 'handler', the offset there, the stack depth, whether a loop can follow."""
-
-    kind: str
-    offset: int
-    depth: int
-    loops: bool
-
-
-class Plan(NamedTuple):
-    """Where a break near an offset really lies: the unit's first byte, its instructions, and the ways out of it."""
-
-    offset: int
-    unit: list[Instruction]
-    exits: list[Leave]
-
-
-def break_plan(code: CodeType, offset: int) -> Plan:
-    """The breaking unit around byte `offset`. ValueError where the frame is not set up yet, or cannot be continued."""
-    reason = refusal(code)
-    if reason:
-        raise ValueError(reason)
-    graph = flow(code)
-    unit = graph.unit(graph.at[offset])
-    if unit[0] not in graph.breakable():
-        raise ValueError(f"byte {offset} of {code.co_qualname} lies before the frame is set up, or is never reached")
-    exits = [Leave(way.kind, way.to.offset, way.state.depth, graph.loops(way.to)) for way in graph.ways(unit[-1])]
-    return Plan(unit[0].offset, unit, exits)

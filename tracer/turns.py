@@ -2,22 +2,20 @@
 
 A `Turn` is one place where compiled code breaks: the frame's values come packed, everything else about it is settled once. The
 driver (`run`) calls steps and resume functions in turn and never nests for breaks of one frame, however often a loop breaks; what
-they return says what is next. Frames whose calls were inlined hang on the outermost one (`continue_frames`).
+they return says what is next. On the stack of a frame whose call was inlined stands what runs that call to its end (`go_in`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable
 from types import CodeType, FunctionType
 from typing import Any
 
-from .bytecode import NULL, slot_count
+from .bytecode import slot_count
 from .flow import flow
 from .resume import (
     SHIFT,
     Exit,
-    Frame,
     FrameState,
     Shape,
     make_function,
@@ -38,16 +36,6 @@ Call = Callable[[Packed], Any]
 Hook = Callable[[FunctionType], Call]
 
 
-class Jump:
-    """What a captured resume function returns at its own graph break inside of inlined calls: the driver that called it goes on
-    with these frames."""
-
-    __slots__ = ("continuations", "frames")
-
-    def __init__(self, frames: list[Frame], continuations: Continuations) -> None:
-        self.frames, self.continuations = frames, continuations
-
-
 class Continuations:
     """The step and resume functions of one compiled function and what it inlined, each made once.
 
@@ -57,7 +45,6 @@ class Continuations:
 
     def __init__(self, hook: Hook | None = None) -> None:
         self.hook = hook
-        self.checked: dict[tuple[int, int, int, int, bool], CodeType] = {}
         self.ahead: dict[Exit, Call] = {}  # what goes on at a way out (whose code must hold no function: no collector sees it)
         self._steps: dict[tuple[int, int, Shape, bool], tuple[FunctionType, CodeType]] = {}
         self._resumes: dict[tuple[int, int, Shape], tuple[Call, FunctionType]] = {}
@@ -107,24 +94,6 @@ class Turn:
         self.step: Call = continuations.step(self.place, Shape(offset, depth, frozenset(nulls)), site)
 
 
-def _enter(frames: list[Frame], continuations: Continuations) -> tuple[Place, FunctionType, list[Packed]]:
-    """The outermost frame's code, its step function, and the packed frame in a list; empties `frames`."""
-    fn, offset, state, _ = frames[0]
-    inner = frames[1:]
-    frames.clear()
-    code = fn.__code__
-    source = origin(code)
-    if source is not None:
-        code, offset = source.code, offset - SHIFT
-        del state.slots[: source.hidden]
-    if inner:
-        state.stack.append(partial(drive, inner, continuations))
-    place = code, fn.__globals__
-    shape = shape_of(offset, state)
-    step = continuations.step(place, shape, bool(inner))
-    return place, step, [pack(state)]
-
-
 def _stopped(out: tuple[Stop, list[Any], list[Any]], code: CodeType) -> tuple[Shape, Packed]:
     """Shape and values of the frame that code which runs up to a stop has handed over."""
     stop, slots, operands = out
@@ -155,10 +124,7 @@ def run(place: Place, call: Call, values: list[Packed], continuations: Continuat
                 ahead = continuations.ahead
                 continue
             return out
-        if type(out) is Jump:
-            continuations, ahead = out.continuations, out.continuations.ahead
-            place, call, values = _enter(out.frames, continuations)
-        elif type(out) is tuple and len(out) == 3 and type(out[0]) is Stop:
+        if type(out) is tuple and len(out) == 3 and type(out[0]) is Stop:
             shape, packed = _stopped(out, place[0])
             values.append(packed)
             del packed
@@ -177,40 +143,6 @@ def go_in(values: list[Packed], turn: Turn) -> Any:
     """The result of a call that was inlined and broke: `values` holds its packed frame."""
     try:
         return run(turn.place, turn.step, values, turn.continuations)
-    except BaseException as exc:
-        strip_own(exc)
-        raise
-
-
-def drive(frames: list[Frame], continuations: Continuations) -> Any:
-    """Run the frames to the end of the outermost one, breaks of its continuations included, and return its result."""
-    replaced = frames[0].result
-    try:
-        out = run(*_enter(frames, continuations), continuations)
-        return out if replaced is NULL else replaced
-    except BaseException as exc:
-        strip_own(exc)
-        raise
-
-
-def continue_frames(frames: Sequence[Frame | tuple[Any, ...]], continuations: Continuations) -> Any:
-    """Go on from a graph break: `frames` from the outermost, captured one to the innermost, which breaks before its `offset`.
-
-    Returns the outermost frame's result, or, where that frame is a resume function's, a `Jump` which the compiled resume
-    function must return as it is: the driver that called it goes on. Exceptions are the user's own, their tracebacks hold the
-    user's frames only. ValueError if a frame cannot be continued or its values do not fit its code.
-    """
-    chain = [Frame(*frame) for frame in frames]
-    for frame in chain:
-        state, breaks = frame.state, frame is chain[-1]
-        place = id(frame.fn.__code__), frame.offset, len(state.slots), len(state.stack), breaks
-        if place not in continuations.checked:
-            check(frame.fn.__code__, frame.offset, len(state.slots), len(state.stack) if breaks else None)
-            continuations.checked[place] = frame.fn.__code__
-    if origin(chain[0].fn.__code__) is not None:
-        return Jump(chain, continuations)
-    try:
-        return drive(chain, continuations)
     except BaseException as exc:
         strip_own(exc)
         raise

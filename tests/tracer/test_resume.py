@@ -8,24 +8,15 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from breaker import Breaker, Everything
+from breaker import Breaker, Everything, Frame, continue_frames
 from resume_cases import CASES, LOG, say
 
 from fusewire.tracer.bytecode import NULL, call_operands, normalised
 from fusewire.tracer.flow import flow
-from fusewire.tracer.resume import (
-    SHIFT,
-    Frame,
-    FrameState,
-    break_plan,
-    origin,
-    pack,
-    refusal,
-    resume_function,
-)
+from fusewire.tracer.resume import SHIFT, FrameState, Shape, make_function, origin, pack, refusal, resume_code
 from fusewire.tracer.stops import stopping_code
 from fusewire.tracer.traces import strip_frame
-from fusewire.tracer.turns import Continuations, continue_frames
+from fusewire.tracer.turns import Continuations
 
 
 def describe(exc, skip):
@@ -302,7 +293,7 @@ def test_a_resume_function_takes_the_packed_frame():
         return c * a
 
     after = next(s.instr for s in normalised(fn.__code__).steps if s.op == "BINARY_OP" and s.arg == "*")
-    resumed = resume_function(fn, after.offset, 2, frozenset({1}))
+    resumed = make_function(resume_code(fn.__code__, Shape(after.offset, 2, frozenset({1}))), fn.__globals__)
     assert resumed(pack(FrameState([3, NULL, 7], [7, 3]))) == 21
     assert resumed.__name__ == fn.__name__ and resumed.__globals__ is fn.__globals__
 
@@ -317,22 +308,21 @@ def test_what_cannot_be_continued_says_why():
     assert "generator" in refusal(generates.__code__) and "generator" in refusal(waits.__code__)
     assert "class or module" in refusal(compile("x = 1", "f", "exec"))
     with pytest.raises(ValueError, match="generator"):
-        resume_function(generates, 0, 0)
+        continue_frames([Frame(generates, 0, FrameState([], []))], Continuations())
     with pytest.raises(ValueError, match="slots"):
-        continue_frames([(strict, 2, FrameState([], []))], Continuations())
-    with pytest.raises(ValueError, match="set up"):
-        break_plan(strict.__code__, 0)
+        continue_frames([Frame(strict, 2, FrameState([], []))], Continuations())
+    assert flow(strict.__code__).at[0] not in flow(strict.__code__).breakable()
 
 
-def test_a_break_plan_names_the_ways_out():
+def test_the_ways_out_of_a_breaking_unit():
     def fn(xs):
         for x in xs:
             say(x, end=x)
         return
 
-    steps = normalised(fn.__code__).steps
-    plan = break_plan(fn.__code__, next(s.instr.offset for s in steps if s.op == "CALL"))
-    assert [exit.kind for exit in plan.exits] == ["next"] and plan.exits[0].loops
-    assert plan.unit[-1].op in ("CALL", "CALL_KW")
-    plan = break_plan(fn.__code__, next(s.instr.offset for s in steps if s.op == "FOR_ITER"))
-    assert {(exit.kind, exit.loops) for exit in plan.exits} == {("jump", False), ("next", True)}
+    graph, steps = flow(fn.__code__), normalised(fn.__code__).steps
+    last = graph.unit(graph.at[next(s.instr.offset for s in steps if s.op == "CALL")])[-1]
+    assert last.op in ("CALL", "CALL_KW") and [way.kind for way in graph.ways(last)] == ["next"]
+    last = graph.unit(graph.at[next(s.instr.offset for s in steps if s.op == "FOR_ITER")])[-1]
+    assert {way.kind for way in graph.ways(last)} == {"jump", "next"}
+
