@@ -50,6 +50,11 @@ from .values import Apply, Lazy, Leaf, SymFloat, SymInt
 class Cycle(Exception):
     """An object holds itself; build it empty and fill it later."""
 
+
+#: what a tail calls its own arguments and locals, and the function itself (`variant.bind_plain`)
+_OWN_NAMES = {"args", "outputs", "again", "frame", "plain", "tail"}
+
+
 class ValueWriter:
     """Writes one tail. `outputs` are the graph outputs it found a need for."""
 
@@ -86,7 +91,7 @@ class ValueWriter:
         word = "".join(ch if ch.isalnum() else "_" for ch in hint) or "c"
         name = (
             word
-            if word.isidentifier() and word not in self.names and word not in ("args", "outputs")
+            if word.isidentifier() and word not in self.names and word not in _OWN_NAMES
             else f"{word}_{len(self.names)}"
         )
         taken = (

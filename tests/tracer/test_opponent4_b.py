@@ -156,7 +156,10 @@ def test_a_module_is_replaced_in_sys_modules_and_its_getattr_runs() -> None:
     raise AssertionError("the module is gone")
 
 
-@pytest.mark.parametrize("make", [types.SimpleNamespace, lambda: functools.partial(int), ValueError], ids=["namespace", "partial", "error"])
+OF_C = {"namespace": types.SimpleNamespace, "partial": lambda: functools.partial(int), "error": ValueError}
+
+
+@pytest.mark.parametrize("make", OF_C.values(), ids=OF_C)
 def test_an_attribute_that_an_object_of_c_code_lacks_comes_later(make) -> None:
     def read(x, o):
         return x * getattr(o, "n", 3.0), hasattr(o, "n")
@@ -243,3 +246,27 @@ def test_text_is_that_of_the_class() -> None:
     compiled = compiler.compile(g, backend="interpret")
     SAID.clear()
     assert [compiled(t(1.0))[1:] for _ in range(3)] == [("odd 1", 1), ("odd 2", 2), ("odd 3", 3)]
+
+
+NAMED = """
+def {name}(x, items):
+    if type(items) is list:
+        return [{name}(x, item) for item in items]
+    return id(items) == id(x)
+
+def f(x, items):
+    return {name}(x, items), x * 2
+"""
+
+
+NAMES = ["plain", "frame", "again", "args", "outputs", "tail", "turns", "continuations", "places", "v0", "s0", "e", "put"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_callee_that_breaks_may_have_any_name(name: str) -> None:
+    space: dict[str, object] = {}
+    exec(compile(NAMED.format(name=name), f"<{name}>", "exec"), space)
+    compiled = compiler.compile(space["f"], backend="interpret")
+    x, y = t(1.0), t(2.0)
+    for items in ([x, y], [[y], x], y):
+        assert compiled(x, items)[0] == space["f"](x, items)[0]
