@@ -83,25 +83,23 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     kinds: Any
     arrays: Any
     try:
-        if len(operands) > 2 or (attrs and len(operands) > 1):
-            kinds, arrays = _kinds(op, operands, attrs)
+        x = operands[0]
+        kind: Any = type(x)
+        if kind not in _WEAK:
+            kind, x = x.meta, x._array
+        if len(operands) == 1:
+            kinds, arrays = (op, kind, *attrs, *attrs.values()) if attrs else (op, kind), (x,)
+        elif len(operands) == 2 and not attrs:
+            y = operands[1]
+            other: Any = type(y)
+            if other not in _WEAK:
+                other, y = y.meta, y._array
+            kinds, arrays = (op, kind, other), (x, y)
+            x = None if y is None else x
         else:
-            x = operands[0]
-            kind = type(x)
-            if kind not in _WEAK:
-                kind, x = x.meta, x._array
-            if len(operands) == 1:
-                kinds, arrays = (op, kind, *attrs, *attrs.values()) if attrs else (op, kind), (x,)
-            else:
-                y = operands[1]
-                other = type(y)
-                if other not in _WEAK:
-                    other, y = y.meta, y._array
-                kinds, arrays = (op, kind, other), (x, y)
-                if y is None:
-                    return _apply(op, operands, attrs)
-            if x is None:  # traced
-                return _apply(op, operands, attrs)
+            kinds, arrays = _kinds(op, operands, attrs)
+        if x is None:  # traced
+            return _apply(op, operands, attrs)
         plan = PLANS.get(kinds)
     except (AttributeError, TypeError, IndexError):  # not a Tensor yet, an attribute that does not hash, no operand
         return _apply(op, operands, attrs)
@@ -198,18 +196,8 @@ def _apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], kinds: tupl
         _check_dtype(op, operands, arrays, attrs)
     large = bool(op.heavy) and not half and hot.is_large(op, arrays)
     out = hot.run(op, operands, arrays, attrs) if large else None
-    if out is not None:
-        pass
-    elif half or _errors is None:
-        out = _run_slowly(op, operands, arrays, attrs)
-    else:
-        token = _errors.set(_IGNORE)
-        try:
-            out = op.eager(*arrays, **attrs) if attrs else op.eager(*arrays)
-        except _KERNEL_ERRORS as e:
-            _explain(op, operands, attrs, e)
-        finally:
-            _errors.reset(token)
+    if out is None:
+        out = (_run_slowly if half or _errors is None else _run)(op, operands, arrays, attrs)
     if not plain and type(op.lowering) is Scalar and type(out) is not tuple:
         common = False
         out = _conformed(op, operands, attrs, out)
@@ -293,6 +281,17 @@ class Eager:
 EAGER = Eager()
 
 
+def _run(op: Op, operands: tuple[Any, ...], arrays: Any, attrs: dict[str, Any]) -> Any:
+    """The kernel's result."""
+    token = _errors.set(_IGNORE)
+    try:
+        return op.eager(*arrays, **attrs)
+    except _KERNEL_ERRORS as e:
+        _explain(op, operands, attrs, e)
+    finally:
+        _errors.reset(token)
+
+
 def _run_slowly(op: Op, operands: tuple[Any, ...], arrays: list[Any], attrs: dict[str, Any]) -> Any:
     """The kernel's result where half types are computed wide and rounded once, or where NumPy has no fast error switch."""
     with np.errstate(all="ignore"):
@@ -367,7 +366,7 @@ def written_through(op: Op, operands: tuple[Any, ...]) -> bool:
         plan, arrays = PLANS.get((op, meta)), (array,)
     elif len(operands) == 2:
         y = operands[1]
-        kind = type(y)
+        kind: Any = type(y)
         if kind not in _WEAK:
             kind, y = getattr(y, "meta", None), getattr(y, "_array", None)
         plan, arrays = PLANS.get((op, meta, kind)), (array, y)  # type: ignore[assignment]

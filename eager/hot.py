@@ -50,7 +50,7 @@ def forget() -> None:
 
 def is_large(op: Any, arrays: list[Any]) -> bool:
     """Whether this call of a heavy op is worth compiling alone."""
-    return sum([a.size for a in arrays if type(a) is np.ndarray]) >= max(SMALL, op.heavy)
+    return bool(sum([a.size for a in arrays if type(a) is np.ndarray]) >= max(SMALL, op.heavy))
 
 
 def wait(op: Any, operands: tuple[Any, ...]) -> int:
@@ -199,9 +199,9 @@ def rule(node: Any, plan: plans.Plan, g: Any, values: list[Any]) -> Any:
             return None
         with _lock:
             known = plan.rules[key] = _native_rule(node, g, values) if knobs.hot_ops and knobs.native_entry else False
-    if known is False:
+    if not known:
         return None
-    native, used, places = known
+    native, used, places = known  # type: ignore[misc]  # neither None nor a count here
     given = (g, *values)
     taken = [given[i] for i in used]
     for x in taken:

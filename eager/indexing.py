@@ -112,6 +112,9 @@ def _unrecorded_view(x: Any, index: Any) -> Any:
         return None
 
 
+_STARTS = frozenset((int, type(None)))
+
+
 def _plain_view(x: Any, items: tuple[Any, ...]) -> Any:
     """The view that ints and slices name, whose place follows from them; None for any other index, and for what is not right."""
     meta = x.meta
@@ -120,11 +123,9 @@ def _plain_view(x: Any, items: tuple[Any, ...]) -> Any:
         for item, n, step in zip(items, meta.shape, meta.strides):  # noqa: B905  (an index may have fewer items)
             if type(item) is int:
                 offset += (item + n if item < 0 else item) * step
-            elif type(item) is not slice:
+            elif type(item) is not slice or type(item.start) not in _STARTS:
                 return None
             elif item.start is not None:
-                if type(item.start) is not int:
-                    return None
                 offset += (max(item.start + n, 0) if item.start < 0 else item.start) * step
         made = x._array[(*items, ...)]
     except IndexError:

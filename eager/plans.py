@@ -41,6 +41,8 @@ class Plan:
     inputs: tuple[Any, ...]
     outputs: tuple[Any, ...]
     saves: tuple[Any, ...]
+    track: bool
+    ufunc: bool
     view: int | None
     wait: int
     native: Any

@@ -325,7 +325,7 @@ class OpNode(Node):
         values = [s.unpack(self) if type(s) in _KEPT else s for s in self.saved]
         outs = values[self.count :]
         if self.plan is not None and not gradmode.get():
-            ready = hot.rule(self, self.plan, grads[0], values)
+            ready: tuple[Tensor | None, ...] | None = hot.rule(self, self.plan, grads[0], values)
             if ready is not None:
                 return ready
         if gradmode.get():
