@@ -24,7 +24,7 @@ from . import checkpoints, functions  # noqa: F401  (the first one registers a m
 from .breaks import Break, Restart, UserRaise, ValueNeeded
 from .histories import _floating, active, reaching
 from .metas import meta_of
-from .natives import models
+from .special import models
 
 if TYPE_CHECKING:
     from .session import Session

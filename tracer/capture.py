@@ -17,7 +17,22 @@ from ..ir.graph import Where
 from ..runtime import gradmode
 from ..runtime.meta import Meta
 from ..runtime.source import Arg
-from . import backward, deferred, deferred_draws, deferred_io, functions, library_models, copying, namespaces, namespaces, ops_data, outer, ops_flow, ops_stack, prologue, pure_python  # noqa: F401  (they register the handlers)
+from . import (  # noqa: F401  (they register the handlers)
+    backward,
+    copying,
+    deferred,
+    deferred_draws,
+    deferred_io,
+    functions,
+    library_models,
+    namespaces,
+    ops_data,
+    ops_flow,
+    ops_stack,
+    outer,
+    prologue,
+    pure_python,
+)
 from .breaks import Break, BreakRecord, Restart, TextNeeded, UserRaise, describe, subject, told, written
 from .bytecode import slot_names
 from .captured import Capture

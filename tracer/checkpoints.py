@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..utils.checkpoint import checkpoint
 from .breaks import Break
-from .natives import models
+from .special import models
 
 if TYPE_CHECKING:
     from .session import Session

@@ -21,21 +21,10 @@ from .breaks import Break, describe
 from .effects import Call, Risk
 from .late import LATE, Late
 from .operators import ATOMS
-from .special import SPECIAL
+from .special import SPECIAL, models
 
 if TYPE_CHECKING:
     from .session import Session
-
-
-def models(*things: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorator: this function does a call of each of `things`."""
-
-    def enter(fn: Callable[..., Any]) -> Callable[..., Any]:
-        for thing in things:
-            SPECIAL[thing] = fn
-        return fn
-
-    return enter
 
 
 _WAITING: dict[str, Callable[[], None]] = {}

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from . import deferred_draws, late_ops
 from .breaks import Break, describe, opaque
-from .deferred import defer, is_stream, models, shown, when_loaded
+from .deferred import defer, is_stream, shown, when_loaded
 from .effects import Call
 from .late import LATE, Late, LateMethod
 from .natives import CLASSES
-from .special import SPECIAL
+from .special import SPECIAL, models
 from .traces import is_own
 
 if TYPE_CHECKING:

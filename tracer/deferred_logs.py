@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import late_ops, taint
 from .breaks import Break, describe, opaque
-from .deferred import defer, models
+from .deferred import defer
 from .deferred_io import slots_of
-from .special import SPECIAL
+from .special import SPECIAL, models
 from .values import concrete
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from ..ir.op import Decompose, Op
 from ..runtime import gradmode
 from .breaks import Break, Restart, UserRaise
 from .metas import meta_of
-from .natives import models
+from .special import models
 
 if TYPE_CHECKING:
     from .session import Session

@@ -33,7 +33,7 @@ from .effects import GradModeSet
 from .generators import Generator, Lazily
 from .late import LATE, Late
 from .operators import CONTAINERS
-from .special import SPECIAL
+from .special import SPECIAL, models
 from .symbols import SizeInt, has_size, raw
 from .values import SYMBOLIC, concrete, python_type
 
@@ -60,17 +60,6 @@ FILES = {f"{_OURS}.utils.serialization"}  # their functions read and write files
 TAKES_NUMBERS = {f"{_OURS}.{part}" for part in ("eager.generated", "eager.functional")}
 TAKES_LATE = TAKES_NUMBERS | {f"{_OURS}.eager.{part}" for part in ("scattering", "inplace", "tensor", "reducing")}
 CLASSES: dict[type, Callable[..., Any]] = {}
-
-
-def models(*things: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorator: this function does a call of each of `things`."""
-
-    def enter(fn: Callable[..., Any]) -> Callable[..., Any]:
-        for thing in things:
-            SPECIAL[thing] = fn
-        return fn
-
-    return enter
 
 
 # -- attributes and types ------------------------------------------------------------------------------------------------

@@ -253,7 +253,7 @@ def numbers(torch: Any) -> Any:
         a, b = divmod(n, 3)
         big = n**40
         bits = n & 3 | 8, ~n << 2
-        return x * math.sqrt(n) + r, a, b, round(r, 1), *bits, big % 7, math.gcd(12, n), string.digits[:3], int("12"), float("1.5")
+        return x * math.sqrt(n) + r, a, b, round(r, 1), *bits, big % 7, math.gcd(12, n), string.digits[:3], int("1"), float("1.5")
 
     return Case(f, [(*args, n, r) for args, n, r in zip(inputs(torch), (4, 5, 6), (0.25, 1.35, 2.5), strict=True)])
 

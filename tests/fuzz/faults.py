@@ -1,7 +1,7 @@
 """Defects to plant, one at a time, into the product: the fuzzer must find each. Each undoes itself; none is in the product.
 
-`level` says which programs look for it: "graph" (`graph_level.py`), "python" (`run.py`) or "sized" (`sized.py`); `backend` is what
-compiles those: "reference" where the defect would let machine code touch memory that is not its own.
+`level` says which programs look for it: "graph" (`graph_level.py`), "python" (`run.py`) or "sized" (`sized.py`); `backend` is
+what compiles those: "reference" where the defect would let machine code touch memory that is not its own.
 """
 
 from __future__ import annotations
