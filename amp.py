@@ -1,7 +1,7 @@
 """``torch.amp``: `GradScaler`, and `autocast` as a plain context.
 
-`autocast` changes no dtype: what is computed inside is computed in the dtypes of its operands, so results are at least as exact as
-those of PyTorch's reduced precision. Convert the model (``model.bfloat16()``) where reduced precision is wanted.
+`autocast` changes no dtype: what is computed inside is computed in the dtypes of its operands, so results are at least as exact
+as those of PyTorch's reduced precision. Convert the model (``model.bfloat16()``) where reduced precision is wanted.
 """
 
 from __future__ import annotations
@@ -147,7 +147,8 @@ class GradScaler:
         if not self._enabled:
             return
         if not state_dict:
-            raise RuntimeError("The source state dict is empty, possibly because it was saved from a disabled instance of GradScaler.")
+            raise RuntimeError("The source state dict is empty, possibly because it was saved from a disabled instance of "
+                               "GradScaler.")  # fmt: skip
         self._scale, self._growth_tracker = state_dict["scale"], state_dict["_growth_tracker"]
         self._growth_factor, self._backoff_factor = state_dict["growth_factor"], state_dict["backoff_factor"]
         self._growth_interval = state_dict["growth_interval"]

@@ -83,7 +83,7 @@ class _ConvNd(Module):
         sides = zip(reversed(self.kernel_size), reversed(self.dilation), strict=True)
         if self.padding == "same":
             return [n for k, d in sides for n in (d * (k - 1) // 2, d * (k - 1) - d * (k - 1) // 2)]
-        return [int(p) for p in reversed(self.padding) for _ in range(2)]
+        return [p for p in reversed(self.padding) for _ in range(2)]  # type: ignore[misc]
 
 
 class _Conv(_ConvNd):

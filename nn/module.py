@@ -111,15 +111,18 @@ class Module(Stateful):
             self._own("_modules", name)[name] = value
         elif name in fields.get("_parameters", ()):
             if value is not None:
-                raise TypeError(f"cannot assign '{type(value).__name__}' as parameter '{name}' (torch.nn.Parameter or None expected)")
+                raise TypeError(f"cannot assign '{type(value).__name__}' as parameter '{name}' "
+                                f"(torch.nn.Parameter or None expected)")  # fmt: skip
             fields["_parameters"][name] = None
         elif name in fields.get("_modules", ()):
             if value is not None:
-                raise TypeError(f"cannot assign '{type(value).__name__}' as child module '{name}' (torch.nn.Module or None expected)")
+                raise TypeError(f"cannot assign '{type(value).__name__}' as child module '{name}' "
+                                f"(torch.nn.Module or None expected)")  # fmt: skip
             fields["_modules"][name] = None
         elif isinstance(value, Buffer) or name in fields.get("_buffers", ()):
             if value is not None and not isinstance(value, Tensor):
-                raise TypeError(f"cannot assign '{type(value).__name__}' as buffer '{name}' (torch.nn.Buffer, torch.Tensor or None expected)")
+                raise TypeError(f"cannot assign '{type(value).__name__}' as buffer '{name}' "
+                                f"(torch.nn.Buffer, torch.Tensor or None expected)")  # fmt: skip
             self._own("_buffers", name)[name] = value
         else:
             super().__setattr__(name, value)
@@ -162,7 +165,8 @@ class Module(Stateful):
         if hasattr(self, name) and name not in self._parameters:
             raise KeyError(f"attribute '{name}' already exists")
         if param is not None and not isinstance(param, Parameter):
-            raise TypeError(f"cannot assign '{type(param).__name__}' object to parameter '{name}' (torch.nn.Parameter or None required)")
+            raise TypeError(f"cannot assign '{type(param).__name__}' object to parameter '{name}' "
+                            f"(torch.nn.Parameter or None required)")  # fmt: skip
         if param is not None and param.grad_fn is not None:
             raise ValueError(f"cannot assign non-leaf Tensor to parameter '{name}': model parameters must be created explicitly")
         self._own("_parameters", name)[name] = param
@@ -235,7 +239,8 @@ class Module(Stateful):
 
     def _named(self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
         seen: set[Any] = set()  # Tensors hash by identity
-        for module_name, module in self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]:
+        every = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+        for module_name, module in every if recurse else [(prefix, self)]:
             for name, value in module.__dict__[kind].items():
                 if value is None or (remove_duplicate and value in seen):
                     continue

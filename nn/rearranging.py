@@ -53,7 +53,8 @@ class Unflatten(Module):
             raise TypeError(f"unflatten: named dimensions are not there, dim must be an int, found type {type(dim).__name__}")
         for i, size in enumerate(unflattened_size):
             if not isinstance(size, int):
-                raise TypeError(f"unflattened_size must be tuple of ints, but found element of type {type(size).__name__} at pos {i}")
+                kind = type(size).__name__
+                raise TypeError(f"unflattened_size must be tuple of ints, but found element of type {kind} at pos {i}")
         self.dim, self.unflattened_size = dim, unflattened_size
 
     def forward(self, input: Tensor) -> Tensor:
@@ -206,7 +207,8 @@ class EmbeddingBag(Module):
         include_last_offset: bool = False, padding_idx: int | None = None, device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.num_embeddings, self.embedding_dim, self.max_norm, self.norm_type = num_embeddings, embedding_dim, max_norm, norm_type
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.max_norm, self.norm_type = max_norm, norm_type
         self.scale_grad_by_freq, self.mode, self.sparse = scale_grad_by_freq, mode, sparse
         self.include_last_offset = include_last_offset
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
@@ -238,7 +240,8 @@ class EmbeddingBag(Module):
         """A layer over given rows, which learn only where `freeze` is False."""
         if embeddings.ndim != 2:
             raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
-        bag = cls(*embeddings.shape, _weight=embeddings, **kwargs)
+        rows, width = embeddings.shape
+        bag = cls(rows, width, _weight=embeddings, **kwargs)
         bag.weight.requires_grad = not freeze
         return bag
 

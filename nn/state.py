@@ -44,7 +44,7 @@ class Stateful:
     _load_post_hooks: dict[int, Any]
 
     def _hooks(self, name: str) -> dict[int, Any]:
-        return self.__dict__.setdefault(name, {})
+        return self.__dict__.setdefault(name, {})  # type: ignore[no-any-return]
 
     def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, prefix, keep_vars)`` before this module's state is collected."""

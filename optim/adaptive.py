@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..eager.creation import full_like, tensor, zeros_like
 from ..eager.pure import rule
@@ -19,7 +19,9 @@ from ..ir.ops.pointwise import abs as absolute
 from ..ir.ops.pointwise import add, div, maximum, minimum, mul, neg, sign, sqrt, sub
 from .optimizer import Optimizer, Params, check_betas, check_not_negative
 
-Tensors, Numbers, New = Mapping[str, Any], Mapping[str, Any], dict[str, Any]
+Tensors: TypeAlias = Mapping[str, Any]
+Numbers: TypeAlias = Mapping[str, Any]
+New: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class _Stepwise(Optimizer):
         exact = float64 if p.dtype is float64 else float32
         for name, value in self._scalars(state["step"].double(), group, state).items():
             x[name] = value.to(exact)
-        x.update((k, v) for k, v in state.items() if v.ndim or not p.ndim and k not in _SCALARS)
+        x.update((k, v) for k, v in state.items() if v.ndim or (not p.ndim and k not in _SCALARS))
         n = self._numbers(group)
         if group.get("weight_decay", 0) != 0:
             n["decay"], n["keep"] = group["weight_decay"], 1 - group["lr"] * group["weight_decay"]

@@ -148,7 +148,7 @@ class CyclicLR(_Momenta):
             return self._scale_fn_custom(x)
         if self.mode == "triangular":
             return 1.0
-        return 1 / (2.0 ** (x - 1)) if self.mode == "triangular2" else self.gamma**x
+        return float(1 / (2.0 ** (x - 1)) if self.mode == "triangular2" else self.gamma**x)
 
     def get_lr(self) -> list[Any]:
         cycle = math.floor(1 + self.last_epoch / self.total_size)
@@ -299,8 +299,8 @@ class _Several(LRScheduler):
             raise ValueError(f"{name} expects at least one scheduler, but got no scheduler.")
         for i, one in enumerate(schedulers):
             if isinstance(one, ReduceLROnPlateau):
-                raise ValueError(f"{name} does not support `ReduceLROnPlateau` scheduler, whose `step` needs a value, but got one "
-                                 f"at index {i} in the given schedulers sequence.")  # fmt: skip
+                raise ValueError(f"{name} does not support `ReduceLROnPlateau` scheduler, whose `step` needs a value, but got "
+                                 f"one at index {i} in the given schedulers sequence.")  # fmt: skip
             if one.optimizer is not optimizer:
                 raise ValueError(f"{name} expects all schedulers to belong to the same optimizer, but got scheduler "
                                  f"{type(one).__name__} at index {i} of another one")  # fmt: skip

@@ -113,8 +113,8 @@ class LBFGS(Optimizer):
         self, group: dict[str, Any], gradient: Tensor, direction: Tensor, length: float, change: float, evaluations: int
     ) -> bool:
         small = group["tolerance_change"]
-        return (evaluations >= group["max_eval"] or _largest(gradient) <= group["tolerance_grad"]
-                or _largest(direction * length) <= small or abs(change) < small)  # fmt: skip
+        return bool(evaluations >= group["max_eval"] or _largest(gradient) <= group["tolerance_grad"]
+                    or _largest(direction * length) <= small or abs(change) < small)  # fmt: skip
 
     def _update(self, p: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
         raise NotImplementedError("LBFGS updates all parameters together")

@@ -43,7 +43,7 @@ def get_ema_avg_fn(decay: float = 0.999) -> Callable[..., Tensor]:
     _checked(decay)
 
     def update(average: Tensor, value: Tensor, count: Any) -> Tensor:
-        return average * decay + value * (1 - decay)
+        return average * decay + value * (1 - decay)  # type: ignore[no-any-return]
 
     return update
 
@@ -154,4 +154,6 @@ class SWALR(LRScheduler):
         return [g["swa_lr"] * now + lr * (1 - now) for g, lr in zip(groups, first, strict=True)]
 
 
-__all__ = ["SWALR", "AveragedModel", "get_ema_avg_fn", "get_ema_multi_avg_fn", "get_swa_avg_fn", "get_swa_multi_avg_fn", "update_bn"]
+__all__ = [
+    "SWALR", "AveragedModel", "get_ema_avg_fn", "get_ema_multi_avg_fn", "get_swa_avg_fn", "get_swa_multi_avg_fn", "update_bn",
+]  # fmt: skip

@@ -50,7 +50,8 @@ class _SpectralNorm(Module):
             self._iterate(matrix, 15)
 
     def _matrix(self, weight: Tensor) -> Tensor:
-        return weight.transpose(0, self.dim).reshape(weight.shape[self.dim], -1) if self.dim else weight.reshape(weight.shape[0], -1)
+        first = weight.transpose(0, self.dim) if self.dim else weight
+        return first.reshape(first.shape[0], -1)
 
     def _iterate(self, matrix: Tensor, count: int) -> None:
         with no_grad():
@@ -64,7 +65,7 @@ class _SpectralNorm(Module):
         matrix = self._matrix(weight)
         if self.training:
             self._iterate(matrix.detach(), self.n_power_iterations)
-        return weight / (self._u.clone() * (matrix @ self._v.clone())).sum()
+        return weight / (self._u.clone() * (matrix @ self._v.clone())).sum()  # type: ignore[no-any-return]
 
     def right_inverse(self, value: Tensor) -> Tensor:
         """The weight itself."""

@@ -95,7 +95,7 @@ def _attribute(name: str) -> property:
 
 
 def register_parametrization(module: Module, tensor_name: str, parametrization: Module, *, unsafe: bool = False) -> Module:
-    """Let `module`'s parameter or buffer `tensor_name` be `parametrization` of what it was; a second one comes after the first."""
+    """Let a parameter or buffer of `module` be `parametrization` of what it was; a second one comes after the first."""
     parametrization.train(module.training)
     if is_parametrized(module, tensor_name):
         chain = module.parametrizations[tensor_name]
@@ -105,7 +105,8 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
             chain.right_inverse(value)
         return module
     if tensor_name not in module._parameters and tensor_name not in module._buffers:
-        raise ValueError(f"Module '{module}' does not have a parameter, a buffer, or a parametrized element with name '{tensor_name}'")
+        raise ValueError(f"Module '{module}' does not have a parameter, a buffer, or a parametrized element with name "
+                         f"'{tensor_name}'")  # fmt: skip
     original: Any = getattr(module, tensor_name)
     chain = ParametrizationList([parametrization], original)
     delattr(module, tensor_name)
@@ -115,8 +116,8 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
     module.parametrizations[tensor_name] = chain
     setattr(type(module), tensor_name, _attribute(tensor_name))
     if not unsafe and getattr(module, tensor_name).shape != original.shape:
-        raise ValueError(f"Registering a parametrization may not change the shape of the tensor, unless `unsafe` flag is enabled: "
-                         f"from {tuple(original.shape)} to {tuple(getattr(module, tensor_name).shape)}")  # fmt: skip
+        raise ValueError("Registering a parametrization may not change the shape of the tensor, unless `unsafe` flag is "
+                         f"enabled: from {tuple(original.shape)} to {tuple(getattr(module, tensor_name).shape)}")  # fmt: skip
     return module
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ...eager.creation import arange, full, tensor
@@ -55,7 +56,7 @@ class PackedSequence(_Packed):
     @property
     def is_cuda(self) -> bool:
         """Whether the data lie on a CUDA device."""
-        return self.data.is_cuda
+        return bool(self.data.is_cuda)
 
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
@@ -78,12 +79,14 @@ def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False,
     if batch_first:
         input = input.transpose(0, 1)
     if len(given) != input.shape[1]:
-        raise RuntimeError(f"Expected `len(lengths)` to be equal to batch_size, but got {len(given)} (batch_size={input.shape[1]})")
+        raise RuntimeError(f"Expected `len(lengths)` to be equal to batch_size, but got {len(given)} "
+                           f"(batch_size={input.shape[1]})")  # fmt: skip
     if not given or min(given) <= 0:
         raise RuntimeError("Length of all samples has to be greater than 0, but found an element in 'lengths' that is <= 0")
-    if any(a < b for a, b in zip(given, given[1:], strict=False)):
+    if any(a < b for a, b in pairwise(given)):
         raise RuntimeError("`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. You can pass "
-                           "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this requirement")  # fmt: skip
+                           "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this "
+                           "requirement")  # fmt: skip
     sizes = [sum(n > step for n in given) for step in range(given[0])]
     data = cat([input[step, :size] for step, size in enumerate(sizes)], 0)
     return PackedSequence(data, tensor(sizes), order)
@@ -119,7 +122,7 @@ def pad_sequence(
     if not isinstance(sequences, Iterable):
         raise RuntimeError(f"pad_sequence: Expected iterable for input sequences, but got arg of type: {type(sequences)}")
     if padding_side not in ("left", "right"):
-        raise RuntimeError(f'Expected padding_side to be one of left or right but got {padding_side}.')
+        raise RuntimeError(f"Expected padding_side to be one of left or right but got {padding_side}.")
     each = list(sequences)
     if not each:
         raise RuntimeError("received an empty list of sequences")

@@ -21,14 +21,17 @@ ACTIVATIONS = {
 LOSSES = {
     "L1Loss()": "x, y", "L1Loss(reduction='sum')": "x, y", "MSELoss(reduction='none')": "x, y", "MSELoss(False)": "x, y",
     "NLLLoss(w6_, ignore_index=1)": "logp, cls_", "NLLLoss()": "logp, cls_",
-    "CrossEntropyLoss()": "x, cls_", "CrossEntropyLoss(w6_, label_smoothing=0.1)": "x, cls_", "CrossEntropyLoss(reduction='sum')": "x, prob",
+    "CrossEntropyLoss()": "x, cls_", "CrossEntropyLoss(w6_, label_smoothing=0.1)": "x, cls_",
+    "CrossEntropyLoss(reduction='sum')": "x, prob",
     "BCELoss()": "prob, bits_", "BCELoss(w6_, reduction='sum')": "prob, bits_", "BCEWithLogitsLoss()": "x, bits_",
     "BCEWithLogitsLoss(w6_, pos_weight=w6_ + 1)": "x, bits_", "SmoothL1Loss()": "x, y", "SmoothL1Loss(beta=0.2)": "x, y",
-    "HuberLoss('sum', 0.4)": "x, y", "KLDivLoss(reduction='batchmean')": "logp, prob", "KLDivLoss(log_target=True)": "logp, logp",
+    "HuberLoss('sum', 0.4)": "x, y", "KLDivLoss(reduction='batchmean')": "logp, prob",
+    "KLDivLoss(log_target=True)": "logp, logp",
     "PoissonNLLLoss()": "x, count_", "PoissonNLLLoss(False, True)": "prob, count_", "GaussianNLLLoss(full=True)": "x, y, prob",
     "MarginRankingLoss(0.3)": "v, w, sign_", "HingeEmbeddingLoss(0.5)": "v, sign_", "SoftMarginLoss()": "v, sign_",
     "MultiLabelMarginLoss()": "x, labels_", "MultiLabelSoftMarginLoss(w6_)": "x, bits_", "MultiMarginLoss()": "x, cls_",
-    "MultiMarginLoss(2, 0.5, w6_)": "x, cls_", "CosineEmbeddingLoss(0.1)": "x, y, sign_", "TripletMarginLoss(swap=True)": "x, y, z",
+    "MultiMarginLoss(2, 0.5, w6_)": "x, cls_", "CosineEmbeddingLoss(0.1)": "x, y, sign_",
+    "TripletMarginLoss(swap=True)": "x, y, z",
     "TripletMarginWithDistanceLoss(margin=0.5)": "x, y, z", "CTCLoss()": "long.log_softmax(2), labels2_, (7, 6), (3, 2)",
     "CosineSimilarity()": "x, y", "CosineSimilarity(0, 1e-3)": "x, y", "PairwiseDistance(1.0, keepdim=True)": "x, y",
 }  # fmt: skip
@@ -63,7 +66,8 @@ WEIGHTS = {
     "ConvTranspose3d(2, 3, 2)": "volume", "BatchNorm1d(4)": "line", "BatchNorm2d(4, momentum=None)": "image",
     "BatchNorm3d(2, affine=False)": "volume", "LayerNorm(6)": "x", "LayerNorm((6, 6), bias=False)": "image",
     "GroupNorm(2, 4)": "image", "RMSNorm(6)": "x", "InstanceNorm1d(4)": "line", "InstanceNorm2d(4, affine=True)": "image",
-    "InstanceNorm2d(4, track_running_stats=True)": "image", "InstanceNorm3d(2)": "volume", "InstanceNorm1d(4, affine=True)": "one",
+    "InstanceNorm2d(4, track_running_stats=True)": "image", "InstanceNorm3d(2)": "volume",
+    "InstanceNorm1d(4, affine=True)": "one",
     "RNN(4, 3)": "seq", "RNN(4, 3, 2, nonlinearity='relu', bidirectional=True)": "seq", "RNN(4, 3, bias=False)": "seq1",
     "LSTM(4, 3)": "seq", "LSTM(4, 3, 2, bidirectional=True, batch_first=True)": "seq", "LSTM(4, 5, proj_size=2)": "seq",
     "GRU(4, 3)": "seq", "GRU(4, 3, 2, bidirectional=True)": "seq", "GRU(4, 3, batch_first=True)": "seq1",
@@ -87,7 +91,8 @@ def inputs() -> dict[str, Any]:
 
     x = normal(5, 6)
     return {
-        "x": x, "x_": normal(5, 6), "y": normal(5, 6), "z": normal(5, 6), "v": normal(5), "w": normal(5), "image": normal(2, 4, 6, 6),
+        "x": x, "x_": normal(5, 6), "y": normal(5, 6), "z": normal(5, 6), "v": normal(5), "w": normal(5),
+        "image": normal(2, 4, 6, 6),
         "logp": np.log(softmax(normal(5, 6))), "prob": softmax(normal(5, 6)), "cls_": rng.integers(0, 6, 5),
         "clsmap_": rng.integers(0, 4, (2, 6, 6)), "w6_": rng.random(6).astype(np.float32) + np.float32(0.5),
         "bits_": rng.integers(0, 2, (5, 6)).astype(np.float32), "count_": rng.integers(0, 5, (5, 6)).astype(np.float32),

@@ -15,8 +15,7 @@ import pytest
 import fusewire as fw
 
 sys.path.insert(0, str(Path(__file__).parent))
-from layer_rows import ROWS, inputs  # noqa: E402
-
+from layer_rows import ROWS, inputs
 
 pytestmark = [pytest.mark.filterwarnings(f"ignore:{text}") for text in (
     "Implicit dimension choice", "size_average and reduce", "reduction. 'mean' divides", "Note that order of the arguments",

@@ -9,7 +9,9 @@ import pytest
 
 import fusewire as fw
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: nothing to compare with")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: nothing to compare with"
+)
 
 ASKED = [
     "m.get_submodule('a.b')", "m.get_submodule('0.x')", "m.get_parameter('q')", "m.get_parameter('0.in_features')",
@@ -17,11 +19,13 @@ ASKED = [
     "m.register_parameter('', None)", "m.register_parameter('a', 3)", "m[0].register_buffer('weight', None)",
     "m.register_buffer('a.b', None)", "m.register_buffer('w', 3)", "m[0].add_module('weight', nn.ReLU())",
     "m.add_module('a.b', nn.ReLU())", "m.add_module('c', 3)", "m.train(3)", "m.set_submodule('a.b', nn.ReLU())", "m.nope",
-    "setattr(m[0], 'weight', 3)", "nn.Module()(3)", "m.load_state_dict([])", "m.load_state_dict({'0.weight': lib.ones(1, 2), 'odd': 1})",
+    "setattr(m[0], 'weight', 3)", "nn.Module()(3)", "m.load_state_dict([])",
+    "m.load_state_dict({'0.weight': lib.ones(1, 2), 'odd': 1})",
     "m.load_state_dict({'0.weight': 5}, strict=False)", "m.load_state_dict({'0.weight': lib.ones(3, 2)}, strict=False)",
     "[n for n, _ in m.named_parameters('p')]", "[n for n, _ in m.named_parameters(remove_duplicate=False)]",
     "[n for n, _ in m.named_modules(prefix='z')]", "[n for n, _ in m.named_buffers()]", "[n for n, _ in m.named_children()]",
-    "m.set_submodule('1', nn.Tanh()) or m", "m.requires_grad_(False)[0].weight.requires_grad", "m.half()[0].weight.element_size()",
+    "m.set_submodule('1', nn.Tanh()) or m", "m.requires_grad_(False)[0].weight.requires_grad",
+    "m.half()[0].weight.element_size()",
     "nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2), nn.ReLU()])", "nn.ModuleList([m, m])", "nn.ModuleList()",
     "nn.Sequential()", "nn.ModuleDict({'a': nn.ReLU()})", "nn.ParameterList([nn.Parameter(lib.ones(2)), lib.ones(1, 2)])",
     "nn.ParameterDict({'a': nn.Parameter(lib.ones(2))})", "list(nn.ParameterList([lib.ones(2)]).state_dict())",

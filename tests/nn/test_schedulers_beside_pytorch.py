@@ -11,7 +11,8 @@ import fusewire as fw
 
 ROWS = [
     "L.StepLR(o, 3, 0.5)", "L.MultiStepLR(o, [2, 5, 5, 9], 0.3)", "L.LambdaLR(o, lambda e: 0.9 ** e)",
-    "L.LambdaLR(o, [lambda e: 0.9 ** e, lambda e: 1 / (e + 1)])", "L.MultiplicativeLR(o, lambda e: 0.95)", "L.ConstantLR(o, 0.5, 4)",
+    "L.LambdaLR(o, [lambda e: 0.9 ** e, lambda e: 1 / (e + 1)])", "L.MultiplicativeLR(o, lambda e: 0.95)",
+    "L.ConstantLR(o, 0.5, 4)",
     "L.LinearLR(o, 0.25, 0.8, 6)", "L.ExponentialLR(o, 0.9)", "L.PolynomialLR(o, 7, 2.0)", "L.CosineAnnealingLR(o, 6, 0.01)",
     "L.CosineAnnealingWarmRestarts(o, 3, 2, 0.01)", "L.OneCycleLR(o, [0.5, 0.2], 25)",
     "L.OneCycleLR(o, 0.5, epochs=5, steps_per_epoch=5, three_phase=True, anneal_strategy='linear')",
@@ -19,7 +20,8 @@ ROWS = [
     "L.CyclicLR(o, 0.01, 0.3, 4, mode='exp_range', gamma=0.9, cycle_momentum=False)", "L.CosineAnnealingLR(o, 1)",
     "L.SequentialLR(o, [L.ConstantLR(o, 0.1, 2), L.ExponentialLR(o, 0.9), L.StepLR(o, 2)], [4, 9])",
     "L.ChainedScheduler([L.ConstantLR(o, 0.1, 3), L.ExponentialLR(o, 0.9)], o)",
-    "L.ReduceLROnPlateau(o, patience=2, factor=0.5, cooldown=1)", "L.ReduceLROnPlateau(o, 'max', 0.2, 1, 0.1, 'abs', min_lr=0.01)",
+    "L.ReduceLROnPlateau(o, patience=2, factor=0.5, cooldown=1)",
+    "L.ReduceLROnPlateau(o, 'max', 0.2, 1, 0.1, 'abs', min_lr=0.01)",
 ]  # fmt: skip
 
 

@@ -11,7 +11,9 @@ import pytest
 
 import fusewire as fw
 
-needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: nothing to compare with")
+needs_torch = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: nothing to compare with"
+)
 
 
 def arrays(x: Any) -> Any:
@@ -80,7 +82,8 @@ def test_weight_norm() -> None:
         m = utils.weight_norm(filled(lib, lib.nn.Linear(3, 4)))
         x = lib.ones(2, 3)
         m(x).sin().sum().backward()
-        found = [m(x), {k: v.clone() for k, v in m.state_dict().items()}, [p.grad for p in m.parameters()], [n for n, _ in m.named_parameters()], repr(m)]
+        found = [m(x), {k: v.clone() for k, v in m.state_dict().items()}, [p.grad for p in m.parameters()], repr(m)]
+        found.append([n for n, _ in m.named_parameters()])
         with lib.no_grad():
             m.weight = lib.ones(4, 3)
         found += [m(x), parametrize.is_parametrized(m, "weight")]
