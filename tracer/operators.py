@@ -471,7 +471,9 @@ class Operators:
         """What a ``__str__`` or ``__repr__`` of the user's has given."""
         if not isinstance(text, (str, *LATE)):
             raise self.session.thrown(TypeError(f"{name} returned non-string (type {type(text).__name__})"))
-        return text.encode("ascii", "backslashreplace").decode() if how is ascii and type(text) is str else text  # type: ignore[return-value]
+        if how is ascii and type(text) is str:
+            return text.encode("ascii", "backslashreplace").decode()
+        return text  # type: ignore[return-value]
 
     def format(self, x: Any, spec: str) -> str:
         """``format(x, spec)``."""
