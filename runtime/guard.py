@@ -336,17 +336,18 @@ class ClassAttrIs:
 
 
 @dataclass(frozen=True, slots=True)
-class NoSubclass:
-    """`sub` is no subclass of the abstract class `cls`, whose ``register`` can make it one."""
+class SubclassIs:
+    """Whether `sub` is a subclass of the abstract class `cls`, by its ``register``."""
 
     sub: type
     cls: type
+    truth: bool
 
     def check(self, args: Sequence[Any]) -> bool:
-        return not issubclass(self.sub, self.cls)
+        return issubclass(self.sub, self.cls) is self.truth
 
     def expr(self) -> str:
-        return f"not issubclass({self.sub.__name__}, {self.cls.__name__})"
+        return f"{'' if self.truth else 'not '}issubclass({self.sub.__name__}, {self.cls.__name__})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,7 +399,7 @@ class GradMode:
 
 Guard = Union[
     TensorIs, TensorLike, SizesFit, TypeIs, Is, Equals, Holds, FitsInt64, LengthIs,
-    KeysAre, HasNext, Lacks, ClassAttrIs, NoSubclass, SameStorage, SameObject, GradMode,
+    KeysAre, HasNext, Lacks, ClassAttrIs, SubclassIs, SameStorage, SameObject, GradMode,
 ]  # fmt: skip
 
 

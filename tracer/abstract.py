@@ -7,13 +7,14 @@ import types
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..runtime.guard import NoSubclass
+from ..runtime.guard import SubclassIs
 from .classes import by_python
 
 if TYPE_CHECKING:
     from .session import Session
 
 _PLAIN = object.__dict__["__class__"]
+_LIBRARY = ("collections.abc", "numbers")  # which register the built-in classes when they are loaded
 
 
 def instance(s: Session, obj: Any, cls: Any) -> bool:
@@ -22,16 +23,14 @@ def instance(s: Session, obj: Any, cls: Any) -> bool:
     if by_python(kind) and s.attributes.find(kind, "__class__") is not _PLAIN:
         return any(_told(s, obj, each) for each in _each(cls))
     found: bool = s.native(isinstance, obj, cls)
-    if not found:
-        _unrelated(s, kind, cls)
+    _watch(s, kind, cls)
     return found
 
 
 def subclass(s: Session, sub: Any, cls: Any) -> bool:
     """``issubclass(sub, cls)``."""
     found: bool = s.native(issubclass, sub, cls)
-    if not found:
-        _unrelated(s, sub, cls)
+    _watch(s, sub, cls)
     return found
 
 
@@ -43,11 +42,18 @@ def _told(s: Session, obj: Any, cls: Any) -> bool:
     return (isinstance(told, type) and subclass(s, told, cls)) or (isinstance(cls, abc.ABCMeta) and subclass(s, type(obj), cls))
 
 
-def _unrelated(s: Session, sub: type, cls: Any) -> None:
-    """Guard that an abstract class knows nothing of `sub`. That it does know of it is for good."""
+def _watch(s: Session, sub: type, cls: Any) -> None:
+    """Guard what abstract classes know of `sub` besides its bases: what is registered stays so, but not in the next process."""
     for each in _each(cls):
+        if each in sub.__mro__:
+            return
+        known = issubclass(sub, each)
+        if known and each.__module__ in _LIBRARY and not by_python(sub):
+            return
         if type(each) is abc.ABCMeta and not {id(each), id(sub)} & s.fresh_classes.keys():
-            s.outside.guard(NoSubclass(sub, each))
+            s.outside.guard(SubclassIs(sub, each, known))
+        if known:
+            return
 
 
 def _each(cls: Any) -> Iterator[Any]:

@@ -23,10 +23,10 @@ from ..runtime.guard import (
     KeysAre,
     Lacks,
     LengthIs,
-    NoSubclass,
     SameObject,
     SameStorage,
     SizesFit,
+    SubclassIs,
     TensorIs,
     TensorLike,
     TypeIs,
@@ -161,7 +161,7 @@ def cure(guard: Guard, args: Sequence[Any]) -> str:
         return "the container changes its size: keep it fixed, or pass what is needed of it"
     if isinstance(guard, (ClassAttrIs, Lacks)):
         return "an attribute was set or deleted: do so before the first call"
-    if isinstance(guard, NoSubclass):
+    if isinstance(guard, SubclassIs):
         return "a class was registered with an abstract class: do so before the first call"
     if isinstance(guard, GradMode):
         return "one variant with gradients and one without: there will be no more of them"

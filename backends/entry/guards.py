@@ -2,7 +2,7 @@
 
 In Python: ClassAttrIs when a class on its MRO has changed since; SameStorage and SameObject over more than PAIRWISE sources
 when one of them has changed since they last held; a GradMode whose getter is not the runtime's; an Attr of an object whose
-type no guard names, or that the type's own attributes would hide; NoSubclass; Equals and KeysAre of values that are not of
+type no guard names, or that the type's own attributes would hide; SubclassIs; Equals and KeysAre of values that are not of
 built-in types.
 """
 
@@ -296,7 +296,7 @@ class GuardRows:
             return self._is_range(x.source)
         if isinstance(x, g.ClassAttrIs):
             return layout.type_versions()
-        if isinstance(x, g.NoSubclass):
+        if isinstance(x, g.SubclassIs):
             return False
         if isinstance(x, g.GradMode):
             return x.read is gradmode.get or getattr(x.read, "__wrapped__", None) is gradmode.get or x.read in NATIVE_GETTERS

@@ -56,7 +56,7 @@ class Memos:
         for x in guards:
             if isinstance(x, (g.SameObject, g.SameStorage, g.SizesFit)):
                 self.plain.update(named(x))
-            elif not isinstance(x, (g.ClassAttrIs, g.NoSubclass, g.GradMode)):
+            elif not isinstance(x, (g.ClassAttrIs, g.SubclassIs, g.GradMode)):
                 self.guards.setdefault(self._owner(x.source), []).append(x)
 
     def _owner(self, source: s.Source) -> s.Source:
@@ -256,7 +256,7 @@ def named(x: Any) -> Iterator[s.Source]:
     elif isinstance(x, g.SizesFit):
         yield from (source for source, _ in x.numbers)
         yield from (t.source for t in x.tensors)
-    elif not isinstance(x, (g.ClassAttrIs, g.NoSubclass, g.GradMode)):
+    elif not isinstance(x, (g.ClassAttrIs, g.SubclassIs, g.GradMode)):
         yield x.source
 
 
