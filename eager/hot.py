@@ -18,6 +18,7 @@ import numpy as np
 from .. import knobs
 from ..errors import FusewireError
 from ..ir.op import Gather, Move, Reduce
+from ..runtime import forks
 from ..runtime.meta import Meta
 from ..runtime.storage import Storage
 from . import factory, plans
@@ -35,7 +36,7 @@ MOST = 1024
 
 _found: dict[Any, Any] = {}
 recorders = 0  # as in `executor`
-_lock = threading.RLock()  # one thread compiles a kind; what is compiled is found without it
+_lock = forks.hold(forks.HOT, threading.RLock())  # one thread compiles a kind; what is compiled is found without it
 
 
 _NUMBERS = frozenset((bool, int, float))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 #: the order in which locks nest: one is never waited for by a thread that holds a later one
-COMPILE, START, ROUTINE, BUILD, SHORT, POOL = range(6)
+COMPILE, HOT, START, ROUTINE, BUILD, SHORT, POOL = range(7)
 #: seconds to wait for a lock: a signal handler may fork while its own thread holds one
 PATIENCE = 30.0
 
