@@ -37,7 +37,9 @@ class QR(NamedTuple):
 
     Q: Any
     R: Any
-    __repr__ = shown("linalg_qr")
+
+    def __repr__(self) -> str:
+        return shown("linalg_qr")(self)
 
 
 class SVD(NamedTuple):
@@ -46,7 +48,9 @@ class SVD(NamedTuple):
     U: Any
     S: Any
     Vh: Any
-    __repr__ = shown("linalg_svd")
+
+    def __repr__(self) -> str:
+        return shown("linalg_svd")(self)
 
 
 class SVDWithV(NamedTuple):
@@ -55,7 +59,9 @@ class SVDWithV(NamedTuple):
     U: Any
     S: Any
     V: Any
-    __repr__ = shown("svd")
+
+    def __repr__(self) -> str:
+        return shown("svd")(self)
 
 
 class Eigh(NamedTuple):
@@ -63,7 +69,9 @@ class Eigh(NamedTuple):
 
     eigenvalues: Any
     eigenvectors: Any
-    __repr__ = shown("linalg_eigh")
+
+    def __repr__(self) -> str:
+        return shown("linalg_eigh")(self)
 
 
 class SlogDet(NamedTuple):
@@ -71,7 +79,9 @@ class SlogDet(NamedTuple):
 
     sign: Any
     logabsdet: Any
-    __repr__ = shown("linalg_slogdet")
+
+    def __repr__(self) -> str:
+        return shown("linalg_slogdet")(self)
 
 
 class LU(NamedTuple):
@@ -80,7 +90,9 @@ class LU(NamedTuple):
     P: Any
     L: Any
     U: Any
-    __repr__ = shown("linalg_lu")
+
+    def __repr__(self) -> str:
+        return shown("linalg_lu")(self)
 
 
 class LUFactor(NamedTuple):
@@ -88,7 +100,9 @@ class LUFactor(NamedTuple):
 
     LU: Any
     pivots: Any
-    __repr__ = shown("linalg_lu_factor")
+
+    def __repr__(self) -> str:
+        return shown("linalg_lu_factor")(self)
 
 
 class WithInfo(NamedTuple):
@@ -105,7 +119,9 @@ class Lstsq(NamedTuple):
     residuals: Any
     rank: Any
     singular_values: Any
-    __repr__ = shown("linalg_lstsq")
+
+    def __repr__(self) -> str:
+        return shown("linalg_lstsq")(self)
 
 
 def _finished(result: Any, out: Any) -> Any:

@@ -168,8 +168,8 @@ class Attributes:
         special = "__delattr__" if value is NULL else "__setattr__"
         plain = find(type(cls), special) is find(type, special) and find(type(cls), name) is NULL
         simple = value is NULL or isinstance(value, types.FunctionType) or find(type(value), "__get__") is NULL
-        plain = (int, float, str, tuple, list, dict, set, type(None), types.FunctionType, Tensor, Null)
-        known = isinstance(find(cls, name), plain)
+        held = (int, float, str, tuple, list, dict, set, type(None), types.FunctionType, Tensor, Null)
+        known = isinstance(find(cls, name), held)
         if not (plain and simple and known and by_python(cls)) or of_library(cls.__module__) or name.startswith("__"):
             raise Break("class-change", f"a change of the class {describe(cls)}")
         if value is NULL and name not in vars(cls):
