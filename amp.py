@@ -86,14 +86,11 @@ class GradScaler:
             raise RuntimeError("unscale_() is being called after step().")
         if id(optimizer) in self._found:
             raise RuntimeError("unscale_() has already been called on this optimizer since the last update().")
-        bad = False
+        grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         with no_grad():
-            for group in optimizer.param_groups:
-                for p in group["params"]:
-                    if p.grad is not None:
-                        p.grad.mul_(1.0 / self._scale)
-                        bad = bad or not math.isfinite((p.grad * 0).sum().item())
-        self._found[id(optimizer)] = bad
+            for grad in grads:
+                grad.mul_(1.0 / self._scale)
+            self._found[id(optimizer)] = any(not math.isfinite((grad * 0).sum().item()) for grad in grads)
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """``optimizer.step()`` on the unscaled gradients, unless one of them is infinite or NaN; what it returns."""

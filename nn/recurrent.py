@@ -269,7 +269,7 @@ class RNNCellBase(Module):
     def _zeros(self, input: Tensor) -> Tensor:
         if input.ndim not in (1, 2):
             raise ValueError(f"{type(self).__name__}: Expected input to be 1D or 2D, got {input.ndim}D instead")
-        return input.new_zeros((*input.shape[:-1], self.hidden_size))
+        return input.new_zeros((*input.shape[:-1], self.hidden_size))  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}" + ("" if self.bias is True else f", bias={self.bias}")

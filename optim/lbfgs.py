@@ -54,9 +54,7 @@ class LBFGS(Optimizer):
 
         def at(length: float) -> tuple[float, Tensor]:
             self._add(length, direction)
-            with enable_grad():
-                loss = float(closure())
-            gradient = self._gradient()
+            loss, gradient = self._here(closure)
             for p, before in zip(self._params, start, strict=True):
                 p.copy_(before)
             return loss, gradient
@@ -93,11 +91,8 @@ class LBFGS(Optimizer):
                 break
             if group["line_search_fn"] is None:
                 self._add(length, state["d"])
-                used = 0
-                if done != group["max_iter"]:
-                    with enable_grad():
-                        loss = float(closure())
-                    gradient, used = self._gradient(), 1
+                used = int(done != group["max_iter"])
+                loss, gradient = self._here(closure) if used else (loss, gradient)
             else:
                 at = self._evaluate(closure, state["d"])
                 loss, gradient, length, used = strong_wolfe(at, length, state["d"], loss, gradient, slope)
@@ -108,6 +103,12 @@ class LBFGS(Optimizer):
             if self._ends(group, gradient, state["d"], length, loss - before, evaluations):
                 break
         return first
+
+    def _here(self, closure: Callable[[], Any]) -> tuple[float, Tensor]:
+        """Loss and gradient at the present parameters."""
+        with enable_grad():
+            loss = float(closure())
+        return loss, self._gradient()
 
     def _ends(
         self, group: dict[str, Any], gradient: Tensor, direction: Tensor, length: float, change: float, evaluations: int

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..eager.modes import capturing, no_grad
 from ..eager.tensor import Tensor
+from ..nn.hooks import RemovableHandle, add_hook
 from . import fused
 
 
@@ -51,12 +52,26 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update of every parameter that has a gradient. `closure` recomputes the loss, which is returned."""
         loss = None
+        if "_step_pre_hooks" in self.__dict__:
+            for hook in list(self._step_pre_hooks.values()):
+                hook(self, (closure,) if closure is not None else (), {})
         if closure is not None:
             loss = closure()
         with no_grad():
             for p, grad, group in self._with_gradients():
                 self._update(p, grad, group)
+        if "_step_post_hooks" in self.__dict__:
+            for hook in list(self._step_post_hooks.values()):
+                hook(self, (closure,) if closure is not None else (), {})
         return loss
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` before each step."""
+        return add_hook(self.__dict__.setdefault("_step_pre_hooks", {}), hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` after each step."""
+        return add_hook(self.__dict__.setdefault("_step_post_hooks", {}), hook)
 
     def _with_gradients(self) -> list[tuple[Tensor, Tensor, dict[str, Any]]]:
         """Each parameter that has a gradient, the gradient, and the parameter's group."""

@@ -52,7 +52,7 @@ def get_swa_avg_fn() -> Callable[..., Tensor]:
     """The mean of all values so far."""
 
     def update(average: Tensor, value: Tensor, count: Any) -> Tensor:
-        return average + (value - average) / (count + 1)
+        return average + (value - average) / (count + 1)  # type: ignore[no-any-return]
 
     return update
 

@@ -116,6 +116,17 @@ def test_closure_optimiser_is_pytorch_s(text: str) -> None:
     assert found[0][2:] == found[1][2:]
 
 
+def test_hooks_around_a_step() -> None:
+    p, optimiser, loss = world(fw, "SGD(p, 0.5)")
+    seen = []
+    first = optimiser.register_step_pre_hook(lambda o, args, kwargs: seen.append(p[2].item()))
+    optimiser.register_step_post_hook(lambda o, args, kwargs: seen.append(p[2].item()))
+    steps(optimiser, loss, 1)
+    first.remove()
+    steps(optimiser, loss, 1)
+    assert len(seen) == 3 and seen[0] != seen[1] != seen[2]
+
+
 @pytest.mark.parametrize("text", ROWS)
 def test_optimiser_step_is_one_graph(text: str) -> None:
     (plain, a, loss), (compiled, b, other) = world(fw, text), world(fw, text)
