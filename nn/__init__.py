@@ -124,7 +124,8 @@ _LATER = {
     "criteria": "SmoothL1Loss HuberLoss KLDivLoss PoissonNLLLoss GaussianNLLLoss MarginRankingLoss HingeEmbeddingLoss "
                 "SoftMarginLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss MultiMarginLoss CosineEmbeddingLoss "
                 "TripletMarginLoss TripletMarginWithDistanceLoss CTCLoss CosineSimilarity PairwiseDistance",
-    "normalisation": "InstanceNorm1d InstanceNorm2d InstanceNorm3d",
+    "containers": "DataParallel",
+    "normalisation": "SyncBatchNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d",
     "padding": "ConstantPad1d ConstantPad2d ConstantPad3d ZeroPad1d ZeroPad2d ZeroPad3d ReflectionPad1d ReflectionPad2d "
                "ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d CircularPad1d CircularPad2d CircularPad3d",
     "parameterlists": "ParameterList ParameterDict",

@@ -212,6 +212,17 @@ class ModuleDict(Module):
         return self._modules.items()
 
 
+class DataParallel(Module):
+    """Calls `module` as it is: there is one device."""
+
+    def __init__(self, module: Module, device_ids: Any = None, output_device: Any = None, dim: int = 0) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
+        return self.module(*inputs, **kwargs)
+
+
 def _checked(index: Any, count: int) -> int:
     i = operator.index(index)
     if not -count <= i < count:

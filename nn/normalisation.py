@@ -103,6 +103,12 @@ class BatchNorm3d(_BatchNorm):
     ranks = (5,)
 
 
+class SyncBatchNorm(_BatchNorm):
+    """Batch norm of any number of spatial dimensions; there is one process here, whose statistics are all there are."""
+
+    ranks = (2, 3, 4, 5)
+
+
 class _InstanceNorm(_BatchNorm):
     """Each channel of each example normalised; without `affine` and running statistics by default."""
 
