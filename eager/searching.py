@@ -32,7 +32,9 @@ class MinMax(NamedTuple):
 
     min: Any
     max: Any
-    __repr__ = results.shown("aminmax")
+
+    def __repr__(self) -> str:
+        return results.shown("aminmax")(self)
 
 
 class Histogram(NamedTuple):
@@ -40,7 +42,9 @@ class Histogram(NamedTuple):
 
     hist: Any
     bin_edges: Any
-    __repr__ = results.shown("histogram")
+
+    def __repr__(self) -> str:
+        return results.shown("histogram")(self)
 
 
 def _along(x: Tensor, dim: int) -> tuple[Tensor, int]:

@@ -241,3 +241,29 @@ def test_capture_has_no_effect_of_its_own() -> None:
     for n in range(1, 4):
         compiled(t(1))
         assert len(log) == n
+
+
+def test_a_metaclass_sees_the_stores_to_its_classes() -> None:
+    class Noting(type):
+        def __setattr__(cls, name: str, value: object) -> None:
+            seen.append(name)
+            super().__setattr__(name, value)
+
+        @property
+        def scale(cls) -> int:
+            return 2
+
+        @scale.setter
+        def scale(cls, value: int) -> None:
+            seen.append(value)
+
+    class Config(metaclass=Noting):
+        factor = 1
+
+    def f(x: Any) -> Any:
+        Config.factor = 3
+        Config.scale = 7
+        return x * Config.factor * Config.scale
+
+    seen: list[Any] = []
+    assert compiler.compile(f)(t(1, 1)).tolist() == [6.0, 6.0] and seen == ["factor", "scale", 7]
