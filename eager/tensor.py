@@ -460,7 +460,7 @@ class Tensor(Methods):
     masked_select = scattering.masked_select
     nonzero = scattering.nonzero
     argwhere = scattering.argwhere
-    where = scattering.kept_where
+    where = scattering.kept_where  # type: ignore[assignment]
     argsort = ordering.argsort
     sort = ordering.sort
     topk = ordering.topk

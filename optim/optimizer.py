@@ -15,6 +15,9 @@ from . import fused
 class Optimizer:
     """`params`: Tensors, (name, Tensor) pairs, or dicts with "params" and options of their own; `defaults`: the other options."""
 
+    _step_pre_hooks: dict[int, Callable[..., Any]]  # there from the first hook on
+    _step_post_hooks: dict[int, Callable[..., Any]]
+
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self.state: dict[Tensor, dict[str, Any]] = {}
