@@ -296,12 +296,13 @@ def test_nothing_leaks() -> None:
 
     turn(50)
     gc.collect()
-    watched: list[Any] = [A, B, A._array, B._array, A.meta, A._array.dtype, Tensor, np.ndarray, user, *variants, None, True, ()]
-    before = [sys.getrefcount(o) for o in watched]
+    watched: list[Any] = [A, B, A._array, B._array, A.meta, A._array.dtype, Tensor, np.ndarray, user, *variants]
+    shared: list[Any] = [None, True, ()]  # what eager calls compile when they turn hot holds these, too: once, not every turn
+    before = [sys.getrefcount(o) for o in watched + shared]
     turn(10_000)
     gc.collect()
-    after = [sys.getrefcount(o) for o in watched]
-    assert max(abs(a - b) for a, b in zip(after, before, strict=True)) < 8
+    grown = [abs(sys.getrefcount(o) - count) for o, count in zip(watched + shared, before, strict=True)]
+    assert max(grown[: len(watched)]) < 8 and max(grown) < 5_000
 
 
 def test_no_memory_for_the_result() -> None:
