@@ -53,6 +53,8 @@ def prepared(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(capture, "_ATTEMPTS", 1)
     if code == "tracer-error":
         monkeypatch.setitem(frame.HANDLERS, "BINARY_OP", defect)
+    if code == "import":  # whatever else has imported it
+        monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     if code == "instruction":
         monkeypatch.setitem(frame.HANDLERS, "BINARY_OP", frame.HANDLERS["UNKNOWN"])
 
