@@ -107,6 +107,7 @@ def _print(s: Session, *args: Any, sep: Any = None, end: Any = None, file: Any =
     values = [shown(s, x) for x in args]
     if stream is not None and not is_stream(stream):
         raise Break("input-output", f"print to {describe(stream)}")
+    must_be_open(s, stream)
     slots = [f"${i}" for i in range(1, 1 + len(values))]
     parts: list[Any] = [print, *values]
     for name, x in (("sep", sep), ("end", end), ("file", stream)):
@@ -138,6 +139,13 @@ def writes_itself(stream: Any) -> bool:
     if type(stream) in LATE or not isinstance(write, types.FunctionType):
         return False
     return not of_standard_library(write.__code__) and "site-packages" not in write.__code__.co_filename
+
+
+def must_be_open(s: Session, stream: Any) -> None:
+    """A file from outside is guarded to be open where it is first written to: the error of a closed one comes from CPython."""
+    known = stream is None or type(stream) is Late or id(stream) in s.effects.owned or s.outside.source_of(stream) is None
+    if not known and s.operators.truth(s.attributes.load(stream, "closed")):
+        raise Break("input-output", "the use of a file that is closed")
 
 
 def is_stream(x: Any) -> bool:

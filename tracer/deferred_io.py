@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import deferred_draws, late_ops
 from .breaks import Break, describe, opaque
-from .deferred import defer, is_stream, shown, when_loaded
+from .deferred import defer, is_stream, must_be_open, shown, when_loaded
 from .effects import Call
 from .late import LATE, Late, LateMethod
 from .natives import CLASSES
@@ -84,6 +84,7 @@ def file_method(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict
     known = {**_WRITES, **_READS}.get(name)
     if known is None or kwargs or not is_stream(owner):
         return NotImplemented
+    must_be_open(s, owner)
     cls: Any = owner.cls if type(owner) is Late else type(owner)
     text = str if issubclass(cls, io.TextIOBase) else bytes
     given = [list(s.operators.items(x)) if name == "writelines" else x for x in args]
