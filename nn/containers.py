@@ -23,7 +23,7 @@ class Sequential(Module):
 
     def forward(self, input: Any) -> Any:
         call: Any  # a place set to None is called as it is: TypeError, as in PyTorch
-        for call in self._modules.values():
+        for call in list(self._modules.values()):  # a break in one goes on behind it: a list's iterator can be looked into
             input = call(input)
         return input
 
@@ -39,7 +39,7 @@ class Sequential(Module):
         return len(self._modules)
 
     def __iter__(self) -> Iterator[Module]:
-        return iter(self._modules.values())  # type: ignore[arg-type]
+        return iter(list(self._modules.values()))  # type: ignore[arg-type]
 
     def __delitem__(self, index: int | slice) -> None:
         names = list(self._modules)
@@ -108,7 +108,7 @@ class ModuleList(Module):
         return len(self._modules)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._modules.values())
+        return iter(list(self._modules.values()))
 
     def __repr__(self) -> str:
         """Equal neighbours as one entry: ``(0-2): 3 x Linear(...)``."""

@@ -81,6 +81,16 @@ class Calls:
             else:
                 return fn, args, kwargs
 
+    def entered(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> tuple[Any, list[Any], dict[str, Any]]:
+        """`resolve`, and an object whose class has a ``__call__`` in Python is that function, called with it."""
+        fn, args, kwargs = self.resolve(fn, args, kwargs)
+        if isinstance(fn, (types.FunctionType, type, Op, *_BOUND, *_UNBOUND, *LATE)) or not by_python(type(fn)):
+            return fn, args, kwargs
+        if _hashes(fn) and fn in SPECIAL:
+            return fn, args, kwargs
+        raw = self.session.attributes.of_class(fn, "__call__")
+        return (raw, [fn, *args], kwargs) if type(raw) is types.FunctionType else (fn, args, kwargs)
+
     def follows(self, fn: Any) -> bool:
         """Whether a call of `fn` (resolved) is nothing but following its bytecode."""
         return type(fn) is types.FunctionType and not runs_natively(fn) and fn not in SPECIAL and not _is_disabled(fn)

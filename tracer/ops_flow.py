@@ -64,7 +64,7 @@ def for_iter(f: Frame, step: Step) -> int | None:
 def _call(f: Frame, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
     """A call that is the whole instruction: a break inside of it leaves this frame behind the call."""
     calls = f.session.calls
-    fn, args, kwargs = calls.resolve(fn, args, kwargs)
+    fn, args, kwargs = calls.entered(fn, args, kwargs)
     f.plain = calls.follows(fn)
     try:
         result = calls.call(fn, args, kwargs)
