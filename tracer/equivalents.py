@@ -98,7 +98,7 @@ def repeat(object: Any, times: Any = None) -> Iterator[Any]:
 
 
 def count(start: Any = 0, step: Any = 1) -> Iterator[Any]:
-    n = start
+    n = int(start) if isinstance(start, bool) and step == 1 else start  # C counts by ones in an integer of its own
     while True:
         yield n
         n = n + step

@@ -7,6 +7,7 @@ import copy
 import functools
 import gc
 import inspect
+import itertools
 import pickle
 import pydoc
 import signal
@@ -365,3 +366,12 @@ def test_compile_and_drop_keeps_memory_flat() -> None:
     gc.collect()
     assert len(gc.get_objects()) - objects < 300
     assert memory.resident() - resident < 4 << 20
+
+
+@pytest.mark.parametrize("start, step", [(False, 1), (True, True), (False, 2), (True, 0)])
+def test_count_from_a_bool(start: bool, step: int) -> None:
+    def f(x: Any) -> Any:
+        return x * 2, list(itertools.islice(itertools.count(start, step), 3))
+
+    (_, plain), (_, compiled) = f(fw.ones(2)), fw.compile(f)(fw.ones(2))
+    assert [(type(n), n) for n in compiled] == [(type(n), n) for n in plain]
