@@ -297,7 +297,8 @@ def test_nothing_leaks() -> None:
     turn(50)
     gc.collect()
     watched: list[Any] = [A, B, A._array, B._array, user, *variants]
-    shared: list[Any] = [A.meta, A._array.dtype, Tensor, np.ndarray, None, True, ()]  # what eager calls compile when they turn hot holds these, too: once, not every turn
+    # what eager calls compile when they turn hot holds these, too: once, not every turn
+    shared: list[Any] = [A.meta, A._array.dtype, Tensor, np.ndarray, None, True, ()]
     before = [sys.getrefcount(o) for o in watched + shared]
     turn(10_000)
     gc.collect()

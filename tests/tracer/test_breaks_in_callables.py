@@ -1,4 +1,4 @@
-"""A graph break inside of an object's ``__call__``, a submodule's ``forward`` above all: what lies around it is compiled there, too."""
+"""A graph break inside of an object's ``__call__``, a submodule's ``forward`` above all: what lies around it is compiled, too."""
 
 from __future__ import annotations
 
