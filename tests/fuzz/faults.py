@@ -94,7 +94,7 @@ def _without(kind: type) -> Plant:
     return lambda: _guards_changed(lambda g: None if type(g) is kind else g)
 
 
-#: guards on what none of these programs changes, and the tests that do: tests/tracer/test_opponent4_b.py
+#: guards on what none of these programs changes, and the tests that do: tests/tracer/test_class_and_module_guards.py
 _CHANGED_ELSEWHERE = (guard.SubclassIs,)
 
 for _kind in [kind for kind in guard.Guard.__args__ if kind not in _CHANGED_ELSEWHERE]:

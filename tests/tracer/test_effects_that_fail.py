@@ -1,4 +1,4 @@
-"""Faults that an opponent found in effects, late values and whole training steps: each compiled against plain eager."""
+"""Effects that fail, late values and whole training steps that once differed: each compiled against plain eager."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an opponent found to differ from PyTorch: each row is one expression, its text or its error's type compared."""
+"""What functions return, print and refuse beside PyTorch: each row is one expression, its text or its error's type compared."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pytest
 import fusewire
 
 sys.path.insert(0, str(Path(__file__).parent))
-from opponent import PROGRAMS
+from state_programs import PROGRAMS
 from test_adversarial import frozen, same
 
 
