@@ -1,0 +1,124 @@
+"""What the GPU code generator hands to the launcher: compiled kernels and what must hold for them. Data only.
+
+A `Code` maps the name of a `Kernel` (or of a routine) to its `Variant`s, best first. At a call the first variant whose
+assumptions hold is launched: all its kernels, in order, on one stream. The last variant assumes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Union
+
+from ...ir.sizes import Size
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What machine code is for: `kind` "cuda" or "hip", `arch` 90 or "gfx942", `warp` threads a warp."""
+
+    kind: str
+    arch: int | str
+    warp: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.arch}"
+
+
+SM90 = Target("cuda", 90, 32)
+GFX942 = Target("hip", "gfx942", 64)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorMap:
+    """A 2-d or 3-d box copy of the hardware (CUtensorMap, 128 bytes) over pointer argument `buffer`.
+
+    `shape`, `strides`: in elements, outermost first, the last stride 1 (polynomials in `CompiledKernel.sizes`); `box`: the
+    block one copy moves; `element`: CUtensorMapDataType; `swizzle`: CUtensorMapSwizzle; `itemsize`: bytes of an element."""
+
+    buffer: int
+    shape: tuple[Size, ...]
+    strides: tuple[Size, ...]
+    box: tuple[int, ...]
+    element: int
+    swizzle: int
+    itemsize: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument of the machine code. `kind` and `index` say where its value comes from:
+
+    - "buffer": device pointer number `index` of the kernel (a routine's: of its step's `views`), 8 bytes
+    - "scratch": pointer to area `index` of `Variant.scratch`, 8 bytes
+    - "size": i64 or i32 (see `type`) of size number `index`
+    - "int", "float": scalar number `index` as i64 or f64 (f32 where `type` is "fp32")
+    - "status": pointer to one i32, zero before the launch; n + 1 is written where Kernel.errors[n] happened
+    - "map": `CompiledKernel.maps[index]`, 128 bytes at a multiple of 64
+    - "map size": i32 or i64 (see `type`): a number that follows a map (`value` says which)
+    - "null": a null pointer, 8 bytes (Triton's two global scratch areas, which our kernels never use)
+    """
+
+    kind: str
+    index: int = 0
+    type: str = "*"
+    value: Size = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """Pointer argument number `buffer` is a multiple of `bytes`."""
+
+    buffer: int
+    bytes: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Divisible:
+    """`size` (in the kernel's size names) is a multiple of `by`."""
+
+    size: Size
+    by: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """`size` is less than `limit`."""
+
+    size: Size
+    limit: int
+
+
+Assumption = Union[Aligned, Divisible, Below]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledKernel:
+    """One launch: block = (num_warps * warp, 1, 1), grid as polynomials in `sizes`, `shared` bytes of dynamic shared memory.
+
+    A grid with a zero in it is not launched. `params`: the arguments in order, the two null pointers at the end included."""
+
+    name: str
+    cubin: bytes
+    target: Target
+    shared: int
+    num_warps: int
+    params: tuple[Parameter, ...]
+    grid: tuple[Size, Size, Size]
+    sizes: tuple[str, ...]
+    maps: tuple[TensorMap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to run a kernel, valid where all of `assumes` hold. `scratch`: bytes of each area that its launches share, at
+    multiples of 256, as polynomials in `sizes` (its contents are undefined before and after). `load` compiles at the first
+    call, or reads from disk, and remembers; it may be called from any thread."""
+
+    assumes: tuple[Assumption, ...]
+    sizes: tuple[str, ...]
+    scratch: tuple[Size, ...]
+    load: Callable[[], tuple[CompiledKernel, ...]]
+
+
+Code = Mapping[str, tuple[Variant, ...]]
