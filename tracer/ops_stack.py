@@ -111,7 +111,9 @@ def read_cell(f: Frame, cell: Any) -> Any:
         if source is not None:
             raise Break("unbound", "an empty cell of a closure from outside") from None
         return NULL
-    return value if source is None else outside.admit(value, Cell(source))
+    if source is None:
+        return value
+    return outside.constant(value, "cell") if f.library and isinstance(value, _FIXED) else outside.admit(value, Cell(source))
 
 
 @handles("LOAD_DEREF")

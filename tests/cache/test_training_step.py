@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 PROGRAM = """
 import json, sys
 import numpy as np
@@ -17,7 +19,7 @@ from fusewire import nn, optim
 
 fw.manual_seed(0)
 model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
-optimiser = optim.AdamW(model.parameters(), lr=0.01)
+optimiser = optim.{optimiser}(model.parameters(), lr=0.01)
 
 @fw.compile(fullgraph=True)
 def step(x, y):
@@ -42,8 +44,8 @@ print(json.dumps({"losses": losses, "again": again, "traced": traced, "llvmlite"
 """
 
 
-def run(folder: Path) -> dict[str, Any]:
-    (folder / "program.py").write_text(PROGRAM)
+def run(folder: Path, optimiser: str) -> dict[str, Any]:
+    (folder / "program.py").write_text(PROGRAM.replace("{optimiser}", optimiser))
     environment = {**os.environ, "FUSEWIRE_CACHE_DIR": str(folder / "cache"), "FUSEWIRE_DISK_CACHE": "1"}
     command = [sys.executable, str(folder / "program.py")]
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
@@ -52,8 +54,9 @@ def run(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_second_process_trains_at_once(tmp_path: Path) -> None:
-    cold, warm = run(tmp_path), run(tmp_path)
+@pytest.mark.parametrize("optimiser", ["AdamW", "RMSprop"])  # RMSprop's step reads a cell of a frozen class's __init__
+def test_a_second_process_trains_at_once(tmp_path: Path, optimiser: str) -> None:
+    cold, warm = run(tmp_path, optimiser), run(tmp_path, optimiser)
     assert cold["traced"] and cold["llvmlite"]
     assert not warm["traced"] and not warm["llvmlite"]
     assert warm["losses"] == cold["losses"]
