@@ -16,6 +16,7 @@ from .executor import apply
 from .functional import narrow, reshape, squeeze, unsqueeze
 from .inplace import store_checked
 from .neural import dropout, leaky_relu, softmax
+from .outputs import fills
 from .pure import pure
 from .random import rand
 from .reducing import index_along
@@ -139,6 +140,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     return narrow(input, at, 0, n // 2) * g.sigmoid(narrow(input, at, n // 2, n // 2))  # type: ignore[return-value]
 
 
+@fills
 @pure
 def logsigmoid(input: Tensor) -> Tensor:
     """log(sigmoid(x)) without overflow."""
@@ -164,6 +166,7 @@ def tanhshrink(input: Tensor) -> Tensor:
     return input - g.tanh(input)  # type: ignore[return-value]
 
 
+@fills
 @pure
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x moved towards 0 by `lambd`, 0 where it would pass it."""
@@ -173,6 +176,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return where(input > lambd, input - lambd, low)  # type: ignore[no-any-return]
 
 
+@fills
 @pure
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x, but 0 from ``-lambd`` to `lambd`."""

@@ -12,7 +12,8 @@ from . import generated as g
 from .arguments import one_of, size_of, to_dtype, wrap_dim, wrap_dims
 from .executor import apply
 from .functional import expand, narrow, permute, reshape, unsqueeze
-from .inplace import into, store_checked
+from .inplace import store_checked
+from .outputs import into
 from .pure import pure
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
 from . import functional as f
 from . import generated as g
-from .inplace import into
+from .outputs import fills, finished, into
 from .pure import pure
 
 if TYPE_CHECKING:
@@ -32,12 +32,14 @@ def imag(input: Tensor) -> Tensor:
     return f.select(complexes.view_as_real(input), -1, 1)
 
 
+@fills
 @pure
 def conj(input: Tensor) -> Tensor:
     """Each element with the other sign of its imaginary part; a real tensor as it is."""
     return complexes.conj(input) if input.dtype.kind == "c" else input
 
 
+@fills
 @pure
 def sgn(input: Tensor) -> Tensor:
     """``x / |x|``, 0 at 0; of a real tensor the sign."""
@@ -45,15 +47,16 @@ def sgn(input: Tensor) -> Tensor:
 
 
 @pure
-def angle(input: Tensor) -> Tensor:
+def angle(input: Tensor, *, out: Any = None) -> Tensor:
     """The angle from the positive real axis: of real numbers 0 or pi."""
     if input.dtype.kind == "c":
-        return complexes.complex_angle(input)  # type: ignore[no-any-return]
+        return finished(complexes.complex_angle(input), out)  # type: ignore[no-any-return]
     x = input if input.dtype.is_floating_point else f.to(input, dtypes.float32)
     flat = where(g.lt(x, 0), filled(x, (), math.pi), 0.0)
-    return where(g.isnan(x), x, flat)  # type: ignore[no-any-return]
+    return finished(where(g.isnan(x), x, flat), out)  # type: ignore[no-any-return]
 
 
+@fills
 @pure
 def complex_of(real: Tensor, imag: Tensor) -> Tensor:
     """``real + i * imag``; both float32, or float64."""

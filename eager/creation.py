@@ -17,6 +17,7 @@ from . import device as devices
 from .arguments import size_of, to_dtype
 from .executor import EAGER, Executor
 from .factory import make
+from .outputs import matched
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -52,15 +53,22 @@ def set_default_tensor_type(t: Any) -> None:
     set_default_dtype(dtype_of(t))
 
 
-def _finish(result: Any, requires_grad: bool) -> Any:
+def _finish(result: Any, requires_grad: bool, out: Any = None) -> Any:
+    result = result if out is None else matched(result, out)
     return result.requires_grad_() if requires_grad else result
 
 
-def _full(shape: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, executor: Executor | None) -> Any:
+def _wanted(dtype: Any, out: Any, otherwise: DType) -> DType:
+    return to_dtype(dtype) or (otherwise if out is None else out.dtype)
+
+
+def _full(
+    shape: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, executor: Executor | None, out: Any = None
+) -> Any:
     devices.check(device)
-    wanted = to_dtype(dtype) or _default
-    out = (executor or EAGER).apply(made.full, (value,), {"shape": shape, "dtype": wanted})
-    return _finish(out, requires_grad)
+    wanted = _wanted(dtype, out, _default)
+    result = (executor or EAGER).apply(made.full, (value,), {"shape": shape, "dtype": wanted})
+    return _finish(result, requires_grad, out)
 
 
 def zeros(
@@ -68,32 +76,33 @@ def zeros(
     _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
     """A tensor of zeros."""
-    return _full(size_of(size), 0, dtype, device, requires_grad, _executor)  # type: ignore[no-any-return]
+    return _full(size_of(size), 0, dtype, device, requires_grad, _executor, out)  # type: ignore[no-any-return]
 
 
 def ones(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, _executor: Executor | None = None
-) -> Tensor:
+    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None,
+    _executor: Executor | None = None,
+) -> Tensor:  # fmt: skip
     """A tensor of ones."""
-    return _full(size_of(size), 1, dtype, device, requires_grad, _executor)  # type: ignore[no-any-return]
+    return _full(size_of(size), 1, dtype, device, requires_grad, _executor, out)  # type: ignore[no-any-return]
 
 
 def empty(
     *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
-    _executor: Executor | None = None,
+    out: Any = None, _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
     """A tensor whose values do not matter (zeros: uninitialised memory would make runs differ)."""
-    return _full(size_of(size), 0, dtype, device, requires_grad, _executor)  # type: ignore[no-any-return]
+    return _full(size_of(size), 0, dtype, device, requires_grad, _executor, out)  # type: ignore[no-any-return]
 
 
 def full(
-    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None,
     _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
     """A tensor of one value, of the value's own dtype unless said."""
     value = fill_value.item() if hasattr(fill_value, "meta") else fill_value
-    wanted = to_dtype(dtype) or (fill_value.dtype if hasattr(fill_value, "meta") else _dtype_of(value))
-    return _full(size_of((size,)), value, wanted, device, requires_grad, _executor)  # type: ignore[no-any-return]
+    wanted = _wanted(dtype, out, fill_value.dtype if hasattr(fill_value, "meta") else _dtype_of(value))
+    return _full(size_of((size,)), value, wanted, device, requires_grad, _executor, out)  # type: ignore[no-any-return]
 
 
 def _dtype_of(value: Any) -> DType:
@@ -141,7 +150,7 @@ def _like(x: Any, value: Any, dtype: Any, requires_grad: bool, executor: Executo
 
 def arange(
     start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
-    _executor: Executor | None = None,
+    out: Any = None, _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
     """Numbers from `start` (default 0) up to, not including, `end`."""
     devices.check(device)
@@ -152,33 +161,42 @@ def arange(
     if (end - start) * step < 0:
         raise RuntimeError(f"upper bound and lower bound inconsistent with step sign (start={start}, end={end}, step={step})")
     whole = all(isinstance(x, int) for x in (start, end, step))
-    wanted = to_dtype(dtype) or (dtypes.int64 if whole else _default)
+    wanted = _wanted(dtype, out, dtypes.int64 if whole else _default)
+    if wanted.kind in "ui" and not whole:  # whole numbers from here on, as PyTorch counts in int64
+        bounds = [int(x) for x in (start, end, step)]
+        start, end, step = bounds if wanted is dtypes.int64 and bounds[2] else (bounds[0], end, step)
     length = -((start - end) // step) if whole else int(np.ceil((end - start) / step))
     attrs = {"start": start, "step": step, "length": length, "dtype": wanted}
-    return _finish((_executor or EAGER).apply(made.arange, (), attrs), requires_grad)  # type: ignore[no-any-return]
+    return _finish((_executor or EAGER).apply(made.arange, (), attrs), requires_grad, out)  # type: ignore[no-any-return]
 
 
-def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def linspace(
+    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None
+) -> Tensor:
     """`steps` numbers from `start` to `end`, both included, equally far apart."""
     devices.check(device)
-    wanted = to_dtype(dtype) or _default
+    wanted = _wanted(dtype, out, _default)
     first, last = (x.item() if hasattr(x, "meta") else x for x in (start, end))
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
+    if wanted.kind in "ui":
+        first, last = int(first), int(last)
     step = (last - first) / (steps - 1) if steps > 1 else 0.0
     counted = {"start": 0, "step": 1, "length": steps, "dtype": dtypes.float64}
     i = EAGER.apply(made.arange, (), counted)
     values = where(i < steps // 2, i * step + first, (i - (steps - 1)) * step + last) if steps > 1 else i + first
-    return _finish(values.to(wanted), requires_grad)  # type: ignore[no-any-return]
+    return _finish(values.to(wanted), requires_grad, out)  # type: ignore[no-any-return]
 
 
-def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def eye(
+    n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None
+) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
     devices.check(device)
-    wanted = to_dtype(dtype) or _default
+    wanted = _wanted(dtype, out, _default)
     down, across = (EAGER.apply(made.arange, (), {"start": 0, "step": 1, "length": k, "dtype": dtypes.int64})
                     for k in (n, n if m is None else m))  # fmt: skip
-    return _finish((down.unsqueeze(1) == across).to(wanted), requires_grad)  # type: ignore[no-any-return]
+    return _finish((down.unsqueeze(1) == across).to(wanted), requires_grad, out)  # type: ignore[no-any-return]
 
 
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:

@@ -9,7 +9,7 @@ from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
 from . import functional as f
 from . import generated as g
-from .inplace import into
+from .outputs import into
 from .pure import pure
 from .reducing import clamp
 
@@ -33,14 +33,14 @@ def isinf(input: Tensor) -> Tensor:
 def isposinf(input: Tensor, *, out: Any = None) -> Tensor:
     """Whether each element is the positive infinity."""
     result = g.eq(input, _INF) if input.dtype.is_floating_point else _same(input, False)
-    return result if out is None else into(out, result)  # type: ignore[no-any-return]
+    return result if out is None else into(out, result, False)  # type: ignore[no-any-return]
 
 
 @pure
 def isneginf(input: Tensor, *, out: Any = None) -> Tensor:
     """Whether each element is the negative infinity."""
     result = g.eq(input, -_INF) if input.dtype.is_floating_point else _same(input, False)
-    return result if out is None else into(out, result)  # type: ignore[no-any-return]
+    return result if out is None else into(out, result, False)  # type: ignore[no-any-return]
 
 
 @pure
@@ -83,7 +83,7 @@ def signbit(input: Tensor, *, out: Any = None) -> Tensor:
         result = where(g.eq(input, 0), g.lt(g.reciprocal(input), 0), g.lt(input, 0))
     else:
         result = g.lt(input, 0)
-    return result if out is None else into(out, result)  # type: ignore[no-any-return]
+    return result if out is None else into(out, result, False)  # type: ignore[no-any-return]
 
 
 @pure
@@ -137,7 +137,7 @@ def nan_to_num(input: Tensor, nan: float | None = 0.0, posinf: Any = None, negin
         result = where(g.eq(result, -_INF), float(-top if neginf is None else neginf), result)
     else:
         result = g.clone(input)
-    return result if out is None else into(out, result)  # type: ignore[no-any-return]
+    return result if out is None else into(out, result, False)  # type: ignore[no-any-return]
 
 
 def is_nonzero(input: Tensor) -> bool:

@@ -13,8 +13,8 @@ from . import generated as g
 from .arguments import wrap_dim
 from .elements import signbit
 from .executor import apply
-from .inplace import into
 from .limits import iinfo
+from .outputs import into
 from .pure import pure
 from .scattering import scatter_add
 
@@ -55,7 +55,7 @@ def scatter_reduce(
             result = _divided(result, at, index, include_self)
     else:
         result = _combined(start, at, index, src, reduce)
-    return result if out is None else into(out, result)  # type: ignore[no-any-return]
+    return result if out is None else into(out, result, False)  # type: ignore[no-any-return]
 
 
 def _neutral(x: Any, dim: int, index: Any, reduce: str) -> Any:

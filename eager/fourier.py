@@ -18,7 +18,7 @@ from .complexes import view_as_real
 from .creation import arange
 from .executor import apply
 from .functional import expand, narrow, reshape, to, transpose, unsqueeze
-from .inplace import into
+from .outputs import matched
 from .pure import pure
 from .scattering import index_add
 
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 _SCALE = {None: ("", "all"), "backward": ("", "all"), "ortho": ("root", "root"), "forward": ("all", "")}
-
-
-def _finished(result: Any, out: Any) -> Any:
-    return result if out is None else into(out, result)
 
 
 def _scale(norm: str | None, forward: bool) -> str:
@@ -85,15 +81,15 @@ def _dims(x: Any, s: Any, dim: Any) -> tuple[list[int], list[Any]]:
 def _whole(x: Any, sizes: Any, dims: Any, norm: Any, forward: bool, out: Any) -> Any:
     x = _fitted(_complex(x), sizes, dims)
     if not dims:
-        return _finished(g.clone(x), out)
+        return matched(g.clone(x), out)
     attrs = {"dim": tuple(dims), "forward": forward, "scale": _scale(norm, forward)}
-    return _finished(apply(records.fft_whole, (x,), attrs), out)
+    return matched(apply(records.fft_whole, (x,), attrs), out)
 
 
 def _half(x: Any, sizes: Any, dims: Any, norm: Any, forward: bool, out: Any) -> Any:
     x = _fitted(_real(x), sizes, dims)
     attrs = {"dim": tuple(dims), "forward": forward, "scale": _scale(norm, forward)}
-    return _finished(apply(records.fft_half, (x,), attrs), out)
+    return matched(apply(records.fft_half, (x,), attrs), out)
 
 
 def _to_real(x: Any, sizes: Any, dims: Any, norm: Any, forward: bool, out: Any) -> Any:
@@ -104,7 +100,7 @@ def _to_real(x: Any, sizes: Any, dims: Any, norm: Any, forward: bool, out: Any) 
         raise RuntimeError(f"Invalid number of data points ({n}) specified")
     x = _fitted(x, [*sizes[:-1], n // 2 + 1], dims)
     attrs = {"dim": tuple(dims), "n": int(n), "forward": forward, "scale": _scale(norm, forward)}
-    return _finished(apply(records.fft_real, (x,), attrs), out)
+    return matched(apply(records.fft_real, (x,), attrs), out)
 
 
 def _family(name: str, run: Any, forward: bool, text: str) -> tuple[Any, Any, Any]:
@@ -145,7 +141,7 @@ def fftfreq(
     """Frequencies of the elements of a transform of `n` samples, `d` apart."""
     at = arange(n, dtype=dtype or dtypes.float32, device=device)
     made = g.where(at < (n + 1) // 2, at, at - n) / (n * d)
-    return _flagged(_finished(made, out), requires_grad)  # type: ignore[no-any-return]
+    return _flagged(matched(made, out), requires_grad)  # type: ignore[no-any-return]
 
 
 @pure
@@ -154,7 +150,7 @@ def rfftfreq(
 ) -> Tensor:
     """Frequencies of the elements of `rfft` of `n` samples, `d` apart."""
     made = arange(n // 2 + 1, dtype=dtype or dtypes.float32, device=device) / (n * d)
-    return _flagged(_finished(made, out), requires_grad)  # type: ignore[no-any-return]
+    return _flagged(matched(made, out), requires_grad)  # type: ignore[no-any-return]
 
 
 def _flagged(x: Any, requires_grad: bool) -> Any:

@@ -17,7 +17,8 @@ from . import device as devices
 from . import generated as g
 from .arguments import size_of, to_dtype, wrap_dim
 from .executor import apply
-from .inplace import inplace, into, store_checked
+from .inplace import inplace, store_checked
+from .outputs import finished, into
 from .pure import pure
 
 if TYPE_CHECKING:
@@ -410,37 +411,37 @@ def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     if left or right:
         kept = result.shape[:-2] if left and right else result.shape[:-1] if right else (*result.shape[:-2], result.shape[-1])
         result = shapes.reshape(result, kept)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
-def mm(input: Tensor, mat2: Tensor) -> Tensor:
+def mm(input: Tensor, mat2: Tensor, *, out: Any = None) -> Tensor:
     """Product of two matrices."""
     if input.ndim != 2 or mat2.ndim != 2:
         raise ShapeError(f"mm: both must be matrices, got shapes {list(input.shape)} and {list(mat2.shape)}")
-    return matmul(input, mat2)
+    return matmul(input, mat2, out=out)
 
 
 @pure
-def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+def bmm(input: Tensor, mat2: Tensor, *, out: Any = None) -> Tensor:
     """Products of two batches of matrices."""
     if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
         raise ShapeError(f"bmm: both must be batches of as many matrices, got shapes {list(input.shape)} and {list(mat2.shape)}")
-    return matmul(input, mat2)
+    return matmul(input, mat2, out=out)
 
 
 @pure
-def dot(input: Tensor, other: Tensor) -> Tensor:
+def dot(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     """Sum of the products of two vectors."""
     if input.ndim != 1 or other.ndim != 1:
         raise ShapeError(f"dot: 1D tensors expected, got shapes {list(input.shape)} and {list(other.shape)}")
-    return matmul(input, other)
+    return matmul(input, other, out=out)
 
 
 @pure
-def outer(input: Tensor, vec2: Tensor) -> Tensor:
+def outer(input: Tensor, vec2: Tensor, *, out: Any = None) -> Tensor:
     """Every product of an element of one vector with one of the other."""
-    return unsqueeze(input, 1) * vec2  # type: ignore[no-any-return]
+    return finished(unsqueeze(input, 1) * vec2, out)  # type: ignore[no-any-return]
 
 
 def rmatmul(self: Tensor, other: Any) -> Any:

@@ -34,7 +34,8 @@ from typing import TYPE_CHECKING, Any
 
 from .arguments import given_dims, joined, one_of, size_of, to_dtype, wrap_dim, wrap_dims
 from .executor import NotOperand, apply
-from .inplace import inplace, into
+from .inplace import inplace
+from .outputs import into
 from .pure import pure
 '''
 
@@ -203,17 +204,20 @@ def _function(op: Op, signature: Signature) -> Iterator[str]:
     single = _returns(op) == "Tensor"
     prepare, call = _body(op, signature, False)
     header = _header(signature, False, True)
-    if not single:
-        header = header.replace(", *, out: Tensor | None = None", "").replace(", out: Tensor | None = None", "")
+    header = header if single else header.replace("out: Tensor | None", "out: Any")
     yield "@pure"
     yield from _def(f"def {signature.name}({header}) -> {_returns(op)}:")
     yield f'    """{_text(signature)}"""'
     yield from (f"    {line}" for line in prepare)
-    if single:
-        yield from _returned(call, "    result: Tensor = ", "")
-        yield "    return result if out is None else into(out, result)"
-    else:
-        yield from _returned(call, "    return ")
+    yield from _returned(call, f"    result: {_returns(op)} = ", "")
+    yield f"    return result if out is None else into(out, result{'' if _converts(op, signature) else ', False'})"
+
+
+def _converts(op: Op, signature: Signature) -> bool:
+    """Whether ``out=`` of another dtype takes the result converted, as PyTorch's functions that promote their operands have it:
+    those of several operands, and those whose result is floating whatever the operand is."""
+    operands = [p.type for p in signature.params if p.is_operand]
+    return op.promote is not None and (op.promote.to == "float" or len(operands) > 1 or operands == ["Tensor[]"])
 
 
 def _text(signature: Signature) -> str:

@@ -110,7 +110,8 @@ from ..ir.ops.transcendental import (
 )
 from .arguments import given_dims, joined, one_of, size_of, to_dtype, wrap_dim, wrap_dims
 from .executor import NotOperand, apply
-from .inplace import inplace, into
+from .inplace import inplace
+from .outputs import into
 from .pure import pure
 
 __all__ = [
@@ -133,14 +134,14 @@ _NONE: dict[str, Any] = {}
 def clone(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """clone(Tensor input)."""
     result: Tensor = apply(_clone, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
 def detach(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """detach(Tensor input)."""
     result: Tensor = apply(_detach, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -189,7 +190,7 @@ def ge(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> 
 def logical_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """logical_not(Tensor input)."""
     result: Tensor = apply(_logical_not, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -210,7 +211,7 @@ def logical_or(input: Tensor, other: Tensor | complex, *, out: Tensor | None = N
 def isnan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """isnan(Tensor input)."""
     result: Tensor = apply(_isnan, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -238,7 +239,7 @@ def bitwise_xor(input: Tensor, other: Tensor | complex, *, out: Tensor | None = 
 def bitwise_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """bitwise_not(Tensor input)."""
     result: Tensor = apply(_bitwise_not, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -273,7 +274,7 @@ def mul(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) ->
 def neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """neg(Tensor input)."""
     result: Tensor = apply(_neg, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -392,7 +393,7 @@ def sigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def silu(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """silu(Tensor input)."""
     result: Tensor = apply(_silu, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -406,63 +407,63 @@ def reciprocal(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def gelu(input: Tensor, *, approximate: str = "none", out: Tensor | None = None) -> Tensor:
     """gelu(Tensor input, *, str approximate="none")."""
     result: Tensor = apply(_gelu, (input,), {"approximate": approximate})
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: Tensor | None = None) -> Tensor:
     """softplus(Tensor input, float beta=1.0, float threshold=20.0)."""
     result: Tensor = apply(_softplus, (input,), {"beta": float(beta), "threshold": float(threshold)})
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
 def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """abs(Tensor input)."""
     result: Tensor = apply(_abs, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
 def relu(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """relu(Tensor input)."""
     result: Tensor = apply(_relu, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
 def sign(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """sign(Tensor input)."""
     result: Tensor = apply(_sign, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
 def floor(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """floor(Tensor input)."""
     result: Tensor = apply(_floor, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
 def ceil(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """ceil(Tensor input)."""
     result: Tensor = apply(_ceil, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
 def round(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """round(Tensor input)."""
     result: Tensor = apply(_round, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
 def trunc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """trunc(Tensor input)."""
     result: Tensor = apply(_trunc, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -491,7 +492,7 @@ def sum(
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_sum, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -504,7 +505,7 @@ def amax(
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_amax, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim})
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -517,7 +518,7 @@ def amin(
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_amin, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim})
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -537,7 +538,7 @@ def prod(
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_prod, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -550,7 +551,7 @@ def any(
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_any, (input,), {"dim": given_dims(dim, input.ndim), "keepdim": keepdim})
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -563,7 +564,7 @@ def all(
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_all, (input,), {"dim": given_dims(dim, input.ndim), "keepdim": keepdim})
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -583,7 +584,7 @@ def mean(
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_mean, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -602,7 +603,7 @@ def argmax(
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_argmax, (input,), {"dim": None if dim is None else wrap_dim(dim, input.ndim), "keepdim": keepdim})
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -621,14 +622,14 @@ def argmin(
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
     result: Tensor = apply(_argmin, (input,), {"dim": None if dim is None else wrap_dim(dim, input.ndim), "keepdim": keepdim})
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
 def gather(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """gather(Tensor input, dim dim, Tensor index)."""
     result: Tensor = apply(_gather, (input, index), {"dim": wrap_dim(dim, input.ndim)})
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -647,7 +648,7 @@ def layer_norm(
         "eps": float(eps),
     }
     result: Tensor = apply(_layer_norm, (input, weight, bias), attrs)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -794,7 +795,7 @@ def xlogy(input: Tensor | complex, other: Tensor | complex, *, out: Tensor | Non
 def frac(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """frac(Tensor input)."""
     result: Tensor = apply(_frac, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 

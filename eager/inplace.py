@@ -83,17 +83,6 @@ def store_broadcast(target: Any, value: Any) -> Any:
     return target
 
 
-def into(out: Any, result: Any) -> Any:
-    """The ``out=`` argument: store `result` in `out`, which takes its shape; returns `out`."""
-    if out.meta.requires_grad or (result.meta.requires_grad and gradmode.get()):
-        raise AutogradError("functions with out=... arguments don't support automatic differentiation")
-    if out.shape != result.shape:
-        if out.numel():
-            raise ShapeError(f"out has shape {list(out.shape)}, the result {list(result.shape)}")
-        out.data = make(np.empty(result.shape, out.dtype.np))
-    return store(out, result)
-
-
 def check_writable(target: Any) -> None:
     """RuntimeError where an in-place write would lose a gradient: a leaf that requires grad, or a view of one."""
     if not target.meta.requires_grad:

@@ -17,7 +17,7 @@ from . import generated as g
 from .arguments import wrap_dim
 from .executor import apply
 from .functional import expand, matmul, narrow, permute, reshape, squeeze, to, transpose, unsqueeze
-from .inplace import into
+from .outputs import fills, matched
 from .products import cross as _cross
 from .products import multiplied
 from .products import vander as _vander
@@ -124,10 +124,6 @@ class Lstsq(NamedTuple):
         return shown("linalg_lstsq")(self)
 
 
-def _finished(result: Any, out: Any) -> Any:
-    return result if out is None else into(out, result)
-
-
 def _no_info(x: Any, shape: Any) -> Any:
     return filled(x, shape, 0, dtypes.int32)
 
@@ -138,11 +134,12 @@ def _no_info(x: Any, shape: Any) -> Any:
 @pure
 def det(A: Tensor, *, out: Any = None) -> Tensor:
     """Determinants."""
-    return _finished(apply(records.det, (A,), _NONE), out)  # type: ignore[no-any-return]
+    return matched(apply(records.det, (A,), _NONE), out)  # type: ignore[no-any-return]
 
 
+@fills
 @pure
-def slogdet(A: Tensor, *, out: Any = None) -> SlogDet:
+def slogdet(A: Tensor) -> SlogDet:
     """(sign of the determinant, logarithm of its magnitude)."""
     return SlogDet(*apply(records.slogdet, (A,), _NONE))
 
@@ -157,11 +154,12 @@ def logdet(input: Tensor) -> Tensor:
 @pure
 def inv(A: Tensor, *, out: Any = None) -> Tensor:
     """Inverse matrices; LinAlgError where one is singular."""
-    return _finished(apply(records.inv, (A,), _NONE), out)  # type: ignore[no-any-return]
+    return matched(apply(records.inv, (A,), _NONE), out)  # type: ignore[no-any-return]
 
 
+@fills
 @pure
-def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> WithInfo:
+def inv_ex(A: Tensor, *, check_errors: bool = False) -> WithInfo:
     """(`inv`, zeros); a singular matrix is an error here too."""
     return WithInfo(inv(A), _no_info(A, A.shape[:-2]))
 
@@ -175,7 +173,7 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = N
     if atol:
         largest = float(g.amax(svdvals(A)))
         share = max(share, float(atol) / largest if largest else 0.0)
-    return _finished(apply(spectra.pinv, (A,), {"rtol": float(share)}), out)  # type: ignore[no-any-return]
+    return matched(apply(spectra.pinv, (A,), {"rtol": float(share)}), out)  # type: ignore[no-any-return]
 
 
 def _epsilon(x: Any) -> float:
@@ -196,11 +194,12 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Any = None) -> Tensor
         found = apply(records.solve, (A, B), _NONE)
     else:
         found = transpose(apply(records.solve, (transpose(A, -2, -1), transpose(B, -2, -1)), _NONE), -2, -1)
-    return _finished(found, out)  # type: ignore[no-any-return]
+    return matched(found, out)  # type: ignore[no-any-return]
 
 
+@fills
 @pure
-def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False, out: Any = None) -> WithInfo:
+def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> WithInfo:
     """(`solve`, zeros); a singular matrix is an error here too."""
     return WithInfo(solve(A, B, left=left), _no_info(A, A.shape[:-2]))
 
@@ -216,9 +215,10 @@ def solve_triangular(
         pair = (transpose(A, -2, -1), transpose(B, -2, -1))
         attrs = {"up": not upper, "unit": bool(unitriangular)}
         found = transpose(apply(records.solve_triangular, pair, attrs), -2, -1)
-    return _finished(found, out)  # type: ignore[no-any-return]
+    return matched(found, out)  # type: ignore[no-any-return]
 
 
+@fills
 @pure
 def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None) -> Lstsq:
     """X of the least ``|A X - B|``; of those the shortest."""
@@ -245,7 +245,7 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Any = None) -> Tensor:
         raise RuntimeError(f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got "
                            f"{n} != {math.prod(A.shape[:ind])}")  # fmt: skip
     found = reshape(inv(reshape(A, (n, n))), (*A.shape[ind:], *A.shape[:ind]))
-    return _finished(found, out)  # type: ignore[no-any-return]
+    return matched(found, out)  # type: ignore[no-any-return]
 
 
 @pure
@@ -257,7 +257,7 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Any = None) -> T
     shape = A.shape[B.ndim :]
     n = math.prod(shape)
     found = reshape(solve(reshape(A, (n, n)), reshape(B, (n,))), tuple(shape))
-    return _finished(found, out)  # type: ignore[no-any-return]
+    return matched(found, out)  # type: ignore[no-any-return]
 
 
 # -- factors
@@ -267,11 +267,12 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Any = None) -> T
 def cholesky(A: Tensor, *, upper: bool = False, out: Any = None) -> Tensor:
     """Lower (or upper) triangles L, A = L L^T; LinAlgError where A is not positive definite."""
     low = apply(records.cholesky, (A,), _NONE)
-    return _finished(transpose(low, -2, -1) if upper else low, out)  # type: ignore[no-any-return]
+    return matched(transpose(low, -2, -1) if upper else low, out)  # type: ignore[no-any-return]
 
 
+@fills
 @pure
-def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False, out: Any = None) -> WithInfo:
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> WithInfo:
     """(`cholesky`, zeros); a matrix that is not positive definite is an error here too."""
     return WithInfo(cholesky(A, upper=upper), _no_info(A, A.shape[:-2]))
 
@@ -287,21 +288,22 @@ def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False, *, out: Any = 
     """X of ``L L^T X = input`` (`upper`: ``L^T L``)."""
     low = transpose(L, -2, -1) if upper else L
     half = solve_triangular(low, input, upper=False)
-    return _finished(solve_triangular(transpose(low, -2, -1), half, upper=True), out)  # type: ignore[no-any-return]
+    return matched(solve_triangular(transpose(low, -2, -1), half, upper=True), out)  # type: ignore[no-any-return]
 
 
 @pure
 def cholesky_inverse(input: Tensor, upper: bool = False, *, out: Any = None) -> Tensor:
     """The inverse of ``L L^T`` (`upper`: ``L^T L``)."""
-    return _finished(cholesky_solve(_eye(input), input, upper), out)  # type: ignore[no-any-return]
+    return matched(cholesky_solve(_eye(input), input, upper), out)  # type: ignore[no-any-return]
 
 
 def _eye(x: Any, n: Any = None) -> Any:
     return records.on_diagonal(filled(x, (x.shape[-1] if n is None else n,), 1))
 
 
+@fills
 @pure
-def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> QR:
+def qr(A: Tensor, mode: str = "reduced") -> QR:
     """(Q with orthonormal columns, upper triangle R): "reduced", "complete" (Q square; no gradient through what is added), or "r"
     (Q empty)."""
     if mode not in ("reduced", "complete", "r"):
@@ -327,37 +329,42 @@ def _completed(q: Any) -> Any:
     return narrow(u, -1, 0, m - n)
 
 
+@fills
 @pure
-def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> LUFactor:
+def lu_factor(A: Tensor, *, pivot: bool = True) -> LUFactor:
     """(L and U in one matrix, exchanged rows) of square matrices."""
     if not pivot:
         raise NotImplementedError("linalg.lu_factor: LU without pivoting is not built")
     return LUFactor(*apply(records.lu_factor, (A,), _NONE))
 
 
+@fills
 @pure
-def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False, out: Any = None) -> Any:
+def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> Any:
     """(`lu_factor`'s results, zeros)."""
     return (*lu_factor(A, pivot=pivot), _no_info(A, A.shape[:-2]))
 
 
+@fills
 @pure
-def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True, *, out: Any = None) -> LU:
+def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> LU:
     """(P, L, U) of the results of `lu_factor`."""
     return LU(records.permutation(LU_pivots, LU_data), tril(LU_data, -1) + _eye(LU_data), triu(LU_data))
 
 
+@fills
 @pure
 def triangular_solve(
-    b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False, *, out: Any = None
+    b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> tuple[Tensor, Tensor]:
     """(X of ``A X = b`` for a triangle A, A)."""
     turned = A.mT if transpose else A
     return solve_triangular(turned, b, upper=upper != transpose, unitriangular=unitriangular), A
 
 
+@fills
 @pure
-def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> LU:
+def lu(A: Tensor, *, pivot: bool = True) -> LU:
     """(P, L, U), A = P L U, of square matrices."""
     packed, pivots = lu_factor(A, pivot=pivot)
     return LU(records.permutation(pivots, packed), tril(packed, -1) + _eye(packed), triu(packed))
@@ -369,13 +376,13 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
     order = records.permutation(pivots, LU)
     if not left:
         found = lu_solve(LU, pivots, transpose(B, -2, -1), adjoint=not adjoint)
-        return _finished(transpose(found, -2, -1), out)  # type: ignore[no-any-return]
+        return matched(transpose(found, -2, -1), out)  # type: ignore[no-any-return]
     if adjoint:
         half = solve_triangular(transpose(LU, -2, -1), B, upper=False)
         half = solve_triangular(transpose(LU, -2, -1), half, upper=True, unitriangular=True)
-        return _finished(matmul(order, half), out)  # type: ignore[no-any-return]
+        return matched(matmul(order, half), out)  # type: ignore[no-any-return]
     half = solve_triangular(LU, matmul(transpose(order, -2, -1), B), upper=False, unitriangular=True)
-    return _finished(solve_triangular(LU, half, upper=True), out)  # type: ignore[no-any-return]
+    return matched(solve_triangular(LU, half, upper=True), out)  # type: ignore[no-any-return]
 
 
 @pure
@@ -393,8 +400,9 @@ def _triangle(A: Tensor, UPLO: str) -> Any:
     return A if UPLO.upper() == "L" else transpose(A, -2, -1)
 
 
+@fills
 @pure
-def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Eigh:
+def eigh(A: Tensor, UPLO: str = "L") -> Eigh:
     """(eigenvalues, ascending; eigenvectors as columns) of symmetric matrices, of which one triangle is read."""
     return Eigh(*apply(spectra.eigh, (_triangle(A, UPLO),), _NONE))
 
@@ -402,11 +410,12 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Eigh:
 @pure
 def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Tensor:
     """The eigenvalues of `eigh`."""
-    return _finished(apply(spectra.eigvalsh, (_triangle(A, UPLO),), _NONE), out)  # type: ignore[no-any-return]
+    return matched(apply(spectra.eigvalsh, (_triangle(A, UPLO),), _NONE), out)  # type: ignore[no-any-return]
 
 
+@fills
 @pure
-def eig(A: Tensor, *, out: Any = None) -> Eigh:
+def eig(A: Tensor) -> Eigh:
     """(eigenvalues, eigenvectors as columns) of square matrices, both complex."""
     return Eigh(*apply(spectra.eig, (A,), _NONE))
 
@@ -414,11 +423,12 @@ def eig(A: Tensor, *, out: Any = None) -> Eigh:
 @pure
 def eigvals(A: Tensor, *, out: Any = None) -> Tensor:
     """The eigenvalues of `eig`."""
-    return _finished(eig(A)[0], out)  # type: ignore[no-any-return]
+    return matched(eig(A)[0], out)  # type: ignore[no-any-return]
 
 
+@fills
 @pure
-def svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None, out: Any = None) -> SVD:
+def svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None) -> SVD:
     """(U, singular values falling, V transposed); `full_matrices`: U and V square (no gradient through what is added)."""
     u, s, vh = apply(spectra.svd, (A,), _NONE)
     m, n = A.shape[-2:]
@@ -430,8 +440,9 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None, out: Any =
     return SVD(u, s, vh)
 
 
+@fills
 @pure
-def old_svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> SVDWithV:
+def old_svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> SVDWithV:
     """(U, singular values, V), V not transposed."""
     if not compute_uv:
         m, n = input.shape[-2:]
@@ -441,8 +452,9 @@ def old_svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: A
     return SVDWithV(u, s, transpose(vh, -2, -1))
 
 
+@fills
 @pure
-def old_qr(input: Tensor, some: bool = True, *, out: Any = None) -> QR:
+def old_qr(input: Tensor, some: bool = True) -> QR:
     """`linalg.qr`, reduced where `some`."""
     return qr(input, "reduced" if some else "complete")
 
@@ -450,7 +462,7 @@ def old_qr(input: Tensor, some: bool = True, *, out: Any = None) -> QR:
 @pure
 def svdvals(A: Tensor, *, driver: Any = None, out: Any = None) -> Tensor:
     """Singular values, falling."""
-    return _finished(apply(spectra.svdvals, (A,), _NONE), out)  # type: ignore[no-any-return]
+    return matched(apply(spectra.svdvals, (A,), _NONE), out)  # type: ignore[no-any-return]
 
 
 @pure
@@ -463,11 +475,11 @@ def matrix_rank(
         atol, rtol = tol, 0.0 if rtol is None else rtol
     share = rtol if rtol is not None else (max(A.shape[-2:]) * _epsilon(A) if atol is None else 0.0)
     if not s.shape[-1]:
-        return _finished(filled(A, A.shape[:-2], 0, dtypes.int64), out)  # type: ignore[no-any-return]
+        return matched(filled(A, A.shape[:-2], 0, dtypes.int64), out)  # type: ignore[no-any-return]
     bound = g.amax(s, -1, keepdim=True) * share
     if atol is not None:
         bound = g.maximum(bound, atol if hasattr(atol, "meta") else filled(s, (), atol))
-    return _finished(g.sum(s > bound, -1), out)  # type: ignore[no-any-return]
+    return matched(g.sum(s > bound, -1), out)  # type: ignore[no-any-return]
 
 
 # -- powers, products
@@ -485,14 +497,14 @@ def matrix_power(A: Tensor, n: int, *, out: Any = None) -> Tensor:
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
         raise ShapeError(f"linalg.matrix_power: A must be batches of square matrices, but they are {list(A.shape)}")
     if n == 0:
-        return _finished(g.clone(expand(_eye(A), tuple(A.shape))), out)  # type: ignore[no-any-return]
+        return matched(g.clone(expand(_eye(A), tuple(A.shape))), out)  # type: ignore[no-any-return]
     base, found, k = inv(A) if n < 0 else A, None, abs(n)
     while k:
         if k & 1:
             found = base if found is None else matmul(found, base)
         k >>= 1
         base = matmul(base, base) if k else base
-    return _finished(g.clone(A) if found is A else found, out)  # type: ignore[no-any-return]
+    return matched(g.clone(A) if found is A else found, out)  # type: ignore[no-any-return]
 
 
 @pure
@@ -506,7 +518,7 @@ def multi_dot(tensors: Sequence[Any], *, out: Any = None) -> Tensor:
     given[-1] = unsqueeze(given[-1], 1) if last else given[-1]
     found = multiplied(given)
     found = squeeze(found, -1) if last else found
-    return _finished(squeeze(found, 0) if first else found, out)  # type: ignore[no-any-return]
+    return matched(squeeze(found, 0) if first else found, out)  # type: ignore[no-any-return]
 
 
 @pure
@@ -525,7 +537,7 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Any = None) -> Tensor:
     """Sums of products along `dim`, x conjugated where complex."""
     left = x.conj() if x.dtype.kind == "c" else x
-    return _finished(g.sum(left * y, dim), out)  # type: ignore[no-any-return]
+    return matched(g.sum(left * y, dim), out)  # type: ignore[no-any-return]
 
 
 @pure
@@ -544,7 +556,7 @@ def householder_product(A: Tensor, tau: Tensor, *, out: Any = None) -> Tensor:
     for k in range(int(tau.shape[-1]) - 1, -1, -1):
         v = vectors[..., k : k + 1]
         found = found - tau[..., k, None, None] * matmul(v, matmul(transpose(v, -2, -1), found))
-    return _finished(found, out)  # type: ignore[no-any-return]
+    return matched(found, out)  # type: ignore[no-any-return]
 
 
 inverse, pinverse = inv, pinv

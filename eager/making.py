@@ -12,6 +12,7 @@ from . import creation
 from . import device as devices
 from .arguments import size_of, to_dtype
 from .factory import make
+from .outputs import makes
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -22,6 +23,7 @@ def _finish(array: Any, requires_grad: bool) -> Any:
     return out.requires_grad_() if requires_grad else out
 
 
+@makes
 def logspace(
     start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -103,6 +105,7 @@ def empty_permuted(
     return empty_strided(shape, strides, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+@makes
 def range_(
     start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:

@@ -12,7 +12,7 @@ from ..ir.ops.compare import where
 from . import generated as g
 from .executor import apply
 from .functional import to
-from .inplace import into
+from .outputs import fills, finished
 from .pure import pure
 from .reducing import norm
 
@@ -29,11 +29,6 @@ expit = g.sigmoid
 def floating(x: Any) -> Any:
     """`x`, in the default float where it is integral."""
     return x if x.dtype.is_floating_point else to(x, dtypes.float32)
-
-
-def finished(result: Any, out: Any) -> Any:
-    """`result`, or `out` which holds it then."""
-    return result if out is None else into(out, result)
 
 
 @pure
@@ -127,8 +122,9 @@ def nextafter(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     return finished(apply(special.nextafter, (input, other), _NONE), out)  # type: ignore[no-any-return]
 
 
+@fills
 @pure
-def frexp(input: Tensor, *, out: Any = None) -> tuple[Tensor, Tensor]:
+def frexp(input: Tensor) -> tuple[Tensor, Tensor]:
     """(mantissa of magnitude 0.5 to 1, exponent): ``input = mantissa * 2 ** exponent``."""
     if not input.dtype.is_floating_point:
         raise DTypeError(f"torch.frexp() only supports floating-point dtypes, got {input.dtype.name}{list(input.shape)}")

@@ -15,6 +15,7 @@ from . import generated as g
 from .arguments import to_dtype, wrap_dim
 from .executor import apply
 from .functional import matmul, reshape, t, unsqueeze
+from .outputs import finished, matched
 from .pure import pure
 from .random import Generator, default_generator
 from .reducing import norm
@@ -33,24 +34,27 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 @pure
-def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None, *, out: Any = None) -> Tensor:
     """Exponentials that sum to 1 along `dim`."""
-    return _along(composites.softmax, input, dim, dtype)
+    return _along(composites.softmax, input, dim, dtype, out)
 
 
 @pure
-def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None, *, out: Any = None
+) -> Tensor:
     """Logarithm of `softmax`."""
-    return _along(composites.log_softmax, input, dim, dtype)
+    return _along(composites.log_softmax, input, dim, dtype, out)
 
 
-def _along(op: Any, input: Tensor, dim: int | None, dtype: Any) -> Tensor:
+def _along(op: Any, input: Tensor, dim: int | None, dtype: Any, out: Any = None) -> Tensor:
     wanted = to_dtype(dtype)
     if wanted is not None and wanted is not input.dtype:
         input = input.to(wanted)
     if dim is None:  # PyTorch's implicit choice
         dim = 0 if input.ndim in (0, 1, 3) else 1
-    return apply(op, (input,), {"dim": wrap_dim(dim, input.ndim)})  # type: ignore[no-any-return]
+    made: Tensor = apply(op, (input,), {"dim": wrap_dim(dim, input.ndim)})
+    return made if out is None else matched(made, out)  # type: ignore[no-any-return]
 
 
 def dropout(
@@ -227,10 +231,10 @@ def _soft_cross_entropy(
 
 
 @pure
-def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None) -> Tensor:
     """Each vector along `dim` divided by its length, or by `eps` where it is shorter."""
     length = norm(input, p, dim, True)
-    return input / length.clamp(min=eps)
+    return finished(input / length.clamp(min=eps), out)  # type: ignore[no-any-return]
 
 
 def scaled_dot_product_attention(

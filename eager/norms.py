@@ -9,17 +9,13 @@ from ..errors import DTypeError, ShapeError
 from . import generated as g
 from .arguments import to_dtype, wrap_dim, wrap_dims
 from .functional import permute, reshape, to
-from .inplace import into
 from .linalg import inv, svdvals
+from .outputs import matched
 from .pure import pure
 from .reducing import norm as _plain_norm
 
 if TYPE_CHECKING:
     from .tensor import Tensor
-
-
-def _finished(result: Any, out: Any) -> Any:
-    return result if out is None else into(out, result)
 
 
 def _measured(x: Tensor, dtype: Any) -> Any:
@@ -35,7 +31,7 @@ def vector_norm(
     x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None
 ) -> Tensor:
     """p-norms of vectors along `dim` (None: of all elements)."""
-    return _finished(_plain_norm(_measured(x, dtype), ord, dim, keepdim), out)  # type: ignore[no-any-return]
+    return matched(_plain_norm(_measured(x, dtype), ord, dim, keepdim), out)  # type: ignore[no-any-return]
 
 
 @pure
@@ -62,7 +58,7 @@ def matrix_norm(
         first, second = (rows, columns) if ord in (1, -1) else (columns, rows)
         found = (g.amax if ord > 0 else g.amin)(g.sum(g.abs(x), first, True), second, True)
     shape = [n for d, n in enumerate(found.shape) if keepdim or d not in (rows, columns)]
-    return _finished(reshape(found, shape), out)  # type: ignore[no-any-return]
+    return matched(reshape(found, shape), out)  # type: ignore[no-any-return]
 
 
 @pure
@@ -87,8 +83,8 @@ def cond(A: Tensor, p: Any = None, *, out: Any = None) -> Tensor:
     if p is None or p in (2, -2):
         s = svdvals(A)
         high, low = s[..., 0], s[..., -1]
-        return _finished(low / high if p == -2 else high / low, out)  # type: ignore[no-any-return]
-    return _finished(matrix_norm(A, p) * matrix_norm(inv(A), p), out)  # type: ignore[no-any-return]
+        return matched(low / high if p == -2 else high / low, out)  # type: ignore[no-any-return]
+    return matched(matrix_norm(A, p) * matrix_norm(inv(A), p), out)  # type: ignore[no-any-return]
 
 
 __all__ = ["cond", "matrix_norm", "norm", "vector_norm"]

@@ -12,6 +12,7 @@ from . import return_types as results
 from .arguments import wrap_dim
 from .executor import apply
 from .functional import contiguous, narrow, squeeze, to, unsqueeze
+from .outputs import fills
 from .pure import pure
 from .random import Generator, rand
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 
+@fills
 @pure
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """Positions along `dim` that put the elements in order; equal elements always keep theirs."""
@@ -28,6 +30,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     return apply(ordering.argsort, (input,), {"dim": at, "descending": bool(descending)})  # type: ignore[no-any-return]
 
 
+@fills
 @pure
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:
     """(the elements in order along `dim`, where they were); equal elements always keep their order."""
@@ -38,6 +41,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     return results.sort(g.gather(input, at, index), index)
 
 
+@fills
 @pure
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """(the k largest, or smallest, elements along `dim`, where they are), the most extreme first."""
@@ -48,6 +52,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     return results.topk(values, index) if input.ndim else results.topk(squeeze(values), squeeze(index))
 
 
+@fills
 @pure
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """(the k-th smallest element along `dim`, where it is); k counts from 1."""
@@ -59,6 +64,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     return results.kthvalue(values, index) if keepdim else results.kthvalue(squeeze(values, at), squeeze(index, at))
 
 
+@fills
 @pure
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower middle element; with `dim` also where it is."""
@@ -77,6 +83,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     return results.median(where(none, float("nan"), values), where(none, first, index))
 
 
+@fills
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
     """`num_samples` positions in each row of the weights `input`, chosen with probability in proportion to them."""
     wide = num_samples if ordering.by_sum(num_samples, replacement) else input.shape[-1] if input.ndim else 1

@@ -13,7 +13,7 @@ from . import generated as g
 from .arguments import wrap_dim
 from .arranging import einsum, meshgrid, pad
 from .functional import bmm, expand, matmul, mm, narrow, outer, permute, reshape, stack, to, transpose, unsqueeze
-from .inplace import into
+from .outputs import matched
 from .pure import pure
 from .reducing import index_along
 
@@ -21,16 +21,12 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 
-def _finished(result: Any, out: Any) -> Any:
-    return result if out is None else into(out, result)
-
-
 def _added(input: Any, product: Any, beta: Any, alpha: Any, out: Any) -> Any:
     """``beta * input + alpha * product``; an `input` times 0 is not read, so that its NaN do not matter."""
     scaled = product if alpha == 1 else product * alpha
     if beta == 0:
-        return _finished(scaled, out)
-    return _finished((input if beta == 1 else input * beta) + scaled, out)
+        return matched(scaled, out)
+    return matched((input if beta == 1 else input * beta) + scaled, out)
 
 
 @pure
@@ -68,7 +64,7 @@ def mv(input: Tensor, vec: Tensor, *, out: Any = None) -> Tensor:
     """Product of a matrix and a vector."""
     if input.ndim != 2 or vec.ndim != 1:
         raise ShapeError(f"mv: a matrix and a vector expected, got shapes {list(input.shape)} and {list(vec.shape)}")
-    return _finished(matmul(input, vec), out)  # type: ignore[no-any-return]
+    return matched(matmul(input, vec), out)  # type: ignore[no-any-return]
 
 
 @pure
@@ -77,24 +73,24 @@ def vdot(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     if input.ndim != 1 or other.ndim != 1:
         raise ShapeError(f"vdot: 1D tensors expected, got shapes {list(input.shape)} and {list(other.shape)}")
     left = input.conj() if input.dtype.kind == "c" else input
-    return _finished(matmul(left, other), out)  # type: ignore[no-any-return]
+    return matched(matmul(left, other), out)  # type: ignore[no-any-return]
 
 
 @pure
 def inner(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     """Sums of products over the last dimensions of both."""
     if not input.ndim or not other.ndim:
-        return _finished(input * other, out)  # type: ignore[no-any-return]
+        return matched(input * other, out)  # type: ignore[no-any-return]
     if input.shape[-1] != other.shape[-1]:
         raise ShapeError(f"inner() the last dimension must match on both input tensors but got shapes {list(input.shape)} and "
                          f"{list(other.shape)}")  # fmt: skip
-    return _finished(tensordot(input, other, ([-1], [-1])), out)  # type: ignore[no-any-return]
+    return matched(tensordot(input, other, ([-1], [-1])), out)  # type: ignore[no-any-return]
 
 
 @pure
 def ger(input: Tensor, vec2: Tensor, *, out: Any = None) -> Tensor:
     """`outer`."""
-    return _finished(outer(input, vec2), out)  # type: ignore[no-any-return]
+    return matched(outer(input, vec2), out)  # type: ignore[no-any-return]
 
 
 @pure
@@ -103,7 +99,7 @@ def kron(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     n = max(input.ndim, other.ndim)
     a, b = (reshape(x, (1,) * (n - x.ndim) + tuple(x.shape)) for x in (input, other))
     wide = reshape(a, [s for d in range(n) for s in (a.shape[d], 1)]) * reshape(b, [s for d in range(n) for s in (1, b.shape[d])])
-    return _finished(reshape(wide, [p * q for p, q in zip(a.shape, b.shape, strict=True)]), out)  # type: ignore[no-any-return]
+    return matched(reshape(wide, [p * q for p, q in zip(a.shape, b.shape, strict=True)]), out)  # type: ignore[no-any-return]
 
 
 @pure
@@ -133,14 +129,14 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Any = None) -> Tensor:
         wide = wide * b.shape[d]
     product = matmul(reshape(permute(a, (*rows, *left)), (high, count)), reshape(permute(b, (*right, *columns)), (count, wide)))
     shape = [*(a.shape[d] for d in rows), *(b.shape[d] for d in columns)]
-    return _finished(reshape(product, shape), out)  # type: ignore[no-any-return]
+    return matched(reshape(product, shape), out)  # type: ignore[no-any-return]
 
 
 @pure
 def chain_matmul(*matrices: Any, out: Any = None) -> Tensor:
     """The product of matrices, in the order that takes the fewest multiplications."""
     given = tuple(matrices[0]) if len(matrices) == 1 and isinstance(matrices[0], (tuple, list)) else matrices
-    return _finished(multiplied(given), out)  # type: ignore[no-any-return]
+    return matched(multiplied(given), out)  # type: ignore[no-any-return]
 
 
 def multiplied(matrices: Sequence[Any]) -> Any:
@@ -173,7 +169,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Any = No
                            f"{list(other.shape)}")  # fmt: skip
     one, two = ([narrow(x, at, k, 1) for k in range(3)] for x in (a, b))
     parts = [one[(k + 1) % 3] * two[(k + 2) % 3] - one[(k + 2) % 3] * two[(k + 1) % 3] for k in range(3)]
-    return _finished(g.cat(parts, at), out)  # type: ignore[no-any-return]
+    return matched(g.cat(parts, at), out)  # type: ignore[no-any-return]
 
 
 def _joint(a: Any, b: Any) -> Any:

@@ -22,6 +22,7 @@ from .arguments import size_of, to_dtype
 from .executor import apply
 from .factory import make
 from .inplace import store, store_checked
+from .outputs import fills, makes
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -119,6 +120,7 @@ def _drawn(op: Op, shape: tuple[Any, ...], dtype: Any, generator: Generator | No
     return apply(op, (state,), {"shape": shape, "dtype": dtype})
 
 
+@makes
 def rand(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -128,6 +130,7 @@ def rand(
     return out.requires_grad_() if requires_grad else out  # type: ignore[no-any-return]
 
 
+@makes
 def randn(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -147,6 +150,7 @@ def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, generato
     return randn(input.shape, dtype=dtype or input.dtype, device=device, generator=generator)
 
 
+@makes
 def randint(
     low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None
 ) -> Tensor:
@@ -161,6 +165,7 @@ def randint(
     return whole.to(to_dtype(dtype) or dtypes.int64)  # type: ignore[no-any-return]
 
 
+@makes
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
     """0 to n - 1 in random order: the order of `n` uniform numbers."""
     devices.check(device)
@@ -169,6 +174,7 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
     return order.to(to_dtype(dtype) or dtypes.int64)  # type: ignore[no-any-return]
 
 
+@fills
 def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that each element of `input` is (or with `p`, everywhere), else 0."""
     if p is None and not input.dtype.is_floating_point:

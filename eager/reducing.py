@@ -16,7 +16,8 @@ from . import return_types as results
 from .arguments import one_of, wrap_dim, wrap_dims
 from .executor import apply
 from .functional import squeeze, to, unsqueeze
-from .inplace import inplace, into, store_checked
+from .inplace import inplace, store_checked
+from .outputs import fills, finished, into, matched
 from .pure import pure
 
 if TYPE_CHECKING:
@@ -26,15 +27,17 @@ _NONE: dict[str, Any] = {}
 
 
 @pure
-def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, other: Any = None) -> Any:
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, other: Any = None, out: Any = None) -> Any:
     """The largest element; with `dim` also where it is; with another tensor the larger of each pair."""
-    return _extreme(input, one_of("dim", dim, "axis", axis), keepdim, other, g.maximum, g.amax, g.argmax, results.max)
+    made = _extreme(input, one_of("dim", dim, "axis", axis), keepdim, other, g.maximum, g.amax, g.argmax, results.max)
+    return made if out is None else into(out, made, not isinstance(made, tuple))
 
 
 @pure
-def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, other: Any = None) -> Any:
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, other: Any = None, out: Any = None) -> Any:
     """The smallest element; with `dim` also where it is; with another tensor the smaller of each pair."""
-    return _extreme(input, one_of("dim", dim, "axis", axis), keepdim, other, g.minimum, g.amin, g.argmin, results.min)
+    made = _extreme(input, one_of("dim", dim, "axis", axis), keepdim, other, g.minimum, g.amin, g.argmin, results.min)
+    return made if out is None else into(out, made, not isinstance(made, tuple))
 
 
 def _extreme(
@@ -70,22 +73,22 @@ def _var_arguments(dim: Any, unbiased: Any) -> tuple[Any, Any]:
 @pure
 def var(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None,
-    axis: Any = None, keepdims: Any = None,
+    axis: Any = None, keepdims: Any = None, out: Any = None,
 ) -> Tensor:  # fmt: skip
     """Mean squared distance from the mean, over ``n - correction`` (1 unless `unbiased` is False)."""
     dim, unbiased = _var_arguments(one_of("dim", dim, "axis", axis), unbiased)
     keepdim = bool(one_of("keepdim", keepdim, "keepdims", keepdims))
     attrs = {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "correction": _correction(unbiased, correction)}
-    return apply(reductions.var, (input,), attrs)  # type: ignore[no-any-return]
+    return finished(apply(reductions.var, (input,), attrs), out)  # type: ignore[no-any-return]
 
 
 @pure
 def std(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None,
-    axis: Any = None, keepdims: Any = None,
+    axis: Any = None, keepdims: Any = None, out: Any = None,
 ) -> Tensor:  # fmt: skip
     """Square root of `var`."""
-    return _root(var(input, dim, unbiased, keepdim, correction=correction, axis=axis, keepdims=keepdims))
+    return finished(_root(var(input, dim, unbiased, keepdim, correction=correction, axis=axis, keepdims=keepdims)), out)  # type: ignore[no-any-return]
 
 
 def _root(x: Tensor) -> Tensor:
@@ -105,6 +108,7 @@ def var_mean(
     return var(input, dim, unbiased, keepdim, correction=correction), g.mean(input, only, keepdim)
 
 
+@fills
 @pure
 def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Length: p is "fro", a number, 0 (how many are not 0) or an infinity (largest or smallest magnitude); floating only."""
@@ -131,10 +135,10 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False) -> T
 
 
 @pure
-def square(input: Tensor) -> Tensor:
+def square(input: Tensor, *, out: Any = None) -> Tensor:
     """``x * x``."""
     input = to(input, dtypes.int64) if input.dtype.kind == "b" else input
-    return g.mul(input, input)
+    return g.mul(input, input, out=out)
 
 
 @pure
@@ -147,18 +151,20 @@ def round(input: Tensor, *, decimals: int = 0, out: Any = None) -> Tensor:
     else:
         scale = 10.0 ** abs(decimals)
         result = g.round(input * scale) / scale if decimals > 0 else g.round(input / scale) * scale
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
-def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Any = None) -> Tensor:
     """Each element brought between `min` and `max`: numbers, Tensors, or None for no bound."""
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if hasattr(min, "meta") or hasattr(max, "meta"):
-        out = input if min is None else _bounded(input, min, g.maximum, g.ge)
-        return out if max is None else _bounded(out, max, g.minimum, g.le)
-    return apply(pointwise.clamp, _with_bound_dtype(input, min, max), {"min": min, "max": max})  # type: ignore[no-any-return]
+        result = input if min is None else _bounded(input, min, g.maximum, g.ge)
+        result = result if max is None else _bounded(result, max, g.minimum, g.le)
+    else:
+        result = apply(pointwise.clamp, _with_bound_dtype(input, min, max), {"min": min, "max": max})
+    return result if out is None else into(out, result)  # type: ignore[no-any-return]
 
 
 def _bounded(x: Tensor, bound: Any, pair: Any, inside: Any) -> Any:
@@ -232,18 +238,18 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 
 
 @pure
-def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Any = None) -> Tensor:
     """``input + value * tensor1 * tensor2``."""
-    return input + tensor1 * tensor2 * value  # type: ignore[no-any-return]
+    return finished(input + tensor1 * tensor2 * value, out)  # type: ignore[no-any-return]
 
 
 @pure
-def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Any = None) -> Tensor:
     """``input + value * tensor1 / tensor2``; one of the two must be floating."""
     if not (tensor1.dtype.is_floating_point or tensor2.dtype.is_floating_point):
         pair = f"{tensor1.dtype.name}{list(tensor1.shape)} and {tensor2.dtype.name}{list(tensor2.shape)}"
         raise DTypeError(f"addcdiv: integer division is not supported, got {pair}; cast one to a floating dtype")
-    return input + tensor1 / tensor2 * value  # type: ignore[no-any-return]
+    return finished(input + tensor1 / tensor2 * value, out)  # type: ignore[no-any-return]
 
 
 @pure
@@ -259,12 +265,12 @@ def addcdiv_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
 
 
 @pure
-def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Any = None) -> Tensor:
     """``input + weight * (end - input)``; both of one floating dtype."""
     if end.dtype is not input.dtype or not input.dtype.is_floating_point:
         pair = f"{input.dtype.name}{list(input.shape)} and {end.dtype.name}{list(end.shape)}"
         raise DTypeError(f"lerp: input and end must share one floating dtype, got {pair}")
-    return input + (end - input) * weight  # type: ignore[no-any-return]
+    return finished(input + (end - input) * weight, out)  # type: ignore[no-any-return]
 
 
 @pure
@@ -285,21 +291,21 @@ def _is_matrix(name: str, x: Tensor) -> None:
 
 
 @pure
-def tril(input: Tensor, diagonal: int = 0) -> Tensor:
+def tril(input: Tensor, diagonal: int = 0, *, out: Any = None) -> Tensor:
     """Matrices with zeros above the given diagonal."""
     _is_matrix("tril", input)
     keep = ge(unsqueeze(index_along(input, -2), 1) + diagonal, index_along(input, -1))
     kind = input.dtype.kind
-    return where(keep, input, False if kind == "b" else 0.0 if kind == "f" else 0)  # type: ignore[no-any-return]
+    return matched(where(keep, input, False if kind == "b" else 0.0 if kind == "f" else 0), out)  # type: ignore[no-any-return]
 
 
 @pure
-def triu(input: Tensor, diagonal: int = 0) -> Tensor:
+def triu(input: Tensor, diagonal: int = 0, *, out: Any = None) -> Tensor:
     """Matrices with zeros below the given diagonal."""
     _is_matrix("triu", input)
     keep = ge(index_along(input, -1), unsqueeze(index_along(input, -2), 1) + diagonal)
     kind = input.dtype.kind
-    return where(keep, input, False if kind == "b" else 0.0 if kind == "f" else 0)  # type: ignore[no-any-return]
+    return matched(where(keep, input, False if kind == "b" else 0.0 if kind == "f" else 0), out)  # type: ignore[no-any-return]
 
 
 @pure

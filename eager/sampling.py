@@ -9,6 +9,7 @@ from ..ir import dtypes
 from . import random
 from .arguments import size_of, to_dtype
 from .inplace import store_checked
+from .outputs import makes
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -64,6 +65,7 @@ def random_(self: Tensor, low: Any = None, high: Any = None, *, generator: Any =
     return store_checked(self, values.to(self.dtype))  # type: ignore[no-any-return]
 
 
+@makes
 def normal(
     mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, dtype: Any = None, device: Any = None,
     requires_grad: bool = False,

@@ -18,7 +18,8 @@ from .factory import make
 from .functional import expand, narrow, reshape, stack, to, unsqueeze
 from .generated import where
 from .indexing import positions_of as indexing_of
-from .inplace import into, store_checked
+from .inplace import store_checked
+from .outputs import fills, into
 from .pure import pure
 from .reducing import index_along
 
@@ -58,9 +59,10 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Any = None) -> 
     x = input if input.ndim else unsqueeze(input, 0)
     result = apply(indexing.index, (x, index), {"dims": (at,), "wrap": False})
     result = result if input.ndim else reshape(result, ())
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
+@fills
 @pure
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements of `input`, row by row, at the positions `index`."""
@@ -96,7 +98,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
     """`gather` with both operands broadcast along the other dimensions; without `dim` over the flat elements."""
     if dim is None:
         result = g.gather(reshape(input, (-1,)), 0, reshape(indices, (-1,)))
-        return result if out is None else into(out, result)
+        return result if out is None else into(out, result, False)
     if input.ndim != indices.ndim:
         raise ShapeError(f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
                          f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices")  # fmt: skip
@@ -106,7 +108,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
     wide = broadcast_shapes("take_along_dim", rests, (input.meta.type, indices.meta.type))
     table, places = ((*wide[:at], s[at], *wide[at + 1 :]) for s in (input.shape, indices.shape))
     result = g.gather(expand(input, table), at, expand(indices, places))
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 # -- one coordinate of each index
@@ -138,6 +140,7 @@ def _scattered(op: Any, input: Tensor, dim: int, index: Tensor, src: Any) -> Ten
     return result if input.ndim else reshape(result, ())  # type: ignore[no-any-return]
 
 
+@fills
 @pure
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy of `input` with each element of `src` added where `index` says along `dim`."""
@@ -150,6 +153,7 @@ def scatter_add_(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return store_checked(self, scatter_add(self, dim, index, src))  # type: ignore[no-any-return]
 
 
+@fills
 @pure
 def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
     """A copy of `input` in which each element of `src`, a Tensor or number, stands where `index` says along `dim`. `reduce`:
@@ -173,6 +177,7 @@ def scatter_(
 # -- whole slices
 
 
+@fills
 @pure
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """A copy of `input` with slices of `source` times `alpha` added along `dim` at the positions in the vector `index`."""
@@ -186,6 +191,7 @@ def index_add_(self: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return store_checked(self, index_add(self, dim, index, source, alpha=alpha))  # type: ignore[no-any-return]
 
 
+@fills
 @pure
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy of `input` with slices of `source` along `dim` at the positions in the vector `index`."""
@@ -300,7 +306,7 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Any = None) -> Tensor:
     """The elements of `input` where the mask, which broadcasts, is true, as a vector (the mask's values are read)."""
     shape = broadcast_shapes("masked_select", (input.shape, mask.shape), (input.meta.type, mask.meta.type))
     result: Tensor = expand(input, shape)[expand(mask, shape)]
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 def nonzero(input: Tensor, *, out: Any = None, as_tuple: bool = False) -> Any:
@@ -313,7 +319,7 @@ def nonzero(input: Tensor, *, out: Any = None, as_tuple: bool = False) -> Any:
     if as_tuple:
         return tuple([make(p) for p in found])
     result = make(np.stack(found, 1).astype(np.int64) if x.ndim else np.zeros((len(found[0]), 0), np.int64))
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 def _nonzero_traced(x: Tensor, out: Any, as_tuple: bool) -> Any:
@@ -321,7 +327,7 @@ def _nonzero_traced(x: Tensor, out: Any, as_tuple: bool) -> Any:
     if as_tuple:
         return found
     result = stack(found, 1)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 def argwhere(input: Tensor) -> Tensor:

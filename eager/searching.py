@@ -16,9 +16,9 @@ from .arguments import wrap_dim, wrap_dims
 from .arranging import cumsum
 from .executor import apply
 from .functional import flatten, narrow, reshape, squeeze, stack, to, transpose, unbind, unsqueeze
-from .inplace import into
 from .mathematics import floating
 from .ordering import argsort, sort
+from .outputs import fills, into
 from .pure import pure
 from .reducing import index_along, norm, std
 from .scattering import index_select, scatter, scatter_add
@@ -56,14 +56,16 @@ def _along(x: Tensor, dim: int) -> tuple[Tensor, int]:
 # -- running extremes, orders
 
 
+@fills
 @pure
-def cummax(input: Tensor, dim: int, *, out: Any = None) -> Any:
+def cummax(input: Tensor, dim: int) -> Any:
     """(the largest of the elements up to each one along `dim`, where the last of them is)."""
     return _running(searching.cummax_index, input, dim, results.cummax)
 
 
+@fills
 @pure
-def cummin(input: Tensor, dim: int, *, out: Any = None) -> Any:
+def cummin(input: Tensor, dim: int) -> Any:
     """(the smallest of the elements up to each one along `dim`, where the last of them is)."""
     return _running(searching.cummin_index, input, dim, results.cummin)
 
@@ -80,18 +82,19 @@ def logcumsumexp(input: Tensor, dim: int, *, out: Any = None) -> Tensor:
     """Logarithms of the sums of exponentials up to each element along `dim`."""
     x, at = _along(input, dim)
     result: Tensor = reshape(apply(searching.logcumsumexp, (x,), {"dim": at}), input.shape)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
 def msort(input: Tensor, *, out: Any = None) -> Tensor:
     """The elements in order along the first dimension."""
     result: Tensor = sort(input, 0)[0] if input.ndim else input.clone()
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
+@fills
 @pure
-def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     """(the most frequent element along `dim`, the smallest of equally frequent ones; where it lies last)."""
     x, at = _along(input, dim)
     if x.shape[at] == 0:
@@ -103,6 +106,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None
     return results.mode(squeeze(values, at), squeeze(index, at))
 
 
+@fills
 @pure
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
     """The smallest and the largest element."""
@@ -112,6 +116,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
 # -- differences and areas
 
 
+@fills
 @pure
 def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Tensor:
     """Differences of neighbours along `dim`, `n` times; `prepend` and `append` are joined on before."""
@@ -257,6 +262,7 @@ def std_mean(
 # -- quantiles
 
 
+@fills
 @pure
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower middle of the elements that are not NaN; with `dim` also where it is."""
@@ -281,7 +287,7 @@ def quantile(
 ) -> Tensor:
     """The `q`-th quantiles (a number, or a vector whose results come first) along `dim`; NaN where there is one."""
     result = _quantile(input, q, dim, keepdim, interpolation, False, "quantile")
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 @pure
@@ -290,7 +296,7 @@ def nanquantile(
 ) -> Tensor:
     """`quantile` of the elements that are not NaN."""
     result = _quantile(input, q, dim, keepdim, interpolation, True, "nanquantile")
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
 def _quantile(input: Tensor, q: Any, dim: int | None, keepdim: bool, interpolation: str, skip: bool, name: str) -> Tensor:
@@ -409,6 +415,7 @@ def _runs(x: Tensor, dim: int, order: Any) -> tuple[Any, Any, Any]:
     return values, inverse, ends - starts
 
 
+@fills
 @pure
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Whether each element is among `test_elements`."""
@@ -444,7 +451,7 @@ def searchsorted(
     x = input if hasattr(input, "meta") else filled(table, (), input)
     result = apply(searching.searchsorted, (table, x), {"right": bool(right or side == "right")})
     result = to(result, dtypes.int32) if out_int32 else result
-    return result if out is None else into(out, result)  # type: ignore[no-any-return]
+    return result if out is None else into(out, result, False)  # type: ignore[no-any-return]
 
 
 @pure
@@ -475,9 +482,10 @@ def histc(input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0, *, out: An
     inside = g.logical_and(g.ge(x, low), g.le(x, high))
     place = where(inside, g.minimum(place, bins - 1), bins)
     result = scatter_add(filled(x, (bins + 1,), 0), 0, place, to(inside, x.dtype))[:bins]
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, False)
 
 
+@fills
 @pure
 def histogram(
     input: Tensor, bins: Any, *, range: Sequence[float] | None = None, weight: Any = None, density: bool = False
@@ -545,6 +553,6 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Any = None
     length = norm(input, p, wrap_dims(tuple(d for d in range(input.ndim) if d != at), input.ndim), True)
     scale = where(g.gt(length, maxnorm), maxnorm / (length + 1e-7), 1.0)
     result = input * scale
-    return result if out is None else into(out, result)  # type: ignore[no-any-return]
+    return result if out is None else into(out, result, False)  # type: ignore[no-any-return]
 
 

@@ -23,6 +23,7 @@ from .arranging import flip, movedim
 from .executor import apply
 from .factory import make, make_view, storage_of
 from .inplace import store_checked
+from .outputs import fills, matched
 from .pure import pure
 from .reducing import index_along
 
@@ -317,9 +318,7 @@ def diag(input: Tensor, diagonal: int = 0, *, out: Any = None) -> Tensor:
     if input.ndim not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
     result = diag_embed(input, diagonal) if input.ndim == 1 else g.clone(_diagonal(input, diagonal))
-    from .inplace import into
-
-    return result if out is None else into(out, result)
+    return matched(result, out)
 
 
 _diagonal = diagonal
@@ -436,6 +435,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     return slice_scatter(input, f.unsqueeze(src, at), at, i, i + 1)
 
 
+@fills
 @pure
 def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Tensor:
     """A copy of `input` with `src` in the slice ``start:end:step`` of `dim`."""

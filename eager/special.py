@@ -13,10 +13,11 @@ from . import generated as g
 from .arranging import logsumexp
 from .executor import apply
 from .functional import to
-from .mathematics import digamma, finished, floating, i0, logit, polygamma, sinc
+from .mathematics import digamma, floating, i0, logit, polygamma, sinc
 from .mathematics import lgamma as gammaln
 from .mathematics import mvlgamma as multigammaln
 from .neural import log_softmax, softmax
+from .outputs import finished
 from .pure import pure
 from .reducing import round as _round
 
