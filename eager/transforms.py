@@ -44,13 +44,13 @@ def _dual(x: Any) -> Any:
     for level in levels:
         if not contains(level, x):
             x = member(level, physical(level, x))
-    for level in levels:
+    for level in reversed(levels):
         x = physical(level, x)
     if x.meta.requires_grad:
         made = executor.apply(clone, (x,), {})
     else:
         made = alias(x, True)
-    for level in reversed(levels):
+    for level in levels:  # the innermost one last: ops go to the level of the outermost wrapping
         made = level.wrap(made)
     return made
 
