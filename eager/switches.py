@@ -1,11 +1,13 @@
-"""Switches of PyTorch that have nothing to switch here: they are kept and answered, and change no result.
+"""Switches of PyTorch that have little to switch here: they are kept and answered.
 
-Every result is the same bits on every run and any number of threads, and products of float32 have float32's precision.
+A program gives the same bits on every run and any number of threads, and products of float32 have float32's precision.
 """
 
 from __future__ import annotations
 
 import warnings
+
+from .. import knobs
 
 _precision = ["highest"]
 _deterministic = [False, False]  # asked for; only to warn
@@ -25,7 +27,10 @@ def get_float32_matmul_precision() -> str:
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Keeps `mode`; algorithms are deterministic in any case."""
+    """With True, eager calls give the same bits however often a program has made them before: ops called again and again are
+    not compiled (knob hot_ops). Every algorithm is deterministic in any case, so nothing is refused and `warn_only` is only kept."""
+    if bool(mode) is not _deterministic[0]:
+        knobs.hot_ops = not mode
     _deterministic[:] = [bool(mode), bool(warn_only)]
 
 

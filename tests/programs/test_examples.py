@@ -13,6 +13,8 @@ SHORT = {
     "digits": (["--epochs", "3"], "of the unseen digits right"),
     "cnn": (["--epochs", "1"], "of the unseen digits right"),
     "vae": (["--epochs", "10"], "epoch 10  loss"),
+    "char_rnn": (["--epochs", "10"], "epoch  10  loss"),
+    "resume": (["--epochs", "2"], "the parameters are the same"),
     "char_gpt": (["--steps", "50"], "step   50  loss"),
 }
 
