@@ -28,7 +28,7 @@ def get_float32_matmul_precision() -> str:
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
     """With True, eager calls give the same bits however often a program has made them before: ops called again and again are
-    not compiled (knob hot_ops). Every algorithm is deterministic in any case, so nothing is refused and `warn_only` is only kept."""
+    not compiled (knob hot_ops). Every algorithm is deterministic anyway: nothing is refused, and `warn_only` is only kept."""
     if bool(mode) is not _deterministic[0]:
         knobs.hot_ops = not mode
     _deterministic[:] = [bool(mode), bool(warn_only)]
