@@ -25,8 +25,11 @@ def _cast_eager(x: Any, *, dtype: DType) -> Any:
         x = x.astype(np.bool_) if dtype.kind == "b" else x.real
     if x.flags.c_contiguous:
         return x.astype(dtype.np)
+    values = x.astype(dtype.np)
+    if [s * x.itemsize for s in values.strides] == [s * values.itemsize for s in x.strides]:
+        return values  # x is dense: its order is kept
     out = layout.empty_like(x, dtype.np)
-    out[...] = x.astype(dtype.np)  # two steps: NumPy assigns between ml_dtypes and other dtypes only through astype
+    out[...] = values  # two steps: NumPy assigns between ml_dtypes and other dtypes only through astype
     return out
 
 
