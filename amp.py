@@ -1,53 +1,218 @@
-"""``torch.amp``: `GradScaler`, and `autocast` as a plain context.
+"""``torch.amp``: `autocast`, which lowers the dtype of the ops that gain by it, and `GradScaler`.
 
-`autocast` changes no dtype: what is computed inside is computed in the dtypes of its operands, so results are at least as exact
-as those of PyTorch's reduced precision. Convert the model (``model.bfloat16()``) where reduced precision is wanted.
+Which ops are lowered, and which are computed in float32, each op's record says (PyTorch's lists for the CPU and for CUDA); what
+is done to their operands is in `eager.casting`.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
+from .eager import casting
 from .eager.creation import tensor
 from .eager.modes import no_grad
+from .eager.pure import pure
 from .eager.tensor import Tensor
-from .ir.dtypes import bfloat16
+from .ir import dtypes
+from .ir.dtypes import bfloat16, float16
 
-_DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "xla", "meta")
+_DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "xla")
 
 
 class autocast:
-    """A context or a decorator that takes PyTorch's arguments and leaves all computation as it is."""
+    """A context or a decorator in which ops run in the dtypes that their records ask for: products and convolutions in `dtype`
+    (bfloat16 on the CPU by default, float16 on CUDA), some others in float32. Warns and does nothing where the device is not
+    there or has no such dtype."""
 
     def __init__(
-        self, device_type: str = "cuda", dtype: Any = None, enabled: bool = True, cache_enabled: bool | None = None
+        self, device_type: str, dtype: Any = None, enabled: bool = True, cache_enabled: bool | None = None
     ) -> None:
         if not isinstance(device_type, str):
             raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
-        if device_type not in _DEVICES:
+        if not is_autocast_available(device_type):
             raise RuntimeError(f"User specified an unsupported autocast device_type '{device_type}'")
-        self.device, self.fast_dtype, self.enabled = device_type, bfloat16 if dtype is None else dtype, enabled
+        self.device = device_type
+        self.fast_dtype = get_autocast_dtype(device_type) if dtype is None else dtype
+        self._cache_enabled = is_autocast_cache_enabled() if cache_enabled is None else bool(cache_enabled)
+        if enabled and not _supported(device_type, self.fast_dtype):
+            enabled = False
+        self._enabled = bool(enabled)
+        self._before: list[int] = []
 
     def __enter__(self) -> autocast:
+        before = casting.get()
+        mode = casting.with_options(before, self.device, self._enabled, self.fast_dtype, self._cache_enabled)
+        self._before.append(before)
+        casting.switch(mode)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        pass
+        casting.switch(self._before.pop())
 
-    def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(fn)
+    def __call__(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        if not callable(func):
+            raise TypeError(f"autocast()(func) requires a callable, but got {type(func).__name__}. Did you mean to use autocast "
+                            f"as a context manager? For example:\n    with torch.autocast(device_type=...):\n"
+                            f"        output = model(input)")  # fmt: skip
+
+        @functools.wraps(func)
         def inside(*args: Any, **kwargs: Any) -> Any:
-            return fn(*args, **kwargs)
+            with self:
+                return func(*args, **kwargs)
 
         return inside
 
 
+def _supported(device: str, dtype: Any) -> bool:
+    """Whether ops can be lowered to `dtype` on a type of device; warns where not."""
+    if device == "cuda":
+        from .cuda import is_available
+
+        if not is_available():
+            warnings.warn("CUDA is not available or torch_xla is imported. Disabling autocast.", stacklevel=3)
+            return False
+    elif dtype not in (bfloat16, float16):
+        name = device.upper()
+        warnings.warn(f"In {name} autocast, but the target dtype is not supported. Disabling autocast.\n{name} Autocast only "
+                      f"supports dtypes of {bfloat16!r}, {float16!r} currently.", stacklevel=3)  # fmt: skip
+        return False
+    return True
+
+
+@pure
 def is_autocast_available(device_type: str) -> bool:
-    """False: `autocast` changes nothing."""
-    return False
+    """Whether `autocast` knows this type of device."""
+    return device_type in _DEVICES
+
+
+def is_autocast_enabled(device_type: str | None = None) -> bool:
+    """Whether ops on a type of device are lowered on this thread ("cuda" where none is named)."""
+    return bool(casting.get() & casting.ENABLED.get(device_type or "cuda", 0))
+
+
+def set_autocast_enabled(device_type: Any, enabled: bool | None = None) -> None:
+    """Switch autocast for a type of device on this thread."""
+    device, on = ("cuda", device_type) if enabled is None else (device_type, enabled)
+    bit = casting.ENABLED.get(device, 0)
+    casting.switch(casting.get() | bit if on else casting.get() & ~bit)
+
+
+def get_autocast_dtype(device_type: str) -> Any:
+    """The dtype to which `autocast` lowers on a type of device."""
+    if device_type not in casting.ENABLED:
+        return bfloat16 if device_type in ("xla", "hpu") else float16
+    return casting.dtype_of(casting.get(), device_type)
+
+
+def set_autocast_dtype(device_type: str, dtype: Any) -> None:
+    """Set the dtype to which `autocast` lowers on a type of device."""
+    casting.switch(casting.with_dtype(casting.get(), device_type, dtype))
+
+
+def is_autocast_cache_enabled() -> bool:
+    """Whether low copies of parameters are kept until the outermost region ends."""
+    return not casting.get() & casting.UNCACHED
+
+
+def set_autocast_cache_enabled(enabled: bool) -> None:
+    """Keep low copies of parameters, or make them at each use."""
+    mode = casting.get()
+    casting.switch(mode & ~casting.UNCACHED if enabled else mode | casting.UNCACHED)
+
+
+def clear_autocast_cache() -> None:
+    """Drop the low copies of parameters."""
+    casting.clear()
+
+
+def is_autocast_cpu_enabled() -> bool:
+    """Whether ops on the CPU are lowered."""
+    return is_autocast_enabled("cpu")
+
+
+def set_autocast_cpu_enabled(enabled: bool) -> None:
+    """Switch autocast for the CPU."""
+    set_autocast_enabled("cpu", enabled)
+
+
+def get_autocast_cpu_dtype() -> Any:
+    """The dtype to which `autocast` lowers on the CPU."""
+    return get_autocast_dtype("cpu")
+
+
+def set_autocast_cpu_dtype(dtype: Any) -> None:
+    """Set the dtype to which `autocast` lowers on the CPU."""
+    set_autocast_dtype("cpu", dtype)
+
+
+def get_autocast_gpu_dtype() -> Any:
+    """The dtype to which `autocast` lowers on CUDA."""
+    return get_autocast_dtype("cuda")
+
+
+def set_autocast_gpu_dtype(dtype: Any) -> None:
+    """Set the dtype to which `autocast` lowers on CUDA."""
+    set_autocast_dtype("cuda", dtype)
+
+
+def _converted(value: Any, device: str, dtype: Any) -> Any:
+    """Floating tensors of a type of device, in containers too, in `dtype`; float64 and all else as they are."""
+    if isinstance(value, Tensor):
+        fits = value.is_floating_point() and value.device.type == device and value.dtype is not dtypes.float64
+        return value.to(dtype) if fits else value
+    if isinstance(value, (str, bytes, np.ndarray)):
+        return value
+    if isinstance(value, Mapping):
+        return {_converted(k, device, dtype): _converted(v, device, dtype) for k, v in value.items()}
+    if isinstance(value, Iterable):
+        made = [_converted(v, device, dtype) for v in value]
+        return type(value)(made) if isinstance(value, (list, tuple)) else iter(made)  # type: ignore[call-arg]
+    return value
+
+
+def _check_device(device_type: Any) -> None:
+    if not isinstance(device_type, str):
+        raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
+
+
+def custom_fwd(fwd: Any = None, *, device_type: str, cast_inputs: Any = None) -> Any:
+    """Decorates `forward` of a Function: in an autocast region its tensors come as `cast_inputs` and nothing is lowered inside;
+    without `cast_inputs` it runs as the region does."""
+    _check_device(device_type)
+    if fwd is None:
+        return functools.partial(custom_fwd, device_type=device_type, cast_inputs=cast_inputs)
+
+    @functools.wraps(fwd)
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        ctx, on = args[0], is_autocast_enabled(device_type)
+        ctx._dtype, ctx._fwd_used_autocast = get_autocast_dtype(device_type), on and cast_inputs is None
+        if cast_inputs is None or not on:
+            return fwd(*args, **kwargs)
+        with autocast(device_type, enabled=False):
+            given = [_converted(x, device_type, cast_inputs) for x in args[1:]]
+            return fwd(ctx, *given, **_converted(kwargs, device_type, cast_inputs))
+
+    return forward
+
+
+def custom_bwd(bwd: Any = None, *, device_type: str) -> Any:
+    """Decorates `backward` of a Function: it runs in the autocast mode that `forward` ran in."""
+    _check_device(device_type)
+    if bwd is None:
+        return functools.partial(custom_bwd, device_type=device_type)
+
+    @functools.wraps(bwd)
+    def backward(*args: Any, **kwargs: Any) -> Any:
+        with autocast(device_type, args[0]._dtype, args[0]._fwd_used_autocast):
+            return bwd(*args, **kwargs)
+
+    return backward
 
 
 class GradScaler:
@@ -151,4 +316,4 @@ class GradScaler:
         self._growth_interval = state_dict["growth_interval"]
 
 
-__all__ = ["GradScaler", "autocast", "is_autocast_available"]
+__all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]

@@ -228,7 +228,8 @@ def _told(guard: g.Guard, home: Sequence[str]) -> tuple[str, str]:
             return ("values" if guard.cls in (int, float, str, bool) else "objects"), f"{name(guard.source)} is {article} {cls}"
         return "objects", readable(guard.expr(), home)
     if isinstance(guard, g.GradMode):
-        return "values", f"gradients are {'on' if guard.enabled else 'off'}"
+        casts = f", autocast mode is {guard.casting}" if guard.casting else ""
+        return "values", f"gradients are {'on' if guard.enabled else 'off'}{casts}"
     if isinstance(guard, (g.Equals, g.FitsInt64)):
         return "values", readable(guard.expr(), home)
     return "others", readable(guard.expr(), home)

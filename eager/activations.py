@@ -9,6 +9,7 @@ from ..errors import DTypeError
 from ..ir.ops import pointwise
 from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
+from . import casting
 from . import generated as g
 from .arguments import wrap_dim
 from .arranging import pad
@@ -194,6 +195,8 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 @pure
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where positive, else x times `weight`: one number, or one a channel (dimension 1)."""
+    if casting.on:
+        input, weight = casting.low(input, weight)
     if weight.ndim == 1 and weight.shape[0] != 1:
         channels = input.shape[1] if input.ndim > 1 else 1
         if channels != weight.shape[0]:

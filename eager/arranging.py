@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ShapeError
 from ..ir.ops import moves, scans
 from ..ir.ops.compare import eq, where
+from . import casting
 from . import generated as g
 from .arguments import one_of, size_of, to_dtype, wrap_dim, wrap_dims
 from .executor import apply
@@ -76,6 +77,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: Any = 
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if mode != "constant" and value is not None:
         raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
+    if casting.on and mode in ("reflect", "replicate"):
+        (input,) = casting.wide(input)
     out = input
     for k in range(0, len(around), 2):
         dim, before, after = input.ndim - 1 - k // 2, around[k], around[k + 1]

@@ -13,9 +13,10 @@ import numpy as np
 
 from ..errors import AutogradError
 from ..ir.ops.casts import clone, detach
+from ..ir.ops.creation import filled
 from ..ir.ops.pointwise import add
 from ..runtime import gradmode
-from . import executor
+from . import casting, executor
 from .custom import Function
 from .factory import make
 from .modes import enable_grad, inference_mode, no_grad, set_grad_enabled
@@ -233,6 +234,7 @@ def _walk(
     keep = create if retain is None else retain
     before = gradmode.get()
     gradmode.set(create)
+    casts = casting.suspend() if casting.on else 0
     try:
         for target, g in roots:
             state.send(target, g)
@@ -252,6 +254,8 @@ def _walk(
             found[leaf_id] = g
     finally:
         gradmode.set(before)
+        if casts:
+            casting.switch(casts)
     return {id(x): found[id(edge_of(x))] for x in targets or () if id(edge_of(x)) in found}
 
 

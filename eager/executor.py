@@ -18,7 +18,7 @@ from ..ir.ops.casts import cast
 from ..ir.promote import fitted, target_dtype, type_of
 from ..ir.run_op import run_op
 from ..runtime import gradmode
-from . import hot, plans, tape
+from . import casting, hot, plans, tape
 from .factory import make, make_view, of_meta, storage_of
 from .plans import PLANS, Plan
 
@@ -48,7 +48,7 @@ class _Recording(threading.local):
 _WEAK = frozenset((bool, int, float, complex, type(None)))
 _ndarray, _asarray = np.ndarray, np.asarray
 _recording = _Recording()
-_recorders = 0  # how many threads record now; spares all other calls the look at the thread's own
+_recorders = 0  # how many threads record or cast now; spares all other calls the look at the thread's own
 
 
 @contextmanager
@@ -67,6 +67,12 @@ def recording(recorder: Executor) -> Iterator[None]:
         hot.recorders -= 1
 
 
+def divert(threads: int) -> None:
+    """That many more threads (or fewer) cast the operands of ops, see `casting`."""
+    global _recorders
+    _recorders += threads
+
+
 def is_recording() -> bool:
     """Whether this thread's ops go to a recorder, those of eager Tensors too."""
     return bool(_recorders) and _recording.recorder is not None
@@ -78,8 +84,11 @@ _KERNEL_ERRORS = (ArithmeticError, ValueError, TypeError, IndexError, RuntimeErr
 
 def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     """Run `op` on Tensors, Python numbers and None; ShapeError, DTypeError or TypeError where they do not fit."""
-    if _recorders and _recording.recorder is not None:
-        return _recording.recorder.apply(op, operands, attrs)
+    if _recorders:
+        if op.autocast and casting.on:
+            operands = casting.fitted(op, operands)
+        if _recording.recorder is not None:
+            return _recording.recorder.apply(op, operands, attrs)
     kinds: Any
     arrays: Any
     try:

@@ -13,6 +13,7 @@ from ..ir import dtypes
 from ..ir.dtypes import DType
 from ..ir.ops import casts, linalg, pointwise
 from ..ir.ops import shape as shapes
+from . import casting
 from . import device as devices
 from . import generated as g
 from .arguments import size_of, to_dtype, wrap_dim
@@ -435,6 +436,8 @@ def dot(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     """Sum of the products of two vectors."""
     if input.ndim != 1 or other.ndim != 1:
         raise ShapeError(f"dot: 1D tensors expected, got shapes {list(input.shape)} and {list(other.shape)}")
+    if casting.on:
+        return casting.plainly(matmul, input, other, out=out)  # type: ignore[no-any-return]
     return matmul(input, other, out=out)
 
 

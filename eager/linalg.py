@@ -13,6 +13,7 @@ from ..ir.ops import decompositions as records
 from ..ir.ops import spectra
 from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
+from . import casting
 from . import generated as g
 from .arguments import wrap_dim
 from .executor import apply
@@ -536,6 +537,8 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 @pure
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Any = None) -> Tensor:
     """Sums of products along `dim`, x conjugated where complex."""
+    if casting.on:
+        x, y = casting.low(x, y)
     left = x.conj() if x.dtype.kind == "c" else x
     return matched(g.sum(left * y, dim), out)  # type: ignore[no-any-return]
 

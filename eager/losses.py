@@ -10,6 +10,7 @@ from ..errors import ShapeError
 from ..ir.layout import broadcast_shapes
 from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
+from . import casting
 from . import generated as g
 from .activations import logsigmoid
 from .arranging import pad
@@ -39,6 +40,8 @@ def smooth_l1_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", beta: float = 1.0
 ) -> Tensor:
     """Half the squared difference over `beta` where that is below it, else the difference minus half of `beta`."""
+    if casting.on:
+        input, target = casting.wide(input, target)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     size = g.abs(input - target)
@@ -49,6 +52,8 @@ def smooth_l1_loss(
 @pure
 def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Tensor:
     """Half the squared difference where the difference is at most `delta`, else linear."""
+    if casting.on:
+        input, target = casting.wide(input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     size = g.abs(input - target)
@@ -62,6 +67,8 @@ def kl_div(
 ) -> Tensor:
     """``target * (log(target) - input)``, `input` being logarithms; `log_target`: `target` too. "batchmean": the sum over the
     first dimension's size."""
+    if casting.on:
+        input, target = casting.wide(input, target)
     loss = g.exp(target) * (target - input) if log_target else g.xlogy(target, target) - target * input
     if reduction == "batchmean":
         return g.sum(loss) / (input.shape[0] if input.ndim else 1)  # type: ignore[return-value]
@@ -74,6 +81,8 @@ def poisson_nll_loss(
     reduce: Any = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """Negative log likelihood of counts `target` at rates exp(`input`) (or `input`); `full` adds Stirling's term."""
+    if casting.on:
+        input, target = casting.wide(input, target)
     loss = g.exp(input) - target * input if log_input else input - target * g.log(input + eps)
     if full:
         many = target > 1
@@ -112,6 +121,8 @@ def margin_ranking_loss(
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """``max(0, -target * (input1 - input2) + margin)``."""
+    if casting.on:
+        input1, input2, target = casting.wide(input1, input2, target)
     if not (input1.ndim == input2.ndim == target.ndim):
         raise RuntimeError(f"margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
                            f"{list(input1.shape)}, input2: {list(input2.shape)}, target: {list(target.shape)} ")  # fmt: skip
@@ -124,6 +135,8 @@ def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
     """x where the target is 1, ``max(0, margin - x)`` where it is -1."""
+    if casting.on:
+        input, target = casting.wide(input, target)
     loss = where(target != 1, (margin - input).clamp(min=0.0), 0.0) + where(target != -1, input, 0.0)
     return _reduced(loss, _by(reduction, size_average, reduce))
 
@@ -133,6 +146,8 @@ def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
     """``log(1 + exp(-target * x))``."""
+    if casting.on:
+        input, target = casting.wide(input, target)
     return _reduced(g.log1p(g.exp(-target * input)), _by(reduction, size_average, reduce))
 
 
@@ -159,6 +174,8 @@ def multi_margin_loss(
     reduce: Any = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """The mean over classes of ``max(0, margin - x[target] + x[class]) ** p``, the target's own left out."""
+    if casting.on:
+        input, weight = casting.wide(input, weight)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
     x, t = _rows("multi_margin_loss", input, target)
@@ -175,6 +192,8 @@ def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
     """The mean over classes of the hinges between each target class and each other class; targets of a row end at a -1."""
+    if casting.on:
+        (input,) = casting.wide(input)
     if input.shape != target.shape:
         raise ShapeError(f"multilabel_margin_loss: inconsistent target size: {list(target.shape)} for input of size: "
                          f"{list(input.shape)}")  # fmt: skip
@@ -218,6 +237,8 @@ def cosine_embedding_loss(
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """1 - the cosine where the target is 1, ``max(0, cosine - margin)`` where it is -1."""
+    if casting.on:
+        input1, input2, target = casting.wide(input1, input2, target)
     dim, eps = target.ndim, 1e-12
     squares = [g.sum(x * x, dim) + eps for x in (input1, input2)]
     cosine = g.sum(input1 * input2, dim) / g.sqrt(squares[0] * squares[1])
@@ -231,6 +252,8 @@ def triplet_margin_loss(
     size_average: Any = None, reduce: Any = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """``max(0, d(anchor, positive) - d(anchor, negative) + margin)``; `swap`: the negative nearest to either counts."""
+    if casting.on:
+        anchor, positive, negative = casting.wide(anchor, positive, negative)
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
     return triplet_margin_with_distance_loss(
@@ -262,6 +285,8 @@ def ctc_loss(
 ) -> Tensor:  # fmt: skip
     """Minus the log-probability that steps of `log_probs` (time, batch, classes), blanks and repeats removed, spell `targets`
     (batch, length), or these in a row. "mean" divides by the targets' lengths first."""
+    if casting.on:
+        (log_probs,) = casting.wide(log_probs)
     single = log_probs.ndim == 2
     x = unsqueeze(log_probs, 1) if single else log_probs
     counts = _lengths(target_lengths)

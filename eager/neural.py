@@ -11,6 +11,7 @@ from ..ir.ops import attention, composites, pointwise
 from ..ir.ops import random as draws
 from ..ir.ops.compare import ne, where
 from ..ir.types import tensor as tensor_type
+from . import casting
 from . import generated as g
 from .arguments import to_dtype, wrap_dim
 from .executor import apply
@@ -30,6 +31,8 @@ _NONE: dict[str, Any] = {}
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``; `weight` is (out features, in features)."""
     result = matmul(input, t(weight))
+    if casting.on:
+        (bias,) = casting.low(bias)
     return result if bias is None else apply(pointwise.add, (result, bias), _NONE)
 
 
@@ -129,6 +132,8 @@ def mse_loss(
     input: Tensor, target: Tensor, size_average: None = None, reduce: None = None, reduction: str = "mean"
 ) -> Tensor:
     """Squared differences, reduced by "mean", "sum" or "none"."""
+    if casting.on:
+        input, target = casting.wide(input, target)
     away = input - target
     return _reduced(away * away, reduction)
 
@@ -136,6 +141,8 @@ def mse_loss(
 @pure
 def l1_loss(input: Tensor, target: Tensor, size_average: None = None, reduce: None = None, reduction: str = "mean") -> Tensor:
     """Absolute differences, reduced."""
+    if casting.on:
+        input, target = casting.wide(input, target)
     return _reduced((input - target).abs(), reduction)
 
 
@@ -145,6 +152,8 @@ def binary_cross_entropy(
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """Negative log likelihood of probabilities `target` under probabilities `input`; logarithms are held above -100."""
+    if casting.on:
+        input, target, weight = casting.wide(input, target, weight)
     if target.shape != input.shape:
         raise ValueError(f"Using a target size ({list(target.shape)}) that is different to the input size "
                          f"({list(input.shape)}) is deprecated. Please ensure they have the same size.")  # fmt: skip
@@ -158,6 +167,8 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean", pos_weight: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """`binary_cross_entropy` of ``sigmoid(input)``, without overflow; targets of 1 count `pos_weight` times."""
+    if casting.on:
+        input, target, weight, pos_weight = casting.wide(input, target, weight, pos_weight)
     if target.shape != input.shape:
         raise ValueError(f"Target size ({list(target.shape)}) must be the same as input size ({list(input.shape)})")
     surprise = (-input).clamp(min=0.0) + (1 + (-input.abs()).exp()).log()
@@ -173,6 +184,8 @@ def nll_loss(
     reduce: None = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """Minus the entry of `input` (log-probabilities, classes along dimension 1) at each target."""
+    if casting.on:
+        input, weight = casting.wide(input, weight)
     dim = 0 if input.ndim == 1 else 1
     valid = ne(target, ignore_index)
     index = where(valid, target, 0)
@@ -188,6 +201,8 @@ def cross_entropy(
     reduce: None = None, reduction: str = "mean", label_smoothing: float = 0.0,
 ) -> Tensor:  # fmt: skip
     """Negative log likelihood of class indices, or of probabilities of `input`'s shape, under ``softmax(input, 1)``."""
+    if casting.on:
+        input, target, weight = casting.wide(input, target, weight)
     dim = 0 if input.ndim == 1 else 1
     if target.dtype.is_floating_point:
         return _soft_cross_entropy(input, target, weight, dim, reduction, label_smoothing)

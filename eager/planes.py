@@ -12,6 +12,7 @@ from ..ir import dtypes
 from ..ir.ops import searching
 from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
+from . import casting
 from . import generated as g
 from .arguments import size_of
 from .arranging import pad
@@ -169,6 +170,8 @@ def grid_sample(
 ) -> Tensor:
     """`input` (batch, channels, *spatial) read at the points of `grid` (batch, *output, n), whose coordinates run from -1 to 1,
     the last spatial dimension first. `padding_mode`: what lies outside: "zeros", "border" or "reflection"."""
+    if casting.on:
+        input, grid = casting.wide(input, grid)
     n = input.ndim - 2
     if mode not in ("bilinear", "nearest", "bicubic"):
         raise ValueError(f"grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'")
@@ -335,6 +338,8 @@ def _unpool(n: int) -> Any:
     def function(
         input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
     ) -> Tensor:
+        if casting.on and n > 1:
+            (input,) = casting.wide(input)
         kernel, around = _each("kernel_size", kernel_size, n), _each("padding", padding, n)
         steps = kernel if stride is None else _each("stride", stride, n)
         if output_size is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DTypeError, ShapeError
 from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
+from . import casting
 from . import generated as g
 from .arguments import wrap_dim
 from .arranging import einsum, meshgrid, pad
@@ -32,6 +33,8 @@ def _added(input: Any, product: Any, beta: Any, alpha: Any, out: Any) -> Any:
 @pure
 def addmm(input: Any, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
     """``beta * input + alpha * mat1 @ mat2``."""
+    if casting.on:
+        (input,) = casting.low(input)
     return _added(input, mm(mat1, mat2), beta, alpha, out)  # type: ignore[no-any-return]
 
 
@@ -50,12 +53,16 @@ def addr(input: Any, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 
 @pure
 def baddbmm(input: Any, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
     """``beta * input + alpha * batch1 @ batch2`` for batches of matrices."""
+    if casting.on:
+        (input,) = casting.low(input)
     return _added(input, bmm(batch1, batch2), beta, alpha, out)  # type: ignore[no-any-return]
 
 
 @pure
 def addbmm(input: Any, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
     """``beta * input + alpha * (the sum of the batch's products)``."""
+    if casting.on:
+        (input,) = casting.low(input)
     return _added(input, g.sum(bmm(batch1, batch2), 0), beta, alpha, out)  # type: ignore[no-any-return]
 
 
@@ -64,7 +71,8 @@ def mv(input: Tensor, vec: Tensor, *, out: Any = None) -> Tensor:
     """Product of a matrix and a vector."""
     if input.ndim != 2 or vec.ndim != 1:
         raise ShapeError(f"mv: a matrix and a vector expected, got shapes {list(input.shape)} and {list(vec.shape)}")
-    return matched(matmul(input, vec), out)  # type: ignore[no-any-return]
+    product = casting.plainly(matmul, input, vec) if casting.on else matmul(input, vec)
+    return matched(product, out)  # type: ignore[no-any-return]
 
 
 @pure
@@ -181,6 +189,8 @@ def _joint(a: Any, b: Any) -> Any:
 @pure
 def trace(input: Tensor) -> Tensor:
     """Sum of a matrix's diagonal."""
+    if casting.on:
+        (input,) = casting.wide(input)
     if input.ndim != 2:
         raise ShapeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
     same = g.eq(unsqueeze(index_along(input, 0), 1), index_along(input, 1))
@@ -208,6 +218,8 @@ def _lengths(away: Any, p: float) -> Any:
 @pure
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
     """p-norm distances of every row of `x1` to every row of `x2`, in batches."""
+    if casting.on:
+        x1, x2 = casting.wide(x1, x2)
     if x1.ndim < 2 or x2.ndim < 2:
         raise ShapeError(f"cdist only supports at least 2D tensors, got shapes {list(x1.shape)} and {list(x2.shape)}")
     if x1.shape[-1] != x2.shape[-1]:

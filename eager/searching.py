@@ -10,6 +10,7 @@ from ..ir import dtypes
 from ..ir.ops import searching
 from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
+from . import casting
 from . import generated as g
 from . import return_types as results
 from .arguments import wrap_dim, wrap_dims
@@ -286,6 +287,8 @@ def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out: Any = None
 ) -> Tensor:
     """The `q`-th quantiles (a number, or a vector whose results come first) along `dim`; NaN where there is one."""
+    if casting.on:
+        (input,) = casting.wide(input)
     result = _quantile(input, q, dim, keepdim, interpolation, False, "quantile")
     return result if out is None else into(out, result, False)
 
@@ -295,6 +298,8 @@ def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out: Any = None
 ) -> Tensor:
     """`quantile` of the elements that are not NaN."""
+    if casting.on:
+        (input,) = casting.wide(input)
     result = _quantile(input, q, dim, keepdim, interpolation, True, "nanquantile")
     return result if out is None else into(out, result, False)
 

@@ -13,6 +13,7 @@ from ..errors import ShapeError
 from ..ir.ops import convolution as records
 from ..ir.ops import linalg, pooling
 from ..ir.ops.creation import filled
+from . import casting
 from . import generated as g
 from .creation import arange
 from .executor import apply
@@ -125,7 +126,8 @@ def _conv_transpose(
         shape = tuple((m - 1) * s - 2 * p + d * (k - 1) + b + 1 for m, k, s, p, b, d in sides)
         attrs = {"shape": shape, "stride": steps, "padding": around, "dilation": spread, "groups": int(groups)}
         out = apply(records.conv_input, (x, weight), attrs)
-        return out if bias is None else out + reshape(bias, (bias.shape[0], *(1,) * n))
+        shift = casting.low(bias)[0] if casting.on else bias
+        return out if shift is None else out + reshape(shift, (shift.shape[0], *(1,) * n))
 
     return _batched(f"conv_transpose{n}d", input, n, run)  # type: ignore[no-any-return]
 
@@ -213,6 +215,8 @@ def max_pool3d(
     return_indices: bool = False,
 ) -> Any:  # fmt: skip
     """The largest element of each window; with `return_indices` also its row-major position in the volume (int64)."""
+    if casting.on:
+        (input,) = casting.wide(input)
     return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
@@ -266,6 +270,8 @@ def avg_pool3d(
     count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Tensor:  # fmt: skip
     """The mean of each window; the sum over `divisor_override` where that is given."""
+    if casting.on:
+        (input,) = casting.wide(input)
     return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
@@ -330,6 +336,8 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
 @pure
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Means of a grid of `output_size` parts."""
+    if casting.on:
+        (input,) = casting.wide(input)
     return _adaptive_avg(3, input, output_size)
 
 
@@ -375,6 +383,8 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
 @pure
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest elements of a grid of `output_size` parts."""
+    if casting.on:
+        (input,) = casting.wide(input)
     return _adaptive_max(3, input, output_size, return_indices)
 
 

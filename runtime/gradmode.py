@@ -1,7 +1,8 @@
-"""Whether gradients are recorded, per thread. Knows no tape: eager asks here, and machine code reads the same flag.
+"""Two modes of a thread: whether gradients are recorded, and which dtypes autocast lowers to. Knows no tape: eager asks here,
+and machine code reads the same word.
 
-The flag is kept twice and in step: in a `threading.local` for Python, and as the *value* of a CPython thread-specific
-storage key for machine code (null, what a new thread sees, means enabled). Never shared between threads.
+The modes are kept twice and in step: in a `threading.local` for Python, and as the *value* of a CPython thread-specific
+storage key for machine code: `word` of them, 0 (null) in a new thread. Never shared between threads.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ _tss_set.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
 
 class _Local(threading.local):
     enabled = True
+    casting = 0
 
 
 def _make_key() -> int:
@@ -29,7 +31,7 @@ def _make_key() -> int:
 
 _local = _Local()
 
-#: address of the Py_tss_t whose value is null where gradients are recorded: what machine code reads
+#: address of the Py_tss_t whose value is the word of the thread's modes: what machine code reads
 KEY: int = _make_key()
 
 
@@ -43,6 +45,28 @@ def set(enabled: bool) -> None:
     enabled = bool(enabled)
     if enabled is _local.enabled:
         return
-    if _tss_set(KEY, None if enabled else 1):
-        raise MemoryError("the gradient mode of this thread cannot be stored")
+    _publish(word(enabled, _local.casting))
     _local.enabled = enabled
+
+
+def casting() -> int:
+    """What autocast does on this thread, as the number that `eager.casting` makes of it; 0: nothing, as in a new thread."""
+    return _local.casting
+
+
+def set_casting(mode: int) -> None:
+    """Switch autocast on this thread; `mode` as `casting` gives it."""
+    if mode == _local.casting:
+        return
+    _publish(word(_local.enabled, mode))
+    _local.casting = mode
+
+
+def word(enabled: bool, casting: int = 0) -> int:
+    """Both modes as one number; 0 where gradients are recorded and nothing is cast."""
+    return casting << 1 | (not enabled)
+
+
+def _publish(word: int) -> None:
+    if _tss_set(KEY, word or None):
+        raise MemoryError("the modes of this thread cannot be stored")

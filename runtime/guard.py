@@ -14,7 +14,7 @@ from ..ir.dtypes import DType
 from ..ir.lazyclass import dataclass
 from ..ir.sizes import Size
 from ..ir.types import TensorType
-from . import peek
+from . import gradmode, peek
 from .meta import Meta
 from .source import Computed, Source
 
@@ -385,16 +385,18 @@ class SameObject:
 
 @dataclass(frozen=True, slots=True)
 class GradMode:
-    """Whether gradients are recorded on this thread. `read` is eager's own getter (runtime knows no autograd)."""
+    """Whether gradients are recorded on this thread, and what autocast does there (`gradmode.casting`). `read` is eager's own
+    getter (runtime knows no autograd)."""
 
     enabled: bool
     read: Any
+    casting: int = 0
 
     def check(self, args: Sequence[Any]) -> bool:
-        return bool(self.read()) is self.enabled
+        return bool(self.read()) is self.enabled and gradmode.casting() == self.casting
 
     def expr(self) -> str:
-        return f"is_grad_enabled() is {self.enabled}"
+        return f"is_grad_enabled() is {self.enabled}" + (f" and autocast mode is {self.casting}" if self.casting else "")
 
 
 Guard = Union[

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import knobs
-from ..eager import autograd
+from ..eager import autograd, casting
 from ..eager.tape import freed
 from ..eager.tensor import Tensor
 from ..errors import AutogradError
@@ -173,13 +173,14 @@ def _walk(
     keep = create if retain is None else s.operators.truth(retain)
     values = None if targets is None else [s.recorder.value_of(t) for t in targets]
     made = Pass(s, create, keep, values)
-    before = gradmode.get()
+    before, casts = gradmode.get(), casting.suspend()
     gradmode.set(create)
     try:
         begun = [(s.recorder.value_of(t), _root(s, t, g)) for t, g in roots]
         return made, made.run(begun)
     finally:
         gradmode.set(before)
+        casting.switch(casts)
         s.recorder.builder.where = None
 
 

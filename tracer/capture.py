@@ -11,7 +11,7 @@ import types
 from collections.abc import Sequence
 from typing import Any
 
-from ..eager import executor
+from ..eager import casting, executor
 from ..eager.tensor import Tensor
 from ..ir.graph import Where
 from ..runtime import gradmode
@@ -72,7 +72,7 @@ def capture(
         raise Uncapturable(BreakRecord("frame", why, Where(code.co_filename, code.co_firstlineno, code.co_name)))
     deferred.register_loaded()
     forced: dict[int, tuple[str, str]] = {}
-    mode = gradmode.get()
+    mode, casts = gradmode.get(), casting.get()
     for _ in range(_ATTEMPTS):
         session = Session(name, forced, policy or Policy(False))
         try:
@@ -86,6 +86,7 @@ def capture(
             forced[again.step] = again.code, again.what
         finally:
             gradmode.set(mode)
+            casting.switch(casts)
             record = _record(session, Break("many-breaks", "a function that breaks at too many places"))
             session.close()
     raise Uncapturable(record)
@@ -127,12 +128,13 @@ def of_standard_library(code: types.CodeType) -> bool:
 
 
 def _effects(session: Session) -> list[Any]:
-    """The journal, with the gradient mode set once at most."""
+    """The journal, with each mode of the thread set once at most."""
     journal = session.effects.journal
-    modes = [e for e in journal if isinstance(e, GradModeSet)]
-    kept = without_covered([e for e in journal if not isinstance(e, GradModeSet)])
-    first = session.outside.mode
-    return kept + (modes[-1:] if modes and modes[-1].enabled is not first else [])
+    kept = without_covered([e for e in journal if not isinstance(e, (GradModeSet, CastingSet))])
+    modes = [e for e in journal if isinstance(e, GradModeSet)][-1:]
+    casts = [e for e in journal if isinstance(e, CastingSet)][-1:]
+    kept += [e for e in modes if e.enabled is not session.outside.mode]
+    return kept + [e for e in casts if e.mode != session.outside.casting]
 
 
 def _settle(session: Session) -> None:

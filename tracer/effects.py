@@ -63,6 +63,13 @@ class GradModeSet:
 
 
 @dataclass(frozen=True, slots=True)
+class CastingSet:
+    """Autocast on this thread is switched."""
+
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
 class Risk:
     """An effect that may raise: at `unit`, behind that many `writes` to inputs. The graph makes all writes before the tail
     runs, so none may follow: else the graph breaks at the unit."""

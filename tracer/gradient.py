@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..eager import autograd, executor, tape
+from ..eager import autograd, casting, executor, tape
 from ..eager.factory import alias, make, make_view, version_of
 from ..eager.tensor import Tensor
 from ..errors import AutogradError
@@ -35,7 +35,16 @@ Build = Callable[[Graph], Any]
 
 
 def replay(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
-    """The graph's outputs on Tensors and numbers, each node an eager op: tape, aliases, writes and errors are eager's own."""
+    """The graph's outputs on Tensors and numbers, each node an eager op: tape, aliases, writes and errors are eager's own.
+    Autocast is off: its casts are in the graph."""
+    casts = casting.suspend()
+    try:
+        return _replayed(graph, inputs)
+    finally:
+        casting.switch(casts)
+
+
+def _replayed(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
     env: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
     values = bind_symbols(graph, [getattr(x, "_array", x) for x in inputs]) if graph.symbols else {}
     for node in graph.nodes:

@@ -87,8 +87,8 @@ class Outside:
         self.changed: dict[int, Any] = {}  # objects seen whose identity matters: they are mutated, or looked up by it
         self.needed: dict[Any, type] = {}  # arithmetic that may fail, by its source: the type that it must give
         self.taken: set[int] = set()  # ids of iterators from outside that an item was taken from
-        self.mode = gradmode.get()
-        self.guard(GradMode(self.mode, gradmode.get))
+        self.mode, self.casting = gradmode.get(), gradmode.casting()
+        self.guard(GradMode(self.mode, gradmode.get, self.casting))
 
     def guard(self, guard: Guard) -> None:
         if isinstance(guard, (Is, TypeIs)) and isinstance(guard.source, Const):

@@ -13,6 +13,7 @@ from typing import Any
 from ..eager.tensor import Tensor
 from ..ir.graph import Where
 from ..ir.lazyclass import dataclass
+from ..runtime import gradmode
 from ..runtime.guard import (
     ClassAttrIs,
     Equals,
@@ -139,7 +140,7 @@ _BEFORE: dict[type, Any] = {
     KeysAre: _keys,
     Lacks: _lacking,
     ClassAttrIs: _class_attr,
-    GradMode: lambda g, a: (str(g.enabled), str(not g.enabled)),
+    GradMode: lambda g, a: (f"{g.enabled}, autocast {g.casting}", f"{gradmode.get()}, autocast {gradmode.casting()}"),
 }
 
 
@@ -164,7 +165,7 @@ def cure(guard: Guard, args: Sequence[Any]) -> str:
     if isinstance(guard, SubclassIs):
         return "a class was registered with an abstract class: do so before the first call"
     if isinstance(guard, GradMode):
-        return "one variant with gradients and one without: there will be no more of them"
+        return "one variant with gradients and one without, and one for each autocast mode: there will be no more of them"
     if isinstance(guard, (SameStorage, SameObject)):
         return "arguments are the same object, or share memory, in one call and not in the other: pass copies, or always the same"
     return ""

@@ -22,7 +22,6 @@ from ..ir.layout import is_row_major
 from ..ir.ops import casts
 from ..ir.sizes import identical
 from ..ir.types import TensorType, contiguous_strides
-from ..runtime import gradmode
 from . import class_statements, equivalents, late_ops, scalars, subscripts
 from .abstract import instance, subclass
 from .attributes import Namespace, find, snapshot
@@ -568,16 +567,3 @@ def _not(s: Session, x: Any) -> bool:
 @models(operator.getitem)
 def _getitem(s: Session, obj: Any, key: Any) -> Any:
     return subscripts.load(s, obj, key)
-
-
-@models(gradmode.get)
-def _get_gradmode(s: Session) -> bool:
-    return gradmode.get()
-
-
-@models(gradmode.set)
-def _set_gradmode(s: Session, enabled: Any) -> None:
-    """Really switched, so that ops recorded from here on see it; the caller of the capture gives the former mode back."""
-    gradmode.set(s.operators.truth(enabled))
-    s.effects.journal.append(GradModeSet(gradmode.get()))
-

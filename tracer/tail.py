@@ -79,6 +79,8 @@ class TailWriter(ValueWriter):
             return f"del {cell}.cell_contents" if e.value is NULL else f"{cell}.cell_contents = {self.text(e.value)}"
         if isinstance(e, GradModeSet):
             return f"set_grad({e.enabled})"
+        if isinstance(e, CastingSet):
+            return f"set_casting({e.mode})"
         assert isinstance(e, Method)
         if by_python(type(e.target)):
             base = self.literal(native_base(type(e.target)))

@@ -8,6 +8,7 @@ import sys
 import types
 from typing import Any
 
+from ..eager import casting
 from ..runtime import gradmode, peek
 from ..runtime.source import listed
 from . import late_text
@@ -60,6 +61,7 @@ def _moved(over: Any, count: int) -> Any:
 HELPERS: dict[str, Any] = {
     "put": _put, "drop": _drop, "iterator": _iterator, "backwards": _backwards, "moved": _moved, "MethodType": types.MethodType,
     "CellType": types.CellType, "FunctionType": types.FunctionType, "partial": functools.partial, "set_grad": gradmode.set,
+    "set_casting": casting.switch,
     "call_bound": call_bound, "SimpleNamespace": types.SimpleNamespace, "listed": listed,
     "hide_tail": _hide_tail, "NULL": NULL, "spent": spent, "leaf": leaf,
     "require": require, "shuffled": shuffled, "with_history": late_text.with_history,

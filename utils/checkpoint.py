@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..eager import autograd, tape
+from ..eager import autograd, casting, tape
 from ..eager.factory import alias
 from ..eager.random import get_rng_state, set_rng_state
 from ..eager.structures import flatten
@@ -96,7 +96,7 @@ def checkpoint(
     if not gradmode.get():
         return function(*args, **kwargs)
     first, second = context_fn()
-    state = get_rng_state() if preserve_rng_state else None
+    state, casts = get_rng_state() if preserve_rng_state else None, casting.get()
     leaves, build = flatten((args, kwargs))
     places = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
 
@@ -111,10 +111,13 @@ def checkpoint(
         now = get_rng_state() if state is not None else None
         if state is not None:
             set_rng_state(state)
+        mode = casting.get()
+        casting.switch(casts)
         try:
             with second:
                 return [x for x in flatten(run(tensors))[0] if isinstance(x, Tensor)]
         finally:
+            casting.switch(mode)
             if now is not None:
                 set_rng_state(now)
 

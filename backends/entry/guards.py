@@ -480,7 +480,7 @@ class GuardRows:
         self.frame.row("lacks", 0, self.word(x.source), self.frame.object(x.key))
 
     def _grad(self, x: g.GradMode) -> None:
-        self.frame.row("grad", 0, 0, int(x.enabled))
+        self.frame.row("grad", 0, 0, gradmode.word(x.enabled, x.casting))
 
 
 #: other functions that answer what gradmode.get answers; their owner adds them

@@ -353,8 +353,7 @@ def lacks(b: EntryWriter) -> None:
 
 
 def grad(b: EntryWriter) -> None:
-    off = b.ne(b.fn(w.A_TSS_GET, b.get(b.api, w.A_GRAD_KEY)), "0")
-    b.need(b.ne(b.let(f"zext i1 {off} to i64"), b.b), "miss")
+    b.need(b.eq(b.fn(w.A_TSS_GET, b.get(b.api, w.A_GRAD_KEY)), b.b), "miss")
 
 
 def callee(b: EntryWriter) -> None:

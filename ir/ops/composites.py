@@ -107,7 +107,7 @@ def _softmax_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 def _normaliser(name: str, eager: Any, grad: Any, decompose: Any) -> Op:
     op = Op(
-        name, (), _softmax_infer(name), eager, grad, Decompose(decompose), _softmax_samples, tolerance=CLOSE, autocast="f32",
+        name, (), _softmax_infer(name), eager, grad, Decompose(decompose), _softmax_samples, tolerance=CLOSE, autocast="f32 gpu",
         batch=lambda dims, x, *, dim: _normaliser_batch(op, front(x, dims[0]), dim), heavy=True,
     )  # fmt: skip
     return register(op)
@@ -212,7 +212,7 @@ layer_norm: Op = register(Op(
     "layer_norm",
     ("layer_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05)",),
     _layer_norm_infer, _layer_norm_eager, _layer_norm_grad, Decompose(_layer_norm_decompose), _layer_norm_samples,
-    tolerance=CLOSE, autocast="f32", batch=_layer_norm_batch, heavy=True,
+    tolerance=CLOSE, autocast="f32 gpu", batch=_layer_norm_batch, heavy=True,
 ))  # fmt: skip
 
 
@@ -265,7 +265,7 @@ def _rms_norm_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: x / sqrt(mean of squares + eps) over the last dimensions, times weight (may be None). Public: eager/neural.py.
 rms_norm: Op = register(Op(
     "rms_norm", (), _rms_norm_infer, _rms_norm_eager, _rms_norm_grad, Decompose(_rms_norm_decompose), _rms_norm_samples,
-    tolerance=CLOSE, autocast="f32", heavy=True,
+    tolerance=CLOSE, autocast="f32 gpu", heavy=True,
 ))  # fmt: skip
 
 
@@ -385,5 +385,5 @@ def _loss_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: Minus the log-probability of the target class. Public (class weights, probabilities): eager/functional.py.
 cross_entropy: Op = register(Op(
     "cross_entropy", (), _loss_infer, _loss_eager, _loss_grad, Decompose(_loss_decompose), _loss_samples, tolerance=CLOSE,
-    autocast="f32", effects=Effects(raises=(PositionError,)), heavy=True,
+    autocast="f32 gpu", effects=Effects(raises=(PositionError,)), heavy=True,
 ))  # fmt: skip

@@ -170,7 +170,7 @@ def _inv_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
 #: Inverse matrices; LinAlgError where one is singular. Public: linalg.inv.
 inv: Op = register(Op(
     "inv", (), _same_infer("inv", True), refused("inv", np.linalg.inv, _SINGULAR, True), holomorphic(_inv_grad), Extern(LAPACK),
-    square_samples(spread), batch=batched("inv"), tolerance=SAME, effects=RAISES,
+    square_samples(spread), batch=batched("inv"), autocast="f32", tolerance=SAME, effects=RAISES,
 ))  # fmt: skip
 
 
@@ -205,7 +205,7 @@ def _solve_samples(make: Callable[..., Any], **attrs: Any) -> Callable[..., Iter
 #: X of A X = B for square A; LinAlgError where one is singular. Public: linalg.solve.
 solve: Op = register(Op(
     "solve", (), _solve_infer("solve", True), refused("solve", np.linalg.solve, _SINGULAR, True), holomorphic(_solve_grad),
-    Extern(LAPACK), _solve_samples(spread), batch=batched("solve"), tolerance=SAME, effects=RAISES,
+    Extern(LAPACK), _solve_samples(spread), batch=batched("solve"), autocast="f32", tolerance=SAME, effects=RAISES,
 ))  # fmt: skip
 
 
@@ -243,7 +243,7 @@ def _strong(rng: np.random.Generator, *shape: int) -> Any:
 #: X of A X = B, where only the lower (`up`: upper) triangle of A counts; `unit`: its diagonal is 1. Public: solve_triangular.
 solve_triangular: Op = register(Op(
     "solve_triangular", (), _solve_infer("solve_triangular"), refused("solve_triangular", _triangular, _SINGULAR),
-    _triangular_grad, Extern(LAPACK), _triangular_samples, batch=batched("solve_triangular"), tolerance=SAME,
+    _triangular_grad, Extern(LAPACK), _triangular_samples, batch=batched("solve_triangular"), autocast="f32", tolerance=SAME,
 ))  # fmt: skip
 
 # -- determinants
@@ -315,7 +315,7 @@ def _cholesky_samples(rng: np.random.Generator) -> Iterator[Sample]:
 cholesky: Op = register(Op(
     "cholesky", (), _same_infer("cholesky"),
     refused("cholesky", np.linalg.cholesky, "the factorization could not be completed: the input is not positive-definite"),
-    _cholesky_grad, Extern(LAPACK), _cholesky_samples, batch=batched("cholesky"), tolerance=SAME, effects=RAISES,
+    _cholesky_grad, Extern(LAPACK), _cholesky_samples, batch=batched("cholesky"), autocast="f32", tolerance=SAME, effects=RAISES,
 ))  # fmt: skip
 
 
@@ -353,7 +353,7 @@ def _tall_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: (Q with orthonormal columns, upper triangle R), A = Q R, of matrices not wider than high. Public: linalg.qr.
 qr: Op = register(Op(
     "qr", (), _qr_infer, refused("qr", _qr, "it did not converge"), _qr_grad, Extern(LAPACK), _tall_samples, batch=batched("qr"),
-    tolerance=SAME,
+    autocast="f32", tolerance=SAME,
 ))  # fmt: skip
 
 # -- LU, exponential
@@ -398,7 +398,7 @@ def _lu_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
 #: (L below the diagonal and U on and above it, exchanged rows counted from 1). Public: linalg.lu_factor, lu.
 lu_factor: Op = register(Op(
     "lu_factor", (), _lu_infer, refused("lu_factor", _lu, _SINGULAR), _lu_grad, Extern(LAPACK), square_samples(spread),
-    batch=batched("lu_factor"), tolerance=SAME,
+    batch=batched("lu_factor"), autocast="f32", tolerance=SAME,
 ))  # fmt: skip
 
 

@@ -75,7 +75,7 @@ neg: Op = pointwise(
 #: e to the power of x.
 exp: Op = pointwise(
     "exp", ("exp(Tensor input)",), np.exp, lambda s, x: s.exp(x),
-    lambda g, need, out, x: (mul(g, conjugated(out)),), unary_samples("buif"), to="float", tolerance=CLOSE, autocast="f32",
+    lambda g, need, out, x: (mul(g, conjugated(out)),), unary_samples("buif"), to="float", tolerance=CLOSE, autocast="f32 gpu",
     complexes=True,
 )  # fmt: skip
 
@@ -265,7 +265,7 @@ def _pow_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: x to the power of y.
 pow: Op = pointwise(
     "pow", ("pow(Tensor|Scalar input, Tensor|Scalar exponent)",), _pow_eager, _pow_scalar, _pow_grad, _pow_samples,
-    infer=_pow_infer, tolerance=CLOSE, autocast="f32", effects=Effects(raises=(RangeError,)), exact=(1,), operator="pow",
+    infer=_pow_infer, tolerance=CLOSE, autocast="f32 gpu", effects=Effects(raises=(RangeError,)), exact=(1,), operator="pow",
     fixed=(1,),
 )  # fmt: skip
 
@@ -278,17 +278,17 @@ def _math(name: str, eager: Any, scalar: Any, grad: Any, span: tuple[float, floa
 
 
 #: exp(x) - 1, accurate near 0.
-expm1 = _math("expm1", np.expm1, lambda s, x: s.expm1(x), lambda g, need, out, x: (mul(g, add(out, 1)),), autocast="f32")
+expm1 = _math("expm1", np.expm1, lambda s, x: s.expm1(x), lambda g, need, out, x: (mul(g, add(out, 1)),), autocast="f32 gpu")
 #: Natural logarithm.
-log = _math("log", np.log, lambda s, x: s.log(x), lambda g, need, out, x: (div(g, x),), (0.1, 5), autocast="f32")
+log = _math("log", np.log, lambda s, x: s.log(x), lambda g, need, out, x: (div(g, x),), (0.1, 5), autocast="f32 gpu")
 #: log(1 + x), accurate near 0.
-log1p = _math("log1p", np.log1p, lambda s, x: s.log1p(x), lambda g, need, out, x: (div(g, add(x, 1)),), (-0.9, 5), autocast="f32")
+log1p = _math("log1p", np.log1p, lambda s, x: s.log1p(x), lambda g, need, out, x: (div(g, add(x, 1)),), (-0.9, 5), autocast="f32 gpu")
 #: Square root; NaN below 0.
 sqrt = _math("sqrt", np.sqrt, lambda s, x: s.sqrt(x), lambda g, need, out, x: (div(g, mul(out, 2)),), (0.1, 5))
 #: 1 / sqrt(x).
 rsqrt = _math(
     "rsqrt", lambda x: 1 / np.sqrt(x), lambda s, x: s.div(s.const(1), s.sqrt(x)),
-    lambda g, need, out, x: (mul(mul(g, -0.5), mul(out, mul(out, out))),), (0.1, 5), autocast="f32",
+    lambda g, need, out, x: (mul(mul(g, -0.5), mul(out, mul(out, out))),), (0.1, 5), autocast="f32 gpu",
 )  # fmt: skip
 #: Sine of radians.
 sin: Op = _math("sin", np.sin, lambda s, x: s.sin(x), lambda g, need, out, x: (mul(g, cos(x)),))
@@ -316,7 +316,7 @@ silu = pointwise(
 #: 1 / x.
 reciprocal = _math(
     "reciprocal", lambda x: 1 / x, lambda s, x: s.div(s.const(1), x), lambda g, need, out, x: (neg(mul(g, mul(out, out))),),
-    (0.5, 3), autocast="f32",
+    (0.5, 3), autocast="f32 gpu",
 )  # fmt: skip
 
 _GELU_CUBE = 0.044715
@@ -405,7 +405,7 @@ def _softplus_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: log(1 + exp(beta * x)) / beta, a smooth relu; x itself where beta * x is above the threshold.
 softplus = pointwise(
     "softplus", ("softplus(Tensor input, float beta=1.0, float threshold=20.0)",), _softplus_eager, _softplus_scalar,
-    _softplus_grad, _softplus_samples, kinds="f", tolerance=CLOSE, autocast="f32",
+    _softplus_grad, _softplus_samples, kinds="f", tolerance=CLOSE, autocast="f32 gpu",
 )  # fmt: skip
 
 # -- piecewise linear and constant functions

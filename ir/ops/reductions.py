@@ -130,7 +130,7 @@ def _sum_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: Sum; of bool and integral operands in int64.
 sum: Op = register(Op(
     "sum", ("sum(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)",), _sum_infer("sum"), _sum_eager,
-    _sum_grad, Reduce("add"), _sum_samples, autocast="f32", tolerance=CLOSE, heavy=1 << 20,
+    _sum_grad, Reduce("add"), _sum_samples, autocast="f32 gpu", tolerance=CLOSE, heavy=1 << 20,
 ))  # fmt: skip
 
 
@@ -365,7 +365,7 @@ def _mean_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: Arithmetic mean; DTypeError for integral operands.
 mean: Op = register(Op(
     "mean", ("mean(Tensor input, dims dim=None, bool keepdim=False, *, dtype? dtype=None)",), _mean_infer("mean"), _mean_eager,
-    _mean_grad, Decompose(_mean_decompose), _mean_samples, autocast="f32", tolerance=CLOSE,
+    _mean_grad, Decompose(_mean_decompose), _mean_samples, autocast="f32 gpu", tolerance=CLOSE,
     batch=lambda dims, x, *, dim, **attrs: mean(front(x, dims[0]), dim=shifted(dim), **attrs),
 ))  # fmt: skip
 
@@ -415,7 +415,7 @@ def _var_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 #: Mean squared distance from the mean, over n - correction. Public (with unbiased; std): eager/functional.py.
 var: Op = register(Op(
-    "var", (), _mean_infer("var"), _var_eager, _var_grad, Decompose(_var_decompose), _var_samples, autocast="f32",
+    "var", (), _mean_infer("var"), _var_eager, _var_grad, Decompose(_var_decompose), _var_samples, autocast="f32 gpu",
     tolerance=CLOSE, batch=lambda dims, x, *, dim, **attrs: var(front(x, dims[0]), dim=shifted(dim), **attrs),
 ))  # fmt: skip
 

@@ -68,7 +68,7 @@ def _totals_backwards(g: Any, dim: int) -> Any:
 cumsum: Op = register(Op(
     "cumsum", (), _infer("cumsum"), _eager(np.add),
     lambda g, need, out, x, *, dim, dtype=None: (converted(_totals_backwards(g, dim), x.dtype),),
-    Scan("add"), _samples, tolerance=CLOSE, autocast="f32", heavy=LARGE,
+    Scan("add"), _samples, tolerance=CLOSE, autocast="f32 gpu", heavy=LARGE,
     batch=lambda dims, x, *, dim, dtype=None: cumsum(front(x, dims[0]), dim=dim + 1, dtype=dtype),
 ))  # fmt: skip
 
@@ -98,6 +98,6 @@ def _product_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: Products of the elements up to each one along `dim`; of bool and integral operands in int64.
 cumprod: Op = register(Op(
     "cumprod", (), _infer("cumprod"), _eager(np.multiply), holomorphic(_cumprod_grad), Scan("mul"), _product_samples,
-    tolerance=CLOSE, autocast="f32", heavy=LARGE,
+    tolerance=CLOSE, autocast="f32 gpu", heavy=LARGE,
     batch=lambda dims, x, *, dim, dtype=None: cumprod(front(x, dims[0]), dim=dim + 1, dtype=dtype),
 ))  # fmt: skip

@@ -57,7 +57,7 @@ def _symmetric(rng: np.random.Generator, *shape: int) -> Any:
 #: (eigenvalues, ascending; eigenvectors as columns) of symmetric matrices, whose lower triangle counts. Public: linalg.eigh.
 eigh: Op = register(Op(
     "eigh", (), _eigh_infer, refused("eigh", lambda x: tuple(np.linalg.eigh(x)), "it did not converge"), _eigh_grad,
-    Extern(LAPACK), square_samples(_symmetric), batch=batched("eigh"), tolerance=SAME, effects=RAISES,
+    Extern(LAPACK), square_samples(_symmetric), batch=batched("eigh"), autocast="f32", tolerance=SAME, effects=RAISES,
 ))  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def _values_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
 #: The eigenvalues of `eigh` alone. Public: linalg.eigvalsh.
 eigvalsh: Op = register(Op(
     "eigvalsh", (), lambda x: (_eigh_infer(x)[0],), refused("eigvalsh", np.linalg.eigvalsh, "it did not converge"), _values_grad,
-    Extern(LAPACK), square_samples(_symmetric), batch=batched("eigvalsh"), tolerance=SAME, effects=RAISES,
+    Extern(LAPACK), square_samples(_symmetric), batch=batched("eigvalsh"), autocast="f32", tolerance=SAME, effects=RAISES,
 ))  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def _svd_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: (U, singular values falling, V transposed), A = U diag(S) Vh, as narrow as can be. Public: linalg.svd.
 svd: Op = register(Op(
     "svd", (), _svd_infer, refused("svd", lambda x: tuple(np.linalg.svd(x, full_matrices=False)), "it did not converge"),
-    _svd_grad, Extern(LAPACK), _svd_samples, batch=batched("svd"), tolerance=SAME, effects=RAISES,
+    _svd_grad, Extern(LAPACK), _svd_samples, batch=batched("svd"), autocast="f32", tolerance=SAME, effects=RAISES,
 ))  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def _svdvals_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
 svdvals: Op = register(Op(
     "svdvals", (), lambda x: (_svd_infer(x)[1],),
     refused("svdvals", lambda x: np.linalg.svd(x, compute_uv=False), "it did not converge"), _svdvals_grad, Extern(LAPACK),
-    _svd_samples, batch=batched("svdvals"), tolerance=SAME, effects=RAISES,
+    _svd_samples, batch=batched("svdvals"), autocast="f32", tolerance=SAME, effects=RAISES,
 ))  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def _pinv_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: Pseudo-inverses; singular values below `rtol` times the largest count as 0. Public: linalg.pinv.
 pinv: Op = register(Op(
     "pinv", (), _pinv_infer, refused("pinv", _pinv, "it did not converge"), _pinv_grad, Extern(LAPACK), _pinv_samples,
-    batch=batched("pinv"), tolerance=SAME, effects=RAISES,
+    batch=batched("pinv"), autocast="f32", tolerance=SAME, effects=RAISES,
 ))  # fmt: skip
 
 # -- eigenvalues of any square matrix, which are complex
@@ -207,6 +207,6 @@ def _eig_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
 
 #: (eigenvalues, eigenvectors as columns of length 1), complex. Eager only. Public: linalg.eig.
 eig: Op = register(Op(
-    "eig", (), _eig_infer, _eig, _eig_grad, Extern(LAPACK), square_samples(spread), batch=batched("eig"), tolerance=SAME,
+    "eig", (), _eig_infer, _eig, _eig_grad, Extern(LAPACK), square_samples(spread), batch=batched("eig"), autocast="f32", tolerance=SAME,
     effects=RAISES, eager_only=True,
 ))  # fmt: skip

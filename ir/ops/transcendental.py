@@ -96,12 +96,12 @@ def _signed(s: Any, x: Any, size: Any) -> Any:
 #: Logarithm of base 2.
 log2 = _function(
     "log2", np.log2, lambda s, x: s.mul(s.log(x), s.const(1 / math.log(2))),
-    lambda g, need, out, x: (div(g, mul(x, math.log(2))),), (0.1, 5), autocast="f32",
+    lambda g, need, out, x: (div(g, mul(x, math.log(2))),), (0.1, 5), autocast="f32 gpu",
 )  # fmt: skip
 #: Logarithm of base 10.
 log10 = _function(
     "log10", np.log10, lambda s, x: s.mul(s.log(x), s.const(1 / math.log(10))),
-    lambda g, need, out, x: (div(g, mul(x, math.log(10))),), (0.1, 5), autocast="f32",
+    lambda g, need, out, x: (div(g, mul(x, math.log(10))),), (0.1, 5), autocast="f32 gpu",
 )  # fmt: skip
 #: 2 to the power of x.
 exp2 = _function(
@@ -113,7 +113,7 @@ exp2 = _function(
 #: Tangent of radians.
 tan: Op = _function(
     "tan", np.tan, lambda s, x: s.div(s.sin(x), s.cos(x)), lambda g, need, out, x: (mul(g, add(mul(out, out), 1)),),
-    tolerance=LOOSE, autocast="f32",
+    tolerance=LOOSE, autocast="f32 gpu",
 )  # fmt: skip
 
 # The rational approximation of atan on [0, 0.66] in Moshier's Cephes (atan.c), lowest power first.
@@ -138,7 +138,7 @@ def _atan_scalar(s: Any, x: Any) -> Any:
 
 #: Inverse tangent, in radians.
 atan: Op = _function(
-    "atan", np.arctan, _atan_scalar, lambda g, need, out, x: (div(g, add(mul(x, x), 1)),), autocast="f32",
+    "atan", np.arctan, _atan_scalar, lambda g, need, out, x: (div(g, add(mul(x, x), 1)),), autocast="f32 gpu",
 )  # fmt: skip
 
 
@@ -154,12 +154,12 @@ def _acos_scalar(s: Any, x: Any) -> Any:
 
 #: Inverse sine, in radians; NaN outside of [-1, 1].
 asin: Op = _function(
-    "asin", np.arcsin, _asin_scalar, lambda g, need, out, x: (div(g, sqrt(sub(1, mul(x, x)))),), (-0.9, 0.9), autocast="f32",
+    "asin", np.arcsin, _asin_scalar, lambda g, need, out, x: (div(g, sqrt(sub(1, mul(x, x)))),), (-0.9, 0.9), autocast="f32 gpu",
 )  # fmt: skip
 #: Inverse cosine, in radians; NaN outside of [-1, 1].
 acos: Op = _function(
     "acos", np.arccos, _acos_scalar, lambda g, need, out, x: (neg(div(g, sqrt(sub(1, mul(x, x))))),), (-0.9, 0.9),
-    autocast="f32",
+    autocast="f32 gpu",
 )  # fmt: skip
 
 
@@ -198,7 +198,7 @@ def _atan2_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: The angle of the point (other, input), in radians from -pi to pi.
 atan2: Op = pointwise(
     "atan2", ("atan2(Tensor input, Tensor|Scalar other)",), np.arctan2, _atan2_scalar, _atan2_grad, _atan2_samples, to="float",
-    tolerance=CLOSE, autocast="f32",
+    tolerance=CLOSE, autocast="f32 gpu",
 )  # fmt: skip
 
 # -- hyperbolas
@@ -244,23 +244,23 @@ def _atanh_scalar(s: Any, x: Any) -> Any:
 
 #: Hyperbolic sine.
 sinh: Op = _function(
-    "sinh", np.sinh, _sinh_scalar, lambda g, need, out, x: (mul(g, cosh(x)),), tolerance=LOOSE, autocast="f32",
+    "sinh", np.sinh, _sinh_scalar, lambda g, need, out, x: (mul(g, cosh(x)),), tolerance=LOOSE, autocast="f32 gpu",
 )  # fmt: skip
 #: Hyperbolic cosine.
 cosh: Op = _function(
-    "cosh", np.cosh, _cosh_scalar, lambda g, need, out, x: (mul(g, sinh(x)),), tolerance=LOOSE, autocast="f32",
+    "cosh", np.cosh, _cosh_scalar, lambda g, need, out, x: (mul(g, sinh(x)),), tolerance=LOOSE, autocast="f32 gpu",
 )  # fmt: skip
 #: Inverse hyperbolic sine.
 asinh: Op = _function(
-    "asinh", np.arcsinh, _asinh_scalar, lambda g, need, out, x: (div(g, sqrt(add(mul(x, x), 1))),), autocast="f32",
+    "asinh", np.arcsinh, _asinh_scalar, lambda g, need, out, x: (div(g, sqrt(add(mul(x, x), 1))),), autocast="f32 gpu",
 )  # fmt: skip
 #: Inverse hyperbolic cosine; NaN below 1.
 acosh: Op = _function(
-    "acosh", np.arccosh, _acosh_scalar, lambda g, need, out, x: (div(g, sqrt(sub(mul(x, x), 1))),), (1.1, 4), autocast="f32",
+    "acosh", np.arccosh, _acosh_scalar, lambda g, need, out, x: (div(g, sqrt(sub(mul(x, x), 1))),), (1.1, 4), autocast="f32 gpu",
 )  # fmt: skip
 #: Inverse hyperbolic tangent; NaN outside of [-1, 1].
 atanh: Op = _function(
-    "atanh", np.arctanh, _atanh_scalar, lambda g, need, out, x: (div(g, sub(1, mul(x, x))),), (-0.9, 0.9), autocast="f32",
+    "atanh", np.arctanh, _atanh_scalar, lambda g, need, out, x: (div(g, sub(1, mul(x, x))),), (-0.9, 0.9), autocast="f32 gpu",
 )  # fmt: skip
 
 # -- the normal distribution
@@ -281,7 +281,7 @@ def _erfc_scalar(s: Any, x: Any) -> Any:
 #: 1 - erf(x), accurate where it is small.
 erfc: Op = _function(
     "erfc", _in_f64(_erfc_scalar), _erfc_scalar,
-    lambda g, need, out, x: (mul(g, mul(exp(neg(mul(x, x))), -2 / math.sqrt(math.pi))),), tolerance=LOOSE, autocast="f32",
+    lambda g, need, out, x: (mul(g, mul(exp(neg(mul(x, x))), -2 / math.sqrt(math.pi))),), tolerance=LOOSE, autocast="f32 gpu",
 )  # fmt: skip
 
 # Wichura's rational approximations of the normal quantile (algorithm AS 241, 1988), lowest power first: near the middle, in the
@@ -403,7 +403,7 @@ def _log_sum_op(name: str, ufunc: Any, unit: float) -> Op:
 
     return pointwise(
         name, (f"{name}(Tensor input, Tensor|Scalar other)",), ufunc, lambda s, x, y: _log_sum(s, x, y, unit), grad,
-        few_pairs("f"), kinds="f", tolerance=CLOSE, autocast="f32",
+        few_pairs("f"), kinds="f", tolerance=CLOSE, autocast="f32 gpu",
     )  # fmt: skip
 
 
