@@ -25,6 +25,7 @@ from . import (  # noqa: F401  (they register the handlers)
     deferred_io,
     functions,
     library_models,
+    modes,
     namespaces,
     ops_data,
     ops_flow,
@@ -36,7 +37,7 @@ from . import (  # noqa: F401  (they register the handlers)
 from .breaks import Break, BreakRecord, Restart, TextNeeded, UserRaise, describe, subject, told, written
 from .bytecode import slot_names
 from .captured import Capture
-from .effects import Call, Evaluate, GradModeSet, without_covered
+from .effects import Call, CastingSet, Evaluate, GradModeSet, without_covered
 from .frame import Frame
 from .generators import Generator
 from .parameters import parameters

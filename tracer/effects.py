@@ -108,7 +108,7 @@ class Evaluate:
 
 _KEEPS = {"append", "insert", "setdefault", "add", "__setitem__"}  # these hold their argument itself
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
-Effect = Union[SetAttr, SetItem, SetCell, Method, GradModeSet, Call, Evaluate]
+Effect = Union[SetAttr, SetItem, SetCell, Method, GradModeSet, CastingSet, Call, Evaluate]
 
 
 def without_covered(journal: list[Effect]) -> list[Effect]:

@@ -28,7 +28,6 @@ from .attributes import Namespace, find, snapshot
 from .breaks import Break, describe
 from .bytecode import BINARY, COMPARE, NULL, UNARY
 from .classes import by_python
-from .effects import GradModeSet
 from .generators import Generator, Lazily
 from .late import LATE, Late
 from .operators import CONTAINERS

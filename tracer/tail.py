@@ -15,7 +15,7 @@ from ..ir.graph import Output
 from . import late_text
 from .bytecode import NULL
 from .classes import by_python, native_base
-from .effects import Call, Effect, Evaluate, GradModeSet, Method, SetAttr, SetCell, SetItem
+from .effects import Call, CastingSet, Effect, Evaluate, GradModeSet, Method, SetAttr, SetCell, SetItem
 from .frame import Frame
 from .generated import define
 from .liveness import GONE, Gone, dead

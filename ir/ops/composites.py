@@ -131,8 +131,10 @@ def _layer_norm_infer(x: TensorType, weight: Any, bias: Any, *, normalized_shape
     for t in named[1:]:
         if not layout.same_shape(t.shape, normalized_shape):
             raise ShapeError(f"layer_norm: {layout.describe(*named)}: weight and bias must have shape {list(normalized_shape)}")
-    if any(t.dtype is not x.dtype or not t.dtype.is_floating_point for t in named):
-        raise DTypeError(f"layer_norm: operands must share one floating dtype, got {layout.describe(*named)}")
+    known = (x.dtype, dtypes.float32) if x.dtype.is_half else (x.dtype,)
+    if not x.dtype.is_floating_point or any(t.dtype is not named[1].dtype or t.dtype not in known for t in named[1:]):
+        raise DTypeError(f"layer_norm: operands must share one floating dtype (weights of half inputs may be float32), got "
+                         f"{layout.describe(*named)}")  # fmt: skip
     return (tensor(x.shape, x.dtype),)
 
 
@@ -173,13 +175,13 @@ def _layer_norm_grad(
     g = converted(g, wide(dtype))
     if need[0] or need[1]:
         unit, scale = _normalised(converted(x, wide(dtype)), normalized_shape, eps)
-        gw = converted(mul(g, unit), dtype) if need[1] else None
+        gw = converted(mul(g, unit), weight.dtype) if need[1] else None
     if need[0]:
         dim = _last(x, normalized_shape)
         inner = g if weight is None else mul(g, converted(weight, g.dtype))
         along = mul(unit, mean(mul(inner, unit), dim=dim, keepdim=True))
         gx = converted(mul(scale, sub(sub(inner, mean(inner, dim=dim, keepdim=True)), along)), dtype)
-    return gx, gw, converted(g, dtype) if need[2] else None
+    return gx, gw, converted(g, bias.dtype) if need[2] else None
 
 
 def _layer_norm_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -251,7 +253,7 @@ def _rms_norm_grad(
         along = mul(unit, mean(mul(inner, unit), dim=_last(x, normalized_shape), keepdim=True))
         gx = converted(mul(scale, sub(inner, along)), dtype)
     if need[1]:
-        gw = converted(mul(g, unit), dtype)
+        gw = converted(mul(g, unit), weight.dtype)
     return gx, gw
 
 
