@@ -187,6 +187,8 @@ def _layer_norm_grad(
 def _layer_norm_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for dtype in dtypes.FLOATING:
         yield Sample((floats(rng, (3, 8), dtype), floats(rng, (8,), dtype), floats(rng, (8,), dtype)), {"normalized_shape": (8,)})
+    yield Sample((floats(rng, (3, 8), dtypes.bfloat16), *(floats(rng, (8,), dtypes.float32) for _ in range(2))),
+                 {"normalized_shape": (8,)}, note="mixed")  # fmt: skip
     x, w = floats(rng, (2, 3, 4), dtypes.float64), floats(rng, (3, 4), dtypes.float64)
     yield Sample((x, w, None), {"normalized_shape": (3, 4), "eps": 1e-3})
     yield Sample((x, None, None), {"normalized_shape": (4,)})
