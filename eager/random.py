@@ -152,11 +152,13 @@ def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, generato
 
 @makes
 def randint(
-    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None
+    low: int = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None
 ) -> Tensor:
     """Whole numbers from `low` (default 0) up to, not including, `high`."""
-    if size is None:
+    if size is None:  # randint(high, size)
         low, high, size = 0, low, high
+    elif high is None:  # randint(high, size=size)
+        low, high = 0, low
     if high <= low:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     devices.check(device)

@@ -289,6 +289,8 @@ def test_random_stream() -> None:
     fw.set_rng_state(state)
     assert fw.randperm(10).tolist() == p.tolist() and sorted(p.tolist()) == list(range(10))
     r = fw.randint(-3, 4, (1000,), generator=fw.Generator().manual_seed(1))
+    forms = (fw.randint(9, size=(5,)), fw.randint(9, (5,)), fw.randint(high=9, size=(5,)), fw.randint(0, 9, size=(5,)))
+    assert all(t.shape == (5,) and 0 <= t.min() <= t.max() < 9 for t in forms)
     assert set(r.tolist()) == set(range(-3, 4)) and r.dtype is fw.int64
     assert abs(fw.randn(4000).mean().item()) < 0.1 and abs(fw.randn(4000).std().item() - 1) < 0.1
 
