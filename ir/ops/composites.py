@@ -207,7 +207,7 @@ def _layer_norm_batch(dims: Any, x: Any, weight: Any, bias: Any, *, normalized_s
         if operand is not None and d is not None:
             operand = front(operand, d)
             operand = reshape(operand, (operand.shape[0], *(1,) * (x.ndim - 1 - k), *normalized_shape))
-        out = out if operand is None else op(out, operand)
+        out = out if operand is None else converted(op(out, operand), x.dtype)
     return out
 
 
