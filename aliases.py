@@ -21,7 +21,8 @@ _BESIDE = {"torch": {"torchvision": "vision"}}
 _PLACES = {
     "nn.modules": "nn", "nn.modules.*": "nn", "autograd.function": "autograd", "autograd.functional": "autograd",
     "utils.data.*": "utils.data", "utils.data._utils.*": "utils.data", "optim.*": "optim", "nn.utils.*": "nn.utils",
-    "datasets": "", "datasets.*": "", "transforms": "", "_dynamo": "compiler", "cuda.amp": "amp", "cuda.amp.*": "amp", "amp.*": "amp",
+    "datasets": "", "datasets.*": "", "transforms": "",
+    "_dynamo": "compiler", "cuda.amp": "amp", "cuda.amp.*": "amp", "amp.*": "amp",
 }  # fmt: skip
 _lock = threading.RLock()
 _finders: dict[str, _Finder] = {}

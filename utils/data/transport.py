@@ -10,6 +10,7 @@ Both ends trust each other: the parent made the worker. Never used on bytes from
 from __future__ import annotations
 
 import array
+import copyreg
 import io
 import mmap
 import os
@@ -24,7 +25,6 @@ import numpy as np
 
 from ...eager import factory
 from ...eager.tensor import Tensor
-from ...nn.parameter import Buffer, Parameter
 
 Array = np.ndarray[Any, Any]
 #: where descriptors cannot be sent, arrays go through the socket too
@@ -63,8 +63,15 @@ def _reduced(t: Tensor) -> tuple[Any, ...]:
     return _tensor, (type(t), array, order, t.meta.requires_grad)
 
 
+class _Reducers:
+    """How objects of a class are written: tensors, and those of its subclasses, as above."""
+
+    def __getitem__(self, kind: type) -> Any:
+        return _reduced if issubclass(kind, Tensor) else copyreg.dispatch_table[kind]
+
+
 class _Pickler(pickle.Pickler):
-    dispatch_table = {Tensor: _reduced, Parameter: _reduced, Buffer: _reduced}
+    dispatch_table: Any = _Reducers()
 
 
 def dumps(obj: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
