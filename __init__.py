@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import importlib
 import math as _math
+import sys as _sys
 from typing import Any
 
+from . import namespace as _namespace
 from .eager import autograd
 from .eager import generated as _generated
 from .eager import later as _later
@@ -201,8 +203,15 @@ _LEGACY = (
 )  # fmt: skip
 _MODULES = (
     "nn", "optim", "utils", "vision", "special", "linalg", "fft", "func", "distributions", "backends", "cuda", "accelerator",
-    "mps", "amp",
+    "mps", "amp", "distributed",
 )
+_sys.meta_path.append(_namespace.Finder())  # type: ignore[arg-type]
+_AUTOCAST = (
+    "autocast", "autocast_decrement_nesting", "autocast_increment_nesting", "clear_autocast_cache", "get_autocast_cpu_dtype",
+    "get_autocast_dtype", "get_autocast_gpu_dtype", "is_autocast_available", "is_autocast_cache_enabled",
+    "is_autocast_cpu_enabled", "is_autocast_enabled", "set_autocast_cache_enabled", "set_autocast_cpu_dtype",
+    "set_autocast_cpu_enabled", "set_autocast_dtype", "set_autocast_enabled", "set_autocast_gpu_dtype",
+)  # fmt: skip
 _COMPILER = ("compile", "explain", "compiler", "set_logs")
 _ALIASES = ("install_as", "uninstall_as")
 _FILES = ("save", "load", "serialization")
@@ -251,9 +260,9 @@ def __getattr__(name: str) -> Any:
         return serialization if name == "serialization" else getattr(serialization, name)
     if name == "vmap":
         return importlib.import_module(f"{__name__}.eager.transforms").vmap
-    if name == "autocast":
-        return importlib.import_module(f"{__name__}.amp").autocast
-    found = _later.find(name)
+    if name in _AUTOCAST:
+        return getattr(importlib.import_module(f"{__name__}.amp"), name)
+    found = _later.find(name) or _namespace.find(name)
     if found is not None:
         return globals().setdefault(name, found)
     if name.endswith("Tensor") and name in _LEGACY:

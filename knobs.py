@@ -95,6 +95,11 @@ def _of_library(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__", library)).split(".")[0] == library
 
 
+def outside(name: str) -> str | None:
+    """A variable of the environment that is no switch of ours, such as RANK or MASTER_ADDR; None where it is not set."""
+    return os.environ.get(name)
+
+
 def cache_folder() -> str:
     """The folder of the disk cache (it may not exist yet)."""
     if _values["cache_dir"]:

@@ -178,6 +178,9 @@ def _apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], kinds: tupl
         except AttributeError:
             array = _MISSING
         if array is _MISSING:
+            own = getattr(type(x), "__apply_op__", None)  # tensors that are no Tensor: sparse ones
+            if own is not None:
+                return own(x, op, operands, attrs)
             return apply(op, tuple([_native(x) for x in operands]), attrs)
         if array is None:
             if x._storage.recorder is not None:

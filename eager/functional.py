@@ -400,9 +400,10 @@ def mT(self: Tensor) -> Tensor:
 def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     """Matrix product, batched by broadcasting; a 1-D operand is a row on the left, a column on the right."""
     a, b = input, other
-    if not hasattr(b, "meta"):
-        return NotImplemented  # type: ignore[no-any-return]
-    rows, columns = len(a.meta.shape), len(b.meta.shape)
+    try:
+        rows, columns = len(a.meta.shape), len(b.meta.shape)
+    except AttributeError:
+        return _of_others("matmul", linalg.matmul, a, b)
     if not rows or not columns:
         raise ShapeError(f"matmul: both arguments need to be at least 1D, but they are {rows}D and {columns}D")
     left, right = rows == 1, columns == 1
@@ -413,6 +414,31 @@ def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
         kept = result.shape[:-2] if left and right else result.shape[:-1] if right else (*result.shape[:-2], result.shape[-1])
         result = shapes.reshape(result, kept)
     return result if out is None else into(out, result, False)
+
+
+def _of_others(name: str, op: Any, *operands: Any) -> Any:
+    """The op of operands some of which are no Tensor: by those that know ops (sparse, nested); TypeError where none does."""
+    for i, x in enumerate(operands):
+        if not hasattr(x, "meta"):
+            own = getattr(type(x), "__apply_op__", None)
+            if own is None:
+                raise TypeError(f"{name}(): argument {i + 1} must be Tensor, not {type(x).__name__}")
+            return own(x, op, operands, {})
+    raise AttributeError("meta")
+
+
+@pure
+def matmul_operator(self: Tensor, other: Any) -> Tensor:
+    """``self @ other``."""
+    return matmul(self, other) if hasattr(other, "meta") else NotImplemented
+
+
+@pure
+def matmul_reflected(self: Tensor, other: Any) -> Tensor:
+    """``other @ self``, where `other` is no Tensor: NumPy's arrays count as one."""
+    from .creation import as_tensor
+
+    return matmul(as_tensor(other), self)
 
 
 @pure

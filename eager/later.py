@@ -16,6 +16,7 @@ from .pure import pure
 #: Module of `eager` -> functions of the top namespace.
 FUNCTIONS: dict[str, str] = {
     "random": "seed",
+    "sparse": "sparse_coo_tensor mm:spmm mm:hspmm",
     "searching": "cummax cummin logcumsumexp diff nanmedian nanmean nansum mode quantile nanquantile unique unique_consecutive "
                  "searchsorted bucketize histc histogram msort isin std_mean aminmax count_nonzero trapezoid trapz "
                  "cumulative_trapezoid cov corrcoef renorm gradient",
@@ -60,7 +61,10 @@ LAYERS: dict[str, str] = {
 #: Module of `eager` -> methods of Tensor.
 METHODS: dict[str, str] = {
     "random": "bernoulli",
-    "remaking": "resize_ resize_as_ set_ apply_ map_ as_subclass bernoulli untyped_storage to_sparse",
+    "remaking": "resize_ resize_as_ set_ apply_ map_ as_subclass bernoulli untyped_storage",
+    "sparse": "to_sparse to_sparse:to_sparse_coo",
+    "layouts": "to_dense resize resize_as indices values coalesce is_coalesced sparse_dim dense_dim dequantize q_scale q_zero_point "
+               "qscheme int_repr q_per_channel_scales q_per_channel_zero_points q_per_channel_axis",
     "elements": "isinf isfinite isposinf isneginf isreal isclose signbit logical_xor float_power nan_to_num positive clamp_min "
                 "clamp_max is_nonzero is_same_size logical_xor_ float_power_ nan_to_num_ clamp_min_ clamp_max_",
     "complexes": "conj conj:conj_physical angle sgn sgn_ conj_:conj_physical_",

@@ -113,7 +113,13 @@ class Methods(TensorOps, LaterMethods):
         """False: memory is the CPU's own."""
         return False
 
-    is_shared = is_inference = is_pinned
+    is_inference = is_pinned
+
+    def is_shared(self: Any) -> bool:
+        """Whether other processes can see the memory."""
+        from .sharing import is_shared
+
+        return is_shared(self)
 
     @pure
     def resolve_conj(self: Any) -> Any:
@@ -145,8 +151,10 @@ class Methods(TensorOps, LaterMethods):
         return self
 
     def share_memory_(self: Any) -> Any:
-        """RuntimeError: tensors are not shared between processes."""
-        raise RuntimeError("share_memory_: a tensor's memory is this process's own; send it by numpy() or a file")
+        """Move the memory to where processes begun from here see it, and what they write; returns self."""
+        from .sharing import share
+
+        return share(self)
 
     def rename(self: Any, *names: Any, **rename_map: Any) -> Any:
         """RuntimeError unless every name is None: dimensions have no names."""

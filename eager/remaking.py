@@ -4,7 +4,7 @@ storages. Eager only: a graph cannot record what changes here."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -140,11 +140,6 @@ def bernoulli(self: Tensor, p: Any = None, *, generator: Any = None) -> Tensor:
     """1 with the probability that each element says, or `p`, else 0."""
     chance = self if p is None else f.to(self.detach(), self.dtype) * 0 + p
     return random.bernoulli(chance, generator=generator)
-
-
-def to_sparse(self: Tensor, *args: Any, **kwargs: Any) -> NoReturn:
-    """NotImplementedError: tensors are dense."""
-    raise NotImplementedError("sparse tensors are not supported: keep indices and values as dense tensors (index_add)")
 
 
 # -- dtypes and shapes

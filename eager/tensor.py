@@ -483,7 +483,7 @@ class Tensor(Methods):
     divide, multiply, subtract = functional.div, TensorOps.mul, functional.sub
     clip = reducing.clamp
     true_divide, divide_, clip_ = functional.div, functional.div_, reducing.clamp_
-    __matmul__ = functional.matmul
+    __matmul__, __rmatmul__ = functional.matmul_operator, functional.matmul_reflected
     __truediv__, __rtruediv__ = TensorOps.__truediv__, TensorOps.__rtruediv__
     T = property(functional.reversed_dims, doc="Dimensions in reverse order.")
     mT = property(functional.mT, doc="The last two dimensions swapped.")

@@ -140,6 +140,8 @@ __all__ += sorted(_PLACES)
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("attention", "modules", "parallel"):
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)

@@ -384,7 +384,9 @@ class Module(Stateful):
         return self._convert(lambda x: x.new_empty(tuple(x.shape)))
 
     def share_memory(self: M) -> M:
-        """Memory is shared with processes that are forked."""
+        """Move parameters and buffers to memory that processes begun from here share; returns self."""
+        for t in (*self.parameters(), *self.buffers()):
+            t.share_memory_()
         return self
 
     def _apply(self: M, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> M:

@@ -10,9 +10,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = [
-    ("errors", "knobs"), ("logs",), ("ir",), ("runtime",), ("backends",), ("pipeline",), ("eager",),
+    ("errors", "knobs"), ("logs",), ("ir",), ("runtime",), ("backends",), ("pipeline",), ("eager",), ("distributed",),
     ("nn", "optim", "utils", "vision", "special", "linalg", "fft", "func", "distributions"), ("tracer",),
-    ("compiler", "entrance", "explanations", "page", "aliases"), ("runner",), ("bench", "cli"),
+    ("compiler", "entrance", "explanations", "page", "aliases", "namespace"), ("runner",), ("bench", "cli"),
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 FILES = sorted(p for p in ROOT.rglob("*.py") if p.relative_to(ROOT).parts[0].removesuffix(".py") in LEVEL)
