@@ -7,9 +7,9 @@ assumptions hold is launched: all its kernels, in order, on one stream. The last
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Union
 
+from ...ir.lazyclass import dataclass
 from ...ir.sizes import Size
 
 

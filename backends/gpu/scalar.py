@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from ...ir import dtypes
 from ...ir.dtypes import DType
+from ...ir.loops import method_of
+from ...ir.scalar_numpy import NumpyScalars
+from .names import Text
 
 TYPES: dict[DType, str] = {
     dtypes.bool_: "tl.int1", dtypes.uint8: "tl.uint8", dtypes.int8: "tl.int8", dtypes.int16: "tl.int16", dtypes.int32: "tl.int32",
@@ -106,6 +111,40 @@ def literal(value: bool | int | float, dtype: DType) -> str:
         text = repr(number) if finite else f'float("{number}")'
         return f"tl.full((), {text}, {TYPES[dtype]})"
     return f"tl.full((), {int(value)}, {TYPES[dtype]})"
+
+
+#: primitives whose operands may be plain numbers, as long as one is not
+INLINE = frozenset(("add", "sub", "mul", "div", "minimum", "maximum", "eq", "lt", "le", "select"))
+#: combine -> what Triton's atomic operation is called
+ATOMIC = {"add": "add", "maximum": "max", "minimum": "min"}
+_NORMAL = 2.0**-126, 3.4e38
+
+
+def number(value: bool | int | float) -> str:
+    """A literal as Triton reads it."""
+    value = int(value) if isinstance(value, bool) else value
+    return repr(value) if value - value == 0 else f'float("{value}")'
+
+
+def inline(value: bool | int | float, dtype: DType) -> str:
+    """A constant beside an operand of `dtype`: a plain number where Triton gives that the operand's type."""
+    if dtype is dtypes.float32:
+        size = abs(float(value))
+        text = number(float(value))
+        plain = size == 0 or size - size != 0 or _NORMAL[0] <= size <= _NORMAL[1]
+        return (f"({text})" if text.startswith("-") else text) if plain else literal(value, dtype)
+    if dtype in (dtypes.int32, dtypes.int64) and abs(value) < 2**31:
+        return str(int(value)) if value >= 0 else f"({int(value)})"
+    return literal(value, dtype)
+
+
+def folded(prim: str, dtype: DType, args: Sequence[Text]) -> bool | int | float:
+    """``prim(args)`` of constants."""
+    s = NumpyScalars((), dtype.np)
+    values = [np.asarray(a.constant).astype(a.dtype.np) for a in args]
+    with np.errstate(all="ignore"):
+        made = s.cast(values[0], dtype) if prim == "cast" else getattr(s, method_of(prim))(*values)
+    return made.item()  # type: ignore[no-any-return]
 
 
 def helpers_in(text: str) -> list[str]:

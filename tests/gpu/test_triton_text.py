@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-import linecache
 import sys
-import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fusewire.backends.gpu import scalar
+from fusewire.backends.gpu import scalar, stages
+from fusewire.backends.gpu.compile import to_build
+from fusewire.backends.gpu.kernel import SM90
 from fusewire.backends.gpu.triton import Source, triton_source, triton_text
 from fusewire.ir import dtypes, loops, sizes
 from fusewire.ir.graph import Where
@@ -156,7 +155,7 @@ def test_lines_of_the_user_are_in_the_source() -> None:
 def test_names_that_python_has_taken() -> None:
     k = Kernel(
         "k", (Buffer("x", F, N, "r"), Buffer("o", F, N, "w")), ("n",), (), (Axis("i", N),),
-        (Load("in", "x", I), Load("tl", "x", I), Compute("x", "add", ("in", "tl"), F), Store("o", I, "x")),
+        (Load("in", "x", I), Load("tl", "x", 0), Compute("x", "add", ("in", "tl"), F), Store("o", I, "x")),
     )  # fmt: skip
     text = triton_source(k).text
     compile(text, "k", "exec")
@@ -165,29 +164,7 @@ def test_names_that_python_has_taken() -> None:
 
 def to_ttir(source: Source) -> str:
     """Triton's first stage on a source, for sm_90; needs no GPU."""
-    import triton
-    from triton._C.libtriton import ir
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource, make_backend
-
-    file = f"<{source.name}>"
-    linecache.cache[file] = (len(source.text), None, source.text.splitlines(True), file)
-    module: Any = types.ModuleType("fusewire_triton_test")
-    sys.modules[module.__name__] = module
-    exec(compile(source.text, file, "exec"), module.__dict__)
-    function = getattr(module, source.name)
-    blocks = dict.fromkeys(source.blocks, 64)
-    signature = {**source.signature, **dict.fromkeys(blocks, "constexpr")}
-    ast = ASTSource(function, signature, {(function.arg_names.index(b),): v for b, v in blocks.items()}, {})
-    target = GPUTarget("cuda", 90, 32)
-    backend = make_backend(target)
-    options = backend.parse_options({"enable_fp_fusion": False})
-    context = ir.context()
-    ir.load_dialects(context)
-    backend.load_dialects(context)
-    made = ast.make_ir(target, options, backend.get_codegen_implementation(options), backend.get_module_map(), context)
-    assert triton is not None
-    return str(made)
+    return str(stages.run(to_build(source), SM90, "ttir").asm["ttir"])
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="the optional package triton is not installed")

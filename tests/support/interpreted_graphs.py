@@ -1,0 +1,116 @@
+"""Graphs of the records' samples and random ones: each kernel by Triton's interpreter and by the reference, on the same memory.
+
+    python interpreted_graphs.py chosen|rounds EVERY
+
+"chosen": by the model's configuration; "rounds": small blocks, loops in several rounds, indices of 64 bits. EVERY: one sample
+of so many. Prints what differs, and as the last line the counts as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import triton_interpreter  # isort: skip  (decides how triton is imported)
+
+import numpy as np
+import random_graphs
+
+from fusewire import pipeline
+from fusewire.backends import reference
+from fusewire.backends.gpu.config import Config, choose
+from fusewire.backends.gpu.spread import spread
+from fusewire.errors import FusewireError
+from fusewire.ir import layout
+from fusewire.ir.graph import Builder, Graph, produced_symbols
+from fusewire.ir.loops import Kernel
+
+_RANDOM = 60
+_TOLERANCE = {2: 1e-2, 4: 2e-5, 8: 1e-10}
+
+
+@dataclass(slots=True)
+class Both:
+    """A back end that runs every kernel twice and keeps what the reference gives."""
+
+    rounds: bool
+    kernels: int = 0
+    different: list[str] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+
+    def run(self, kernel: Kernel, buffers: Sequence[Any], values: Mapping[str, int], scalars: Sequence[Any]) -> int:
+        """As `reference.run_kernel`."""
+        wanted, got = [b.copy() for b in buffers], [b.copy() for b in buffers]
+        status = reference.run_kernel(kernel, wanted, values, scalars)
+        text = str(kernel).split("(", 1)[1]
+        if text not in self.seen:
+            self.seen.add(text)
+            self.kernels += 1
+            if not self._agrees(kernel, got, wanted, values, scalars, status):
+                self.different.append(kernel.name)
+        for b, w in zip(buffers, wanted, strict=True):
+            if b.flags.writeable:
+                b[...] = w
+        return status
+
+    def _agrees(
+        self, kernel: Kernel, got: list[Any], wanted: list[Any], values: Mapping[str, int], scalars: Sequence[Any], status: int
+    ) -> bool:
+        config = None
+        if self.rounds:
+            vectors = choose(spread(kernel)).rblock
+            config = Config(4 if vectors else 32, 8 if vectors else 0, False, 4, True)
+        try:
+            found = triton_interpreter.run_kernel(kernel, got, values, scalars, config)
+        except Exception as e:
+            print(kernel.name, type(e).__name__, e)
+            return False
+        if found != status:
+            print(kernel.name, "status", found, "rather than", status)
+        return found == status and (status != 0 or all(map(close, wanted, got)))
+
+
+def close(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
+    """Whether two arrays agree up to the rounding of their type; integers in every bit."""
+    if a.dtype.kind in "biu":
+        return bool(np.array_equal(a, b))
+    tolerance = _TOLERANCE[a.dtype.itemsize]
+    return bool(np.allclose(a.astype(np.float64), b.astype(np.float64), rtol=tolerance, atol=tolerance, equal_nan=True))
+
+
+def graphs(every: int) -> Iterator[tuple[Graph, list[Any]]]:
+    """Graphs with their inputs."""
+    cases = [(op, s) for op in random_graphs.every_op() for s in random_graphs.samples(op)]
+    for op, sample in cases[::every]:
+        builder, inputs, operands = Builder("g"), [], []
+        for x in sample.operands:
+            x = np.asarray(x) if isinstance(x, np.generic) else x
+            operands.append(builder.input(layout.type_of_array(x)) if isinstance(x, np.ndarray) else x)
+            inputs += [x] if isinstance(x, np.ndarray) else []
+        try:
+            made = builder.emit(op, operands, sample.attrs)
+        except FusewireError:  # takes its numbers from outside of graphs
+            continue
+        yield builder.finish(list(made) if isinstance(made, tuple) else [made]), inputs
+    for seed in range(0, _RANDOM, every):
+        yield random_graphs.random_graph(seed)
+
+
+def main(way: str, every: str) -> None:
+    """Run all and print what was found."""
+    both = Both(way == "rounds")
+    backend = pipeline.Backend(lambda kernels: both.run)
+    for graph, inputs in graphs(int(every)):
+        if not produced_symbols(graph):
+            pipeline.compile_graph(graph, backend=backend).run(list(inputs))
+    print(json.dumps({"kernels": both.kernels, "different": both.different}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
