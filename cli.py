@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="measure fusewire against eager and the peers installed here")
     suites = f"{', '.join(SUITES)}; default: all. Or: constructs [WORD ...], the rows of tests/constructs with these words"
     bench.add_argument("suites", nargs="*", metavar="SUITE", help=suites)
-    bench.add_argument("--no-torch", action="store_true", help="constructs without torch.compile beside them")
+    bench.add_argument("--no-torch", action="store_true", help="without PyTorch beside fusewire")
     bench.add_argument("--threads", type=_counts, default=(1,), metavar="N[,N...]", help="numbers of threads, e.g. 1,2")
     bench.add_argument("--quick", action="store_true", help="fewer rounds")
     bench.add_argument("--json", type=Path, metavar="FILE", help="append a JSON line a row to FILE")
@@ -128,7 +128,8 @@ def _bench(options: argparse.Namespace) -> int:
     try:
         if options.suites[:1] == ["constructs"]:
             return constructs.main(options.suites[1:], beside=not options.no_torch)
-        return suites.main(options.suites, options.threads, options.quick, options.json, options.chart)
+        wanted = options.suites, options.threads, options.quick, options.json, options.chart
+        return suites.main(*wanted, beside=not options.no_torch)
     except (ValueError, FusewireError) as error:
         raise UsageError(str(error)) from error
 

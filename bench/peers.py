@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 TORCH_EAGER, TORCH_COMPILE, JAX = "torch eager", "torch.compile", "jax.jit"
+#: libraries that are not to be measured, though they may be installed
+LEFT_OUT: set[str] = set()
 
 
 def pin(threads: int) -> None:
@@ -18,8 +20,8 @@ def pin(threads: int) -> None:
 
 
 def installed(name: str) -> bool:
-    """Whether the library of that name can be imported here."""
-    return importlib.util.find_spec(name) is not None
+    """Whether the library of that name can be imported here and is not left out."""
+    return name not in LEFT_OUT and importlib.util.find_spec(name) is not None
 
 
 def torch_at(threads: int) -> Any:

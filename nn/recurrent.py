@@ -1,6 +1,6 @@
 """Recurrent layers and cells: RNN, LSTM, GRU. All steps' inputs are mapped by one product; then step follows step.
 
-The tracer follows the loop over steps: a compiled layer is unrolled to the length of its input.
+An LSTM's steps are one call of a record. The tracer follows the loops over steps of the others: compiled, they are unrolled.
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..eager.arranging import flip
 from ..eager.creation import empty
 from ..eager.functional import stack
 from ..eager.generated import cat, relu, sigmoid, tanh
 from ..eager.tensor import Tensor
+from ..ir.ops.recurrent import lstm_steps
 from . import functional as F
 from . import init
 from .module import Module
@@ -80,6 +82,12 @@ def _scan_back(step: Any, gates: list[Any], first: State, weights: tuple[Any, ..
     return outputs, state
 
 
+def _whole(gates: Tensor, state: State, w: Tensor, backwards: bool) -> tuple[Tensor, State]:
+    """All steps of an LSTM as one call: (outputs, last state). `gates`: (steps, batch, 4 * width), with every bias."""
+    out, c, _, _ = lstm_steps(flip(gates, (0,)) if backwards else gates, *state, w)
+    return flip(out, (0,)) if backwards else out, (out[-1], c)
+
+
 class RNNBase(Module):
     """What RNN, LSTM and GRU share: the parameters ``weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0``, ``bias_hh_l0`` (with
     `proj_size` also ``weight_hr_l0``) of each layer and direction, and the order of the work."""
@@ -141,15 +149,24 @@ class RNNBase(Module):
         for layer in range(self.num_layers):
             sides = []
             for suffix in self._suffixes(layer):
-                own = self._parameters
-                gates = F.linear(x, own["weight_ih" + suffix], own.get("bias_ih" + suffix))  # type: ignore[arg-type]
+                own, state = self._parameters, tuple(s[at] for s in first)
+                at += 1
                 weights = own["weight_hh" + suffix], own.get("bias_hh" + suffix), own.get("weight_hr" + suffix)
+                bias = own.get("bias_ih" + suffix)
+                if self.mode == "LSTM" and sizes is None and x.shape[0] and weights[2] is None:
+                    rows = x.transpose(0, 1) if self.batch_first else x  # as they lie: one product, whose result is turned
+                    gates = F.linear(rows, own["weight_ih" + suffix], bias if bias is None else bias + weights[1])
+                    gates = gates.transpose(0, 1) if self.batch_first else gates
+                    out, state = _whole(gates, state, weights[0], suffix.endswith("e"))
+                    sides.append(out)
+                    last.append(state)
+                    continue
+                gates = F.linear(x, own["weight_ih" + suffix], bias)  # type: ignore[arg-type]
                 each = list(gates.unbind(0) if sizes is None else gates.split(sizes, 0))
                 scan = _scan_back if suffix.endswith("e") else _scan
-                outputs, state = scan(step, each, tuple(s[at] for s in first), weights)
+                outputs, state = scan(step, each, state, weights)
                 sides.append(stack(outputs, 0) if sizes is None else cat(outputs, 0))
                 last.append(state)
-                at += 1
             x = sides[0] if len(sides) == 1 else cat(sides, -1)
             if self.dropout and self.training and layer < self.num_layers - 1:
                 x = F.dropout(x, self.dropout, True)

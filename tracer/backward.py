@@ -105,7 +105,7 @@ class Pass:
             self._function(node, need)
             return
         single = len(node.results) == 1
-        arrived = tuple(self._of(r) if _floating(r) else None for r in node.results)
+        arrived = tuple(self.gradients.get(r) if _floating(r) else None for r in node.results)
         out = node.results[0] if single else node.results
         self.builder.where = node.where
         with self.recorder.symbols.strictly():
@@ -132,10 +132,6 @@ class Pass:
         """Whether the rule, whose nodes begin at number `first`, reads what `node` read or made by value."""
         own = {v for v in (*node.args, *node.results) if isinstance(v, Value) and isinstance(v.type, TensorType)}
         return any(a in own for n in self.builder.nodes[first:] for a in n.args if isinstance(a, Value))
-
-    def _of(self, value: Value) -> Value:
-        found = self.gradients.get(value)
-        return self.emit("full", 0.0, shape=value.shape, dtype=value.dtype) if found is None else found
 
     def fitted(self, g: Value, wanted: TensorType) -> Value:
         """Undo broadcasting and promotion."""

@@ -10,7 +10,7 @@ from ...ir.ops.linalg import matmul
 from ...ir.ops.pooling import max_pool, max_pool_index
 from ...ir.plan import BufferView, KernelStep, RoutineStep, Step
 from ...ir.schedule_prepare import Claim, Claims
-from . import attention_claim
+from . import attention_claim, recurrent_claim
 
 
 def _product(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step:
@@ -63,6 +63,7 @@ def _pool(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) ->
 
 CLAIMS: Claims = {
     **attention_claim.CLAIMS,
+    **recurrent_claim.CLAIMS,
     matmul: Claim(step=_product, finish=_finish),
     conv_fold: Claim(_takes_fold, _fold),
     max_pool: Claim(_takes_pool, _pool),

@@ -14,13 +14,14 @@ from .. import kept
 #: Family -> module of this package.
 FAMILIES: dict[str, str] = {
     "attention": "attention", "conv": "conv", "fold": "window_fold", "pool": "window_pool", "product": "gemm",
+    "recurrent": "recurrent",
 }  # fmt: skip
 
 #: Family -> module here whose functions its routines call; they are built once for all of them.
-SHARED: dict[str, str] = {"attention": "attention_blocks"}
+SHARED: dict[str, str] = {"attention": "attention_blocks", "recurrent": "attention_blocks"}
 
 #: Level of code generation of the families whose texts leave nothing to LLVM's second level but its time.
-_LEVEL = {"attention": 1, "conv": 1, "product": 1}
+_LEVEL = {"attention": 1, "conv": 1, "product": 1, "recurrent": 1}
 
 
 def address(name: str) -> int:

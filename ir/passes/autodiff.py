@@ -118,7 +118,7 @@ class _Reverse:
             return
         self.builder.where = node.where
         single = len(node.results) == 1
-        arrived = tuple(self.of(r) if _floating(r) else None for r in node.results)
+        arrived = tuple(self.gradients.get(r) if _floating(r) else None for r in node.results)
         out = node.results[0] if single else node.results
         made = node.op.grad(arrived[0] if single else arrived, need, out, *node.args, **node.attrs)
         for operand, needed, gradient in zip(node.args, need, made, strict=True):

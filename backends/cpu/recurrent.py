@@ -1,0 +1,221 @@
+"""All steps of an LSTM and their gradient as routines: step after step on some sequences, the weight packed once for all steps.
+
+The product of a step is `attention_tile`'s block on panels of the weight; what follows it runs along rows. Writes LLVM text
+(`text`); which calls become such routines, and with which words, says `recurrent_claim`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from . import math
+from .attention_parts import TURN
+from .attention_tile import HEAD, shape
+from .gemm_tile import Tile, above, add, at, branch, least, load, mul, store, sub
+from .lanes import Lanes
+from .module import host_target
+from .real import Real
+from .recurrent_claim import NUMBERS, PANEL, STRIDES
+from .writer import Writer
+
+FORWARD = ("gates", "h", "c", "w", "states", "last", "cells", "acts")
+BACKWARD = ("g", "gc", "gcells", "gacts", "c", "w", "cells", "acts", "slopes", "dh", "dc")
+#: Parts of a row of gates.
+INPUT, FORGET, NEW, OUTPUT = range(4)
+_ARGUMENTS = "ptr noalias %args, ptr noalias %sizes, ptr noalias %scalars, ptr noalias %scratch, i64 %thread, i64 %threads"
+
+
+def text(words: Sequence[str]) -> str:
+    """The module of the routine "forward" or "backward" of an "lstm"."""
+    made = (_Forward if words[1] == "forward" else _Backward)(shape(host_target()).tile)
+    w = made.write()
+    w.declare("void", "block", *HEAD.split(", "))
+    w.declare("void", "turn", *TURN.split(", "))
+    return "\n".join([*sorted(w.declared.values()), *w.helpers.values(), w.text(), ""])
+
+
+class _Steps:
+    """What forward and backward have in common: arguments, the share of a thread, panels of the weight, rows."""
+
+    names: tuple[str, ...] = ()
+
+    def __init__(self, t: Tile) -> None:
+        self.t = t
+        self.w = Writer(f"define i32 @routine({_ARGUMENTS})", [x.split()[-1] for x in _ARGUMENTS.split(",")], t.lanes == 16)
+        self.f = Real(Lanes(self.w, t.lanes), "float")
+
+    def word(self, base: str, index: int, type_: str = "i64") -> str:
+        """Argument number `index` of those at `base`."""
+        return self.w.let(f"load {type_}, ptr {self.w.let(f'getelementptr {type_}, ptr {base}, i64 {index}')}")
+
+    def arguments(self) -> None:
+        """Reads all of them; those of the sequences of this thread."""
+        w = self.w
+        self.steps, batch, self.width = (self.word("%sizes", i) for i in range(len(NUMBERS)))
+        self.gates = mul(w, self.width, "4")
+        self.first = w.let(f"sdiv i64 {mul(w, batch, '%thread')}, %threads")
+        self.rows = sub(w, w.let(f"sdiv i64 {mul(w, batch, add(w, '%thread', '1'))}, %threads"), self.first)
+        self.base, self.strides = {}, {}
+        for i, name in enumerate(self.names):
+            step, row = (self.word("%sizes", len(NUMBERS) + STRIDES * i + k) for k in range(STRIDES))
+            self.strides[name] = step, row
+            pointer = self.word("%args", i, "ptr")
+            self.base[name] = pointer if name == "w" else at(w, self.t, pointer, mul(w, self.first, row))
+
+    def of_step(self, name: str, step: str) -> tuple[str, str]:
+        """Where an argument's rows of a step begin, and how far apart they lie."""
+        return at(self.w, self.t, self.base[name], mul(self.w, step, self.strides[name][0])), self.strides[name][1]
+
+    @contextmanager
+    def panels(self, columns: str, depth: str) -> Iterator[tuple[str, str, str]]:
+        """Panels of the weight: (first column, number of columns, where it is packed: `depth` rows of `PANEL`)."""
+        w = self.w
+        j = w.open_loop("0", columns, PANEL)
+        yield j.index, least(w, sub(w, columns, j.index), str(PANEL)), at(w, self.t, "%scratch", mul(w, j.index, depth))
+        w.close_loop(j)
+
+    def block(self, a: tuple[str, str], panel: str, c: tuple[str, str], columns: str, depth: str) -> None:
+        """C = A @ panel for the rows of this thread; A and C with the distance of their rows."""
+        self.w.do(
+            f"call void @block(ptr {a[0]}, i64 {a[1]}, i64 1, ptr {panel}, i64 {PANEL}, ptr {c[0]}, i64 {c[1]}, "
+            f"i64 {self.rows}, i64 {columns}, i64 {depth}, i1 false)"
+        )
+
+    @contextmanager
+    def vectors(self) -> Iterator[tuple[str, str, str]]:
+        """Vectors of the rows of a step: (row, first column, mask)."""
+        w = self.w
+        row = w.open_loop("0", self.rows, 1)
+        j = w.open_loop("0", self.width, self.t.lanes)
+        yield row.index, j.index, above(w, self.t, 0, sub(w, self.width, j.index))
+        w.close_loop(j)
+        w.close_loop(row)
+
+    def place(self, rows: tuple[str, str], row: str, column: str, part: int = 0) -> str:
+        """The address of an element of `rows`, in part number `part` of the gates."""
+        w = self.w
+        return at(w, self.t, rows[0], add(w, add(w, mul(w, row, rows[1]), mul(w, self.width, str(part))), column))
+
+    def sigmoid(self, x: str) -> str:
+        f = self.f
+        return f.div(f.c(1.0), f.add(f.c(1.0), math.exp(f, f.neg(x))))
+
+    def copied(self, source: tuple[str, str], to: tuple[str, str]) -> None:
+        """The rows of a state."""
+        with self.vectors() as (row, column, mask):
+            store(self.w, self.t, load(self.w, self.t, self.place(source, row, column), mask), self.place(to, row, column), mask)
+
+
+class _Forward(_Steps):
+    names = FORWARD
+
+    def write(self) -> Writer:
+        """The routine's own function. Scratch: panels of the transposed weight."""
+        w = self.w
+        self.arguments()
+        with self.panels(self.gates, self.width) as (j, count, panel):
+            source = at(w, self.t, self.base["w"], mul(w, j, self.strides["w"][1]))
+            w.do(
+                f"call void @turn(ptr {source}, i64 {self.strides['w'][1]}, i64 1, i64 {count}, i64 {self.width}, ptr {panel}, "
+                f"i64 1, i64 {PANEL}, i64 {PANEL}, float 1.0)"
+            )
+        state = ("h", "c")
+        h, c = ((self.base[x], self.strides[x][1]) for x in state)
+        t = w.open_loop("0", self.steps, 1, [("ptr", h[0]), ("i64", h[1]), ("ptr", c[0]), ("i64", c[1])])
+        acts, made, cells = (self.of_step(x, t.index) for x in ("acts", "states", "cells"))
+        before = t.carried[0], t.carried[1]
+        with self.panels(self.gates, self.width) as (j, count, panel):
+            self.block(before, panel, (at(w, self.t, acts[0], j), acts[1]), count, self.width)
+        self._rows(self.of_step("gates", t.index), acts, (t.carried[2], t.carried[3]), cells, made)
+        end = w.close_loop(t, [*made, *cells])
+        self.copied((end[2], end[3]), (self.base["last"], self.strides["last"][1]))
+        w.do("ret i32 0")
+        return w
+
+    def _rows(self, gates: tuple[str, str], acts: tuple[str, str], before: tuple[str, str], cells: tuple[str, str],
+              made: tuple[str, str]) -> None:  # fmt: skip
+        w, t, f = self.w, self.t, self.f
+        with self.vectors() as (row, column, mask):
+            values = []
+            for part in (INPUT, FORGET, NEW, OUTPUT):
+                place = self.place(acts, row, column, part)
+                x = f.add(load(w, t, self.place(gates, row, column, part), mask), load(w, t, place, mask))
+                values.append(math.tanh(f, x) if part == NEW else self.sigmoid(x))
+                store(w, t, values[-1], place, mask)
+            c = load(w, t, self.place(before, row, column), mask)
+            c = f.fma(values[INPUT], values[NEW], f.mul(values[FORGET], c))
+            store(w, t, c, self.place(cells, row, column), mask)
+            store(w, t, f.mul(values[OUTPUT], math.tanh(f, c)), self.place(made, row, column), mask)
+
+
+class _Backward(_Steps):
+    names = BACKWARD
+
+    def write(self) -> Writer:
+        """The routine's own function. Scratch: panels of the weight. The gradients of the states are kept where they end."""
+        w, t = self.w, self.t
+        self.arguments()
+        self._pack()
+        dh, dc = ((self.base[x], self.strides[x][1]) for x in ("dh", "dc"))
+        zero = w.let(f"icmp eq ptr {self.word('%args', BACKWARD.index('gc'), 'ptr')}, null")
+        with self.vectors() as (row, column, mask):
+            store(w, t, "zeroinitializer", self.place(dh, row, column), mask)
+        self._begin(zero, dc)
+        step = w.open_loop("0", self.steps, 1)
+        at_step = sub(w, sub(w, self.steps, step.index), "1")
+        slopes = self.of_step("slopes", at_step)
+        first = w.let(f"icmp eq i64 {at_step}, 0")
+        earlier = self.of_step("cells", sub(w, at_step, "1"))
+        c = self.base["c"], self.strides["c"][1]
+        state = w.let(f"select i1 {first}, ptr {c[0]}, ptr {earlier[0]}")
+        self._rows(at_step, (state, w.let(f"select i1 {first}, i64 {c[1]}, i64 {earlier[1]}")), slopes, dh, dc)
+        with self.panels(self.width, self.gates) as (j, count, panel):
+            self.block(slopes, panel, (at(w, t, dh[0], j), dh[1]), count, self.gates)
+        w.close_loop(step)
+        w.do("ret i32 0")
+        return w
+
+    def _pack(self) -> None:
+        w, t = self.w, self.t
+        with self.panels(self.width, self.gates) as (j, count, panel):
+            k = w.open_loop("0", self.gates, 1)
+            source = at(w, t, at(w, t, self.base["w"], mul(w, k.index, self.strides["w"][1])), j)
+            to = at(w, t, panel, mul(w, k.index, str(PANEL)))
+            for v in range(PANEL // t.lanes):
+                value = load(w, t, at(w, t, source, str(t.lanes * v)), above(w, t, t.lanes * v, count))
+                w.do(f"store {t.vector} {value}, ptr {at(w, t, to, str(t.lanes * v))}, align 4")
+            w.close_loop(k)
+
+    def _begin(self, zero: str, dc: tuple[str, str]) -> None:
+        """`dc` as given, or zero."""
+        w, t, join = self.w, self.t, self.w.fresh("join")
+        with branch(w, zero, join), self.vectors() as (row, column, mask):
+            store(w, t, "zeroinitializer", self.place(dc, row, column), mask)
+        self.copied((self.base["gc"], self.strides["gc"][1]), dc)
+        w.do(f"br label %{join}")
+        w.label(join)
+
+    def _rows(self, step: str, before: tuple[str, str], slopes: tuple[str, str], dh: tuple[str, str],
+              dc: tuple[str, str]) -> None:  # fmt: skip
+        w, t, f = self.w, self.t, self.f
+        acts, cells, g = (self.of_step(x, step) for x in ("acts", "cells", "g"))
+        one = f.c(1.0)
+        with self.vectors() as (row, column, mask):
+            i, forget, new, o = (load(w, t, self.place(acts, row, column, part), mask) for part in range(4))
+            top = math.tanh(f, load(w, t, self.place(cells, row, column), mask))
+            h = f.add(load(w, t, self.place(dh, row, column), mask), load(w, t, self.place(g, row, column), mask))
+            c = load(w, t, self.place(dc, row, column), mask)
+            c = f.fma(f.mul(h, o), f.sub(one, f.mul(top, top)), c)
+            old = load(w, t, self.place(before, row, column), mask)
+            towards = {
+                INPUT: f.mul(f.mul(c, new), self._bend(i)), FORGET: f.mul(f.mul(c, old), self._bend(forget)),
+                NEW: f.mul(f.mul(c, i), f.sub(one, f.mul(new, new))), OUTPUT: f.mul(f.mul(h, top), self._bend(o)),
+            }  # fmt: skip
+            for part, value in towards.items():
+                store(w, t, value, self.place(slopes, row, column, part), mask)
+            store(w, t, f.mul(c, forget), self.place(dc, row, column), mask)
+
+    def _bend(self, y: str) -> str:
+        """The slope of a sigmoid whose value is `y`."""
+        return self.f.mul(y, self.f.sub(self.f.c(1.0), y))
