@@ -86,6 +86,10 @@ class NumpyScalars:
         with np.errstate(all="ignore"):
             return np.asarray(x).astype(dtype.np)
 
+    def literal(self, x: Any) -> Any:
+        """`x` where it is a number."""
+        return x if isinstance(x, (bool, int, float)) else None
+
     def given(self, x: Any) -> Any:
         """None: every number is known here, and `infer` has judged it."""
 

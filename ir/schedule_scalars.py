@@ -102,6 +102,10 @@ class KernelScalars:
         """The dtype of a name."""
         return self._names.dtype[x]
 
+    def literal(self, x: str) -> bool | int | float | None:
+        """The number that `x` is in the program's text; None where it is computed."""
+        return self._names.literal.get(x)
+
     def given(self, x: str) -> str | None:
         """As i64, the weak int that is known only at the call and is operand `x` of this op; None where `x` is none."""
         return self._given(x)

@@ -206,14 +206,18 @@ def _pow_eager(x: Any, y: Any) -> Any:
     return raised
 
 
-_SIMPLE_POWERS = {2: np.square, 0.5: np.sqrt, 1: np.positive, -1: np.reciprocal}
+#: as PyTorch computes them
+_SIMPLE_POWERS = {
+    0.5: np.sqrt, 1: np.positive, 2: np.square, 3: lambda x: np.square(x) * x,
+    -0.5: lambda x: np.reciprocal(np.sqrt(x)), -1: np.reciprocal, -2: lambda x: np.reciprocal(np.square(x)),
+}  # fmt: skip
 
 
 def _pow_scalar(s: Any, x: Any, y: Any) -> Any:
     """Integral powers by repeated squaring, in wrapping arithmetic as eager has them."""
     dtype = s.dtype_of(x)
     if dtype.kind == "f":
-        return s.pow(x, y)
+        return s.mul(s.mul(x, x), x) if s.literal(y) == 3 else s.pow(x, y)
     given = s.given(y)
     if given is not None:
         s.require(s.le(s.const_as(0, dtypes.int64), given), _NEGATIVE_POWER, RangeError)
@@ -310,8 +314,8 @@ sigmoid: Op = _math(
 silu = pointwise(
     "silu", ("silu(Tensor input)",), lambda x: x / (1 + np.exp(np.negative(x))),
     lambda s, x: s.div(x, s.add(s.const(1), s.exp(s.neg(x)))),
-    lambda g, need, out, x: (mul(g, add(sigmoid(x), mul(out, sub(1, sigmoid(x))))),), unary_samples("f", (-6, 6)),
-    kinds="f", tolerance=CLOSE,
+    holomorphic(lambda g, need, out, x: (mul(g, add(sigmoid(x), mul(out, sub(1, sigmoid(x))))),)), unary_samples("f", (-6, 6)),
+    kinds="f", tolerance=CLOSE, complexes=True,
 )  # fmt: skip
 #: 1 / x.
 reciprocal = _math(
