@@ -57,6 +57,7 @@ KNOBS: dict[str, Knob] = {
     "threads": Knob(0, int, "threads that kernels and matrix products may use (0: the cores this process may use)"),
     "recycle": Knob(512, int, "megabytes of large results that may be kept for the next ones (0: the system allocates each)"),
     "spin": Knob(5000, int, "rounds a worker of the thread pool waits for the next job before it sleeps"),
+    "libcuda": Knob("", str, "file of the CUDA driver; empty: libcuda.so.1 as the system finds it"),
     "inline_limit": Knob(64, int, "depth of inlined calls at which the graph breaks"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import field
+from typing import Any
 
 from . import knobs
 from .backends.cpu.claims import CLAIMS
@@ -55,7 +56,7 @@ def stages(graph: Graph, claims: Claims = NO_CLAIMS) -> Stages:
     return made
 
 
-def compile_graph(graph: Graph, *, backend: str | Backend = "cpu") -> Executable | Chain:
+def compile_graph(graph: Graph, *, backend: str | Backend = "cpu") -> Any:
     """`graph` as something that runs, built by `backend` or the one of that name in `BACKENDS`.
     CompileError where the back end cannot build it."""
     if isinstance(backend, str) and backend not in BACKENDS:
@@ -63,8 +64,8 @@ def compile_graph(graph: Graph, *, backend: str | Backend = "cpu") -> Executable
     chosen = BACKENDS[backend] if isinstance(backend, str) else backend
     if produced_symbols(graph):
         return Chain(graph, lambda part: compile_graph(part, backend=chosen))
-    made = stages(graph, chosen.claims)
-    return Executable(made.plan, chosen.build(made.kernels), made.optimised)
+    made = stages(graph, chosen.claims if not callable(chosen.claims) else chosen.claims())
+    return chosen.executable(made.plan, chosen.build(made.kernels), made.optimised)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,9 @@ class Backend:
     """What turns a plan's kernels into something that runs them. `claims`: composites (records with a Decompose) that it runs
     whole: each call is then one step of the plan."""
 
-    build: Callable[[Sequence[Kernel]], Code | RunKernel]
-    claims: Claims = field(default_factory=dict)
+    build: Callable[[Sequence[Kernel]], Any]
+    claims: Claims | Callable[[], Claims] = field(default_factory=dict)
+    executable: Callable[[Any, Any, Graph], Any] = Executable
 
 
 def _machine_code(kernels: Sequence[Kernel]) -> Code:
@@ -92,5 +94,28 @@ def _in_numpy(kernels: Sequence[Kernel]) -> RunKernel:
     return run_kernel
 
 
+def _on_gpu(kernels: Sequence[Kernel]) -> Any:
+    from .backends.gpu import builder
+    from .runtime.gpu.device import device
+
+    return builder.current.kernels(kernels, builder.target_of(device()))
+
+
+def _claimed_on_gpu() -> Claims:
+    from .backends.gpu import builder
+
+    claims: Claims = builder.current.claims
+    return claims
+
+
+def _gpu_executable(plan: Plan, code: Any, graph: Graph) -> Any:
+    from .backends.gpu.executable import DeviceExecutable
+
+    return DeviceExecutable(plan, code, graph)
+
+
 #: Back ends by name.
-BACKENDS: dict[str, Backend] = {"cpu": Backend(_machine_code, CLAIMS), "reference": Backend(_in_numpy)}
+BACKENDS: dict[str, Backend] = {
+    "cpu": Backend(_machine_code, CLAIMS), "reference": Backend(_in_numpy),
+    "cuda": Backend(_on_gpu, _claimed_on_gpu, _gpu_executable),
+}  # fmt: skip

@@ -188,7 +188,7 @@ def _roots(outputs: tuple[Tensor, ...], grads: Any) -> list[tuple[Edge, Tensor]]
         if g is None:
             if out.numel() != 1:
                 raise AutogradError(f"grad can be implicitly created only for scalar outputs, not for shape {list(out.shape)}")
-            g = make(np.ones(out.meta.shape, out.meta.dtype.np))
+            g = make(np.ones(out.meta.shape, out.meta.dtype.np)) if out._array is not None else filled(out, out.meta.shape, 1)
         elif g.meta.shape != out.meta.shape:
             raise AutogradError(
                 f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {out.shape}."

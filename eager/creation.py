@@ -37,13 +37,13 @@ def set_default_dtype(dtype: DType) -> None:
 
 
 def get_default_device() -> Any:
-    """The device of tensors made without `device`: the CPU."""
-    return devices.Device("cpu")
+    """The device of tensors made without `device`."""
+    return devices.default() or devices.Device("cpu")
 
 
 def set_default_device(device: Any) -> None:
-    """Accepts the CPU (or None) only; DeviceError otherwise."""
-    devices.check(device)
+    """Make tensors on `device` (None: the CPU) that do not say where; DeviceError where it is not there."""
+    devices.set_default(device)
 
 
 def set_default_tensor_type(t: Any) -> None:
@@ -65,9 +65,8 @@ def _wanted(dtype: Any, out: Any, otherwise: DType) -> DType:
 def _full(
     shape: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, executor: Executor | None, out: Any = None
 ) -> Any:
-    devices.check(device)
     wanted = _wanted(dtype, out, _default)
-    result = (executor or EAGER).apply(made.full, (value,), {"shape": shape, "dtype": wanted})
+    result = (executor or devices.executor(device) or EAGER).apply(made.full, (value,), {"shape": shape, "dtype": wanted})
     return _finish(result, requires_grad, out)
 
 
@@ -115,7 +114,7 @@ def zeros_like(
     _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
     """Zeros of the shape and dtype of `input`."""
-    return _like(input, 0, dtype, requires_grad, _executor)  # type: ignore[no-any-return]
+    return _like(input, 0, dtype, device, requires_grad, _executor)  # type: ignore[no-any-return]
 
 
 def ones_like(
@@ -123,7 +122,7 @@ def ones_like(
     _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
     """Ones of the shape and dtype of `input`."""
-    return _like(input, 1, dtype, requires_grad, _executor)  # type: ignore[no-any-return]
+    return _like(input, 1, dtype, device, requires_grad, _executor)  # type: ignore[no-any-return]
 
 
 def empty_like(
@@ -131,7 +130,7 @@ def empty_like(
     _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
     """A tensor of the shape and dtype of `input` whose values do not matter."""
-    return _like(input, 0, dtype, requires_grad, _executor)  # type: ignore[no-any-return]
+    return _like(input, 0, dtype, device, requires_grad, _executor)  # type: ignore[no-any-return]
 
 
 def full_like(
@@ -139,10 +138,12 @@ def full_like(
     _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
     """One value in the shape and dtype of `input`."""
-    return _like(input, fill_value, dtype, requires_grad, _executor)  # type: ignore[no-any-return]
+    return _like(input, fill_value, dtype, device, requires_grad, _executor)  # type: ignore[no-any-return]
 
 
-def _like(x: Any, value: Any, dtype: Any, requires_grad: bool, executor: Executor | None) -> Any:
+def _like(x: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, executor: Executor | None) -> Any:
+    if device is not None and executor is None:
+        executor = devices.executor(device) or EAGER
     attrs = {"shape": x.shape, "dtype": to_dtype(dtype) or x.dtype}
     run = made.made_by(x, made.full, value, **attrs) if executor is None else executor.apply(made.full, (value,), attrs)
     return _finish(run, requires_grad)
@@ -153,7 +154,6 @@ def arange(
     out: Any = None, _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
     """Numbers from `start` (default 0) up to, not including, `end`."""
-    devices.check(device)
     given: tuple[Any, ...] = (0, start, step) if end is None else (start, end, step)
     start, end, step = (x.item() if hasattr(x, "meta") else x for x in given)
     if step == 0:
@@ -167,14 +167,14 @@ def arange(
         start, end, step = bounds if wanted is dtypes.int64 and bounds[2] else (bounds[0], end, step)
     length = -((start - end) // step) if whole else int(np.ceil((end - start) / step))
     attrs = {"start": start, "step": step, "length": length, "dtype": wanted}
-    return _finish((_executor or EAGER).apply(made.arange, (), attrs), requires_grad, out)  # type: ignore[no-any-return]
+    result = (_executor or devices.executor(device) or EAGER).apply(made.arange, (), attrs)
+    return _finish(result, requires_grad, out)  # type: ignore[no-any-return]
 
 
 def linspace(
     start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None
 ) -> Tensor:
     """`steps` numbers from `start` to `end`, both included, equally far apart."""
-    devices.check(device)
     wanted = _wanted(dtype, out, _default)
     first, last = (x.item() if hasattr(x, "meta") else x for x in (start, end))
     if steps < 0:
@@ -183,7 +183,7 @@ def linspace(
         first, last = int(first), int(last)
     step = (last - first) / (steps - 1) if steps > 1 else 0.0
     counted = {"start": 0, "step": 1, "length": steps, "dtype": dtypes.float64}
-    i = EAGER.apply(made.arange, (), counted)
+    i = (devices.executor(device) or EAGER).apply(made.arange, (), counted)
     values = where(i < steps // 2, i * step + first, (i - (steps - 1)) * step + last) if steps > 1 else i + first
     return _finish(values.to(wanted), requires_grad, out)  # type: ignore[no-any-return]
 
@@ -192,17 +192,15 @@ def eye(
     n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None
 ) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
-    devices.check(device)
-    wanted = _wanted(dtype, out, _default)
-    down, across = (EAGER.apply(made.arange, (), {"start": 0, "step": 1, "length": k, "dtype": dtypes.int64})
+    wanted, executor = _wanted(dtype, out, _default), devices.executor(device) or EAGER
+    down, across = (executor.apply(made.arange, (), {"start": 0, "step": 1, "length": k, "dtype": dtypes.int64})
                     for k in (n, n if m is None else m))  # fmt: skip
     return _finish((down.unsqueeze(1) == across).to(wanted), requires_grad, out)  # type: ignore[no-any-return]
 
 
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
     """A new tensor with a copy of `data`: numbers, nested sequences, NumPy arrays or Tensors."""
-    devices.check(device)
-    out = make(np.array(_array_of(data, to_dtype(dtype)), copy=True, order="C"))
+    out = devices.placed(make(np.array(_array_of(data, to_dtype(dtype)), copy=True, order="C")), device)
     if requires_grad:
         out.requires_grad = True
     return out
@@ -210,11 +208,10 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`data` as a Tensor, without a copy where it is a Tensor or an ndarray of the wanted dtype."""
-    devices.check(device)
     wanted = to_dtype(dtype)
     if hasattr(data, "meta"):
-        return data if wanted is None else data.to(wanted)  # type: ignore[no-any-return]
-    return make(_array_of(data, wanted))
+        return data if wanted is None and device is None else data.to(device=device, dtype=wanted)  # type: ignore[no-any-return]
+    return devices.placed(make(_array_of(data, wanted)), device)  # type: ignore[no-any-return]
 
 
 def from_numpy(array: Any) -> Tensor:

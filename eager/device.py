@@ -1,20 +1,28 @@
-"""Names of devices. Knows which exist, and nothing of their memory."""
+"""Names of devices, and which of them new tensors lie on. Touches no driver until a tensor is made on a GPU."""
 
 from __future__ import annotations
+
+import threading
+from typing import Any
 
 from ..errors import DeviceError
 
 
 class Device:
-    """``device("cpu")`` or ``device("cuda", 0)``; equal to any other Device or text that names the same one."""
+    """``device("cpu")`` or ``device("cuda", 0)``; equal to any other Device or text that names the same one. As a context
+    manager: tensors are made there that do not say where."""
 
     __slots__ = ("index", "type")
 
-    def __init__(self, name: str | Device, index: int | None = None) -> None:
-        text = str(name)
+    def __init__(self, name: str | Device | int, index: int | None = None) -> None:
+        if isinstance(name, int):  # a number alone is a GPU's
+            index = name
+        text = "cuda" if isinstance(name, int) else str(name)
         kind, _, number = text.partition(":")
         if kind not in ("cpu", "cuda", "meta"):
             raise DeviceError(f"there is no device type {kind!r}; known are 'cpu' and 'cuda'")
+        if number and not number.isdecimal():
+            raise DeviceError(f"{text!r} is no device: behind the colon stands its number, as in 'cuda:0'")
         self.type = kind
         self.index = int(number) if number else index
 
@@ -33,8 +41,105 @@ class Device:
     def __reduce__(self) -> tuple[object, ...]:
         return Device, (str(self),)
 
+    def __enter__(self) -> Device:
+        check(self)
+        _chosen.stack.append(_chosen.now)
+        _choose(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _choose(_chosen.stack.pop())
+
+
+class _Chosen(threading.local):
+    """Where this thread makes tensors that do not say where; None: on the CPU."""
+
+    now: Device | None = None
+
+    def __init__(self) -> None:
+        self.stack: list[Device | None] = []
+
+
+_chosen = _Chosen()
+_choosing = False  # whether any thread ever chose: spares all others the look at the thread's own
+
+
+def _choose(device: Device | None) -> None:
+    global _choosing
+    _choosing = True
+    _chosen.now = device if device is not None and device.type != "cpu" else None
+
+
+def default() -> Device | None:
+    """Where tensors are made that do not say where; None: on the CPU."""
+    return _chosen.now if _choosing else None
+
+
+def set_default(device: object) -> None:
+    """Make tensors on `device` (None: the CPU) that do not say where."""
+    check(device)
+    _choose(None if device is None else Device(device))  # type: ignore[arg-type]
+
 
 def check(device: object) -> None:
     """DeviceError unless tensors can be made on `device` (None: the default)."""
-    if device is not None and Device(device).type != "cpu":  # type: ignore[arg-type]
-        raise DeviceError(f"cannot make tensors on {device}: this version of the eager library runs on the CPU only")
+    if device is None:
+        return
+    kind = Device(device).type  # type: ignore[arg-type]
+    if kind == "cuda":
+        gpu(device)
+    elif kind != "cpu":
+        raise DeviceError(f"cannot make tensors on {device}: they hold values, on the CPU or on a GPU")
+
+
+def gpu(device: object) -> Any:
+    """The `runtime.gpu.device.GPU` that `device` (None: the default) names, None for the CPU; DeviceError where it is missing."""
+    found = _chosen.now if device is None else Device(device)  # type: ignore[arg-type]
+    if found is None or found.type == "cpu":
+        return None
+    from ..runtime.gpu import device as devices
+    from . import gpu as _executors  # noqa: F401  (says what runs the ops of tensors there)
+
+    return devices.device(found.index)
+
+
+def on_cpu(device: object) -> bool:
+    """Whether `device` (None: the default) is the CPU."""
+    if device is None:
+        return not _choosing or _chosen.now is None
+    return Device(device).type == "cpu"  # type: ignore[arg-type]
+
+
+def executor(device: object) -> Any:
+    """What makes tensors on `device` (`eager.executor.Executor`); None: the CPU's."""
+    if device is None and not _choosing:
+        return None
+    found = gpu(device)
+    return None if found is None else found.executor
+
+
+def placed(x: Any, device: object) -> Any:
+    """`x`, a tensor of the CPU without history, as one on `device`."""
+    if device is None and not _choosing:
+        return x
+    found = gpu(device)
+    if found is None:
+        return x
+    from .gpu import moved
+
+    out = moved(x, found)
+    return out.requires_grad_() if x.meta.requires_grad else out
+
+
+def is_at(x: Any, device: object) -> bool:
+    """Whether `x` lies on `device`; of a GPU without a number, the current one is meant."""
+    wanted = Device(device)  # type: ignore[arg-type]
+    have = x.meta.device
+    if wanted.index is None and wanted.type != "cpu":
+        return bool(have == gpu(wanted).name)
+    return bool(have == str(wanted))
+
+
+def beside(x: Any) -> str | None:
+    """The device of `x` as an argument ``device=``; None for the CPU."""
+    return None if x.meta.device == "cpu" else x.meta.device

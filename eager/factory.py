@@ -64,6 +64,11 @@ def of_meta(array: Array, meta: Meta) -> Tensor:
     return t
 
 
+def blank(meta: Meta) -> Tensor:
+    """A Tensor without memory, which the caller gives it."""
+    return of_meta(None, meta)  # type: ignore[arg-type]
+
+
 def make_view(array: Array, base: Tensor, requires_grad: bool = False) -> Tensor:
     """A Tensor on `array`, a window on the memory of `base`: both share one Storage."""
     offset = (address_of(array) - storage_of(base).address) // array.itemsize if array.size else base._offset
@@ -97,6 +102,13 @@ def storage_of(x: Tensor) -> Storage:
     if storage is None:
         storage = x._storage = Storage(x._array)  # type: ignore[arg-type]
     return storage
+
+
+def address_of_first(x: Tensor) -> int:
+    """Address of the first element of `x`, in the memory of its device."""
+    if x._array is None and x._storage.on_device:  # type: ignore[union-attr]
+        return x._storage.address + (x._offset or 0) * x.meta.dtype.itemsize  # type: ignore[union-attr]
+    return address_of(storage_of(x).read(x))
 
 
 def version_of(x: Tensor) -> int:

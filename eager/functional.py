@@ -132,7 +132,7 @@ def device_and_dtype(args: tuple[Any, ...], dtype: Any = None, device: Any = Non
         if isinstance(a, (str, devices.Device)):
             device = a
         elif hasattr(a, "meta"):
-            dtype = a.dtype
+            dtype, device = a.dtype, a.device
         elif a is not None and not isinstance(a, bool):
             dtype = a
     devices.check(device)
@@ -145,7 +145,11 @@ def to(
     memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """``x.to(dtype)``, ``x.to(device)``, ``x.to(other)``, or both: self where nothing changes."""
-    _, wanted = device_and_dtype(args, dtype, device)
+    target, wanted = device_and_dtype(args, dtype, device)
+    if target is not None and not devices.is_at(self, target):
+        from .moving import to_device
+
+        return to_device(self, target, wanted, non_blocking)  # type: ignore[no-any-return]
     if memory_format is not None and memory_format.name.startswith("channels_last"):
         self = contiguous(self, memory_format=memory_format)
     if wanted is None or wanted is self.dtype:
@@ -183,14 +187,14 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 @pure
 def cpu(self: Tensor) -> Tensor:
-    """Self: tensors lie on the CPU."""
-    return self
+    """Self on the CPU: itself where it lies there."""
+    return self if self.meta.device == "cpu" else to(self, device="cpu")
 
 
 @pure
-def cuda(self: Tensor, device: Any = None) -> Tensor:
-    """DeviceError: there is no GPU memory in the eager library yet."""
-    return to(self, device="cuda")
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
+    """Self on a GPU (None: the current one): itself where it lies there. DeviceError where there is none."""
+    return to(self, device="cuda" if device is None else devices.Device(device), non_blocking=non_blocking)
 
 
 # -- shape

@@ -107,7 +107,7 @@ def view_root(x: Any) -> Any:
 
 
 def _is_eager(x: Any) -> bool:
-    return x._array is not None or x._storage.recorder is None
+    return x._array is not None or x._storage.recorder is None or x._storage.on_device
 
 
 def _before(target: Any) -> Any:

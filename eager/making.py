@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 
-def _finish(array: Any, requires_grad: bool) -> Any:
-    out = make(array)
+def _finish(array: Any, requires_grad: bool, device: Any = None) -> Any:
+    out = devices.placed(make(array), device)
     return out.requires_grad_() if requires_grad else out
 
 
@@ -28,10 +28,10 @@ def logspace(
     start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """`base` to the power of `steps` numbers from `start` to `end`, equally far apart."""
-    devices.check(device)
     wanted = to_dtype(dtype) or creation.get_default_dtype()
     first, last = (x.item() if hasattr(x, "meta") else x for x in (start, end))
-    return _finish(np.power(float(base), np.linspace(first, last, steps)).astype(wanted.np), requires_grad)  # type: ignore
+    values = np.power(float(base), np.linspace(first, last, steps))
+    return _finish(values.astype(wanted.np), requires_grad, device)  # type: ignore[no-any-return]
 
 
 def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -41,7 +41,6 @@ def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_gra
 
 def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Tensor:
     """`obj` as a tensor, sharing its memory unless `copy` is True. ValueError: `copy` is False and it cannot."""
-    devices.check(device)
     shares = hasattr(obj, "meta") or isinstance(obj, np.ndarray) or hasattr(obj, "__dlpack__")
     if hasattr(obj, "meta"):
         out = obj if not requires_grad else obj.detach()
@@ -50,7 +49,9 @@ def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | Non
     elif hasattr(obj, "__dlpack__"):
         out = from_dlpack(obj)
     else:
-        out = creation.tensor(obj, dtype=dtype)
+        out = creation.tensor(obj, dtype=dtype, device=device)
+    if device is not None and out.device != devices.Device(device):
+        out, copy = out.to(device), False if copy else copy
     wanted = to_dtype(dtype) or out.dtype
     if copy is False and (not shares or wanted is not out.dtype):
         raise ValueError("can't alias an object of this kind or dtype without a copy: leave copy=None")
@@ -81,7 +82,6 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
 
 def empty_strided(size: Any, stride: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor with these strides (in elements) whose values do not matter."""
-    devices.check(device)
     shape, strides = size_of((size,)), size_of((stride,))
     if len(shape) != len(strides):
         raise RuntimeError(f"mismatch in length of strides and shape: {list(shape)} and {list(strides)}")
@@ -89,7 +89,8 @@ def empty_strided(size: Any, stride: Any, *, dtype: Any = None, device: Any = No
     extent = 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     memory = np.zeros(extent, wanted.np)
     step = wanted.itemsize
-    return _finish(np.lib.stride_tricks.as_strided(memory, shape, [s * step for s in strides]), requires_grad)  # type: ignore
+    array = np.lib.stride_tricks.as_strided(memory, shape, [s * step for s in strides])
+    return _finish(array, requires_grad, device)  # type: ignore[no-any-return]
 
 
 def empty_permuted(
@@ -113,7 +114,7 @@ def range_(
     start, end = (0, start) if end is None else (start, end)
     wanted = to_dtype(dtype) or creation.get_default_dtype()
     count = math.floor((end - start) / step) + 1
-    return _finish((start + step * np.arange(count)).astype(wanted.np), requires_grad)
+    return _finish((start + step * np.arange(count)).astype(wanted.np), requires_grad, device)
 
 
 # -- DLPack

@@ -18,7 +18,7 @@ from .executor import apply
 from .functional import matmul, reshape, t, unsqueeze
 from .outputs import finished, matched
 from .pure import pure
-from .random import Generator, default_generator
+from .random import Generator, beside
 from .reducing import norm
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def dropout(
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0.0:
         return input
-    source = default_generator if generator is None else generator
+    source = beside(input, generator)
     state = source.draw(draws.dropout.effects.draws(input.meta.type))  # type: ignore[misc]
     out: Tensor = apply(draws.dropout, (input, state), {"p": float(p)})
     return input.copy_(out) if inplace else out
@@ -266,7 +266,7 @@ def scaled_dot_product_attention(
     state = None
     if dropout_p > 0.0:
         scores = tensor_type((*query.shape[:-1], key.shape[-2]), query.dtype)
-        state = default_generator.draw(draws.dropout.effects.draws(scores))  # type: ignore[misc]
+        state = beside(query, None).draw(draws.dropout.effects.draws(scores))  # type: ignore[misc]
     out = _attention(query, key, value, attn_mask, state, scale, is_causal, dropout_p)
     return out if shape is None else reshape(out, shape)
 

@@ -36,14 +36,14 @@ class Generator:
     __slots__ = ("__weakref__", "device", "state")
 
     def __init__(self, device: Any = "cpu") -> None:
-        devices.check(device)
         self.device = devices.Device(device)
-        self.state: Tensor = make(np.array([_SEED, 0], np.int64))
+        self.state: Tensor = devices.placed(make(np.array([_SEED, 0], np.int64)), device)
 
     def manual_seed(self, seed: int) -> Generator:
         """Start the stream of `seed` (any int of at most 64 bits); returns self."""
         word = int(seed) & (1 << 64) - 1
-        store(self.state, make(np.array([word - (1 << 64) if word >> 63 else word, 0], np.int64)))
+        state = make(np.array([word - (1 << 64) if word >> 63 else word, 0], np.int64))
+        store(self.state, state if self.state.meta.device == "cpu" else devices.placed(state, self.device))
         return self
 
     def seed(self) -> int:
@@ -61,7 +61,7 @@ class Generator:
 
     def set_state(self, new_state: Tensor) -> Generator:
         """Go on from `new_state`; returns self."""
-        store(self.state, new_state)
+        store(self.state, new_state if new_state.meta.device == self.state.meta.device else new_state.to(self.state.device))
         return self
 
     def draw(self, blocks: int) -> Tensor:
@@ -71,12 +71,12 @@ class Generator:
         return snapshot
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self.state.tolist(),)
+        return _restored, (self.state.tolist(), str(self.device))
 
 
-def _restored(state: list[int]) -> Generator:
-    out = Generator()
-    out.state = make(np.array(state, np.int64))
+def _restored(state: list[int], device: str = "cpu") -> Generator:
+    out = Generator(device)
+    out.state = devices.placed(make(np.array(state, np.int64)), device)
     return out
 
 
@@ -88,8 +88,33 @@ def start() -> None:
     Generator.__init__(default_generator)
 
 
+_of_devices: dict[str, Generator] = {}  # the default generators of GPUs
+
+
+def generator_of(device: Any = None) -> Generator:
+    """The default generator of `device` (None: where tensors are made that do not say where). A GPU's begins with the seed that
+    `manual_seed` has set last."""
+    if devices.on_cpu(device):
+        return default_generator
+    name = devices.gpu(device).name
+    found = _of_devices.get(name)
+    if found is None or not found.state.storage.gpu.alive:  # type: ignore[attr-defined]
+        found = _of_devices[name] = Generator(name).manual_seed(default_generator.initial_seed())
+    return found
+
+
+def beside(x: Any, generator: Generator | None) -> Generator:
+    """`generator`, or else the default one of the device where `x` lies."""
+    if generator is not None:
+        return generator
+    return default_generator if x.meta.device == "cpu" else generator_of(x.meta.device)
+
+
 def manual_seed(seed: int) -> Generator:
-    """Seed the default generator, which is returned."""
+    """Seed the default generators, that of the CPU, which is returned, and those of all GPUs."""
+    for generator in _of_devices.values():
+        if generator.state.storage.gpu.alive:  # type: ignore[attr-defined]
+            generator.manual_seed(seed)
     return default_generator.manual_seed(seed)
 
 
@@ -113,9 +138,9 @@ def set_rng_state(new_state: Tensor) -> None:
     default_generator.set_state(new_state)
 
 
-def _drawn(op: Op, shape: tuple[Any, ...], dtype: Any, generator: Generator | None) -> Any:
+def _drawn(op: Op, shape: tuple[Any, ...], dtype: Any, generator: Generator | None, device: Any = None) -> Any:
     dtype = to_dtype(dtype) or dtypes.float32
-    source = default_generator if generator is None else generator
+    source = generator if generator is not None else default_generator if devices.on_cpu(device) else generator_of(device)
     state = source.draw(op.effects.draws(tensor_type(shape, dtype)))  # type: ignore[misc]
     return apply(op, (state,), {"shape": shape, "dtype": dtype})
 
@@ -125,8 +150,7 @@ def rand(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Uniform numbers in [0, 1)."""
-    devices.check(device)
-    out = _drawn(draws.rand, size_of(size), dtype, generator)
+    out = _drawn(draws.rand, size_of(size), dtype, generator, device)
     return out.requires_grad_() if requires_grad else out  # type: ignore[no-any-return]
 
 
@@ -135,19 +159,18 @@ def randn(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Normal numbers of mean 0 and variance 1."""
-    devices.check(device)
-    out = _drawn(draws.randn, size_of(size), dtype, generator)
+    out = _drawn(draws.randn, size_of(size), dtype, generator, device)
     return out.requires_grad_() if requires_grad else out  # type: ignore[no-any-return]
 
 
 def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, generator: Generator | None = None) -> Tensor:
     """`rand` of the shape and dtype of `input`."""
-    return rand(input.shape, dtype=dtype or input.dtype, device=device, generator=generator)
+    return rand(input.shape, dtype=dtype or input.dtype, device=device or devices.beside(input), generator=generator)
 
 
 def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, generator: Generator | None = None) -> Tensor:
     """`randn` of the shape and dtype of `input`."""
-    return randn(input.shape, dtype=dtype or input.dtype, device=device, generator=generator)
+    return randn(input.shape, dtype=dtype or input.dtype, device=device or devices.beside(input), generator=generator)
 
 
 @makes
@@ -161,8 +184,7 @@ def randint(
         low, high = 0, low
     if high <= low:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    devices.check(device)
-    uniform = _drawn(draws.rand, size_of((size,)), dtypes.float64, generator)
+    uniform = _drawn(draws.rand, size_of((size,)), dtypes.float64, generator, device)
     whole = (uniform * float(high - low)).to(dtypes.int64) + low
     return whole.to(to_dtype(dtype) or dtypes.int64)  # type: ignore[no-any-return]
 
@@ -170,8 +192,7 @@ def randint(
 @makes
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
     """0 to n - 1 in random order: the order of `n` uniform numbers."""
-    devices.check(device)
-    keys = _drawn(draws.rand, (n,), dtypes.float64, generator)
+    keys = _drawn(draws.rand, (n,), dtypes.float64, generator, device)
     order = apply(ordering.argsort, (keys,), {"dim": 0, "descending": False})
     return order.to(to_dtype(dtype) or dtypes.int64)  # type: ignore[no-any-return]
 
@@ -181,7 +202,8 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     """1 with the probability that each element of `input` is (or with `p`, everywhere), else 0."""
     if p is None and not input.dtype.is_floating_point:
         raise DTypeError(f"bernoulli: probabilities must be floating, got {input.dtype.name}{list(input.shape)}")
-    return (rand(input.shape, generator=generator) < (input if p is None else p)).to(input.dtype)  # type: ignore[no-any-return]
+    uniform = rand(input.shape, generator=generator, device=devices.beside(input))
+    return (uniform < (input if p is None else p)).to(input.dtype)  # type: ignore[no-any-return]
 
 
 # -- methods that fill a tensor
@@ -189,16 +211,17 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
 
 def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with uniform numbers in [a, b)."""
-    values = rand(self.shape, dtype=self.dtype, generator=generator)
+    values = rand(self.shape, dtype=self.dtype, generator=generator, device=devices.beside(self))
     return store_checked(self, values * (b - a) + a)  # type: ignore[no-any-return]
 
 
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with normal numbers."""
-    values = randn(self.shape, dtype=self.dtype, generator=generator)
+    values = randn(self.shape, dtype=self.dtype, generator=generator, device=devices.beside(self))
     return store_checked(self, values * std + mean)  # type: ignore[no-any-return]
 
 
 def bernoulli_(self: Tensor, p: float = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Fill with 1 with probability `p`, else 0."""
-    return store_checked(self, (rand(self.shape, generator=generator) < p).to(self.dtype))  # type: ignore[no-any-return]
+    uniform = rand(self.shape, generator=generator, device=devices.beside(self))
+    return store_checked(self, (uniform < p).to(self.dtype))  # type: ignore[no-any-return]

@@ -58,6 +58,8 @@ class Tensor(Methods):
         return factory.make(array, requires_grad)
 
     def __apply_op__(self, op: Any, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        if self._array is None and self._storage.on_device:  # type: ignore[union-attr]  # constants beside it lie there, too
+            return self._storage.recorder.apply(op, operands, attrs)  # type: ignore[union-attr]
         return executor.apply(op, operands, attrs)
 
     # -- description -----------------------------------------------------------------------------------------------
@@ -145,7 +147,7 @@ class Tensor(Methods):
 
     def data_ptr(self) -> int:
         """Address of the first element."""
-        return address_of(self.array)
+        return factory.address_of_first(self)
 
     is_cuda = property(lambda self: self.meta.device.startswith("cuda"), doc="Whether the tensor lies on a GPU.")
 
@@ -269,7 +271,7 @@ class Tensor(Methods):
         """The values as an ndarray that shares the memory."""
         if self.meta.requires_grad and not force:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
-        return factory.storage_of(self).read(self).view()
+        return factory.storage_of(self).shared(self).view()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         array = self.numpy()

@@ -29,6 +29,7 @@ class Storage:
     __slots__ = ("_address", "base", "version")
 
     recorder: Any = None
+    on_device = False  # whether the memory is a GPU's
 
     def __init__(self, base: Array) -> None:
         self.base = base
@@ -58,6 +59,10 @@ class Storage:
         if array is None:  # a traced tensor, which met the storage of a real one: its own refuses
             array = tensor._storage.read(tensor)
         return array  # type: ignore[return-value]
+
+    def shared(self, tensor: Held) -> Array:
+        """As `read`, where a copy will not do."""
+        return self.read(tensor)
 
     def true_places(self, tensor: Held) -> Any:
         """Where `tensor`, a mask, is true: an array of positions for each dimension."""

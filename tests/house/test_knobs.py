@@ -143,6 +143,16 @@ def test_knob_inline_limit() -> None:
             assert {b.code for b in report.breaks} == ({"call-depth"} if limit == 4 else set())
 
 
+def test_knob_libcuda() -> None:
+    from fusewire.runtime.gpu import device
+
+    for path in ("", "libanother.so.1"):
+        device.forget()
+        with knobs.override(libcuda=path), pytest.raises(fw.errors.DeviceError, match=path or "CUDA"):
+            device.device(7)
+        device.forget()
+
+
 def test_knob_hot_ops() -> None:
     from fusewire.eager import hot
 

@@ -1,0 +1,56 @@
+"""Who compiles kernels for a GPU: Triton, unless a test has put something else in its place. Launches nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from ...ir.loops import Kernel
+from ...runtime.gpu import device as devices
+from .kernel import Code, Target, Variant
+
+
+class Builder(Protocol):
+    """A compiler of kernels. `claims`: composites that it has routines for (`ir.schedule_prepare.Claims`)."""
+
+    @property
+    def claims(self) -> Any:
+        """As `pipeline.Backend.claims`."""
+
+    def kernels(self, kernels: Sequence[Kernel], target: Target) -> Code:
+        """The variants of each kernel by name."""
+
+    def routine(self, name: str, target: Target) -> tuple[Variant, ...]:
+        """The variants of a routine that the claims name."""
+
+
+class Triton:
+    """Kernels printed as Triton's text and compiled by it; CompileError where it is not installed."""
+
+    @property
+    def claims(self) -> Any:
+        """Products, convolutions and attention by templates."""
+        from .claims import CLAIMS
+
+        return CLAIMS
+
+    def kernels(self, kernels: Sequence[Kernel], target: Target) -> Code:
+        """The variants of each kernel by name."""
+        from .compile import compile_kernels
+
+        return compile_kernels(kernels, target)
+
+    def routine(self, name: str, target: Target) -> tuple[Variant, ...]:
+        """The variants of a template."""
+        from .compile import routine
+
+        return routine(name, target)
+
+
+current: Builder = Triton()
+
+
+def target_of(gpu: devices.GPU) -> Target:
+    """What machine code for a device is for."""
+    p = gpu.properties
+    return Target(gpu.driver.kind, 10 * p.major + p.minor, p.warp_size)

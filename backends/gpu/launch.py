@@ -1,0 +1,271 @@
+"""A plan for given sizes on one device, with all worked out that calls share: variants of kernels, their grids and arguments.
+
+Every value that changes between calls (an address, a scalar) has one slot of 8 bytes, which all launches that take it point to: a
+call fills the slots and launches. Compiles what the variants have not compiled yet; knows no Tensor.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...errors import CompileError
+from ...ir import sizes
+from ...ir.loops import Kernel, KernelError
+from ...ir.plan import BufferView, FromArena, FromInput, FromOutput, KernelStep, Plan, RoutineStep, ScalarInput, errors_of
+from ...runtime.gpu.device import GPU, pinned
+from . import builder, tensor_maps
+from .kernel import Aligned, Below, Code, CompiledKernel, Divisible, Parameter, Variant
+
+AREA = 256  # bytes to whose multiples scratch areas are aligned
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where the 8 bytes of an argument come from at a call: `kind` is "input", "output", "arena" (addresses; `delta` bytes are
+    added) or "int", "float" (scalar input number `index`)."""
+
+    kind: str
+    index: int
+    delta: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One launch of a program: `arguments` are addresses of slots, of constants, or of tensor maps (in the frame)."""
+
+    function: int
+    name: str
+    grid: tuple[int, int, int]
+    threads: int
+    shared: int
+    arguments: tuple[tuple[str, int], ...]  # ("slot" | "constant" | "map", number)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A step that runs on the host: `step` is an ExternStep or a GemmStep."""
+
+    step: Any
+
+
+class Functions:
+    """The kernels of compiled code on one device, loaded at first need."""
+
+    def __init__(self, gpu: GPU) -> None:
+        self.gpu = gpu
+        self._found: dict[int, tuple[CompiledKernel, int]] = {}
+
+    def of(self, kernel: CompiledKernel) -> int:
+        """The driver's handle."""
+        found = self._found.get(id(kernel))
+        if found is None:
+            self.gpu.activate()
+            module = self.gpu.driver.load(kernel.cubin)
+            found = self._found[id(kernel)] = kernel, self.gpu.driver.function(module, kernel.name, kernel.shared)
+        return found[1]
+
+
+_functions: dict[int, Functions] = {}
+
+
+def functions(gpu: GPU) -> Functions:
+    """The loaded kernels of a device."""
+    found = _functions.get(gpu.ordinal)
+    if found is None or found.gpu is not gpu:
+        found = _functions[gpu.ordinal] = Functions(gpu)
+    return found
+
+
+class Program:
+    """`plan` where its symbols have these `values`, on `gpu`. `aligned`: for each input, the power of two that its address is a
+    multiple of (at most 256)."""
+
+    def __init__(self, plan: Plan, code: Code, values: Mapping[str, int], gpu: GPU, aligned: Sequence[int]) -> None:
+        self.plan, self.values, self.gpu, self.aligned = plan, values, gpu, aligned
+        self.slots: dict[Slot, int] = {}
+        self.constants: list[bytes] = []
+        self.maps: list[tensor_maps.Made] = []
+        self.statuses: list[tuple[tuple[KernelError, ...], int]] = []
+        self.fresh = [self._fresh(k, o.type) for k, o in enumerate([o for o in plan.outputs if o.source is None])]
+        self.scratch_at = -(-self._number(plan.arena) // AREA) * AREA
+        self.arena = self.scratch_at
+        failing = sum(bool(errors_of(s)) for s in plan.steps)
+        self.words = pinned.array(4 * failing).view(np.int32) if failing else np.zeros(0, np.int32)
+        self.words[:] = 0
+        self.steps: list[Launch | Host] = []
+        for step in plan.steps:
+            self.steps += self._step(step, code)
+        self.frames: list[Frame] = []
+        if failing:
+            gpu.checks.append(self.check)
+
+    def _number(self, size: Any) -> int:
+        return int(sizes.evaluate(size, self.values))
+
+    def _fresh(self, index: int, kind: Any) -> tuple[tuple[int, ...], tuple[int, ...], Any, int]:
+        """(shape, strides, dtype, bytes) of fresh output number `index`."""
+        count = max([self._number(b.size) for b in self.plan.buffers if b.place == FromOutput(index)], default=0)
+        shape, strides = (tuple([self._number(n) for n in part]) for part in (kind.shape, kind.strides))
+        return shape, strides, kind.dtype, max(count, 1) * kind.dtype.itemsize
+
+    def check(self) -> None:
+        """Raise what a kernel has found wrong in a call that is done; it is said once."""
+        if not self.words.any():
+            return
+        for errors, at in self.statuses:
+            status = int(self.words[at])
+            if status:
+                self.words[:] = 0
+                error = errors[status - 1]
+                raise error.kind(error.message + (f" (at {error.where})" if error.where else ""))
+
+    # -- steps
+
+    def _step(self, step: Any, code: Code) -> list[Launch | Host]:
+        if isinstance(step, KernelStep):
+            pointers = [self._slot(b, 0) for b in step.buffers]
+            kernel = step.kernel
+            values = {name: self.values[name] for name in kernel.sizes}
+            return self._launches(code[kernel.name], pointers, list(values.values()), values, step.scalars, kernel)
+        if isinstance(step, RoutineStep):
+            views = [None if v is None else self._view(v) for v in step.views]
+            numbers = [self._number(s) for s in step.sizes]
+            variants = builder.current.routine(step.routine, builder.target_of(self.gpu))
+            return self._launches(variants, views, numbers, None, step.scalars, step)
+        return [Host(step)]
+
+    def _view(self, view: BufferView) -> Slot:
+        return self._slot(view.buffer, self._number(view.offset) * view.type.dtype.itemsize)
+
+    def _slot(self, buffer: int, delta: int) -> Slot:
+        place = self.plan.buffers[buffer].place
+        if isinstance(place, FromArena):
+            return Slot("arena", 0, self._number(place.offset) + delta)
+        return Slot("input" if isinstance(place, FromInput) else "output", place.index, delta)
+
+    def _launches(
+        self, variants: Sequence[Variant], pointers: Sequence[Slot | None], numbers: list[int], values: Mapping[str, int] | None,
+        scalars: Sequence[Any], step: Kernel | RoutineStep,
+    ) -> list[Launch | Host]:  # fmt: skip
+        named = dict(zip(variants[0].sizes, numbers, strict=True)) if values is None else values
+        chosen = next(v for v in variants if all(self._holds(a, pointers, named) for a in v.assumes))
+        areas, end = [], self.scratch_at
+        for size in chosen.scratch:
+            areas.append(Slot("arena", 0, end))
+            end += -(-int(sizes.evaluate(size, named)) // AREA) * AREA
+        self.arena = max(self.arena, end)
+        status = -1
+        if step.errors:
+            status = len(self.statuses)
+            self.statuses.append((step.errors, status))
+        given = _Given(pointers, numbers, named, scalars, areas, status)
+        made: list[Launch | Host] = []
+        for kernel in chosen.load():
+            grid = [int(sizes.evaluate(g, named)) for g in kernel.grid]
+            if 0 not in grid:
+                arguments = tuple([self._argument(p, kernel, given) for p in kernel.params])
+                function = functions(self.gpu).of(kernel)
+                threads = kernel.num_warps * kernel.target.warp
+                made.append(Launch(function, kernel.name, (grid[0], grid[1], grid[2]), threads, kernel.shared, arguments))
+        return made
+
+    def _holds(self, assumption: Any, pointers: Sequence[Slot | None], values: Mapping[str, int]) -> bool:
+        if isinstance(assumption, Aligned):
+            slot = pointers[assumption.buffer]
+            if slot is None:
+                return True
+            base = self.aligned[slot.index] if slot.kind == "input" else AREA
+            return base % assumption.bytes == 0 and slot.delta % assumption.bytes == 0
+        value = int(sizes.evaluate(assumption.size, values))
+        if isinstance(assumption, Divisible):
+            return value % assumption.by == 0
+        if isinstance(assumption, Below):
+            return value < assumption.limit
+        raise CompileError(f"unknown assumption {assumption}")
+
+    def _argument(self, p: Parameter, kernel: CompiledKernel, given: _Given) -> tuple[str, int]:
+        if p.kind in ("buffer", "scratch"):
+            slot = given.pointers[p.index] if p.kind == "buffer" else given.areas[p.index]
+            return self._constant(b"") if slot is None else ("slot", self.slots.setdefault(slot, len(self.slots)))
+        if p.kind in ("int", "float"):
+            x = given.scalars[p.index]
+            if isinstance(x, ScalarInput):
+                kind = "f32" if p.type == "fp32" else p.kind
+                return "slot", self.slots.setdefault(Slot(kind, x.index), len(self.slots))
+            return self._constant(struct.pack("<f" if p.type == "fp32" else "<d" if p.kind == "float" else "<q", x))
+        if p.kind == "status":
+            return self._constant(struct.pack("<Q", self.words.__array_interface__["data"][0] + 4 * given.status))
+        if p.kind == "map":
+            found = kernel.maps[p.index]
+            slot = given.pointers[found.buffer]
+            assert slot is not None
+            self.maps.append(tensor_maps.Made(found, self.slots.setdefault(slot, len(self.slots)), given.values))
+            return "map", len(self.maps) - 1
+        if p.kind == "null":
+            return self._constant(b"")
+        value = given.numbers[p.index] if p.kind == "size" else int(sizes.evaluate(p.value, given.values))
+        return self._constant(struct.pack("<q", value))
+
+    def _constant(self, raw: bytes) -> tuple[str, int]:
+        raw = raw.ljust(8, b"\0")
+        if raw not in self.constants:
+            self.constants.append(raw)
+        return "constant", self.constants.index(raw)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What the arguments of one step are taken from."""
+
+    pointers: Sequence[Slot | None]
+    numbers: Sequence[int]
+    values: Mapping[str, int]
+    scalars: Sequence[Any]
+    areas: Sequence[Slot]
+    status: int
+
+
+_FORMS = {"int": "q", "float": "d", "f32": "f4x"}
+
+
+class Frame:
+    """The arguments of one call under way: slots, constants, tensor maps, and for each launch the pointers to its own."""
+
+    __slots__ = ("_keep", "base", "fill", "launches", "maps", "mapped", "reads")
+
+    def __init__(self, program: Program) -> None:
+        slots = list(program.slots)
+        self.reads = [(s.kind, s.index, s.delta) for s in slots]
+        self.fill = struct.Struct("<" + "".join(_FORMS.get(s.kind, "Q") for s in slots))
+        constants_at = 8 * len(slots)
+        maps_at = -(-(constants_at + 8 * len(program.constants)) // 64) * 64
+        total = maps_at + 128 * len(program.maps)
+        raw = (ctypes.c_ubyte * (total + 64))()
+        self.base = -(-ctypes.addressof(raw) // 64) * 64
+        ctypes.memmove(self.base + constants_at, b"".join(program.constants), 8 * len(program.constants))
+        starts = {"slot": (self.base, 8), "constant": (self.base + constants_at, 8), "map": (self.base + maps_at, 128)}
+        self.launches: list[Any] = []
+        keep: list[Any] = [raw, (ctypes.c_ubyte * max(total, 1)).from_address(self.base)]
+        for step in program.steps:
+            if isinstance(step, Host):
+                self.launches.append(step)
+                continue
+            places = [starts[kind][0] + starts[kind][1] * number for kind, number in step.arguments]
+            pointers = (ctypes.c_void_p * len(places))(*places)
+            keep.append(pointers)
+            fixed = (step.function, *step.grid, step.threads, 1, 1, step.shared)
+            self.launches.append((*fixed, ctypes.addressof(pointers), step.name))
+        self.maps = [(self.base + maps_at + 128 * k, m) for k, m in enumerate(program.maps)]
+        self.mapped: list[int] = [0] * len(self.maps)
+        self._keep = keep
+
+    @property
+    def memory(self) -> Any:
+        """The slots as a buffer."""
+        return self._keep[1]

@@ -1,0 +1,358 @@
+"""Runs ops on tensors of a GPU: each is its one-op graph through the same compiler, kept for its kind; views run no kernel.
+
+A tensor on a GPU has no array; its storage names the `Executor` here, to which the eager executor hands every call. What has no
+kernel runs on the host between copies, which is said once for each op.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import knobs
+from ..errors import CompileError, DeviceError
+from ..ir.op import Extern, Op
+from ..ir.promote import type_of
+from ..ir.run_op import run_op
+from ..ir.types import TensorType
+from ..runtime import gradmode
+from ..runtime.gpu import device as devices
+from ..runtime.gpu.device import GPU
+from ..runtime.gpu.storage import DeviceStorage, address_of, extent_of
+from ..runtime.meta import Meta
+from . import tape
+from .executor import _WEAK
+from .executor import _native as native
+from .factory import blank, make, storage_of
+
+#: kinds of calls remembered
+MOST = 8192
+#: what a kind of call does: takes the operands, gives a result or a tuple of results, without history
+Plan = Callable[[tuple[Any, ...]], Any]
+
+
+def tensor_in(storage: DeviceStorage, meta: Meta, offset: int = 0) -> Any:
+    """The Tensor in a storage, `offset` elements in."""
+    t = blank(meta)
+    t._storage, t._offset = storage, offset or None
+    return t
+
+
+def fresh(gpu: GPU, shape: tuple[int, ...], strides: tuple[int, ...], dtype: Any, requires_grad: bool = False) -> Any:
+    """An uninitialised Tensor on `gpu`."""
+    nbytes = extent_of(shape, strides) * dtype.itemsize
+    meta = Meta.of(shape, strides, dtype, requires_grad, gpu.name)
+    return tensor_in(DeviceStorage(gpu, gpu.allocate(nbytes), nbytes), meta)
+
+
+class Executor:
+    """Runs ops on one device (`eager.executor.Executor`)."""
+
+    def __init__(self, gpu: GPU) -> None:
+        self.gpu = gpu
+        self.plans: dict[Any, Plan] = {}
+
+    def apply(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """The op's result, recorded where an operand requires grad."""
+        track = False
+        key: list[Any] = [op, knobs.state]
+        for x in operands:
+            if type(x) in _WEAK:
+                key.append((type(x), repr(x)))
+                continue
+            meta = getattr(x, "meta", None)
+            if meta is None or (x._array is not None or not x._storage.on_device):
+                return self._elsewhere(op, operands, attrs)
+            track = track or meta.requires_grad
+            key.append(meta.with_grad(False) if meta.requires_grad else meta)
+        key += attrs.items()
+        kind = tuple(key)
+        try:
+            plan = self.plans.get(kind)
+        except TypeError:  # an attribute that does not hash
+            plan, kind = None, None  # type: ignore[assignment]
+        if plan is None:
+            plan = self._plan(op, operands, attrs)
+            if len(self.plans) >= MOST:
+                self.plans.clear()
+            if kind is not None:
+                self.plans[kind] = plan
+        made = plan(operands)
+        if track and op.grad is not None and gradmode.get():
+            self._record(op, operands, attrs, made if type(made) is tuple else (made,))
+        return made
+
+    # -- kinds of calls
+
+    def _elsewhere(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """A call with an operand that is no tensor of a GPU: 0-d ones of the CPU come along, traced ones record, others are
+        refused."""
+        given = [native(x) for x in operands]
+        for i, x in enumerate(given):
+            if type(x) in _WEAK:
+                continue
+            if x._array is None and not x._storage.on_device:
+                return x._storage.recorder.apply(op, operands, attrs)
+            if x._array is not None:
+                if x.meta.shape:
+                    raise different(op, given)
+                given[i] = moved(x, self.gpu)
+        return self.apply(op, tuple(given), attrs)
+
+    def _plan(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Plan:
+        """What such a call does."""
+        if any(type(x) not in _WEAK and x.meta.device != self.gpu.name for x in operands):
+            raise different(op, operands)
+        if op.effects.aliases is not None:
+            place = _window(op, operands, attrs)
+            if place is not None:
+                return _view_plan(op.effects.aliases, self.gpu, *place)
+        if type(op.lowering) is Extern or op.eager_only:
+            return self._on_host(op, attrs)
+        return self._compiled(op, operands, attrs)
+
+    def _compiled(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Plan:
+        from ..ir.graph import Builder
+        from ..pipeline import compile_graph
+
+        builder = Builder(f"eager_{op.name}")
+        places = [i for i, x in enumerate(operands) if type(x) not in _WEAK]
+        given = [x if type(x) in _WEAK else builder.input(x.meta.type) for x in operands]
+        results = builder.emit(op, given, attrs)
+        single = not isinstance(results, tuple)
+        try:
+            executable: Any = compile_graph(builder.finish([results] if single else results), backend=self.gpu.driver.kind)
+        except CompileError as error:
+            knobs.warn(f"{op.name} runs on the host, between copies from and to {self.gpu.name}: {error}")
+            return self._on_host(op, attrs, quiet=True)
+        gpu = self.gpu
+
+        def run(operands: tuple[Any, ...]) -> Any:
+            inputs = [operands[i] for i in places]
+            out = tuple([_tensor(f, inputs, gpu) for f in executable.run(inputs, gpu)])
+            return out[0] if single else out
+
+        return run
+
+    def _on_host(self, op: Op, attrs: dict[str, Any], quiet: bool = False) -> Plan:
+        gpu = self.gpu
+        if not quiet:
+            reason = op.lowering.reason if type(op.lowering) is Extern else "no kernel has it"
+            _note(op, f"{op.name} runs on the host, between copies from and to {gpu.name} ({reason})")
+
+        def run(operands: tuple[Any, ...]) -> Any:
+            from .executor import apply
+
+            before = gradmode.get()
+            gradmode.set(False)
+            try:
+                out = apply(op, tuple([x if type(x) in _WEAK else to_cpu(x) for x in operands]), attrs)
+            finally:
+                gradmode.set(before)
+            return tuple([moved(x, gpu) for x in out]) if isinstance(out, tuple) else moved(out, gpu)
+
+        return run
+
+    def _record(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], results: tuple[Any, ...]) -> None:
+        for r in results:
+            if r.meta.dtype.is_inexact:
+                r.meta = r.meta.with_grad(True)
+        if not any(r.meta.requires_grad for r in results):
+            return
+        tape.record(op, operands, attrs, results)
+        for r in results:
+            node = r._node
+            if node is None:
+                continue
+            node = getattr(node, "parent", node)
+            node.saved = tuple([_Unsaved(s.type, self) if type(s) is tape.Unsaved else s for s in node.saved])
+
+    # -- writes
+
+    def write(self, target: Any, source: Any) -> None:
+        """Store `source`, a Tensor or number that broadcasts, into `target`; one of the two lies on this device."""
+        if target._array is not None:
+            storage_of(target).write(target, to_cpu(source)._array)
+            return
+        if not target._storage.on_device:
+            target._storage.recorder.write(target, source)
+            return
+        if type(source) not in _WEAK and not hasattr(source, "meta"):
+            source = make(np.array(source, target.meta.dtype.np))
+        if type(source) not in _WEAK:
+            source = source if source._array is None else moved(source, target._storage.gpu)
+        storage = target._storage
+        if type(source) not in _WEAK and source.meta.type == target.meta.type and _dense(target.meta):
+            nbytes = target.numel() * target.meta.dtype.itemsize
+            storage.gpu.activate()
+            if nbytes:
+                storage.gpu.driver.copy(address_of(target), address_of(source), nbytes, storage.gpu.stream)
+        else:
+            self._write_by_kernel(target, source)
+        storage.version += 1
+
+    def _write_by_kernel(self, target: Any, source: Any) -> None:
+        weak = type(source) in _WEAK
+        key = ("write", knobs.state, target.meta.type, repr(source) if weak else source.meta.type)
+        plan = self.plans.get(key)
+        if plan is None:
+            plan = self.plans[key] = _writer(self.gpu, target.meta.type, source if weak else source.meta.type)
+        plan((target, source))
+
+
+class _Unsaved(tape.Unsaved):
+    """As `tape.Unsaved`; constants that a rule makes beside it lie on the device."""
+
+    __slots__ = ("executor",)
+
+    def __init__(self, type: TensorType, executor: Executor) -> None:
+        super().__init__(type)
+        self.executor = executor
+
+    def __apply_op__(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        return self.executor.apply(op, operands, attrs)
+
+
+_noted: set[Op] = set()
+
+
+def _note(op: Op, text: str) -> None:
+    if op not in _noted:
+        _noted.add(op)
+        knobs.warn(text)
+
+
+def _tensor(found: Any, inputs: list[Any], gpu: GPU) -> Any:
+    """A result of an executable as a Tensor; what is an input comes as a copy, since a pure op's result never shares memory."""
+    memory = getattr(found, "memory", None)
+    if memory is not None:
+        meta = Meta.of(found.shape, found.strides, found.dtype, False, gpu.name)
+        return tensor_in(DeviceStorage(gpu, memory, found.nbytes), meta)
+    source = inputs[found.index]
+    meta = source.meta.with_grad(False)
+    if found.shape is not None:
+        meta = Meta.of(found.shape, found.strides, meta.dtype, False, gpu.name)
+    return copied(tensor_in(source._storage, meta, (source._offset or 0) + found.offset))
+
+
+def _dense(meta: Meta) -> bool:
+    """Whether the elements fill their memory without gaps or repetition."""
+    steps = [s for s, n in zip(meta.strides, meta.shape, strict=True) if n > 1]
+    return meta.plain or (extent_of(meta.shape, meta.strides) == int(np.prod(meta.shape)) and 0 not in steps)
+
+
+def copied(x: Any) -> Any:
+    """The same values in new memory of the same device."""
+    gpu = x._storage.gpu
+    meta = x.meta.with_grad(False)
+    out = fresh(gpu, meta.shape, meta.strides if _dense(meta) else _plain(meta), meta.dtype)
+    gpu.executor.write(out, x)
+    return out
+
+
+def _plain(meta: Meta) -> tuple[int, ...]:
+    from ..ir.types import contiguous_strides
+
+    return contiguous_strides(meta.shape)  # type: ignore[return-value]
+
+
+def _writer(gpu: GPU, target: TensorType, source: Any) -> Plan:
+    """What stores a source of this type (or this number) in a target of that type."""
+    from ..ir.graph import Builder, WriteBack
+    from ..ir.ops.casts import cast
+    from ..ir.ops.creation import full
+    from ..ir.ops.shape import expand
+    from ..pipeline import compile_graph
+
+    builder = Builder("eager_write")
+    to = builder.input(target)
+    number = not isinstance(source, TensorType)
+    if number:
+        value = builder.emit(full, (source,), {"shape": target.shape, "dtype": target.dtype})
+    else:
+        value = builder.input(source)
+        value = value if source.dtype is target.dtype else cast(value, dtype=target.dtype)
+        value = value if source.shape == target.shape else expand(value, shape=target.shape)
+    graph = builder.finish([], [WriteBack(to, value, len(builder.nodes))])
+    executable: Any = compile_graph(graph, backend=gpu.driver.kind)
+
+    def run(operands: tuple[Any, ...]) -> None:
+        executable.run(operands[:1] if number else operands, gpu)
+
+    return run
+
+
+# -- views
+
+
+def _window(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, ...], int] | None:
+    """(shape, strides, offset from the operand's first element) of the view that the op gives; None where it copies. Found by
+    the op's own kernel on memory laid out as the operand's, of which it reads nothing."""
+    base = operands[op.effects.aliases]  # type: ignore[index]
+    meta, size = base.meta, base.meta.dtype.itemsize
+    flat = np.zeros(max(extent_of(meta.shape, meta.strides), 1), meta.dtype.np)
+    array = np.lib.stride_tricks.as_strided(flat, meta.shape, [s * size for s in meta.strides])
+    arrays = [array if x is base else x if type(x) in _WEAK else to_cpu(x)._array for x in operands]
+    (out,) = run_op(op, arrays, attrs, [meta.dtype])
+    if out.size and not np.may_share_memory(out, flat):
+        return None
+    (kind,) = op.infer(*[type_of(x) for x in operands], **attrs)
+    offset = (out.__array_interface__["data"][0] - array.__array_interface__["data"][0]) // size if out.size else 0
+    return kind.shape, kind.strides, offset  # type: ignore[union-attr, return-value]
+
+
+def _view_plan(alias: int, gpu: GPU, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Plan:
+    def run(operands: tuple[Any, ...]) -> Any:
+        base = operands[alias]
+        meta = Meta.of(shape, strides, base.meta.dtype, False, gpu.name)
+        return tensor_in(base._storage, meta, (base._offset or 0) + offset)
+
+    return run
+
+
+# -- between devices
+
+
+def different(op: Op | str, operands: Any) -> DeviceError:
+    """The error of an op whose operands lie on different devices."""
+    named = [f"operand {i} {x.meta.type} on {x.meta.device}" for i, x in enumerate(operands) if hasattr(x, "meta")]
+    found = list(dict.fromkeys(x.meta.device for x in operands if hasattr(x, "meta")))
+    return DeviceError(
+        f"Expected all tensors to be on the same device, but found at least two devices, {' and '.join(found)}! "
+        f"({op}: {', '.join(named)}; use .to(device))"
+    )
+
+
+def to_cpu(x: Any) -> Any:
+    """The values of a tensor on a GPU as one of the CPU, without history; waits for them."""
+    if x._array is not None:
+        return x
+    return make(x._storage.copied(x))
+
+
+def moved(x: Any, gpu: GPU) -> Any:
+    """The values of a tensor as one on `gpu`, without history."""
+    if x._array is None:
+        out = fresh(gpu, x.meta.shape, x.meta.strides if _dense(x.meta) else _plain(x.meta), x.meta.dtype)
+        gpu.executor.write(out, x)
+        return out
+    array = x._array
+    dense = array.copy(order="K") if not _dense(x.meta) or not array.flags.aligned else array
+    strides = tuple([s // array.itemsize for s in dense.strides])
+    if any(s < 0 for s in strides):
+        dense = np.ascontiguousarray(array)
+        strides = tuple([s // array.itemsize for s in dense.strides])
+    out = fresh(gpu, array.shape, strides, x.meta.dtype)
+    gpu.upload(out._storage.address, dense)
+    return out
+
+
+def executor_of(gpu: GPU) -> Executor:
+    """What runs ops on a device."""
+    return Executor(gpu)
+
+
+devices.provide(executor_of)
+__all__ = ["Executor", "copied", "different", "fresh", "moved", "storage_of", "tensor_in", "to_cpu"]

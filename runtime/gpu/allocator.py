@@ -1,0 +1,269 @@
+"""A stream-ordered caching allocator: device memory is asked for in segments, cut into blocks, and kept for the next tensors.
+
+A block belongs to the stream it was made for: what is freed may be handed out again to the same stream at once, since the stream
+runs in order. Another stream that reads a block says so (`record_stream`); the block then waits for that stream. Blocks are
+given back through a queue without a lock, because a collector may do so at any moment.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from .driver import Driver, OutOfMemory
+
+#: bytes: multiple of all blocks; most of a small block; segments for small blocks, for large ones; blocks from which on a segment
+#: is for one of them alone
+ROUND, SMALL, SMALL_SEGMENT, LARGE_SEGMENT, ALONE = 512, 1 << 20, 2 << 20, 20 << 20, 10 << 20
+
+
+class Block:
+    """`size` bytes from `address` on, part of a segment. `before`, `after`: its neighbours in the segment."""
+
+    __slots__ = ("address", "after", "asked", "before", "free", "home", "size", "small", "stream", "users")
+
+    def __init__(self, home: Allocator, address: int, size: int, stream: int, small: bool) -> None:
+        self.home, self.address, self.size, self.stream, self.small = home, address, size, stream, small
+        self.asked = 0
+        self.free = False
+        self.before: Block | None = None
+        self.after: Block | None = None
+        self.users: set[int] | None = None
+
+    def __lt__(self, other: Block) -> bool:
+        return (self.size, self.address) < (other.size, other.address)
+
+
+class Memory:
+    """Device memory that somebody holds: its block goes back when the last reference does."""
+
+    __slots__ = ("__weakref__", "address", "block")
+
+    def __init__(self, block: Block) -> None:
+        self.block, self.address = block, block.address
+
+    def __del__(self) -> None:
+        block = self.block
+        block.home.returned.append(block)
+
+
+class Allocator:
+    """The memory of one device. `activate` makes the device the calling thread's; `describe` names it in errors."""
+
+    def __init__(self, driver: Driver, activate: Callable[[], None], describe: Callable[[], str]) -> None:
+        self.driver, self.activate, self.describe = driver, activate, describe
+        self.returned: deque[Block] = deque()
+        self.counts: dict[str, int] = dict.fromkeys(("allocated", "reserved", "requested", "active", "segments"), 0)
+        self.peaks = dict(self.counts)
+        self.totals = dict.fromkeys(("allocations", "frees", "segments", "retries", "failures"), 0)
+        self._lock = threading.Lock()
+        self._pools: dict[tuple[int, bool], list[Block]] = {}
+        self._waiting: list[tuple[list[int], Block]] = []
+
+    def allocate(self, nbytes: int, stream: int = 0) -> Memory:
+        """Memory for work in the order of `stream`; OutOfMemory that says what was asked for, is held and is free."""
+        size = max(ROUND, -(-nbytes // ROUND) * ROUND)
+        small = size <= SMALL
+        with self._lock:
+            if self.returned or self._waiting:
+                self._settle()
+            block = self._take(size, stream, small) or self._segment(size, stream, small, nbytes)
+            rest = block.size - size
+            if rest >= (ROUND if small else SMALL):
+                self._cut(block, size)
+            block.free, block.asked = False, nbytes
+            self.totals["allocations"] += 1
+            self._count(1, block, nbytes)
+        return Memory(block)
+
+    def _count(self, sign: int, block: Block, asked: int) -> None:
+        counts, peaks = self.counts, self.peaks
+        counts["allocated"] += sign * block.size
+        counts["requested"] += sign * asked
+        counts["active"] += sign
+        if sign > 0:
+            for name in ("allocated", "requested", "active"):
+                if counts[name] > peaks[name]:
+                    peaks[name] = counts[name]
+
+    def _take(self, size: int, stream: int, small: bool) -> Block | None:
+        """The smallest free block that is large enough."""
+        pool = self._pools.get((stream, small))
+        if not pool:
+            return None
+        at = bisect_left(pool, size, key=_size)
+        return pool.pop(at) if at < len(pool) else None
+
+    def _cut(self, block: Block, size: int) -> None:
+        rest = Block(self, block.address + size, block.size - size, block.stream, block.small)
+        rest.before, rest.after, rest.free = block, block.after, True
+        if block.after is not None:
+            block.after.before = rest
+        block.after, block.size = rest, size
+        self._keep(rest)
+
+    def _keep(self, block: Block) -> None:
+        insort(self._pools.setdefault((block.stream, block.small), []), block)
+
+    def _drop(self, block: Block) -> None:
+        pool = self._pools[block.stream, block.small]
+        del pool[bisect_left(pool, block)]
+
+    def _segment(self, size: int, stream: int, small: bool, asked: int) -> Block:
+        """A new segment as one block; tried again once the cache is empty."""
+        whole = SMALL_SEGMENT if small else LARGE_SEGMENT if size < ALONE else -(-size // SMALL_SEGMENT) * SMALL_SEGMENT
+        self.activate()
+        try:
+            address = self.driver.allocate(whole)
+        except OutOfMemory:
+            self.totals["retries"] += 1
+            self._empty()
+            try:
+                address = self.driver.allocate(whole)
+            except OutOfMemory as error:
+                self.totals["failures"] += 1
+                raise self._refused(asked, error) from None
+        self._reserve(whole)
+        return Block(self, address, whole, stream, small)
+
+    def _reserve(self, size: int) -> None:
+        sign = 1 if size > 0 else -1
+        self.counts["reserved"] += size
+        self.counts["segments"] += sign
+        self.totals["segments"] += size > 0
+        for name in ("reserved", "segments"):
+            self.peaks[name] = max(self.peaks[name], self.counts[name])
+
+    def _refused(self, asked: int, error: OutOfMemory) -> OutOfMemory:
+        free, total = self.driver.memory_info()
+        held, cached = self.counts["allocated"], self.counts["reserved"] - self.counts["allocated"]
+        return OutOfMemory(
+            f"CUDA out of memory. Tried to allocate {text(asked)} on {self.describe()}, which has {text(total)}, "
+            f"{text(free)} of it free. Tensors of this process hold {text(held)} ({self.counts['active']} blocks), its cache {text(cached)} more, "
+            f"in pieces that are too small or belong to other streams. The driver said: {error}"
+        )
+
+    # -- giving back
+
+    def record_stream(self, memory: Memory, stream: int) -> None:
+        """Work in `stream` uses the memory, too: once given back it waits for what that stream has to do by then."""
+        block = memory.block
+        if stream != block.stream:
+            with self._lock:
+                block.users = (block.users or set()) | {stream}
+
+    def settle(self) -> None:
+        """Take in all that was given back."""
+        with self._lock:
+            self._settle()
+
+    def _settle(self) -> None:
+        returned = self.returned
+        while returned:
+            block = returned.popleft()
+            self.totals["frees"] += 1
+            self._count(-1, block, block.asked)
+            if block.users:
+                self._waiting.append(([self._mark(s) for s in block.users], block))
+                block.users = None
+            else:
+                self._release(block)
+        if self._waiting:
+            self._poll()
+
+    def _mark(self, stream: int) -> int:
+        self.activate()
+        event = self.driver.event_create(False)
+        self.driver.event_record(event, stream)
+        return event
+
+    def _poll(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self.activate()
+        for events, block in waiting:
+            if all(map(self.driver.event_query, events)):
+                for event in events:
+                    self.driver.event_destroy(event)
+                self._release(block)
+            else:
+                self._waiting.append((events, block))
+
+    def _release(self, block: Block) -> None:
+        """Join a block with its free neighbours, and keep it."""
+        after, before = block.after, block.before
+        if after is not None and after.free:
+            self._drop(after)
+            self._join(block, after)
+        if before is not None and before.free:
+            self._drop(before)
+            self._join(before, block)
+            block = before
+        block.free = True
+        self._keep(block)
+
+    @staticmethod
+    def _join(low: Block, high: Block) -> None:
+        low.size += high.size
+        low.after = high.after
+        if high.after is not None:
+            high.after.before = low
+
+    def empty(self) -> None:
+        """Give back to the driver every segment of which nothing is in use."""
+        with self._lock:
+            self._settle()
+            self._empty()
+
+    def _empty(self) -> None:
+        self.activate()
+        self.driver.synchronize()
+        self._settle()
+        for key, pool in self._pools.items():
+            whole = [b for b in pool if b.before is None and b.after is None]
+            self._pools[key] = [b for b in pool if b.before is not None or b.after is not None]
+            for block in whole:
+                self.driver.free(block.address)
+                self._reserve(-block.size)
+
+    # -- statistics
+
+    def statistics(self) -> dict[str, Any]:
+        """Bytes and numbers of blocks: now, at most, and in all."""
+        self.settle()
+        names = {
+            "allocated_bytes.all": "allocated", "reserved_bytes.all": "reserved", "requested_bytes.all": "requested",
+            "active.all": "active", "segment.all": "segments",
+        }  # fmt: skip
+        found: dict[str, Any] = {}
+        for shown, name in names.items():
+            found[f"{shown}.current"], found[f"{shown}.peak"] = self.counts[name], self.peaks[name]
+        totals = self.totals
+        return found | {
+            "allocation.all.allocated": totals["allocations"], "allocation.all.freed": totals["frees"],
+            "num_alloc_retries": totals["retries"], "num_ooms": totals["failures"], "num_device_alloc": totals["segments"],
+        }  # fmt: skip
+
+    def reset_peaks(self) -> None:
+        """The most so far is what is held now."""
+        self.settle()
+        self.peaks = dict(self.counts)
+
+    def blocks(self) -> list[tuple[int, int, int]]:
+        """(address, bytes, stream) of every free block."""
+        self.settle()
+        return [(b.address, b.size, b.stream) for pool in self._pools.values() for b in pool]
+
+
+def _size(block: Block) -> int:
+    return block.size
+
+
+def text(nbytes: int) -> str:
+    """``1.50 GiB``."""
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if nbytes >= size:
+            return f"{nbytes / size:.2f} {unit}"
+    return f"{nbytes} bytes"

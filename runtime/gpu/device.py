@@ -1,0 +1,226 @@
+"""Devices of this process: each one's memory, its current stream in each thread, and pinned host memory for copies.
+
+`device(0)` is the first thing that touches a driver. Nothing here knows tensors.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ...errors import DeviceError
+from .allocator import ROUND, Allocator, Memory
+from .driver import Driver, Properties
+
+Array = np.ndarray[Any, Any]
+
+
+class _Here(threading.local):
+    """What this thread has chosen: its device, and its stream on each."""
+
+    def __init__(self) -> None:
+        self.ordinal = 0
+        self.streams: dict[int, int] = {}
+
+
+here = _Here()
+_executors: list[Callable[[GPU], Any]] = []  # makes what runs tensors' ops on a device
+_lock = threading.Lock()
+_driver: Driver | None = None
+_devices: dict[int, GPU] = {}
+
+
+def provide(make_executor: Callable[[GPU], Any]) -> None:
+    """Say what runs the ops of tensors on a device (`GPU.executor`)."""
+    _executors[:] = [make_executor]
+
+
+def driver() -> Driver:
+    """The driver, started at the first call; DeviceError where there is none."""
+    global _driver
+    if _driver is None:
+        from .cuda import Cuda
+
+        with _lock:
+            _driver = _driver or Cuda()
+    return _driver
+
+
+@lru_cache(maxsize=1)
+def _why_none() -> str:
+    try:
+        return "" if driver().count() else "the CUDA driver has found no device"
+    except DeviceError as error:
+        return str(error)
+
+
+def is_available() -> bool:
+    """Whether there is a driver with a device."""
+    return not _why_none()
+
+
+def forget() -> None:
+    """Let go of the driver and all devices; what lies on them must not be used again. (For tests that change the driver.)"""
+    global _driver
+    for gpu in _devices.values():
+        gpu.alive = False
+    _devices.clear()
+    _driver = None
+    _why_none.cache_clear()
+    here.__init__()  # type: ignore[misc]
+
+
+def count() -> int:
+    """Number of devices; 0 where there is no driver."""
+    return driver().count() if is_available() else 0
+
+
+def device(ordinal: int | None = None) -> GPU:
+    """Device `ordinal`, or this thread's current one; DeviceError where it is not there."""
+    number = here.ordinal if ordinal is None else ordinal
+    found = _devices.get(number)
+    if found is None:
+        if not is_available():
+            raise DeviceError(f"there is no CUDA device: {_why_none()}")
+        if not 0 <= number < driver().count():
+            raise DeviceError(f"there is no device cuda:{number}: this machine has {driver().count()} (cuda:0 to "
+                              f"cuda:{driver().count() - 1})")  # fmt: skip
+        with _lock:
+            found = _devices.setdefault(number, _devices.get(number) or GPU(driver(), number))
+    return found
+
+
+class GPU:
+    """One device: `memory` is its allocator, `name` how users write it."""
+
+    def __init__(self, driver: Driver, ordinal: int) -> None:
+        self.driver, self.ordinal = driver, ordinal
+        self.name = f"{driver.kind}:{ordinal}"
+        self.alive = True  # until `forget`
+        self.properties: Properties = driver.properties(ordinal)
+        self.memory = Allocator(driver, self.activate, lambda: f"{self.name} ({self.properties.name})")
+        self.executor: Any = _executors[0](self) if _executors else None
+        self.checks: list[Callable[[], None]] = []  # asked whenever the host has waited: they raise what kernels found
+
+    def activate(self) -> None:
+        """Let this thread's driver calls go to this device."""
+        self.driver.activate(self.ordinal)
+
+    @property
+    def stream(self) -> int:
+        """This thread's current stream."""
+        return here.streams.get(self.ordinal, 0)
+
+    def allocate(self, nbytes: int) -> Memory:
+        """Memory for work in the current stream."""
+        return self.memory.allocate(nbytes, here.streams.get(self.ordinal, 0))
+
+    def synchronize(self, stream: int | None = None) -> None:
+        """Wait for `stream` (None: all streams), then raise what kernels have found wrong."""
+        self.activate()
+        if stream is None:
+            self.driver.synchronize()
+        else:
+            self.driver.stream_synchronize(stream)
+        self.check()
+
+    def check(self) -> None:
+        """Raise what a kernel that has run found wrong."""
+        for ask in self.checks:
+            ask()
+
+    def upload(self, target: int, array: Array, held: bool = False) -> None:
+        """Copy a dense array to the device, in the order of the current stream. With `held` the array is pinned memory that
+        the caller keeps until the stream has come so far."""
+        if array.nbytes:
+            self.activate()
+            self.driver.to_device(target, array.__array_interface__["data"][0], array.nbytes, self.stream)
+            if not held:
+                pinned.busy(array, self)
+
+    def download(self, source: int, array: Array, wait: bool = True) -> None:
+        """Copy from the device into a dense array; it is there on return, or with `wait` False once the stream is so far."""
+        if array.nbytes:
+            self.activate()
+            self.driver.to_host(array.__array_interface__["data"][0], source, array.nbytes, self.stream)
+        if wait:
+            self.synchronize(self.stream)
+
+
+class Pinned:
+    """Page-locked host memory. Freed memory is kept, by size, for the next that asks, once copies from and to it are done."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._free: dict[int, list[int]] = {}
+        self._sizes: dict[int, int] = {}  # of all that there are, by address
+        self._waiting: list[tuple[int, GPU, int]] = []  # (address, device, event behind the last copy)
+        self._used: dict[int, tuple[GPU, int]] = {}
+
+    def array(self, nbytes: int) -> Array:
+        """`nbytes` of page-locked memory as bytes."""
+        gpu = device()
+        gpu.activate()
+        size = 1 << max(9, (nbytes - 1).bit_length())
+        with self._lock:
+            self._collect()
+            kept = self._free.get(size)
+            address = kept.pop() if kept else gpu.driver.allocate_host(size)
+            self._sizes[address] = size
+        raw = _at(address, size)
+        weakref.finalize(raw, self._give_back, address).atexit = False
+        return np.frombuffer(raw, np.uint8, nbytes)
+
+    def is_pinned(self, array: Array) -> bool:
+        """Whether the array lies in such memory."""
+        return self._find(array) is not None
+
+    def _find(self, array: Array) -> int | None:
+        first = array.__array_interface__["data"][0]
+        return next((a for a, n in list(self._sizes.items()) if a <= first < a + n), None)
+
+    def busy(self, array: Array, gpu: GPU) -> None:
+        """A copy from or to the array was put into the current stream: its memory is not to be used again before."""
+        address = self._find(array) if self._sizes else None
+        if address is None:
+            return
+        with self._lock:
+            event = gpu.driver.event_create(False)
+            gpu.driver.event_record(event, gpu.stream)
+            former = self._used.pop(address, None)
+            if former is not None:
+                former[0].driver.event_destroy(former[1])
+            self._used[address] = gpu, event
+
+    def _give_back(self, address: int) -> None:
+        with self._lock:
+            gpu, event = self._used.pop(address, (None, 0))
+            if gpu is None:
+                self._free.setdefault(self._sizes[address], []).append(address)
+            else:
+                self._waiting.append((address, gpu, event))
+
+    def _collect(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for address, gpu, event in waiting:
+            if gpu.driver.event_query(event):
+                gpu.driver.event_destroy(event)
+                self._free.setdefault(self._sizes[address], []).append(address)
+            else:
+                self._waiting.append((address, gpu, event))
+
+
+def _at(address: int, size: int) -> Any:
+    import ctypes
+
+    return (ctypes.c_ubyte * size).from_address(address)
+
+
+pinned = Pinned()
+
+__all__ = ["GPU", "ROUND", "Memory", "Pinned", "count", "device", "driver", "forget", "here", "is_available", "pinned", "provide"]

@@ -1,0 +1,76 @@
+"""Tensors on a GPU in eager programs, on a driver that runs kernels by their interpreter: at once, and as late as it may."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fusewire as fw
+from fusewire.errors import DeviceError
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
+import fake_cuda
+
+
+@pytest.fixture(params=["at once", "late"])
+def fake(request: pytest.FixtureRequest) -> Iterator[fake_cuda.Fake]:
+    with fake_cuda.installed(lazy=request.param == "late") as driver:
+        yield driver
+
+
+def same(x: Any, wanted: Any) -> None:
+    """Values, dtype, shape and strides of a tensor on the GPU and one of the CPU."""
+    assert x.device == fw.device("cuda:0")
+    assert (x.shape, x.dtype, x.stride()) == (wanted.shape, wanted.dtype, wanted.stride())
+    np.testing.assert_allclose(x.detach().cpu().numpy(), wanted.detach().numpy(), rtol=1e-6)
+
+
+def test_the_first_step(fake: fake_cuda.Fake) -> None:
+    y = fw.ones(3, device="cuda") + 1
+    same(y, fw.full((3,), 2.0))
+    assert y.is_cuda and [name for name, _, _ in fake.launches] == ["k0_full", "k0_add"]
+
+
+def test_gradients_are_the_cpus(fake: fake_cuda.Fake) -> None:
+    def step(device: str) -> tuple[Any, ...]:
+        fw.manual_seed(0)
+        x, w = fw.randn(4, 8, device=device), fw.randn(8, 3, device=device, requires_grad=True)
+        loss = (x @ w).relu().sum()
+        loss.backward()
+        return loss, w.grad
+
+    for found, wanted in zip(step("cuda"), step("cpu"), strict=True):
+        same(found, wanted)
+
+
+def test_views_share_memory_and_run_no_kernel(fake: fake_cuda.Fake) -> None:
+    x, y = fw.arange(12, device="cuda").reshape(3, 4), fw.arange(12).reshape(3, 4)
+    before = len(fake.launches)
+    views = [x[1:, ::2], x.t(), x[..., None].expand(3, 4, 2), x.view(2, 6)]
+    assert len(fake.launches) == before
+    views[0].add_(10)
+    y[1:, ::2] += 10
+    same(x, y)
+    same(views[1], y.t())
+    assert x._version == views[3]._version == 1
+
+
+def test_another_device_is_refused_by_name(fake: fake_cuda.Fake) -> None:
+    with pytest.raises(DeviceError, match=r"found at least two devices, cuda:0 and cpu! \(add: operand 0 f32\[3\] on cuda:0"):
+        fw.ones(3, device="cuda") + fw.ones(3)
+    same(fw.ones(3, device="cuda") * fw.tensor(2.0), fw.full((3,), 2.0))  # a 0-d tensor of the CPU comes along
+    with pytest.raises(TypeError, match=r"can't convert cuda:0 device type tensor to numpy"):
+        fw.ones(3, device="cuda").numpy()
+
+
+def test_without_a_driver() -> None:
+    with pytest.raises(DeviceError, match="there is no CUDA device: no CUDA driver"), fw.knobs.override(libcuda="libnone.so.1"):
+        from fusewire.runtime.gpu import device
+
+        device.forget()
+        fw.ones(3, device="cuda")
