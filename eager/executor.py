@@ -78,6 +78,11 @@ def is_recording() -> bool:
     return bool(_recorders) and _recording.recorder is not None
 
 
+def recorder() -> Executor | None:
+    """What this thread's ops go to while a tracer records them; None otherwise."""
+    return _recording.recorder if _recorders else None
+
+
 _MISSING = object()
 _KERNEL_ERRORS = (ArithmeticError, ValueError, TypeError, IndexError, RuntimeError)
 

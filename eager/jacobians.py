@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ..runtime import gradmode
 from . import autograd as tapes
 from . import transforms
-from .factory import make
+from .creation import full
 from .tensor import Tensor
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
@@ -36,13 +34,13 @@ class _Call:
         self.given, self.create, self.outer = inputs, create, gradmode.get()
         with tapes.enable_grad():
             self.inputs = [self._input(x) for x in _tuple(inputs, "inputs given to the function")]
-            self.result = func(*self.inputs)
+            self.result = transforms.follow(func, *self.inputs)
         self.outs = _tuple(self.result, "outputs of the user-provided function")
 
     def _input(self, x: Any) -> Any:
         if self.create and x.requires_grad:
             return x.view_as(x)
-        return x.detach().requires_grad_()
+        return transforms.variable(x.detach())
 
     def scalar(self) -> Any:
         """The one output, which has one element."""
@@ -63,12 +61,13 @@ class _Call:
         inputs = self.inputs if inputs is None else inputs
         live = [(o, v) for o, v in zip(outs, vs, strict=True) if o is not None and o.requires_grad]
         if live:
-            made = tapes.grad([o for o, _ in live], inputs, [v for _, v in live], True, create, allow_unused=True)
+            outs, vs = [o for o, _ in live], [v for _, v in live]
+            made = transforms.follow(tapes.grad, outs, inputs, vs, True, create, allow_unused=True)
         else:
             made = (None,) * len(inputs)
         if strict and any(g is None for g in made):
             raise RuntimeError("The output of the user-provided function is independent of an input, which strict mode refuses")
-        return [make(np.zeros(tuple(x.shape), x.dtype.np)) if g is None else g for g, x in zip(made, inputs, strict=True)]
+        return [full(x.shape, 0, dtype=x.dtype) if g is None else g for g, x in zip(made, inputs, strict=True)]
 
     def outputs(self) -> Any:
         """What the user gets of the function's result."""
@@ -82,7 +81,7 @@ def _directions(v: Any, like: tuple[Any, ...], what: str) -> list[Any]:
     if v is None:
         if len(like) != 1 or like[0].numel() != 1:
             raise RuntimeError(f"The vector v can only be None if {what} is a single Tensor with one element")
-        return [make(np.ones(tuple(like[0].shape), like[0].dtype.np))]
+        return [full(like[0].shape, 1, dtype=like[0].dtype)]
     vs = _tuple(v, "v")
     if len(vs) != len(like):
         raise RuntimeError(f"v has {len(vs)} Tensors, and {what} has {len(like)}")
@@ -112,7 +111,7 @@ def jvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
 def _push(call: _Call, outs: Any, vs: list[Any], create: bool) -> list[Any]:
     """Changes of `outs`: the gradient of the gradient by dummy factors."""
     with tapes.enable_grad():
-        dummies = [make(np.zeros(tuple(o.shape), o.dtype.np), True) for o in outs]
+        dummies = [transforms.variable(full(o.shape, 0, dtype=o.dtype)) for o in outs]
         pulled = call.pull(outs, dummies, True)
         return call.pull(pulled, vs, create, inputs=dummies)
 
@@ -146,7 +145,7 @@ def hessian(
 
     def gradient(*xs: Any) -> Any:
         call = _Call(func, xs, True)
-        found = call.pull([call.scalar()], [make(np.ones(tuple(call.outs[0].shape), call.outs[0].dtype.np))], True, strict)
+        found = call.pull([call.scalar()], [full(call.outs[0].shape, 1, dtype=call.outs[0].dtype)], True, strict)
         return tuple(found) if several else found[0]
 
     return jacobian(gradient, inputs, create_graph, strict)
@@ -159,7 +158,7 @@ def vhp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
     call.check(strict)
     vs = _directions(v, tuple(call.inputs), "the input of the function")
     with tapes.enable_grad():
-        first = call.pull([out], [make(np.ones(tuple(out.shape), out.dtype.np))], True, strict)
+        first = call.pull([out], [full(out.shape, 1, dtype=out.dtype)], True, strict)
     return call.outputs(), call.settled(call.pull(first, vs, create_graph, strict), inputs)
 
 

@@ -11,18 +11,32 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from ..ir.ops.casts import clone
 from ..runtime import gradmode
 from . import autograd as tapes
 from . import executor, tape
 from .arranging import movedim
 from .batching import Level, NeedsLoop, active, contains, innermost, level_of, member, physical
-from .factory import alias, make
+from .creation import eye, full
+from .factory import alias
 from .functional import expand, reshape, stack, unsqueeze
 from .structures import flatten, mapped, spread
 from .tensor import Tensor
+
+# -- what a tracer does itself ---------------------------------------------------------------------------------------------
+
+
+def follow(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call what the user gave, or a walk over the tape. While a tracer records, it follows the one and models the other."""
+    recorder: Any = executor.recorder()
+    return fn(*args, **kwargs) if recorder is None else recorder.follow(fn, args, kwargs)
+
+
+def variable(x: Any) -> Any:
+    """The values of `x`, a Tensor without a history, as a leaf of its own."""
+    recorder: Any = executor.recorder()
+    return alias(x, True) if recorder is None else recorder.histories.variable(x)
+
 
 # -- one level of differentiation ------------------------------------------------------------------------------------------
 
@@ -46,10 +60,7 @@ def _dual(x: Any) -> Any:
             x = member(level, physical(level, x))
     for level in reversed(levels):
         x = physical(level, x)
-    if x.meta.requires_grad:
-        made = executor.apply(clone, (x,), {})
-    else:
-        made = alias(x, True)
+    made = executor.apply(clone, (x,), {}) if x.meta.requires_grad else variable(x)
     for level in levels:  # the innermost one last: ops go to the level of the outermost wrapping
         made = level.wrap(made)
     return made
@@ -61,6 +72,9 @@ def _physicals(xs: Sequence[Any]) -> list[Any]:
 
 def _reaches_others(outs: Sequence[Any], own: Sequence[Any]) -> bool:
     """Whether gradients of `outs` flow on to anything but the leaves among `own`."""
+    recorder: Any = executor.recorder()
+    if recorder is not None:
+        return recorder.histories.reach_others(_physicals(outs), _physicals(own))  # type: ignore[no-any-return]
     known = {id(x) for x in _physicals(own)}
     stack_ = [tape.edge_of(x) for x in _physicals(outs) if x.meta.requires_grad]
     seen: set[int] = set()
@@ -90,7 +104,7 @@ def _pull(outs: Sequence[Any], ins: Sequence[Any], grads: Sequence[Any], create:
         live = [(o, g) for o, g in zip(outs, grads, strict=True) if o.meta.requires_grad]
         if not live:
             return [None] * len(ins)
-        return list(tapes.grad([o for o, _ in live], ins, [g for _, g in live], True, create, allow_unused=True))
+        return list(follow(tapes.grad, [o for o, _ in live], ins, [g for _, g in live], True, create, allow_unused=True))
     live = [(o, g) for o, g in zip(outs, grads, strict=True) if contains(level, o)]
     inner = _pull(
         [physical(level, o) for o, _ in live], [physical(level, x) for x in ins], [physical(level, g) for _, g in live], create
@@ -99,11 +113,11 @@ def _pull(outs: Sequence[Any], ins: Sequence[Any], grads: Sequence[Any], create:
 
 
 def _zeros(x: Any) -> Any:
-    return make(np.zeros(tuple(x.shape), x.dtype.np))
+    return full(x.shape, 0, dtype=x.dtype)
 
 
 def _ones(x: Any) -> Any:
-    return make(np.ones(tuple(x.shape), x.dtype.np))
+    return full(x.shape, 1, dtype=x.dtype)
 
 
 class _Duals:
@@ -129,7 +143,7 @@ class _Duals:
     def run(self, has_aux: bool) -> tuple[Any, Any]:
         """(result, what was given beside it)."""
         with tapes.enable_grad():
-            made = self.func(*self.args, **self.kwargs)
+            made = follow(self.func, *self.args, **self.kwargs)
         if not has_aux:
             return made, None
         if not (isinstance(made, tuple) and len(made) == 2):
@@ -274,8 +288,8 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
 
 def _basis(x: Any) -> Any:
     """All one-hot Tensors of the shape and dtype of `x`, along dimension 0."""
-    n = int(np.prod(x.shape, dtype=np.int64))
-    return make(np.eye(n, dtype=x.dtype.np).reshape(n, *x.shape))
+    n = x.numel()
+    return reshape(eye(n, dtype=x.dtype), (n, *x.shape))
 
 
 def _for_each(fn: Callable[[Any], list[Any]], batch: Any, chunk: int | None = None) -> list[Any]:
@@ -318,7 +332,8 @@ def batched_grad(
     level = Level(int(given[0].shape[0]))
 
     def run(gs: list[Any], keep: Any) -> tuple[Any, ...]:
-        return tapes.grad(outs, inputs, gs, keep, create, allow_unused=allow_unused, materialize_grads=materialize)
+        options = {"allow_unused": allow_unused, "materialize_grads": materialize}
+        return follow(tapes.grad, outs, inputs, gs, keep, create, **options)  # type: ignore[no-any-return]
 
     try:
         with level.entered():
@@ -383,7 +398,7 @@ def jacfwd(
 
 
 def _of(x: Any, shape: tuple[int, ...]) -> Any:
-    return make(np.zeros(shape, x.dtype.np))
+    return full(shape, 0, dtype=x.dtype)
 
 
 def hessian(func: Callable[..., Any], argnums: Any = 0) -> Callable[..., Any]:
@@ -470,7 +485,7 @@ def _run(
     try:
         with level.entered():
             members = [x if d is None else member(level, x) for x, d in zip(fronts, dims, strict=True)]
-            out, again = flatten(func(*build(members), **kwargs))
+            out, again = flatten(follow(func, *build(members), **kwargs))
             places = _places(func, out, again, out_dims)
             made = [x if d is None else physical(level, x) for x, d in zip(out, places, strict=True)]
             if any(d is None and contains(level, x) for x, d in zip(out, places, strict=True)):
@@ -479,7 +494,7 @@ def _run(
         if found.level is not level or not size:
             raise
         pairs = list(zip(fronts, dims, strict=True))
-        flat = [flatten(func(*build([x if d is None else x[i] for x, d in pairs]), **kwargs)) for i in range(size)]
+        flat = [flatten(follow(func, *build([x if d is None else x[i] for x, d in pairs]), **kwargs)) for i in range(size)]
         out, again = flat[0]
         places = _places(func, out, again, out_dims)
         results = zip(*(f for f, _ in flat), strict=True)
@@ -517,7 +532,7 @@ def batched_function(cls: Any, args: tuple[Any, ...]) -> Any:
         raise NeedsLoop(level)
     dims = tuple([0 if isinstance(x, Tensor) and contains(level, x) else None for x in args])
     given = [x if d is None else physical(level, x) for x, d in zip(args, dims, strict=True)]
-    out, out_dims = cls.vmap(VmapInfo(level), dims, *given)
+    out, out_dims = follow(cls.vmap, VmapInfo(level), dims, *given)
     leaves, build = flatten(out)
     places = spread(out_dims, out, "out_dims")
     return build([x if d is None else member(level, movedim(x, d, 0)) for x, d in zip(leaves, places, strict=True)])

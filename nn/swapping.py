@@ -32,15 +32,20 @@ def functional_call(
             held = fields[name.rpartition(".")[2]]
             if held is not None and held in by_tensor:
                 swaps.setdefault(name, by_tensor[held])
-    before = {name: places[name][name.rpartition(".")[2]] for name in swaps}
+    slots = {name: (places[name], name.rpartition(".")[2]) for name in swaps}
+    before = {name: fields[key] for name, (fields, key) in slots.items()}
     args = () if args is None else args if isinstance(args, tuple) else (args,)
     try:
-        for name, value in swaps.items():
-            places[name][name.rpartition(".")[2]] = value
+        put(slots, swaps)
         return module(*args, **(kwargs or {}))
     finally:
-        for name, value in before.items():
-            places[name][name.rpartition(".")[2]] = value
+        put(slots, before)
+
+
+def put(slots: dict[str, tuple[dict[str, Any], str]], values: dict[str, Any]) -> None:
+    """Store each of `values` in the slot of its name, a dict and a key."""
+    for name, (fields, key) in slots.items():
+        fields[key] = values[name]
 
 
 def _merged(given: Any) -> dict[str, Any]:

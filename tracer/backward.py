@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import knobs
-from ..eager import autograd, casting
-from ..eager.tape import freed
+from ..eager import autograd, casting, executor
+from ..eager.batching import BatchStorage
+from ..eager.tape import fitted, freed
 from ..eager.tensor import Tensor
 from ..errors import AutogradError
 from ..ir.graph import Node, Value
 from ..ir.op import lookup
+from ..ir.ops.casts import detach
 from ..ir.types import TensorType
 from ..runtime import gradmode
 from ..runtime.guard import Is, LengthIs
@@ -154,6 +156,49 @@ class Pass:
         return self.recorder.wrap(g, meta_of(g.tensor_type, tracked))
 
 
+class MemberPass(Pass):
+    """A backward pass of gradients that are members of a batch (`eager.batching`), through steps that are the same for all of
+    them: the rules run on Tensors, whose ops know the batch. `gradients` holds Tensors."""
+
+    def add(self, value: Value, g: Any) -> None:
+        before: Any = self.gradients.get(value)
+        self.gradients[value] = g if before is None else executor.apply(lookup("add"), (before, g), {})
+
+    def _visit(self, node: Node, live: set[Value]) -> None:
+        need = tuple(_floating(a) and a in live for a in node.args)
+        if node.op.grad is None or not any(need):
+            return
+        if node in self.histories.calls:
+            raise Break("tensor-state", "a batch of gradients through a call of an autograd.Function")
+        single = len(node.results) == 1
+        arrived = tuple(self.gradients.get(r) for r in node.results)
+        ins, outs = [self._whole(a) for a in node.args], tuple([self._whole(r) for r in node.results])
+        made = node.op.grad(
+            arrived[0] if single else arrived, need, outs[0] if single else outs, *ins, **node.attrs  # type: ignore[misc]
+        )
+        for operand, needed, g in zip(node.args, need, made, strict=True):
+            if needed and g is not None:
+                self.add(operand, fitted(g, operand.tensor_type))  # type: ignore[union-attr, arg-type]
+
+    def _whole(self, x: Any) -> Any:
+        """A value of the graph as a Tensor."""
+        if not isinstance(x, Value) or not isinstance(x.type, TensorType):
+            return x
+        return self.recorder.wrap(x, meta_of(x.tensor_type, self.create and x in self.histories.tracked()))
+
+    def _hooked(self, value: Value) -> Any:
+        if value in self.histories.hooks or value in self.histories.retained:
+            raise Break("tensor-state", "a batch of gradients at a tensor with hooks")
+        return self.gradients[value]
+
+    def tensor(self, g: Any, like: TensorType | None = None) -> Any:
+        return g if self.create else executor.apply(detach, (g,), {})
+
+
+def _is_member(x: Any) -> bool:
+    return isinstance(x, Tensor) and type(x._storage) is BatchStorage
+
+
 def _name(node: Node) -> str:
     return "".join(part.capitalize() for part in node.op.name.split("_")) + "Backward0"
 
@@ -168,11 +213,14 @@ def _walk(
     create = s.operators.truth(create)
     keep = create if retain is None else s.operators.truth(retain)
     values = None if targets is None else [s.recorder.value_of(t) for t in targets]
-    made = Pass(s, create, keep, values)
+    batched = any(_is_member(g) for _, g in roots)
+    made = (MemberPass if batched else Pass)(s, create, keep, values)
     before, casts = gradmode.get(), casting.suspend()
     gradmode.set(create)
     try:
-        begun = [(s.recorder.value_of(t), _root(s, t, g)) for t, g in roots]
+        begun = [(s.recorder.value_of(t), g if _is_member(g) else _root(s, t, g)) for t, g in roots]
+        if batched:
+            begun = [(v, made._whole(g) if isinstance(g, Value) else g) for v, g in begun]  # type: ignore[attr-defined]
         return made, made.run(begun)
     finally:
         gradmode.set(before)
@@ -222,7 +270,7 @@ def _gradient(s: Session, g: Any, of: Value) -> Value:
 
 def _several(s: Session, x: Any) -> list[Any]:
     found = list(s.operators.items(x)) if isinstance(x, (tuple, list)) else [x]
-    return [s.recorder._twin(t) if isinstance(t, Tensor) else t for t in found]
+    return [s.recorder._twin(t) if isinstance(t, Tensor) and not _is_member(t) else t for t in found]
 
 
 def _pairs(s: Session, outputs: list[Any], grads: Any) -> list[tuple[Any, Any]]:

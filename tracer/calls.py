@@ -7,13 +7,14 @@ import functools
 import types
 from typing import TYPE_CHECKING, Any
 
+from ..eager.autograd import grad_of_batch
 from ..eager.pure import is_pure, is_rule
 from ..eager.tensor import Tensor
 from ..ir.op import Op
 from ..ir.ops import casts
 from ..runtime.install import original_of
 from ..runtime.source import Attr, Const
-from . import late_ops, natives, scalars, sorting
+from . import late_ops, natives, scalars, sorting, transforms
 from .attributes import Namespace, find, snapshot
 from .breaks import Break, describe, opaque, stateful, subject
 from .bytecode import NULL
@@ -172,6 +173,8 @@ class Calls:
             for x in (*args, *kwargs.values()):
                 self.session.outside.open(x)
             return self.session.native(fn, *args, **kwargs)
+        if getattr(fn, "__module__", "") in natives.TRANSFORMS or fn is grad_of_batch:
+            return transforms.call(self.session, fn, args, kwargs)
         if fn.__name__ in natives.TENSOR_STATE or getattr(fn, "__module__", "") in natives.TAPE:
             raise stateful(fn)
         keeps = getattr(fn, "__module__", "") in natives.TAKES_NUMBERS

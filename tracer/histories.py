@@ -57,6 +57,7 @@ class Histories:
         self.leaf_hooks: dict[int, tuple[Any, Hooks, int]] = {}
         self.spent: set[Node] = set()
         self.calls: dict[Node, Any] = {}  # of user autograd Functions: node -> `functions.Followed`
+        self.variables: set[Value] = set()  # leaves of the library's transforms: nobody asks for their gradients later
         self._tracked: set[Value] = set()
         self._inputs: dict[Value, Any] = {}  # those of the recorder by value
         self._known = 0
@@ -84,6 +85,22 @@ class Histories:
     def become_leaf(self, tensor: Any) -> None:
         """A traced Tensor without a history records gradients from here on."""
         self.leaves[self.forget(tensor)] = tensor, self.unit()
+
+    def variable(self, tensor: Any) -> Any:
+        """The values of a traced Tensor as a leaf that only a transform knows."""
+        recorder = self.recorder
+        value = recorder.cut(recorder.value_of(recorder._twin(tensor)))
+        made = recorder.wrap(value, tensor.meta.with_grad(True))
+        self.leaves[value] = made, self.unit()
+        self.variables.add(value)
+        return made
+
+    def reach_others(self, outs: Sequence[Any], own: Sequence[Any]) -> bool:
+        """Whether gradients of traced Tensors flow on to leaves that are not among `own`."""
+        recorder = self.recorder
+        values = [recorder.value_of(recorder._twin(x)) for x in outs if x.meta.requires_grad]
+        found = reaching(recorder.builder.nodes, self.tracked(), values)
+        return any(v in found for v in self.roots().keys() - {recorder.value_of(x) for x in own})
 
     def made(self, seen: Any) -> bool:
         """Whether what the recorder has seen is a leaf that the region made."""
@@ -159,6 +176,10 @@ class Histories:
     def settle(self, outputs: Sequence[Value]) -> set[Value]:
         """What the caller may differentiate through, where the region has something of its own. Breaks where that is what the
         compiled gradient of the graph would not know of."""
+        for value in self.variables:
+            self.leaves.pop(value, None)
+        if self.variables:
+            self._tracked, self._known = set(), 0
         for _, hooks, unit in self.leaf_hooks.values():
             if hooks:
                 raise Restart(unit, "hook-stays", "a hook of a leaf that stays behind the region")

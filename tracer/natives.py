@@ -54,6 +54,7 @@ _TAPE = (
     "keeping", "profiler",
 )  # fmt: skip
 TAPE = {f"{_OURS}.eager.{part}" for part in _TAPE}
+TRANSFORMS = {f"{_OURS}.eager.transforms", f"{_OURS}.eager.jacobians"}  # they call functions of the user's
 FILES = {f"{_OURS}.utils.serialization"}  # their functions read and write files
 TAKES_NUMBERS = {f"{_OURS}.{part}" for part in ("eager.generated", "eager.functional")}
 TAKES_LATE = TAKES_NUMBERS | {f"{_OURS}.eager.{part}" for part in ("scattering", "inplace", "tensor", "reducing")}

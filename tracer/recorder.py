@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from ..eager import executor
+from ..eager.batching import BatchStorage
 from ..eager.tensor import Tensor
 from ..ir import dtypes, sizes, solve
 from ..ir.graph import Builder, Graph, Output, Value, View, Where, WriteBack
@@ -108,6 +109,7 @@ class Recorder:
     scalars: dict[Source, Value] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
     writes: list[WriteBack] = field(default_factory=list)
+    follow: Callable[..., Any] = field(init=False)  # calls what library code that runs as it is gets from the user
 
     def adopt(self, real: Any) -> Any:
         """The traced twin of a real Tensor that library code came across; the session knows which may be met so."""
@@ -269,6 +271,9 @@ class Recorder:
         if not hasattr(op, "lowering"):
             raise Break("tracer-error", f"the operation {op!r}")
         tensors = [x for x in operands if isinstance(x, Tensor)]
+        for x in tensors:
+            if type(x._storage) is BatchStorage:
+                return x._storage.level.apply(op, operands, attrs)
         tracked = any(x.meta.requires_grad for x in tensors)
         detached = tracked and not gradmode.get()
         if any(type(x) is SizeFloat for x in operands):
@@ -338,6 +343,10 @@ class Recorder:
 
     def write(self, target: Any, source: Any) -> None:
         """Store `source` (a Tensor or number that broadcasts) into the memory of `target`."""
+        for x in (target, source):
+            if isinstance(x, Tensor) and type(x._storage) is BatchStorage:
+                x._storage.level.write(target, source)
+                return
         if not isinstance(target._storage, TracedStorage):
             target = self.adopt(target)
         storage = target._storage

@@ -38,6 +38,7 @@ class Session:
         self.recorder = Recorder(name, self.where)
         self.outside = Outside(self.recorder, policy)
         self.recorder.adopt = self._adopt  # type: ignore[method-assign]
+        self.recorder.follow = self.call  # type: ignore[method-assign]
         self.recorder.histories.unit = lambda: self.units
         self.recorder.lates.drawn = lambda late: graph_input(self, late)
         self.drawn = Drawn()
@@ -51,6 +52,7 @@ class Session:
         self.units = 0
         self.handled: BaseException | None = None
         self.catching = 0  # calls by the tracer itself that handle the user's exceptions
+        self.transforms = 0  # calls of the library's transforms that are under way
         self.made_from: dict[int, tuple[Any, Any]] = {}  # id of an iterator -> it, what it runs over
         self.made_at: dict[int, tuple[Any, int]] = {}  # id of an object that only lives in the tracer -> it, its unit
         self.fresh_functions: dict[int, Any] = {}
@@ -83,7 +85,8 @@ class Session:
         ):  # fmt: skip
             held.clear()
         self.handled = None
-        del self.recorder.lates, self.recorder.histories, self.recorder.adopt, self.attributes, self.calls, self.operators
+        del self.recorder.lates, self.recorder.histories, self.recorder.adopt, self.recorder.follow
+        del self.attributes, self.calls, self.operators
 
     # -- places ----------------------------------------------------------------------------------------------------
 
