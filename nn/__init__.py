@@ -7,24 +7,7 @@ from typing import Any
 
 from . import functional, init, utils
 from .containers import ModuleDict, ModuleList, Sequential
-from .convolution import (
-    AdaptiveAvgPool1d,
-    AdaptiveAvgPool2d,
-    AdaptiveMaxPool1d,
-    AdaptiveMaxPool2d,
-    AvgPool1d,
-    AvgPool2d,
-    Conv1d,
-    Conv2d,
-    Conv3d,
-    ConvTranspose1d,
-    ConvTranspose2d,
-    ConvTranspose3d,
-    MaxPool1d,
-    MaxPool2d,
-    MaxPool3d,
-    Upsample,
-)
+from .convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .embedding import Embedding
 from .layers import (
     GELU,
@@ -50,6 +33,20 @@ from .normalisation import (
     GroupNorm,
 )
 from .parameter import Buffer, Parameter
+from .pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+)
 from .transformer import (
     MultiheadAttention,
     RMSNorm,
@@ -58,15 +55,19 @@ from .transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+from .upsampling import Upsample
 
 __all__ = [
     "GELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
     "AvgPool1d",
     "AvgPool2d",
+    "AvgPool3d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
@@ -125,18 +126,31 @@ _LATER = {
                 "SoftMarginLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss MultiMarginLoss CosineEmbeddingLoss "
                 "TripletMarginLoss TripletMarginWithDistanceLoss CTCLoss CosineSimilarity PairwiseDistance",
     "containers": "DataParallel",
-    "normalisation": "SyncBatchNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d",
+    "normalisation": "SyncBatchNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d LocalResponseNorm",
     "padding": "ConstantPad1d ConstantPad2d ConstantPad3d ZeroPad1d ZeroPad2d ZeroPad3d ReflectionPad1d ReflectionPad2d "
                "ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d CircularPad1d CircularPad2d CircularPad3d",
     "parameterlists": "ParameterList ParameterDict",
-    "pooling": "AvgPool3d AdaptiveAvgPool3d AdaptiveMaxPool3d LPPool1d LPPool2d LPPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d",
-    "rearranging": "Dropout1d Dropout3d AlphaDropout FeatureAlphaDropout Unflatten PixelShuffle PixelUnshuffle ChannelShuffle "
-                   "Unfold Fold UpsamplingNearest2d UpsamplingBilinear2d LocalResponseNorm Bilinear EmbeddingBag",
+    "unpooling": "LPPool1d LPPool2d LPPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d",
+    "dropout": "Dropout1d Dropout3d AlphaDropout FeatureAlphaDropout",
+    "rearranging": "Unflatten PixelShuffle PixelUnshuffle ChannelShuffle Unfold Fold Bilinear",
+    "upsampling": "UpsamplingNearest2d UpsamplingBilinear2d",
+    "embedding": "EmbeddingBag",
     "transformer": "Transformer",
     "recurrent": "RNNBase RNN LSTM GRU RNNCellBase RNNCell LSTMCell GRUCell",
 }  # fmt: skip
-_PLACES = {name: module for module, row in _LATER.items() for name in row.split()}
-__all__ += sorted(_PLACES)
+#: PyTorch's names of base classes and helpers, by which programs ask for families of layers
+_INNER = {
+    "convolution": "_ConvNd",
+    "layers": "_DropoutNd NonDynamicallyQuantizableLinear",
+    "normalisation": "_NormBase _BatchNorm _InstanceNorm",
+    "padding": "_ConstantPadNd _ReflectionPadNd _ReplicationPadNd _CircularPadNd",
+    "pooling": "_MaxPoolNd _AvgPoolNd _AdaptiveAvgPoolNd _AdaptiveMaxPoolNd",
+    "unpooling": "_LPPoolNd _MaxUnpoolNd",
+    "transformer": "_get_activation_fn _get_clones",
+    "losses": "_Loss _WeightedLoss",
+}  # fmt: skip
+_PLACES = {name: module for rows in (_LATER, _INNER) for module, row in rows.items() for name in row.split()}
+__all__ += sorted(name for row in _LATER.values() for name in row.split())
 
 
 def __getattr__(name: str) -> Any:

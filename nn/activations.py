@@ -10,19 +10,9 @@ from ..eager.creation import full
 from ..eager.tensor import Tensor
 from . import functional as F
 from . import init
+from .layers import _Shaped
 from .module import Module
 from .parameter import Parameter
-
-
-class _Shaped(Module):
-    """What activations with numbers share: `shown` names the attributes of the printed form."""
-
-    shown: tuple[str, ...] = ()
-    inplace = False
-
-    def extra_repr(self) -> str:
-        parts = [f"{name}={getattr(self, name)}" for name in self.shown]
-        return ", ".join([*parts, "inplace=True"] if self.inplace else parts)
 
 
 class Threshold(_Shaped):

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..eager.tensor import Tensor
 from . import functional as F
-from .losses import _Loss, _Weighted
+from .losses import _Loss, _WeightedLoss
 from .module import Module
 
 
@@ -111,14 +111,14 @@ class MultiLabelMarginLoss(_Loss):
         return F.multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
-class MultiLabelSoftMarginLoss(_Weighted):
+class MultiLabelSoftMarginLoss(_WeightedLoss):
     """Mean over the classes of the binary cross entropy of logits."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.multilabel_soft_margin_loss(input, target, weight=self.weight, reduction=self.reduction)
 
 
-class MultiMarginLoss(_Weighted):
+class MultiMarginLoss(_WeightedLoss):
     """Hinge loss (to the power `p`) of every other class against the target."""
 
     def __init__(

@@ -82,14 +82,14 @@ class Crossing:
         if not any(isinstance(x, Tensor) and x.requires_grad for x in args):
             return args
         self.entered = True
-        return _Enter.apply(self, *args)  # type: ignore[no-any-return]
+        return _Watch.apply(self.done, *args)  # type: ignore[no-any-return]
 
     def leave(self, result: Any) -> Any:
         """The result, a Tensor or a tuple or list with Tensors, behind the second identity."""
         if isinstance(result, Tensor):
-            return _Leave.apply(self, result)[0]
+            return _Watch.apply(self.given, result)[0]
         if isinstance(result, (tuple, list)):
-            made = _Leave.apply(self, *result)
+            made = _Watch.apply(self.given, *result)
             return type(result)(made) if type(result) in (tuple, list) else type(result)(*made)
         return result
 
@@ -113,25 +113,15 @@ class Crossing:
         return grads
 
 
-class _Enter(Function):
+class _Watch(Function):
+    """The identity; the gradients of its results become what `told` makes of them."""
+
     @staticmethod
-    def forward(ctx: Any, crossing: Crossing, *args: Any) -> Any:
+    def forward(ctx: Any, told: Callable[..., Any], *tensors: Any) -> Any:
         ctx.set_materialize_grads(False)
-        ctx.crossing = crossing
-        return args
+        ctx.told = told
+        return tensors
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        return (None, *ctx.crossing.done(grads))
-
-
-class _Leave(Function):
-    @staticmethod
-    def forward(ctx: Any, crossing: Crossing, *results: Any) -> Any:
-        ctx.set_materialize_grads(False)
-        ctx.crossing = crossing
-        return results
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return (None, *ctx.crossing.given(grads))
+        return (None, *ctx.told(grads))

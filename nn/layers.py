@@ -52,7 +52,22 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
-class ReLU(Module):
+class NonDynamicallyQuantizableLinear(Linear):
+    """`Linear` under the name that PyTorch's attention gives to the map of its result."""
+
+
+class _Shaped(Module):
+    """What layers with options share: `shown` names the attributes of the printed form."""
+
+    shown: tuple[str, ...] = ()
+    inplace = False
+
+    def extra_repr(self) -> str:
+        parts = [f"{name}={getattr(self, name)}" for name in self.shown]
+        return ", ".join([*parts, "inplace=True"] if self.inplace else parts)
+
+
+class ReLU(_Shaped):
     """``max(x, 0)``."""
 
     def __init__(self, inplace: bool = False) -> None:
@@ -61,9 +76,6 @@ class ReLU(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.relu(input, inplace=self.inplace)
-
-    def extra_repr(self) -> str:
-        return "inplace=True" if self.inplace else ""
 
 
 class GELU(Module):
@@ -94,7 +106,7 @@ class Tanh(Module):
         return F.tanh(input)
 
 
-class SiLU(Module):
+class SiLU(_Shaped):
     """``x * sigmoid(x)``."""
 
     def __init__(self, inplace: bool = False) -> None:
@@ -104,12 +116,11 @@ class SiLU(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.silu(input, self.inplace)
 
-    def extra_repr(self) -> str:
-        return "inplace=True" if self.inplace else ""
 
-
-class Softmax(Module):
+class Softmax(_Shaped):
     """Exponentials that sum to 1 along `dim`."""
+
+    shown = ("dim",)
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -118,12 +129,11 @@ class Softmax(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.softmax(input, self.dim)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
-
-class LogSoftmax(Module):
+class LogSoftmax(_Shaped):
     """Logarithm of `Softmax`."""
+
+    shown = ("dim",)
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -132,11 +142,8 @@ class LogSoftmax(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.dim)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
-
-class _Dropout(Module):
+class _DropoutNd(Module):
     """What dropouts share: the probability `p`, from 0 to 1, else ValueError, and the text."""
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
@@ -149,22 +156,24 @@ class _Dropout(Module):
         return f"p={self.p}, inplace={self.inplace}"
 
 
-class Dropout(_Dropout):
+class Dropout(_DropoutNd):
     """In training, zeroes each element with probability `p` and scales the others by ``1 / (1 - p)``."""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout(input, self.p, self.training, self.inplace)
 
 
-class Dropout2d(_Dropout):
+class Dropout2d(_DropoutNd):
     """In training, zeroes whole channels of (N, C, H, W) with probability `p` and scales the others by ``1 / (1 - p)``."""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout2d(input, self.p, self.training, self.inplace)
 
 
-class Flatten(Module):
+class Flatten(_Shaped):
     """Dimensions `start_dim` to `end_dim` as one."""
+
+    shown = ("start_dim", "end_dim")
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
@@ -173,29 +182,20 @@ class Flatten(Module):
     def forward(self, input: Tensor) -> Tensor:
         return input.flatten(self.start_dim, self.end_dim)
 
-    def extra_repr(self) -> str:
-        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
-
-class LayerNorm(Module):
-    """Mean 0 and variance 1 over the last dimensions `normalized_shape`, then an affine map."""
+class _Affine(Module):
+    """What norms share: `weight` of ones and `bias` of zeros, each there or not."""
 
     weight: Parameter | None
     bias: Parameter | None
 
-    def __init__(
-        self, normalized_shape: Any, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True, device: Any = None,
-        dtype: Any = None,
-    ) -> None:  # fmt: skip
-        super().__init__()
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        self.eps, self.elementwise_affine = eps, elementwise_affine
-        if elementwise_affine:
-            self.weight = Parameter(ones(self.normalized_shape, device=device, dtype=dtype))
+    def _make(self, shape: tuple[int, ...], weight: bool, bias: bool, device: Any, dtype: Any) -> None:
+        if weight:
+            self.weight = Parameter(ones(shape, device=device, dtype=dtype))
         else:
             self.register_parameter("weight", None)
-        if elementwise_affine and bias:
-            self.bias = Parameter(zeros(self.normalized_shape, device=device, dtype=dtype))
+        if weight and bias:
+            self.bias = Parameter(zeros(shape, device=device, dtype=dtype))
         else:
             self.register_parameter("bias", None)
 
@@ -205,6 +205,19 @@ class LayerNorm(Module):
             init.ones_(self.weight)
         if self.bias is not None:
             init.zeros_(self.bias)
+
+
+class LayerNorm(_Affine):
+    """Mean 0 and variance 1 over the last dimensions `normalized_shape`, then an affine map."""
+
+    def __init__(
+        self, normalized_shape: Any, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True, device: Any = None,
+        dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self._make(self.normalized_shape, elementwise_affine, bias, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)

@@ -19,7 +19,7 @@ class _Loss(Module):
         self.reduction = reduction
 
 
-class _Weighted(_Loss):
+class _WeightedLoss(_Loss):
     """A loss with a buffer `weight`, None where it is not given."""
 
     weight: Tensor | None
@@ -45,7 +45,7 @@ class MSELoss(_Loss):
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
-class NLLLoss(_Weighted):
+class NLLLoss(_WeightedLoss):
     """Minus the entry of log-probabilities (classes along dimension 1) at each target."""
 
     def __init__(
@@ -59,7 +59,7 @@ class NLLLoss(_Weighted):
         return F.nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
 
 
-class CrossEntropyLoss(_Weighted):
+class CrossEntropyLoss(_WeightedLoss):
     """Negative log likelihood of class indices (or class probabilities) under the softmax of `input` along dimension 1."""
 
     def __init__(
@@ -76,14 +76,14 @@ class CrossEntropyLoss(_Weighted):
         )  # fmt: skip
 
 
-class BCELoss(_Weighted):
+class BCELoss(_WeightedLoss):
     """Negative log likelihood of probabilities `target` under probabilities `input`."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy(input, target, weight=self.weight, reduction=self.reduction)
 
 
-class BCEWithLogitsLoss(_Weighted):
+class BCEWithLogitsLoss(_WeightedLoss):
     """`BCELoss` of ``sigmoid(input)``; `pos_weight` counts targets of 1 more."""
 
     pos_weight: Tensor | None

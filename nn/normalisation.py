@@ -1,5 +1,7 @@
 """Layers of batch and group normalisation."""
 
+# functions of F that load at first use have no types there
+# mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
 from typing import Any
@@ -8,18 +10,17 @@ from ..eager.creation import ones, tensor, zeros
 from ..eager.tensor import Tensor
 from ..ir import dtypes
 from . import functional as F
-from . import init
+from .layers import _Affine
 from .module import Module
-from .parameter import Parameter
+from .ranks import ranked
 
 
-class _BatchNorm(Module):
+class _NormBase(_Affine):
     """`running_mean`, `running_var` and `num_batches_tracked` are buffers that training updates in place; `momentum` None takes
     the mean over all batches seen."""
 
+    _version = 2
     ranks: tuple[int, ...] = ()
-    weight: Parameter | None
-    bias: Parameter | None
     running_mean: Tensor | None
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
@@ -31,14 +32,7 @@ class _BatchNorm(Module):
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        if affine:
-            self.weight = Parameter(ones(num_features, device=device, dtype=dtype))
-        else:
-            self.register_parameter("weight", None)
-        if affine and bias:
-            self.bias = Parameter(zeros(num_features, device=device, dtype=dtype))
-        else:
-            self.register_parameter("bias", None)
+        self._make((num_features,), affine, bias, device, dtype)
         tracked = track_running_stats
         self.register_buffer("running_mean", zeros(num_features, device=device, dtype=dtype) if tracked else None)
         self.register_buffer("running_var", ones(num_features, device=device, dtype=dtype) if tracked else None)
@@ -54,20 +48,28 @@ class _BatchNorm(Module):
     def reset_parameters(self) -> None:
         """Weight one, bias zero, statistics as at the start."""
         self.reset_running_stats()
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        super().reset_parameters()
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        if self.num_batches_tracked is not None:  # files of before it was counted lack it
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *rest: Any
+    ) -> None:
+        if (local_metadata.get("version") or 1) < 2 and self.num_batches_tracked is not None:  # it was not counted then
             state_dict.setdefault(prefix + "num_batches_tracked", self.num_batches_tracked)
-        super()._load_from_state_dict(state_dict, prefix, *rest)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
 
-    def forward(self, input: Tensor) -> Tensor:
+    def _check_rank(self, input: Tensor) -> None:
         if input.ndim not in self.ranks:
             wanted = " or ".join(f"{r}D" for r in self.ranks)
             raise ValueError(f"expected {wanted} input (got {input.ndim}D input)")
+
+    def extra_repr(self) -> str:
+        return (f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+                f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}")  # fmt: skip
+
+
+class _BatchNorm(_NormBase):
+    def forward(self, input: Tensor) -> Tensor:
+        self._check_rank(input)
         momentum: Any = 0.0 if self.momentum is None else self.momentum
         mean, var = self.running_mean, self.running_var
         if self.training and self.num_batches_tracked is not None:
@@ -80,27 +82,10 @@ class _BatchNorm(Module):
             return F.batch_norm(input, kept[0], kept[1], self.weight, self.bias, by_batch, momentum, self.eps)
         return F.batch_norm(input, mean, var, self.weight, self.bias, True, momentum, self.eps)
 
-    def extra_repr(self) -> str:
-        return (f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-                f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}")  # fmt: skip
 
-
-class BatchNorm1d(_BatchNorm):
-    """Channels of (N, C) or (N, C, L) normalised over the batch."""
-
-    ranks = (2, 3)
-
-
-class BatchNorm2d(_BatchNorm):
-    """Channels of (N, C, H, W) normalised over the batch."""
-
-    ranks = (4,)
-
-
-class BatchNorm3d(_BatchNorm):
-    """Channels of (N, C, D, H, W) normalised over the batch."""
-
-    ranks = (5,)
+BatchNorm1d, BatchNorm2d, BatchNorm3d = ranked(
+    _BatchNorm, "BatchNorm{}", "Channels of {shape} normalised over the batch.", ranks={1: (2, 3), 2: (4,), 3: (5,)}
+)
 
 
 class SyncBatchNorm(_BatchNorm):
@@ -109,7 +94,7 @@ class SyncBatchNorm(_BatchNorm):
     ranks = (2, 3, 4, 5)
 
 
-class _InstanceNorm(_BatchNorm):
+class _InstanceNorm(_NormBase):
     """Each channel of each example normalised; without `affine` and running statistics by default."""
 
     def __init__(
@@ -119,9 +104,7 @@ class _InstanceNorm(_BatchNorm):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        if input.ndim not in self.ranks:
-            wanted = " or ".join(f"{r}D" for r in self.ranks)
-            raise ValueError(f"expected {wanted} input (got {input.ndim}D input)")
+        self._check_rank(input)
         single = input.ndim == self.ranks[0]
         x = input.unsqueeze(0) if single else input
         if x.shape[1] != self.num_features and self.affine:
@@ -135,29 +118,14 @@ class _InstanceNorm(_BatchNorm):
         return out.squeeze(0) if single else out
 
 
-class InstanceNorm1d(_InstanceNorm):
-    """Channels of (C, L) or (N, C, L) normalised."""
-
-    ranks = (2, 3)
-
-
-class InstanceNorm2d(_InstanceNorm):
-    """Channels of (C, H, W) or (N, C, H, W) normalised."""
-
-    ranks = (3, 4)
+InstanceNorm1d, InstanceNorm2d, InstanceNorm3d = ranked(
+    _InstanceNorm, "InstanceNorm{}", "Channels of {shape}, or of one example, normalised.",
+    ranks={1: (2, 3), 2: (3, 4), 3: (4, 5)},
+)  # fmt: skip
 
 
-class InstanceNorm3d(_InstanceNorm):
-    """Channels of (C, D, H, W) or (N, C, D, H, W) normalised."""
-
-    ranks = (4, 5)
-
-
-class GroupNorm(Module):
+class GroupNorm(_Affine):
     """Groups of channels of each example normalised, then an affine map by channel."""
-
-    weight: Parameter | None
-    bias: Parameter | None
 
     def __init__(
         self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, device: Any = None, dtype: Any = None,
@@ -167,21 +135,7 @@ class GroupNorm(Module):
         if num_channels % num_groups:
             raise ValueError("num_channels must be divisible by num_groups")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
-        if affine:
-            self.weight = Parameter(ones(num_channels, device=device, dtype=dtype))
-        else:
-            self.register_parameter("weight", None)
-        if affine and bias:
-            self.bias = Parameter(zeros(num_channels, device=device, dtype=dtype))
-        else:
-            self.register_parameter("bias", None)
-
-    def reset_parameters(self) -> None:
-        """Weight one, bias zero."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        self._make((num_channels,), affine, bias, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
@@ -189,3 +143,16 @@ class GroupNorm(Module):
     def extra_repr(self) -> str:
         return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
 
+
+class LocalResponseNorm(Module):
+    """Each element over a power of the mean of squares of `size` neighbouring channels."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

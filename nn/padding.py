@@ -7,6 +7,7 @@ from typing import Any
 from ..eager.tensor import Tensor
 from . import functional as F
 from .module import Module
+from .ranks import ranked
 
 
 class _Pad(Module):
@@ -24,7 +25,7 @@ class _Pad(Module):
         return f"{self.padding}"
 
 
-class _Constant(_Pad):
+class _ConstantPadNd(_Pad):
     def __init__(self, padding: Any, value: float) -> None:
         super().__init__(padding)
         self.value = value
@@ -36,25 +37,10 @@ class _Constant(_Pad):
         return f"padding={self.padding}, value={self.value}"
 
 
-class ConstantPad1d(_Constant):
-    """The last dimension padded by `value`."""
-
-    rank = 1
+ConstantPad1d, ConstantPad2d, ConstantPad3d = ranked(_ConstantPadNd, "ConstantPad{}", "{last} padded by `value`.")
 
 
-class ConstantPad2d(_Constant):
-    """The last two dimensions padded by `value`."""
-
-    rank = 2
-
-
-class ConstantPad3d(_Constant):
-    """The last three dimensions padded by `value`."""
-
-    rank = 3
-
-
-class _Zero(_Constant):
+class _Zero(_ConstantPadNd):
     def __init__(self, padding: Any) -> None:
         super().__init__(padding, 0.0)
 
@@ -62,73 +48,21 @@ class _Zero(_Constant):
         return f"{self.padding}"
 
 
-class ZeroPad1d(_Zero):
-    """The last dimension padded by zeros."""
-
-    rank = 1
+class _ReflectionPadNd(_Pad):
+    mode = "reflect"
 
 
-class ZeroPad2d(_Zero):
-    """The last two dimensions padded by zeros."""
-
-    rank = 2
+class _ReplicationPadNd(_Pad):
+    mode = "replicate"
 
 
-class ZeroPad3d(_Zero):
-    """The last three dimensions padded by zeros."""
-
-    rank = 3
+class _CircularPadNd(_Pad):
+    mode = "circular"
 
 
-class ReflectionPad1d(_Pad):
-    """The last dimension padded by its mirror image, the edge not repeated."""
-
-    rank, mode = 1, "reflect"
-
-
-class ReflectionPad2d(_Pad):
-    """The last two dimensions padded by their mirror images, edges not repeated."""
-
-    rank, mode = 2, "reflect"
-
-
-class ReflectionPad3d(_Pad):
-    """The last three dimensions padded by their mirror images, edges not repeated."""
-
-    rank, mode = 3, "reflect"
-
-
-class ReplicationPad1d(_Pad):
-    """The last dimension padded by its edge."""
-
-    rank, mode = 1, "replicate"
-
-
-class ReplicationPad2d(_Pad):
-    """The last two dimensions padded by their edges."""
-
-    rank, mode = 2, "replicate"
-
-
-class ReplicationPad3d(_Pad):
-    """The last three dimensions padded by their edges."""
-
-    rank, mode = 3, "replicate"
-
-
-class CircularPad1d(_Pad):
-    """The last dimension padded by what lies at its other end."""
-
-    rank, mode = 1, "circular"
-
-
-class CircularPad2d(_Pad):
-    """The last two dimensions padded by what lies at their other ends."""
-
-    rank, mode = 2, "circular"
-
-
-class CircularPad3d(_Pad):
-    """The last three dimensions padded by what lies at their other ends."""
-
-    rank, mode = 3, "circular"
+ZeroPad1d, ZeroPad2d, ZeroPad3d = ranked(_Zero, "ZeroPad{}", "{last} padded by zeros.")
+ReflectionPad1d, ReflectionPad2d, ReflectionPad3d = ranked(
+    _ReflectionPadNd, "ReflectionPad{}", "{last} padded by mirror images, edges not repeated."
+)
+ReplicationPad1d, ReplicationPad2d, ReplicationPad3d = ranked(_ReplicationPadNd, "ReplicationPad{}", "{last} padded by edges.")
+CircularPad1d, CircularPad2d, CircularPad3d = ranked(_CircularPadNd, "CircularPad{}", "{last} padded by the other end.")

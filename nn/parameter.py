@@ -22,6 +22,11 @@ class Parameter(Tensor):
         return "Parameter containing:\n" + super().__repr__()
 
 
+def is_lazy(x: Any) -> bool:
+    """Whether a parameter or buffer has no shape yet (`nn.lazy`)."""
+    return getattr(type(x), "waits_for_shape", False)
+
+
 class Buffer(Tensor):
     """``Buffer(tensor)``: assigned to a Module it becomes a buffer."""
 

@@ -1,19 +1,45 @@
-"""The rarer pooling layers, and those that put pooled elements back; the computation is in `nn.functional`."""
+"""Layers that reduce windows or parts of the spatial dimensions; the computation is in `nn.functional`."""
 
-# functions of F that load at first use have no types there
-# mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..eager.tensor import Tensor
 from . import functional as F
-from .convolution import _Adaptive, _tuple
 from .module import Module
+from .ranks import each, ranked
 
 
-class AvgPool3d(Module):
-    """The mean of each window of (N, C, D, H, W)."""
+class _MaxPoolNd(Module):
+    _function: Callable[..., Any]
+
+    def __init__(
+        self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding, self.dilation, self.return_indices, self.ceil_mode = padding, dilation, return_indices, ceil_mode
+
+    def forward(self, input: Tensor) -> Any:
+        return self._function(
+            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
+        )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        return (f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
+                f"ceil_mode={self.ceil_mode}")  # fmt: skip
+
+
+MaxPool1d, MaxPool2d, MaxPool3d = ranked(
+    _MaxPoolNd, "MaxPool{}", "The largest element of each window of {shape}, with `return_indices` also where it was.",
+    "max_pool{}d",
+)  # fmt: skip
+
+
+class _AvgPoolNd(Module):
+    _function: Callable[..., Tensor]
 
     def __init__(
         self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True,
@@ -25,7 +51,7 @@ class AvgPool3d(Module):
         self.divisor_override = divisor_override
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.avg_pool3d(
+        return self._function(
             input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad, self.divisor_override
         )  # fmt: skip
 
@@ -33,86 +59,49 @@ class AvgPool3d(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AdaptiveAvgPool3d(_Adaptive):
-    """Means of a grid of `output_size` parts of (N, C, D, H, W)."""
+AvgPool2d, AvgPool3d = ranked(_AvgPoolNd, "AvgPool{}", "The mean of each window of {shape}.", "avg_pool{}d", (2, 3))
+
+
+class AvgPool1d(_AvgPoolNd):
+    """The mean of each window of (N, C, L)."""
+
+    def __init__(
+        self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True
+    ) -> None:
+        stride = kernel_size if stride is None else stride
+        super().__init__(each(kernel_size, 1), each(stride, 1), each(padding, 1), ceil_mode, count_include_pad)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.adaptive_avg_pool3d(input, self.output_size)
+        return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
 
-class AdaptiveMaxPool3d(_Adaptive):
-    """The largest elements of a grid of `output_size` parts of (N, C, D, H, W)."""
+class _AdaptiveAvgPoolNd(Module):
+    _function: Callable[..., Any]
+
+    def __init__(self, output_size: Any) -> None:
+        super().__init__()
+        self.output_size = output_size
 
     def forward(self, input: Tensor) -> Any:
-        return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)
-
-
-class _LP(Module):
-    def __init__(self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> None:
-        super().__init__()
-        self.norm_type, self.kernel_size, self.stride, self.ceil_mode = norm_type, kernel_size, stride, ceil_mode
+        return self._function(input, self.output_size)
 
     def extra_repr(self) -> str:
-        return (f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, "
-                f"ceil_mode={self.ceil_mode}")  # fmt: skip
+        return f"output_size={self.output_size}"
 
 
-class LPPool1d(_LP):
-    """The norm of order `norm_type` of each window of (N, C, L)."""
+class _AdaptiveMaxPoolNd(_AdaptiveAvgPoolNd):
+    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
+        super().__init__(output_size)
+        self.return_indices = return_indices
 
-    def forward(self, input: Tensor) -> Tensor:
-        return F.lp_pool1d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
-
-
-class LPPool2d(_LP):
-    """The norm of order `norm_type` of each window of (N, C, H, W)."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.lp_pool2d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+    def forward(self, input: Tensor) -> Any:
+        return self._function(input, self.output_size, self.return_indices)
 
 
-class LPPool3d(_LP):
-    """The norm of order `norm_type` of each window of (N, C, D, H, W)."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.lp_pool3d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
-
-
-class _Unpool(Module):
-    rank = 0
-
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
-        super().__init__()
-        self.kernel_size = _tuple(kernel_size, self.rank)
-        self.stride = _tuple(kernel_size if stride is None else stride, self.rank)
-        self.padding = _tuple(padding, self.rank)
-
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
-
-
-class MaxUnpool1d(_Unpool):
-    """What `MaxPool1d` kept at the positions it gave, zeros elsewhere."""
-
-    rank = 1
-
-    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
-        return F.max_unpool1d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
-
-
-class MaxUnpool2d(_Unpool):
-    """What `MaxPool2d` kept at the positions it gave, zeros elsewhere."""
-
-    rank = 2
-
-    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
-        return F.max_unpool2d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
-
-
-class MaxUnpool3d(_Unpool):
-    """What `MaxPool3d` kept at the positions it gave, zeros elsewhere."""
-
-    rank = 3
-
-    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
-        return F.max_unpool3d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d = ranked(
+    _AdaptiveAvgPoolNd, "AdaptiveAvgPool{}", "Means of a grid of `output_size` parts of {shape}.", "adaptive_avg_pool{}d"
+)
+AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d = ranked(
+    _AdaptiveMaxPoolNd, "AdaptiveMaxPool{}", "The largest elements of a grid of `output_size` parts of {shape}.",
+    "adaptive_max_pool{}d",
+)  # fmt: skip

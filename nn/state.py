@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from ..eager import factory
 from ..eager.modes import no_grad
 from ..eager.tensor import Tensor
 from .hooks import RemovableHandle, add_hook
-from .parameter import Parameter
+from .parameter import Parameter, is_lazy
 
 _EXTRA = "_extra_state"
 
@@ -52,9 +53,17 @@ class Stateful:
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, state_dict, prefix, local_metadata)`` after this module's state was collected."""
+        if hasattr(hook, "__self__"):  # a bound method takes no attributes, its function does
+            hook.__func__._from_public_api = True  # type: ignore[attr-defined]
+        else:
+            hook._from_public_api = True  # type: ignore[attr-defined]
         return add_hook(self._hooks("_state_hooks"), hook)
 
-    _register_state_dict_hook = register_state_dict_post_hook
+    def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        if getattr(hook, "_from_public_api", False):
+            raise RuntimeError("Cannot register the same function as the state dict post hook that was previously registered via "
+                               "register_state_dict_post_hook")  # fmt: skip
+        return add_hook(self._hooks("_state_hooks"), hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)`` before
@@ -82,7 +91,12 @@ class Stateful:
             destination = args[0] if destination is None else destination
             prefix = args[1] if len(args) > 1 else prefix
             keep_vars = args[2] if len(args) > 2 else keep_vars
-        destination = {} if destination is None else destination
+        if destination is None:
+            destination = OrderedDict()
+            destination._metadata = OrderedDict()  # type: ignore[attr-defined]
+        local = {"version": self._version}
+        if hasattr(destination, "_metadata"):
+            destination._metadata[prefix[:-1]] = local
         for hook in list(self.__dict__.get("_state_pre_hooks", {}).values()):
             hook(self, prefix, keep_vars)
         self._save_to_state_dict(destination, prefix, keep_vars)
@@ -90,7 +104,9 @@ class Stateful:
             if child is not None:
                 child.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
         for hook in list(self.__dict__.get("_state_hooks", {}).values()):
-            changed = hook(self, destination, prefix, {"version": self._version})
+            changed = hook(self, destination, prefix, local)
+            if changed is not None and getattr(hook, "_from_public_api", False):
+                raise RuntimeError("state_dict post-hook must return None")
             destination = destination if changed is None else changed
         return destination
 
@@ -110,8 +126,9 @@ class Stateful:
         """Copy (or with `assign` put) values in by name; RuntimeError naming every missing, unexpected or misshapen key."""
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        state, missing, unexpected, errors = dict(state_dict), list[str](), list[str](), list[str]()
-        self._load(state, "", strict, assign, (missing, unexpected, errors))
+        state, missing, unexpected, errors = OrderedDict(state_dict), list[str](), list[str](), list[str]()
+        metadata = getattr(state_dict, "_metadata", None) or {}
+        self._load(state, "", (strict, assign, metadata), (missing, unexpected, errors))
         if strict and unexpected:
             errors.insert(0, "Unexpected key(s) in state_dict: {}. ".format(", ".join(f'"{k}"' for k in unexpected)))
         if strict and missing:
@@ -121,14 +138,18 @@ class Stateful:
         return IncompatibleKeys(missing, unexpected)
 
     def _load(
-        self, state: dict[str, Any], prefix: str, strict: bool, assign: bool, found: tuple[list[str], list[str], list[str]]
-    ) -> None:
-        meta = {"version": self._version, "assign_to_params_buffers": assign}
-        self._load_from_state_dict(state, prefix, meta, True, *found)
+        self, state: dict[str, Any], prefix: str, how: tuple[bool, bool, Mapping[str, Any]],
+        found: tuple[list[str], list[str], list[str]],
+    ) -> None:  # fmt: skip
+        strict, assign, metadata = how
+        local = dict(metadata.get(prefix[:-1], {}))
+        if assign:
+            local["assign_to_params_buffers"] = assign
+        self._load_from_state_dict(state, prefix, local, True, *found)
         for name, child in self._modules.items():
             if child is not None:
                 inner = f"{prefix}{name}."
-                child._load({k: v for k, v in state.items() if k.startswith(inner)}, inner, strict, assign, found)
+                child._load({k: v for k, v in state.items() if k.startswith(inner)}, inner, how, found)
         keys = IncompatibleKeys(found[0], found[1])
         for hook in list(self.__dict__.get("_load_post_hooks", {}).values()):
             if hook(self, keys) is not None:
@@ -143,11 +164,11 @@ class Stateful:
         for hook, with_module in list(self.__dict__.get("_load_pre_hooks", {}).values()):
             rest = (state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
             hook(self, *rest) if with_module else hook(*rest)
-        own = self._local()
+        own, assign = self._local(), local_metadata.get("assign_to_params_buffers", False)
         for name, target in own.items():
             key = prefix + name
             if key in state_dict:
-                problem = self._take(name, key, target, state_dict[key], local_metadata.get("assign_to_params_buffers", False))
+                problem = self._take(name, key, target, state_dict[key], assign)
                 error_msgs += [problem] if problem else []
             elif strict:
                 missing_keys.append(key)
@@ -156,8 +177,10 @@ class Stateful:
             self.set_extra_state(state_dict[prefix + _EXTRA])
         elif extra and strict:
             missing_keys.append(prefix + _EXTRA)
+        elif strict and prefix + _EXTRA in state_dict:
+            unexpected_keys.append(prefix + _EXTRA)
         for key in state_dict if strict else ():
-            if not key.startswith(prefix) or (extra and key == prefix + _EXTRA):
+            if not key.startswith(prefix) or key == prefix + _EXTRA:
                 continue
             head, dot, _ = key[len(prefix) :].partition(".")
             known = head in self._modules if dot else head in own
@@ -169,12 +192,27 @@ class Stateful:
         if not isinstance(source, Tensor):
             return (f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from checkpoint but '
                     f"received {type(source)}")  # fmt: skip
-        if source.shape != target.shape:
+        lazy = is_lazy(target)
+        if not lazy and not target.shape and tuple(source.shape) == (1,):  # files of before there were 0-d tensors
+            source = source[0]
+        if not lazy and source.shape != target.shape:
             return (f"size mismatch for {key}: copying a param with shape {source.shape!r} from checkpoint, "
                     f"the shape in current model is {target.shape!r}.")  # fmt: skip
-        if assign:
-            setattr(self, name, Parameter(source, target.requires_grad) if isinstance(target, Parameter) else source)
-        else:
-            with no_grad():
-                target.copy_(source)
+        try:
+            if assign:
+                setattr(self, name, _as_parameter(source, target) if isinstance(target, Parameter) else source)
+            else:
+                with no_grad():
+                    target.copy_(source)
+        except Exception as e:
+            return (f'While copying the parameter named "{key}", whose dimensions in the model are {target.size()!r} and whose '
+                    f"dimensions in the checkpoint are {source.size()!r}, an exception occurred : {e.args}.")  # fmt: skip
         return None
+
+
+def _as_parameter(source: Tensor, target: Tensor) -> Parameter:
+    """`source` as what takes the place of the parameter `target`: itself, where it is a parameter."""
+    if isinstance(source, Parameter):
+        source.requires_grad_(target.requires_grad)
+        return source
+    return Parameter(source, target.requires_grad)  # type: ignore[no-any-return]

@@ -11,7 +11,7 @@ from ..eager.tensor import Tensor
 from . import functional as F
 from . import init
 from .containers import ModuleList
-from .layers import Dropout, LayerNorm, Linear
+from .layers import Dropout, LayerNorm, Linear, NonDynamicallyQuantizableLinear
 from .module import Module
 from .parameter import Parameter
 
@@ -64,7 +64,7 @@ class MultiheadAttention(Module):
             wanted = (name == "in_proj_weight") == together
             self.register_parameter(name, Parameter(empty(*shape, device=device, dtype=dtype)) if wanted else None)
         self.register_parameter("in_proj_bias", Parameter(empty(3 * embed_dim, device=device, dtype=dtype)) if bias else None)
-        self.out_proj = Linear(embed_dim, embed_dim, bias=bias, device=device, dtype=dtype)
+        self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias=bias, device=device, dtype=dtype)
         self._reset_parameters()
 
     def _reset_parameters(self) -> None:
@@ -136,15 +136,25 @@ def _added(mask: Tensor, like: Tensor) -> Tensor:
     return added
 
 
-def _activation(activation: str | Activation) -> Activation:
-    if not isinstance(activation, str):
-        return activation
+def _get_activation_fn(activation: str) -> Activation:
+    """The function called "relu" or "gelu"; RuntimeError for another name."""
     if activation not in ("relu", "gelu"):
         raise RuntimeError(f"activation should be relu/gelu, not {activation}")
     return F.relu if activation == "relu" else F.gelu
 
 
-class TransformerEncoderLayer(Module):
+def _get_clones(module: Module, N: int) -> ModuleList:
+    """`N` copies of a module."""
+    return ModuleList([copy.deepcopy(module) for _ in range(N)])
+
+
+class _AttentionLayer(Module):
+    def _sa_block(self, x: Tensor, mask: Tensor | None, padding: Tensor | None, is_causal: bool) -> Tensor:
+        out: Tensor = self.dropout1(self.self_attn(x, x, x, padding, False, mask, is_causal=is_causal)[0])
+        return out
+
+
+class TransformerEncoderLayer(_AttentionLayer):
     """Self-attention and two linear maps, each with a residual connection and a norm, behind (or, `norm_first`, before) them."""
 
     def __init__(
@@ -159,7 +169,7 @@ class TransformerEncoderLayer(Module):
         self.linear2, self.norm_first = Linear(dim_feedforward, d_model, bias, **made), norm_first
         self.norm1, self.norm2 = (LayerNorm(d_model, layer_norm_eps, bias=bias, **made) for _ in range(2))
         self.dropout1, self.dropout2 = Dropout(dropout), Dropout(dropout)
-        self.activation = _activation(activation)
+        self.activation = _get_activation_fn(activation) if isinstance(activation, str) else activation
 
     def forward(
         self, src: Tensor, src_mask: Tensor | None = None, src_key_padding_mask: Tensor | None = None, is_causal: bool = False
@@ -172,16 +182,12 @@ class TransformerEncoderLayer(Module):
         out: Tensor = self.norm2(x + self._ff_block(x))
         return out
 
-    def _sa_block(self, x: Tensor, mask: Tensor | None, padding: Tensor | None, is_causal: bool) -> Tensor:
-        out: Tensor = self.dropout1(self.self_attn(x, x, x, padding, False, mask, is_causal=is_causal)[0])
-        return out
-
     def _ff_block(self, x: Tensor) -> Tensor:
         out: Tensor = self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
         return out
 
 
-class TransformerDecoderLayer(Module):
+class TransformerDecoderLayer(_AttentionLayer):
     """Self-attention, attention to `memory`, and two linear maps, each with a residual connection and a norm."""
 
     def __init__(
@@ -197,7 +203,7 @@ class TransformerDecoderLayer(Module):
         self.linear2, self.norm_first = Linear(dim_feedforward, d_model, bias, **made), norm_first
         self.norm1, self.norm2, self.norm3 = (LayerNorm(d_model, layer_norm_eps, bias=bias, **made) for _ in range(3))
         self.dropout1, self.dropout2, self.dropout3 = (Dropout(dropout) for _ in range(3))
-        self.activation = _activation(activation)
+        self.activation = _get_activation_fn(activation) if isinstance(activation, str) else activation
 
     def forward(
         self, tgt: Tensor, memory: Tensor, tgt_mask: Tensor | None = None, memory_mask: Tensor | None = None,
@@ -214,10 +220,6 @@ class TransformerDecoderLayer(Module):
         x = self.norm1(x + self._sa_block(x, *own))
         x = self.norm2(x + self._mha_block(x, memory, *other))
         out: Tensor = self.norm3(x + self._ff_block(x))
-        return out
-
-    def _sa_block(self, x: Tensor, mask: Tensor | None, padding: Tensor | None, is_causal: bool) -> Tensor:
-        out: Tensor = self.dropout1(self.self_attn(x, x, x, padding, False, mask, is_causal=is_causal)[0])
         return out
 
     def _mha_block(self, x: Tensor, memory: Tensor, mask: Tensor | None, padding: Tensor | None, is_causal: bool) -> Tensor:
@@ -237,7 +239,7 @@ class TransformerEncoder(Module):
         mask_check: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.layers = ModuleList([copy.deepcopy(encoder_layer) for _ in range(num_layers)])
+        self.layers = _get_clones(encoder_layer, num_layers)
         self.num_layers, self.norm = num_layers, norm
 
     def forward(
@@ -254,7 +256,7 @@ class TransformerDecoder(Module):
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__()
-        self.layers = ModuleList([copy.deepcopy(decoder_layer) for _ in range(num_layers)])
+        self.layers = _get_clones(decoder_layer, num_layers)
         self.num_layers, self.norm = num_layers, norm
 
     def forward(

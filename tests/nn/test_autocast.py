@@ -48,7 +48,7 @@ CALLS = [row.strip() for row in ROWS.replace("\n", ";").split(";")]
 def dtypes(lib: Any, text: str, dtype: str) -> Any:
     t = lib
     t.manual_seed(0)
-    x, c, v, l = t.randn(4, 4), t.randn(2, 4, 8, 8), t.randn(1, 2, 4, 4, 4), t.randn(2, 4, 9)  # noqa: E741
+    x, c, v, l = t.randn(4, 4), t.randn(2, 4, 8, 8), t.randn(1, 2, 4, 4, 4), t.randn(2, 4, 9)
     p = t.rand(4, 4)
     scope = {"x": x, "b": x.bfloat16(), "c": c, "cb": c.bfloat16(), "vb": v.bfloat16(), "l": l, "d": x.double(), "t": t,
              "s": l.transpose(1, 2)[:, :, :4].contiguous(), "i": t.tensor([0, 1, 2, 3]), "pb": p.bfloat16(), "nn": t.nn,
