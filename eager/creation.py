@@ -62,11 +62,21 @@ def _wanted(dtype: Any, out: Any, otherwise: DType) -> DType:
     return to_dtype(dtype) or (otherwise if out is None else out.dtype)
 
 
+def _maker(executor: Executor | None, device: Any) -> Executor:
+    """What makes a tensor on `device`: a tracer's recorder, which is told where, or what runs the ops of tensors there."""
+    if executor is None:
+        return devices.executor(device) or EAGER
+    place = getattr(executor, "place", None)
+    if place is not None:
+        place(devices.name_of(device))
+    return executor
+
+
 def _full(
     shape: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, executor: Executor | None, out: Any = None
 ) -> Any:
     wanted = _wanted(dtype, out, _default)
-    result = (executor or devices.executor(device) or EAGER).apply(made.full, (value,), {"shape": shape, "dtype": wanted})
+    result = _maker(executor, device).apply(made.full, (value,), {"shape": shape, "dtype": wanted})
     return _finish(result, requires_grad, out)
 
 
@@ -167,7 +177,7 @@ def arange(
         start, end, step = bounds if wanted is dtypes.int64 and bounds[2] else (bounds[0], end, step)
     length = -((start - end) // step) if whole else int(np.ceil((end - start) / step))
     attrs = {"start": start, "step": step, "length": length, "dtype": wanted}
-    result = (_executor or devices.executor(device) or EAGER).apply(made.arange, (), attrs)
+    result = _maker(_executor, device).apply(made.arange, (), attrs)
     return _finish(result, requires_grad, out)  # type: ignore[no-any-return]
 
 

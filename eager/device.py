@@ -103,6 +103,12 @@ def gpu(device: object) -> Any:
     return devices.device(found.index)
 
 
+def name_of(device: object) -> str:
+    """How `device` (None: the default) is written with its number."""
+    found = None if device is None and not _choosing else gpu(device)
+    return "cpu" if found is None else str(found.name)
+
+
 def on_cpu(device: object) -> bool:
     """Whether `device` (None: the default) is the CPU."""
     if device is None:

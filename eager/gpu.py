@@ -312,6 +312,45 @@ def _view_plan(alias: int, gpu: GPU, shape: tuple[int, ...], strides: tuple[int,
     return run
 
 
+# -- compiled graphs
+
+
+def run_graph(executable: Any, inputs: Any) -> list[Any]:
+    """What a compiled graph gives for Tensors on one GPU and numbers: Tensors, inputs themselves among them."""
+    home = next((x for x in inputs if hasattr(x, "meta")), None)
+    gpu = devices.device() if home is None else home._storage.gpu
+    return [_result(f, inputs, gpu) for f in executable.run(inputs, gpu)]
+
+
+def _result(found: Any, inputs: Any, gpu: GPU) -> Any:
+    memory = getattr(found, "memory", None)
+    if memory is not None:
+        meta = Meta.of(found.shape, found.strides, found.dtype, False, gpu.name)
+        return tensor_in(DeviceStorage(gpu, memory, found.nbytes), meta)
+    source = inputs[found.index]
+    if found.shape is None:
+        return source
+    meta = Meta.of(found.shape, found.strides, source.meta.dtype, False, gpu.name)
+    return tensor_in(source._storage, meta, (source._offset or 0) + found.offset)
+
+
+class Watched(DeviceStorage):
+    """As `DeviceStorage`. When it dies it says in `last` which version it had."""
+
+    __slots__ = ("__weakref__", "last")
+    last: list[int]
+
+    def __del__(self) -> None:
+        self.last.append(self.version)
+
+
+def watched(storage: DeviceStorage, last: list[int]) -> Watched:
+    """The same memory, watched."""
+    out = Watched(storage.gpu, storage.memory, storage.nbytes, storage.address)
+    out.last = last
+    return out
+
+
 # -- between devices
 
 

@@ -35,3 +35,4 @@ class Capture:
     break_: BreakRecord | None
     prologue: Callable[[Sequence[Any]], tuple[Any, ...]] | None = None
     drawn: int = 0  # how many values `prologue` gives
+    device: str = "cpu"  # where all tensors of the graph lie

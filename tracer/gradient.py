@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..eager import autograd, casting, executor, tape
-from ..eager.factory import alias, make, make_view, version_of
+from ..eager import autograd, carried, casting, executor, tape
+from ..eager.factory import alias, make, version_of
 from ..eager.tensor import Tensor
 from ..errors import AutogradError
 from ..ir.graph import Graph, Output, Value, View
@@ -46,7 +46,7 @@ def replay(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
 
 def _replayed(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
     env: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
-    values = bind_symbols(graph, [getattr(x, "_array", x) for x in inputs]) if graph.symbols else {}
+    values = bind_symbols(graph, list(map(carried.layout_of, inputs))) if graph.symbols else {}
     for node in graph.nodes:
         args = tuple(env[a] if isinstance(a, Value) else a for a in node.args)
         made = executor.apply(node.op, args, attributes(node, values) if values or node.op.binds else node.attrs)
@@ -75,12 +75,7 @@ def _replayed(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
 def _window(x: Any, view: View, values: dict[str, int]) -> Any:
     """A Tensor on the memory of `x` through a window counted from the first element of `x`."""
     view = View(*(concrete(part, values) for part in (view.offset, view.shape, view.strides)))
-    array: Any = x._array
-    step: Any = array.itemsize
-    extent: Any = (view.offset + 1,)
-    moved: Any = np.lib.stride_tricks.as_strided(array, extent, (step,))[view.offset :] if view.offset else array
-    strides: Any = tuple(s * step for s in view.strides)
-    return make_view(np.lib.stride_tricks.as_strided(moved, view.shape, strides), x)  # type: ignore[arg-type]
+    return carried.window(x, view.offset, view.shape, view.strides)  # type: ignore[arg-type]
 
 
 def read_outputs(joined: JointGraph, count: int) -> tuple[int, ...]:
@@ -190,8 +185,8 @@ class Training:
             arrays = []
             for t, x in zip(types, operands, strict=True):
                 strange = isinstance(t, TensorType) and t.is_contiguous and not x.meta.type.is_contiguous
-                arrays.append(np.ascontiguousarray(x._array) if strange else getattr(x, "_array", x))
-            return [make(array) for array in executable.run(arrays)]
+                arrays.append(carried.carried(x.contiguous() if strange else x))
+            return [carried.tensor_of(made) for made in executable.run(arrays)]
 
         native = self.native(self, executable, through_arrays) if self.native is not None else None
         return native or through_arrays
@@ -207,7 +202,7 @@ class Training:
         was in the inputs that it has written to."""
         kept = list(inputs)
         for i, former in zip(self.written, more[self.cut.saved :], strict=True):
-            kept[i] = make(getattr(former, "_array", former), inputs[i].meta.requires_grad)
+            kept[i] = carried.tensor_of(carried.carried(former), inputs[i].meta.requires_grad)
         return CompiledNode(self, kept, list(more[: self.cut.saved]))
 
 
@@ -231,7 +226,13 @@ class Watch:
 
     def __init__(self, x: Tensor) -> None:
         self.last: list[int] = []
-        made = x._storage = Watched(x._array, self.last)
+        made: Any
+        if x._array is None:
+            from ..eager.gpu import watched
+
+            made = x._storage = watched(x._storage, self.last)
+        else:
+            made = x._storage = Watched(x._array, self.last)
         self.storage = weakref.ref(made)
 
     def version(self) -> int:
@@ -312,9 +313,11 @@ class CompiledNode(tape.Node):
 
     def _tangent(self, g: Any, type: TensorType) -> Any:
         if g is None:
-            return make(np.zeros(type.shape, type.dtype.np))
+            return carried.zeros(type.shape, type.dtype, self.inputs or ())  # type: ignore[arg-type]
         if g.meta.type.is_contiguous and g.meta.shape == type.shape:
             return g
+        if g._array is None:
+            return g.contiguous().view(type.shape)
         return make(np.ascontiguousarray(g._array).reshape(type.shape))
 
     def _again(self, inputs: list[Any], grads: tuple[Any, ...]) -> tuple[Any, ...]:

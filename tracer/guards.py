@@ -45,6 +45,7 @@ from ..runtime.source import Arg, Attr, Computed, Const, Item, Length, Next, Sou
 from .breaks import Break, describe
 from .bytecode import NULL
 from .classes import native_base
+from .metas import device, settle
 from .policy import Policy
 from .recorder import Recorder, source_of
 from .symbols import SizeInt
@@ -190,8 +191,10 @@ class Outside:
 
     def _tensor(self, value: Any, source: Source) -> Any:
         cls = type(value)
-        if value.meta.device != "cpu" or (cls.__dictoffset__ and vars(value)):
-            raise Break("outside-object", f"a {cls.__name__} with attributes of its own, or on another device")
+        if cls.__dictoffset__ and vars(value):
+            raise Break("outside-object", f"a {cls.__name__} with attributes of its own")
+        if not settle(value.meta.device):
+            raise Break("outside-object", f"a tensor on {value.meta.device} beside tensors on {device()}")
         sized = self.policy.type_of(value, source, self.recorder.symbols)
         if sized is None:
             self.guard(TensorIs(source, cls, value.meta))

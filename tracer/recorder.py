@@ -29,7 +29,8 @@ from .breaks import Break, ValueNeeded
 from .histories import Histories
 from .late import WEAK
 from .late_graph import Lates
-from .metas import SizedMeta, meta_of, view_offset
+from .metas import SizedMeta, meta_of, settle, view_offset
+from .metas import device as capture_device
 from .produced import true_places
 from .ratios import SizeFloat
 from .symbols import SizeInt, Symbols, raw
@@ -112,6 +113,12 @@ class Recorder:
     follow: Callable[..., Any] = field(init=False)  # calls what library code that runs as it is gets from the user
 
     def adopt(self, real: Any) -> Any:
+    @staticmethod
+    def place(device: str) -> None:
+        """A tensor is made on `device`, where the capture's other tensors must lie."""
+        if not settle(device):
+            raise Break("outside-object", f"a tensor made on {device} beside tensors on {capture_device()}")
+
         """The traced twin of a real Tensor that library code came across; the session knows which may be met so."""
         raise Break("outside-object", "a tensor that is held by Python code which the tracer did not follow")
 
@@ -382,7 +389,7 @@ class Recorder:
         elif self._shared(owner):
             raise Break("write-shared", "an in-place write to a tensor that shares its memory with another input")
         strides = zip(target.meta.shape, target.meta.strides, strict=True)
-        if any(n > 1 and step == 0 for n, step in strides) or (owner is not None and not owner.real._array.flags.writeable):
+        if any(n > 1 and step == 0 for n, step in strides) or (owner is not None and not _is_writable(owner.real)):
             raise Break("raise", "an in-place write to an expanded view or to read-only memory")
 
     def _shared(self, owner: InputTensor) -> bool:
@@ -591,6 +598,10 @@ def _static(x: Any) -> Any:
     if type(x) in WEAK:
         raise x.late.needed()
     return tuple(map(_static, x)) if isinstance(x, tuple) else x
+def _is_writable(real: Any) -> bool:
+    return real._array is None or bool(real._array.flags.writeable)
+
+
 
 
 def _input_name(source: Source, builder: Builder) -> str | None:

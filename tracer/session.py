@@ -12,13 +12,14 @@ from .. import knobs
 from ..eager import random
 from ..errors import FusewireError
 from ..ir.graph import Where
-from ..runtime.source import Attr, Const, Item
+from ..runtime.source import Attr, Const, Item, Source
 from .binding import bind
 from .breaks import Break, Restart, UserRaise, ValueNeeded, describe
 from .effects import Effects
 from .frame import Frame
 from .guards import Outside, of_library
 from .late import LATE
+from .metas import settle
 from .policy import Policy
 from .prologue import Drawn, graph_input
 from .recorder import Recorder
@@ -67,9 +68,18 @@ class Session:
         if known is not None:
             return known[1]
         generator = random.default_generator
+        if real.meta.device != "cpu":
+            return self.outside.admit(real, self._state_on(real))
         if real is generator.state:
             return self.outside.admit(real, Attr(Const(generator, "default_generator"), "state"))
         raise Break("outside-object", "a tensor that is held by Python code which the tracer did not follow")
+
+    def _state_on(self, real: Any) -> Source:
+        """Where the state of a GPU's default generator comes from."""
+        generator = random.generator_of(real.meta.device)
+        if real is not generator.state or not settle(real.meta.device):
+            raise Break("outside-object", "a tensor that is held by Python code which the tracer did not follow")
+        return Attr(Const(generator, "cuda_generator"), "state")
 
     def close(self) -> None:
         """Let go of everything met: the user's objects must not live on until the next garbage collection."""

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from .. import knobs
-from ..eager.factory import make, make_view, storage_of
+from ..eager.carried import carried, tensor_of
+from ..eager.carried import view_of as view_made
+from ..eager.factory import make_view, storage_of
 from ..eager.tensor import Tensor
 from ..ir.graph import Graph
 from ..ir.interpret import bind_symbols, concrete, interpret
@@ -81,10 +83,41 @@ def build(graph: Graph, backend: Any) -> Any:
     from ..pipeline import compile_graph
 
     try:
+        if backend != "cpu" and backend != "reference":
+            return Carried(graph, compile_graph(graph, backend=backend))
         return compile_graph(graph, backend=backend)
     except Exception as error:  # a defect or a limit of the back end must not become the user's error
         knobs.warn(f"the {backend} back end cannot build {graph.name}, its interpreter runs it: {type(error).__name__}: {error}")
-        return Interpreted(graph)
+        return Interpreted(graph) if backend in ("cpu", "reference") else Replayed(graph)
+
+
+class Replayed:
+    """What runs a graph of tensors on a GPU that cannot be built as one: op by op."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
+        """The outputs for Tensors and numbers."""
+        mode = gradmode.get()
+        gradmode.set(False)
+        try:
+            return replay(self.graph, inputs)
+        finally:
+            gradmode.set(mode)
+
+
+class Carried:
+    """A compiled graph of tensors on a GPU, run on Tensors."""
+
+    def __init__(self, graph: Graph, executable: Any) -> None:
+        self.graph, self.executable = graph, executable
+
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
+        """The outputs for Tensors and numbers."""
+        from ..eager.gpu import run_graph
+
+        return run_graph(self.executable, inputs)
 
 
 def bind_plain(tail: Any, plain: Callable[[Sequence[Any]], Any]) -> None:
@@ -98,6 +131,8 @@ class Variant:
     raises (`raising`), nothing was written or replayed yet; the function has the effects before the error, and raises it."""
 
     def __init__(self, captured: Capture, backend: Any, plain: Callable[[Sequence[Any]], Any]) -> None:
+        if captured.device != "cpu" and backend == "cpu":
+            backend = captured.device.partition(":")[0]
         self.capture, self.backend, self.plain = captured, backend, plain
         self.raising = tuple({kind for node in captured.graph.nodes for kind in node.op.effects.raises})
         self.hits = 0
@@ -146,7 +181,7 @@ class Variant:
         if self.capture.prologue is not None:
             args = (*args, *self.capture.prologue(args))
         inputs = [s.load(args) for s in self.capture.sources]
-        if any(not inputs[i]._array.flags.writeable for i in self.written):
+        if any(x._array is not None and not x._array.flags.writeable for x in [inputs[i] for i in self.written]):
             return self.plain(given)  # raises where eager does
         try:
             outputs = self._replayed(inputs) if self.executable is None else self._compiled(inputs)
@@ -172,7 +207,7 @@ class Variant:
         return self.plain(args)
 
     def _compiled(self, inputs: list[Any]) -> list[Any]:
-        arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
+        arrays = list(map(carried, inputs))
         node = None
         if self.training is not None:
             found, node = self.training.run(inputs, arrays)
@@ -189,5 +224,5 @@ class Variant:
     def _output(self, i: int, array: Any, inputs: list[Any]) -> Any:
         source = self.sources[i]
         if source is None:
-            return make(array)
-        return inputs[source] if self._is_input(i) else make_view(array, inputs[source])
+            return tensor_of(array)
+        return inputs[source] if self._is_input(i) else view_made(array, inputs[source])

@@ -20,8 +20,8 @@ class Builder(Protocol):
     def kernels(self, kernels: Sequence[Kernel], target: Target) -> Code:
         """The variants of each kernel by name."""
 
-    def routine(self, name: str, target: Target) -> tuple[Variant, ...]:
-        """The variants of a routine that the claims name."""
+    def routine(self, step: Any, target: Target) -> tuple[Variant, ...]:
+        """The variants of a step (RoutineStep) that the claims have made."""
 
 
 class Triton:
@@ -40,11 +40,11 @@ class Triton:
 
         return compile_kernels(kernels, target)
 
-    def routine(self, name: str, target: Target) -> tuple[Variant, ...]:
+    def routine(self, step: Any, target: Target) -> tuple[Variant, ...]:
         """The variants of a template."""
         from .compile import routine
 
-        return routine(name, target)
+        return routine(step, target)
 
 
 current: Builder = Triton()

@@ -136,7 +136,7 @@ class Program:
         if isinstance(step, RoutineStep):
             views = [None if v is None else self._view(v) for v in step.views]
             numbers = [self._number(s) for s in step.sizes]
-            variants = builder.current.routine(step.routine, builder.target_of(self.gpu))
+            variants = builder.current.routine(step, builder.target_of(self.gpu))
             return self._launches(variants, views, numbers, None, step.scalars, step)
         return [Host(step)]
 
@@ -237,7 +237,7 @@ _FORMS = {"int": "q", "float": "d", "f32": "f4x"}
 class Frame:
     """The arguments of one call under way: slots, constants, tensor maps, and for each launch the pointers to its own."""
 
-    __slots__ = ("_keep", "base", "fill", "launches", "maps", "mapped", "reads")
+    __slots__ = ("_keep", "base", "fill", "launches", "mapped", "maps", "reads")
 
     def __init__(self, program: Program) -> None:
         slots = list(program.slots)

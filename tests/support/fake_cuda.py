@@ -346,8 +346,8 @@ class Reference:
     def kernels(self, kernels: Sequence[Kernel], target: Target) -> dict[str, tuple[Variant, ...]]:
         return {k.name: self.variants(k, target) for k in kernels}
 
-    def routine(self, name: str, target: Target) -> tuple[Variant, ...]:
-        raise AssertionError(f"nothing claims routine {name}")
+    def routine(self, step: Any, target: Target) -> tuple[Variant, ...]:
+        raise AssertionError(f"nothing claims {step}")
 
     def variants(self, kernel: Kernel, target: Target) -> tuple[Variant, ...]:
         aligned = tuple(Aligned(i) for i in range(len(kernel.buffers)))
