@@ -25,11 +25,12 @@ class Claim:
     """How a back end runs the calls of a composite whole. `accepts(node)`: which ones; the others are decomposed.
     `step(node, args, results)`: the step, from where the operands (BufferView, ScalarInput, number or None) and the results
     lie; without it the op's NumPy kernel runs (an ExternStep). `finish`: how a kernel that reads the result becomes the step's
-    last part."""
+    last part. `half`: products of half types are taken as they are, not as products in float32."""
 
     accepts: Callable[[Node], bool] = lambda node: True
     step: Callable[[Node, tuple[Any, ...], tuple[BufferView, ...]], Step] | None = None
     finish: Finish | None = None
+    half: bool = False
 
 
 #: The composites that a back end runs whole, with how it does.
@@ -59,7 +60,7 @@ def prepared(graph: Graph, claims: Claims = NO_CLAIMS) -> tuple[Graph, Origins]:
     if any(isinstance(n.op.lowering, Move) and len(n.args) > MAX_SOURCES for n in graph.nodes):
         graph = _rewritten(graph, origins, joined_in_turn)
     if any(isinstance(n.op.lowering, Gemm) for n in graph.nodes):
-        graph = _rewritten(graph, origins, _thin)
+        graph = _rewritten(graph, origins, _thin(claims))
         graph = _rewritten(graph, origins, _turning(graph))
     if any(isinstance(n.op.lowering, Scatter) for n in graph.nodes):
         graph = _rewritten(graph, origins, _tables)
@@ -110,15 +111,25 @@ def _identity(x: Any) -> str:
     return f"%{id(x)}" if isinstance(x, Value) else f"({','.join(map(_identity, x))})" if isinstance(x, tuple) else repr(x)
 
 
-def _thin(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
+def _thin(claims: Claims) -> Visit:
     """a @ b -> sum(a * b) where one of them is a vector, a * b where both are: bound by memory, so that a kernel which fuses with
-    its readers does better than a BLAS made for matrices. Others of half types -> cast(cast(a) @ cast(b)), in f32."""
-    if not isinstance(node.op.lowering, Gemm) or any(not isinstance(x, Value) or len(x.shape) < 2 for x in args):
-        return None
+    its readers does better than a BLAS made for matrices. Others of half types that no claim takes -> cast(cast(a) @ cast(b)),
+    in f32."""
+    taken = {op for op, claim in claims.items() if claim.half}
+
+    def visit(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
+        if not isinstance(node.op.lowering, Gemm) or any(not isinstance(x, Value) or len(x.shape) < 2 for x in args):
+            return None
+        return _thinner(node, builder, args, node.op in taken)
+
+    return visit
+
+
+def _thinner(node: Node, builder: Builder, args: tuple[Any, ...], taken: bool) -> Any:
     a, b = args
     rows, inner, columns = a.shape[-2], a.shape[-1], b.shape[-1]
     thin, to = any(isinstance(n, int) and n == 1 for n in (rows, inner, columns)), node.results[0].dtype
-    if not thin and not to.is_half:
+    if not thin and (taken or not to.is_half):
         return None
     mul, cast, permute = lookup("mul"), lookup("cast"), lookup("permute")
     if to.is_half:

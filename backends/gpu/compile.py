@@ -1,4 +1,4 @@
-"""Kernels -> machine code for a GPU: which variants there are, and the disk cache. Imports triton only where nothing is kept.
+"""Kernels -> machine code for a GPU, and the disk cache. Imports triton only where nothing is kept.
 
 What is kept is named by the text, Triton's version, the target and all options; beside the machine code lies what Triton says
 about it. So a process that finds everything there never imports triton.
@@ -9,28 +9,26 @@ from __future__ import annotations
 import json
 import struct
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
+from typing import Any
 
 from ... import knobs
 from ...errors import CompileError
-from ...ir import sizes
 from ...ir.loops import Kernel
-from ...ir.sizes import Size
+from ...ir.plan import RoutineStep
 from ...runtime import store
 from . import stages
-from .config import Config, choose, numel
-from .kernel import SM90, Aligned, Assumption, Below, CompiledKernel, Divisible, Parameter, Target, Variant
-from .spread import spread
-from .triton import Source, triton_source
+from .config import Config
+from .kernel import SM90, CompiledKernel, Parameter, Target, Variant
+from .templates import routine_ways
+from .ways import Job, Way, kernel_ways
 
 _KIND, _FORMAT = "triton", "1"
 _LENGTH = struct.Struct("<I")
 _NULLS = (Parameter("null"), Parameter("null"))
-#: dynamic shared memory of one program that the hardware has
-SHARED = 232448
-#: indices of 32 bits reach so far, with room for the last block
-_NARROW = 2**31 - 2**16
+#: bytes of shared memory of one program that the hardware has, by kind
+SHARED = {"cuda": 232448, "hip": 65536}
 
 
 def compile_kernels(
@@ -43,70 +41,38 @@ def compile_kernels(
 
 def variants(kernel: Kernel, target: Target = SM90, config: Config | None = None) -> tuple[Variant, ...]:
     """The ways to run one kernel, best first."""
-    kernel = spread(kernel)
-    narrow = _narrow(kernel)
-    config = config or choose(kernel)
-    aligned = tuple(Aligned(n) for n in range(len(kernel.buffers)))
-    if narrow is None:
-        return (_variant(kernel, config, target, (), True),)
-    divisible = tuple(Divisible(sizes.symbol(name)) for name in kernel.sizes)
-    ways: list[tuple[Assumption, ...]] = [(*narrow, *aligned, *divisible), (*narrow, *aligned)] if divisible else [aligned]
-    made = [_variant(kernel, config, target, way, False) for way in ways]
-    return (*made, _variant(kernel, config, target, (), bool(narrow)))
+    return tuple(variant(way, target) for way in kernel_ways(kernel, config))
 
 
-def _narrow(kernel: Kernel) -> tuple[Assumption, ...] | None:
-    """What must hold for indices of 32 bits; None where they cannot do."""
-    spans: list[Size] = [b.size for b in kernel.buffers]
-    points = numel(kernel.grid)
-    spans += [points, *(s.size * points for s in kernel.scratch)]
-    if any(isinstance(n, int) and n >= _NARROW for n in spans):
-        return None
-    return tuple(Below(n, _NARROW) for n in dict.fromkeys(n for n in spans if not isinstance(n, int)))
+def routine(step: RoutineStep, target: Target = SM90) -> tuple[Variant, ...]:
+    """The ways to run a step that one of our claims has made, best first. Its sizes are called s0, s1 ... by their places."""
+    return tuple(variant(way, target) for way in routine_ways(step))
 
 
-def _variant(kernel: Kernel, config: Config, target: Target, assumes: tuple[Assumption, ...], wide: bool) -> Variant:
-    from dataclasses import replace
-
-    source = triton_source(kernel, replace(config, wide=wide))
-    load = once(partial(_load, source, kernel.sizes, target, assumes))
-    return Variant(assumes, kernel.sizes, source.scratch, load)
+def variant(way: Way, target: Target) -> Variant:
+    """A way that is compiled when it is first asked for."""
+    return Variant(way.assumes, way.sizes, way.scratch, _Once(way, target))
 
 
-def once(make: Callable[[], tuple[CompiledKernel, ...]]) -> Callable[[], tuple[CompiledKernel, ...]]:
-    """`make`, called once whoever asks; a failure is not remembered."""
-    lock, made = threading.Lock(), []
+class _Once:
+    """The kernels of a way, made once whoever asks; a failure is not remembered."""
 
-    def load() -> tuple[CompiledKernel, ...]:
-        with lock:
-            if not made:
-                made.append(make())
-            return made[0]  # type: ignore[no-any-return]
+    def __init__(self, way: Way, target: Target) -> None:
+        self.way, self.target, self.lock = way, target, threading.Lock()
+        self.made: tuple[CompiledKernel, ...] | None = None
 
-    return load
-
-
-def _load(
-    source: Source, names: tuple[str, ...], target: Target, assumes: Sequence[Assumption]
-) -> tuple[CompiledKernel, ...]:
-    build = to_build(source, assumes)
-    code, about = machine_code(build, target)
-    grid = (source.grid, 1, 1)
-    params = (*source.params, *_NULLS)
-    return (CompiledKernel(about["name"], code, target, about["shared"], about["num_warps"], params, grid, names),)
+    def __call__(self) -> tuple[CompiledKernel, ...]:
+        with self.lock:
+            if self.made is None:
+                self.made = tuple(map(partial(compiled, names=self.way.sizes, target=self.target), self.way.jobs))
+            return self.made
 
 
-def to_build(source: Source, assumes: Sequence[Assumption] = ()) -> stages.Build:
-    """What Triton is given for a printed kernel of which `assumes` hold."""
-    aligned = {a.buffer for a in assumes if isinstance(a, Aligned)}
-    whole = {str(a.size) for a in assumes if isinstance(a, Divisible)}
-    divisible = []
-    for name, p in zip(source.signature, source.params, strict=True):
-        fits = p.kind in ("scratch", "status") or (p.kind == "buffer" and p.index in aligned)
-        if fits or (p.kind == "size" and whole):
-            divisible.append(name)
-    options = {"num_warps": source.config.warps}
-    return stages.Build(source.name, source.text, source.signature, source.blocks, tuple(divisible), options)
+def compiled(job: Job, names: tuple[str, ...], target: Target) -> CompiledKernel:
+    """One launch with its machine code. CompileError where Triton refuses it."""
+    code, about = machine_code(job.build, target)
+    params = (*job.params, *_NULLS)
+    return CompiledKernel(about["name"], code, target, about["shared"], about["num_warps"], params, job.grid, names, job.maps)
 
 
 @lru_cache(maxsize=1)
@@ -114,7 +80,7 @@ def _version() -> str:
     return stages.version()
 
 
-def machine_code(build: stages.Build, target: Target) -> tuple[bytes, dict[str, object]]:
+def machine_code(build: stages.Build, target: Target) -> tuple[bytes, dict[str, Any]]:
     """(cubin or hsaco, what Triton says about it), from disk where it was built before. CompileError where Triton refuses, or
     where a program needs more shared memory than there is."""
     name = store.digest(_KIND, _FORMAT, build.key(), _version(), repr(target))
@@ -126,8 +92,8 @@ def machine_code(build: stages.Build, target: Target) -> tuple[bytes, dict[str, 
     knobs.say(5, build.text)
     made = stages.run(build, target)
     about = {key: made.metadata[key] for key in ("name", "shared", "num_warps")}
-    if about["shared"] > SHARED:
-        raise CompileError(f"{build.name} needs {about['shared']} bytes of shared memory; a program has {SHARED}")
+    if about["shared"] > SHARED[target.kind]:
+        raise CompileError(f"{build.name} needs {about['shared']} bytes of shared memory; a program has {SHARED[target.kind]}")
     if made.metadata.get("global_scratch_size") or made.metadata.get("profile_scratch_size"):
         raise CompileError(f"{build.name} asks for scratch memory of Triton's own, which launches do not provide")
     code = made.asm["cubin" if target.kind == "cuda" else "hsaco"]

@@ -42,8 +42,10 @@ from .kernel import Parameter
 from .names import NONE, Dims, Flat, Names, R, Text, X, unravelled
 from .spread import spread
 
-_HEAD = "import triton\nimport triton.language as tl\nfrom triton.language.extra import libdevice\n"
-_POINTER = {
+#: what every source begins with
+HEAD = "import triton\nimport triton.language as tl\nfrom triton.language.extra import libdevice\n"
+#: dtype -> the Triton type of a pointer to it
+POINTER = {
     "bool": "*i8", "uint8": "*u8", "int8": "*i8", "int16": "*i16", "int32": "*i32", "int64": "*i64", "float16": "*fp16",
     "bfloat16": "*bf16", "float32": "*fp32", "float64": "*fp64",
 }  # fmt: skip
@@ -78,6 +80,7 @@ class Printer:
     ends: dict[str, str] = field(default_factory=dict)  # dimension -> its mask, where not every lane is in range
     flat: bool = True  # blocks have one dimension
     inside: bool = False  # of a loop that has the second dimension
+    height: str = "XBLOCK"
     width: str = "RBLOCK"
     written: dict[str, int] = field(default_factory=dict)  # buffer -> stores so far
     dirty: set[str] = field(default_factory=set)  # buffers stored to since the last barrier
@@ -103,7 +106,7 @@ class Printer:
         points = numel(k.grid)
         grid = sizes.floordiv(points + self.config.xblock - 1, self.config.xblock)
         room = tuple(s.size * s.dtype.itemsize * grid * self.config.xblock for s in areas)
-        whole = "\n\n".join([_HEAD, *(h + "\n" for h in helpers), text]) + "\n"
+        whole = "\n\n".join([HEAD, *(h + "\n" for h in helpers), text]) + "\n"
         return Source(k.name, whole, signature, blocks, params, grid, room, self.config)
 
     def _arguments(self, areas: Sequence[object]) -> tuple[dict[str, str], tuple[Parameter, ...]]:
@@ -112,7 +115,7 @@ class Printer:
         for kind, memory in (("buffer", k.buffers), ("scratch", areas)):
             for n, b in enumerate(memory):
                 self.pointers[b.name] = at.fresh(f"{b.name}_ptr")
-                found.append((self.pointers[b.name], _POINTER[b.dtype.name], Parameter(kind, n)))
+                found.append((self.pointers[b.name], POINTER[b.dtype.name], Parameter(kind, n)))
         kind = "i64" if self.config.wide else "i32"
         for n, name in enumerate(k.sizes):
             at.symbols[name] = at.fresh(name)
@@ -142,8 +145,8 @@ class Printer:
         if not dims:
             return "()"
         if self.flat:
-            return "[XBLOCK]"
-        return f"[{'XBLOCK' if 'x' in dims else '1'}, {self.width if 'r' in dims else '1'}]"
+            return f"[{self.height}]"
+        return f"[{self.height if 'x' in dims else '1'}, {self.width if 'r' in dims else '1'}]"
 
     def mask(self, dims: Dims, more: Sequence[Text] = ()) -> tuple[str, Dims]:
         """The lanes in range for which `more` holds, with the dimensions of the block it needs."""
@@ -248,7 +251,7 @@ class Printer:
     def _vector(self, dim: str) -> str:
         return next(f.name for f in reversed(self.at.flats) if dim in f.dims)
 
-    def _place(self, s: Load | LoadAt | Store | StoreAt) -> str:
+    def place(self, s: Load | LoadAt | Store | StoreAt) -> str:
         """What an element of memory is called, kept or not."""
         at = f" + {self.values[s.at].text} * {self.at.size(s.stride)}" if isinstance(s, (LoadAt, StoreAt)) else ""
         version = self.written.get(s.buffer, 0)
@@ -257,7 +260,7 @@ class Printer:
     def _load(self, s: Load | LoadAt) -> None:
         dtype = self._dtype(s.buffer)
         more = [self.values[s.mask]] if s.mask else []
-        place = self._place(s) + (f" if {more[0].text}" if more else "")
+        place = self.place(s) + (f" if {more[0].text}" if more else "")
         there = self.at.scopes[-1] if s.buffer in self.written else {k: v for d in self.at.scopes for k, v in d.items()}
         if place in there and not self.serial:
             self.values[s.dest] = self.values[there[place]]
@@ -288,7 +291,7 @@ class Printer:
         self.written[s.buffer] = self.written.get(s.buffer, 0) + 1
         self.dirty.add(s.buffer)
         if isinstance(s, Store):
-            self._remember(self._place(s), s.value)
+            self._remember(self.place(s), s.value)
 
     def _write(self, s: Store | StoreAt, value: Text) -> None:
         pointer, mask = self._address(s, value.dims, self.masks)

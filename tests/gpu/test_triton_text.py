@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fusewire.backends.gpu import scalar, stages
-from fusewire.backends.gpu.compile import to_build
+from fusewire.backends.gpu.ways import to_build
 from fusewire.backends.gpu.kernel import SM90
 from fusewire.backends.gpu.triton import Source, triton_source, triton_text
 from fusewire.ir import dtypes, loops, sizes

@@ -26,9 +26,11 @@ from triton.language.extra import libdevice
 from triton.runtime import interpreter
 
 from fusewire.backends.gpu.config import Config
-from fusewire.backends.gpu.triton import Source, triton_source
+from fusewire.backends.gpu.templates import routine_ways
+from fusewire.backends.gpu.ways import Way, kernel_ways
 from fusewire.ir import sizes
 from fusewire.ir.loops import Kernel
+from fusewire.ir.plan import FromInput, FromOutput, KernelStep, Plan, RoutineStep, ScalarInput
 
 _TYPES = {
     "i8": tl.int8, "u8": tl.uint8, "i16": tl.int16, "i32": tl.int32, "i64": tl.int64, "fp16": tl.float16, "bf16": tl.bfloat16,
@@ -104,23 +106,26 @@ def function(name: str, text: str) -> Any:
     return getattr(sys.modules[module], name)
 
 
-def run_source(
-    source: Source, buffers: Sequence[np.ndarray[Any, Any]], values: Sequence[int], names: Sequence[str], scalars: Sequence[Any]
+def run_way(
+    way: Way, buffers: Sequence[np.ndarray[Any, Any]], values: Sequence[int], scalars: Sequence[Any]
 ) -> int:
-    """Run a printed kernel; its status."""
-    known = dict(zip(names, values, strict=True))
+    """Run the launches of a way on first elements of arrays; the status."""
+    known = dict(zip(way.sizes, values, strict=True))
     status = np.zeros(1, np.int32)
-    areas = [np.full(int(sizes.evaluate(s, known)) + 64, 0xAB, np.uint8) for s in source.scratch]
-    args = []
-    for (kind, p) in zip(source.signature.values(), source.params, strict=True):
-        if p.kind in ("buffer", "scratch", "status"):
-            args.append(pointer({"buffer": buffers, "scratch": areas, "status": [status]}[p.kind][p.index], kind))
-        else:
-            args.append(number((values if p.kind == "size" else scalars)[p.index], kind))
-    grid = int(sizes.evaluate(source.grid, known))
-    if grid:
-        with np.errstate(all="ignore"):
-            function(source.name, source.text)[(grid,)](*args, **source.blocks)
+    areas = [np.full(int(sizes.evaluate(s, known)) + 64, 0xAB, np.uint8) for s in way.scratch]
+    memory = {"buffer": buffers, "scratch": areas, "status": [status]}
+    for job in way.jobs:
+        kinds = [kind for kind in job.build.signature.values() if kind != "constexpr"]
+        args = []
+        for kind, p in zip(kinds, job.params, strict=True):
+            if p.kind in memory:
+                args.append(pointer(memory[p.kind][p.index], kind))
+            else:
+                args.append(number((values if p.kind == "size" else scalars)[p.index], kind))
+        grid = tuple(int(sizes.evaluate(n, known)) for n in job.grid)
+        if all(grid):
+            with np.errstate(all="ignore"):
+                function(job.build.name, job.build.text)[grid](*args, **job.build.constants)
     return int(status[0])
 
 
@@ -129,8 +134,33 @@ def run_kernel(
     config: Config | None = None,
 ) -> int:  # fmt: skip
     """As `backends.reference.run_kernel`, by Triton's interpreter."""
-    source = triton_source(kernel, config)
-    return run_source(source, buffers, [values[n] for n in kernel.sizes], kernel.sizes, scalars)
+    way = kernel_ways(kernel, config)[-1]
+    return run_way(way, buffers, [values[n] for n in kernel.sizes], scalars)
+
+
+def run_plan(plan: Plan, inputs: Sequence[Any]) -> list[Any]:
+    """The fresh outputs of a plan of known sizes whose steps are kernels and our routines."""
+    memory = []
+    for b in plan.buffers:
+        size = b.size if isinstance(b.size, int) else 0
+        given = inputs[b.place.index] if isinstance(b.place, FromInput) else np.zeros(size + 1, b.dtype.np)
+        memory.append(given)
+    for step in plan.steps:
+        if isinstance(step, KernelStep):
+            scalars = [inputs[s.index] for s in step.scalars]
+            assert run_kernel(step.kernel, [memory[n] for n in step.buffers], {}, scalars) == 0
+        else:
+            assert isinstance(step, RoutineStep), step
+            views = [None if v is None else memory[v.buffer].reshape(-1)[int(str(v.offset)) :] for v in step.views]
+            scalars = [inputs[s.index] if isinstance(s, ScalarInput) else s for s in step.scalars]
+            way = routine_ways(step)[-1]
+            assert run_way(way, [np.zeros(1) if v is None else v for v in views], [int(str(n)) for n in step.sizes], scalars) == 0
+    out = []
+    for n, o in enumerate(plan.outputs):
+        flat = next(m for b, m in zip(plan.buffers, memory, strict=True) if isinstance(b.place, FromOutput) and b.place.index == n)
+        strides = [s * flat.itemsize for s in o.type.strides]
+        out.append(np.lib.stride_tricks.as_strided(flat, o.type.shape, strides))
+    return out
 
 
 install()

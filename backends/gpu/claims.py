@@ -1,0 +1,25 @@
+"""What the GPU back end runs by templates of its own: op -> Claim. Importing this loads no code generation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...ir.graph import Node
+from ...ir.ops.linalg import matmul
+from ...ir.plan import BufferView, KernelStep, RoutineStep, Step
+from ...ir.schedule_prepare import Claim, Claims
+
+
+def _product(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step:
+    from .gemm import claim
+
+    return claim(node, args, results)
+
+
+def _epilogue(step: RoutineStep, reader: KernelStep, lone: bool) -> RoutineStep | str:
+    from .epilogue import join
+
+    return join(step, reader, lone)
+
+
+CLAIMS: Claims = {matmul: Claim(step=_product, finish=_epilogue, half=True)}

@@ -1,0 +1,149 @@
+"""A kernel over the elements of a matrix that a template has just made, printed into the template: nothing goes through memory.
+
+`join` decides what fits (as the CPU's `product_finish` does for its own routine); `Epilogue` prints it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ...ir import sizes
+from ...ir.loops import Axis, Buffer, Compute, Const, Index, Kernel, Load, Param, Stmt, Store
+from ...ir.plan import BufferView, KernelStep, RoutineStep
+from ...ir.schedule_index import affine
+from ...ir.sizes import Size
+from ...ir.types import TensorType
+from .config import Config
+from .gemm import BATCH, C_COLUMN, C_ROW, COLUMNS, EACH, ROWS, TOTAL, batch_dims
+from .kernel import Parameter
+from .names import Flat, R, Text, X
+from .triton import POINTER, Printer
+
+_PLAIN = (Load, Compute, Const, Param, Index, Store)
+
+
+def join(step: RoutineStep, reader: KernelStep, lone: bool) -> RoutineStep | str:
+    """`step` with `reader` as its last part, or why that cannot be. See `ir.schedule_finish.Finish`."""
+    kernel, made = reader.kernel, step.results[0]
+    name = kernel.buffers[reader.buffers.index(made.buffer)].name
+    reason = _refused(step, kernel, name)
+    if reason:
+        return reason
+    place = next(s.index for s in kernel.body if isinstance(s, Load) and s.buffer == name)
+    moved = _by_rows(step, kernel, place)
+    if moved is None:
+        return "it does not walk the product's rows and columns as they lie"
+    numbers = {b.name: n for b, n in zip(kernel.buffers, reader.buffers, strict=True)}
+    inputs = [b for b in kernel.buffers if b.access == "r" and b.name != name]
+    outputs = [b for b in kernel.buffers if b.access != "r"]
+    own = next(b for b in kernel.buffers if b.name == name)
+
+    def view(b: Buffer) -> BufferView:
+        return BufferView(numbers[b.name], TensorType((b.size,), b.dtype, (1,)))
+
+    words = (*step.sizes, *(sizes.symbol(s) for s in kernel.sizes))
+    finish = replace(moved, buffers=(*inputs, *outputs, own))
+    results = (*(() if lone else (made,)), *map(view, outputs))
+    return replace(
+        step, args=(*step.args, *map(view, inputs)), results=results, sizes=words,
+        scalars=(*step.scalars, *reader.scalars), finish=finish,
+    )  # fmt: skip
+
+
+def _refused(step: RoutineStep, kernel: Kernel, name: str) -> str:
+    if step.finish is not None:
+        return "the product has an epilogue already"
+    if not (isinstance(step.sizes[TOTAL], int) and step.sizes[TOTAL] == 1):
+        return "the product is a batch of several"
+    if kernel.scratch or kernel.errors or not all(isinstance(s, _PLAIN) for s in kernel.body):
+        return "it does more than compute each element by itself"
+    if set(sizes.symbols_of(step.sizes[COLUMNS])) - set(kernel.sizes):
+        return "its sizes do not tell the product's columns"
+    if next(b for b in kernel.buffers if b.name == name).access != "r":
+        return "it writes over the product"
+    indices = {s.index for s in kernel.body if isinstance(s, Load) and s.buffer == name}
+    return "it reads the product's elements in several places" if len(indices) != 1 else ""
+
+
+def _by_rows(step: RoutineStep, kernel: Kernel, place: Size) -> Kernel | None:
+    """The kernel with the axes "row" and "column", where it walks the whole product, each element once; `place`: where it reads
+    the product."""
+    m, n, down, right = (step.sizes[i] for i in (ROWS, COLUMNS, C_ROW, C_COLUMN))
+    offset = step.results[0].offset
+    row, column = sizes.symbol("row"), sizes.symbol("column", 0, n - 1)
+    values: dict[str, Size] | None = None
+    if len(kernel.grid) == 1:
+        (axis,) = kernel.grid
+        dense = axis.extent == m * n and right == 1 and down == n
+        values = {axis.name: row * n + column} if dense and affine(place, [axis.name]) == (offset, (1,)) else None
+    for rows, columns in (kernel.grid, kernel.grid[::-1]) if len(kernel.grid) == 2 else ():
+        fits = (rows.extent, columns.extent) == (m, n) and affine(place, (rows.name, columns.name)) == (offset, (down, right))
+        values = {rows.name: row, columns.name: column} if fits else values
+    if values is None:
+        return None
+    body = tuple(_moved(s, values) for s in kernel.body)
+    return replace(kernel, grid=(Axis("row", m), Axis("column", n)), body=body)
+
+
+def _moved(s: Stmt, values: dict[str, Size]) -> Stmt:
+    if isinstance(s, (Load, Store)):
+        return replace(s, index=sizes.substitute(s.index, values))
+    return replace(s, value=sizes.substitute(s.value, values)) if isinstance(s, Index) else s
+
+
+@dataclass(slots=True)
+class Epilogue:
+    """The last part of `step`; the last buffer of its kernel is the product, which is at hand."""
+
+    step: RoutineStep
+
+    @property
+    def kernel(self) -> Kernel:
+        """The kernel with the axes "row" and "column"."""
+        assert self.step.finish is not None
+        return self.step.finish
+
+    @property
+    def stores_product(self) -> bool:
+        """Whether others read the product too."""
+        outputs = sum(b.access != "r" for b in self.kernel.buffers[:-1])
+        return len(self.step.results) > outputs
+
+    def lines(self, made: str, signature: dict[str, str], params: list[Parameter]) -> list[str]:
+        """The statements, on the block `made` of rows `row` and columns `column`; arguments they need are added."""
+        *others, own = self.kernel.buffers
+        p = Printer(self.kernel, Config(0, wide=True), flat=False, height="BM", width="BN")
+        p.at.taken |= {*signature, "row", "column", "row_mask", "column_mask", made, "acc", "k", "left", "right", "deep"}
+        first = len(self.step.views) - len(others)
+        for n, b in enumerate(others):
+            at = 2 + n if n < len(self.step.args) - 2 else first + n
+            p.pointers[b.name] = name = p.at.fresh(f"{b.name}_ptr")
+            signature[name] = POINTER[b.dtype.name]
+            params.append(Parameter("buffer", at))
+        self._numbers(p, signature, params)
+        m, n_ = (a.extent for a in self.kernel.grid)
+        row, column = sizes.symbol("row", 0, m - 1), sizes.symbol("column", 0, n_ - 1)
+        p.at.flats = [Flat("row", X, m, {"row": row}), Flat("column", R, n_, {"column": column})]
+        p.ends = {"x": "row_mask", "r": "column_mask"}
+        load = next(s for s in self.kernel.body if isinstance(s, Load) and s.buffer == own.name)
+        p.values["product"] = Text(made, own.dtype, X | R)
+        p.at.scopes[-1][p.place(load)] = "product"
+        p.at.say(f"# {', '.join(dict.fromkeys(self._lines()))}")
+        p.body(self.kernel.body)
+        return p.at.lines
+
+    def _numbers(self, p: Printer, signature: dict[str, str], params: list[Parameter]) -> None:
+        start = BATCH + EACH * batch_dims(self.step)
+        for n, size in enumerate(self.kernel.sizes):
+            p.at.symbols[size] = name = p.at.fresh(size)
+            signature[name] = "i64"
+            params.append(Parameter("size", start + n, "i64"))
+        for n, scalar in enumerate(self.kernel.scalars):
+            p.at.symbols[f"param {scalar.name}"] = name = p.at.fresh(scalar.name)
+            kind = "float" if scalar.kind == "float" else "int"
+            signature[name] = "fp64" if kind == "float" else "i64"
+            params.append(Parameter(kind, n, signature[name]))
+
+    def _lines(self) -> Sequence[str]:
+        return [str(s.where) for s in self.kernel.body if isinstance(s, Compute) and s.where] or [self.kernel.name]

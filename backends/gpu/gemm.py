@@ -1,0 +1,149 @@
+"""Matrix products of a plan as steps that run a template: which words a step gets, and which tile it is run with. Writes no text.
+
+The words: rows, columns and depth of the product; strides of a, b and the result (elements); products of the batch; for each batch
+dimension its size and three strides; then what the epilogue's sizes stand for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...ir import dtypes, sizes
+from ...ir.dtypes import DType
+from ...ir.graph import Node, Value
+from ...ir.plan import BufferView, RoutineStep
+from ...ir.sizes import Size
+from ...ir.types import TensorType, numel
+from .config import PROCESSORS, power
+
+#: places of words
+ROWS, COLUMNS, DEPTH, A_ROW, A_DEEP, B_DEEP, B_COLUMN, C_ROW, C_COLUMN, TOTAL, BATCH = range(11)
+NAMES = ("M", "N", "K", "a_row", "a_deep", "b_deep", "b_column", "c_row", "c_column", "total")
+#: words of each batch dimension
+EACH = 4
+_GUESS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Rows, columns and depth of what one program computes at a time; `group`: rows of tiles that run together, so that what
+    they read of b is still in the second cache."""
+
+    rows: int
+    columns: int
+    depth: int
+    warps: int
+    stages: int
+    group: int = 8
+
+
+#: tiles of 16-bit operands on tensor cores, with the share of the peak that each reaches where it has enough work
+_HALF = (
+    (Tile(128, 256, 64, 8, 3), 1.0), (Tile(128, 128, 64, 4, 4), 0.92), (Tile(64, 256, 64, 4, 4), 0.9),
+    (Tile(128, 64, 64, 4, 4), 0.75), (Tile(64, 128, 64, 4, 4), 0.75), (Tile(64, 64, 64, 4, 4), 0.5),
+    (Tile(32, 64, 64, 4, 4), 0.3), (Tile(16, 128, 64, 4, 4), 0.25), (Tile(16, 64, 128, 4, 4), 0.2),
+)  # fmt: skip
+#: of float32, multiplied and added one by one: every product keeps 24 bits
+_SINGLE = (
+    (Tile(128, 128, 16, 8, 3), 1.0), (Tile(64, 128, 16, 4, 3), 0.9), (Tile(64, 64, 16, 4, 3), 0.75), (Tile(32, 64, 16, 4, 3), 0.5),
+    (Tile(32, 32, 16, 4, 3), 0.3), (Tile(16, 32, 32, 2, 3), 0.2),
+)  # fmt: skip
+#: of types that no dot product of Triton takes: one step of the depth at a time
+_PLAIN = ((Tile(32, 64, 1, 4, 2), 1.0), (Tile(16, 32, 1, 4, 2), 0.6))
+
+
+def accepts(node: Node) -> bool:
+    """Products of real numbers."""
+    kind = node.args[0]
+    return isinstance(kind, Value) and kind.dtype in dtypes.ALL
+
+
+def claim(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> RoutineStep:
+    """The step of a product of views that have its result's batch dimensions."""
+    return step(args[0], args[1], results[0])
+
+
+def step(a: BufferView, b: BufferView, out: BufferView) -> RoutineStep:
+    """``out = a @ b``."""
+    while len(out.type.shape) > 2 and _goes_on(a.type, b.type, out.type):
+        a, b, out = _rows_merged(a), _less(b), _rows_merged(out)
+    m, n, k = out.type.shape[-2], out.type.shape[-1], a.type.shape[-1]
+    batch = out.type.shape[:-2]
+    words: list[Size] = [m, n, k, *a.type.strides[-2:], *b.type.strides[-2:], *out.type.strides[-2:], numel(batch)]
+    for size, *strides in zip(batch, a.type.strides, b.type.strides, out.type.strides, strict=False):
+        words += [size, *strides]
+    name = f"product {out.type.dtype.short} {len(batch)}"
+    return RoutineStep(name, (a, b), (out,), tuple(words), work=m * n * k * numel(batch))
+
+
+def batch_dims(step: RoutineStep) -> int:
+    """How many batch dimensions a product has."""
+    return int(step.routine.split()[2])
+
+
+def tiles(dtype: DType) -> tuple[tuple[Tile, float], ...]:
+    """The tiles that a product of `dtype` may have."""
+    return _HALF if dtype.is_half else _SINGLE if dtype is dtypes.float32 else _PLAIN
+
+
+def choose(step: RoutineStep) -> Tile:
+    """The tile by the model: rounds of all processors, each as long as its tile is large and inefficient."""
+    return ranked(step)[0]
+
+
+def ranked(step: RoutineStep) -> list[Tile]:
+    """All tiles, the one that the model expects to be fastest first."""
+    m, n, total = (_guess(step.sizes[i]) for i in (ROWS, COLUMNS, TOTAL))
+    own = step.args[0]
+    assert own is not None
+    found = []
+    for order, (tile, share) in enumerate(tiles(own.type.dtype)):
+        count = -(-m // tile.rows) * -(-n // tile.columns) * total
+        rounds = -(-count // PROCESSORS)
+        found.append((rounds * tile.rows * tile.columns / share, order, tile))
+    return [tile for _, _, tile in sorted(found, key=lambda f: f[:2])]
+
+
+def _guess(size: Size) -> int:
+    return size if isinstance(size, int) else _GUESS
+
+
+def deep(tile: Tile, k: Size) -> Tile:
+    """The tile with no more depth than the product has."""
+    if not isinstance(k, int) or tile.depth == 1:
+        return tile
+    return replace(tile, depth=max(16, min(tile.depth, power(max(k, 1)))))
+
+
+def _goes_on(a: TensorType, b: TensorType, out: TensorType) -> bool:
+    """Whether the innermost batch dimension repeats b, and a's and the result's rows go on from one to the next."""
+    return _is(b.strides[-3], 0) and all(
+        _is(kind.shape[-3], 1) or kind.strides[-3] == kind.shape[-2] * kind.strides[-2] for kind in (a, out)
+    )
+
+
+def _is(size: Size, value: int) -> bool:
+    return isinstance(size, int) and size == value
+
+
+def _rows_merged(view: BufferView) -> BufferView:
+    kind = view.type
+    shape = (*kind.shape[:-3], kind.shape[-3] * kind.shape[-2], kind.shape[-1])
+    row = kind.strides[-3] if _is(kind.shape[-2], 1) else kind.strides[-2]
+    return replace(view, type=TensorType(shape, kind.dtype, (*kind.strides[:-3], row, kind.strides[-1])))
+
+
+def _less(view: BufferView) -> BufferView:
+    kind = view.type
+    shape, strides = (*kind.shape[:-3], *kind.shape[-2:]), (*kind.strides[:-3], *kind.strides[-2:])
+    return replace(view, type=TensorType(shape, kind.dtype, strides))
+
+
+def whole(words: Sequence[Size], index: int, by: int) -> bool | None:
+    """Whether a word is a multiple of `by`; None where only a call tells."""
+    word = words[index]
+    if isinstance(word, int):
+        return word % by == 0
+    return True if isinstance(sizes.mod(word, by), int) and sizes.mod(word, by) == 0 else None

@@ -1,0 +1,74 @@
+"""The ways to run the steps that our claims make: a template printed for the step, with a block size that the model chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from ...errors import CompileError
+from ...ir import sizes
+from ...ir.plan import RoutineStep
+from . import gemm, gemm_text, stages
+from .gemm import Tile
+from .kernel import Aligned, Assumption, Divisible
+from .ways import Job, Way
+
+
+def routine_ways(step: RoutineStep) -> tuple[Way, ...]:
+    """The ways to run `step`, best first. Its sizes are called s0, s1 ... by their places."""
+    make = _TEMPLATES.get(step.routine.split()[0])
+    if make is None:
+        raise CompileError(f"the GPU back end has no template for {step.routine!r}")
+    return make(step)
+
+
+def names_of(step: RoutineStep) -> tuple[str, ...]:
+    """What the step's sizes are called."""
+    return tuple(f"s{i}" for i in range(len(step.sizes)))
+
+
+def product_ways(step: RoutineStep, tile: Tile | None = None) -> tuple[Way, ...]:
+    """A matrix product by `tile` or the model's choice."""
+    tile = gemm.deep(tile or gemm.choose(step), step.sizes[gemm.DEPTH])
+    names = names_of(step)
+    even = gemm.whole(step.sizes, gemm.DEPTH, tile.depth)
+    aligned = tuple(Aligned(n) for n in range(len(step.views)))
+    unknown = [i for i in range(gemm.TOTAL) if gemm.whole(step.sizes, i, 16) is None]
+    divisible = tuple(Divisible(sizes.symbol(names[i])) for i in unknown)
+    deep = (Divisible(sizes.symbol(names[gemm.DEPTH]), tile.depth),) if even is None else ()
+    best = _product(step, tile, even is not False, (*aligned, *divisible, *deep))
+    return best, _product(step, tile, even is True, ())
+
+
+def _product(step: RoutineStep, tile: Tile, even: bool, assumes: tuple[Assumption, ...]) -> Way:
+    names = names_of(step)
+    printed = gemm_text.Product(step, tile, even)
+    text = printed.source()
+    words = tuple(n if isinstance(n, int) else sizes.symbol(names[i]) for i, n in enumerate(step.sizes))
+    blocks = {"BM": tile.rows, "BN": tile.columns, "BK": tile.depth, "GROUP": tile.group, "EVEN": even}
+    divisible = divided(step, printed, assumes)
+    options = {"num_warps": tile.warps, "num_stages": tile.stages}
+    build = stages.Build("product", text, printed.signature, blocks, divisible, options)
+    return Way(assumes, names, (Job(build, tuple(printed.params), (gemm_text.programs(words, tile), 1, 1)),))
+
+
+def divided(step: RoutineStep, printed: Any, assumes: tuple[Assumption, ...]) -> tuple[str, ...]:
+    """The arguments of a printed template that are multiples of 16."""
+    whole = {str(a.size) for a in assumes if isinstance(a, Divisible)}
+    names, out = names_of(step), []
+    for name, p in zip(printed.signature, printed.params, strict=True):
+        known = p.kind == "size" and (gemm.whole(step.sizes, p.index, 16) or names[p.index] in whole)
+        if known or (p.kind == "buffer" and Aligned(p.index) in assumes):
+            out.append(name)
+    return tuple(out)
+
+
+def candidates(step: RoutineStep) -> Mapping[str, Callable[[], tuple[Way, ...]]]:
+    """Ways worth a measurement by a readable name, the model's choice first."""
+    if step.routine.startswith("product"):
+        return {repr(tile): partial(product_ways, step, tile) for tile in gemm.ranked(step)[:6]}
+    return {"": partial(routine_ways, step)}
+
+
+_TEMPLATES: dict[str, Callable[[RoutineStep], tuple[Way, ...]]] = {"product": product_ways}
