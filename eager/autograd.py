@@ -210,15 +210,18 @@ class _Pass:
         """Add `g` to what waits at output `index` of a node, or at a leaf."""
         if target is None or (self.wanted is not None and id(target) not in self.wanted):
             return
-        slots = self.waiting.get(id(target))
+        key = id(target)
+        slots = self.waiting.get(key)
         if slots is None:
             if isinstance(target, Node):
                 heapq.heappush(self.queue, (-target.order, target))
-                slots = [None] * max(1, len(target.results))
+                count = len(target.results)
             else:
-                self.leaves[id(target)] = target
-                slots = [None]
-            self.waiting[id(target)] = slots
+                self.leaves[key] = target
+                count = 1
+            slots = self.waiting[key] = [g] if count < 2 else [None] * count
+            slots[index] = g
+            return
         have = slots[index]
         slots[index] = g if have is None else executor.apply(add, (have, g), {})
 
@@ -243,7 +246,7 @@ def _walk(
             grads = state.waiting.pop(id(node))
             if node.hooks is not None or node.retained is not None:
                 grads[0] = _hooked(node, grads[0], given)
-            if id(node) in edges and grads[0] is not None:
+            if edges and id(node) in edges and grads[0] is not None:
                 found[id(node)] = grads[0]
             _visit(node, tuple(grads), state, keep)
         for leaf_id, leaf in state.leaves.items():
@@ -260,7 +263,7 @@ def _walk(
 
 
 def _visit(node: Node, grads: tuple[Tensor | None, ...], state: _Pass, keep: bool) -> None:
-    if isinstance(node, Pick):
+    if type(node) is Pick:
         if grads[0] is not None:
             state.send(node.parent, grads[0], node.index)
         return
@@ -274,7 +277,7 @@ def _visit(node: Node, grads: tuple[Tensor | None, ...], state: _Pass, keep: boo
     if not keep:
         node.release()
     for target, g in zip(node.edges, made, strict=True):
-        if g is not None:
+        if g is not None and target is not None:
             state.send(target, g)
 
 

@@ -182,44 +182,54 @@ def gradients(node: Any, grads: tuple[Any, ...], need: tuple[bool, ...], ins: tu
     return [None if k is None else made[k] for k in places]
 
 
-def rule(node: Any, plan: plans.Plan, g: Any, values: list[Any]) -> Any:
+def rule(node: Any, plan: plans.Plan, g: Any) -> Any:
     """The gradients that tape node `node`, of a call of the kind `plan`, sends for gradient `g`, by compiled code; None: its rule
-    runs op by op. `values`: operands, then the result; numbers among them are part of what is compiled."""
+    runs op by op. Numbers among the operands are part of what is compiled."""
     if recorders or g is None:
         return None
-    numbers = [v or repr(v) for v in values if type(v) in _NUMBERS] if plan.weak else None
-    key = (knobs.state, g.meta, *numbers) if numbers else (knobs.state, g.meta)
+    if plan.rules_state is not knobs.state:
+        plan.rules, plan.rules_state = {}, knobs.state
+    saved = node.saved
+    key = (g.meta, *[v or repr(v) for v in saved if type(v) in _NUMBERS]) if plan.weak else g.meta
     known = plan.rules.get(key)
+    if type(known) is not tuple:
+        return _rule_later(node, plan, g, key, known)
+    native, used, places = known
+    taken = []
+    for i in used:
+        x = saved[i - 1] if i else g
+        if i:
+            x = x.unpack(node)
+        if x._array is None:  # traced
+            return None
+        taken.append(x)
+    made = native(*taken)
+    return made if made is None or places is None else tuple([None if k is None else made[k] for k in places])
+
+
+def _rule_later(node: Any, plan: plans.Plan, g: Any, key: Any, known: int | bool | None) -> None:
+    """Counts a call of `rule` of a kind that is not compiled; compiles it when there were enough."""
     if known is None:
         if len(plan.rules) < MOST_RULES:
             plan.rules[key] = WAIT_RULES
-        return None
-    if type(known) is int:
+    elif known is not False:
         if known > 1:
             plan.rules[key] = known - 1
-            return None
+            return
         with _lock:
-            known = plan.rules[key] = _native_rule(node, g, values) if knobs.hot_ops and knobs.native_entry else False
-    if not known:
-        return None
-    native, used, places = known  # type: ignore[misc]  # neither None nor a count here
-    given = (g, *values)
-    taken = [given[i] for i in used]
-    for x in taken:
-        if x._array is None:  # traced
-            return None
-    made = native(*taken)
-    return None if made is None else tuple([None if k is None else made[k] for k in places])
+            values = [v.unpack(node) if hasattr(v, "unpack") else v for v in node.saved]
+            plan.rules[key] = _native_rule(node, g, values) if knobs.hot_ops and knobs.native_entry else False
 
 
 def _native_rule(node: Any, g: Any, values: list[Any]) -> Any:
-    """(native function, numbers of the values it takes, place of each operand's gradient among its results), or False."""
+    """(native function, numbers of the values it takes, place of each operand's gradient among its results, None where these are
+    they), or False."""
     need = tuple([e is not None for e in node.edges])
     if any(type(v) is complex for v in values):
         return False
     try:
         given = ((g,), tuple(values[: node.count]), tuple(values[node.count :]))
-        found = _rule(node, need, given, exact=node.op.heavy is not True)
+        found = _rule(node, need, given, True, node.op.heavy is not True)
     except FusewireError:
         return False
     if found is None:
@@ -227,14 +237,16 @@ def _native_rule(node: Any, g: Any, values: list[Any]) -> Any:
     executable, used, places = found
     flat = (g, *values)
     native = _routine(executable, [flat[i] for i in used])
-    return (native, used, places) if native is not False else False
+    if native is False:
+        return False
+    return native, used, None if places == list(range(len(places))) else places
 
 
-def _rule(node: Any, need: tuple[bool, ...], given: tuple[Any, ...], exact: bool = False) -> Any:
+def _rule(node: Any, need: tuple[bool, ...], given: tuple[Any, ...], alone: bool = False, exact: bool = False) -> Any:
     """(executable, numbers of the values it takes, place of each operand's gradient among its results); None where it runs op
-    by op: with `exact` where compiled code may round otherwise, too."""
+    by op: with `exact` where compiled code may round otherwise, too. `alone`: a call costs less than a view does."""
     from ..ir.graph import Builder, Value
-    from ..ir.ops.casts import cast
+    from ..ir.ops.casts import cast, contiguous
     from ..ir.ops.reductions import sum_to
 
     if any(_unfit(x._array) for group in given for x in group if getattr(x, "_array", None) is not None):
@@ -253,7 +265,9 @@ def _rule(node: Any, need: tuple[bool, ...], given: tuple[Any, ...], exact: bool
             g = g if g.shape == wanted.shape else sum_to(g, shape=wanted.shape)
             results.append(g if g.dtype is wanted.dtype else cast(g, dtype=wanted.dtype))
     if any(0 in r.type.strides for r in results):
-        return None  # a view that repeats elements is cheaper as one
+        if not alone or sum([math.prod(r.shape) for r in results]) > SMALL:
+            return None  # a view that repeats elements is cheaper as one
+        results = [contiguous(r) if 0 in r.type.strides else r for r in results]
     live = _live(builder, results)
     if exact and any(n.op.tolerance for n in builder.nodes):
         return None

@@ -13,6 +13,7 @@ import numpy as np
 from ..ir.op import Extern, Gemm, Op, Scalar
 from . import tape
 from .factory import alias, of_meta, storage_of
+from .tape import OpNode, keep
 
 if TYPE_CHECKING:
     from ..runtime.meta import Meta
@@ -29,11 +30,12 @@ class Plan:
     ufunc or a product, whose result is always fresh. `view`: of a result that is a view, its offset from its base. `track`: an
     operand requires grad and the op has a rule; then `saves` has for each operand and result what the tape keeps (None: the
     value itself). `wait`: small calls until compiled code serves instead of NumPy (0: never); `native`: that code (False: there
-    is none), made for the knobs' `state`. `rules`: the same of its gradient rule (`hot.rule`). `weak`: a number is
+    is none), made for the knobs' `state`. `rules`, `rules_state`: the same of its gradient rule (`hot.rule`). `wants`: operands that require grad. `weak`: a number is
     among the operands."""
 
     __slots__ = (
-        "graded", "inputs", "meta", "native", "outputs", "rules", "saves", "state", "track", "ufunc", "view", "wait", "weak",
+        "graded", "inputs", "meta", "native", "outputs", "rules", "rules_state", "saves", "state", "track", "ufunc", "view", "wait",
+        "wants", "weak",
     )  # fmt: skip
 
     meta: Meta | None
@@ -47,6 +49,8 @@ class Plan:
     wait: int
     native: Any
     rules: dict[Any, Any]
+    rules_state: Any
+    wants: tuple[bool, ...]
     state: Any
     weak: bool
 
@@ -66,10 +70,11 @@ def remember(kinds: tuple[Any, ...], operands: tuple[Any, ...], attrs: dict[str,
     plan.meta = out.meta.with_grad(False) if plan.ufunc or type(op.lowering) is Scalar else None
     plan.graded = out.meta.with_grad(True) if out.meta.dtype.is_inexact else out.meta
     plan.wait, plan.native, plan.state, plan.view = wait, None, None, None
-    plan.rules = {}
+    plan.rules, plan.rules_state = {}, None
     plan.weak = any(isinstance(k, type) for k in kinds[1 : 1 + len(operands)])
     metas = [None if isinstance(k, type) else k for k in kinds[1 : 1 + len(operands)]]
-    plan.track = op.grad is not None and any(m is not None and m.requires_grad for m in metas)
+    plan.wants = tuple([m is not None and m.requires_grad for m in metas])
+    plan.track = op.grad is not None and any(plan.wants)
     if op.effects.aliases is not None:
         base = operands[op.effects.aliases]
         if out._storage is None or out._storage is not base._storage or not out._array.size:  # type: ignore[union-attr]
@@ -101,15 +106,16 @@ def view(plan: Plan, base: Any, array: Any) -> Any:
 
 def record(plan: Plan, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], out: Any) -> Any:
     """As `tape.record`, for a call of this kind, whose fresh result `out` is; returns it."""
-    edges = tuple([tape.edge_of(x) for x in operands])  # first: it may record views again, which must come before their reader
-    node = tape.OpNode(op, attrs, len(operands))
+    # edges first: asking for one may record a view again, which must come before its reader
+    edges = tuple([tape.edge_of(x) if w else None for x, w in zip(operands, plan.wants)])  # noqa: B905
+    node = OpNode(op, attrs, len(operands))
     node.edges, node.plan = edges, plan
     node.types, node.results = plan.inputs, plan.outputs
     saved: list[Any] = []
     for x, kept, kind in zip(operands, plan.saves, plan.inputs):  # noqa: B905  (`saves` is longer)
-        saved.append(kept if kept is not None else x if kind is None else tape.keep(x))
+        saved.append(kept if kept is not None else x if kind is None else keep(x))
     kept = plan.saves[-1]
-    saved.append(kept if kept is not None else tape.keep(alias(out)))
+    saved.append(kept if kept is not None else keep(alias(out)))
     node.saved = tuple(saved)
     out.meta = plan.graded
     out._node = node

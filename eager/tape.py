@@ -322,12 +322,12 @@ class OpNode(Node):
     def apply(self, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
         if self.saved is None:
             raise freed(self.name())
-        values = [s.unpack(self) if type(s) in _KEPT else s for s in self.saved]
-        outs = values[self.count :]
         if self.plan is not None and not gradmode.get():
-            ready: tuple[Tensor | None, ...] | None = hot.rule(self, self.plan, grads[0], values)
+            ready: tuple[Tensor | None, ...] | None = hot.rule(self, self.plan, grads[0])
             if ready is not None:
                 return ready
+        values = [s.unpack(self) if type(s) in _KEPT else s for s in self.saved]
+        outs = values[self.count :]
         if gradmode.get():
             outs = [self._as_result(x, i) if not isinstance(x, Unsaved) else x for i, x in enumerate(outs)]
         need = tuple([e is not None for e in self.edges])
