@@ -112,13 +112,13 @@ class Recorder:
     writes: list[WriteBack] = field(default_factory=list)
     follow: Callable[..., Any] = field(init=False)  # calls what library code that runs as it is gets from the user
 
-    def adopt(self, real: Any) -> Any:
     @staticmethod
     def place(device: str) -> None:
         """A tensor is made on `device`, where the capture's other tensors must lie."""
         if not settle(device):
             raise Break("outside-object", f"a tensor made on {device} beside tensors on {capture_device()}")
 
+    def adopt(self, real: Any) -> Any:
         """The traced twin of a real Tensor that library code came across; the session knows which may be met so."""
         raise Break("outside-object", "a tensor that is held by Python code which the tracer did not follow")
 
@@ -598,10 +598,10 @@ def _static(x: Any) -> Any:
     if type(x) in WEAK:
         raise x.late.needed()
     return tuple(map(_static, x)) if isinstance(x, tuple) else x
+
+
 def _is_writable(real: Any) -> bool:
     return real._array is None or bool(real._array.flags.writeable)
-
-
 
 
 def _input_name(source: Source, builder: Builder) -> str | None:
