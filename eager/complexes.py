@@ -51,7 +51,7 @@ def angle(input: Tensor, *, out: Any = None) -> Tensor:
     """The angle from the positive real axis: of real numbers 0 or pi."""
     if input.dtype.kind == "c":
         return finished(complexes.complex_angle(input), out)  # type: ignore[no-any-return]
-    x = input if input.dtype.is_floating_point else f.to(input, dtypes.float32)
+    x = input if input.dtype.is_floating_point else f.to(input, dtypes.default())
     flat = where(g.lt(x, 0), filled(x, (), math.pi), 0.0)
     return finished(where(g.isnan(x), x, flat), out)  # type: ignore[no-any-return]
 

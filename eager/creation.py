@@ -5,6 +5,7 @@ Functions whose result is an op of no operand take `_executor`: a tracer passes 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,25 +16,33 @@ from ..ir.ops import creation as made
 from ..ir.ops.compare import where
 from . import device as devices
 from .arguments import size_of, to_dtype
-from .executor import EAGER, Executor
+from .executor import EAGER, Executor, forget
 from .factory import make
 from .outputs import matched
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-_default: DType = dtypes.float32
+#: called when the default dtype has changed: what was compiled under the former one is forgotten
+changed: list[Callable[[], None]] = []
 
 
 def get_default_dtype() -> DType:
     """The dtype of tensors made from Python floats."""
-    return _default
+    return dtypes.default()
 
 
-def set_default_dtype(dtype: DType) -> None:
-    """Accepts float32 only: promotion of Python floats is defined on it."""
-    if dtype is not dtypes.float32:
-        raise TypeError(f"the default dtype is float32 and cannot become {dtype!r}; pass dtype= where tensors are made")
+def set_default_dtype(d: DType) -> None:
+    """Give Python floats another dtype from now on, in all threads: float16, bfloat16, float32 or float64. What was compiled
+    before is compiled again. TypeError for others."""
+    wanted = to_dtype(d)
+    if wanted not in dtypes.FLOATING:
+        raise TypeError(f"only floating-point types are supported as the default type, not {d!r}")
+    if wanted is not dtypes.default():
+        dtypes.set_default(wanted)  # type: ignore[arg-type]
+        forget()
+        for made_before in changed:
+            made_before()
 
 
 def get_default_device() -> Any:
@@ -47,7 +56,7 @@ def set_default_device(device: Any) -> None:
 
 
 def set_default_tensor_type(t: Any) -> None:
-    """Accepts float32's class or name only, as `set_default_dtype` does."""
+    """`set_default_dtype` by a class such as DoubleTensor, or its name."""
     from .methods import dtype_of
 
     set_default_dtype(dtype_of(t))
@@ -75,7 +84,7 @@ def _maker(executor: Executor | None, device: Any) -> Executor:
 def _full(
     shape: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, executor: Executor | None, out: Any = None
 ) -> Any:
-    wanted = _wanted(dtype, out, _default)
+    wanted = _wanted(dtype, out, dtypes.default())
     result = _maker(executor, device).apply(made.full, (value,), {"shape": shape, "dtype": wanted})
     return _finish(result, requires_grad, out)
 
@@ -116,7 +125,7 @@ def full(
 
 def _dtype_of(value: Any) -> DType:
     return dtypes.bool_ if isinstance(value, bool) else dtypes.int64 if isinstance(value, int) else (
-        _default.to_complex() if isinstance(value, complex) else _default)  # fmt: skip
+        dtypes.default().to_complex() if isinstance(value, complex) else dtypes.default())  # fmt: skip
 
 
 def zeros_like(
@@ -171,7 +180,7 @@ def arange(
     if (end - start) * step < 0:
         raise RuntimeError(f"upper bound and lower bound inconsistent with step sign (start={start}, end={end}, step={step})")
     whole = all(isinstance(x, int) for x in (start, end, step))
-    wanted = _wanted(dtype, out, dtypes.int64 if whole else _default)
+    wanted = _wanted(dtype, out, dtypes.int64 if whole else dtypes.default())
     if wanted.kind in "ui" and not whole:  # whole numbers from here on, as PyTorch counts in int64
         bounds = [int(x) for x in (start, end, step)]
         start, end, step = bounds if wanted is dtypes.int64 and bounds[2] else (bounds[0], end, step)
@@ -185,7 +194,7 @@ def linspace(
     start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None
 ) -> Tensor:
     """`steps` numbers from `start` to `end`, both included, equally far apart."""
-    wanted = _wanted(dtype, out, _default)
+    wanted = _wanted(dtype, out, dtypes.default())
     first, last = (x.item() if hasattr(x, "meta") else x for x in (start, end))
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
@@ -202,7 +211,7 @@ def eye(
     n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None
 ) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
-    wanted, executor = _wanted(dtype, out, _default), devices.executor(device) or EAGER
+    wanted, executor = _wanted(dtype, out, dtypes.default()), devices.executor(device) or EAGER
     down, across = (executor.apply(made.arange, (), {"start": 0, "step": 1, "length": k, "dtype": dtypes.int64})
                     for k in (n, n if m is None else m))  # fmt: skip
     return _finish((down.unsqueeze(1) == across).to(wanted), requires_grad, out)  # type: ignore[no-any-return]
@@ -242,11 +251,11 @@ def _array_of(data: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
         plain = _without_tensors(data)
         array = np.asarray(plain)
         if array.dtype == np.float64 and not _holds_numpy(plain):
-            array = array.astype(_default.np) if dtype is None else array
+            array = array.astype(dtypes.default().np) if dtype is None else array
         elif array.dtype == np.complex128 and not _holds_numpy(plain):
-            array = array.astype(_default.to_complex().np) if dtype is None else array
+            array = array.astype(dtypes.default().to_complex().np) if dtype is None else array
         elif array.size == 0 and array.dtype == np.float64:
-            array = array.astype(_default.np)
+            array = array.astype(dtypes.default().np)
     if array.dtype.kind in "US":
         raise ValueError(f"not a number: {str(array.reshape(-1)[0])!r}; tensors hold numbers only")
     if array.dtype.kind == "O" and any(x is None for x in array.reshape(-1)):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-_HIDDEN = frozenset(("float32", "int64", "bool", "complex64"))
+_HIDDEN = frozenset(("int64", "bool"))
 
 
 @dataclass(slots=True)
@@ -57,7 +57,9 @@ def text(x: Tensor, *, tensor_contents: str | None = None) -> str:
     if array.dtype.kind == "V":
         array = array.astype(np.float32)
     tail = [] if array.size else [f"size={tuple(x.shape)}"] if x.ndim != 1 else []
-    if x.dtype.name not in _HIDDEN or (not array.size and x.dtype is not dtypes.float32):
+    usual = dtypes.default()
+    hidden = x.dtype is usual or x.dtype is usual.to_complex() or x.dtype.name in _HIDDEN
+    if not hidden or (not array.size and x.dtype is not usual):
         tail.append(f"dtype={x.dtype!r}")
     if x._node is not None:
         tail.append(f"grad_fn=<{x._node.name()}>")

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
+from ..ir import dtypes
 from ..ir.layout import conformed
 from ..ir.op import Op, Scalar
 from ..ir.ops.casts import cast
@@ -206,6 +207,7 @@ def _apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], kinds: tupl
     )):  # fmt: skip
         common = False
         operands = _promoted(op, operands)
+        half = half or dtypes.default().is_half
         arrays = [x if type(x) in _WEAK else x._array for x in operands]
     if not uniform and (rule is None or rule.operands is not None):
         op.infer(*[type_of(x) for x in operands], **attrs)  # NumPy would mix dtypes where the record refuses them
@@ -261,6 +263,15 @@ def _promoted(op: Op, operands: tuple[Any, ...]) -> tuple[Any, ...]:
         [apply(cast, (x,), attrs) if i in chosen and type(x) not in _WEAK and x.meta.dtype is not target else x
          for i, x in enumerate(operands)]
     )  # fmt: skip
+
+
+def forget() -> None:
+    """Drop what is known of kinds of calls: the dtype of Python floats has changed."""
+    _targets.clear()
+    _accepted.clear()
+    _strides.clear()
+    PLANS.clear()
+    hot.forget()
 
 
 _strides: dict[tuple[Any, ...], tuple[int, ...]] = {}

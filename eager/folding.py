@@ -27,7 +27,7 @@ _KINDS = ("sum", "prod", "mean", "amax", "amin")
 @pure
 def copysign(input: Tensor, other: Any, *, out: Any = None) -> Tensor:
     """The magnitude of `input` with the sign of `other`."""
-    x = input if input.dtype.is_floating_point else f.to(input, dtypes.float32)
+    x = input if input.dtype.is_floating_point else f.to(input, dtypes.default())
     other = other if hasattr(other, "meta") else filled(x, (), float(other))
     size = g.abs(x)
     result = where(signbit(other), g.neg(size), size)

@@ -37,7 +37,7 @@ def _scale(norm: str | None, forward: bool) -> str:
 def _real(x: Any) -> Any:
     if x.dtype.kind == "c":
         raise DTypeError(f"expects a real input tensor, but got {x.dtype.name}{list(x.shape)}")
-    return x if x.dtype in (dtypes.float32, dtypes.float64) else to(x, dtypes.float32)
+    return x if x.dtype in (dtypes.float32, dtypes.float64) else to(x, dtypes.default())
 
 
 def _complex(x: Any) -> Any:
@@ -139,7 +139,7 @@ def fftfreq(
     n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None
 ) -> Tensor:
     """Frequencies of the elements of a transform of `n` samples, `d` apart."""
-    at = arange(n, dtype=dtype or dtypes.float32, device=device)
+    at = arange(n, dtype=dtype or dtypes.default(), device=device)
     made = g.where(at < (n + 1) // 2, at, at - n) / (n * d)
     return _flagged(matched(made, out), requires_grad)  # type: ignore[no-any-return]
 
@@ -149,7 +149,7 @@ def rfftfreq(
     n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None
 ) -> Tensor:
     """Frequencies of the elements of `rfft` of `n` samples, `d` apart."""
-    made = arange(n // 2 + 1, dtype=dtype or dtypes.float32, device=device) / (n * d)
+    made = arange(n // 2 + 1, dtype=dtype or dtypes.default(), device=device) / (n * d)
     return _flagged(matched(made, out), requires_grad)  # type: ignore[no-any-return]
 
 
@@ -258,7 +258,7 @@ def _windowed(name: str, text: str, shape: Any) -> Any:
         window_length: int, periodic: bool = True, *args: Any, dtype: Any = None, device: Any = None, layout: Any = None,
         pin_memory: bool = False, requires_grad: bool = False, **options: Any,
     ) -> Tensor:  # fmt: skip
-        wanted = dtype or dtypes.float32
+        wanted = dtype or dtypes.default()
         if window_length < 0:
             raise RuntimeError(f"{name} requires non-negative window_length, got window_length={window_length}")
         if window_length < 2:

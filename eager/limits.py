@@ -20,7 +20,7 @@ class finfo:
     __slots__ = ("bits", "dtype", "eps", "max", "min", "resolution", "smallest_normal", "tiny")
 
     def __init__(self, type: DType | None = None) -> None:
-        wanted = type or dtypes.float32
+        wanted = type or dtypes.default()
         if getattr(wanted, "kind", "") not in ("f", "c"):
             raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle {type!r}")
         found: Any = _half_finfo(wanted.np) if wanted is dtypes.bfloat16 else np.finfo(wanted.np)

@@ -139,7 +139,7 @@ def set_rng_state(new_state: Tensor) -> None:
 
 
 def _drawn(op: Op, shape: tuple[Any, ...], dtype: Any, generator: Generator | None, device: Any = None) -> Any:
-    dtype = to_dtype(dtype) or dtypes.float32
+    dtype = to_dtype(dtype) or dtypes.default()
     source = generator if generator is not None else default_generator if devices.on_cpu(device) else generator_of(device)
     state = source.draw(op.effects.draws(tensor_type(shape, dtype)))  # type: ignore[misc]
     return apply(op, (state,), {"shape": shape, "dtype": dtype})

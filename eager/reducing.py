@@ -175,9 +175,9 @@ def _bounded(x: Tensor, bound: Any, pair: Any, inside: Any) -> Any:
 
 
 def _with_bound_dtype(input: Tensor, *bounds: Any) -> tuple[Tensor]:
-    """An integral operand becomes float32 where a bound is a float, as promotion of operands would have it."""
+    """An integral operand gets the default dtype where a bound is a float, as promotion of operands would have it."""
     if not input.dtype.is_floating_point and any(isinstance(b, float) for b in bounds):
-        return (to(input, dtypes.float32),)
+        return (to(input, dtypes.default()),)
     counts = input.dtype.kind == "b" and any(type(b) is int for b in bounds)
     return (to(input, dtypes.int64) if counts else input,)
 

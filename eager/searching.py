@@ -153,7 +153,7 @@ def _areas(y: Tensor, x: Any, dx: Any, dim: int) -> tuple[Tensor, int]:
     at = wrap_dim(dim, y.ndim)
     size = y.shape[at]
     if size == 0:
-        return to(y, y.dtype if y.dtype.is_floating_point else dtypes.float32), at
+        return to(y, y.dtype if y.dtype.is_floating_point else dtypes.default()), at
     middle = narrow(y, at, 0, size - 1) + narrow(y, at, 1, size - 1)
     return middle * _widths(y, x, dx, at) / 2.0, at  # type: ignore[return-value]
 

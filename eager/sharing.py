@@ -49,11 +49,9 @@ def _fresh(size: int) -> SharedMap:
 def map_of(storage: Storage) -> SharedMap | None:
     """The shared memory that a storage lies in; None where it lies in this process's own."""
     base: Any = storage.base
-    while isinstance(base, np.ndarray):
-        base = base.base
-    if isinstance(base, memoryview):
-        base = base.obj
-    return base if isinstance(base, SharedMap) else None
+    while base is not None and not isinstance(base, SharedMap):
+        base = base.obj if isinstance(base, memoryview) else getattr(base, "base", None)
+    return base
 
 
 def is_shared(x: Any) -> bool:

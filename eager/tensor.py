@@ -13,6 +13,7 @@ from typing import Any, NoReturn, SupportsIndex
 import numpy as np
 
 from ..errors import AutogradError
+from ..ir import dtypes
 from ..ir.dtypes import DType
 from ..runtime.meta import Meta
 from ..runtime.size import Size
@@ -42,11 +43,12 @@ class Tensor(Methods):
     _node: Any
 
     def __new__(cls, *data: Any, requires_grad: bool = False) -> Any:
-        """``Tensor(2, 3)`` is an uninitialised float tensor, ``Tensor([1, 2])`` one with these values as float32."""
+        """``Tensor(2, 3)`` is an uninitialised float tensor, ``Tensor([1, 2])`` one with these values, of the default dtype."""
+        kind = dtypes.default().np
         if len(data) == 1 and not isinstance(data[0], (int, np.integer)):
-            array = np.array(data[0].numpy() if isinstance(data[0], Tensor) else data[0], np.float32)
+            array = np.array(data[0].numpy() if isinstance(data[0], Tensor) else data[0], kind)
         else:
-            array = np.empty(data if data else (0,), np.float32)
+            array = np.empty(data if data else (0,), kind)
         t = factory.make(array, requires_grad)
         if cls is not Tensor:
             t.__class__ = cls  # type: ignore[assignment]

@@ -107,6 +107,19 @@ def from_numpy(dtype: Any) -> DType:
         raise TypeError(f"no fusewire dtype stores NumPy's {np.dtype(dtype)}") from None
 
 
+_default = [float32]
+
+
+def default() -> DType:
+    """The dtype that Python floats have beside tensors of integers, and tensors made from them."""
+    return _default[0]
+
+
+def set_default(dtype: DType) -> None:
+    """Change `default`; who keeps what was made under another one forgets it (`eager.creation.set_default_dtype`)."""
+    _default[0] = dtype
+
+
 def promote_types(a: DType, b: DType) -> DType:
     """The smallest dtype both convert to (PyTorch's lattice: f16 with bf16 is f32, u8 with a signed int is the next wider)."""
     if a is b:
@@ -126,11 +139,11 @@ def promote_types(a: DType, b: DType) -> DType:
 
 
 def result_type(
-    tensors: tuple[DType, ...], zero_dim: tuple[DType, ...], scalars: tuple[type, ...], default: DType = float32
+    tensors: tuple[DType, ...], zero_dim: tuple[DType, ...], scalars: tuple[type, ...]
 ) -> DType:
     """PyTorch's three-tier promotion: tensors with dimensions, then 0-d tensors, then Python scalars; a lower tier counts
     only where its kind (bool < int < float) is above that of the tiers over it."""
-    weak = {bool: bool_, int: int64, float: default, complex: default.to_complex()}
+    weak = {bool: bool_, int: int64, float: default(), complex: default().to_complex()}
     out: DType | None = None
     for tier in (tensors, zero_dim, tuple(weak[t] for t in scalars)):
         if not tier:

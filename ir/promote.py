@@ -39,7 +39,7 @@ def target_dtype(op: Op, types: tuple[Any, ...]) -> DType | None:
     if rule.no_bool and (dtypes.bool_ in tensors or dtypes.bool_ in zero_dim or bool in scalars):
         raise DTypeError(f"{op.name}: {rule.no_bool} (got {layout.describe(*types)})")
     out = dtypes.result_type(tensors, zero_dim, scalars)
-    return dtypes.float32 if rule.to == "float" and not out.is_inexact else out
+    return dtypes.default() if rule.to == "float" and not out.is_inexact else out
 
 
 _C_NAMES = {"u8": "uint8_t", "i8": "int8_t", "i16": "int16_t", "i32": "int", "i64": "int64_t"}

@@ -9,6 +9,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
+from ..eager import creation
 from ..runtime import forks
 
 if TYPE_CHECKING:
@@ -22,6 +23,15 @@ STANCES = {
 }
 #: every dispatcher that lives
 everyone: weakref.WeakSet[Dispatcher] = weakref.WeakSet()
+
+
+def forget_all() -> None:
+    """Every compiled function compiles again."""
+    for dispatcher in list(everyone):
+        dispatcher.forget()
+
+
+creation.changed.append(forget_all)
 _lock = forks.hold(forks.SHORT, threading.RLock())
 _chosen = "default"
 _disabling = 0  # `disable` blocks that are open, in all threads
