@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...ir.graph import Node
+from ...ir.ops.attention import attention, attention_backward
 from ...ir.ops.linalg import matmul
 from ...ir.plan import BufferView, KernelStep, RoutineStep, Step
 from ...ir.schedule_prepare import Claim, Claims
@@ -22,4 +23,20 @@ def _epilogue(step: RoutineStep, reader: KernelStep, lone: bool) -> RoutineStep 
     return join(step, reader, lone)
 
 
-CLAIMS: Claims = {matmul: Claim(step=_product, finish=_epilogue, half=True)}
+def _takes_attention(node: Node) -> bool:
+    from .attention import accepts
+
+    return accepts(node)
+
+
+def _attention(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step:
+    from .attention import claim
+
+    return claim(node, args, results)
+
+
+CLAIMS: Claims = {
+    attention: Claim(_takes_attention, _attention),
+    attention_backward: Claim(_takes_attention, _attention),
+    matmul: Claim(step=_product, finish=_epilogue, half=True),
+}

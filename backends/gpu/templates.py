@@ -9,7 +9,8 @@ from typing import Any
 from ...errors import CompileError
 from ...ir import sizes
 from ...ir.plan import RoutineStep
-from . import gemm, gemm_text, stages
+from . import attention, attention_text, gemm, gemm_text, stages
+from .config import power
 from .gemm import Tile
 from .kernel import Aligned, Assumption, Divisible
 from .ways import Job, Way
@@ -53,6 +54,46 @@ def _product(step: RoutineStep, tile: Tile, even: bool, assumes: tuple[Assumptio
     return Way(assumes, names, (Job(build, tuple(printed.params), (gemm_text.programs(words, tile), 1, 1)),))
 
 
+def attention_ways(step: RoutineStep) -> tuple[Way, ...]:
+    """Attention, forward or backward."""
+    aligned = tuple(Aligned(n) for n, v in enumerate(step.views) if v is not None)
+    return _attention(step, aligned), _attention(step, ())
+
+
+def _attention(step: RoutineStep, assumes: tuple[Assumption, ...]) -> Way:
+    names = names_of(step)
+    words = tuple(n if isinstance(n, int) else sizes.symbol(names[i]) for i, n in enumerate(step.sizes))
+    parts = ("forward",) if step.routine.split()[1] == "forward" else ("keys", "queries")
+    jobs = []
+    for part in parts:
+        down, across, warps, depth = _attention_blocks(step, part)
+        printed = attention_text.Attention(step, part, down, across)
+        text = printed.source()
+        divisible = divided(step, printed, assumes)
+        options = {"num_warps": warps, "num_stages": depth}
+        build = stages.Build("attention", text, printed.signature, {"BM": down, "BN": across}, divisible, options)
+        count, block = (words[attention.KEYS], across) if part == "keys" else (words[attention.ROWS], down)
+        programs = sizes.floordiv(count + block - 1, block) * words[0] * words[1] * words[2]
+        jobs.append(Job(build, tuple(printed.params), (programs, 1, 1)))
+    return Way(assumes, names, tuple(jobs))
+
+
+def _attention_blocks(step: RoutineStep, part: str) -> tuple[int, int, int, int]:
+    """(queries, keys, warps, stages) of a block, so that what a program holds fits the registers."""
+    widest = max(n for n in step.sizes[attention.WIDTH : attention.OUT + 1] if isinstance(n, int))
+    half = step.routine.split()[2] != "f32"
+    rows = step.sizes[attention.ROWS]
+    if part == "forward":
+        down, across, warps = (128, 64, 4 if widest <= 64 else 8) if half else (64, 32, 4)
+    else:
+        down, across, warps = (64, 64, 4 if widest <= 64 else 8) if half else (32, 32, 4)
+    if widest > 128:
+        down, across = max(16, down // 2), max(16, across // 2)
+    if isinstance(rows, int):
+        down = max(16, min(down, power(rows)))
+    return down, across, warps, 3 if half and widest <= 128 else 2
+
+
 def divided(step: RoutineStep, printed: Any, assumes: tuple[Assumption, ...]) -> tuple[str, ...]:
     """The arguments of a printed template that are multiples of 16."""
     whole = {str(a.size) for a in assumes if isinstance(a, Divisible)}
@@ -71,4 +112,6 @@ def candidates(step: RoutineStep) -> Mapping[str, Callable[[], tuple[Way, ...]]]
     return {"": partial(routine_ways, step)}
 
 
-_TEMPLATES: dict[str, Callable[[RoutineStep], tuple[Way, ...]]] = {"product": product_ways}
+_TEMPLATES: dict[str, Callable[[RoutineStep], tuple[Way, ...]]] = {
+    "product": product_ways, "attention": attention_ways,
+}  # fmt: skip

@@ -1,0 +1,254 @@
+"""The text of attention, forward and backward: blocks of queries against blocks of keys; scores are never stored.
+
+Forward (Dao and others' flash attention): one program per block of queries walks over the keys with a running maximum and sum.
+Backward: one launch whose programs each own a block of keys (gradients of keys and values), one whose programs each own a block
+of queries; weights are computed again from the logarithm of the sums. Nothing is added atomically: results are the same each time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ...ir.plan import RoutineStep
+from . import scalar
+from .attention import BATCH, EACH, FRONT, KEYS, OUT, ROWS, WIDTH
+from .config import power
+from .kernel import Parameter
+from .triton import HEAD, POINTER
+
+_LOG2E, _LN2 = 1.4426950408889634, 0.6931471805599453
+_FORWARD = ("q", "k", "v", "mask", "state", "out", "lse")
+_BACKWARD = ("g", "q", "k", "v", "mask", "state", "delta", "lse", "dq", "dk", "dv")
+
+
+@dataclass(slots=True)
+class Attention:
+    """Prints one launch. `part`: "forward", "keys" (gradients of keys and values) or "queries"; `down`, `across`: queries and
+    keys of a block."""
+
+    step: RoutineStep
+    part: str
+    down: int
+    across: int
+    signature: dict[str, str] = field(default_factory=dict)
+    params: list[Parameter] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    indent: int = 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the step's views are called."""
+        return _FORWARD if self.part == "forward" else _BACKWARD
+
+    @property
+    def causal(self) -> bool:
+        """Whether a query sees the keys up to its own number only."""
+        return self.step.routine.endswith("causal")
+
+    def source(self) -> str:
+        """The text; `signature` and `params` are there behind it."""
+        written = {"forward": ("out", "lse"), "keys": ("dk", "dv"), "queries": ("dq",)}[self.part]
+        unused = {"dq", "dk", "dv"} - set(written)
+        for place, (name, view) in enumerate(zip(self.names, self.step.views, strict=True)):
+            if view is not None and name not in unused:
+                self.signature[f"{name}_ptr"] = POINTER[view.type.dtype.name]
+                self.params.append(Parameter("buffer", place))
+        getattr(self, f"_{self.part}")()
+        arguments = ", ".join([*self.signature, "BM: tl.constexpr", "BN: tl.constexpr"])
+        whole = "\n".join([f"@triton.jit\ndef attention({arguments}):", *self.lines])
+        helpers = [scalar.HELPERS[name] for name in scalar.helpers_in(whole)]
+        return "\n\n".join([HEAD, *(h + "\n" for h in helpers), whole]) + "\n"
+
+    # ---- numbers --------------------------------------------------------------------------------------------------
+    def word(self, index: int, name: str) -> str:
+        """Word `index` of the step: a literal, or an argument called `name`."""
+        value = self.step.sizes[index]
+        if isinstance(value, int):
+            return str(value)
+        if name not in self.signature:
+            self.signature[name] = "i64"
+            self.params.append(Parameter("size", index, "i64"))
+        return name
+
+    def stride(self, name: str, which: int) -> str:
+        """Stride number `which` of an argument."""
+        return self.word(FRONT + EACH * self.names.index(name) + which, f"{name}_stride{which}")
+
+    def has(self, name: str) -> bool:
+        """Whether the call has this operand."""
+        return self.step.views[self.names.index(name)] is not None
+
+    @property
+    def scale(self) -> float:
+        """What products of queries and keys are multiplied by."""
+        return float(self.step.scalars[0])  # type: ignore[arg-type]
+
+    @property
+    def dropped(self) -> float:
+        """The probability with which a weight is dropped."""
+        return float(self.step.scalars[1])  # type: ignore[arg-type]
+
+    def say(self, *texts: str) -> None:
+        """Lines."""
+        self.lines += ["    " * self.indent + text for text in texts]
+
+    # ---- parts ----------------------------------------------------------------------------------------------------
+    def _begin(self, block: str, count: str) -> None:
+        """Which block of which item of the batch a program works on; pointers are moved to the item."""
+        self.say(f"blocks = tl.cdiv({count}, {block})", "program = tl.program_id(0)", "item = (program // blocks).to(tl.int64)")
+        order = "blocks - 1 - program % blocks" if self.causal and block == "BM" else "program % blocks"
+        self.say(f"first = ({order}) * {block}")
+        b1, b2 = self.word(1, "batch1"), self.word(2, "batch2")
+        self.say(f"at2 = item % {b2}", f"at1 = item // {b2} % {b1}", f"at0 = item // {b2} // {b1}")
+        for name in self.names:
+            if f"{name}_ptr" in self.signature and name != "state":
+                terms = [f"at{d} * {self.stride(name, d)}" for d in range(BATCH) if self.stride(name, d) != "0"]
+                if terms:
+                    self.say(f"{name}_ptr += {' + '.join(terms)}")
+        if self.dropped > 0:
+            self.say("seed = tl.load(state_ptr)", "counter = tl.load(state_ptr + 1)")
+        self.say(f"e = tl.arange(0, {self._wide(WIDTH)})", f"w = tl.arange(0, {self._wide(OUT)})")
+
+    def _wide(self, which: int) -> int:
+        """Columns of a block that holds rows of this width."""
+        width = self.step.sizes[which]
+        assert isinstance(width, int)
+        return max(16, power(width))
+
+    def _load(self, dest: str, name: str, row: str, column: str, turned: bool = False) -> None:
+        """A block of rows, or of columns where `turned`."""
+        count = self.word(ROWS, "rows") if row == "row" else self.word(KEYS, "keys")
+        width = self.step.sizes[WIDTH if column == "e" else OUT]
+        r, c = (f"{row}[None, :]", f"{column}[:, None]") if turned else (f"{row}[:, None]", f"{column}[None, :]")
+        mask = f"({r} < {count})" + ("" if width == self._wide(WIDTH if column == "e" else OUT) else f" & ({c} < {width})")
+        place = f"{name}_ptr + {self._times(r, self.stride(name, 3))} + {self._times(c, self.stride(name, 4))}"
+        self.say(f"{dest} = tl.load({place}, mask={mask}, other=0.0)")
+
+    @staticmethod
+    def _times(index: str, stride: str) -> str:
+        return index if stride == "1" else f"{index} * {stride}"
+
+    def _store(self, name: str, value: str, row: str, column: str) -> None:
+        count = self.word(ROWS, "rows") if row == "row" else self.word(KEYS, "keys")
+        width = self.step.sizes[WIDTH if column == "e" else OUT]
+        r, c = f"{row}[:, None]", f"{column}[None, :]"
+        place = f"{name}_ptr + {self._times(r, self.stride(name, 3))} + {self._times(c, self.stride(name, 4))}"
+        view = self.step.views[self.names.index(name)]
+        assert view is not None
+        self.say(f"tl.store({place}, {value}.to({scalar.TYPES[view.type.dtype]}), mask=({r} < {count}) & ({c} < {width}))")
+
+    def _scores(self, left: str, right: str) -> None:
+        """``s``: scores times log2(e), minus infinity where a key is closed."""
+        self.say(f's = tl.dot({left}, {right}, input_precision="ieee") * {self.scale * _LOG2E!r}')
+        keys = self.word(KEYS, "keys")
+        opened = f"(key[None, :] < {keys}) & (row[:, None] < {self.word(ROWS, 'rows')})"
+        if self.causal:
+            opened += " & (key[None, :] <= row[:, None])"
+        self.say(f"opened = {opened}")
+        if self.has("mask"):
+            r, c = self.stride("mask", 3), self.stride("mask", 4)
+            self.say(f"m = tl.load(mask_ptr + row[:, None] * {r} + key[None, :] * {c}, mask=opened, other=0)")
+            view = self.step.views[self.names.index("mask")]
+            closed = view is not None and view.type.dtype.kind == "b"
+            self.say("opened = opened & (m != 0)" if closed else f"s += m.to(tl.float32) * {_LOG2E!r}")
+        self.say('s = tl.where(opened, s, float("-inf"))')
+
+    def _keep(self) -> None:
+        """``kept``: which weights are not dropped."""
+        rows, keys = self.word(ROWS, "rows"), self.word(KEYS, "keys")
+        self.say(
+            f"number = (item * {rows} + row[:, None]) * {keys} + key[None, :]",
+            "drawn = _philox(seed, counter + (number >> 2), number & 3)",
+            "drawn = (drawn.to(tl.uint64, bitcast=True) >> 40).to(tl.float32) * 5.9604644775390625e-08",
+            f"kept = drawn >= {self.dropped!r}",
+        )
+
+    @property
+    def _factor(self) -> float:
+        return 0.0 if self.dropped == 1 else 1 / (1 - self.dropped)
+
+    # ---- forward --------------------------------------------------------------------------------------------------
+    def _forward(self) -> None:
+        rows, keys = self.word(ROWS, "rows"), self.word(KEYS, "keys")
+        self._begin("BM", rows)
+        self.say("row = (first + tl.arange(0, BM)).to(tl.int64)")
+        self._load("q", "q", "row", "e")
+        self.say('top = tl.full([BM], float("-inf"), tl.float32)', "total = tl.zeros([BM], tl.float32)")
+        self.say(f"acc = tl.zeros([BM, {self._wide(OUT)}], tl.float32)")
+        self.say(f"for start in range(0, {f'tl.minimum({keys}, first + BM)' if self.causal else keys}, BN):")
+        self.indent = 2
+        self.say("key = (start + tl.arange(0, BN)).to(tl.int64)")
+        self._load("k", "k", "key", "e", turned=True)
+        self._scores("q", "k")
+        self.say(
+            "higher = tl.maximum(top, tl.max(s, 1))", 'shift = tl.where(higher == float("-inf"), 0.0, higher)',
+            "weight = tl.exp2(s - shift[:, None])", "less = tl.exp2(top - shift)",
+            "total = total * less + tl.sum(weight, 1)", "top = higher",
+        )  # fmt: skip
+        if self.dropped > 0:
+            self._keep()
+            self.say(f"weight = tl.where(kept, weight * {self._factor!r}, 0.0)")
+        self._load("v", "v", "key", "w")
+        self.say('acc = tl.dot(weight.to(v.dtype), v, acc * less[:, None], input_precision="ieee")')
+        self.indent = 1
+        self.say("made = acc / tl.where(total == 0.0, 1.0, total)[:, None]")
+        self._store("out", "made", "row", "w")
+        self.say(f'sums = tl.where(total == 0.0, float("inf"), (top + tl.log2(total)) * {_LN2!r})')
+        self.say(f"tl.store(lse_ptr + {self._times('row', self.stride('lse', 3))}, sums, mask=row < {rows})")
+
+    # ---- backward -------------------------------------------------------------------------------------------------
+    def _row_numbers(self) -> None:
+        rows = self.word(ROWS, "rows")
+        for dest, name, other in (("sums", "lse", 'float("inf")'), ("delta", "delta", "0.0")):
+            place = self._times("row", self.stride(name, 3))
+            self.say(f"{dest} = tl.load({name}_ptr + {place}, mask=row < {rows}, other={other})")
+
+    def _towards(self, value: str) -> None:
+        """``weight``, what is left of it (``left``), and the gradient of the scores (``away``)."""
+        self.say(f"weight = tl.exp2(s - (sums * {_LOG2E!r})[:, None])", "left = weight")
+        self.say(f'away = tl.dot(g, {value}, input_precision="ieee")')
+        if self.dropped > 0:
+            self._keep()
+            self.say(f"left = tl.where(kept, weight * {self._factor!r}, 0.0)")
+            self.say(f"away = tl.where(kept, away * {self._factor!r}, 0.0)")
+        self.say(f"away = weight * (away - delta[:, None]) * {self.scale!r}")
+
+    def _keys(self) -> None:
+        rows, keys = self.word(ROWS, "rows"), self.word(KEYS, "keys")
+        self._begin("BN", keys)
+        self.say("key = (first + tl.arange(0, BN)).to(tl.int64)")
+        self._load("k", "k", "key", "e", turned=True)
+        self._load("v", "v", "key", "w", turned=True)
+        self.say(f"dk = tl.zeros([BN, {self._wide(WIDTH)}], tl.float32)", f"dv = tl.zeros([BN, {self._wide(OUT)}], tl.float32)")
+        self.say(f"for start in range({'first // BM * BM' if self.causal else '0'}, {rows}, BM):")
+        self.indent = 2
+        self.say("row = (start + tl.arange(0, BM)).to(tl.int64)")
+        self._load("q", "q", "row", "e")
+        self._load("g", "g", "row", "w")
+        self._row_numbers()
+        self._scores("q", "k")
+        self._towards("v")
+        self.say('dv = tl.dot(tl.trans(left).to(g.dtype), g, dv, input_precision="ieee")')
+        self.say('dk = tl.dot(tl.trans(away).to(q.dtype), q, dk, input_precision="ieee")')
+        self.indent = 1
+        self._store("dk", "dk", "key", "e")
+        self._store("dv", "dv", "key", "w")
+
+    def _queries(self) -> None:
+        rows, keys = self.word(ROWS, "rows"), self.word(KEYS, "keys")
+        self._begin("BM", rows)
+        self.say("row = (first + tl.arange(0, BM)).to(tl.int64)")
+        self._load("q", "q", "row", "e")
+        self._load("g", "g", "row", "w")
+        self._row_numbers()
+        self.say(f"dq = tl.zeros([BM, {self._wide(WIDTH)}], tl.float32)")
+        self.say(f"for start in range(0, {f'tl.minimum({keys}, first + BM)' if self.causal else keys}, BN):")
+        self.indent = 2
+        self.say("key = (start + tl.arange(0, BN)).to(tl.int64)")
+        self._load("k", "k", "key", "e", turned=True)
+        self._load("v", "v", "key", "w", turned=True)
+        self._scores("q", "k")
+        self._towards("v")
+        self.say('dq = tl.dot(away.to(k.dtype), tl.trans(k), dq, input_precision="ieee")')
+        self.indent = 1
+        self._store("dq", "dq", "row", "e")
