@@ -235,7 +235,7 @@ def late_clocks(s: Session) -> None:
     for e in s.effects.journal:
         if not isinstance(e, Call):
             continue
-        if e.clock is None and (e.owner is time or e.text.startswith("with ")):
+        if e.clock is None and (e.owner is time or e.scope > 0):
             return
         if e.clock is not None and e.drawn is None and e.clock < nodes:
             move(s, e)

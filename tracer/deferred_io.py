@@ -149,7 +149,7 @@ def late_method(s: Session, late: Late, name: str, args: list[Any], kwargs: dict
     if name == "__exit__":
         if any(x is not None for x in args):
             raise late.needed()
-        s.effects.journal.append(Call("end with", (late,), None))
+        s.effects.journal.append(Call("", (late,), None, scope=-1))
         return None
     if late.cls in _LOCKS and name in ("acquire", "release") and not args and not kwargs:
         return defer(s, f"$0.{name}()", (late,), bool if name == "acquire" else _NONE, code="context-manager")
@@ -165,7 +165,7 @@ def enter_late(s: Session, late: Any) -> tuple[Any, Any]:
     """``with late``: the exit, and what ``as`` gets."""
     if type(late) is not Late or late.cls is None or not issubclass(late.cls, (io.IOBase, *_LOCKS)):
         raise late.needed()
-    s.effects.journal.append(Call("with $0:", (late,), s.place()))
+    s.effects.journal.append(Call("$0", (late,), s.place(), scope=1))
     return LateMethod(late, "__exit__"), True if late.cls in _LOCKS else late
 
 

@@ -92,6 +92,7 @@ class Call:
     result: Late | None = None
     owner: Any = None
     drawn: Any = None
+    scope: int = 0  # 1: `text` is the manager of a `with` that begins here; -1: the innermost one ends
     clock: int | None = None  # nodes of the graph when a clock was read
     draws: bool = False  # whether it may be made before the graph
     risk: Risk | None = None

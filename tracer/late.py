@@ -25,13 +25,16 @@ class Late:
     code     of the break that it means where the value is needed now
     calls    the deferred calls that it follows from; `free`: from these and constants alone, from no tensor
     field    for text: (part, format spec) where it is ``format(part, spec)``; `pieces` where it is a joined f-string
+    element  for numbers: (snapshot, place) where it is that element of a tensor; `op`: what makes it of its parts in a graph
     """
 
-    __slots__ = ("bounds", "call", "calls", "cls", "code", "field", "free", "parts", "pieces", "raises", "text", "what")
+    __slots__ = (
+        "bounds", "call", "calls", "cls", "code", "element", "field", "free", "op", "parts", "pieces", "raises", "text", "what",
+    )  # fmt: skip
 
     def __init__(
         self, text: str, parts: tuple[Any, ...], cls: type | None, *, raises: bool = False, call: Any = None, code: str = "",
-        what: str = "",
+        what: str = "", op: str = "", element: tuple[Snapshot, tuple[int, ...]] | None = None,
     ) -> None:  # fmt: skip
         self.text, self.parts, self.cls, self.raises, self.call = text, parts, cls, raises, call
         self.calls: dict[Any, None] = {}
@@ -46,6 +49,7 @@ class Late:
         self.field: tuple[Any, str] | None = None
         self.pieces: tuple[Any, ...] | None = None
         self.bounds: tuple[int, int] | None = None  # of an int
+        self.op, self.element = op, element
 
     @property
     def waits(self) -> bool:

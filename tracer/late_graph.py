@@ -6,7 +6,6 @@ Numbers are computed in float64 or int64, exactly as Python does; where int64 mi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +21,6 @@ from .values import SYMBOLIC, python_type
 if TYPE_CHECKING:
     from .recorder import Recorder
 
-_BINARY = re.compile(r"\(\$0 ([-+*/]) \$1\)\Z")
-_UNARY = {"(-$0)": "neg", "abs($0)": "abs", "float($0)": "cast"}
-_OPS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 _BIG = 2**63
 _UNBOUNDED = (1, 0)
 
@@ -113,21 +109,13 @@ def _made(recorder: Recorder, late: Late) -> Value:
     dtype = dtypes.float64 if late.cls is float else dtypes.int64
     if late.call is not None or late.cls not in (float, int, bool):
         raise late.needed()
-    if late.text.startswith("$0.item()"):
-        return _of_tensor(recorder, late.parts[0], (), dtype)
-    if late.text.startswith("$0["):
-        return _of_tensor(recorder, late.parts[0].parts[0], tuple(map(int, re.findall(r"\[(\d+)\]", late.text))), dtype)
-    if late.cls is not float and bounds(late) is None:
-        raise late.needed()
-    if late.text in _UNARY:
-        part = _part(recorder, late.parts[0], dtype)
-        made: Value = part if late.text == "float($0)" else recorder._emit(lookup(_UNARY[late.text]), (part,), {})
-        return made
-    form = _BINARY.match(late.text)
-    if form is None or (form[1] == "/" and late.cls is not float):
+    if late.element is not None:
+        return _of_tensor(recorder, *late.element, dtype)
+    if not late.op or (late.cls is not float and bounds(late) is None):
         raise late.needed()
     parts = [_part(recorder, x, dtype) for x in late.parts]
-    return recorder._emit(lookup(_OPS[form[1]]), tuple(parts), {})  # type: ignore[no-any-return]
+    made: Value = parts[0] if late.op == "cast" else recorder._emit(lookup(late.op), tuple(parts), {})
+    return made
 
 
 def _of_tensor(recorder: Recorder, x: Snapshot, at: tuple[int, ...], dtype: Any) -> Value:
@@ -167,20 +155,18 @@ def _bounds(x: Late) -> tuple[int, int] | None:
         return 0, 1
     if x.call is not None or len(x.parts) > 2:
         return None
-    if x.text.startswith(("$0.item()", "$0[")):
-        owner = x.parts[0] if isinstance(x.parts[0], Snapshot) else x.parts[0].parts[0]
-        info = owner.tensor.meta.dtype
+    if x.element is not None:
+        info = x.element[0].tensor.meta.dtype
         bits = 8 * info.np.itemsize
         return (0, 2**bits - 1) if info.kind == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    if x.text in ("(-$0)", "abs($0)"):
+    if x.op in ("neg", "abs"):
         one = bounds(x.parts[0])
         reach = max(map(abs, one)) if one is not None else _BIG
         return (-reach, reach) if reach < _BIG else None
-    form = _BINARY.match(x.text)
     inner = [bounds(p) for p in x.parts]
-    if form is None or form[1] == "/" or len(inner) != 2 or inner[0] is None or inner[1] is None:
+    if x.op not in ("add", "sub", "mul") or inner[0] is None or inner[1] is None:
         return None
     (a, b), (c, d) = inner[0], inner[1]
-    ends = {"+": [a + c, b + d], "-": [a - d, b - c], "*": [a * c, a * d, b * c, b * d]}[form[1]]
+    ends = {"add": [a + c, b + d], "sub": [a - d, b - c], "mul": [a * c, a * d, b * c, b * d]}[x.op]
     return (min(ends), max(ends)) if min(ends) >= -_BIG and max(ends) < _BIG else None
 

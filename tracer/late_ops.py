@@ -29,7 +29,7 @@ _STR_METHODS = {
 }  # fmt: skip
 _SURE_METHODS = dict.fromkeys(("upper", "lower", "strip", "lstrip", "rstrip", "title", "capitalize", "casefold"), str)
 _SPEC = re.compile(r"[A-Za-z0-9.,<>^+\-%=_# ]*\Z")
-_COMMUTES = {"+": "+", "-": "-", "*": "*"}
+_OPS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}  # that a graph computes as Python does
 
 
 def made(s: Session, late: Late) -> Late:
@@ -58,7 +58,8 @@ def item(s: Session, tensor: Any) -> Late:
     cls = float if dtype.is_floating_point else kinds.get(dtype.np.kind)
     if cls is None:
         raise Break("tensor-value", f"the number of a tensor of {dtype.name}")
-    return Late("$0.item()", (snapshot(s, tensor, plain=True),), cls)
+    now = snapshot(s, tensor, plain=True)
+    return Late("$0.item()", (now,), cls, element=(now, ()))
 
 
 def tolist(s: Session, tensor: Any) -> Any:
@@ -82,7 +83,7 @@ def _product(shape: tuple[int, ...]) -> int:
 
 def _elements(whole: Late, shape: tuple[int, ...], cls: type, at: tuple[int, ...]) -> Any:
     if len(at) == len(shape):
-        return Late("$0" + "".join(f"[{i}]" for i in at), (whole,), cls)
+        return Late("$0" + "".join(f"[{i}]" for i in at), (whole,), cls, element=(whole.parts[0], at))
     return [_elements(whole, shape, cls, (*at, i)) for i in range(shape[len(at)])]
 
 
@@ -105,7 +106,7 @@ def number(s: Session, cls: type, x: Any) -> Any:
     sure = late.cls in NUMBERS and NUMBERS.index(late.cls) <= NUMBERS.index(cls)
     if late.cls not in (*NUMBERS, str):
         _unknown(late)
-    return made(s, Late(f"{cls.__name__}($0)", (late,), cls, raises=not sure))
+    return made(s, Late(f"{cls.__name__}($0)", (late,), cls, raises=not sure, op="cast" if cls is float else ""))
 
 
 def _unknown(late: Late) -> Any:
@@ -137,11 +138,11 @@ def _arithmetic(s: Session, symbol: str, a: Any, b: Any, kinds: list[Any]) -> La
     if cls is NotImplemented:
         raise _late_of(a, b).needed()
     constant = type(b) in (int, float) and b != 0
-    sure = symbol in _COMMUTES or (symbol in ("/", "//", "%") and constant) or symbol in ("&", "|", "^")
+    sure = symbol in ("+", "-", "*") or (symbol in ("/", "//", "%") and constant) or symbol in ("&", "|", "^")
     if symbol == "**":
         whole = kinds[0] in (int, bool) and type(b) is int and 0 <= b <= 64
         cls, sure = (int, True) if whole else (float if kinds[0] is float and type(b) is int else None, False)
-    return made(s, Late(f"($0 {symbol} $1)", (a, b), cls, raises=not sure))
+    return made(s, Late(f"($0 {symbol} $1)", (a, b), cls, raises=not sure, op=_OPS.get(symbol, "")))
 
 
 def _class_of(x: Any) -> Any:
@@ -156,7 +157,7 @@ def unary(s: Session, symbol: str, x: Any) -> Late:
     """``-x``, ``+x``, ``~x``."""
     if x.cls not in NUMBERS or (symbol == "~" and x.cls not in (int, bool)):
         raise x.needed()
-    return Late(f"({symbol}$0)", (x,), int if x.cls is bool else x.cls)
+    return Late(f"({symbol}$0)", (x,), int if x.cls is bool else x.cls, op="neg" if symbol == "-" else "")
 
 
 def compare(s: Session, symbol: str, a: Any, b: Any) -> Any:
@@ -222,7 +223,8 @@ def call_number(s: Session, name: str, x: Late, *args: Any) -> Late:
     if name == "round":
         cls = cls if args and args[0] is not None else int
     slots = ", ".join(f"${i}" for i in range(1 + len(args)))
-    return made(s, Late(f"{name}({slots})", (x, *args), cls, raises=name == "round" and x.cls is float))
+    raises = name == "round" and x.cls is float
+    return made(s, Late(f"{name}({slots})", (x, *args), cls, raises=raises, op="abs" if name == "abs" else ""))
 
 
 def module_function(s: Session, fn: Any, args: list[Any]) -> Late:

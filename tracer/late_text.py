@@ -137,15 +137,15 @@ def call(writer: ValueWriter, e: Call) -> None:
     """The line of a deferred call; its result gets a name where something may use it."""
     if e.drawn is not None:
         return
-    if e.text == "end with":
+    if e.scope < 0:
         if writer.stream[-1].endswith(":"):
             writer.effect_line("pass")
         writer.depth -= 1
         return
     body = render(writer, e.text, e.parts)
-    if e.text.startswith("with "):
+    if e.scope > 0:
         closes = _closes(writer.session.effects.journal, e)
-        writer.effect_line(body if closes else f"{body[5:-1]}.__enter__()", e.place)
+        writer.effect_line(f"with {body}:" if closes else f"{body}.__enter__()", e.place)
         writer.depth += closes
         return
     if e.result is None:
@@ -162,7 +162,7 @@ def _closes(journal: list[Any], e: Call) -> bool:
     calls = [x for x in journal if isinstance(x, Call)]
     depth = 0
     for x in calls[calls.index(e) :]:
-        depth += x.text.startswith("with ") - (x.text == "end with")
+        depth += x.scope
         if not depth:
             return True
     return False
