@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import importlib
 import itertools
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,10 @@ from ..ir.ops.pointwise import add
 from ..runtime import gradmode
 from . import casting, executor
 from .custom import Function
+from .edges import GradientEdge, place_of
 from .factory import make
 from .modes import enable_grad, inference_mode, no_grad, set_grad_enabled
-from .tape import Edge, Node, Pick, edge_of
+from .tape import Edge, Node, Pick
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -51,6 +53,7 @@ class _LeafHooks:
 
 _leaf_hooks = _LeafHooks()
 _post_hooks = _LeafHooks()  # called behind accumulation
+_end_hooks = _LeafHooks()  # of `tape.AccumulateGrad`: those that are told what was added
 _handles = itertools.count()
 
 
@@ -105,7 +108,7 @@ def retain_grad(x: Tensor) -> None:
     """See Tensor.retain_grad."""
     if not x.meta.requires_grad:
         raise AutogradError("can't retain_grad on Tensor that has requires_grad=False")
-    if x._node is not None:
+    if x._node is not None and not any(ref() is x for ref in x._node.retained or ()):
         x._node.retained = [*(x._node.retained or ()), weakref.ref(x)]
 
 
@@ -118,15 +121,21 @@ def backward(
 ) -> None:
     """Accumulate the gradients of `tensors` into the `grad` of the leaves they came from (or of `inputs` alone)."""
     outputs = _several(tensors)
-    roots = _roots(outputs, grad_tensors)
     targets = None if inputs is None else _several(inputs)
-    found = _walk(roots, targets, retain_graph, create_graph, accumulate=True)
+    if targets == ():
+        raise AutogradError("'inputs' argument to backward() cannot be empty.")
+    for x in targets or ():
+        if place_of(x) is None:
+            raise AutogradError("One of the differentiated Tensors does not require grad")
+        if hasattr(x, "meta"):
+            retain_grad(x)  # which is what fills the `grad` of one that is no leaf
+    found = _walk(_roots(outputs, grad_tensors), targets, retain_graph, create_graph, accumulate=True)
     taken: set[int] = set()
     for x in targets or ():
-        if id(x) in found:
-            _accumulate(x, found[id(x)], create_graph, taken)
-            if x._node is None:
-                _run_post_hooks(x)
+        leaf: Any = place_of(x)
+        if id(x) in found and not isinstance(leaf, Node):
+            _accumulate(leaf, found[id(x)], create_graph, taken)
+            _run_post_hooks(leaf, found[id(x)])
 
 
 def grad(
@@ -147,8 +156,10 @@ def grad(
     if materialize_grads and allow_unused is False:
         raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: False.")
     outs, ins = _several(outputs), _several(inputs)
+    if not ins:
+        raise AutogradError("grad requires non-empty inputs.")
     for x in ins:
-        if not x.meta.requires_grad:
+        if place_of(x) is None:
             raise AutogradError("One of the differentiated Tensors does not require grad")
     found = _walk(_roots(outs, grad_outputs), ins, retain_graph, create_graph, accumulate=False)
     result = []
@@ -173,38 +184,56 @@ def grad_of_batch(outputs: Any, inputs: Any, grad_outputs: Any, *options: Any) -
 
 
 def _several(x: Any) -> tuple[Any, ...]:
-    return tuple(x) if isinstance(x, (tuple, list)) else (x,)
+    return tuple(x) if isinstance(x, (tuple, list)) and type(x) is not GradientEdge else (x,)
 
 
 def _roots(outputs: tuple[Tensor, ...], grads: Any) -> list[tuple[Edge, Tensor]]:
     given = (None,) * len(outputs) if grads is None else _several(grads)
-    if len(given) != len(outputs):
+    if len(given) < len(outputs):
         raise AutogradError(f"got {len(outputs)} tensors and {len(given)} gradients")
     roots: list[tuple[Edge, Tensor]] = []
-    for i, (out, g) in enumerate(zip(outputs, given, strict=True)):
-        edge = edge_of(out)
+    for i, (out, g) in enumerate(zip(outputs, given, strict=False)):
+        edge = place_of(out)
         if edge is None:
             raise AutogradError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+        of: Any = out.meta if hasattr(out, "meta") else edge.results[0] if isinstance(edge, Node) else edge.meta
         if g is None:
-            if out.numel() != 1:
-                raise AutogradError(f"grad can be implicitly created only for scalar outputs, not for shape {list(out.shape)}")
-            g = make(np.ones(out.meta.shape, out.meta.dtype.np)) if out._array is not None else filled(out, out.meta.shape, 1)
-        elif g.meta.shape != out.meta.shape:
+            g = _one(out, of)
+        elif g.meta.shape != of.shape:
             raise AutogradError(
-                f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {out.shape}."
+                f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {of.shape}."
             )
         roots.append((edge, g))
     return roots
 
 
+def _one(out: Any, of: Any) -> Any:
+    """The gradient at a root for which none is given."""
+    if any(n != 1 for n in of.shape):
+        raise AutogradError(f"grad can be implicitly created only for scalar outputs, not for shape {list(of.shape)}")
+    if of.dtype.is_complex:
+        raise AutogradError(f"grad can be implicitly created only for real scalar outputs but got {of.dtype}")
+    elsewhere = hasattr(out, "meta") and out._array is None
+    return filled(out, of.shape, 1) if elsewhere else make(np.ones(of.shape, of.dtype.np))
+
+
 class _Pass:
     """One backward pass: gradients that wait at nodes, by node and output, and nodes in the order to visit."""
 
-    def __init__(self, wanted: set[int] | None) -> None:
-        self.wanted = wanted
+    def __init__(self, wanted: set[int] | None, roots: Sequence[tuple[Edge, Tensor]] = ()) -> None:
+        self.wanted, self.roots = wanted, roots
+        self.reached: set[int] | None = None
         self.waiting: dict[int, list[Tensor | None]] = {}
         self.queue: list[tuple[int, Node]] = []
         self.leaves: dict[int, Tensor] = {}
+
+    def will_reach(self, place: Edge) -> bool:
+        """Whether a gradient comes to a node or leaf in this pass."""
+        if self.wanted is not None:
+            return id(place) in self.wanted
+        if self.reached is None:
+            self.reached = set(_below([r for r, _ in self.roots]))
+        return id(place) in self.reached
 
     def send(self, target: Edge, g: Tensor, index: int = 0) -> None:
         """Add `g` to what waits at output `index` of a node, or at a leaf."""
@@ -230,8 +259,9 @@ def _walk(
     roots: list[tuple[Edge, Tensor]], targets: tuple[Any, ...] | None, retain: bool | None, create: bool, accumulate: bool
 ) -> dict[int, Tensor]:
     """Run the pass. Returns the gradients of `targets` by id; without targets every leaf's `grad` is added to."""
-    edges = {id(edge_of(x)): x for x in targets or ()}
-    state = _Pass(None if targets is None else _leading_to([r for r, _ in roots], set(edges)))
+    edges = {id(place_of(x)): x for x in targets or ()}
+    state = _Pass(None if targets is None else _leading_to([r for r, _ in roots], set(edges)), roots)
+    outer, _passes.now = _passes.now, state
     given = {id(g) for _, g in roots}
     found: dict[int, Tensor] = {}
     keep = create if retain is None else retain
@@ -253,13 +283,26 @@ def _walk(
             g = _run_hooks(_leaf_hooks.of(leaf), state.waiting.pop(leaf_id)[0], given)
             if targets is None and accumulate:
                 _accumulate(leaf, g, create, given)
-                _run_post_hooks(leaf)
+                _run_post_hooks(leaf, g)
             found[leaf_id] = g
     finally:
+        _passes.now = outer
         gradmode.set(before)
         if casts:
             casting.switch(casts)
-    return {id(x): found[id(edge_of(x))] for x in targets or () if id(edge_of(x)) in found}
+    return {id(x): found[id(place_of(x))] for x in targets or () if id(place_of(x)) in found}
+
+
+class _Passes(threading.local):
+    now: _Pass | None = None
+
+
+_passes = _Passes()
+
+
+def current_pass() -> Any:
+    """The backward pass that this thread is in; None outside."""
+    return _passes.now
 
 
 def _visit(node: Node, grads: tuple[Tensor | None, ...], state: _Pass, keep: bool) -> None:
@@ -306,8 +349,8 @@ def _replaced(changed: Any, before: tuple[Any, ...]) -> tuple[Any, ...]:
     return now
 
 
-def _leading_to(roots: list[Edge], targets: set[int]) -> set[int]:
-    """Ids of the nodes and leaves from which one of `targets` can be reached, themselves included."""
+def _below(roots: list[Edge]) -> dict[int, Edge]:
+    """The nodes and leaves that can be reached from `roots`, by id."""
     seen: dict[int, Edge] = {}
     stack = list(roots)
     while stack:
@@ -316,6 +359,12 @@ def _leading_to(roots: list[Edge], targets: set[int]) -> set[int]:
             seen[id(at)] = at
             if isinstance(at, Node):
                 stack.extend(at.edges)
+    return seen
+
+
+def _leading_to(roots: list[Edge], targets: set[int]) -> set[int]:
+    """Ids of the nodes and leaves from which one of `targets` can be reached, themselves included."""
+    seen = _below(roots)
     wanted = {i for i in seen if i in targets}
     for node in sorted((n for n in seen.values() if isinstance(n, Node)), key=lambda n: n.order):
         if any(id(e) in wanted for e in node.edges):
@@ -343,9 +392,11 @@ def _check_changed(hook: Hook, changed: Any, g: Any) -> None:
         raise AutogradError(f"hook '{name}' has changed the type of value: {g.dtype} to {changed.dtype}")
 
 
-def _run_post_hooks(leaf: Any) -> None:
+def _run_post_hooks(leaf: Any, g: Any) -> None:
     for hook in tuple((_post_hooks.of(leaf) or {}).values()):
         hook(leaf)
+    for end in tuple((_end_hooks.of(leaf) or {}).values()):
+        end((), (g,))  # type: ignore[call-arg, arg-type]
 
 
 def _hooked(node: Node, g: Tensor | None, given: set[int]) -> Tensor | None:
@@ -385,7 +436,7 @@ def Variable(data: Any, requires_grad: bool = False) -> Any:
 
 _PARTS = {
     "function": "custom", "functional": "jacobians", "graph": "keeping", "profiler": "profiler", "anomaly_mode": "anomaly",
-    "grad_mode": "modes",
+    "grad_mode": "modes", "forward_ad": "forward_ad",
 }  # fmt: skip
 _LATER = {
     "once_differentiable": "custom", "detect_anomaly": "anomaly", "set_detect_anomaly": "anomaly", "gradcheck": "gradcheck",

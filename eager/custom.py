@@ -67,7 +67,7 @@ FunctionCtx = Context
 class FunctionNode(tape.Node):
     """The tape's record of one `Function.apply`. `places`: of each tensor among the outputs of `forward`, which are `count`."""
 
-    __slots__ = ("count", "ctx", "function", "places", "saved", "types")
+    __slots__ = ("constant", "count", "ctx", "function", "own", "places", "saved", "types")
 
     def __init__(self, function: type[Function], ctx: Context) -> None:
         super().__init__()
@@ -75,6 +75,8 @@ class FunctionNode(tape.Node):
         self.saved: tuple[Any, ...] | None = None
         self.types: tuple[Any, ...] = ()
         self.places: tuple[int, ...] = ()
+        self.constant: tuple[int, ...] = ()  # numbers of the outputs that get no gradient
+        self.own: tuple[int | None, ...] = ()  # of each saved value the number of the output that it is
         self.count = 0
 
     def name(self) -> str:
@@ -87,7 +89,8 @@ class FunctionNode(tape.Node):
 
     def keep(self, outputs: Sequence[Any]) -> None:
         """Take over what the context saved. An output is kept outside its history: a node that holds its output holds itself."""
-        kept = [None if x is None else alias(x) if any(x is o for o in outputs) else x for x in self.ctx._saved]
+        self.own = tuple([next((i for i, o in enumerate(outputs) if x is o), None) for x in self.ctx._saved])
+        kept = [x if x is None or i is None else alias(x) for x, i in zip(self.ctx._saved, self.own, strict=True)]
         self.saved = tuple([None if x is None else tape.keep(x) for x in kept])
         self.ctx._saved = ()
         self.ctx._node = weakref.ref(self)
@@ -96,7 +99,18 @@ class FunctionNode(tape.Node):
         """The saved tensors, checked."""
         if self.saved is None:
             raise tape.freed(self.name())
-        return tuple([None if s is None else s.unpack(self) for s in self.saved])
+        values = [None if s is None else s.unpack(self) for s in self.saved]
+        if not gradmode.get():
+            return tuple(values)
+        return tuple([x if i is None else self._as_output(x, i) for x, i in zip(values, self.own, strict=True)])
+
+    def _as_output(self, saved: Any, i: int) -> Any:
+        """An output that was saved with its history again, so that gradients of the gradient flow through it."""
+        if i not in self.places or i in self.constant:
+            return saved
+        made = alias(saved, True)
+        made._node = self if len(self.results) == 1 else tape.Pick(self, self.places.index(i))
+        return made
 
     def release(self) -> None:
         if self.saved:
@@ -125,7 +139,8 @@ class FunctionNode(tape.Node):
         if g is None or t is None:
             return None
         if not hasattr(g, "meta"):
-            raise TypeError(f"function {self.name()} returned a {type(g).__name__} as gradient {i}: expected a Tensor or None")
+            text = f"function {self.name()} returned a {type(g).__name__} as gradient {i}: expected a Tensor or None"
+            raise AutogradError(text)
         have, want = tuple(g.meta.shape), tuple(t.shape)
         lead = len(have) - len(want)
         if lead < 0 or any(w not in (1, h) for h, w in zip(have[lead:], want, strict=True)):
@@ -246,7 +261,8 @@ def _tied(cls: type[Function], ctx: Context, args: tuple[Any, ...], edges: list[
     node.count = len(outputs)
     node.keep([*given, *dirty])
     node.types = tuple([x.meta.type if hasattr(x, "meta") else None for x in args])
-    constant = [o for o, was in zip(outputs, given, strict=True) if any(was is c for c in ctx._constant)]
+    node.constant = tuple([i for i, was in enumerate(given) if any(was is c for c in ctx._constant)])
+    constant = [outputs[i] for i in node.constant]
     node.attach([outputs[i] for i in node.places], args, constant=constant)
     node.edges = tuple(edges)
     for i, was in enumerate(given):

@@ -124,6 +124,10 @@ def jacobian(
     followed by the input's. Rows are computed as one batch."""
     if strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode"')
+    if strict and vectorize:
+        raise RuntimeError("autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported together.")
+    if strategy == "forward-mode" and not vectorize:
+        raise NotImplementedError('Computing the Jacobian with strategy="forward-mode" is only provided with `vectorize=True`.')
     call = _Call(func, inputs, create_graph)
     call.check(strict)
     blocks = []

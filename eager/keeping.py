@@ -6,9 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from . import tape
+from .edges import GradientEdge, allow_mutation_on_saved_tensors, get_gradient_edge, increment_version, register_multi_grad_hook
 from .factory import make
 
-__all__ = ["Node", "disable_saved_tensors_hooks", "save_on_cpu", "saved_tensors_hooks"]
+__all__ = [
+    "GradientEdge", "Node", "allow_mutation_on_saved_tensors", "disable_saved_tensors_hooks", "get_gradient_edge",
+    "increment_version", "register_multi_grad_hook", "save_on_cpu", "saved_tensors_hooks",
+]  # fmt: skip
 
 Node = tape.Node
 

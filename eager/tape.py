@@ -122,22 +122,24 @@ class Pick(Node):
         return self.parent.name()
 
 
-class AccumulateGrad:
-    """What `next_functions` names where a gradient ends in the `grad` of the leaf `variable`."""
+class AccumulateGrad(Node):
+    """What `next_functions` names where a gradient ends in the `grad` of the leaf `variable`. On no tape."""
 
     __slots__ = ("variable",)
-    next_functions = ()
 
     def __init__(self, variable: Tensor) -> None:
         self.variable = variable
+        self.edges, self.results, self.extra = (), (variable.meta.type,), None
 
     def name(self) -> str:
         """The name of every such end."""
         return "torch::autograd::AccumulateGrad"
 
     def register_hook(self, fn: Callable[[Any, Any], Any]) -> Any:
-        """Call ``fn((), ())`` when the leaf's `grad` has been added to. Returns a removable handle."""
-        return self.variable.register_post_accumulate_grad_hook(lambda _: fn((), ()))
+        """Call ``fn((), (gradient,))`` when the leaf's `grad` has been added to. Returns a removable handle."""
+        from .autograd import _end_hooks, added
+
+        return added(_end_hooks.make(self.variable), fn)
 
     def register_prehook(self, fn: Callable[[Any], Any]) -> Any:
         """Call ``fn((gradient,))`` before it is added. Returns a removable handle."""
@@ -223,12 +225,17 @@ class Packed:
 
     def __init__(self, tensor: Tensor, pack: Callable[[Tensor], Any], unpack: Callable[[Any], Tensor]) -> None:
         self.node, self.requires_grad = edge_of(tensor), tensor.meta.requires_grad
-        before = gradmode.get()
+        before, version = gradmode.get(), version_of(tensor)
         gradmode.set(False)
         try:
             self.kept = pack(alias(tensor))
         finally:
             gradmode.set(before)
+        if version_of(tensor) != version:
+            raise AutogradError(
+                "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can not be "
+                "modified by in-place operations as this can lead to unexpected side-effects."
+            )
         self.unpacker = unpack
 
     def unpack(self, owner: Node) -> Tensor:
@@ -302,12 +309,14 @@ class OpNode(Node):
         return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward0"
 
     def __getattr__(self, name: str) -> Any:
-        # PyTorch's names of saved values: `_saved_self`, `_saved_other`, `_saved_result`.
-        place = {"_saved_self": 0, "_saved_other": 1, "_saved_result": -1}.get(name)
+        # PyTorch's names of saved values: `_saved_self`, `_saved_other`, `_saved_result`, and the same with `_raw`.
+        place = {"_saved_self": 0, "_saved_other": 1, "_saved_result": -1}.get(name.removeprefix("_raw"))
         if place is None:
             raise AttributeError(f"'{self.name()}' object has no attribute {name!r}")
         if self.saved is None:
             raise freed(self.name())
+        if name.startswith("_raw"):
+            return SavedTensor(self, place % len(self.saved))
         found = self.saved[place]
         if type(found) is Unsaved:
             raise AttributeError(f"{self.name()} keeps only the shape of what {name} names: its gradient does not read it")
@@ -346,6 +355,24 @@ class OpNode(Node):
         out = alias(saved, True)
         out._node = self if len(self.results) == 1 else Pick(self, index)
         return out
+
+
+class SavedTensor:
+    """One of the values that a step has saved, before it is unpacked."""
+
+    def __init__(self, node: OpNode, place: int) -> None:
+        self.node, self.place = node, place
+
+    def register_hooks(self, pack_hook: Callable[[Any], Any], unpack_hook: Callable[[Any], Any]) -> None:
+        """Keep what `pack_hook` gives in place of the value. AutogradError where something does that already, or it is freed."""
+        if self.node.saved is None:
+            raise freed(self.node.name())
+        saved = list(self.node.saved)
+        found = saved[self.place]
+        if type(found) is not Saved:
+            raise AutogradError("Setting hooks on a saved tensor whose hooks have already been set is not allowed.")
+        saved[self.place] = Packed(found.unpack(self.node), pack_hook, unpack_hook)
+        self.node.saved = tuple(saved)
 
 
 def freed(name: str) -> AutogradError:

@@ -13,6 +13,7 @@ from ..eager.custom import Context, Function, backward_of, by_position, has_setu
 from ..eager.tensor import Tensor
 from ..ir.graph import Node, Value
 from ..ir.op import Decompose, Op
+from ..ir.ops.creation import zeros_like
 from ..runtime import gradmode
 from .breaks import Break, Restart, UserRaise
 from .metas import meta_of
@@ -23,16 +24,19 @@ if TYPE_CHECKING:
 
 
 class Rule:
-    """The gradient of one call of a Function, as nodes over the gradients that arrive and `outside`, further operands."""
+    """The gradient of one call of a Function, as nodes over the gradients that arrive, the call's own results and `outside`,
+    further operands."""
 
     def __init__(
-        self, given: tuple[Value, ...], outside: tuple[Value, ...], nodes: tuple[Node, ...], made: tuple[Any, ...]
-    ) -> None:
-        self.given, self.outside, self.nodes, self.made = given, outside, nodes, made
+        self, given: tuple[Value, ...], outs: tuple[Value, ...], outside: tuple[Value, ...], nodes: tuple[Node, ...],
+        made: tuple[Any, ...],
+    ) -> None:  # fmt: skip
+        self.given, self.outs, self.outside, self.nodes, self.made = given, outs, outside, nodes, made
 
-    def __call__(self, grads: Sequence[Any], operands: Sequence[Any]) -> list[Any]:
+    def __call__(self, grads: Sequence[Any], outs: Sequence[Any], operands: Sequence[Any]) -> list[Any]:
         """The gradients of the call's inputs, on graph Values or Tensors."""
-        known: dict[Any, Any] = dict(zip((*self.given, *self.outside), (*grads, *operands), strict=True))
+        places = (*self.given, *self.outs, *self.outside)
+        known: dict[Any, Any] = dict(zip(places, (*grads, *outs, *operands), strict=True))
         first = next(g for g in grads if g is not None)
         for node in self.nodes:
             args = tuple([known[a] if isinstance(a, Value) else a for a in node.args])
@@ -76,7 +80,9 @@ class Followed:
         """The rule as a record's: nothing to what `forward` gave, nor to what the rule reads beside the inputs."""
         assert self.rule is not None
         inputs = self.count + len(self.places)
-        made = self.rule(g if self.count > 1 else (g,), operands[inputs:])
+        arrived, outs = ((g,), (out,)) if self.count == 1 else (g, out)
+        arrived = [zeros_like(o) if g is None else g for g, o in zip(arrived, outs, strict=True)]
+        made = self.rule(arrived, outs, operands[inputs:])
         found = [made[i] if need[self.count + k] else None for k, i in enumerate(self.places)]
         return (*[None] * self.count, *found, *[None] * (len(operands) - inputs))
 
@@ -122,6 +128,8 @@ def _apply(s: Session, cls: Any, *args: Any, **kwargs: Any) -> Any:
     call = Followed(cls, ctx, list(args), len(tied), unit)
     call.kinds = [isinstance(o, Tensor) for o in outputs]
     made = _tied(s, call, [outputs[i] for i in tied])
+    own = {id(outputs[i]): t for i, t in zip(tied, made, strict=True)}
+    ctx._saved = tuple([own.get(id(x), x) for x in ctx._saved])  # with a history: gradients of the gradient flow through them
     for i, t in zip(tied, made, strict=True):
         outputs[i] = t
     return tuple(outputs) if several else outputs[0]
@@ -184,7 +192,7 @@ def _followed(s: Session, call: Followed, node: Node, known: set[Value]) -> Rule
         gradmode.set(mode)
     nodes = tuple(recorder.builder.nodes[first:])
     del recorder.builder.nodes[first:]
-    own = {*given, *(r for n in nodes for r in n.results)}
+    own = {*given, *node.results, *(r for n in nodes for r in n.results)}
     read = dict.fromkeys(v for v in (*(a for n in nodes for a in n.args), *made) if isinstance(v, Value) and v not in own)
     if len(s.effects.journal) > effects or any(v not in known for v in read):
         raise Restart(call.unit, "function-backward", f"the backward of {call.function.__name__}, which has effects")
@@ -192,4 +200,4 @@ def _followed(s: Session, call: Followed, node: Node, known: set[Value]) -> Rule
     if recorder.symbols.numbers:
         for n in nodes:
             n.attrs.update({k: final(v) for k, v in n.attrs.items()})
-    return Rule(given, tuple(read), nodes, tuple(made))
+    return Rule(given, node.results, tuple(read), nodes, tuple(made))

@@ -12,7 +12,10 @@ from ..eager.structures import flatten
 from ..eager.tensor import Tensor
 from ..runtime import gradmode
 
-__all__ = ["CheckpointError", "checkpoint", "checkpoint_sequential", "noop_context_fn"]
+__all__ = [
+    "CheckpointError", "checkpoint", "checkpoint_sequential", "noop_context_fn", "set_checkpoint_debug_enabled",
+    "set_checkpoint_early_stop",
+]  # fmt: skip
 
 
 class CheckpointError(RuntimeError):
@@ -24,6 +27,26 @@ def noop_context_fn() -> tuple[Any, Any]:
     import contextlib
 
     return contextlib.nullcontext(), contextlib.nullcontext()
+
+
+class set_checkpoint_early_stop:
+    """A context manager for programs that say where the second run may stop: here it always runs to its end."""
+
+    def __init__(self, enable: bool) -> None:
+        self.enable = enable
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+
+class set_checkpoint_debug_enabled(set_checkpoint_early_stop):
+    """A context manager for programs that ask for more text in errors; CheckpointError always says all."""
+
+    def __init__(self, enabled: bool | None) -> None:
+        super().__init__(bool(enabled))
 
 
 class _Part(tape.Node):
@@ -89,12 +112,15 @@ def checkpoint(
     early_stop: bool = True, **kwargs: Any,
 ) -> Any:  # fmt: skip
     """``function(*args, **kwargs)``, of which the tape keeps the arguments only; its backward pass runs `function` again (with
-    the random numbers of the first run, where `preserve_rng_state`). Both values of `use_reentrant` give the same: gradients
-    also reach tensors that the function reads without being given them, and may be differentiated again."""
+    the random numbers of the first run, where `preserve_rng_state`). Gradients also reach tensors that the function reads without
+    being given them, and may be differentiated again; with `use_reentrant` only where an argument requires grad."""
     if use_reentrant and kwargs:
         raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs))
     if not gradmode.get():
         return function(*args, **kwargs)
+    if use_reentrant and not any(isinstance(x, Tensor) and x.requires_grad for x in args):
+        with autograd.no_grad():
+            return function(*args)
     first, second = context_fn()
     state, casts = get_rng_state() if preserve_rng_state else None, casting.get()
     leaves, build = flatten((args, kwargs))
