@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from . import cuda
 from .eager import casting
 from .eager.creation import tensor
 from .eager.modes import no_grad
@@ -72,9 +73,7 @@ class autocast:
 def _supported(device: str, dtype: Any) -> bool:
     """Whether ops can be lowered to `dtype` on a type of device; warns where not."""
     if device == "cuda":
-        from .cuda import is_available
-
-        if not is_available():
+        if not cuda.is_available():
             warnings.warn("CUDA is not available or torch_xla is imported. Disabling autocast.", stacklevel=3)
             return False
     elif dtype not in (bfloat16, float16):
@@ -227,7 +226,7 @@ class GradScaler:
             raise AssertionError("The growth factor must be > 1.0.")
         if backoff_factor >= 1.0:
             raise AssertionError("The backoff factor must be < 1.0.")
-        self._device, self._enabled = device, enabled and device != "cuda"
+        self._device, self._enabled = device, bool(enabled) and (device != "cuda" or cuda.is_available())
         self._scale, self._growth_tracker = float(init_scale), 0
         self._growth_factor, self._backoff_factor, self._growth_interval = growth_factor, backoff_factor, growth_interval
         self._found: dict[int, bool] = {}
@@ -290,7 +289,7 @@ class GradScaler:
         return self._scale if self._enabled else 1.0
 
     def is_enabled(self) -> bool:
-        """Whether it scales; never for "cuda", which is not there."""
+        """Whether it scales; for "cuda" only where there is one."""
         return self._enabled
 
     def get_growth_interval(self) -> int:

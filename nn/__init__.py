@@ -135,12 +135,21 @@ _LATER = {
     "rearranging": "Unflatten PixelShuffle PixelUnshuffle ChannelShuffle Unfold Fold Bilinear",
     "upsampling": "UpsamplingNearest2d UpsamplingBilinear2d",
     "embedding": "EmbeddingBag",
+    "lazy": "LazyLinear LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d "
+            "LazyConvTranspose3d LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyInstanceNorm1d LazyInstanceNorm2d "
+            "LazyInstanceNorm3d",
+    "parameter": "UninitializedParameter UninitializedBuffer",
     "transformer": "Transformer",
     "recurrent": "RNNBase RNN LSTM GRU RNNCellBase RNNCell LSTMCell GRUCell",
 }  # fmt: skip
 #: PyTorch's names of base classes and helpers, by which programs ask for families of layers
 _INNER = {
     "convolution": "_ConvNd",
+    "everywhere": "register_module_forward_pre_hook register_module_forward_hook register_module_full_backward_hook "
+                  "register_module_backward_hook register_module_full_backward_pre_hook "
+                  "register_module_parameter_registration_hook register_module_buffer_registration_hook "
+                  "register_module_module_registration_hook",
+    "lazy": "LazyModuleMixin",
     "layers": "_DropoutNd NonDynamicallyQuantizableLinear",
     "normalisation": "_NormBase _BatchNorm _InstanceNorm",
     "padding": "_ConstantPadNd _ReflectionPadNd _ReplicationPadNd _CircularPadNd",

@@ -60,6 +60,20 @@ class Sequential(Module):
     def __iadd__(self, other: Any) -> Sequential:
         return self.extend(other)
 
+    def __mul__(self, other: int) -> Sequential:
+        """The modules `other` times in a row; the same modules each time."""
+        if not isinstance(other, int):
+            raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(other)}")
+        if other <= 0:
+            raise ValueError(f"Non-positive multiplication factor {other} for {type(self)}")
+        return Sequential(*list(self) * other)
+
+    __rmul__ = __mul__
+
+    def __imul__(self, other: int) -> Sequential:
+        """As `*`, in place."""
+        return self.extend(list(self) * (other - 1)) if isinstance(other, int) and other > 0 else self * other
+
     def append(self, module: Module) -> Sequential:
         """Add a module at the end; returns self."""
         self.add_module(str(len(self)), module)

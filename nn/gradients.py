@@ -17,22 +17,46 @@ def _gradients(parameters: Any) -> list[Tensor]:
     return [p.grad for p in given if p.grad is not None]
 
 
-def clip_grad_norm_(parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
-    """Scale all gradients so that their common norm is at most `max_norm`; the norm before."""
+def get_total_norm(
+    tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+) -> Tensor:
+    """The norm of all elements of all tensors; RuntimeError where `error_if_nonfinite` and it is not finite."""
     with no_grad():
-        grads = _gradients(parameters)
-        if not grads:
+        given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+        if not given:
             return zeros(())
-        total = norm(stack([norm(g, norm_type).float() for g in grads]), norm_type)
+        total: Tensor = norm(stack([norm(x, norm_type) for x in given]), norm_type)
         if error_if_nonfinite and total.item() * 0 != 0:
-            raise RuntimeError(f"the total norm of order {norm_type} of the gradients is {total.item()}, so it cannot be clipped")
-        factor = (max_norm / (total + 1e-6)).clamp(max=1.0)
-        for g in grads:
-            g.mul_(factor)
+            raise RuntimeError(f"The total norm of order {float(norm_type)} for gradients from `parameters` is non-finite, so it "
+                               "cannot be clipped. To disable this error and scale the gradients by the non-finite norm anyway, "
+                               "set `error_if_nonfinite=False`")  # fmt: skip
         return total
 
 
-def clip_grad_value_(parameters: Any, clip_value: float) -> None:
+def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Tensor, foreach: bool | None = None) -> None:
+    """Scale all gradients, whose norm is `total_norm`, so that it is at most `max_norm`."""
+    with no_grad():
+        factor = (max_norm / (total_norm + 1e-6)).clamp(max=1.0)
+        for g in _gradients(parameters):
+            g.mul_(factor)
+
+
+def clip_grad_norm_(
+    parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+) -> Tensor:
+    """Scale all gradients so that their common norm is at most `max_norm`; the norm before."""
+    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    total = get_total_norm(_gradients(given), norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(given, max_norm, total)
+    return total
+
+
+def clip_grad_norm(parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
+    """The older name of `clip_grad_norm_`."""
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite)
+
+
+def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = None) -> None:
     """Bring every element of the gradients between ``-clip_value`` and `clip_value`."""
     with no_grad():
         for g in _gradients(parameters):

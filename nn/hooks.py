@@ -48,6 +48,20 @@ def add_hook(hooks: dict[int, Any], hook: Callable[..., Any], prepend: bool = Fa
 # -- hooks of the backward pass --------------------------------------------------------------------------------------------
 
 
+class Everywhere:
+    """Hooks of all modules, by kind; see `nn.everywhere`."""
+
+    def __init__(self) -> None:
+        self.forward_pre: dict[int, Any] = {}
+        self.forward: dict[int, Any] = {}
+        self.backward_pre: dict[int, Any] = {}
+        self.backward: dict[int, Any] = {}
+        self.registration: dict[str, dict[int, Any]] = {"_buffers": {}, "_modules": {}, "_parameters": {}}
+
+
+EVERYWHERE = Everywhere()
+
+
 def _mark(module: Any, args: Any, result: Any) -> None:
     """A forward hook that does nothing: a module that has any takes the call with hooks."""
 
@@ -57,14 +71,15 @@ def backward_hooks(module: Any, kind: str) -> dict[int, Any]:
     fields = module.__dict__
     if kind not in fields:
         fields[kind] = {}
-        add_hook(module._forward_hooks, (_mark, False))  # type: ignore[arg-type]
+        add_hook(module._forward_hooks, (_mark, False, False))  # type: ignore[arg-type]
     return fields[kind]  # type: ignore[no-any-return]
 
 
 def has_backward_hooks(module: Any) -> bool:
     """Whether a call of the module is one to watch in the backward pass."""
     fields = module.__dict__
-    return bool(fields.get("_backward_hooks") or fields.get("_backward_pre_hooks"))
+    own = fields.get("_backward_hooks") or fields.get("_backward_pre_hooks")
+    return bool(own or EVERYWHERE.backward or EVERYWHERE.backward_pre)
 
 
 class Crossing:
@@ -95,7 +110,7 @@ class Crossing:
 
     def given(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
         """The gradients of the results as the pre-hooks leave them."""
-        for hook in list(self.module.__dict__.get("_backward_pre_hooks", {}).values()):
+        for hook in [*EVERYWHERE.backward_pre.values(), *self.module.__dict__.get("_backward_pre_hooks", {}).values()]:
             changed = hook(self.module, grads)
             if changed is not None:
                 grads = changed if isinstance(changed, tuple) else (changed,)
@@ -106,7 +121,7 @@ class Crossing:
 
     def done(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
         """The gradients of the arguments as the hooks leave them."""
-        for hook in list(self.module.__dict__.get("_backward_hooks", {}).values()):
+        for hook in [*EVERYWHERE.backward.values(), *self.module.__dict__.get("_backward_hooks", {}).values()]:
             changed = hook(self.module, grads, self.grad_output)
             if changed is not None:
                 grads = changed if isinstance(changed, tuple) else (changed,)

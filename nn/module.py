@@ -10,9 +10,11 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from ..eager.creation import empty_like
+from ..eager.modes import no_grad
 from ..eager.tensor import Tensor
 from . import show
-from .hooks import Crossing, RemovableHandle, add_hook, backward_hooks, has_backward_hooks
+from .hooks import EVERYWHERE, Crossing, RemovableHandle, add_hook, backward_hooks, has_backward_hooks
 from .parameter import Buffer, Parameter
 from .state import Stateful
 
@@ -22,6 +24,7 @@ M = TypeVar("M", bound="Module")
 class Module(Stateful):
     """Base of all layers and models. Subclasses call ``super().__init__()`` first and define `forward`."""
 
+    dump_patches = call_super_init = False
     training: bool
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]
@@ -56,8 +59,21 @@ class Module(Stateful):
         return self.forward(*args, **kwargs)
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        hooks = [*EVERYWHERE.forward.values(), *self._forward_hooks.values()]
+        if not [1 for _, _, always in hooks if always]:
+            return self._hooked(args, kwargs, hooks)
+        done: list[Any] = []
+        try:
+            return self._hooked(args, kwargs, hooks, done)
+        except Exception:
+            for hook, with_kwargs, always in hooks[len(done) :]:
+                if always:
+                    hook(self, args, kwargs, None) if with_kwargs else hook(self, args, None)
+            raise
+
+    def _hooked(self, args: tuple[Any, ...], kwargs: dict[str, Any], hooks: list[Any], done: list[Any] | None = None) -> Any:
         crossing = None
-        for hook, with_kwargs in list(self._forward_pre_hooks.values()):
+        for hook, with_kwargs in [*EVERYWHERE.forward_pre.values(), *self._forward_pre_hooks.values()]:
             if with_kwargs:
                 changed = hook(self, args, kwargs)
                 if changed is not None:
@@ -70,7 +86,9 @@ class Module(Stateful):
             crossing = Crossing(self)
             args = crossing.enter(args)
         result = self.forward(*args, **kwargs)
-        for hook, with_kwargs in list(self._forward_hooks.values()):
+        for hook, with_kwargs, _ in hooks:
+            if done is not None:
+                done.append(hook)
             changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
             if changed is not None:
                 result = changed
@@ -79,8 +97,9 @@ class Module(Stateful):
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
     ) -> RemovableHandle:
-        """Call ``hook(module, args, result)`` after each forward; what it returns, if anything, replaces the result."""
-        return add_hook(self._forward_hooks, (hook, with_kwargs), prepend)  # type: ignore[arg-type]
+        """Call ``hook(module, args, result)`` after each forward; what it returns, if anything, replaces the result. With
+        `always_call` also after one that raises, `result` being None then."""
+        return add_hook(self._forward_hooks, (hook, with_kwargs, always_call), prepend)  # type: ignore[arg-type]
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
@@ -108,7 +127,7 @@ class Module(Stateful):
             self._own("_parameters", name)
             self.register_parameter(name, value)
         elif isinstance(value, Module):
-            self._own("_modules", name)[name] = value
+            self._own("_modules", name)[name] = self._told("_modules", name, value)
         elif name in fields.get("_parameters", ()):
             if value is not None:
                 raise TypeError(f"cannot assign '{type(value).__name__}' as parameter '{name}' "
@@ -123,7 +142,7 @@ class Module(Stateful):
             if value is not None and not isinstance(value, Tensor):
                 raise TypeError(f"cannot assign '{type(value).__name__}' as buffer '{name}' "
                                 f"(torch.nn.Buffer, torch.Tensor or None expected)")  # fmt: skip
-            self._own("_buffers", name)[name] = value
+            self._own("_buffers", name)[name] = self._told("_buffers", name, value)
         else:
             super().__setattr__(name, value)
 
@@ -143,7 +162,8 @@ class Module(Stateful):
         super().__delattr__(name)
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})
+        names = {*super().__dir__(), *self._parameters, *self._buffers, *self._modules}
+        return sorted(name for name in names if not name[0].isdigit())
 
     def _own(self, kind: str, name: str) -> dict[str, Any]:
         """The dict `kind`, with `name` taken out of every other place it was in."""
@@ -169,7 +189,7 @@ class Module(Stateful):
                             f"(torch.nn.Parameter or None required)")  # fmt: skip
         if param is not None and param.grad_fn is not None:
             raise ValueError(f"cannot assign non-leaf Tensor to parameter '{name}': model parameters must be created explicitly")
-        self._own("_parameters", name)[name] = param
+        self._own("_parameters", name)[name] = self._told("_parameters", name, param)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Add a tensor that is state but not a parameter; without `persistent` it is left out of `state_dict`."""
@@ -180,7 +200,7 @@ class Module(Stateful):
             raise KeyError(f"attribute '{name}' already exists")
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (torch Tensor or None required)")
-        self._buffers[name] = tensor
+        self._buffers[name] = self._told("_buffers", name, tensor)
         (self._non_persistent.discard if persistent else self._non_persistent.add)(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
@@ -190,9 +210,16 @@ class Module(Stateful):
         self._check_name(name, "module")
         if hasattr(self, name) and name not in self._modules:
             raise KeyError(f"attribute '{name}' already exists")
-        self._own("_modules", name)[name] = module
+        self._own("_modules", name)[name] = self._told("_modules", name, module)
 
     register_module = add_module
+
+    def _told(self, kind: str, name: str, value: Any) -> Any:
+        """`value`, about to be registered, as the hooks of registration leave it."""
+        for hook in EVERYWHERE.registration[kind].values():
+            changed = hook(self, name, value)
+            value = value if changed is None else changed
+        return value
 
     @staticmethod
     def _check_name(name: str, what: str) -> None:
@@ -318,79 +345,81 @@ class Module(Stateful):
         fn(self)
         return self
 
-    def _convert(self: M, fn: Callable[[Tensor], Tensor]) -> M:
-        """Replace every parameter's and buffer's data by `fn` of it; parameters stay the same objects."""
-        for module in self.modules():
-            for p in module._parameters.values():
-                if p is None:
-                    continue
-                p.data = fn(p.data)
-                if p.grad is not None:
-                    p.grad = fn(p.grad)
-            for name, b in module._buffers.items():
-                if b is not None:
-                    module._buffers[name] = fn(b)
+    def _apply(self: M, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> M:
+        """Replace the data of every parameter and buffer by `fn` of it; parameters stay the same objects. What every conversion
+        goes through: a subclass may add to it."""
+        for child in self.children() if recurse else ():
+            child._apply(fn)
+        for p in self._parameters.values():
+            if p is not None:
+                with no_grad():
+                    p.data = fn(p.data)
+                    if p.grad is not None:
+                        p.grad = fn(p.grad)
+        for name, b in self._buffers.items():
+            if b is not None:
+                self._buffers[name] = fn(b)
         return self
 
     def to(self: M, *args: Any, **kwargs: Any) -> M:
-        """Convert floating parameters and buffers to a dtype, all of them to a device."""
+        """Convert floating and complex parameters and buffers to a dtype, all of them to a device; 4-d ones to a layout."""
         from ..eager.functional import device_and_dtype
 
-        _, dtype = device_and_dtype(args, kwargs.get("dtype"), kwargs.get("device"))
-        if dtype is None:
-            return self
-        if not dtype.is_floating_point:
+        layout = kwargs.pop("memory_format", None)
+        other = kwargs.pop("tensor", None)
+        device, dtype = device_and_dtype(args if other is None else (other, *args), kwargs.get("dtype"), kwargs.get("device"))
+        if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
             raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype!r}")
-        return self._convert(lambda x: x.to(dtype) if x.is_floating_point() else x)
 
-    def type(self: M, dtype: Any) -> M:
-        """Convert all parameters and buffers to `dtype`."""
-        return self._convert(lambda x: x.to(dtype))
+        def moved(x: Tensor) -> Tensor:
+            wanted = dtype if x.is_floating_point() or x.is_complex() else None
+            if layout is not None and x.ndim in (4, 5):
+                return x.to(device, wanted, memory_format=layout)
+            return x if device is None and wanted is None else x.to(device, wanted or x.dtype)
+
+        return self._apply(moved)
+
+    def type(self: M, dst_type: Any) -> M:
+        """Convert all parameters and buffers to a dtype."""
+        return self._apply(lambda x: x.type(dst_type))
 
     def float(self: M) -> M:
         """Floating parameters and buffers as float32."""
-        from ..ir.dtypes import float32
-
-        return self.to(float32)
+        return self._apply(lambda x: x.float() if x.is_floating_point() else x)
 
     def double(self: M) -> M:
         """Floating parameters and buffers as float64."""
-        from ..ir.dtypes import float64
-
-        return self.to(float64)
+        return self._apply(lambda x: x.double() if x.is_floating_point() else x)
 
     def half(self: M) -> M:
         """Floating parameters and buffers as float16."""
-        from ..ir.dtypes import float16
-
-        return self.to(float16)
+        return self._apply(lambda x: x.half() if x.is_floating_point() else x)
 
     def bfloat16(self: M) -> M:
         """Floating parameters and buffers as bfloat16."""
-        from ..ir import dtypes
-
-        return self.to(dtypes.bfloat16)
+        return self._apply(lambda x: x.bfloat16() if x.is_floating_point() else x)
 
     def cpu(self: M) -> M:
-        """On the CPU: self."""
-        return self
+        """On the CPU."""
+        return self._apply(lambda x: x.cpu())
 
     def cuda(self: M, device: Any = None) -> M:
         """On a CUDA device."""
-        return self.to("cuda" if device is None else device)
+        return self._apply(lambda x: x.cuda(device))
+
+    def xpu(self: M, device: Any = None) -> M:
+        """On an XPU, of which there is none: DeviceError."""
+        return self.to("xpu")
 
     def to_empty(self: M, *, device: Any = None, recurse: bool = True) -> M:
         """With new, unset memory."""
-        return self._convert(lambda x: x.new_empty(tuple(x.shape)))
+        return self._apply(lambda x: empty_like(x, device=device), recurse)
 
     def share_memory(self: M) -> M:
-        """Move parameters and buffers to memory that processes begun from here share; returns self."""
-        for t in (*self.parameters(), *self.buffers()):
-            t.share_memory_()
+        """Memory is shared with processes that are started from here on."""
+        for x in [*self.parameters(), *self.buffers()]:
+            x.share_memory_()
         return self
-
-    def _apply(self: M, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> M:
-        return self._convert(fn)
 
     def train(self: M, mode: bool = True) -> M:
         """Training mode for this module and all below it."""
@@ -418,7 +447,11 @@ class Module(Stateful):
                 if set_to_none:
                     p.grad = None
                 else:
-                    p.grad.detach_().zero_()
+                    if p.grad.grad_fn is not None:
+                        p.grad.detach_()
+                    else:
+                        p.grad.requires_grad_(False)
+                    p.grad.zero_()
 
     def extra_repr(self) -> str:
         """What stands in the parentheses of the printed form."""

@@ -128,7 +128,7 @@ class Stateful:
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
         state, missing, unexpected, errors = OrderedDict(state_dict), list[str](), list[str](), list[str]()
         metadata = getattr(state_dict, "_metadata", None) or {}
-        self._load(state, "", (strict, assign, metadata), (missing, unexpected, errors))
+        self._load(state, "", (assign, metadata), (missing, unexpected, errors))
         if strict and unexpected:
             errors.insert(0, "Unexpected key(s) in state_dict: {}. ".format(", ".join(f'"{k}"' for k in unexpected)))
         if strict and missing:
@@ -138,10 +138,10 @@ class Stateful:
         return IncompatibleKeys(missing, unexpected)
 
     def _load(
-        self, state: dict[str, Any], prefix: str, how: tuple[bool, bool, Mapping[str, Any]],
+        self, state: dict[str, Any], prefix: str, how: tuple[bool, Mapping[str, Any]],
         found: tuple[list[str], list[str], list[str]],
     ) -> None:  # fmt: skip
-        strict, assign, metadata = how
+        assign, metadata = how
         local = dict(metadata.get(prefix[:-1], {}))
         if assign:
             local["assign_to_params_buffers"] = assign

@@ -5,17 +5,18 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from ..gradients import clip_grad_norm_, clip_grad_value_
+from ..gradients import clip_grad_norm, clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
 #: Module of this folder, loaded at first use -> functions in it.
 _LATER = {
     "vectors": "parameters_to_vector vector_to_parameters fuse_conv_bn_eval fuse_conv_bn_weights fuse_linear_bn_eval "
-               "fuse_linear_bn_weights skip_init",
-    "parametrizations": "weight_norm spectral_norm",
+               "fuse_linear_bn_weights skip_init convert_conv2d_weight_memory_format convert_conv3d_weight_memory_format",
+    "hooked": "weight_norm remove_weight_norm spectral_norm remove_spectral_norm WeightNorm SpectralNorm",
 }  # fmt: skip
 _PLACES = {name: module for module, row in _LATER.items() for name in row.split()}
-_MODULES = ("rnn", "parametrize", "parametrizations")
-__all__ = ["clip_grad_norm_", "clip_grad_value_", *sorted(_PLACES), *_MODULES]
+_MODULES = ("rnn", "parametrize", "parametrizations", "stateless", "prune")
+__all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm",
+           *sorted(_PLACES), *_MODULES]
 
 
 def __getattr__(name: str) -> Any:

@@ -66,6 +66,23 @@ def fuse_linear_bn_eval(linear: Any, bn: Any) -> Any:
     return fuse_conv_bn_eval(linear, bn)
 
 
+def _converted(module: Any, rank: int, memory_format: Any) -> Any:
+    for child in module.modules():
+        if getattr(child, "rank", 0) == rank and hasattr(child, "dilation") and hasattr(child, "weight"):
+            child.weight.data = child.weight.detach().clone(memory_format=memory_format)
+    return module
+
+
+def convert_conv2d_weight_memory_format(module: Any, memory_format: Any) -> Any:
+    """The module, the weights of whose 2-d convolutions lie in memory as asked."""
+    return _converted(module, 2, memory_format)
+
+
+def convert_conv3d_weight_memory_format(module: Any, memory_format: Any) -> Any:
+    """The module, the weights of whose 3-d convolutions lie in memory as asked."""
+    return _converted(module, 3, memory_format)
+
+
 def skip_init(module_cls: Any, *args: Any, **kwargs: Any) -> Module:
     """A module whose values need not be set by drawing (they are drawn here all the same: that costs little)."""
     if not issubclass(module_cls, Module):

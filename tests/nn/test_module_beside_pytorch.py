@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
+import pickle
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import fusewire as fw
+
+sys.path.insert(0, str(Path(__file__).parent))
+from module_questions import QUESTIONS
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="PyTorch is not installed: nothing to compare with"
@@ -43,17 +50,20 @@ def model(lib: Any) -> Any:
 
 
 def told(lib: Any, text: str) -> str:
+    lib.manual_seed(0)
     try:
-        return repr(eval(text, {"m": model(lib), "nn": lib.nn, "lib": lib})).replace("torch.FloatTensor", "Tensor")
+        scope = {"m": model(lib), "nn": lib.nn, "lib": lib, "copy": copy, "pickle": pickle}
+        return repr(eval(text, scope)).replace("torch.FloatTensor", "Tensor")
     except Exception as e:
         return f"{type(e).__name__}: {e}"
 
 
-@pytest.mark.parametrize("text", ASKED)
+@pytest.mark.filterwarnings("ignore:Initializing zero-element", "ignore:dropout option", "ignore:enable_nested_tensor")
+@pytest.mark.parametrize("text", ASKED + QUESTIONS)
 def test_module_says_what_pytorch_s_says(text: str) -> None:
     import torch
 
-    assert told(fw, text) == told(torch, text)
+    assert told(fw, text).replace("fusewire", "torch") == told(torch, text)
 
 
 def events(lib: Any) -> list[Any]:

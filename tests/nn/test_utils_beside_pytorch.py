@@ -94,6 +94,58 @@ def test_weight_norm() -> None:
 
 
 @needs_torch
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated")
+@pytest.mark.parametrize("kind", ["weight_norm", "spectral_norm"])
+def test_norms_by_hooks(kind: str) -> None:
+    def program(lib: Any) -> Any:
+        utils = lib.nn.utils
+        m = getattr(utils, kind)(filled(lib, lib.nn.Linear(3, 4)))
+        with lib.no_grad():
+            for b in m.buffers():
+                b.copy_(lib.nn.functional.normalize(lib.arange(1.0, b.numel() + 1), dim=0))
+        x = lib.ones(2, 3)
+        m(x).sin().sum().backward()
+        found = [m(x), dict(m.state_dict()), [p.grad for p in m.parameters()], repr(m), [n for n, _ in m.named_parameters()]]
+        found.append([str(m.load_state_dict(m.state_dict())), m.state_dict()._metadata[""]])
+        try:
+            getattr(utils, kind)(m)
+        except RuntimeError as e:
+            found.append(str(e))
+        getattr(utils, f"remove_{kind}")(m.eval())
+        return [*found, m(x), dict(m.state_dict())]
+
+    both(program)
+
+
+@needs_torch
+def test_pruning() -> None:
+    def program(lib: Any) -> Any:
+        prune = importlib.import_module(f"{lib.__name__}.nn.utils.prune")
+        m = filled(lib, lib.nn.Sequential(lib.nn.Linear(4, 6), lib.nn.Linear(6, 2)))
+        prune.l1_unstructured(m[0], "weight", 0.3)
+        prune.ln_structured(m[0], "weight", 2, n=2, dim=0)
+        prune.custom_from_mask(m[0], "bias", lib.tensor([1, 0, 1, 1, 0, 1]))
+        x = lib.ones(2, 4)
+        m(x).sin().sum().backward()
+        found = [m(x), dict(m.state_dict()), [n for n, _ in m.named_parameters()], m[0].weight_orig.grad, prune.is_pruned(m)]
+        prune.remove(m[0], "weight")
+        prune.remove(m[0], "bias")
+        prune.global_unstructured([(m[0], "weight"), (m[1], "weight")], prune.L1Unstructured, amount=20)
+        found += [dict(m.state_dict()), m(x)]
+        for bad in (lambda: prune.remove(m[1], "bias"), lambda: prune.l1_unstructured(m[1], "bias", 1.5),
+                    lambda: prune.ln_structured(m[1], "bias", 1, 2, 0), lambda: prune.random_unstructured(m[1], "bias", "x")):
+            try:
+                bad()
+            except (ValueError, TypeError) as e:
+                found.append(f"{type(e).__name__}: {str(e)[:60]}")
+        counts = [prune.random_unstructured(m[1], "bias", 1).bias_mask.sum().item()]
+        counts.append(prune.random_structured(filled(lib, lib.nn.Linear(3, 4)), "weight", 2, 0).weight_mask.sum().item())
+        return [*found, counts]
+
+    both(program)
+
+
+@needs_torch
 def test_parametrisations_of_the_user() -> None:
     def program(lib: Any) -> Any:
         parametrize = importlib.import_module(f"{lib.__name__}.nn.utils.parametrize")
