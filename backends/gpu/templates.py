@@ -83,15 +83,15 @@ def _attention_blocks(step: RoutineStep, part: str) -> tuple[int, int, int, int]
     widest = max(n for n in step.sizes[attention.WIDTH : attention.OUT + 1] if isinstance(n, int))
     half = step.routine.split()[2] != "f32"
     rows = step.sizes[attention.ROWS]
-    if part == "forward":
-        down, across, warps = (128, 64, 4 if widest <= 64 else 8) if half else (64, 32, 4)
+    if half:
+        down, across, warps, depth = 128 if part == "forward" else 64, 64, 4 if widest <= 64 else 8, 3 if widest <= 128 else 2
     else:
-        down, across, warps = (64, 64, 4 if widest <= 64 else 8) if half else (32, 32, 4)
+        down, across, warps, depth = 64 if part == "forward" and widest <= 64 else 32, 32, 8, 1
     if widest > 128:
         down, across = max(16, down // 2), max(16, across // 2)
     if isinstance(rows, int):
         down = max(16, min(down, power(rows)))
-    return down, across, warps, 3 if half and widest <= 128 else 2
+    return down, across, warps, depth
 
 
 def divided(step: RoutineStep, printed: Any, assumes: tuple[Assumption, ...]) -> tuple[str, ...]:
