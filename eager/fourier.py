@@ -196,7 +196,7 @@ def stft(
     """Spectra (..., frequencies, frames) of stretches of `n_fft` samples, `hop_length` apart, times a window."""
     hop = n_fft // 4 if hop_length is None else hop_length
     wide = n_fft if win_length is None else win_length
-    if not return_complex and return_complex is not None and input.dtype.kind != "c":
+    if return_complex is False:
         found = stft(input, n_fft, hop, wide, window, center, pad_mode, normalized, onesided, True)
         return view_as_real(found)  # type: ignore[no-any-return]
     if return_complex is None and input.dtype.kind != "c":
@@ -229,7 +229,9 @@ def istft(
     half_only = x.shape[-2] != n_fft if onesided is None else onesided
     spectra = transpose(x, -2, -1)
     scale = "ortho" if normalized else None
-    frames = irfft(spectra, n_fft, -1, scale) if half_only else ifft(spectra, n_fft, -1, scale)
+    if return_complex and half_only:
+        raise RuntimeError(f"istft({input.dtype.name}{list(input.shape)}, n_fft={n_fft}): a complex result needs two-sided spectra")
+    frames = ifft(spectra, n_fft, -1, scale) if return_complex else irfft(spectra, n_fft, -1, scale)
     shape = _window(frames, window, wide, n_fft)
     count = frames.shape[-2]
     total = n_fft + hop * (count - 1)

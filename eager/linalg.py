@@ -25,6 +25,7 @@ from .products import vander as _vander
 from .pure import pure
 from .reducing import tril, triu
 from .return_types import shown
+from .shaping import adjoint
 from .shaping import diagonal as _diagonal
 
 if TYPE_CHECKING:
@@ -546,7 +547,8 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Any = None) -> Tensor:
 @pure
 def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """Rising powers of the elements as rows."""
-    return _vander(x, N, True)
+    x = to(x, dtypes.int64) if not x.dtype.is_inexact else x
+    return _vander(x if x.ndim else unsqueeze(x, 0), N, True)
 
 
 @pure
@@ -558,7 +560,7 @@ def householder_product(A: Tensor, tau: Tensor, *, out: Any = None) -> Tensor:
     vectors = where(g.eq(i, j), 1.0, where(i > j, A, 0.0))
     for k in range(int(tau.shape[-1]) - 1, -1, -1):
         v = vectors[..., k : k + 1]
-        found = found - tau[..., k, None, None] * matmul(v, matmul(transpose(v, -2, -1), found))
+        found = found - tau[..., k, None, None] * matmul(v, matmul(adjoint(v), found))
     return matched(found, out)  # type: ignore[no-any-return]
 
 

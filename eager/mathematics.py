@@ -27,8 +27,8 @@ expit = g.sigmoid
 
 
 def floating(x: Any) -> Any:
-    """`x`, in the default float where it is integral."""
-    return x if x.dtype.is_floating_point else to(x, dtypes.float32)
+    """`x`; in the default float where it is integral."""
+    return x if x.dtype.is_inexact else to(x, dtypes.default())
 
 
 @pure
@@ -135,7 +135,7 @@ def frexp(input: Tensor) -> tuple[Tensor, Tensor]:
 def ldexp(input: Tensor, other: Any, *, out: Any = None) -> Tensor:
     """``input * 2 ** other``."""
     x = floating(input)
-    power = g.exp2(other if other.dtype.is_floating_point else to(other, x.dtype)) if hasattr(other, "meta") else 2.0**other
+    power = g.exp2(other if other.dtype.is_inexact else to(other, x.dtype)) if hasattr(other, "meta") else 2.0**other
     return finished(x * power, out)  # type: ignore[no-any-return]
 
 

@@ -6,6 +6,7 @@ the numbers themselves are pure functions of the snapshot.
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -140,9 +141,18 @@ def set_rng_state(new_state: Tensor) -> None:
 
 def _drawn(op: Op, shape: tuple[Any, ...], dtype: Any, generator: Generator | None, device: Any = None) -> Any:
     dtype = to_dtype(dtype) or dtypes.default()
+    if dtype.is_complex:  # parts of which each has half the variance of the whole
+        parts = _drawn(op, (*shape, 2), dtype.to_real(), generator, device)
+        return _joined(parts * math.sqrt(0.5) if op is draws.randn else parts)
     source = generator if generator is not None else default_generator if devices.on_cpu(device) else generator_of(device)
     state = source.draw(op.effects.draws(tensor_type(shape, dtype)))  # type: ignore[misc]
     return apply(op, (state,), {"shape": shape, "dtype": dtype})
+
+
+def _joined(parts: Any) -> Any:
+    from ..ir.ops.complexes import view_as_complex
+
+    return apply(view_as_complex, (parts,), {})
 
 
 @makes

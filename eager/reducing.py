@@ -79,6 +79,9 @@ def var(
     dim, unbiased = _var_arguments(one_of("dim", dim, "axis", axis), unbiased)
     keepdim = bool(one_of("keepdim", keepdim, "keepdims", keepdims))
     attrs = {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "correction": _correction(unbiased, correction)}
+    if input.dtype.is_complex:
+        parts = [apply(reductions.var, (part,), attrs) for part in (input.real, input.imag)]
+        return finished(parts[0] + parts[1], out)  # type: ignore[no-any-return]
     return finished(apply(reductions.var, (input,), attrs), out)  # type: ignore[no-any-return]
 
 
@@ -246,7 +249,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, 
 @pure
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Any = None) -> Tensor:
     """``input + value * tensor1 / tensor2``; one of the two must be floating."""
-    if not (tensor1.dtype.is_floating_point or tensor2.dtype.is_floating_point):
+    if not (tensor1.dtype.is_inexact or tensor2.dtype.is_inexact):
         pair = f"{tensor1.dtype.name}{list(tensor1.shape)} and {tensor2.dtype.name}{list(tensor2.shape)}"
         raise DTypeError(f"addcdiv: integer division is not supported, got {pair}; cast one to a floating dtype")
     return finished(input + tensor1 / tensor2 * value, out)  # type: ignore[no-any-return]
@@ -267,7 +270,7 @@ def addcdiv_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
 @pure
 def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Any = None) -> Tensor:
     """``input + weight * (end - input)``; both of one floating dtype."""
-    if end.dtype is not input.dtype or not input.dtype.is_floating_point:
+    if end.dtype is not input.dtype or not input.dtype.is_inexact:
         pair = f"{input.dtype.name}{list(input.shape)} and {end.dtype.name}{list(end.shape)}"
         raise DTypeError(f"lerp: input and end must share one floating dtype, got {pair}")
     return finished(input + (end - input) * weight, out)  # type: ignore[no-any-return]

@@ -187,7 +187,7 @@ def get_device(input: Tensor) -> int:
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """The index in `shape` of each row-major number in `indices`, one tensor for each dimension."""
     sizes, out = size_of((shape,)), []
-    rest = as_tensor(indices)
+    rest = as_tensor(indices).long()
     for n in reversed(sizes):
         out.append(rest % n)
         rest = rest // n

@@ -209,17 +209,20 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """A copy of `input` with `value` along `dim` at the positions in the vector `index`."""
     at = wrap_dim(dim, input.ndim)
     shape = (*input.shape[:at], _flat_index("index_fill", index).shape[0], *input.shape[at + 1 :])
-    if hasattr(value, "meta"):
-        source = expand(to(value, input.dtype), shape)
-    else:
-        source = filled(input, shape, _number(input, value))
-    return _put_slices("index_fill", input, dim, index, source, False)
+    if hasattr(value, "meta"):  # each place takes it once, also where the index repeats
+        hit = _put_slices("index_fill", _same(input, input.shape, False), dim, index, _same(input, shape, True), False)
+        return where(hit, to(value, input.dtype), input)
+    return _put_slices("index_fill", input, dim, index, filled(input, shape, _number(input, value)), False)
 
 
 @pure
 def index_fill_(self: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """`index_fill`, stored in self."""
     return store_checked(self, index_fill(self, dim, index, value))  # type: ignore[no-any-return]
+
+
+def _same(x: Tensor, shape: Any, value: bool) -> Any:
+    return filled(x, shape, value, dtypes.bool_)
 
 
 def _put_slices(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor, accumulate: bool) -> Tensor:

@@ -15,6 +15,7 @@ from . import generated as g
 from . import return_types as results
 from .arguments import wrap_dim, wrap_dims
 from .arranging import cumsum
+from .complexes import complex_of
 from .executor import apply
 from .functional import flatten, narrow, reshape, squeeze, stack, to, transpose, unbind, unsqueeze
 from .mathematics import floating
@@ -179,7 +180,7 @@ def cumulative_trapezoid(y: Tensor, x: Any = None, *, dx: Any = None, dim: int =
 def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
     """Slopes along each of `dim` by central differences, at the edges one-sided; `spacing`: a number, one a dimension, or
     coordinates of the points."""
-    dims = list(wrap_dims(dim, input.ndim))
+    dims, spacing = list(wrap_dims(dim, input.ndim)), 1 if spacing is None else spacing
     if dim is None and isinstance(spacing, (tuple, list)):
         dims = dims[: len(spacing)]
     steps = list(spacing) if isinstance(spacing, (tuple, list)) else [spacing] * len(dims)
@@ -526,18 +527,20 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Any = None, aweights: A
     if input.ndim > 2:
         raise ShapeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
     x = reshape(input, (1, -1)) if input.ndim < 2 else input
-    x = x if x.dtype.is_floating_point else to(x, dtypes.float32)
-    weights = [to(w, x.dtype) for w in (fweights, aweights) if w is not None]
+    x = x if x.dtype.is_inexact else to(x, dtypes.float32)
+    weights = [w for w in (fweights, aweights) if w is not None]
     w = weights[0] * weights[1] if len(weights) == 2 else weights[0] if weights else None
     count = float(x.shape[1]) if w is None else g.sum(w)
     middle = g.sum(x if w is None else x * w, 1) / count
     if w is None or aweights is None or not correction:
         norm_factor = count - correction
     else:
-        norm_factor = count - correction * g.sum(w * to(aweights, x.dtype)) / count
+        norm_factor = count - correction * g.sum(w * aweights) / count
     away = x - unsqueeze(middle, 1)
     norm_factor = max(norm_factor, 0.0) if isinstance(norm_factor, float) else g.relu(norm_factor)
-    result = away @ transpose(away if w is None else away * w, 0, 1) / norm_factor
+    turned = transpose(away if w is None else away * w, 0, 1)
+    turned = turned.conj() if x.dtype.is_complex else turned
+    result = to(away, turned.dtype) @ turned / norm_factor
     return squeeze(result) if input.ndim < 2 or result.shape[0] == 1 else result
 
 
@@ -547,8 +550,11 @@ def corrcoef(input: Tensor) -> Tensor:
     c = cov(input)
     if not c.ndim:
         return c / c  # type: ignore[return-value]
-    deviation = g.sqrt(c.diagonal())
-    return (c / unsqueeze(deviation, 1) / deviation).clamp(-1, 1)  # type: ignore[no-any-return, operator]
+    deviation = g.sqrt(c.diagonal().real if c.dtype.is_complex else c.diagonal())
+    found = c / unsqueeze(deviation, 1) / deviation
+    if c.dtype.is_complex:
+        return complex_of(found.real.clamp(-1, 1), found.imag.clamp(-1, 1))
+    return found.clamp(-1, 1)  # type: ignore[no-any-return, operator]
 
 
 @pure

@@ -18,7 +18,7 @@ from . import sizes, solve
 from .graph import Graph, Node, Value, WriteBack
 from .lazyclass import dataclass
 from .loops import Kernel, Load, LoadAt, Store, walk
-from .op import WHOLE, Gemm, Scatter
+from .op import WHOLE, Gemm, Scatter, lookup
 from .plan import (
     BufferView,
     ExternStep,
@@ -350,8 +350,12 @@ class _Scheduler:
         scalars = tuple(ScalarInput(index[p.name]) for p in kernel.scalars)
         return KernelStep(kernel, tuple(self.number[b.name] for b in kernel.buffers), scalars)
 
-    def _copy(self, value: Value, target: Target) -> KernelStep:
-        """A kernel that copies a stored value to a second place."""
+    def _copy(self, value: Value, target: Target) -> Step:
+        """A kernel that copies a stored value to a second place; of complex numbers, which kernels do not know, NumPy's copy."""
+        if value.dtype.is_complex:
+            home = self.saved.get(value) or self.home(value)
+            lies, wanted = (BufferView(self.number[t.buffer], t.type, t.offset) for t in (home, target))
+            return ExternStep(lookup("clone"), (lies,), {}, (wanted,))
         group = Group(-1, self.graph.symbols, {})
         shape = value.shape
         group.levels = [[group.new_axis(n) for n in shape]]

@@ -11,8 +11,9 @@ from dataclasses import field
 from typing import Union
 
 from .graph import Graph, Node, Value
+from .layout import regroup
 from .lazyclass import dataclass
-from .op import WHOLE, Gemm, Move, Scalar, Scan, Scatter
+from .op import WHOLE, Gemm, Move, Scalar, Scan, Scatter, lookup
 from .op import Reduce as ReduceLowering
 from .plan import Refusal
 from .schedule_group import Fit, Group, Levels, is_slow, primitives_in
@@ -297,7 +298,7 @@ def _follows(fusion: Fusion, starts: list[Unit], goal: Unit) -> bool:
 def _root(fusion: Fusion, value: Value) -> Group:
     """A kernel that stores `value`: one with the same loops and a common operand, else a new one."""
     node = fusion.producers.get(value)
-    kind = value.tensor_type
+    kind = _joined(fusion, value).tensor_type
     whole = any(isinstance(r.unit, Barrier) for r in fusion.reads.get(value, []))  # it reads the row-major copy
     shape = tuple(1 if s == 0 and not whole else n for n, s in zip(kind.shape, kind.strides, strict=True))
     order = _storage_order(kind)
@@ -310,7 +311,7 @@ def _root(fusion: Fusion, value: Value) -> Group:
     index: list[Size] = [0] * len(shape)
     for axis, d in zip(group.extents, [d for d in order if shape[d] != 1], strict=False):
         index[d] = group.axis(axis)
-    at = tuple(index)
+    at = tuple(index) if kind.shape == value.shape else regroup(index, kind.shape, value.shape)
     group.stores[value] = at
     if node is None:
         group.touched.add(value)
@@ -322,6 +323,18 @@ def _root(fusion: Fusion, value: Value) -> Group:
             group.commit(node, at, fitted)
         _read_operands(fusion, node, group, at, False)
     return group
+
+
+def _joined(fusion: Fusion, value: Value) -> Value:
+    """The value whose dimensions the loops take that store `value`: of one joined from parts and then seen in another shape, the
+    one before, in which a dimension tells the parts apart."""
+    node, found = fusion.producers.get(value), value
+    while node is not None and node.op is lookup("view") and isinstance(node.args[0], Value):
+        if not (node.args[0].tensor_type.is_contiguous and found.tensor_type.is_contiguous):
+            break
+        found = node.args[0]
+        node = fusion.producers.get(found)
+    return found if node is not None and isinstance(node.op.lowering, Move) and len(node.args) > 1 else value
 
 
 def _beside(fusion: Fusion, node: Node, value: Value, domain: tuple[Size, ...]) -> Group | None:

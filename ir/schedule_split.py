@@ -133,11 +133,12 @@ def woven(kernels: list[Kernel]) -> list[Kernel]:
 
 def _beside(a: Kernel, b: Kernel) -> bool:
     plain = not (a.errors or b.errors or a.scratch or b.scratch) and all(m.access != "rw" for m in (*a.buffers, *b.buffers))
-    stores = [[st for st in k.body if isinstance(st, Store)] for k in (a, b)]
-    if not plain or a.grid != b.grid or not a.grid or len(stores[1]) != 1:
+    last, new = ([st for st in k.body if isinstance(st, Store)] for k in (a, b))
+    if not plain or a.grid != b.grid or not a.grid or not new:
         return False
-    last, new = stores[0][-1:], stores[1][0]
-    return bool(last) and last[0].buffer == new.buffer and new.index - last[0].index == 1
+    before = {st.buffer: st.index for st in last}  # of several into one buffer the last
+    apart = len({st.buffer for st in new}) == len(new) and before.keys() == {st.buffer for st in new}
+    return apart and all(st.index - before[st.buffer] == 1 for st in new)
 
 
 def _both(a: Kernel, b: Kernel) -> Kernel:

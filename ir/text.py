@@ -278,6 +278,8 @@ class _Reader:
             return _CONSTANTS[text]
         if text[:1] in ("'", '"'):
             return ast.literal_eval(text)
+        if re.search(r"[\d.nf]j\)?$", text):
+            return complex(text)
         if text.startswith("("):
             inside, rest = _bracketed(text)
             parts = split_top(inside)
@@ -311,4 +313,4 @@ class _Reader:
         self.writes.append(WriteBack(source, self.value(value), int(position), view))
 
 
-_CONSTANTS: dict[str, Any] = {"None": None, "True": True, "False": False} | {d.short: d for d in dtypes.ALL}
+_CONSTANTS: dict[str, Any] = {"None": None, "True": True, "False": False} | {d.short: d for d in dtypes.EVERY}

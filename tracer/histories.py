@@ -22,7 +22,7 @@ Hooks = dict[int, Any]
 
 
 def _floating(x: Any) -> bool:
-    return isinstance(x, Value) and isinstance(x.type, TensorType) and x.type.dtype.is_floating_point
+    return isinstance(x, Value) and isinstance(x.type, TensorType) and x.type.dtype.is_inexact
 
 
 def active(nodes: Iterable[Node], roots: Iterable[Value]) -> set[Value]:

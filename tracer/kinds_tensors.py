@@ -141,15 +141,17 @@ def f(x):
     ),
     Kind(
         "complex-numbers",
-        "an op has a complex operand or result; the graph and its kernels know real numbers only",
-        "compute with the real and the imaginary part, or keep complex steps together: they run eagerly",
+        "complex numbers and the pairs of floats that are their memory are both written to, or both given out",
+        "make a copy before the write: torch.view_as_complex(x).clone(); values alone need none",
         example="""
 def f(x):
-    return torch.view_as_complex(x).abs()  #! torch.view_as_complex(x)
+    z = torch.view_as_complex(x)  #! torch.view_as_complex(x)
+    z.mul_(2)
+    return z.abs()
 """,
         instead="""
 def f(x):
-    return (x[..., 0] ** 2 + x[..., 1] ** 2).sqrt()
+    return (torch.view_as_complex(x) * 2).abs()
 """,
     ),
     Kind(

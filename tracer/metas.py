@@ -56,8 +56,8 @@ def settle(name: str) -> bool:
 
 
 def meta_of(type: TensorType, requires_grad: bool) -> Meta:
-    """The Meta of a Tensor of this type: interned where all its sizes are fixed; only floating types require grad."""
-    requires_grad = requires_grad and type.dtype.is_floating_point
+    """The Meta of a Tensor of this type: interned where all its sizes are fixed; only floating and complex types require grad."""
+    requires_grad = requires_grad and type.dtype.is_inexact
     if not any(isinstance(n, SizeInt) for n in (*type.shape, *type.strides)):
         return Meta.of(type.shape, type.strides, type.dtype, requires_grad, device())  # type: ignore[arg-type]
     meta = SizedMeta()

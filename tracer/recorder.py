@@ -33,6 +33,7 @@ from .metas import SizedMeta, meta_of, settle, view_offset
 from .metas import device as capture_device
 from .produced import true_places
 from .ratios import SizeFloat
+from .recast import Recast
 from .symbols import SizeInt, Symbols, raw
 from .values import SYMBOLIC, Apply, Leaf, SymFloat, SymInt, concrete
 
@@ -127,6 +128,7 @@ class Recorder:
         self.symbols = Symbols(self.where)
         self.numbers: dict[str, Source] = {}  # symbols that are ints from outside
         self.given: list[Any] = []  # memory of the results so far
+        self.recast = Recast()
         self.doubts: list[tuple[Any, Any, Meta]] = []  # copies: of what, into what, its Meta
         self.places: dict[Any, tuple[Any, ...]] = {}  # of masks met before
         self.seen: dict[int, Seen] = {}
@@ -290,7 +292,6 @@ class Recorder:
         free = _sized(op)
         attrs = {k: v if k in free else _static(v) for k, v in attrs.items()}
         out = self._emit(op, args, attrs)
-        _refuse_complex(op, args, out)
         differentiable = tracked and not detached and op.grad is not None
         if op.effects.aliases is not None and not isinstance(out, tuple):
             return self._view(op, self._twin(operands[op.effects.aliases]), attrs, out, differentiable)
@@ -341,6 +342,10 @@ class Recorder:
 
     def _view(self, op: Op, base: Any, attrs: dict[str, Any], value: Value, differentiable: bool) -> Any:
         storage: TracedStorage = base._storage
+        if value.dtype is not base.meta.dtype:
+            made = self.wrap(value, meta_of(value.tensor_type, differentiable))
+            self.recast.note(storage, made._storage, self.histories.unit())
+            return made
         offset = view_offset(op, base.meta, attrs)
         if offset is None:  # this call copies
             return self.wrap(value, meta_of(value.tensor_type, differentiable))
@@ -360,6 +365,7 @@ class Recorder:
         owner = self.of_storage.get(id(storage))
         self._check_write(target, source, owner)
         self.settle_doubts([storage])
+        self.recast.check_write(storage)
         self.lates.before_write(storage)
         self.value_of(target)
         whole = target.meta.type == storage.cover.type
@@ -459,6 +465,7 @@ class Recorder:
         shared = [d for d in self.doubts if d[1] is tensor._storage and (id(d[0]) in self.of_storage or d[0] in self.given)]
         if shared:
             self.settle_doubts([tensor._storage])
+        self.recast.check_output(tensor._storage, self.given, self.of_storage)
         self.given.append(tensor._storage)
         value = self.value_of(tensor)
         owner = self.of_storage.get(id(tensor._storage))
@@ -580,15 +587,6 @@ def _sizes_in(attr: Any) -> Iterator[Any]:
     elif isinstance(attr, tuple):
         for x in attr:
             yield from _sizes_in(x)
-
-
-def _refuse_complex(op: Op, args: tuple[Any, ...], out: Any) -> None:
-    """Kernels know no complex numbers: ops on them run eagerly."""
-    if op.eager_only:
-        raise Break("complex-numbers", f"{op.name} of complex numbers")
-    for v in (*args, *(out if isinstance(out, tuple) else (out,))):
-        if isinstance(v, complex) or (isinstance(v, Value) and isinstance(v.type, TensorType) and v.dtype.is_complex):
-            raise Break("complex-numbers", f"{op.name} of complex numbers")
 
 
 def _static(x: Any) -> Any:

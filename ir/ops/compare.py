@@ -36,17 +36,17 @@ def _truth(s: Any, x: Any) -> Any:
 
 logical_not = pointwise(
     "logical_not", ("logical_not(Tensor input)",), np.logical_not, lambda s, x: s.not_(_truth(s, x)), None,
-    unary_samples("buif", (-1, 1)), result=dtypes.bool_, constant=_FLAT,
+    unary_samples("buif", (-1, 1)), result=dtypes.bool_, constant=_FLAT, complexes=True,
 )  # fmt: skip
 logical_and = pointwise(
     "logical_and", ("logical_and(Tensor input, Tensor|Scalar other)",), np.logical_and,
     lambda s, x, y: s.and_(_truth(s, x), _truth(s, y)), None, binary_samples("buif", (-1, 1)), result=dtypes.bool_,
-    constant=_FLAT,
+    constant=_FLAT, complexes=True,
 )  # fmt: skip
 logical_or = pointwise(
     "logical_or", ("logical_or(Tensor input, Tensor|Scalar other)",), np.logical_or,
     lambda s, x, y: s.or_(_truth(s, x), _truth(s, y)), None, binary_samples("buif", (-1, 1)), result=dtypes.bool_,
-    constant=_FLAT,
+    constant=_FLAT, complexes=True,
 )  # fmt: skip
 isnan = pointwise(
     "isnan", ("isnan(Tensor input)",), lambda x: np.not_equal(x, x), lambda s, x: s.not_(s.eq(x, x)), None,

@@ -1,6 +1,9 @@
-"""Complex numbers: their parts as views, made of parts, conjugate, direction, argument. Eager only: no kernel computes with them,
-and a capture breaks the graph where one appears. Gradients follow PyTorch: that of a function which is differentiable in the
-complex sense is the incoming one times the conjugate of its derivative."""
+"""Complex numbers: their parts as views, made of parts, conjugate, direction, argument.
+
+Kernels know real numbers only: a compiled graph computes with pairs (`Op.parts`), or runs these kernels as steps. Gradients
+follow PyTorch: that of a function which is differentiable in the complex sense is the incoming one times the conjugate of its
+derivative.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,13 @@ import numpy as np
 from ...errors import DTypeError, ShapeError
 from .. import dtypes, layout
 from ..op import Extern, Infer, Op, Sample, lookup, register
+from ..pair import Pair
+from ..sizes import Size
 from ..types import TensorType
 from .compare import eq, where
 from .declare import CLOSE, floats
 from .pointwise import add, cos, div, mul, neg, sin
-from .shape import ALIAS, front
+from .shape import ALIAS, cat, front, reshape, slice_
 
 _REASON = "kernels know no complex numbers"
 
@@ -55,11 +60,15 @@ def _real_eager(x: Any) -> Any:
     return np.lib.stride_tricks.as_strided(part, (*x.shape, 2), (*x.strides, part.itemsize))
 
 
+def _stacked(x: Pair) -> Any:
+    return cat(*[reshape(p, (*p.shape, 1)) for p in x.parts], dim=len(x.re.shape))
+
+
 #: The real and the imaginary part of each element as a last dimension of two; a view.
 view_as_real: Op = register(Op(
     "view_as_real", (), _real_infer, _real_eager,
     lambda g, need, out, x: (view_as_complex(_together(g)),), Extern(_REASON), _samples(np.complex64, np.complex128),
-    effects=ALIAS, upcast=False, eager_only=True, batch=lambda dims, x: view_as_real(front(x, dims[0])),
+    effects=ALIAS, upcast=False, eager_only=True, batch=lambda dims, x: view_as_real(front(x, dims[0])), parts=_stacked,
 ))  # fmt: skip
 
 
@@ -96,11 +105,17 @@ def _pairs_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((floats(rng, (2, 2), dtypes.int64),), raises=DTypeError)
 
 
+def _unstacked(x: Any) -> Pair:
+    last = len(x.shape) - 1
+    parts = [slice_(x, dim=last, start=k, stop=k + 1, step=1) for k in (0, 1)]
+    return Pair(*[reshape(p, x.shape[:-1]) for p in parts], x.dtype.to_complex())
+
+
 #: Pairs of floats in a last dimension of two as complex numbers; a view.
 view_as_complex: Op = register(Op(
     "view_as_complex", (), _pairs_infer, _pairs_eager,
     lambda g, need, out, x: (view_as_real(g),), Extern(_REASON), _pairs_samples, effects=ALIAS, upcast=False,
-    eager_only=True, batch=lambda dims, x: view_as_complex(front(x, dims[0])),
+    eager_only=True, batch=lambda dims, x: view_as_complex(front(x, dims[0])), parts=_unstacked,
 ))  # fmt: skip
 
 
@@ -124,15 +139,18 @@ def _checked(fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return eager
 
 
-def _each(name: str, eager: Callable[[Any], Any], grad: Callable[..., Any] | None, real: bool = False) -> Op:
+def _each(
+    name: str, eager: Callable[[Any], Any], grad: Callable[..., Any] | None, parts: Callable[[Pair], Any], real: bool = False
+) -> Op:
     return register(Op(
         name, (), _infer(name, real), _checked(eager), grad, Extern(_REASON), _samples(np.complex64, np.complex128),
         upcast=False, tolerance=CLOSE, batch=lambda dims, x: lookup(name)(front(x, dims[0])), eager_only=True,
+        parts=parts,
     ))  # fmt: skip
 
 
 #: The imaginary part with the other sign. Public (real tensors as they are): eager/complexes.py.
-conj: Op = _each("conj", np.conjugate, lambda g, need, out, x: (conj(g),))
+conj: Op = _each("conj", np.conjugate, lambda g, need, out, x: (conj(g),), lambda x: Pair(x.re, neg(x.im), x.dtype))
 
 
 def _sgn_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
@@ -157,8 +175,16 @@ def _direction(x: Any) -> Any:
     return np.where(size == 0, 0, x / np.where(size == 0, 1, size)).astype(x.dtype)
 
 
+def _direction_parts(x: Pair) -> Pair:
+    from .transcendental import hypot
+
+    size = hypot(x.re, x.im)
+    safe = where(eq(size, 0), 1.0, size)
+    return Pair(div(x.re, safe), div(x.im, safe), x.dtype)
+
+
 #: x / |x|, 0 at 0.
-complex_sign: Op = _each("complex_sign", _direction, _sgn_grad)
+complex_sign: Op = _each("complex_sign", _direction, _sgn_grad, _direction_parts)
 
 
 def _angle_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
@@ -170,8 +196,14 @@ def _angle_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
     return (where(eq(size, 0), 0.0, turn),)
 
 
+def _angle_parts(x: Pair) -> Any:
+    from .transcendental import atan2
+
+    return atan2(x.im, x.re)
+
+
 #: The angle from the positive real axis.
-complex_angle: Op = _each("complex_angle", lambda x: np.arctan2(x.imag, x.real), _angle_grad, real=True)
+complex_angle: Op = _each("complex_angle", lambda x: np.arctan2(x.imag, x.real), _angle_grad, _angle_parts, real=True)
 
 # -- made of two real tensors
 
@@ -214,6 +246,7 @@ complex_of: Op = register(Op(
     "complex_of", (), _made_infer("complex"), _joined,
     lambda g, need, out, x, y: (_real(g) if need[0] else None, _imag(g) if need[1] else None), Extern(_REASON), _made_samples,
     upcast=False, eager_only=True, batch=lambda dims, *xs: complex_of(*(front(x, d) for x, d in zip(xs, dims, strict=True))),
+    parts=lambda x, y: Pair(x, y, x.dtype.to_complex()),
 ))  # fmt: skip
 
 
@@ -227,4 +260,68 @@ polar: Op = register(Op(
     "polar", (), _made_infer("polar"), lambda r, phi: _joined(r * np.cos(phi), r * np.sin(phi)),
     _polar_grad, Extern(_REASON), _made_samples, upcast=False, tolerance=CLOSE, eager_only=True,
     batch=lambda dims, *xs: polar(*(front(x, d) for x, d in zip(xs, dims, strict=True))),
+    parts=lambda r, phi: Pair(mul(r, cos(phi)), mul(r, sin(phi)), r.dtype.to_complex()),
+))  # fmt: skip
+
+# -- what compiled graphs put between pairs and complex memory; made after differentiation
+
+_LATE = "made after differentiation"
+
+
+def _parts_infer(x: TensorType) -> tuple[TensorType, TensorType]:
+    part = layout.preserved(x.dtype.to_real(), x)
+    return part, part
+
+
+def _parts_eager(x: Any) -> Any:
+    (part, _) = _parts_infer(layout.type_of_array(x))
+    strides = tuple(s * part.dtype.itemsize for s in part.strides)
+    return tuple([layout.conformed(np.array(p), strides) for p in (x.real, x.imag)])
+
+
+#: (real parts, imaginary parts).
+complex_parts: Op = register(Op(
+    "complex_parts", (), _parts_infer, _parts_eager, None, Extern(_REASON), _samples(np.complex64, np.complex128),
+    upcast=False, constant=_LATE, eager_only=True, batch=lambda dims, x: complex_parts(front(x, dims[0])),
+))  # fmt: skip
+
+
+def _whole_infer(re: TensorType, im: TensorType, *, strides: tuple[Size, ...]) -> tuple[TensorType]:
+    return (TensorType(re.shape, re.dtype.to_complex(), strides),)
+
+
+def _whole_eager(re: Any, im: Any, *, strides: tuple[int, ...]) -> Any:
+    out = np.empty(re.shape, np.complex64 if re.dtype == np.float32 else np.complex128)
+    out.real, out.imag = re, im
+    return layout.conformed(out, tuple(s * out.itemsize for s in strides))
+
+
+def _whole_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((floats(rng, (2, 3)), floats(rng, (2, 3))), {"strides": (3, 1)})
+    yield Sample((floats(rng, (2, 3), dtypes.float64), floats(rng, (2, 3), dtypes.float64)), {"strides": (1, 2)}, note="turned")
+
+
+#: x + iy of two values of one shape, laid out by `strides`.
+complex_whole: Op = register(Op(
+    "complex_whole", (), _whole_infer, _whole_eager, None, Extern(_REASON), _whole_samples, upcast=False, constant=_LATE,
+    eager_only=True, batch=lambda dims, re, im, *, strides: complex_of(front(re, dims[0]), front(im, dims[1])),
+))  # fmt: skip
+
+
+def _step_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((_complex(rng, (2, 3)),), {"op": "exp", "attrs": ()})
+
+
+def _step_batch(dims: Any, *xs: Any, op: str, attrs: tuple[Any, ...]) -> Any:
+    rule = lookup(op).batch
+    if rule is None:
+        raise NotImplementedError(f"{op} of complex numbers under vmap")
+    return rule(dims, *xs, **dict(attrs))
+
+
+#: A call of record `op` with `attrs` whose NumPy kernel runs as a step, whatever its lowering is.
+whole: Op = register(Op(
+    "whole", (), lambda *types, op, attrs: lookup(op).infer(*types, **dict(attrs)),
+    lambda *xs, op, attrs: lookup(op).eager(*xs, **dict(attrs)), None, Extern(_REASON), _step_samples, upcast=False,
+    constant=_LATE, eager_only=True, batch=_step_batch,
 ))  # fmt: skip

@@ -16,7 +16,7 @@ from ..numpy_math import _LARGE, _TAIL
 from ..op import Op, Sample
 from .compare import eq, logical_and, where
 from .creation import filled
-from .declare import CLOSE, binary_samples, floats, pointwise
+from .declare import CLOSE, binary_samples, floats, holomorphic, pointwise
 from .pointwise import _integral_div, _is_weak, add, div, exp, log, mul, neg, sigmoid, sqrt, sub, trunc
 
 #: Compiled against eager where errors of the argument grow.
@@ -58,10 +58,12 @@ def few_pairs(
 
 
 def _function(
-    name: str, eager: Any, scalar: Any, grad: Any, span: tuple[float, float] = (-3, 3), tolerance: Any = CLOSE, autocast: str = ""
-) -> Op:
-    return pointwise(name, (f"{name}(Tensor input)",), eager, scalar, grad, few_samples("buif", span), to="float",
-                     tolerance=tolerance, autocast=autocast)  # fmt: skip
+    name: str, eager: Any, scalar: Any, grad: Any, span: tuple[float, float] = (-3, 3), tolerance: Any = CLOSE, autocast: str = "",
+    complexes: bool = True,
+) -> Op:  # fmt: skip
+    rule = holomorphic(grad) if complexes else grad
+    return pointwise(name, (f"{name}(Tensor input)",), eager, scalar, rule, few_samples("buif", span), to="float",
+                     tolerance=tolerance, autocast=autocast, complexes=complexes)  # fmt: skip
 
 
 def _in_f64(scalar: Any) -> Any:
@@ -282,6 +284,7 @@ def _erfc_scalar(s: Any, x: Any) -> Any:
 erfc: Op = _function(
     "erfc", _in_f64(_erfc_scalar), _erfc_scalar,
     lambda g, need, out, x: (mul(g, mul(exp(neg(mul(x, x))), -2 / math.sqrt(math.pi))),), tolerance=LOOSE, autocast="f32 gpu",
+    complexes=False,
 )  # fmt: skip
 
 # Wichura's rational approximations of the normal quantile (algorithm AS 241, 1988), lowest power first: near the middle, in the
@@ -331,7 +334,7 @@ def _ndtri_scalar(s: Any, p: Any) -> Any:
 #: Inverse of erf; infinite at -1 and 1, NaN outside.
 erfinv: Op = _function(
     "erfinv", _in_f64(_erfinv_scalar), _erfinv_scalar,
-    lambda g, need, out, x: (mul(g, mul(exp(mul(out, out)), math.sqrt(math.pi) / 2)),), (-0.9, 0.9), LOOSE, "f32",
+    lambda g, need, out, x: (mul(g, mul(exp(mul(out, out)), math.sqrt(math.pi) / 2)),), (-0.9, 0.9), LOOSE, "f32", False,
 )  # fmt: skip
 #: The normal distribution's quantile; infinite at 0 and 1, NaN outside. Public: special.ndtri.
 ndtri: Op = pointwise(
@@ -396,14 +399,20 @@ def _log_sum(s: Any, x: Any, y: Any, unit: float) -> Any:
 
 
 def _log_sum_op(name: str, ufunc: Any, unit: float) -> Op:
+    def eager(x: Any, y: Any) -> Any:
+        if not np.iscomplexobj(x) and not np.iscomplexobj(y):
+            return ufunc(x, y)
+        high = np.where(np.real(x) >= np.real(y), x, y)
+        return high + np.log(np.exp((x - high) * unit) + np.exp((y - high) * unit)) / unit
+
     def grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
         x, y = _filled(g, x, y)
         away = where(eq(x, y), 0.0, mul(sub(x, y), unit))
         return mul(g, sigmoid(away)) if need[0] else None, mul(g, sigmoid(neg(away))) if need[1] else None
 
     return pointwise(
-        name, (f"{name}(Tensor input, Tensor|Scalar other)",), ufunc, lambda s, x, y: _log_sum(s, x, y, unit), grad,
-        few_pairs("f"), kinds="f", tolerance=CLOSE, autocast="f32 gpu",
+        name, (f"{name}(Tensor input, Tensor|Scalar other)",), eager, lambda s, x, y: _log_sum(s, x, y, unit), holomorphic(grad),
+        few_pairs("f"), kinds="f", tolerance=CLOSE, autocast="f32 gpu", complexes=True,
     )  # fmt: skip
 
 

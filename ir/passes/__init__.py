@@ -17,6 +17,7 @@ from .cse import cse
 from .dce import dce
 from .fold import fold
 from .functionalise import functionalise
+from .pairs import pairs
 
 Pass = Callable[[Graph], Graph]
 
@@ -24,8 +25,8 @@ Pass = Callable[[Graph], Graph]
 #: fold before cse: folded calls become equal constants. dce last: it sweeps what the others left without a reader.
 DEFAULT: tuple[Pass, ...] = (functionalise, canonicalise, fold, cse, dce)
 
-#: The same for a graph that will not be differentiated any more: `detach` goes too.
-FINAL: tuple[Pass, ...] = (functionalise, finalise, fold, cse, dce)
+#: The same for a graph that will not be differentiated any more: complex values become pairs first, `detach` goes too.
+FINAL: tuple[Pass, ...] = (pairs, functionalise, finalise, fold, cse, dce)
 
 
 @dataclass(frozen=True, slots=True)

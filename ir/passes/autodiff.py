@@ -63,7 +63,7 @@ def joint(graph: Graph, wrt: Sequence[int], outputs: Sequence[int]) -> JointGrap
 
 
 def _floating(x: Any) -> bool:
-    return isinstance(x, Value) and isinstance(x.type, TensorType) and x.type.dtype.is_floating_point
+    return isinstance(x, Value) and isinstance(x.type, TensorType) and x.type.dtype.is_inexact
 
 
 def _active(nodes: Sequence[Node], active: set[Value]) -> set[Value]:

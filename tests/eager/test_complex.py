@@ -144,14 +144,66 @@ def test_refused_as_in_pytorch(bad: Fn) -> None:
             bad(lib)
 
 
-def test_a_capture_breaks_the_graph_and_is_right() -> None:
+def test_a_capture_is_one_graph_and_right() -> None:
     def rotate(q: Any, turn: Any) -> Any:
         return fusewire.view_as_real(fusewire.view_as_complex(q * 2) * turn).flatten(1) + 1
 
     q, turn = fusewire.randn(3, 2, 2), fusewire.polar(fusewire.ones(3, 2), fusewire.randn(3, 2))
     compiled = fusewire.compile(rotate)
     assert fusewire.allclose(compiled(q, turn), rotate(q, turn))
-    assert {b.code for b in fusewire.explain(rotate)(q, turn).breaks} == {"complex-numbers"}
+    assert not fusewire.explain(rotate)(q, turn).breaks
+
+
+def test_what_is_seen_in_two_types_breaks_where_it_is_written_or_given_out() -> None:
+    def written(x: Any) -> Any:
+        z = fusewire.view_as_complex(x)
+        return z.mul_(2).abs() + x.sum()
+
+    def given(x: Any) -> Any:
+        return fusewire.view_as_complex(x)
+
+    for f in (written, given):
+        x, y = fusewire.ones(3, 2), fusewire.ones(3, 2)
+        assert fusewire.compile(f)(x).tolist() == f(y).tolist() and x.tolist() == y.tolist()
+        assert "complex-numbers" in {b.code for b in fusewire.explain(f)(x).breaks}
+    assert fusewire.compile(given)(x).data_ptr() == x.data_ptr()
+
+
+def test_rotary_embedding_of_llama() -> None:
+    """As its reference code has it, values and gradients, in one graph and one kernel beside the step that parts `turn`."""
+
+    def embed(q: Any, k: Any, turn: Any) -> Any:
+        pair = [fusewire.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2)) for x in (q, k)]
+        turn = turn.view(*[n if d in (1, 3) else 1 for d, n in enumerate(pair[0].shape)])
+        return [fusewire.view_as_real(x * turn).flatten(3).type_as(q) for x in pair]
+
+    freqs = fusewire.outer(fusewire.arange(16.0), 1.0 / 100 ** (fusewire.arange(0, 8, 2)[:4].float() / 8))
+    turn = fusewire.polar(fusewire.ones_like(freqs), freqs)
+    q, k = (fusewire.randn(2, 16, 3, 8).requires_grad_() for _ in range(2))
+    compiled = fusewire.compile(embed, fullgraph=True)
+    for got, want in zip(compiled(q, k, turn), embed(q, k, turn), strict=True):
+        assert fusewire.allclose(got, want, atol=1e-6)
+        weight = fusewire.randn(*got.shape)
+        ours, theirs = (fusewire.autograd.grad((x * weight).sum(), [q, k], retain_graph=True, allow_unused=True) for x in (got, want))
+        for a, b in zip(ours, theirs, strict=True):
+            assert fusewire.allclose(fusewire.zeros(1) if a is None else a, fusewire.zeros(1) if b is None else b, atol=1e-5)
+
+
+@pytest.mark.parametrize("f", [
+    lambda t, z: (z * 2j + z.conj() / (z + 3)).abs(), lambda t, z: (z @ z.mT).real, lambda t, z: t.fft.fft(z * z).imag,
+    lambda t, z: t.where(z.real > 0, z, -z), lambda t, z: z.exp().angle() + z.sgn().real, lambda t, z: (z.sum(0), z.mean()),
+    lambda t, z: t.cosh(z).real, lambda t, z: t.view_as_real(z[1:].T.reshape(-1)[::2]).sum(), lambda t, z: t.stack([z, z * 0]),
+    lambda t, z: (z == z.conj()) | (z != 0), lambda t, z: t.polar(z.abs(), z.angle()) - z, lambda t, z: (z**3).log().real,
+], ids=range(12))  # fmt: skip
+def test_compiled_as_eager(f: Fn) -> None:
+    z = fusewire.tensor([[1 + 2j, -0.5j, 3.0], [0.25, -1 - 1j, 2j], [-2 + 0.5j, 1j, 1 - 3j]]).requires_grad_()
+    whole = fusewire.compile(lambda z: f(fusewire, z), fullgraph=True)
+    out, want = whole(z), f(fusewire, z)
+    for a, b in zip(*(x if isinstance(x, tuple) else (x,) for x in (out, want)), strict=True):
+        assert a.dtype is b.dtype and np.abs(a.detach().numpy() * 1 - b.detach().numpy() * 1).max() < 1e-4
+        if b.requires_grad and not b.is_complex():
+            ours, theirs = (fusewire.autograd.grad(x.sum(), z, retain_graph=True)[0].numpy() for x in (a, b))
+            assert abs(ours - theirs).max() < 1e-4
 
 
 def test_files_and_copies() -> None:
