@@ -1,37 +1,69 @@
 """An optimiser's rule as one compiled kernel, run on each parameter: the same ops in the same order as eager, in one pass.
 
 Compiled once for each rule, its structure and dtype, for tensors of any size. Says False where it cannot serve; the caller
-then runs the ops themselves. Never decides what an update is.
+then runs the ops themselves. Between `begin` and `finish` updates are gathered, so that one call of machine code does them all.
+Never decides what an update is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from struct import Struct
 from typing import Any
 
 import numpy as np
 
 from .. import knobs
+from ..backends.each import each
 from ..eager.factory import storage_of
 from ..eager.pure import rule as tracked
 from ..eager.tensor import Tensor
 from ..errors import FusewireError
 from ..ir.dtypes import DType, float32, float64
+from ..ir.plan import FromInput, KernelStep
+from ..runtime import pool
+from ..runtime.program import address
 
 #: ``(tensors, numbers, flags) -> new values by name``, written in op calls; a name that is missing keeps its value
 Rule = Callable[[Mapping[str, Any], Mapping[str, Any], Any], dict[str, Any]]
+
+
+class _Gathered(threading.local):
+    """The updates of the step under way, by kernel; None outside of one."""
+
+    by_kernel: dict[_Kernel, list[tuple[Any, ...]]] | None = None
+
+
+_gathered = _Gathered()
+
+
+def begin() -> None:
+    """Gather the updates of this thread from here on."""
+    _gathered.by_kernel = {}
+
+
+def finish(done: bool) -> None:
+    """Do the updates gathered since `begin`, unless the step has failed: then none of them is `done`."""
+    found, _gathered.by_kernel = _gathered.by_kernel, None
+    if found and done:
+        for kernel, calls in found.items():
+            kernel.call(calls)
 
 
 def run(rule: Rule, flags: Any, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> bool:
     """Do what ``rule(tensors, numbers, flags)`` says, in place, and count the writes. False, with nothing done, where the
     tensors are not float32 or float64 of one dense layout. Tensors of no dimensions beside "p" are read as they are."""
     p = tensors["p"]
-    dtype, array = p.meta.dtype, p._array
-    if not knobs.fused_optim or dtype not in (float32, float64) or array is None or not array.flags.writeable:
+    meta, array = p.meta, p._array
+    dtype = meta.dtype
+    if not knobs.fused_optim or dtype not in _DTYPES or array is None or not array.flags.writeable:
         return False
-    if any(type(v) not in (float, int) for v in numbers.values()) or tensors["grad"]._storage is p._storage is not None:
+    if not _NUMBERS.issuperset(map(type, numbers.values())) or tensors["grad"]._storage is p._storage is not None:
         return False
+    if _gathered.by_kernel is not None and _gather(rule, flags, tensors, numbers, meta, array.size):
+        return True
     rows = array.flags.c_contiguous
     flat = {name: _flat(t, array.shape, dtype, rows, name == "grad") for name, t in tensors.items()}
     if any(a is None for a in flat.values()):
@@ -39,11 +71,76 @@ def run(rule: Rule, flags: Any, tensors: Mapping[str, Tensor], numbers: Mapping[
     found = _compiled(rule, flags, dtype, tuple((n, a.ndim) for n, a in flat.items()), tuple(numbers))  # type: ignore[union-attr]
     if found is None:
         return False
-    executable, written = found
-    executable.run([*flat.values(), *numbers.values()])
-    for name in written:
+    found.executable.run([*flat.values(), *numbers.values()])
+    for name in found.written:
         storage_of(tensors[name]).version += 1
     return True
+
+
+def _gather(rule: Rule, flags: Any, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any], meta: Any, size: int) -> bool:
+    """Note an update for `finish`; False where it is one for threads, or the tensors do not lie in row-major order."""
+    if not meta.plain or not size or (size >= _MANY and pool.threads() > 1):
+        return False
+    shape, dtype, arrays, ranks = meta.shape, meta.dtype, [], []
+    for name, t in tensors.items():
+        own, array = t.meta, t._array
+        if array is None or own.dtype is not dtype or (own.shape and (own.shape != shape or not own.plain)):
+            return False
+        arrays.append(array)
+        ranks.append((name, 1 if own.shape else 0))
+    kernel = _compiled(rule, flags, dtype, tuple(ranks), tuple(numbers))
+    if kernel is None or not kernel.alone:
+        return False
+    for i in kernel.places:
+        if not arrays[i].flags.writeable:
+            return False
+    for name in kernel.written:
+        storage_of(tensors[name]).version += 1
+    gathered: Any = _gathered.by_kernel
+    calls = gathered.get(kernel)
+    if calls is None:
+        calls = gathered[kernel] = []
+    calls.append((arrays, size, numbers))
+    return True
+
+
+_DTYPES, _NUMBERS = frozenset((float32, float64)), frozenset((float, int))
+#: elements from which on an update may be worth more than one thread
+_MANY = 1 << 15
+
+
+class _Kernel:
+    """A compiled rule: `written` names the tensors it writes, `places` says which they are. `alone`: it is one kernel, which
+    `call` can run on many parameters at once."""
+
+    def __init__(self, executable: Any, names: Sequence[str], written: tuple[str, ...]) -> None:
+        self.executable, self.written = executable, written
+        self.places = [names.index(name) for name in written]
+        plan = executable.plan
+        step = plan.steps[0] if len(plan.steps) == 1 else None
+        self.alone = type(step) is KernelStep and not callable(executable.code) and not step.kernel.scratch and all(
+            type(b.place) is FromInput for b in plan.buffers)  # fmt: skip
+        if self.alone:
+            self.buffers = [plan.buffers[b].place.index for b in step.buffers]
+            self.sizes = len(step.kernel.sizes)
+            self.scalars = [s.index - len(names) for s in step.scalars]
+            self.packer = Struct("".join("d" if p.kind == "float" else "q" for p in step.kernel.scalars))
+            self.code, self.each = executable.code[step.kernel.name], each()
+
+    def call(self, calls: list[tuple[Any, ...]]) -> None:
+        """Run the kernel for (arrays, elements, numbers) of each."""
+        buffers, pack = self.buffers, self.packer.pack
+        pointers = np.array([address(arrays[i]) for arrays, _, _ in calls for i in buffers], np.int64)
+        counts = np.array([n for _, n, _ in calls for _ in range(self.sizes)], np.int64)
+        words, last = [], None
+        for _, _, numbers in calls:
+            if numbers is not last:
+                values = list(numbers.values())
+                packed, last = pack(*[values[i] for i in self.scalars]), numbers
+            words.append(packed)
+        scalars = np.frombuffer(b"".join(words) or bytes(8), np.uint8)
+        self.each(self.code, len(calls), address(pointers), len(buffers), address(counts), self.sizes, address(scalars),
+                  len(self.scalars))  # fmt: skip
 
 
 @tracked
@@ -71,8 +168,8 @@ def _flat(t: Tensor, shape: tuple[int, ...], dtype: DType, rows: bool, readable:
 @lru_cache(maxsize=256)
 def _compiled(
     rule: Rule, flags: Any, dtype: DType, tensors: tuple[tuple[str, int], ...], numbers: tuple[str, ...]
-) -> tuple[Any, tuple[str, ...]] | None:
-    """(what runs the rule, names of the tensors it writes); None where the back end cannot build it."""
+) -> _Kernel | None:
+    """What runs the rule; None where the back end cannot build it."""
     from ..ir import sizes
     from ..ir.graph import Builder, WriteBack
     from ..ir.types import ScalarType, tensor
@@ -85,6 +182,6 @@ def _compiled(
     new = rule(given, scalars, flags)
     writes = [WriteBack(given[name], value, len(builder.nodes)) for name, value in new.items()]
     try:
-        return compile_graph(builder.finish([], writes)), tuple(new)
+        return _Kernel(compile_graph(builder.finish([], writes)), [n for n, _ in tensors], tuple(new))
     except (FusewireError, OSError):
         return None

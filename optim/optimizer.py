@@ -61,8 +61,10 @@ class Optimizer:
         if closure is not None:
             loss = closure()
         with no_grad():
-            for p, grad, group in self._with_gradients():
-                self._update(p, grad, group)
+            if capturing():
+                self._update_all()
+            else:
+                self._update_together()
         if "_step_post_hooks" in self.__dict__:
             for hook in list(self._step_post_hooks.values()):
                 hook(self, (closure,) if closure is not None else (), {})
@@ -79,6 +81,20 @@ class Optimizer:
     def _with_gradients(self) -> list[tuple[Tensor, Tensor, dict[str, Any]]]:
         """Each parameter that has a gradient, the gradient, and the parameter's group."""
         return [(p, p.grad, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
+
+    def _update_all(self) -> None:
+        for p, grad, group in self._with_gradients():
+            self._update(p, grad, group)
+
+    def _update_together(self) -> None:
+        """`_update_all`, by as few calls of machine code as there are kinds of updates."""
+        done = False
+        fused.begin()
+        try:
+            self._update_all()
+            done = True
+        finally:
+            fused.finish(done)
 
     def _update(self, p: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
         """Change `p` in place by its gradient; runs with gradients off."""
