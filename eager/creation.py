@@ -89,28 +89,34 @@ def _full(
     return _finish(result, requires_grad, out)
 
 
+def _sizes(sizes: tuple[Any, ...], size: Any) -> tuple[Any, ...]:
+    """A shape given in a row, or by the keyword `size`."""
+    return size_of(sizes) if size is None else size_of((size,))
+
+
 def zeros(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None,
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None,
     _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
     """A tensor of zeros."""
-    return _full(size_of(size), 0, dtype, device, requires_grad, _executor, out)  # type: ignore[no-any-return]
+    return _full(_sizes(sizes, size), 0, dtype, device, requires_grad, _executor, out)  # type: ignore[no-any-return]
 
 
 def ones(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None,
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None,
     _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
     """A tensor of ones."""
-    return _full(size_of(size), 1, dtype, device, requires_grad, _executor, out)  # type: ignore[no-any-return]
+    return _full(_sizes(sizes, size), 1, dtype, device, requires_grad, _executor, out)  # type: ignore[no-any-return]
 
 
 def empty(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
-    out: Any = None, _executor: Executor | None = None,
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+    memory_format: Any = None, out: Any = None, _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
     """A tensor whose values do not matter (zeros: uninitialised memory would make runs differ)."""
-    return _full(size_of(size), 0, dtype, device, requires_grad, _executor, out)  # type: ignore[no-any-return]
+    made_plain = _full(_sizes(sizes, size), 0, dtype, device, requires_grad, _executor, out)
+    return made_plain if memory_format is None else made_plain.contiguous(memory_format=memory_format)  # type: ignore[no-any-return]
 
 
 def full(
@@ -233,8 +239,9 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return devices.placed(make(_array_of(data, wanted)), device)  # type: ignore[no-any-return]
 
 
-def from_numpy(array: Any) -> Tensor:
-    """A Tensor that shares the memory of `array`."""
+def from_numpy(ndarray: Any) -> Tensor:
+    """A Tensor that shares the memory of `ndarray`."""
+    array = ndarray
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
     dtypes.from_numpy(array.dtype)

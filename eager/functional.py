@@ -159,7 +159,9 @@ def to(
 
 def _caster(name: str, dtype: DType) -> Any:
     @pure
-    def convert(self: Tensor) -> Tensor:
+    def convert(self: Tensor, memory_format: Any = None) -> Tensor:
+        if memory_format is not None:
+            self = contiguous(self, memory_format=memory_format)
         return self if self.meta.dtype is dtype else apply(casts.cast, (self,), {"dtype": dtype})
 
     convert.__name__ = convert.__qualname__ = name
@@ -186,13 +188,15 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 @pure
-def cpu(self: Tensor) -> Tensor:
+def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
     """Self on the CPU: itself where it lies there."""
+    if memory_format is not None:
+        self = contiguous(self, memory_format=memory_format)
     return self if self.meta.device == "cpu" else to(self, device="cpu")
 
 
 @pure
-def cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
     """Self on a GPU (None: the current one): itself where it lies there. DeviceError where there is none."""
     return to(self, device="cuda" if device is None else devices.Device(device), non_blocking=non_blocking)
 
@@ -201,21 +205,28 @@ def cuda(self: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor
 
 
 @pure
-def view(self: Tensor, *shape: Any) -> Tensor:
-    """The same memory under another shape (one size may be -1); RuntimeError where strides do not allow it."""
+def view(self: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
+    """The same memory under another shape (one size may be -1), or with `dtype` its bytes as elements of that; RuntimeError where
+    strides do not allow it."""
+    if size is not None:
+        shape = (size,)
+    elif dtype is not None or (len(shape) == 1 and isinstance(shape[0], DType)):
+        from .bits import viewed
+
+        return viewed(self, shape[0] if dtype is None else dtype)  # type: ignore[no-any-return]
     return apply(shapes.view, (self,), {"shape": size_of(shape)})  # type: ignore[no-any-return]
 
 
 @pure
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     """`view` where strides allow it, else a copy."""
-    return shapes.reshape(input, size_of(shape))  # type: ignore[no-any-return]
+    return shapes.reshape(input, size_of(sizes if shape is None else (shape,)))  # type: ignore[no-any-return]
 
 
 @pure
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *order_of: Any, dims: Any = None) -> Tensor:
     """Dimensions in another order."""
-    order = size_of(dims)
+    order = size_of(order_of if dims is None else (dims,))
     wrapped = tuple([wrap_dim(d, input.ndim) for d in order])
     if len(set(wrapped)) != len(wrapped) or len(wrapped) != input.ndim:
         raise ShapeError(f"permute: dims {list(order)} are no order of the {input.ndim} dimensions of shape {list(input.shape)}")
@@ -241,9 +252,9 @@ def t(input: Tensor) -> Tensor:
 
 
 @pure
-def expand(input: Tensor, *size: Any) -> Tensor:
+def expand(input: Tensor, *sizes: Any, size: Any = None, implicit: bool = False) -> Tensor:
     """Dimensions of size 1 repeated without a copy; -1 keeps a size."""
-    return apply(shapes.expand, (input,), {"shape": size_of(size)})  # type: ignore[no-any-return]
+    return apply(shapes.expand, (input,), {"shape": size_of(sizes if size is None else (size,))})  # type: ignore[no-any-return]
 
 
 @pure
@@ -375,9 +386,9 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Any = None) -> Tensor
 
 
 @pure
-def repeat(self: Tensor, *sizes: Any) -> Tensor:
+def repeat(self: Tensor, *sizes: Any, repeats: Any = None) -> Tensor:
     """Copies laid side by side: `sizes[d]` of them along dimension d (new dimensions in front)."""
-    times = size_of(sizes)
+    times = size_of(sizes if repeats is None else (repeats,))
     x = shapes.reshape(self, (1,) * (len(times) - self.ndim) + self.shape)
     wide = [n for pair in zip(times, x.shape, strict=True) for n in pair]
     x = expand(shapes.reshape(x, [n for size in x.shape for n in (1, size)]), wide)

@@ -22,8 +22,8 @@ FUNCTIONS: dict[str, str] = {
                  "cumulative_trapezoid cov corrcoef renorm gradient",
     "mathematics": "arcsin arccos arctan arctan2 arcsinh arccosh arctanh sinc deg2rad rad2deg logit expit lgamma digamma "
                    "polygamma mvlgamma i0 gcd lcm nextafter frexp ldexp heaviside dist fmax fmin igamma igammac",
-    "linalg": "det slogdet logdet inverse pinverse old_cholesky:cholesky cholesky_solve cholesky_inverse old_qr:qr old_svd:svd "
-              "matrix_power matrix_exp old_lu_solve:lu_solve lu_unpack triangular_solve householder_product:orgqr",
+    "oldlinalg": "det slogdet inverse pinverse matrix_power matrix_exp cholesky_solve orgqr lu_solve",
+    "linalg": "logdet old_cholesky:cholesky cholesky_inverse old_qr:qr old_svd:svd lu_unpack triangular_solve",
     "products": "addmm addmv addr baddbmm addbmm mv vdot inner ger kron tensordot chain_matmul cross trace cdist pdist bilinear "
                 "block_diag cartesian_prod combinations vander",
     "activations": "celu celu_ selu selu_ prelu rrelu rrelu_ relu_ threshold threshold_ alpha_dropout feature_alpha_dropout "
@@ -63,8 +63,8 @@ METHODS: dict[str, str] = {
     "random": "bernoulli",
     "remaking": "resize_ resize_as_ set_ apply_ map_ as_subclass bernoulli untyped_storage",
     "sparse": "to_sparse to_sparse:to_sparse_coo",
-    "layouts": "to_dense resize resize_as indices values coalesce is_coalesced sparse_dim dense_dim dequantize q_scale q_zero_point "
-               "qscheme int_repr q_per_channel_scales q_per_channel_zero_points q_per_channel_axis",
+    "layouts": "to_dense resize resize_as indices values coalesce is_coalesced sparse_dim dense_dim dequantize q_scale "
+               "q_zero_point qscheme int_repr q_per_channel_scales q_per_channel_zero_points q_per_channel_axis",
     "elements": "isinf isfinite isposinf isneginf isreal isclose signbit logical_xor float_power nan_to_num positive clamp_min "
                 "clamp_max is_nonzero is_same_size logical_xor_ float_power_ nan_to_num_ clamp_min_ clamp_max_",
     "complexes": "conj conj:conj_physical angle sgn sgn_ conj_:conj_physical_",
@@ -80,8 +80,8 @@ METHODS: dict[str, str] = {
                    "mvlgamma i0 gcd lcm nextafter frexp ldexp heaviside dist fmax fmin igamma igammac igamma_ igammac_ arcsin_ "
                    "arccos_ arctan_ arctan2_ arcsinh_ arccosh_ arctanh_ sinc_ deg2rad_ rad2deg_ logit_ lgamma_ digamma_ "
                    "polygamma_ mvlgamma_ i0_ gcd_ lcm_ nextafter_ ldexp_ heaviside_",
-    "linalg": "det slogdet logdet inverse pinverse old_cholesky:cholesky cholesky_solve cholesky_inverse old_qr:qr old_svd:svd "
-              "matrix_power matrix_exp old_lu_solve:lu_solve triangular_solve householder_product:orgqr",
+    "oldlinalg": "det slogdet inverse pinverse matrix_power matrix_exp cholesky_solve orgqr lu_solve",
+    "linalg": "logdet old_cholesky:cholesky cholesky_inverse old_qr:qr old_svd:svd triangular_solve",
     "activations": "prelu hardshrink",
     "fourier": "stft istft",
     "products": "addmm addmv addr baddbmm addbmm addmm_ addmv_ addr_ baddbmm_ addbmm_ mv vdot inner ger kron cross trace",
@@ -115,7 +115,19 @@ _FUNCTIONS, _LAYERS = _rows(FUNCTIONS), _rows(LAYERS)
 
 
 def _load(module: str, name: str) -> Callable[..., Any]:
-    return getattr(importlib.import_module(f"{__package__}.{module}"), name)  # type: ignore[no-any-return]
+    """The function, in whose module it stands from now on as one that says where no Tensor was given (`spelling`)."""
+    place = importlib.import_module(f"{__package__}.{module}")
+    found = getattr(place, name)
+    if (module, name) not in _checked:
+        from .spelling import checked
+
+        _checked.add((module, name))
+        found = checked(found, name.removeprefix("old_"))
+        setattr(place, name, found)
+    return found  # type: ignore[no-any-return]
+
+
+_checked: set[tuple[str, str]] = set()
 
 
 def _method(module: str, name: str) -> Callable[..., Any]:

@@ -564,7 +564,7 @@ def householder_product(A: Tensor, tau: Tensor, *, out: Any = None) -> Tensor:
     return matched(found, out)  # type: ignore[no-any-return]
 
 
-inverse, pinverse = inv, pinv
+inverse = inv
 
 __all__ = [
     "cholesky", "cholesky_ex", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "householder_product", "inv",

@@ -157,30 +157,46 @@ def _joined(parts: Any) -> Any:
 
 @makes
 def rand(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+    *sizes: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Uniform numbers in [0, 1)."""
-    out = _drawn(draws.rand, size_of(size), dtype, generator, device)
+    out = _drawn(draws.rand, size_of(sizes if size is None else (size,)), dtype, generator, device)
     return out.requires_grad_() if requires_grad else out  # type: ignore[no-any-return]
 
 
 @makes
 def randn(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+    *sizes: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Normal numbers of mean 0 and variance 1."""
-    out = _drawn(draws.randn, size_of(size), dtype, generator, device)
+    out = _drawn(draws.randn, size_of(sizes if size is None else (size,)), dtype, generator, device)
     return out.requires_grad_() if requires_grad else out  # type: ignore[no-any-return]
 
 
-def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, generator: Generator | None = None) -> Tensor:
+def _like(make_of: Any, input: Any, given: dict[str, Any]) -> Any:
+    made = make_of(input.shape, dtype=given["dtype"] or input.dtype, device=given["device"] or devices.beside(input),
+                   generator=given["generator"])  # fmt: skip
+    if given["memory_format"] is not None:
+        made = made.contiguous(memory_format=given["memory_format"])
+    return made.requires_grad_() if given["requires_grad"] else made
+
+
+def rand_like(
+    input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
+    memory_format: Any = None, generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
     """`rand` of the shape and dtype of `input`."""
-    return rand(input.shape, dtype=dtype or input.dtype, device=device or devices.beside(input), generator=generator)
+    return _like(rand, input, locals())  # type: ignore[no-any-return]
 
 
-def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, generator: Generator | None = None) -> Tensor:
+def randn_like(
+    input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
+    memory_format: Any = None, generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
     """`randn` of the shape and dtype of `input`."""
-    return randn(input.shape, dtype=dtype or input.dtype, device=device or devices.beside(input), generator=generator)
+    return _like(randn, input, locals())  # type: ignore[no-any-return]
 
 
 @makes

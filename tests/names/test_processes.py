@@ -13,7 +13,7 @@ import fusewire.multiprocessing as mp
 from fusewire import distributed as dist
 
 sys.path.insert(0, str(Path(__file__).parent))
-import several_processes as work  # noqa: E402
+import several_processes as work
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # children only compute and leave
 
