@@ -1,0 +1,10 @@
+"""The same transforms under the name of torchvision's second version, which adds `ToImage` and `ToDtype`."""
+
+from __future__ import annotations
+
+from . import *  # noqa: F403
+from . import __all__ as _names
+from . import functional
+
+__all__ = [*_names]
+_ = functional
