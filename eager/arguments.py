@@ -45,6 +45,14 @@ def joined(tensors: Any) -> Any:
     return first if first.ndim != 1 else next((t for t in tensors if t.ndim != 1), first)
 
 
+def not_tensor(name: str, given: Any, error: Exception) -> Exception:
+    """TypeError where `given`, a function's first argument, or one of a list, is no Tensor; else `error`."""
+    for x in given if isinstance(given, (list, tuple)) and given and hasattr(given[0], "meta") else (given,):
+        if not hasattr(x, "meta"):
+            return TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
+    return error
+
+
 def given_dims(dim: Any, ndim: int) -> tuple[int, ...]:
     """As `wrap_dims`, but () names none: `any` and `all` then only say of each element whether it is not zero."""
     return () if isinstance(dim, (tuple, list)) and not dim else wrap_dims(dim, ndim)

@@ -186,6 +186,8 @@ def arange(
     if (end - start) * step < 0:
         raise RuntimeError(f"upper bound and lower bound inconsistent with step sign (start={start}, end={end}, step={step})")
     whole = all(isinstance(x, int) for x in (start, end, step))
+    if not whole and not (np.isfinite(start) and np.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
     wanted = _wanted(dtype, out, dtypes.int64 if whole else dtypes.default())
     if wanted.kind in "ui" and not whole:  # whole numbers from here on, as PyTorch counts in int64
         bounds = [int(x) for x in (start, end, step)]
@@ -217,6 +219,8 @@ def eye(
     n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None
 ) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
+    if n < 0 or (m is not None and m < 0):
+        raise RuntimeError(f"n and m must be greater or equal to 0, got {n}" + ("" if m is None else f" and {m}"))
     wanted, executor = _wanted(dtype, out, dtypes.default()), devices.executor(device) or EAGER
     down, across = (executor.apply(made.arange, (), {"start": 0, "step": 1, "length": k, "dtype": dtypes.int64})
                     for k in (n, n if m is None else m))  # fmt: skip

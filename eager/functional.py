@@ -16,7 +16,7 @@ from ..ir.ops import shape as shapes
 from . import casting
 from . import device as devices
 from . import generated as g
-from .arguments import size_of, to_dtype, wrap_dim
+from .arguments import not_tensor, size_of, to_dtype, wrap_dim
 from .executor import apply
 from .inplace import inplace, store_checked
 from .outputs import finished, into
@@ -321,6 +321,8 @@ def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
 @pure
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """`length` elements along `dim` from `start`, as a view."""
+    if not input.ndim:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     at = wrap_dim(dim, input.ndim)
     start = start + input.shape[at] if start < 0 else start
     if start + length > input.shape[at] or length < 0:
@@ -378,7 +380,12 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 @pure
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Any = None) -> Tensor:
     """Tensors of one shape along a new dimension."""
-    shapes_seen = {x.shape for x in tensors}
+    try:
+        shapes_seen = {x.shape for x in tensors}
+    except AttributeError as error:
+        raise not_tensor("stack", tensors, error) from None
+    if not shapes_seen:
+        raise RuntimeError("stack expects a non-empty TensorList")
     if len(shapes_seen) > 1:
         raise ShapeError(f"stack expects each tensor to be equal size, but got {' and '.join(str(list(s)) for s in shapes_seen)}")
     result = g.cat([unsqueeze(x, dim) for x in tensors], wrap_dim(dim, tensors[0].ndim + 1))
@@ -459,6 +466,8 @@ def matmul_reflected(self: Tensor, other: Any) -> Tensor:
 @pure
 def mm(input: Tensor, mat2: Tensor, *, out: Any = None) -> Tensor:
     """Product of two matrices."""
+    if not hasattr(mat2, "ndim") or not hasattr(input, "ndim"):
+        return _of_others("mm", linalg.matmul, input, mat2)  # type: ignore[no-any-return]
     if input.ndim != 2 or mat2.ndim != 2:
         raise ShapeError(f"mm: both must be matrices, got shapes {list(input.shape)} and {list(mat2.shape)}")
     return matmul(input, mat2, out=out)

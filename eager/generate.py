@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .arguments import given_dims, joined, one_of, size_of, to_dtype, wrap_dim, wrap_dims
+from .arguments import given_dims, joined, not_tensor, one_of, size_of, to_dtype, wrap_dim, wrap_dims
 from .executor import NotOperand, apply
 from .inplace import inplace
 from .outputs import into
@@ -209,7 +209,13 @@ def _function(op: Op, signature: Signature) -> Iterator[str]:
     yield from _def(f"def {signature.name}({header}) -> {_returns(op)}:")
     yield f'    """{_text(signature)}"""'
     yield from (f"    {line}" for line in prepare)
-    yield from _returned(call, f"    result: {_returns(op)} = ", "")
+    if ".ndim" in call:  # asked before the executor can refuse what is no Tensor
+        yield "    try:"
+        yield from _returned(call, f"        result: {_returns(op)} = ", "")
+        yield "    except AttributeError as error:"
+        yield f"        raise not_tensor({signature.name!r}, {signature.params[0].name}, error) from None"
+    else:
+        yield from _returned(call, f"    result: {_returns(op)} = ", "")
     yield f"    return result if out is None else into(out, result{'' if _converts(op, signature) else ', False'})"
 
 

@@ -108,7 +108,7 @@ from ..ir.ops.transcendental import (
     tan as _tan,
     xlogy as _xlogy,
 )
-from .arguments import given_dims, joined, one_of, size_of, to_dtype, wrap_dim, wrap_dims
+from .arguments import given_dims, joined, not_tensor, one_of, size_of, to_dtype, wrap_dim, wrap_dims
 from .executor import NotOperand, apply
 from .inplace import inplace
 from .outputs import into
@@ -471,7 +471,10 @@ def cat(tensors: Any, dim: int = 0, *, axis: Any = None, out: Tensor | None = No
     """cat(Tensor[] tensors, dim dim=0)."""
     if axis is not None:
         dim = one_of('dim', dim, 'axis', axis)
-    result: Tensor = apply(_cat, (*tensors,), {"dim": wrap_dim(dim, joined(tensors).ndim)})
+    try:
+        result: Tensor = apply(_cat, (*tensors,), {"dim": wrap_dim(dim, joined(tensors).ndim)})
+    except AttributeError as error:
+        raise not_tensor('cat', tensors, error) from None
     return result if out is None else into(out, result)
 
 
@@ -491,7 +494,10 @@ def sum(
         dim = one_of('dim', dim, 'axis', axis)
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
-    result: Tensor = apply(_sum, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})
+    try:
+        result: Tensor = apply(_sum, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})
+    except AttributeError as error:
+        raise not_tensor('sum', input, error) from None
     return result if out is None else into(out, result, False)
 
 
@@ -504,7 +510,10 @@ def amax(
         dim = one_of('dim', dim, 'axis', axis)
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
-    result: Tensor = apply(_amax, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim})
+    try:
+        result: Tensor = apply(_amax, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim})
+    except AttributeError as error:
+        raise not_tensor('amax', input, error) from None
     return result if out is None else into(out, result, False)
 
 
@@ -517,7 +526,10 @@ def amin(
         dim = one_of('dim', dim, 'axis', axis)
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
-    result: Tensor = apply(_amin, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim})
+    try:
+        result: Tensor = apply(_amin, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim})
+    except AttributeError as error:
+        raise not_tensor('amin', input, error) from None
     return result if out is None else into(out, result, False)
 
 
@@ -537,7 +549,10 @@ def prod(
         dim = one_of('dim', dim, 'axis', axis)
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
-    result: Tensor = apply(_prod, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})
+    try:
+        result: Tensor = apply(_prod, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})
+    except AttributeError as error:
+        raise not_tensor('prod', input, error) from None
     return result if out is None else into(out, result, False)
 
 
@@ -550,7 +565,10 @@ def any(
         dim = one_of('dim', dim, 'axis', axis)
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
-    result: Tensor = apply(_any, (input,), {"dim": given_dims(dim, input.ndim), "keepdim": keepdim})
+    try:
+        result: Tensor = apply(_any, (input,), {"dim": given_dims(dim, input.ndim), "keepdim": keepdim})
+    except AttributeError as error:
+        raise not_tensor('any', input, error) from None
     return result if out is None else into(out, result, False)
 
 
@@ -563,7 +581,10 @@ def all(
         dim = one_of('dim', dim, 'axis', axis)
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
-    result: Tensor = apply(_all, (input,), {"dim": given_dims(dim, input.ndim), "keepdim": keepdim})
+    try:
+        result: Tensor = apply(_all, (input,), {"dim": given_dims(dim, input.ndim), "keepdim": keepdim})
+    except AttributeError as error:
+        raise not_tensor('all', input, error) from None
     return result if out is None else into(out, result, False)
 
 
@@ -583,7 +604,10 @@ def mean(
         dim = one_of('dim', dim, 'axis', axis)
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
-    result: Tensor = apply(_mean, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})
+    try:
+        result: Tensor = apply(_mean, (input,), {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "dtype": to_dtype(dtype)})
+    except AttributeError as error:
+        raise not_tensor('mean', input, error) from None
     return result if out is None else into(out, result, False)
 
 
@@ -602,7 +626,10 @@ def argmax(
         dim = one_of('dim', dim, 'axis', axis)
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
-    result: Tensor = apply(_argmax, (input,), {"dim": None if dim is None else wrap_dim(dim, input.ndim), "keepdim": keepdim})
+    try:
+        result: Tensor = apply(_argmax, (input,), {"dim": None if dim is None else wrap_dim(dim, input.ndim), "keepdim": keepdim})
+    except AttributeError as error:
+        raise not_tensor('argmax', input, error) from None
     return result if out is None else into(out, result, False)
 
 
@@ -621,14 +648,20 @@ def argmin(
         dim = one_of('dim', dim, 'axis', axis)
     if keepdims is not None:
         keepdim = one_of('keepdim', keepdim, 'keepdims', keepdims)
-    result: Tensor = apply(_argmin, (input,), {"dim": None if dim is None else wrap_dim(dim, input.ndim), "keepdim": keepdim})
+    try:
+        result: Tensor = apply(_argmin, (input,), {"dim": None if dim is None else wrap_dim(dim, input.ndim), "keepdim": keepdim})
+    except AttributeError as error:
+        raise not_tensor('argmin', input, error) from None
     return result if out is None else into(out, result, False)
 
 
 @pure
 def gather(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """gather(Tensor input, dim dim, Tensor index)."""
-    result: Tensor = apply(_gather, (input, index), {"dim": wrap_dim(dim, input.ndim)})
+    try:
+        result: Tensor = apply(_gather, (input, index), {"dim": wrap_dim(dim, input.ndim)})
+    except AttributeError as error:
+        raise not_tensor('gather', input, error) from None
     return result if out is None else into(out, result, False)
 
 

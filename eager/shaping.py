@@ -131,7 +131,7 @@ def _split_along(name: str, least: int, dim: int) -> Any:
                                f"tensor with {input.ndim} dimensions!")  # fmt: skip
         along = 0 if name == "hsplit" and input.ndim == 1 else dim
         n = input.shape[along]
-        if isinstance(indices_or_sections, int) and n % indices_or_sections:
+        if isinstance(indices_or_sections, int) and (indices_or_sections <= 0 or n % indices_or_sections):
             raise RuntimeError(f"{name} attempted to split along dimension {along}, but the size of the dimension {n} is not "
                                f"divisible by the split_size {indices_or_sections}!")  # fmt: skip
         return tensor_split(input, indices_or_sections, along)
@@ -187,23 +187,30 @@ def _three_dims(x: Any) -> Any:
     return f.unsqueeze(atleast_2d(x), -1)
 
 
+def _some(name: str, tensors: Any) -> Any:
+    """`tensors`; RuntimeError where there are none."""
+    if not len(tensors):
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+    return tensors
+
+
 @pure
 def hstack(tensors: Sequence[Tensor], *, out: Any = None) -> Tensor:
     """Tensors side by side: joined along dimension 1, vectors along 0."""
-    parts = [atleast_1d(x) for x in tensors]
+    parts = [atleast_1d(x) for x in _some("hstack", tensors)]
     return g.cat(parts, 0 if parts[0].ndim == 1 else 1, out=out)
 
 
 @pure
 def vstack(tensors: Sequence[Tensor], *, out: Any = None) -> Tensor:
     """Tensors on top of each other: rows joined along dimension 0."""
-    return g.cat([atleast_2d(x) for x in tensors], 0, out=out)
+    return g.cat([atleast_2d(x) for x in _some("vstack", tensors)], 0, out=out)
 
 
 @pure
 def dstack(tensors: Sequence[Tensor], *, out: Any = None) -> Tensor:
     """Tensors joined along dimension 2."""
-    return g.cat([atleast_3d(x) for x in tensors], 2, out=out)
+    return g.cat([atleast_3d(x) for x in _some("dstack", tensors)], 2, out=out)
 
 
 @pure

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import RangeError
+from ...errors import RangeError, ShapeError
 from .. import dtypes
 from ..dtypes import DType
 from ..op import Op, Sample, Scalar, register
@@ -25,6 +25,8 @@ def made_by(x: Any, op: Op, *operands: Any, **attrs: Any) -> Any:
 
 
 def _full_infer(value: Any, *, shape: tuple[Size, ...], dtype: DType) -> tuple[TensorType]:
+    if any(isinstance(n, int) and n < 0 for n in shape):
+        raise ShapeError(f"Trying to create tensor with negative dimension {next(n for n in shape if int(n) < 0)}: {list(shape)}")
     check_fits("full", value, dtype)
     return (tensor(shape, dtype),)
 
