@@ -10,6 +10,7 @@ import json
 import struct
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -70,9 +71,15 @@ class _Once:
 
 def compiled(job: Job, names: tuple[str, ...], target: Target) -> CompiledKernel:
     """One launch with its machine code. CompileError where Triton refuses it."""
-    code, about = machine_code(job.build, target)
+    code, about = machine_code(fitted(job.build, target), target)
     params = (*job.params, *_NULLS)
     return CompiledKernel(about["name"], code, target, about["shared"], about["num_warps"], params, job.grid, names, job.maps)
+
+
+def fitted(build: stages.Build, target: Target) -> stages.Build:
+    """`build` with no more copies of a tile in flight than the target's shared memory has room for."""
+    depth = build.options.get("num_stages", 1)
+    return build if target.kind == "cuda" or depth < 3 else replace(build, options={**build.options, "num_stages": 2})
 
 
 @lru_cache(maxsize=1)

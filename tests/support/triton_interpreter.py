@@ -138,28 +138,33 @@ def run_kernel(
     return run_way(way, buffers, [values[n] for n in kernel.sizes], scalars)
 
 
+def flat(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The memory of an array from its first element on."""
+    span = 1 + sum((n - 1) * s for n, s in zip(x.shape, x.strides, strict=True)) // x.itemsize if x.size else 0
+    return np.lib.stride_tricks.as_strided(x, (span,), (x.itemsize,))
+
+
 def run_plan(plan: Plan, inputs: Sequence[Any]) -> list[Any]:
     """The fresh outputs of a plan of known sizes whose steps are kernels and our routines."""
     memory = []
     for b in plan.buffers:
         size = b.size if isinstance(b.size, int) else 0
-        given = inputs[b.place.index] if isinstance(b.place, FromInput) else np.zeros(size + 1, b.dtype.np)
-        memory.append(given)
+        memory.append(flat(inputs[b.place.index]) if isinstance(b.place, FromInput) else np.zeros(size + 1, b.dtype.np))
     for step in plan.steps:
         if isinstance(step, KernelStep):
             scalars = [inputs[s.index] for s in step.scalars]
             assert run_kernel(step.kernel, [memory[n] for n in step.buffers], {}, scalars) == 0
         else:
             assert isinstance(step, RoutineStep), step
-            views = [None if v is None else memory[v.buffer].reshape(-1)[int(str(v.offset)) :] for v in step.views]
+            views = [None if v is None else memory[v.buffer][int(str(v.offset)) :] for v in step.views]
             scalars = [inputs[s.index] if isinstance(s, ScalarInput) else s for s in step.scalars]
             way = routine_ways(step)[-1]
             assert run_way(way, [np.zeros(1) if v is None else v for v in views], [int(str(n)) for n in step.sizes], scalars) == 0
     out = []
     for n, o in enumerate(plan.outputs):
-        flat = next(m for b, m in zip(plan.buffers, memory, strict=True) if isinstance(b.place, FromOutput) and b.place.index == n)
-        strides = [s * flat.itemsize for s in o.type.strides]
-        out.append(np.lib.stride_tricks.as_strided(flat, o.type.shape, strides))
+        made = next(m for b, m in zip(plan.buffers, memory, strict=True) if isinstance(b.place, FromOutput) and b.place.index == n)
+        strides = [s * made.itemsize for s in o.type.strides]
+        out.append(np.lib.stride_tricks.as_strided(made, o.type.shape, strides))
     return out
 
 

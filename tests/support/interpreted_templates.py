@@ -1,0 +1,117 @@
+"""Graphs that the GPU's claims run by templates, by Triton's interpreter beside the graph's own interpreter.
+
+    python interpreted_templates.py        prints what differs, and as the last line the counts as JSON
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import triton_interpreter  # isort: skip  (decides how triton is imported)
+
+import numpy as np
+import random_graphs
+
+from fusewire import pipeline
+from fusewire.backends.gpu.claims import CLAIMS
+from fusewire.ir import dtypes, interpret, layout
+from fusewire.ir.graph import Builder, Graph
+from fusewire.ir.op import lookup
+from fusewire.ir.plan import RoutineStep
+
+_RNG = np.random.default_rng(0)
+_TOLERANCE = {2: 3e-2, 4: 1e-4, 8: 1e-9}
+
+
+def normal(*shape: int, dtype: Any = np.float32) -> np.ndarray[Any, Any]:
+    """Random numbers around 0."""
+    return _RNG.standard_normal(shape).astype(dtype)
+
+
+def graph_of(call: Callable[..., Any], arrays: list[Any]) -> Graph:
+    """`call` on values for the arrays, as a graph."""
+    builder = Builder("g")
+    made = call(*(builder.input(layout.type_of_array(a)) for a in arrays))
+    return builder.finish(list(made) if isinstance(made, tuple) else [made])
+
+
+def products() -> Iterator[tuple[str, Callable[..., Any], list[Any]]]:
+    """Products of each dtype, turned, batched, with epilogues."""
+    mm, permute, add, relu = (lookup(name) for name in ("matmul", "permute", "add", "relu"))
+
+    def turned(x: Any) -> Any:
+        return permute(x, dims=(1, 0))
+
+    for dtype in (dtypes.float32, dtypes.bfloat16, dtypes.float16, dtypes.float64, dtypes.int32):
+        d = dtype.np
+        yield f"product {dtype}", lambda a, b: mm(a, turned(b)), [normal(33, 70, dtype=d), normal(45, 70, dtype=d)]
+        yield f"batch {dtype}", mm, [normal(2, 3, 17, 20, dtype=d), normal(3, 20, 19, dtype=d)]
+        operands = [normal(33, 64, dtype=d), normal(64, 45, dtype=d), normal(45, dtype=d), normal(33, 45, dtype=d)]
+        yield f"epilogue {dtype}", lambda a, b, c, e: add(relu(add(mm(a, b), c)), e), operands
+    both = [normal(33, 64), normal(64, 45), normal(45)]
+    yield "two readers", lambda a, b, c: (lambda p: (p, relu(add(p, c))))(mm(a, b)), both
+    yield "left turned", lambda a, b: mm(turned(a), b), [normal(40, 33), normal(40, 20)]
+
+
+def records() -> Iterator[tuple[str, Callable[..., Any], list[Any]]]:
+    """The samples of the composites that are claimed, in types that the templates take."""
+    for name in ("attention", "attention_backward", "convolution", "conv_input", "conv_weight"):
+        op = lookup(name)
+        for n, sample in enumerate(random_graphs.samples(op)):
+            operands = [x.astype(np.float32) if isinstance(x, np.ndarray) and x.dtype == np.float64 else x for x in sample.operands]
+
+            def call(*values: Any, operands: Any = operands, op: Any = op, attrs: Any = sample.attrs) -> Any:
+                given = iter(values)
+                return op(*(next(given) if isinstance(x, np.ndarray) else x for x in operands), **attrs)
+
+            yield f"{name}#{n}", call, [x for x in operands if isinstance(x, np.ndarray)]
+
+
+def wide_attention() -> Iterator[tuple[str, Callable[..., Any], list[Any]]]:
+    """Several blocks of queries and keys."""
+    op = lookup("attention")
+    q, k, v = normal(2, 2, 70, 16), normal(2, 2, 90, 16), normal(2, 2, 90, 24)
+    state, mask = np.array([77, 3], np.int64), _RNG.random((70, 90)) < 0.7
+    yield "causal", lambda q, k, v: op(q, k, v, None, None, scale=0.25, is_causal=True), [q, k, v]
+    yield "dropout", lambda q, k, v, m, s: op(q, k, v, m, s, scale=0.25, p=0.3), [q, k, v, mask, state]
+
+
+def largest(x: np.ndarray[Any, Any]) -> float:
+    """The largest finite magnitude."""
+    size = np.abs(x.astype(np.float64))
+    return float(size[np.isfinite(size)].max(initial=0))
+
+
+def agrees(name: str, graph: Graph, arrays: list[Any]) -> tuple[bool, int]:
+    """Whether both give the same, and the number of templates that ran."""
+    plan = pipeline.stages(graph, CLAIMS).plan
+    templates = sum(isinstance(s, RoutineStep) for s in plan.steps)
+    got = triton_interpreter.run_plan(plan, arrays)
+    wanted = interpret.interpret(graph, list(arrays))[0]
+    for g, w in zip(got, wanted, strict=True):
+        tolerance = _TOLERANCE[w.dtype.itemsize] * max(1.0, largest(w))
+        if not np.allclose(g.astype(np.float64), w.astype(np.float64), rtol=0, atol=tolerance, equal_nan=True):
+            print(name, "differs by", np.nanmax(np.abs(g.astype(np.float64) - w.astype(np.float64))))
+            return False, templates
+    return True, templates
+
+
+def main() -> None:
+    """Run all and print what was found."""
+    different, graphs, templates = [], 0, 0
+    for name, call, arrays in (*products(), *records(), *wide_attention()):
+        graph = graph_of(call, arrays)
+        fine, count = agrees(name, graph, arrays)
+        graphs, templates = graphs + 1, templates + count
+        different += [] if fine else [name]
+    print(json.dumps({"graphs": graphs, "templates": templates, "different": different}))
+
+
+if __name__ == "__main__":
+    main()
