@@ -80,7 +80,15 @@ from .eager.kinds import (
     sparse_csr,
     strided,
 )
-from .eager.modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .eager.modes import (
+    enable_grad,
+    inference_mode,
+    is_anomaly_check_nan_enabled,  # noqa: F401
+    is_anomaly_enabled,  # noqa: F401
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .eager.neural import dropout, log_softmax, softmax
 from .eager.normalisation import group_norm
 from .eager.ordering import argsort, kthvalue, median, multinomial, sort, topk

@@ -96,6 +96,17 @@ def alias(x: Tensor, requires_grad: bool = False) -> Tensor:
     return t
 
 
+class Detached(int):
+    """The offset of a tensor on the memory of another one outside its history, which is no view of it to the tape."""
+
+
+def detached(x: Tensor) -> Tensor:
+    """`x.data`: an alias that takes no part in histories which others on its memory get."""
+    made = alias(x)
+    made._offset = Detached(made._offset or 0)
+    return made
+
+
 def storage_of(x: Tensor) -> Storage:
     """The Storage of `x`, made at first need."""
     storage = x._storage

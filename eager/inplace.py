@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 from ..errors import AutogradError, ShapeError
 from ..ir import dtypes
 from ..ir.op import Op
+from ..ir.ops.shape import as_strided
 from ..runtime import gradmode
 from . import executor, tape
-from .factory import make, storage_of
+from .factory import Detached, make, storage_of
 
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
@@ -119,31 +121,50 @@ def _before(target: Any) -> Any:
 
 def rebase(target: Any, out: Any) -> None:
     """Give `target`, whose memory already holds the values of `out`, the history of `out`; a view passes it on to its root."""
+    if out.meta.requires_grad and not target.meta.requires_grad and type(target._offset) is not Detached and _is_shared(target):
+        _tie(target)
     root = view_root(target)
     if root is not target:
         _rebase_view(target, root, out)
         return
-    if out.meta.requires_grad and not target.meta.requires_grad:
-        _check_unshared(target)
     if out._node is None:  # a leaf: its gradient is its own, and the target must not become one
         from ..ir.ops.casts import clone
 
         out = executor.apply(clone, (out,), {})
     target.meta = target.meta.with_grad(True)
-    target._node = out._node
+    before, target._node = target._node, out._node
+    _keep_retained(target, before)
 
 
-def _check_unshared(target: Any) -> None:
-    """AutogradError where a tensor without history, which is to get one, shares memory with others: views made while there
-    was nothing to record do not know each other, so theirs would be wrong."""
+def _keep_retained(x: Any, before: Any) -> None:
+    """`x`, which has another history now, still gets its gradient into `grad` if it asked for that."""
+    if before is not None and any(ref() is x for ref in before.retained or ()):
+        before.retained = [ref for ref in before.retained if ref() is not x]
+        x.retain_grad()
+
+
+def _is_shared(target: Any) -> bool:
+    """Whether others lie in the memory of a tensor."""
     storage = storage_of(target)
     own = 3  # the target's slot, the variable here, and the argument of getrefcount
-    if storage.base is not target._array or sys.getrefcount(storage) > own:
-        raise AutogradError(
-            "an in-place write of a value that requires grad into a tensor that does not, through a view or while views of it "
-            "are alive: the gradient would be lost. Write to a clone, or index the tensor itself (x[...] = value) before views "
-            "of it are taken."
-        )
+    return storage.base is not target._array or sys.getrefcount(storage) > own
+
+
+def _tie(target: Any) -> None:
+    """Make all that lie in the memory of `target`, which gets a history, views of one root: views that were made while there was
+    nothing to record do not know each other. Those with a history of their own keep it."""
+    storage = storage_of(target)
+    flat = storage.flat
+    root = make(flat)
+    root._storage = storage
+    for x in gc.get_referrers(storage):
+        if not hasattr(x, "meta") or x is root or x.meta.requires_grad or type(x._offset) is Detached or x._array is None:
+            continue
+        meta = x.meta
+        window = {"shape": meta.shape, "strides": meta.strides, "offset": x._offset or 0}
+        x._node = tape.OpNode(as_strided, window, 1)
+        x._node.base, x._node.version = root, -1  # recorded when it is asked for
+        x.meta = meta.with_grad(True)
 
 
 def _rebase_view(view: Any, root: Any, out: Any) -> None:
@@ -161,7 +182,8 @@ def _rebase_view(view: Any, root: Any, out: Any) -> None:
     node.edges = edges
     node.results = (root.meta.type,)
     root.meta = root.meta.with_grad(True)
-    root._node = node
+    before, root._node = root._node, node
+    _keep_retained(root, before)
     refresh_view(view)
 
 
@@ -175,6 +197,7 @@ def refresh_view(x: Any) -> None:
     finally:
         gradmode.set(was)
     x._node = again._node
+    _keep_retained(x, node)
     if x.meta.requires_grad is not again.meta.requires_grad:
         x.meta = x.meta.with_grad(again.meta.requires_grad)
 

@@ -120,6 +120,20 @@ def is_grad_enabled() -> bool:
     return gradmode.get()
 
 
+def is_anomaly_enabled() -> bool:
+    """Whether `autograd.set_detect_anomaly` is on."""
+    from . import tape
+
+    return tape.watching
+
+
+def is_anomaly_check_nan_enabled() -> bool:
+    """Whether a NaN is an error while that is on."""
+    from . import anomaly
+
+    return anomaly.is_anomaly_check_nan_enabled()
+
+
 def capturing() -> bool:
     """True in code that a tracer follows (the tracer answers in its place), else False: for what has a faster form that
     cannot be followed."""

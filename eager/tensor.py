@@ -242,7 +242,7 @@ class Tensor(Methods):
     @property
     def data(self) -> Tensor:
         """The same memory outside the tape."""
-        return factory.alias(self)
+        return factory.detached(self)
 
     @data.setter
     def data(self, other: Tensor) -> None:
@@ -250,7 +250,9 @@ class Tensor(Methods):
         self._array, self._storage, self._offset = other._array, factory.storage_of(other), other._offset
 
     def detach_(self) -> Tensor:
-        """Cut this tensor off its history; returns self."""
+        """Cut this tensor off its history; returns self. RuntimeError for a view."""
+        if self.meta.requires_grad and getattr(self._node, "base", None) is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
         self._node = None
         self.meta = self.meta.with_grad(False)
         return self

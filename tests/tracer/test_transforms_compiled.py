@@ -93,7 +93,7 @@ ONE_GRAPH: dict[str, Callable[[Any], Any]] = {
     "vmap of an extern": lambda x: func.vmap(lambda r: fw.linalg.inv(fw.outer(r, r) + fw.eye(3)))(x),
     "vmap of dropout": lambda x: func.vmap(lambda r: F.dropout(r, 0.5), randomness="different")(x),
     "gradients of each sample": clipped,
-    "gradients of each image": lambda x: func.vmap(func.grad(image_loss), in_dims=(None, 0))(dict(CONV.named_parameters()), IMAGES),
+    "gradients of each image": lambda x: func.vmap(func.grad(image_loss), (None, 0))(dict(CONV.named_parameters()), IMAGES),
     "each with a history": lambda x: func.vmap(func.grad(lambda r: (r.sin() * W).sum()))(x),
     "ensemble": lambda x: func.vmap(lambda p, b: func.functional_call(BASE, (p, b), (x,)))(*STACKED),
     "a step inside": learned_step,
@@ -121,8 +121,11 @@ class Close:
         self.values, self.requires_grad = values, requires_grad
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Close) and self.requires_grad is other.requires_grad and self.values.shape == other.values.shape and (
-            np.allclose(self.values, other.values, 1e-4, 1e-5)
+        return (
+            isinstance(other, Close)
+            and self.requires_grad is other.requires_grad
+            and self.values.shape == other.values.shape
+            and (np.allclose(self.values, other.values, 1e-4, 1e-5))
         )
 
     def __repr__(self) -> str:
