@@ -7,6 +7,7 @@ class with no array and a Storage that records, so no code here tells the two ap
 from __future__ import annotations
 
 import builtins
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, SupportsIndex
 
@@ -31,7 +32,7 @@ Array = np.ndarray[Any, Any]
 class Tensor(Methods):
     """A dense array of one dtype whose gradients can be recorded."""
 
-    __slots__ = ("__weakref__", "_array", "_node", "_offset", "_storage", "grad", "meta")
+    __slots__ = ("__dict__", "__weakref__", "_array", "_node", "_offset", "_storage", "grad", "meta")
 
     __array_priority__ = 1000  # ndarray op Tensor is a Tensor
 
@@ -357,6 +358,8 @@ class Tensor(Methods):
         memo[id(self)] = out
         if self.grad is not None:
             out.grad = self.grad.__deepcopy__(memo)
+        if self.__dict__:
+            out.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return out
 
     def _copied(self, memo: dict[int, Any]) -> Tensor:
@@ -374,7 +377,7 @@ class Tensor(Methods):
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         array = np.ascontiguousarray(self.array).reshape(self.shape)
-        return _rebuild, (type(self), array.tobytes(), self.shape, self.dtype, self.meta.requires_grad)
+        return _rebuild, (type(self), array.tobytes(), self.shape, self.dtype, self.meta.requires_grad, dict(self.__dict__))
 
     # -- functions that are more than one record -------------------------------------------------------------------
 
@@ -514,11 +517,14 @@ def _extent(array: Array) -> int:
     return 1 + int(builtins.sum((n - 1) * (s // array.itemsize) for n, s in steps))
 
 
-def _rebuild(cls: type[Tensor], raw: bytes, shape: tuple[int, ...], dtype: DType, requires_grad: bool) -> Tensor:
+def _rebuild(
+    cls: type[Tensor], raw: bytes, shape: tuple[int, ...], dtype: DType, requires_grad: bool, own: dict[str, Any] | None = None
+) -> Tensor:
     """What a pickle of a Tensor calls."""
     array = np.frombuffer(raw, dtype.np).reshape(shape).copy()
     out = factory.make(array, requires_grad)
     out.__class__ = cls
+    out.__dict__.update(own or {})
     return out
 
 

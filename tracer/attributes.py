@@ -410,6 +410,8 @@ class Attributes:
         raw = find(type(tensor), name)
         if name in _OPAQUE_TENSOR and not isinstance(raw, types.FunctionType):  # a method breaks the graph at its call
             raise Break("tensor-state", subject(f"Tensor.{name}"))
+        if name == "__dict__" or (raw is NULL and self.session.recorder.input_of(tensor) is not None):
+            raise Break("tensor-state", subject(f"{name}, an attribute that a Tensor may have been given,"))
         if raw is NULL:
             return self.session.native(getattr, tensor, name)
         if isinstance(raw, types.FunctionType):
