@@ -61,6 +61,8 @@ def text(x: Tensor, *, tensor_contents: str | None = None) -> str:
     hidden = x.dtype is usual or x.dtype is usual.to_complex() or x.dtype.name in _HIDDEN
     if not hidden or (not array.size and x.dtype is not usual):
         tail.append(f"dtype={x.dtype!r}")
+    if x.meta.device != "cpu":
+        tail.insert(0, f"device='{x.meta.device}'")
     if x._node is not None:
         tail.append(f"grad_fn=<{x._node.name()}>")
     elif x.requires_grad:

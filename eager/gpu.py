@@ -169,6 +169,10 @@ class Executor:
             node = getattr(node, "parent", node)
             node.saved = tuple([_Unsaved(s.type, self) if type(s) is tape.Unsaved else s for s in node.saved])
 
+    def true_places(self, mask: Any) -> list[Any]:
+        """Where a mask is true: an int64 tensor for each dimension. Their size must be known: the host waits for the mask."""
+        return [moved(make(p), self.gpu) for p in mask._storage.copied(mask).nonzero()]
+
     # -- writes
 
     def write(self, target: Any, source: Any) -> None:

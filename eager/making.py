@@ -48,6 +48,10 @@ def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | Non
         out = creation.from_numpy(obj)
     elif hasattr(obj, "__dlpack__"):
         out = from_dlpack(obj)
+    elif hasattr(obj, "__cuda_array_interface__"):
+        from .moving import from_array_interface
+
+        out, shares = from_array_interface(obj), True
     else:
         out = creation.tensor(obj, dtype=dtype, device=device)
     if device is not None and out.device != devices.Device(device):
@@ -122,11 +126,24 @@ def range_(
 
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
     """A tensor on the memory of an object with ``__dlpack__``, or in a DLPack capsule of the CPU."""
-    devices.check(device)
+    found = _imported(ext_tensor, copy)
+    if device is not None and not devices.is_at(found, device):
+        if copy is False:
+            raise BufferError(f"from_dlpack: the memory lies on {found.device}, and {device} would take a copy")
+        return found.to(device)  # type: ignore[no-any-return]
+    return found
+
+
+def _imported(ext_tensor: Any, copy: bool | None) -> Tensor:
     source: Any = ext_tensor if hasattr(ext_tensor, "__dlpack__") else Capsule(ext_tensor)
     if hasattr(source, "meta"):
         return source.clone() if copy else source.detach()  # type: ignore[no-any-return]
     kind = source.__dlpack_device__()[0] if hasattr(source, "__dlpack_device__") else 1
+    if int(kind) == 2:
+        from .dlpack import imported
+
+        found = imported(source)
+        return found.clone() if copy else found  # type: ignore[no-any-return]
     if int(kind) not in (1, 3):
         raise BufferError(f"from_dlpack: the memory lies on a device of DLPack kind {int(kind)}, and only the CPU's is read")
     half = _halves(source)
@@ -151,7 +168,7 @@ def to_capsule(x: Tensor, max_version: Any = None, dl_device: Any = None, copy: 
 
 def to_dlpack(tensor: Tensor) -> Any:
     """A DLPack capsule that shares the memory of `tensor`."""
-    return to_capsule(tensor)
+    return tensor.__dlpack__()
 
 
 class Capsule:
@@ -168,7 +185,9 @@ class Capsule:
         return self.capsule
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
+        from .dlpack import device_of
+
+        return device_of(self.capsule)
 
 
 def _halves(source: Any) -> Any:

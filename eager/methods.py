@@ -10,6 +10,7 @@ from ..ir import dtypes
 from ..ir.ops.creation import filled
 from . import arranging, creation, functional, sampling, scattering
 from .arguments import size_of, to_dtype
+from .device import beside, is_at
 from .generated import TensorOps
 from .later import LaterMethods
 from .pure import pure
@@ -109,11 +110,26 @@ class Methods(TensorOps, LaterMethods):
 
     is_neg = is_conj
 
-    def is_pinned(self, device: Any = None) -> bool:
-        """False: memory is the CPU's own."""
+    def is_pinned(self: Any, device: Any = None) -> bool:
+        """Whether the memory is page-locked, so that a GPU copies from it by itself."""
+        from .moving import is_pinned
+
+        return is_pinned(self)
+
+    def is_inference(self) -> bool:
+        """False: every tensor may take part in gradients."""
         return False
 
-    is_inference = is_pinned
+    def record_stream(self: Any, stream: Any) -> None:
+        """Work in `stream` uses the tensor, too: its memory is handed out again when that is done."""
+        self.storage.record_stream(stream.cuda_stream)
+
+    @property
+    def __cuda_array_interface__(self: Any) -> dict[str, Any]:
+        """Where the memory lies, for CuPy, Numba and others; AttributeError on the CPU."""
+        from .moving import array_interface
+
+        return array_interface(self)
 
     def is_shared(self: Any) -> bool:
         """Whether other processes can see the memory."""
@@ -134,8 +150,8 @@ class Methods(TensorOps, LaterMethods):
         return bool(same and self.storage is tensor.storage and self.data_ptr() == tensor.data_ptr())
 
     def get_device(self: Any) -> int:
-        """-1: the CPU."""
-        return -1
+        """Number of the GPU; -1 on the CPU."""
+        return -1 if self.meta.device == "cpu" else int(self.device.index)
 
     def ndimension(self: Any) -> int:
         """Number of dimensions."""
@@ -147,8 +163,10 @@ class Methods(TensorOps, LaterMethods):
 
     @pure
     def pin_memory(self: Any, device: Any = None) -> Any:
-        """Self: there is no device to copy to in the background."""
-        return self
+        """A copy in page-locked memory; self where it lies there already, or where there is no GPU."""
+        from .moving import pin_memory
+
+        return pin_memory(self)
 
     def share_memory_(self: Any) -> Any:
         """Move the memory to where processes begun from here see it, and what they write; returns self."""
@@ -174,22 +192,22 @@ class Methods(TensorOps, LaterMethods):
 
     def new_tensor(self: Any, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
         """A new tensor of the dtype of this one."""
-        return creation.tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+        return creation.tensor(data, dtype=dtype or self.dtype, device=device or beside(self), requires_grad=requires_grad)
 
     def new_full(
         self: Any, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False
     ) -> Any:
         """`full` in the dtype of this tensor."""
         value = fill_value.item() if hasattr(fill_value, "meta") else fill_value
-        return _flagged(filled(self, size_of((size,)), value, to_dtype(dtype)), requires_grad)
+        return _flagged(_beside(self, size_of((size,)), value, dtype, device), requires_grad)
 
     def new_zeros(self: Any, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Any:
         """`zeros` in the dtype of this tensor."""
-        return _flagged(filled(self, size_of(size), 0, to_dtype(dtype)), requires_grad)
+        return _flagged(_beside(self, size_of(size), 0, dtype, device), requires_grad)
 
     def new_ones(self: Any, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Any:
         """`ones` in the dtype of this tensor."""
-        return _flagged(filled(self, size_of(size), 1, to_dtype(dtype)), requires_grad)
+        return _flagged(_beside(self, size_of(size), 1, dtype, device), requires_grad)
 
     new_empty = new_zeros
 
@@ -197,13 +215,13 @@ class Methods(TensorOps, LaterMethods):
         """`empty_strided` in the dtype of this tensor."""
         from .making import empty_strided
 
-        return empty_strided(size, stride, dtype=dtype or self.dtype, device=device)
+        return empty_strided(size, stride, dtype=dtype or self.dtype, device=device or beside(self))
 
     def new(self: Any, *args: Any) -> Any:
         """A tensor of this one's dtype: of the sizes, or with the values, given."""
         if not args or all(isinstance(a, builtins.int) for a in args):
             return filled(self, size_of(args or (0,)), 0)
-        return creation.tensor(args[0], dtype=self.dtype)
+        return creation.tensor(args[0], dtype=self.dtype, device=beside(self))
 
     # -- Python's operators
 
@@ -252,6 +270,13 @@ def _shaped(name: str, x: Any) -> Any:
     from . import shaping
 
     return getattr(shaping, name)(x)
+
+
+def _beside(x: Any, shape: Any, value: Any, dtype: Any, device: Any) -> Any:
+    """A tensor of `value` on `device` (None: that of `x`)."""
+    if device is None or is_at(x, device):
+        return filled(x, shape, value, to_dtype(dtype))
+    return creation.full(shape, value, dtype=dtype or x.dtype, device=device)
 
 
 def _flagged(x: Any, requires_grad: Any) -> Any:

@@ -6,13 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from ..ir import dtypes
 from ..ir.dtypes import DType
+from ..ir.types import contiguous_strides
 from ..runtime import gradmode
+from ..runtime.gpu import device as gpus
 from ..runtime.gpu.device import pinned
+from ..runtime.gpu.storage import DeviceStorage, extent_of
+from ..runtime.meta import Meta
 from . import device as devices
 from . import tape
 from .factory import make
-from .gpu import moved, to_cpu
+from .gpu import moved, tensor_in, to_cpu
 
 
 class ToCopy(tape.Node):
@@ -60,9 +65,79 @@ def _late(x: Any) -> Any:
 
 
 def pin_memory(x: Any) -> Any:
-    """A copy of `x`, a tensor of the CPU, in page-locked memory, from which copies to a GPU need not wait."""
-    if pinned.is_pinned(x._array):
+    """A copy of `x`, a tensor of the CPU, in page-locked memory, from which copies to a GPU need not wait. `x` itself where it
+    lies there, or where there is no GPU."""
+    if x._array is None and x._storage.on_device:
+        raise RuntimeError(f"cannot pin a tensor on {x.meta.device}: only memory of the CPU can be pinned")
+    if x._array is None or pinned.is_pinned(x._array) or not gpus.is_available():
         return x
     array = pinned.array(max(x._array.nbytes, 1))[: x._array.nbytes].view(x._array.dtype).reshape(x._array.shape)
     np.copyto(array, x._array)
     return make(array, x.meta.requires_grad)
+
+
+def is_pinned(x: Any) -> bool:
+    """Whether a tensor of the CPU lies in page-locked memory."""
+    return x._array is not None and pinned.is_pinned(x._array)
+
+
+def copied(x: Any, memo: dict[int, Any]) -> Any:
+    """What ``deepcopy`` makes of a tensor on a GPU; those that share memory share it in the copy, too."""
+    storage = x._storage
+    kept = memo.get(id(storage))
+    if kept is None:
+        gpu = storage.gpu
+        memory = gpu.allocate(storage.nbytes)
+        gpu.activate()
+        if storage.nbytes:
+            gpu.driver.copy(memory.address, storage.address, storage.nbytes, gpu.stream)
+        kept = memo[id(storage)] = storage, DeviceStorage(gpu, memory, storage.nbytes)
+    return tensor_in(kept[1], x.meta, x._offset or 0)
+
+
+def reduced(x: Any) -> tuple[Any, ...]:
+    """What ``pickle`` keeps of a tensor on a GPU."""
+    return rebuilt, (type(x), to_cpu(x.detach().contiguous()), x.meta.device, x.meta.requires_grad)
+
+
+def rebuilt(cls: type, x: Any, device: str, requires_grad: bool) -> Any:
+    """What a pickle of a tensor on a GPU calls."""
+    out = to_device(x, device)
+    out.requires_grad = requires_grad
+    out.__class__ = cls
+    return out
+
+
+def array_interface(x: Any) -> dict[str, Any]:
+    """``__cuda_array_interface__`` of a tensor on a GPU (version 3); AttributeError on the CPU and for bfloat16."""
+    if x.meta.device == "cpu" or x._array is not None:
+        raise AttributeError("a tensor of the CPU has no __cuda_array_interface__")
+    if x.meta.requires_grad:
+        raise RuntimeError("Can't get __cuda_array_interface__ on Variable that requires grad. Use x.detach() first.")
+    if x.meta.dtype.np.kind == "V" or x.meta.dtype.name == "bfloat16":
+        raise AttributeError("NumPy's type strings know no bfloat16")
+    size = x.meta.dtype.itemsize
+    return {
+        "shape": tuple(x.meta.shape), "typestr": x.meta.dtype.np.str, "data": (x.data_ptr() if x.numel() else 0, False),
+        "strides": None if x.meta.plain else tuple(s * size for s in x.meta.strides), "version": 3,
+        "stream": x._storage.gpu.stream or 1,
+    }  # fmt: skip
+
+
+def from_array_interface(x: Any) -> Any:
+    """A tensor on the memory of an object with ``__cuda_array_interface__``, which it keeps alive."""
+    found = x.__cuda_array_interface__
+    address = int(found["data"][0])
+    if found.get("mask") is not None:
+        raise TypeError("an array with a mask cannot be a tensor")
+    dtype = dtypes.from_numpy(np.dtype(found["typestr"]))
+    shape = tuple(found["shape"])
+    given = found.get("strides")
+    strides = contiguous_strides(shape) if given is None else tuple(s // dtype.itemsize for s in given)
+    gpu = gpus.device(gpus.device().driver.device_of(address)) if address else gpus.device()
+    stream = found.get("stream")
+    if stream is not None and (stream if stream > 2 else 0) != gpu.stream:
+        gpu.activate()
+        gpu.driver.stream_synchronize(stream if stream > 2 else 0)
+    storage = DeviceStorage(gpu, x, extent_of(shape, strides) * dtype.itemsize, address)  # type: ignore[arg-type]
+    return tensor_in(storage, Meta.of(shape, strides, dtype, False, gpu.name))  # type: ignore[arg-type]

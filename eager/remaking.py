@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def _real(x: Any, what: str) -> None:
     if x._array is None:
-        raise RuntimeError(f"{what} of a traced tensor: memory is not exchanged inside of a graph")
+        raise RuntimeError(f"{what} of a traced tensor, or of one on a GPU: memory is exchanged between tensors of the CPU only")
     if x.meta.requires_grad:
         raise RuntimeError(f"cannot {what} a tensor that requires grad")
 
@@ -180,8 +180,8 @@ def typename(obj: Any) -> str:
 
 
 def get_device(input: Tensor) -> int:
-    """-1: the CPU."""
-    return -1
+    """Number of the GPU; -1 on the CPU."""
+    return input.get_device()
 
 
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:

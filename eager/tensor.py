@@ -300,10 +300,14 @@ class Tensor(Methods):
     def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any:
         from .making import to_capsule
 
+        if self.meta.device != "cpu":
+            from .dlpack import exported
+
+            return exported(self, stream, max_version, dl_device, copy)
         return to_capsule(self, max_version, dl_device, copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
+        return (1, 0) if self.meta.device == "cpu" else (2, self.device.index or 0)
 
     def __bool__(self) -> bool:
         if self.numel() != 1:
@@ -353,7 +357,7 @@ class Tensor(Methods):
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self._node is not None:
             raise RuntimeError("Only Tensors created explicitly by the user support the deepcopy protocol at the moment")
-        out = self._copied(memo)
+        out = self._copied(memo) if self._array is not None else self._copied_on_device(memo)
         out.__class__ = self.__class__
         memo[id(self)] = out
         if self.grad is not None:
@@ -375,7 +379,16 @@ class Tensor(Methods):
         window = np.lib.stride_tricks.as_strided(whole.array[first:], array.shape, array.strides)
         return factory.make_view(window, whole, self.meta.requires_grad)
 
+    def _copied_on_device(self, memo: dict[int, Any]) -> Tensor:
+        from .moving import copied
+
+        return copied(self, memo)  # type: ignore[no-any-return]
+
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        if self.meta.device != "cpu":
+            from .moving import reduced
+
+            return reduced(self)
         array = np.ascontiguousarray(self.array).reshape(self.shape)
         return _rebuild, (type(self), array.tobytes(), self.shape, self.dtype, self.meta.requires_grad, dict(self.__dict__))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left, insort
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +60,7 @@ class Allocator:
         self.peaks = dict(self.counts)
         self.totals = dict.fromkeys(("allocations", "frees", "segments", "retries", "failures"), 0)
         self._lock = threading.Lock()
+        self._kept: Counter[int] = Counter()  # streams whose memory graphs replay into
         self._pools: dict[tuple[int, bool], list[Block]] = {}
         self._waiting: list[tuple[list[int], Block]] = []
 
@@ -142,8 +143,8 @@ class Allocator:
         held, cached = self.counts["allocated"], self.counts["reserved"] - self.counts["allocated"]
         return OutOfMemory(
             f"CUDA out of memory. Tried to allocate {text(asked)} on {self.describe()}, which has {text(total)}, "
-            f"{text(free)} of it free. Tensors of this process hold {text(held)} ({self.counts['active']} blocks), its cache {text(cached)} more, "
-            f"in pieces that are too small or belong to other streams. The driver said: {error}"
+            f"{text(free)} of it free. Tensors of this process hold {text(held)} ({self.counts['active']} blocks), its cache "
+            f"{text(cached)} more, in pieces that are too small or belong to other streams. The driver said: {error}"
         )
 
     # -- giving back
@@ -222,11 +223,21 @@ class Allocator:
         self.driver.synchronize()
         self._settle()
         for key, pool in self._pools.items():
+            if self._kept[key[0]]:
+                continue
             whole = [b for b in pool if b.before is None and b.after is None]
             self._pools[key] = [b for b in pool if b.before is not None or b.after is not None]
             for block in whole:
                 self.driver.free(block.address)
                 self._reserve(-block.size)
+
+    def reserve(self, stream: int) -> None:
+        """Keep the memory of a stream, free blocks included: a graph was recorded in it."""
+        self._kept[stream] += 1
+
+    def unreserve(self, stream: int) -> None:
+        """A graph of `reserve` is gone."""
+        self._kept[stream] -= 1
 
     # -- statistics
 

@@ -48,7 +48,8 @@ _WARP, _REGISTERS, _PROCESSORS, _L2, _THREADS, _MAJOR, _MINOR, _SHARED = 10, 82,
 _STATIC_SHARED, _MOST_SHARED = 1, 8  # CUfunction_attribute numbers
 _DEFAULT_SHARED = 48 << 10  # what a block may have without asking
 _L2_128, _SMALL_MAPS = 2, 13010
-_NON_BLOCKING, _NO_TIMING, _PORTABLE, _THREAD_LOCAL, _ORDINAL = 1, 2, 1, 1, 9
+_NON_BLOCKING, _NO_TIMING, _PORTABLE, _ORDINAL = 1, 2, 1, 9
+_RELAXED = 2  # memory may be allocated and modules loaded while a graph is recorded
 
 
 class Library:
@@ -292,7 +293,7 @@ class Cuda:
 
     def capture_begin(self, stream: int) -> None:
         """Record what this thread puts into `stream`."""
-        self.check(self.cuStreamBeginCapture_v2(stream, _THREAD_LOCAL))
+        self.check(self.cuStreamBeginCapture_v2(stream, _RELAXED))
 
     def capture_end(self, stream: int) -> int:
         """A graph of what was recorded; 0 where the capture was spoiled."""

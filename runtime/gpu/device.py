@@ -75,6 +75,11 @@ def forget() -> None:
     here.__init__()  # type: ignore[misc]
 
 
+def started() -> list[GPU]:
+    """The devices that were asked for so far."""
+    return list(_devices.values())
+
+
 def count() -> int:
     """Number of devices; 0 where there is no driver."""
     return driver().count() if is_available() else 0
@@ -86,7 +91,7 @@ def device(ordinal: int | None = None) -> GPU:
     found = _devices.get(number)
     if found is None:
         if not is_available():
-            raise DeviceError(f"there is no CUDA device: {_why_none()}")
+            raise DeviceError(f"there is no CUDA device: {_why_none()}. Use the CPU, as cuda.is_available() says")
         if not 0 <= number < driver().count():
             raise DeviceError(f"there is no device cuda:{number}: this machine has {driver().count()} (cuda:0 to "
                               f"cuda:{driver().count() - 1})")  # fmt: skip
@@ -102,6 +107,7 @@ class GPU:
         self.driver, self.ordinal = driver, ordinal
         self.name = f"{driver.kind}:{ordinal}"
         self.alive = True  # until `forget`
+        self.capturing = False  # whether a graph is being recorded
         self.properties: Properties = driver.properties(ordinal)
         self.memory = Allocator(driver, self.activate, lambda: f"{self.name} ({self.properties.name})")
         self.executor: Any = _executors[0](self) if _executors else None
@@ -223,4 +229,7 @@ def _at(address: int, size: int) -> Any:
 
 pinned = Pinned()
 
-__all__ = ["GPU", "ROUND", "Memory", "Pinned", "count", "device", "driver", "forget", "here", "is_available", "pinned", "provide"]
+__all__ = [
+    "GPU", "ROUND", "Memory", "Pinned", "count", "device", "driver", "forget", "here", "is_available", "pinned", "provide",
+    "started",
+]  # fmt: skip

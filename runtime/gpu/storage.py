@@ -56,6 +56,10 @@ class DeviceStorage(Storage):
         raise TypeError(f"can't convert {self.gpu.name} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
                         "memory first.")  # fmt: skip
 
+    def true_places(self, tensor: Held) -> Any:
+        """As `Storage.true_places`, as tensors on the device; waits for the mask."""
+        return self.recorder.true_places(tensor)
+
     def write_at(self, tensor: Held, window: Any, key: Any, source: Any) -> None:
         """A write of the whole tensor goes to the device; DeviceError for NumPy's indices, which nothing on the device knows."""
         if key is not None or window not in ((), Ellipsis):

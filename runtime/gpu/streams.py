@@ -1,0 +1,235 @@
+"""Streams, events and graphs as objects. Streams of a device are made a few times, then handed out again, and never destroyed."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from ...errors import DeviceError
+from . import device as devices
+from .device import GPU
+
+#: streams of each priority that a device has
+MOST = 32
+_turns: dict[tuple[GPU, int], tuple[list[int], itertools.count[int]]] = {}
+
+
+def _handle(gpu: GPU, priority: int) -> int:
+    """The next stream of a device."""
+    key = gpu, priority
+    made, turn = _turns.setdefault(key, ([], itertools.count()))
+    at = next(turn) % MOST
+    if at >= len(made):
+        gpu.activate()
+        made.append(gpu.driver.stream_create(priority))
+    return made[at]
+
+
+class Stream:
+    """Work in order, beside that of other streams. `priority`: lower numbers are more urgent. As a context manager, the current
+    stream."""
+
+    __slots__ = ("_before", "cuda_stream", "gpu", "priority")
+
+    def __init__(self, device: Any = None, priority: int = 0, *, gpu: GPU | None = None, handle: int | None = None) -> None:
+        self.gpu = gpu if gpu is not None else devices.device(device)
+        self.priority = priority
+        self.cuda_stream = _handle(self.gpu, priority) if handle is None else handle
+        self._before: list[tuple[int, int]] = []
+
+    @property
+    def device_index(self) -> int:
+        """Number of the device."""
+        return self.gpu.ordinal
+
+    def synchronize(self) -> None:
+        """Wait for all that was put into the stream, then raise what kernels have found wrong."""
+        self.gpu.synchronize(self.cuda_stream)
+
+    def query(self) -> bool:
+        """Whether all that was put into the stream is done."""
+        self.gpu.activate()
+        return self.gpu.driver.stream_query(self.cuda_stream)
+
+    def wait_event(self, event: Event) -> None:
+        """What is put into the stream from now on waits for `event`."""
+        if event.handle:
+            self.gpu.activate()
+            self.gpu.driver.stream_wait(self.cuda_stream, event.handle)
+
+    def wait_stream(self, stream: Stream) -> None:
+        """What is put into the stream from now on waits for all that is in `stream` now."""
+        self.wait_event(stream.record_event())
+
+    def record_event(self, event: Event | None = None) -> Event:
+        """An event (`event`, or a new one) that happens once the stream has come so far."""
+        event = Event() if event is None else event
+        event.record(self)
+        return event
+
+    def __enter__(self) -> Stream:
+        here = devices.here
+        self._before.append((here.ordinal, here.streams.get(self.gpu.ordinal, 0)))
+        here.ordinal = self.gpu.ordinal
+        here.streams[self.gpu.ordinal] = self.cuda_stream
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        ordinal, stream = self._before.pop()
+        devices.here.streams[self.gpu.ordinal] = stream
+        devices.here.ordinal = ordinal
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stream) and (other.gpu, other.cuda_stream) == (self.gpu, self.cuda_stream)
+
+    def __hash__(self) -> int:
+        return hash((self.gpu.ordinal, self.cuda_stream))
+
+    def __repr__(self) -> str:
+        return f"<torch.cuda.Stream device={self.gpu.name} cuda_stream={self.cuda_stream:#x}>"
+
+
+class Event:
+    """A place in a stream. With `enable_timing` it keeps the time."""
+
+    __slots__ = ("gpu", "handle", "timed")
+
+    def __init__(self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False) -> None:
+        if interprocess:
+            raise DeviceError("events that other processes see are not supported")
+        self.timed = enable_timing
+        self.handle = 0
+        self.gpu: GPU | None = None
+
+    def record(self, stream: Stream | None = None) -> None:
+        """Happen once `stream` (None: the current one) has come so far."""
+        gpu = devices.device() if stream is None else stream.gpu
+        gpu.activate()
+        if self.gpu is not gpu:
+            self._destroy()
+            self.gpu, self.handle = gpu, gpu.driver.event_create(self.timed)
+        gpu.driver.event_record(self.handle, gpu.stream if stream is None else stream.cuda_stream)
+
+    def wait(self, stream: Stream | None = None) -> None:
+        """What is put into `stream` (None: the current one) from now on waits for this event."""
+        (current() if stream is None else stream).wait_event(self)
+
+    def query(self) -> bool:
+        """Whether it has happened, or was never recorded."""
+        return self.gpu is None or self.gpu.driver.event_query(self.handle)
+
+    def synchronize(self) -> None:
+        """Wait until it has happened."""
+        if self.gpu is not None:
+            self.gpu.activate()
+            self.gpu.driver.event_synchronize(self.handle)
+
+    def elapsed_time(self, end_event: Event) -> float:
+        """Milliseconds from this event to `end_event`, both of which keep the time and have happened."""
+        if not (self.timed and end_event.timed):
+            raise ValueError("Both events must be created with argument 'enable_timing=True'.")
+        if self.gpu is None or end_event.gpu is None:
+            raise ValueError("Both events must be recorded before calculating elapsed time.")
+        return self.gpu.driver.event_elapsed(self.handle, end_event.handle)
+
+    def _destroy(self) -> None:
+        if self.gpu is not None and self.gpu.alive:
+            self.gpu.activate()
+            self.gpu.driver.event_destroy(self.handle)
+
+    def __del__(self) -> None:
+        try:
+            self._destroy()
+        except (DeviceError, TypeError):  # the driver is gone, or the interpreter ends
+            return
+
+
+def current(gpu: GPU | None = None) -> Stream:
+    """This thread's current stream on a device (None: the current one)."""
+    gpu = devices.device() if gpu is None else gpu
+    return Stream(gpu=gpu, handle=gpu.stream)
+
+
+class Graph:
+    """Launches recorded once and run again as one. What lies in the memory that the recorded calls were given is read anew at
+    each replay; what they allocated stays theirs."""
+
+    def __init__(self, keep_graph: bool = False) -> None:
+        self.handle = 0
+        self.stream: Stream | None = None
+        self.gpu: GPU | None = None
+
+    def capture_begin(self, pool: Any = None, capture_error_mode: str = "global") -> None:
+        """Record what this thread puts into the current stream, which is not the default one."""
+        stream = current()
+        if not stream.cuda_stream:
+            raise RuntimeError("CUDA graphs must be captured on a non-default stream: use torch.cuda.graph(g), or a Stream.")
+        self.gpu, self.stream = stream.gpu, stream
+        stream.gpu.memory.reserve(stream.cuda_stream)
+        stream.gpu.activate()
+        stream.gpu.driver.capture_begin(stream.cuda_stream)
+        stream.gpu.capturing = True
+
+    def capture_end(self) -> None:
+        """The graph of what was recorded; RuntimeError where something spoiled it."""
+        if self.gpu is None or self.stream is None:
+            raise RuntimeError("capture_end() without capture_begin()")
+        self.gpu.capturing = False
+        self.handle = self.gpu.driver.capture_end(self.stream.cuda_stream)
+        if not self.handle:
+            raise RuntimeError("the capture of a CUDA graph was spoiled by a call that waits for the device: run the code once "
+                               "before, and read no values in it")  # fmt: skip
+
+    def replay(self) -> None:
+        """Run all that was recorded, in the current stream."""
+        if not self.handle or self.gpu is None:
+            raise RuntimeError("a CUDA graph is replayed once something was captured")
+        self.gpu.activate()
+        self.gpu.driver.graph_launch(self.handle, self.gpu.stream)
+
+    def reset(self) -> None:
+        """Let the graph and its memory go."""
+        if self.handle and self.gpu is not None and self.gpu.alive:
+            self.gpu.activate()
+            self.gpu.driver.graph_destroy(self.handle)
+        if self.gpu is not None and self.stream is not None:
+            self.gpu.memory.unreserve(self.stream.cuda_stream)
+        self.handle, self.gpu, self.stream = 0, None, None
+
+    def pool(self) -> Any:
+        """What names the graph's memory."""
+        return (0, 0 if self.stream is None else self.stream.cuda_stream)
+
+    def __del__(self) -> None:
+        try:
+            self.reset()
+        except (DeviceError, TypeError):
+            return
+
+
+class Capturing:
+    """``with graph(g):`` what runs inside is recorded in `g`, on a stream of its own, instead of run."""
+
+    def __init__(
+        self, cuda_graph: Graph, pool: Any = None, stream: Stream | None = None, capture_error_mode: str = "global"
+    ) -> None:
+        self.graph, self.stream = cuda_graph, stream
+
+    def __enter__(self) -> None:
+        gpu = devices.device()
+        gpu.synchronize()
+        if self.stream is None:
+            gpu.activate()
+            self.stream = Stream(gpu=gpu, handle=gpu.driver.stream_create(0))
+        self.stream.__enter__()
+        self.graph.capture_begin()
+
+    def __exit__(self, *exc: object) -> None:
+        try:
+            self.graph.capture_end()
+        except RuntimeError:
+            if exc[0] is None:
+                raise
+        finally:
+            assert self.stream is not None
+            self.stream.__exit__()
