@@ -185,7 +185,7 @@ class Methods(TensorOps, LaterMethods):
     def type(self: Any, dtype: Any = None, non_blocking: bool = False) -> Any:
         """``"torch.FloatTensor"``; with `dtype` (or such a text) the values in that dtype."""
         if dtype is None:
-            return f"torch.{_TYPES[self.meta.dtype.name]}Tensor"
+            return f"torch.{'cuda.' if self.is_cuda else ''}{_TYPES[self.meta.dtype.name]}Tensor"
         return functional.to(self, dtype_of(dtype))
 
     # -- new tensors of this one's dtype
