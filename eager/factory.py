@@ -84,6 +84,19 @@ def view_at(array: Array, base: Tensor, offset: int | None, requires_grad: bool 
     return t
 
 
+def view_of(array: Array, meta: Meta, base: Tensor, offset: int) -> Tensor:
+    """A Tensor on `array`, a window on the memory of `base` that begins `offset` elements behind its first."""
+    t: Tensor = _new(_class)
+    t.meta = meta
+    t._array = array
+    storage = base._storage
+    t._storage = storage_of(base) if storage is None else storage
+    t._offset = (base._offset or 0) + offset or None
+    t.grad = None
+    t._node = None
+    return t
+
+
 def alias(x: Tensor, requires_grad: bool = False) -> Tensor:
     """Another Tensor object on exactly the memory of `x`, outside its history."""
     t: Tensor = _new(_class)

@@ -21,6 +21,7 @@ from .executor import apply
 from .inplace import inplace, store_checked
 from .outputs import finished, into
 from .pure import pure
+from .recall import viewing
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -101,6 +102,7 @@ def div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tenso
 
 
 @pure
+@viewing
 def contiguous(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """Self where the elements lie in row-major order (or in that of `memory_format`), else a copy that does."""
     if memory_format is not None and memory_format.name.startswith("channels_last"):
@@ -205,6 +207,7 @@ def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_fo
 
 
 @pure
+@viewing
 def view(self: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
     """The same memory under another shape (one size may be -1), or with `dtype` its bytes as elements of that; RuntimeError where
     strides do not allow it."""
@@ -218,12 +221,14 @@ def view(self: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tens
 
 
 @pure
+@viewing
 def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     """`view` where strides allow it, else a copy."""
     return shapes.reshape(input, size_of(sizes if shape is None else (shape,)))  # type: ignore[no-any-return]
 
 
 @pure
+@viewing
 def permute(input: Tensor, *order_of: Any, dims: Any = None) -> Tensor:
     """Dimensions in another order."""
     order = size_of(order_of if dims is None else (dims,))
@@ -234,6 +239,7 @@ def permute(input: Tensor, *order_of: Any, dims: Any = None) -> Tensor:
 
 
 @pure
+@viewing
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions swapped."""
     order = list(range(input.ndim))
@@ -244,6 +250,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 
 @pure
+@viewing
 def t(input: Tensor) -> Tensor:
     """A matrix transposed; 1-D and 0-D as they are."""
     if input.ndim > 2:
@@ -252,12 +259,14 @@ def t(input: Tensor) -> Tensor:
 
 
 @pure
+@viewing
 def expand(input: Tensor, *sizes: Any, size: Any = None, implicit: bool = False) -> Tensor:
     """Dimensions of size 1 repeated without a copy; -1 keeps a size."""
     return apply(shapes.expand, (input,), {"shape": size_of(sizes if size is None else (size,))})  # type: ignore[no-any-return]
 
 
 @pure
+@viewing
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without the dimensions of size 1, or without those among `dim` of size 1."""
     gone = range(input.ndim) if dim is None else [wrap_dim(d, input.ndim) for d in (dim if isinstance(dim, tuple) else (dim,))]
@@ -265,6 +274,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
 
 
 @pure
+@viewing
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a new dimension of size 1 at `dim`."""
     at = wrap_dim(dim, input.ndim + 1)
@@ -272,6 +282,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 
 
 @pure
+@viewing
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dimensions `start_dim` to `end_dim` as one."""
     if not input.ndim:
@@ -319,6 +330,7 @@ def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
 
 
 @pure
+@viewing
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """`length` elements along `dim` from `start`, as a view."""
     if not input.ndim:
@@ -332,6 +344,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 
 @pure
+@viewing
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """Position `index` along `dim`, which is dropped; a view."""
     at = wrap_dim(dim, input.ndim)
@@ -404,12 +417,14 @@ def repeat(self: Tensor, *sizes: Any, repeats: Any = None) -> Tensor:
 
 
 @pure
+@viewing
 def reversed_dims(self: Tensor) -> Tensor:
     """Dimensions in reverse order."""
     return apply(shapes.permute, (self,), {"dims": tuple(range(self.ndim - 1, -1, -1))})  # type: ignore[no-any-return]
 
 
 @pure
+@viewing
 def mT(self: Tensor) -> Tensor:
     """The last two dimensions swapped."""
     return transpose(self, -2, -1)

@@ -18,12 +18,13 @@ from ..ir.ops.declare import LARGE
 from ..runtime import gradmode
 from . import executor, tape
 from .creation import as_tensor
-from .factory import alias, make, make_view, meta_of, of_meta, storage_of
+from .factory import alias, make, make_view, meta_of, of_meta, storage_of, view_of
 from .functional import expand
 from .generated import where
 from .inplace import check_writable, rebase, store_broadcast
 
 _FULL = slice(None)
+_MOST = 4096
 _FIRST = {"dims": (0,)}
 _PLAIN = frozenset((int, slice, tuple, list, type(None), type(Ellipsis)))
 
@@ -36,7 +37,7 @@ def _is_position(index: Any) -> bool:
 def get(x: Any, index: Any) -> Any:
     """The part of `x` that `index` names; a view of it where the index is basic (ints, slices, None, Ellipsis)."""
     if x._array is not None and not x.meta.requires_grad:
-        found = _plain_view(x, (index,)) if type(index) is int else _unrecorded_view(x, index)
+        found = _row(x, index) if type(index) is int else _unrecorded_view(x, index)
         if found is not None:
             return found
     if type(index) not in _PLAIN:
@@ -57,6 +58,27 @@ def get(x: Any, index: Any) -> Any:
     if out is x or len(shape) != len(out.shape) or insert:
         out = executor.apply(shapes.view, (out,), {"shape": tuple(shape)})
     return out
+
+
+_row_metas: dict[Any, Any] = {}
+
+
+def _row(x: Any, i: int) -> Any:
+    """The view ``x[i]``; None where it is not right."""
+    meta = x.meta
+    found = _row_metas.get(meta)
+    if found is None or not -len(x._array) <= i < len(x._array):
+        return _plain_row(x, i)
+    return view_of(x._array[i, ...], found, x, (i if i >= 0 else i + len(x._array)) * meta.strides[0])
+
+
+def _plain_row(x: Any, i: int) -> Any:
+    found = _plain_view(x, (i,))
+    if found is not None and meta_of(found._array) is found.meta:
+        if len(_row_metas) > _MOST:
+            _row_metas.clear()
+        _row_metas[x.meta] = found.meta
+    return found
 
 
 def _unfolded(x: Any, index: Any) -> tuple[Any, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..ir.op import Extern, Gemm, Op, Scalar
 from . import tape
-from .factory import alias, of_meta, storage_of
+from .factory import alias, storage_of, view_of
 from .tape import OpNode, keep
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MOST = 4096
 #: (op, Meta of each operand or class of a number, names of the attributes, their values) -> its plan
 PLANS: dict[tuple[Any, ...], Plan] = {}
+#: (Meta of the base, Meta of the view, its offset) -> a plan that makes it, op and attributes
+VIEWS: dict[tuple[Meta, Meta, int], tuple[Plan, Op, dict[str, Any]]] = {}
 
 
 class Plan:
@@ -30,12 +32,12 @@ class Plan:
     ufunc or a product, whose result is always fresh. `view`: of a result that is a view, its offset from its base. `track`: an
     operand requires grad and the op has a rule; then `saves` has for each operand and result what the tape keeps (None: the
     value itself). `wait`: small calls until compiled code serves instead of NumPy (0: never); `native`: that code (False: there
-    is none), made for the knobs' `state`. `rules`, `rules_state`: the same of its gradient rule (`hot.rule`). `wants`: operands that require grad. `weak`: a number is
-    among the operands."""
+    is none), made for the knobs' `state`. `rules`, `rules_state`: the same of its gradient rule (`hot.rule`). `wants`: operands
+    that require grad. `weak`: a number is among the operands."""
 
     __slots__ = (
-        "graded", "inputs", "meta", "native", "outputs", "rules", "rules_state", "saves", "state", "track", "ufunc", "view", "wait",
-        "wants", "weak",
+        "graded", "inputs", "meta", "native", "outputs", "rules", "rules_state", "saves", "state", "track", "ufunc", "view",
+        "wait", "wants", "weak",
     )  # fmt: skip
 
     meta: Meta | None
@@ -58,6 +60,7 @@ class Plan:
 def forget() -> None:
     """Forget all kinds, and with them their compiled code."""
     PLANS.clear()
+    VIEWS.clear()
 
 
 def remember(kinds: tuple[Any, ...], operands: tuple[Any, ...], attrs: dict[str, Any], out: Tensor, wait: int) -> None:
@@ -92,16 +95,15 @@ def remember(kinds: tuple[Any, ...], operands: tuple[Any, ...], attrs: dict[str,
         every = (*plan.inputs, *plan.outputs)
         plan.saves = tuple([None if t is None or i in read else tape.Unsaved(t) for i, t in enumerate(every)])
     if len(PLANS) > MOST:
-        PLANS.clear()
+        forget()
     PLANS[kinds] = plan
+    if plan.view is not None and len(operands) == 1:
+        VIEWS[metas[0], plan.meta, plan.view] = plan, op, attrs  # type: ignore[index]
 
 
 def view(plan: Plan, base: Any, array: Any) -> Any:
     """The Tensor on `array`, a window on the memory of `base`."""
-    t: Any = of_meta(array, plan.meta)  # type: ignore[arg-type]
-    t._storage = storage_of(base)
-    t._offset = (base._offset or 0) + plan.view or None  # type: ignore[operator]
-    return t
+    return view_of(array, plan.meta, base, plan.view)  # type: ignore[arg-type]
 
 
 def record(plan: Plan, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], out: Any) -> Any:
