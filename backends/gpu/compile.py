@@ -21,11 +21,11 @@ from ...ir.plan import RoutineStep
 from ...runtime import store
 from . import stages
 from .config import Config
-from .kernel import SM90, CompiledKernel, Parameter, Target, Variant
+from .kernel import SM90, CompiledKernel, Parameter, Target, TensorMap, Variant
 from .templates import routine_ways
 from .ways import Job, Way, kernel_ways
 
-_KIND, _FORMAT = "triton", "1"
+_KIND, _FORMAT = "triton", "2"
 _LENGTH = struct.Struct("<I")
 _NULLS = (Parameter("null"), Parameter("null"))
 #: bytes of shared memory of one program that the hardware has, by kind
@@ -47,7 +47,7 @@ def variants(kernel: Kernel, target: Target = SM90, config: Config | None = None
 
 def routine(step: RoutineStep, target: Target = SM90) -> tuple[Variant, ...]:
     """The ways to run a step that one of our claims has made, best first. Its sizes are called s0, s1 ... by their places."""
-    return tuple(variant(way, target) for way in routine_ways(step))
+    return tuple(variant(way, target) for way in routine_ways(step, target))
 
 
 def variant(way: Way, target: Target) -> Variant:
@@ -73,7 +73,14 @@ def compiled(job: Job, names: tuple[str, ...], target: Target) -> CompiledKernel
     """One launch with its machine code. CompileError where Triton refuses it."""
     code, about = machine_code(fitted(job.build, target), target)
     params = (*job.params, *_NULLS)
-    return CompiledKernel(about["name"], code, target, about["shared"], about["num_warps"], params, job.grid, names, job.maps)
+    maps = tuple(map(_described, job.maps, about["maps"]))
+    return CompiledKernel(about["name"], code, target, about["shared"], about["num_warps"], params, job.grid, names, maps)
+
+
+def _described(given: TensorMap, about: Mapping[str, Any]) -> TensorMap:
+    """The map as the compiled code expects it. (Triton numbers the types of elements in its own way.)"""
+    element = {8: 10, 9: 8, 10: 9}.get(about["elem_type"], about["elem_type"])
+    return replace(given, box=tuple(about["block_size"]), element=element, swizzle=about["swizzle"])
 
 
 def fitted(build: stages.Build, target: Target) -> stages.Build:
@@ -99,6 +106,7 @@ def machine_code(build: stages.Build, target: Target) -> tuple[bytes, dict[str, 
     knobs.say(5, build.text)
     made = stages.run(build, target)
     about = {key: made.metadata[key] for key in ("name", "shared", "num_warps")}
+    about["maps"] = list(made.metadata.get("tensordesc_meta") or ())
     if about["shared"] > SHARED[target.kind]:
         raise CompileError(f"{build.name} needs {about['shared']} bytes of shared memory; a program has {SHARED[target.kind]}")
     if made.metadata.get("global_scratch_size") or made.metadata.get("profile_scratch_size"):

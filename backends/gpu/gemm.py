@@ -17,6 +17,7 @@ from ...ir.plan import BufferView, RoutineStep
 from ...ir.sizes import Size
 from ...ir.types import TensorType, numel
 from .config import PROCESSORS, power
+from .kernel import Target
 
 #: places of words
 ROWS, COLUMNS, DEPTH, A_ROW, A_DEEP, B_DEEP, B_COLUMN, C_ROW, C_COLUMN, TOTAL, BATCH = range(11)
@@ -24,6 +25,7 @@ NAMES = ("M", "N", "K", "a_row", "a_deep", "b_deep", "b_column", "c_row", "c_col
 #: words of each batch dimension
 EACH = 4
 _GUESS = 1024
+_SMALL = 128 * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,31 @@ def ranked(step: RoutineStep) -> list[Tile]:
 
 def _guess(size: Size) -> int:
     return size if isinstance(size, int) else _GUESS
+
+
+def mapped(step: RoutineStep, tile: Tile, target: Target) -> bool:
+    """Whether the hardware can copy the operands box by box, and there is enough to do for that to pay."""
+    own = step.args[0]
+    assert own is not None
+    if target.kind != "cuda" or int(target.arch) < 90 or not own.type.dtype.is_half or batch_dims(step):
+        return False
+    if tile.rows < 128 or not isinstance(step.sizes[DEPTH], int) or step.sizes[DEPTH] < 4 * tile.depth:
+        return False
+    for one, other in ((A_DEEP, A_ROW), (B_DEEP, B_COLUMN)):
+        if not any(_is(step.sizes[x], 1) and whole(step.sizes, y, 8) for x, y in ((one, other), (other, one))):
+            return False
+    return True
+
+
+def small(step: RoutineStep, tile: Tile) -> Tile:
+    """A tile whose operands may be read element by element and still fit the registers."""
+    return tile if tile.rows * tile.columns <= _SMALL else next(t for t in ranked(step) if t.rows * t.columns <= _SMALL)
+
+
+def wide_loads(step: RoutineStep) -> bool:
+    """Whether rows (or columns) of both operands begin at multiples of 16 bytes, as far as is known."""
+    pairs = ((A_ROW, A_DEEP), (B_COLUMN, B_DEEP))
+    return all(any(_is(step.sizes[x], 1) and whole(step.sizes, y, 8) is not False for x, y in (p, p[::-1])) for p in pairs)
 
 
 def deep(tile: Tile, k: Size) -> Tile:

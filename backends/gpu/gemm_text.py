@@ -1,8 +1,13 @@
-"""The text of the matrix product: tiles of the result, each with a loop over the depth, and an epilogue printed into it."""
+"""The text of the matrix product: tiles of the result, each with a loop over the depth, and an epilogue printed into it.
+
+`Product`: one program for each tile, operands read by pointers. `Mapped`: as many programs as there are processors, each walking
+over tiles, operands copied box by box by the hardware (TMA), which fills with zeros what lies outside.
+"""
 
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass, field
 
 from ...ir import dtypes, sizes
@@ -11,10 +16,26 @@ from ...ir.plan import RoutineStep
 from ...ir.sizes import Size
 from . import gemm, scalar
 from .epilogue import Epilogue
-from .gemm import BATCH, COLUMNS, DEPTH, EACH, NAMES, ROWS, TOTAL, Tile
-from .kernel import Parameter
+from .gemm import (
+    A_DEEP,
+    A_ROW,
+    B_COLUMN,
+    B_DEEP,
+    BATCH,
+    C_COLUMN,
+    C_ROW,
+    COLUMNS,
+    DEPTH,
+    EACH,
+    NAMES,
+    ROWS,
+    TOTAL,
+    Tile,
+)  # fmt: skip
+from .kernel import Parameter, TensorMap
 from .triton import HEAD, POINTER
 
+SHAPE = (ROWS, COLUMNS, DEPTH)
 _ONE_BY_ONE = """\
     for k in range(0, K):
         left = tl.load(a_ptr + row_in * a_row + k * a_deep)
@@ -34,6 +55,13 @@ _TILES = """\
         acc = tl.dot(left, right, acc, input_precision="ieee")
         a_at += BK * a_deep
         b_at += BK * b_deep"""
+_MAPPED = """\
+    for k in range(0, K, BK):
+        acc = tl.dot({left}, {right}, acc)"""
+_TILE_BY_TILE = """\
+    tiles_down = tl.cdiv(M, BM)
+    tiles_across = tl.cdiv(N, BN)
+    for program in tl.range(tl.program_id(0), tiles_down * tiles_across, PROGRAMS, flatten=True):"""
 _PLACE = """\
     program = tl.program_id(0)
     tiles_down = tl.cdiv(M, BM)
@@ -47,12 +75,13 @@ _ORDER = """\
     row = (down * BM + tl.arange(0, BM))[:, None].to(tl.int64)
     column = (across * BN + tl.arange(0, BN))[None, :].to(tl.int64)
     row_mask = row < M
-    column_mask = column < N
+    column_mask = column < N"""
+_INSIDE = """\
     row_in = row % M
     column_in = column % N"""
 
 
-@dataclass(slots=True)
+@dataclass
 class Product:
     """Prints one product. `even`: the depth is a multiple of the tile's."""
 
@@ -72,27 +101,50 @@ class Product:
 
     def source(self) -> str:
         """The text; `signature` and `params` are there behind it."""
-        finish = Epilogue(self.step) if self.step.finish is not None else None
         plain = gemm.tiles(self.dtype)[0][0].depth == 1
         self._pointer("a_ptr", 0)
         self._pointer("b_ptr", 1)
-        stored = finish is None or finish.stores_product
-        if stored:
-            self._pointer("c_ptr", len(self.step.args))
+        self._result()
         self._words()
-        lines = [_PLACE, *self._batch(stored), _ORDER, *self._start(plain), _ONE_BY_ONE if plain else _TILES]
-        if self.dtype is not self._wide:
-            lines.append(f"    made = acc.to({scalar.TYPES[self.dtype]})")
-        made = "acc" if self.dtype is self._wide else "made"
-        if stored:
+        lines = [_PLACE, *self._batch(), _ORDER, _INSIDE, self._start(), _ONE_BY_ONE if plain else _TILES]
+        return self._whole([*lines, *self._made()], ["BM", "BN", "BK", "GROUP", "EVEN"])
+
+    @property
+    def finish(self) -> Epilogue | None:
+        """What is done with each tile."""
+        return Epilogue(self.step) if self.step.finish is not None else None
+
+    @property
+    def stored(self) -> bool:
+        """Whether the product itself is a result."""
+        return self.finish is None or self.finish.stores_product
+
+    def _result(self) -> None:
+        if self.stored:
+            self._pointer("c_ptr", len(self.step.args))
+
+    def _made(self) -> list[str]:
+        """The tile rounded to its type, and stored."""
+        lines = [] if self.dtype is self._wide else [f"    made = acc.to({scalar.TYPES[self.dtype]})"]
+        if self.stored:
             place = "c_ptr + row * c_row + column * c_column"
-            lines.append(f"    tl.store({place}, {made}, mask=row_mask & column_mask)")
+            lines.append(f"    tl.store({place}, {self._name}, mask=row_mask & column_mask)")
+        return lines
+
+    @property
+    def _name(self) -> str:
+        return "acc" if self.dtype is self._wide else "made"
+
+    def _whole(self, lines: list[str], blocks: list[str], deeper: int = 0) -> str:
+        """The source: what comes behind the first `deeper` lines is inside of a loop."""
         text = "\n".join(lines)
         for name in self.ones:
             text = re.sub(rf" \* {name}\b", "", text)
-        if finish is not None:
-            text = "\n".join([text, *finish.lines(made, self.signature, self.params)])
-        blocks = ["BM", "BN", "BK", "GROUP", "EVEN"]
+        if self.finish is not None:
+            text = "\n".join([text, *self.finish.lines(self._name, self.signature, self.params)])
+        if deeper:
+            head, body = text.split(_TILE_BY_TILE)
+            text = head + _TILE_BY_TILE + textwrap.indent(body, "    ")
         arguments = ", ".join([*self.signature, *(f"{b}: tl.constexpr" for b in blocks)])
         whole = f"@triton.jit\ndef product({arguments}):\n{text}"
         helpers = [scalar.HELPERS[name] for name in scalar.helpers_in(whole)]
@@ -107,8 +159,8 @@ class Product:
         self.signature[name] = POINTER[self.step.views[view].type.dtype.name]  # type: ignore[union-attr]
         self.params.append(Parameter("buffer", view))
 
-    def _words(self) -> None:
-        """The sizes as arguments; strides of 1 are left out of the text."""
+    def _words(self, wanted: tuple[int, ...] | None = None) -> None:
+        """The sizes as arguments, or those `wanted`; strides of 1 are left out of the text."""
         names = [*NAMES]
         for d in range(gemm.batch_dims(self.step)):
             names += [f"batch{d}", f"a_batch{d}", f"b_batch{d}", f"c_batch{d}"]
@@ -117,13 +169,13 @@ class Product:
             if index > DEPTH and index < TOTAL and isinstance(word, int) and word == 1:
                 self.ones.append(name)
                 continue
-            if index == TOTAL or name == "batch0":
+            if index == TOTAL or name == "batch0" or (wanted is not None and index not in wanted):
                 continue
             kind = "i64" if index > BATCH and (index - BATCH) % EACH else "i32"
             self.signature[name] = kind
             self.params.append(Parameter("size", index, kind))
 
-    def _batch(self, stored: bool) -> list[str]:
+    def _batch(self) -> list[str]:
         """Which product of the batch a program works on."""
         dims = gemm.batch_dims(self.step)
         if not dims:
@@ -131,13 +183,54 @@ class Product:
         lines = ["    item = program // (tiles_down * tiles_across)", "    program = program % (tiles_down * tiles_across)"]
         for d in reversed(range(dims)):
             index = "item" if d == 0 else f"(item % batch{d})"
-            for name in ("a", "b", "c") if stored else ("a", "b"):
+            for name in ("a", "b", "c") if self.stored else ("a", "b"):
                 lines.append(f"    {name}_ptr += {index} * {name}_batch{d}")
             lines += [f"    item = item // batch{d}"] if d else []
         return lines
 
-    def _start(self, plain: bool) -> list[str]:
-        return [f"    acc = tl.zeros([BM, BN], {scalar.TYPES[self._wide]})"]
+    def _start(self) -> str:
+        return f"    acc = tl.zeros([BM, BN], {scalar.TYPES[self._wide]})"
+
+
+class Mapped(Product):
+    """A product of two matrices of a half type whose rows or columns lie in one piece."""
+
+    maps: tuple[TensorMap, ...] = ()
+
+    def source(self) -> str:
+        """The text; `signature`, `params` and `maps` are there behind it."""
+        m, n, k = (self._size(i) for i in (ROWS, COLUMNS, DEPTH))
+        t = self.tile
+        left = self._map("a", 0, (m, k), (A_ROW, A_DEEP), (t.rows, t.depth), "down * BM")
+        right = self._map("b", 1, (n, k), (B_COLUMN, B_DEEP), (t.columns, t.depth), "across * BN")
+        right = right[:-2] if right.endswith(".T") else f"{right}.T"
+        self._result()
+        self._words(SHAPE if not self.stored else (*SHAPE, C_ROW, C_COLUMN))
+        lines = [_TILE_BY_TILE, _ORDER, self._start(), _MAPPED.format(left=left, right=right)]
+        return self._whole([*lines, *self._made()], ["BM", "BN", "BK", "GROUP", "PROGRAMS"], 1)
+
+    def _size(self, index: int) -> Size:
+        word = self.step.sizes[index]
+        return word if isinstance(word, int) else sizes.symbol(f"s{index}")
+
+    def _map(
+        self, name: str, view: int, shape: tuple[Size, Size], words: tuple[int, int], box: tuple[int, int], first: str
+    ) -> str:
+        """The argument for an operand, and the expression of its next box; transposed where columns lie in one piece."""
+        row, deep = (self._size(w) for w in words)
+        turned = not (isinstance(deep, int) and deep == 1)
+        if turned:
+            shape, box, row = shape[::-1], box[::-1], deep
+        own = self.step.args[view]
+        assert own is not None
+        kind = POINTER[own.type.dtype.name][1:]
+        self.signature[f"{name}_map"] = f"tensordesc<{kind}[{box[0]}, {box[1]}]>"
+        index = len(self.maps)
+        self.maps += (TensorMap(view, shape, (row, 1), box, 0, 0, own.type.dtype.itemsize),)
+        self.params.append(Parameter("map", index))
+        self.params += [Parameter("map size", index, "i32", n) for n in shape]
+        self.params += [Parameter("map size", index, "i64", n) for n in (row, 1)]
+        return f"{name}_map.load([k, {first}]).T" if turned else f"{name}_map.load([{first}, k])"
 
 
 def programs(words: tuple[Size, ...], tile: Tile) -> Size:

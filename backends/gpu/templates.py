@@ -10,18 +10,18 @@ from ...errors import CompileError
 from ...ir import sizes
 from ...ir.plan import RoutineStep
 from . import attention, attention_text, gemm, gemm_text, stages
-from .config import power
+from .config import PROCESSORS, power
 from .gemm import Tile
-from .kernel import Aligned, Assumption, Divisible
+from .kernel import SM90, Aligned, Assumption, Divisible, Target
 from .ways import Job, Way
 
 
-def routine_ways(step: RoutineStep) -> tuple[Way, ...]:
+def routine_ways(step: RoutineStep, target: Target = SM90) -> tuple[Way, ...]:
     """The ways to run `step`, best first. Its sizes are called s0, s1 ... by their places."""
     make = _TEMPLATES.get(step.routine.split()[0])
     if make is None:
         raise CompileError(f"the GPU back end has no template for {step.routine!r}")
-    return make(step)
+    return make(step, target)
 
 
 def names_of(step: RoutineStep) -> tuple[str, ...]:
@@ -29,8 +29,9 @@ def names_of(step: RoutineStep) -> tuple[str, ...]:
     return tuple(f"s{i}" for i in range(len(step.sizes)))
 
 
-def product_ways(step: RoutineStep, tile: Tile | None = None) -> tuple[Way, ...]:
+def product_ways(step: RoutineStep, target: Target = SM90, tile: Tile | None = None) -> tuple[Way, ...]:
     """A matrix product by `tile` or the model's choice."""
+    mapped = tile or gemm.choose(step)
     tile = gemm.deep(tile or gemm.choose(step), step.sizes[gemm.DEPTH])
     names = names_of(step)
     even = gemm.whole(step.sizes, gemm.DEPTH, tile.depth)
@@ -39,7 +40,24 @@ def product_ways(step: RoutineStep, tile: Tile | None = None) -> tuple[Way, ...]
     divisible = tuple(Divisible(sizes.symbol(names[i])) for i in unknown)
     deep = (Divisible(sizes.symbol(names[gemm.DEPTH]), tile.depth),) if even is None else ()
     best = _product(step, tile, even is not False, (*aligned, *divisible, *deep))
-    return best, _product(step, tile, even is True, ())
+    least = gemm.deep(gemm.small(step, tile), step.sizes[gemm.DEPTH])
+    if not gemm.wide_loads(step):
+        best = _product(step, least, even is not False, (*aligned, *divisible, *deep))
+    boxes = (mapped_way(step, mapped, (*aligned, *divisible)),) if gemm.mapped(step, mapped, target) else ()
+    return *boxes, best, _product(step, least, gemm.whole(step.sizes, gemm.DEPTH, least.depth) is True, ())
+
+
+def mapped_way(step: RoutineStep, tile: Tile, assumes: tuple[Assumption, ...]) -> Way:
+    """A product whose operands the hardware copies box by box."""
+    names = names_of(step)
+    printed = gemm_text.Mapped(step, tile, True)
+    text = printed.source()
+    words = tuple(n if isinstance(n, int) else sizes.symbol(names[i]) for i, n in enumerate(step.sizes))
+    blocks = {"BM": tile.rows, "BN": tile.columns, "BK": tile.depth, "GROUP": tile.group, "PROGRAMS": PROCESSORS}
+    options = {"num_warps": tile.warps, "num_stages": tile.stages}
+    build = stages.Build("product", text, printed.signature, blocks, divided(step, printed, assumes), options)
+    programs = sizes.minimum(gemm_text.programs(words, tile), PROCESSORS)
+    return Way(assumes, names, (Job(build, tuple(printed.params), (programs, 1, 1), printed.maps),))
 
 
 def _product(step: RoutineStep, tile: Tile, even: bool, assumes: tuple[Assumption, ...]) -> Way:
@@ -54,7 +72,7 @@ def _product(step: RoutineStep, tile: Tile, even: bool, assumes: tuple[Assumptio
     return Way(assumes, names, (Job(build, tuple(printed.params), (gemm_text.programs(words, tile), 1, 1)),))
 
 
-def attention_ways(step: RoutineStep) -> tuple[Way, ...]:
+def attention_ways(step: RoutineStep, target: Target = SM90) -> tuple[Way, ...]:
     """Attention, forward or backward."""
     aligned = tuple(Aligned(n) for n, v in enumerate(step.views) if v is not None)
     return _attention(step, aligned), _attention(step, ())
@@ -98,20 +116,21 @@ def divided(step: RoutineStep, printed: Any, assumes: tuple[Assumption, ...]) ->
     """The arguments of a printed template that are multiples of 16."""
     whole = {str(a.size) for a in assumes if isinstance(a, Divisible)}
     names, out = names_of(step), []
-    for name, p in zip(printed.signature, printed.params, strict=True):
+    params = [p for p in printed.params if p.kind != "map size"]
+    for name, p in zip(printed.signature, params, strict=True):
         known = p.kind == "size" and (gemm.whole(step.sizes, p.index, 16) or names[p.index] in whole)
         if known or (p.kind == "buffer" and Aligned(p.index) in assumes):
             out.append(name)
     return tuple(out)
 
 
-def candidates(step: RoutineStep) -> Mapping[str, Callable[[], tuple[Way, ...]]]:
+def candidates(step: RoutineStep, target: Target = SM90) -> Mapping[str, Callable[[], tuple[Way, ...]]]:
     """Ways worth a measurement by a readable name, the model's choice first."""
     if step.routine.startswith("product"):
-        return {repr(tile): partial(product_ways, step, tile) for tile in gemm.ranked(step)[:6]}
-    return {"": partial(routine_ways, step)}
+        return {repr(tile): partial(product_ways, step, target, tile) for tile in gemm.ranked(step)[:6]}
+    return {"": partial(routine_ways, step, target)}
 
 
-_TEMPLATES: dict[str, Callable[[RoutineStep], tuple[Way, ...]]] = {
+_TEMPLATES: dict[str, Callable[[RoutineStep, Target], tuple[Way, ...]]] = {
     "product": product_ways, "attention": attention_ways,
 }  # fmt: skip

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ import random_graphs
 
 from fusewire import pipeline
 from fusewire.backends.gpu.claims import CLAIMS
+from fusewire.backends.gpu.gemm import Tile
+from fusewire.backends.gpu.templates import mapped_way
 from fusewire.ir import dtypes, interpret, layout
 from fusewire.ir.graph import Builder, Graph
 from fusewire.ir.op import lookup
@@ -88,6 +91,27 @@ def largest(x: np.ndarray[Any, Any]) -> float:
     return float(size[np.isfinite(size)].max(initial=0))
 
 
+def mapped() -> bool:
+    """Operands read by tensor maps, in each order of rows and columns, by small tiles."""
+    tile, fine = Tile(32, 32, 16, 4, 2), True
+    for left, right in itertools.product((False, True), repeat=2):
+        shapes = ((80, 40) if left else (40, 80)), ((72, 80) if right else (80, 72))
+        arrays = [normal(*s, dtype=dtypes.bfloat16.np) for s in shapes]
+        mm, permute = lookup("matmul"), lookup("permute")
+
+        def call(a: Any, b: Any, turns: Any = (left, right), mm: Any = mm, permute: Any = permute) -> Any:
+            return mm(*(permute(x, dims=(1, 0)) if t else x for x, t in zip((a, b), turns, strict=True)))
+
+        graph = graph_of(call, arrays)
+        (step,) = pipeline.stages(graph, CLAIMS).plan.steps
+        assert isinstance(step, RoutineStep)
+        views = [triton_interpreter.flat(a) for a in arrays] + [np.zeros(40 * 72, dtypes.bfloat16.np)]
+        triton_interpreter.run_way(mapped_way(step, tile, ()), views, [int(str(n)) for n in step.sizes], ())
+        wanted = interpret.interpret(graph, arrays)[0][0].astype(np.float64)
+        fine &= bool(np.allclose(views[-1].astype(np.float64).reshape(40, 72), wanted, atol=0.5, rtol=3e-2))
+    return fine
+
+
 def agrees(name: str, graph: Graph, arrays: list[Any]) -> tuple[bool, int]:
     """Whether both give the same, and the number of templates that ran."""
     plan = pipeline.stages(graph, CLAIMS).plan
@@ -110,6 +134,7 @@ def main() -> None:
         fine, count = agrees(name, graph, arrays)
         graphs, templates = graphs + 1, templates + count
         different += [] if fine else [name]
+    different += [] if mapped() else ["tensor maps"]
     print(json.dumps({"graphs": graphs, "templates": templates, "different": different}))
 
 

@@ -26,6 +26,7 @@ from triton.language.extra import libdevice
 from triton.runtime import interpreter
 
 from fusewire.backends.gpu.config import Config
+from fusewire.backends.gpu.kernel import TensorMap
 from fusewire.backends.gpu.templates import routine_ways
 from fusewire.backends.gpu.ways import Way, kernel_ways
 from fusewire.ir import sizes
@@ -94,6 +95,16 @@ def number(value: Any, kind: str) -> Any:
     return tl.tensor(interpreter.TensorHandle(np.array([value], _NUMBERS[kind]), type), type)
 
 
+def described(map: TensorMap, buffers: Sequence[np.ndarray[Any, Any]], kind: str, known: Mapping[str, int]) -> Any:
+    """A tensor map as an argument of Triton type `kind`, such as "tensordesc<bf16[128, 64]>"."""
+    element = kind.split("<")[1].split("[")[0]
+    shape = [number(sizes.evaluate(n, known), "i32") for n in map.shape]
+    strides = [*(number(sizes.evaluate(n, known), "i64") for n in map.strides[:-1]), tl.constexpr(1)]
+    base = pointer(buffers[map.buffer], f"*{element}")
+    box = [tl.constexpr(n) for n in map.box]
+    return interpreter.interpreter_semantic.make_tensor_descriptor(base, shape, strides, box, "zero")
+
+
 def function(name: str, text: str) -> Any:
     """The interpreted function of a source."""
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -117,8 +128,10 @@ def run_way(
     for job in way.jobs:
         kinds = [kind for kind in job.build.signature.values() if kind != "constexpr"]
         args = []
-        for kind, p in zip(kinds, job.params, strict=True):
-            if p.kind in memory:
+        for kind, p in zip(kinds, (p for p in job.params if p.kind != "map size"), strict=True):
+            if p.kind == "map":
+                args.append(described(job.maps[p.index], buffers, kind, known))
+            elif p.kind in memory:
                 args.append(pointer(memory[p.kind][p.index], kind))
             else:
                 args.append(number((values if p.kind == "size" else scalars)[p.index], kind))
@@ -144,8 +157,8 @@ def flat(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.lib.stride_tricks.as_strided(x, (span,), (x.itemsize,))
 
 
-def run_plan(plan: Plan, inputs: Sequence[Any]) -> list[Any]:
-    """The fresh outputs of a plan of known sizes whose steps are kernels and our routines."""
+def run_plan(plan: Plan, inputs: Sequence[Any], which: int = -1) -> list[Any]:
+    """The fresh outputs of a plan of known sizes whose steps are kernels and our routines, by way number `which` of each."""
     memory = []
     for b in plan.buffers:
         size = b.size if isinstance(b.size, int) else 0
@@ -158,7 +171,7 @@ def run_plan(plan: Plan, inputs: Sequence[Any]) -> list[Any]:
             assert isinstance(step, RoutineStep), step
             views = [None if v is None else memory[v.buffer][int(str(v.offset)) :] for v in step.views]
             scalars = [inputs[s.index] if isinstance(s, ScalarInput) else s for s in step.scalars]
-            way = routine_ways(step)[-1]
+            way = routine_ways(step)[which]
             assert run_way(way, [np.zeros(1) if v is None else v for v in views], [int(str(n)) for n in step.sizes], scalars) == 0
     out = []
     for n, o in enumerate(plan.outputs):
