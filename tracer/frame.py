@@ -103,6 +103,8 @@ class Frame:
         try:
             return HANDLERS[step.op](self, step)
         except UserRaise as raised:
+            if raised.exc.__context__ is None and step.op != "RERAISE":
+                self.session.in_context(raised.exc)
             return self._catch(raised.exc)
         except (Break, Restart):
             raise

@@ -139,9 +139,19 @@ class Session:
 
     def thrown(self, exc: BaseException) -> UserRaise:
         """What to raise so that `exc` is raised in the user's program."""
-        if exc.__context__ is None and self.handled is not exc:
-            exc.__context__ = self.handled
+        if exc.__context__ is None:
+            self.in_context(exc)
         return UserRaise(exc)
+
+    def in_context(self, exc: BaseException) -> None:
+        """`exc` is raised while another exception is handled, which becomes its context; no chain of contexts leads back."""
+        if self.handled is None or self.handled is exc:
+            return
+        at = self.handled
+        while at.__context__ is not None and at.__context__ is not exc:
+            at = at.__context__
+        at.__context__ = None
+        exc.__context__ = self.handled
 
     def native(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run trusted native code on values the interpreter holds; what it raises is the user's exception."""
@@ -159,8 +169,7 @@ class Session:
             raise self._raised(exc) from None
 
     def _raised(self, exc: Exception) -> UserRaise:
-        if self.handled is not exc:
-            exc.__context__ = self.handled
+        self.in_context(exc)
         return UserRaise(exc)
 
     # -- calls -----------------------------------------------------------------------------------------------------
