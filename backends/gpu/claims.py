@@ -6,6 +6,7 @@ from typing import Any
 
 from ...ir.graph import Node
 from ...ir.ops.attention import attention, attention_backward
+from ...ir.ops.conv_steps import conv_rows, conv_taps
 from ...ir.ops.linalg import matmul
 from ...ir.plan import BufferView, KernelStep, RoutineStep, Step
 from ...ir.schedule_prepare import Claim, Claims
@@ -35,7 +36,21 @@ def _attention(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...
     return claim(node, args, results)
 
 
+def _takes_convolution(node: Node) -> bool:
+    from .conv import accepts
+
+    return accepts(node)
+
+
+def _convolution(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step:
+    from .conv import claim
+
+    return claim(node, args, results)
+
+
 CLAIMS: Claims = {
+    conv_rows: Claim(_takes_convolution, _convolution, _epilogue),
+    conv_taps: Claim(_takes_convolution, _convolution, _epilogue),
     attention: Claim(_takes_attention, _attention),
     attention_backward: Claim(_takes_attention, _attention),
     matmul: Claim(step=_product, finish=_epilogue, half=True),

@@ -77,13 +77,38 @@ def _by_rows(step: RoutineStep, kernel: Kernel, place: Size) -> Kernel | None:
         (axis,) = kernel.grid
         dense = axis.extent == m * n and right == 1 and down == n
         values = {axis.name: row * n + column} if dense and affine(place, [axis.name]) == (offset, (1,)) else None
-    for rows, columns in (kernel.grid, kernel.grid[::-1]) if len(kernel.grid) == 2 else ():
-        fits = (rows.extent, columns.extent) == (m, n) and affine(place, (rows.name, columns.name)) == (offset, (down, right))
-        values = {rows.name: row, columns.name: column} if fits else values
+    values = values or _digits(kernel, place, offset, (m, n), (down, right))
     if values is None:
         return None
     body = tuple(_moved(s, values) for s in kernel.body)
     return replace(kernel, grid=(Axis("row", m), Axis("column", n)), body=body)
+
+
+def _digits(
+    kernel: Kernel, place: Size, offset: Size, shape: tuple[Size, Size], steps: tuple[Size, Size]
+) -> dict[str, Size] | None:
+    """Each axis of the grid as an expression of row and column: one axis walks the rows, the others share the columns."""
+    found = affine(place, [a.name for a in kernel.grid])
+    if found is None or found[0] != offset or any(isinstance(a.extent, int) and a.extent == 0 for a in kernel.grid):
+        return None
+    values: dict[str, Size] = {}
+    column, below = sizes.symbol("column", 0, shape[1] - 1), steps[1]
+    rest = dict(zip(kernel.grid, found[1], strict=True))
+    for axis, step in list(rest.items()):
+        if step == steps[0] and axis.extent == shape[0] and "row" not in (str(v) for v in values.values()):
+            values[axis.name] = sizes.symbol("row")
+            del rest[axis]
+    if len(values) != (0 if shape[0] == 1 else 1):
+        return None
+    while rest:
+        axis = next((a for a, step in rest.items() if step == below), None)
+        if axis is None:
+            return None
+        del rest[axis]
+        part = sizes.floordiv(column, sizes.floordiv(below, steps[1]))
+        values[axis.name] = sizes.mod(part, axis.extent) if rest else part
+        below = below * axis.extent
+    return values if below == shape[1] * steps[1] else None
 
 
 def _moved(s: Stmt, values: dict[str, Size]) -> Stmt:

@@ -91,6 +91,7 @@ class Product:
     signature: dict[str, str] = field(default_factory=dict)
     params: list[Parameter] = field(default_factory=list)
     ones: list[str] = field(default_factory=list)
+    skipped: frozenset[str] = frozenset()
 
     @property
     def dtype(self) -> DType:
@@ -101,13 +102,16 @@ class Product:
 
     def source(self) -> str:
         """The text; `signature` and `params` are there behind it."""
-        plain = gemm.tiles(self.dtype)[0][0].depth == 1
         self._pointer("a_ptr", 0)
         self._pointer("b_ptr", 1)
         self._result()
         self._words()
-        lines = [_PLACE, *self._batch(), _ORDER, _INSIDE, self._start(), _ONE_BY_ONE if plain else _TILES]
+        lines = [_PLACE, *self._batch(), _ORDER, _INSIDE, self._start(), self.loop()]
         return self._whole([*lines, *self._made()], ["BM", "BN", "BK", "GROUP", "EVEN"])
+
+    def loop(self) -> str:
+        """The loop over the depth."""
+        return _ONE_BY_ONE if gemm.tiles(self.dtype)[0][0].depth == 1 else _TILES
 
     @property
     def finish(self) -> Epilogue | None:
@@ -169,7 +173,7 @@ class Product:
             if index > DEPTH and index < TOTAL and isinstance(word, int) and word == 1:
                 self.ones.append(name)
                 continue
-            if index == TOTAL or name == "batch0" or (wanted is not None and index not in wanted):
+            if index == TOTAL or name in self.skipped or name == "batch0" or (wanted is not None and index not in wanted):
                 continue
             kind = "i64" if index > BATCH and (index - BATCH) % EACH else "i32"
             self.signature[name] = kind

@@ -133,12 +133,12 @@ class Names:
     def _atom(self, atom: Symbol | Call) -> str:
         if isinstance(atom, Symbol):
             return self.symbols.get(atom.name) or self._axis(atom.name)
-        a, b = self.size(atom.a), self.size(atom.b)
+        a, b = self.wrapped(atom.a), self.wrapped(atom.b)
         if atom.fn in ("min", "max"):
             return f"tl.{atom.fn}imum({a}, {b})"
         low, _ = sizes.bounds(self.bounded(atom.a))
         if low is not None and low >= 0:
-            return f"(({a}) {'//' if atom.fn == 'floordiv' else '%'} ({b}))"
+            return f"({a} {'//' if atom.fn == 'floordiv' else '%'} {b})"
         return f"_{atom.fn}({a}, {b})"
 
     def _axis(self, name: str) -> str:

@@ -11,7 +11,9 @@ from ...ir import sizes
 from ...ir.plan import RoutineStep
 from . import attention, attention_text, gemm, gemm_text, stages
 from .config import PROCESSORS, power
+from .conv import Convolution
 from .gemm import Tile
+from .gemm_text import Product
 from .kernel import SM90, Aligned, Assumption, Divisible, Target
 from .ways import Job, Way
 
@@ -47,6 +49,14 @@ def product_ways(step: RoutineStep, target: Target = SM90, tile: Tile | None = N
     return *boxes, best, _product(step, least, gemm.whole(step.sizes, gemm.DEPTH, least.depth) is True, ())
 
 
+def conv_ways(step: RoutineStep, target: Target = SM90, tile: Tile | None = None) -> tuple[Way, ...]:
+    """A convolution by `tile` or the model's choice."""
+    tile = gemm.deep(gemm.small(step, tile or gemm.choose(step)), step.sizes[gemm.DEPTH])
+    even = gemm.whole(step.sizes, gemm.DEPTH, tile.depth) is True
+    aligned = tuple(Aligned(n) for n in range(len(step.views)))
+    return tuple(_product(step, tile, even, assumes, Convolution) for assumes in (aligned, ()))
+
+
 def mapped_way(step: RoutineStep, tile: Tile, assumes: tuple[Assumption, ...]) -> Way:
     """A product whose operands the hardware copies box by box."""
     names = names_of(step)
@@ -60,9 +70,11 @@ def mapped_way(step: RoutineStep, tile: Tile, assumes: tuple[Assumption, ...]) -
     return Way(assumes, names, (Job(build, tuple(printed.params), (programs, 1, 1), printed.maps),))
 
 
-def _product(step: RoutineStep, tile: Tile, even: bool, assumes: tuple[Assumption, ...]) -> Way:
+def _product(
+    step: RoutineStep, tile: Tile, even: bool, assumes: tuple[Assumption, ...], printer: type[Product] = Product
+) -> Way:
     names = names_of(step)
-    printed = gemm_text.Product(step, tile, even)
+    printed = printer(step, tile, even)
     text = printed.source()
     words = tuple(n if isinstance(n, int) else sizes.symbol(names[i]) for i, n in enumerate(step.sizes))
     blocks = {"BM": tile.rows, "BN": tile.columns, "BK": tile.depth, "GROUP": tile.group, "EVEN": even}
@@ -132,5 +144,5 @@ def candidates(step: RoutineStep, target: Target = SM90) -> Mapping[str, Callabl
 
 
 _TEMPLATES: dict[str, Callable[[RoutineStep, Target], tuple[Way, ...]]] = {
-    "product": product_ways, "attention": attention_ways,
+    "product": product_ways, "attention": attention_ways, "conv": conv_ways,
 }  # fmt: skip
