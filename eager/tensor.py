@@ -347,7 +347,8 @@ class Tensor(Methods):
     def __format__(self, spec: str) -> str:
         if spec and self.meta.shape:
             raise TypeError(f"unsupported format string {spec!r} for a Tensor of shape {list(self.shape)}: format its elements")
-        return format(self.item(), spec) if spec else str(self)
+        one = not self.meta.shape and type(self) is Tensor  # a Parameter shows itself
+        return format(self.item(), spec) if spec or one else str(self)
 
     def __hash__(self) -> int:
         return id(self)

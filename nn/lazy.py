@@ -64,7 +64,7 @@ class _LazyLayer(LazyModuleMixin):
     def reset_parameters(self: Any) -> None:
         """Draw new values, where there are shapes."""
         if not self.has_uninitialized_params() and getattr(self, self._count):
-            super().reset_parameters()
+            super().reset_parameters()  # type: ignore[misc]
 
 
 class LazyLinear(_LazyLayer, Linear):
@@ -162,7 +162,7 @@ def _lazy(mixin: type, plain: type[Module]) -> Any:
     name = f"Lazy{plain.__name__}"
     fields = {"cls_to_become": plain, "__module__": __name__, "__qualname__": name,
               "__doc__": f"A `{plain.__name__}` that takes the number of its input's channels from its first input."}  # fmt: skip
-    return type(plain)(name, (mixin, plain), fields)
+    return type(name, (mixin, plain), fields)
 
 
 LazyConv1d, LazyConv2d, LazyConv3d = (_lazy(_LazyConv, c) for c in (Conv1d, Conv2d, Conv3d))

@@ -92,7 +92,7 @@ class UninitializedTensorMixin:
         return type(self), (self.requires_grad, None, self.dtype)
 
 
-class UninitializedParameter(UninitializedTensorMixin, Parameter):
+class UninitializedParameter(UninitializedTensorMixin, Parameter):  # type: ignore[misc]
     """A parameter without a shape: what a lazy layer has before its first call."""
 
     __slots__ = ()
@@ -102,7 +102,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
         return Parameter.__new__(cls, empty(0, device=device, dtype=dtype), requires_grad)
 
 
-class UninitializedBuffer(UninitializedTensorMixin, Tensor):
+class UninitializedBuffer(UninitializedTensorMixin, Tensor):  # type: ignore[misc]
     """A buffer without a shape."""
 
     __slots__ = ()

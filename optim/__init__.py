@@ -13,7 +13,7 @@ from .sgd import SGD
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "lr_scheduler"]
 
 #: Module of this folder, loaded at first use -> optimisers in it.
-_LATER = {"adaptive": "Adagrad Adadelta RMSprop NAdam RAdam Adamax ASGD Rprop", "lbfgs": "LBFGS"}
+_LATER = {"adaptive": "Adagrad Adadelta RMSprop NAdam RAdam Adamax ASGD Rprop", "lbfgs": "LBFGS", "matrices": "Adafactor Muon"}
 _PLACES = {name: module for module, row in _LATER.items() for name in row.split()}
 __all__ += sorted(_PLACES)
 

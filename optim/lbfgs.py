@@ -5,16 +5,17 @@ Its loop is steered by values of the loss, so inside of a compiled function the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..eager.generated import cat
 from ..eager.modes import enable_grad, no_grad
 from ..eager.tensor import Tensor
 from .optimizer import Optimizer, Params, check_not_negative
 
-Evaluate = Callable[[float], tuple[float, Tensor]]
+#: a number, or a tensor of no dimensions: lengths, slopes and curvatures are rounded as the parameters are, losses are floats
+Number: TypeAlias = Any
+Evaluate = Callable[[Number], tuple[float, Tensor]]
 
 
 class LBFGS(Optimizer):
@@ -40,7 +41,7 @@ class LBFGS(Optimizer):
         parts = [p.new_zeros((p.numel(),)) if p.grad is None else p.grad.reshape(-1) for p in self._params]
         return cat(parts, 0)  # type: ignore[no-any-return]
 
-    def _add(self, length: float, direction: Tensor) -> None:
+    def _add(self, length: Number, direction: Tensor) -> None:
         """Move the parameters along a direction."""
         at = 0
         for p in self._params:
@@ -52,7 +53,7 @@ class LBFGS(Optimizer):
         """Loss and gradient at a length along a direction from here; the parameters are as before afterwards."""
         start = [p.detach().clone() for p in self._params]
 
-        def at(length: float) -> tuple[float, Tensor]:
+        def at(length: Number) -> tuple[float, Tensor]:
             self._add(length, direction)
             loss, gradient = self._here(closure)
             for p, before in zip(self._params, start, strict=True):
@@ -76,31 +77,33 @@ class LBFGS(Optimizer):
         state["func_evals"] += 1
         if _largest(gradient) <= group["tolerance_grad"]:
             return first
-        done = 0
+        done, flat = 0, False
         while done < group["max_iter"]:
             done += 1
             state["n_iter"] += 1
             _turn(state, gradient, group["history_size"])
             before, state["prev_loss"] = loss, loss
             state["prev_flat_grad"] = gradient.clone()
-            lr = group["lr"]
-            length = min(1.0, 1.0 / gradient.abs().sum().item()) * lr if state["n_iter"] == 1 else lr
-            slope = (gradient * state["d"]).sum().item()
+            lr = group["lr"].item() if isinstance(group["lr"], Tensor) else group["lr"]
+            length: Number = min(1.0, 1.0 / gradient.abs().sum()) * lr if state["n_iter"] == 1 else lr
+            slope = gradient.dot(state["d"])
+            state["t"] = length
             if slope > -group["tolerance_change"]:
-                state["t"] = length
                 break
+            used = 0
             if group["line_search_fn"] is None:
                 self._add(length, state["d"])
-                used = int(done != group["max_iter"])
-                loss, gradient = self._here(closure) if used else (loss, gradient)
+                if done != group["max_iter"]:
+                    loss, gradient = self._here(closure)
+                    used, flat = 1, bool(_largest(gradient) <= group["tolerance_grad"])
             else:
-                at = self._evaluate(closure, state["d"])
-                loss, gradient, length, used = strong_wolfe(at, length, state["d"], loss, gradient, slope)
+                at, most = self._evaluate(closure, state["d"]), group["max_eval"] - evaluations
+                loss, gradient, length, used = strong_wolfe(at, length, state["d"], loss, gradient, slope, most=most)
                 self._add(length, state["d"])
-            state["t"] = length
+                state["t"], flat = length, bool(_largest(gradient) <= group["tolerance_grad"])
             evaluations += used
             state["func_evals"] += used
-            if self._ends(group, gradient, state["d"], length, loss - before, evaluations):
+            if flat or self._ends(group, state["d"] * length, loss - before, evaluations):
                 break
         return first
 
@@ -110,19 +113,16 @@ class LBFGS(Optimizer):
             loss = float(closure())
         return loss, self._gradient()
 
-    def _ends(
-        self, group: dict[str, Any], gradient: Tensor, direction: Tensor, length: float, change: float, evaluations: int
-    ) -> bool:
+    def _ends(self, group: dict[str, Any], moved: Tensor, change: float, evaluations: int) -> bool:
         small = group["tolerance_change"]
-        return bool(evaluations >= group["max_eval"] or _largest(gradient) <= group["tolerance_grad"]
-                    or _largest(direction * length) <= small or abs(change) < small)  # fmt: skip
+        return bool(evaluations >= group["max_eval"] or _largest(moved) <= small or abs(change) < small)
 
     def _update(self, p: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
         raise NotImplementedError("LBFGS updates all parameters together")
 
 
-def _largest(x: Tensor) -> float:
-    return x.abs().max().item()  # type: ignore[no-any-return]
+def _largest(x: Tensor) -> Tensor:
+    return x.abs().max()  # type: ignore[no-any-return]
 
 
 def _turn(state: dict[str, Any], gradient: Tensor, size: int) -> None:
@@ -131,47 +131,49 @@ def _turn(state: dict[str, Any], gradient: Tensor, size: int) -> None:
         state.update(d=-gradient, old_dirs=[], old_stps=[], ro=[], H_diag=1)
         return
     change, moved = gradient - state["prev_flat_grad"], state["d"] * state["t"]
-    curvature = (change * moved).sum().item()
+    curvature = change.dot(moved)
     if curvature > 1e-10:
         for name, value in (("old_dirs", change), ("old_stps", moved), ("ro", 1.0 / curvature)):
             state[name].append(value)
             del state[name][:-size]
-        state["H_diag"] = curvature / (change * change).sum().item()
-    state.setdefault("al", [None] * size)
+        state["H_diag"] = curvature / change.dot(change)
+    al = state.setdefault("al", [None] * size)
     direction = -gradient
     rows = list(zip(state["old_dirs"], state["old_stps"], state["ro"], strict=True))
     for i, (change, moved, ro) in reversed(list(enumerate(rows))):
-        state["al"][i] = (moved * direction).sum().item() * ro
-        direction = direction - change * state["al"][i]
+        al[i] = moved.dot(direction) * ro
+        direction = direction - change * al[i]
     direction = direction * state["H_diag"]
     for i, (change, moved, ro) in enumerate(rows):
-        direction = direction + moved * (state["al"][i] - (change * direction).sum().item() * ro)
+        direction = direction + moved * (al[i] - change.dot(direction) * ro)
     state["d"] = direction
 
 
-def _cubic(x1: float, f1: float, g1: float, x2: float, f2: float, g2: float, bounds: tuple[float, float] | None = None) -> float:
+def _cubic(
+    x1: Number, f1: float, g1: Tensor, x2: Number, f2: float, g2: Tensor, bounds: tuple[Number, Number] | None = None
+) -> Number:
     """Where the cubic through two points with slopes has its minimum, within bounds."""
     low, high = bounds or (min(x1, x2), max(x1, x2))
     d1 = g1 + g2 - 3 * (f1 - f2) / (x1 - x2)
     square = d1**2 - g1 * g2
     if square < 0:
         return (low + high) / 2.0
-    d2 = math.sqrt(square)
+    d2 = square.sqrt()
     found = x2 - (x2 - x1) * ((g2 + d2 - d1) / (g2 - g1 + 2 * d2)) if x1 <= x2 else (
         x1 - (x1 - x2) * ((g1 + d2 - d1) / (g1 - g2 + 2 * d2)))  # fmt: skip
     return min(max(found, low), high)
 
 
 def strong_wolfe(
-    at: Evaluate, length: float, direction: Tensor, loss: float, gradient: Tensor, slope: float, c1: float = 1e-4,
+    at: Evaluate, length: Number, direction: Tensor, loss: float, gradient: Tensor, slope: Tensor, c1: float = 1e-4,
     c2: float = 0.9, tolerance: float = 1e-9, most: int = 25,
-) -> tuple[float, Tensor, float, int]:  # fmt: skip
+) -> tuple[float, Tensor, Number, int]:  # fmt: skip
     """A length that satisfies the strong Wolfe conditions (Nocedal and Wright 2006, algorithms 3.5 and 3.6): (loss, gradient,
     length, evaluations)."""
     scale = _largest(direction)
     new = _Point(length, *at(length), direction)
     used, tries = 1, 0
-    start = last = _Point(0.0, loss, gradient, direction, slope)
+    start = last = _Point(0, loss, gradient, direction, slope)
     bracket: list[_Point] = []
     done = False
     while tries < most:
@@ -199,17 +201,17 @@ def strong_wolfe(
 class _Point:
     """A length along the direction with the loss, the gradient and the slope there."""
 
-    def __init__(self, length: float, loss: float, gradient: Tensor, direction: Tensor, slope: float | None = None) -> None:
+    def __init__(self, length: Number, loss: float, gradient: Tensor, direction: Tensor, slope: Tensor | None = None) -> None:
         self.length, self.loss, self.gradient = length, loss, gradient.clone()
-        self.slope: float = (gradient * direction).sum().item() if slope is None else slope
+        self.slope = gradient.dot(direction) if slope is None else slope
 
-    def numbers(self) -> tuple[float, float, float]:
+    def numbers(self) -> tuple[Number, float, Tensor]:
         """Length, loss, slope."""
         return self.length, self.loss, self.slope
 
 
 def _zoom(
-    at: Evaluate, bracket: list[_Point], start: _Point, direction: Tensor, scale: float,
+    at: Evaluate, bracket: list[_Point], start: _Point, direction: Tensor, scale: Tensor,
     limits: tuple[float, float, float], tries: int,
 ) -> int:  # fmt: skip
     """Narrow the bracket until one of its ends will do; how often the loss was evaluated."""

@@ -17,8 +17,8 @@ __all__ = ["spectral_norm", "weight_norm"]
 def norm_except(v: Tensor, dim: int | None) -> Tensor:
     """The 2-norm over all dimensions but `dim` (None: over all), kept as 1s."""
     if dim is None or dim == -1:
-        return norm(v)
-    return norm(v, 2, [d for d in range(v.ndim) if d != dim % v.ndim], True)
+        return norm(v)  # type: ignore[no-any-return]
+    return norm(v, 2, [d for d in range(v.ndim) if d != dim % v.ndim], True)  # type: ignore[no-any-return]
 
 
 class _WeightNorm(Module):

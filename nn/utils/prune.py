@@ -164,8 +164,8 @@ class _Amount(BasePruningMethod):
     def count(self, size: int) -> int:
         """How many of `size` go."""
         if not isinstance(self.amount, numbers.Integral):
-            return round(self.amount * size)
-        if self.amount > size:
+            return round(float(self.amount) * size)
+        if int(self.amount) > size:
             raise ValueError(f"amount={self.amount} should be smaller than the number of parameters to prune={size}")
         return int(self.amount)
 
@@ -226,7 +226,7 @@ class RandomStructured(_Slices):
     def kept(self, t: Tensor, gone: int) -> Tensor:
         """All but `gone` drawn."""
         drawn = rand(int(t.shape[self.dim]))
-        return drawn > kthvalue(drawn, gone)[0]
+        return drawn > kthvalue(drawn, gone)[0]  # type: ignore[no-any-return]
 
 
 class LnStructured(_Slices):
@@ -239,7 +239,7 @@ class LnStructured(_Slices):
     def kept(self, t: Tensor, gone: int) -> Tensor:
         """All but the `gone` of the smallest norms."""
         lengths = norm(t, self.n, [d for d in range(t.ndim) if d != self.dim % t.ndim])
-        return topk(lengths, int(t.shape[self.dim]) - gone)[1]
+        return topk(lengths, int(t.shape[self.dim]) - gone)[1]  # type: ignore[no-any-return]
 
 
 class CustomFromMask(BasePruningMethod):
