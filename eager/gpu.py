@@ -14,9 +14,9 @@ import numpy as np
 from .. import knobs
 from ..errors import CompileError, DeviceError
 from ..ir.op import Extern, Op
-from ..ir.promote import type_of
+from ..ir.promote import rounded, type_of
 from ..ir.run_op import run_op
-from ..ir.types import TensorType
+from ..ir.types import ScalarType, TensorType
 from ..runtime import gradmode
 from ..runtime.gpu import device as devices
 from ..runtime.gpu.device import GPU
@@ -26,6 +26,7 @@ from . import tape
 from .executor import _WEAK
 from .executor import _native as native
 from .factory import blank, make, storage_of
+from .patterns import Pattern, loose, of_call
 
 #: kinds of calls remembered
 MOST = 8192
@@ -53,6 +54,7 @@ class Executor:
     def __init__(self, gpu: GPU) -> None:
         self.gpu = gpu
         self.plans: dict[Any, Plan] = {}
+        self.generic: dict[Any, Any] = {}  # executables of patterns; None: sizes must be fixed
 
     def apply(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """The op's result, recorded where an operand requires grad."""
@@ -60,7 +62,7 @@ class Executor:
         key: list[Any] = [op, knobs.state]
         for x in operands:
             if type(x) in _WEAK:
-                key.append((type(x), repr(x)))
+                key.append(float if type(x) is float and loose(op) else (type(x), repr(x)))
                 continue
             meta = getattr(x, "meta", None)
             if meta is None or (x._array is not None or not x._storage.on_device):
@@ -108,31 +110,80 @@ class Executor:
         if op.effects.aliases is not None:
             place = _window(op, operands, attrs)
             if place is not None:
-                return _view_plan(op.effects.aliases, self.gpu, *place)
+                return _view_plan(op.effects.aliases, *place)
         if type(op.lowering) is Extern or op.eager_only:
             return self._on_host(op, attrs)
         return self._compiled(op, operands, attrs)
 
     def _compiled(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Plan:
         from ..ir.graph import Builder
-        from ..pipeline import compile_graph
 
+        types = [x if type(x) in _WEAK else x.meta.type for x in operands]
         builder = Builder(f"eager_{op.name}")
-        places = [i for i, x in enumerate(operands) if type(x) not in _WEAK]
-        given = [x if type(x) in _WEAK else builder.input(x.meta.type) for x in operands]
-        results = builder.emit(op, given, attrs)
+        results = builder.emit(op, [builder.input(t) if isinstance(t, TensorType) else t for t in types], attrs)  # raises misfits
         single = not isinstance(results, tuple)
+        out = [v.tensor_type for v in ((results,) if single else results)]
         try:
-            executable: Any = compile_graph(builder.finish([results] if single else results), backend=self.gpu.driver.kind)
+            for fixed in _FIXED:
+                pattern = of_call(op, types, attrs, out, fixed)
+                executable = self._serving(op, pattern)
+                if executable is not None:
+                    break
         except CompileError as error:
             knobs.warn(f"{op.name} runs on the host, between copies from and to {self.gpu.name}: {error}")
             return self._on_host(op, attrs, quiet=True)
-        gpu = self.gpu
+        return self._runner(op, executable, pattern, out, single)
+
+    def _serving(self, op: Op, pattern: Pattern) -> Any:
+        """The executable that serves all calls of a pattern; None where there is none."""
+        key = knobs.state, pattern.key
+        found = self.generic.get(key, _missing)
+        if found is not _missing:
+            return found
+        try:
+            found = self._built(op, pattern)
+        except CompileError:
+            if not pattern.values:
+                raise
+            found = None
+        except Exception as error:  # rules that must decide what open sizes leave undecided
+            if not pattern.values:
+                raise
+            found = None
+            knobs.say(2, f"{op.name} on {self.gpu.name} is compiled for each size: {type(error).__name__}: {error}")
+        self.generic[key] = found
+        return found
+
+    def _built(self, op: Op, pattern: Pattern) -> Any:
+        from ..ir.graph import Builder
+        from ..pipeline import compile_graph
+
+        builder = Builder(f"eager_{op.name}")
+        given = [builder.input(t) if isinstance(t, (TensorType, ScalarType)) else t for t in pattern.types]
+        results = builder.emit(op, given, pattern.attrs)
+        for name in pattern.counted:
+            builder.input(ScalarType("int"), name)
+        outputs = [results] if not isinstance(results, tuple) else results
+        if pattern.collapsed and not all(v.tensor_type.is_contiguous for v in outputs):
+            raise CompileError(f"{op.name}: a collapsed result is not dense")
+        return compile_graph(builder.finish(outputs, symbols=tuple(pattern.values)), backend=self.gpu.driver.kind)
+
+    def _runner(self, op: Op, executable: Any, pattern: Pattern, out: list[TensorType], single: bool) -> Plan:
+        gpu, values = self.gpu, pattern.values
+        tensors = [i for i, t in enumerate(pattern.types) if isinstance(t, TensorType)]
+        inputs = [i for i, t in enumerate(pattern.types) if isinstance(t, (TensorType, ScalarType))]
+        extra = [values[name] for name in pattern.counted]
+        metas = [Meta.of(t.shape, t.strides, t.dtype, False, gpu.name) for t in out]  # type: ignore[arg-type]
+        half = op.promote is not None and not op.promote.wide and out[0].dtype if out[0].dtype.is_half else None
 
         def run(operands: tuple[Any, ...]) -> Any:
-            inputs = [operands[i] for i in places]
-            out = tuple([_tensor(f, inputs, gpu) for f in executable.run(inputs, gpu)])
-            return out[0] if single else out
+            given = [operands[i] for i in inputs]
+            if half:
+                given = [rounded(x, half) if type(x) is float else x for x in given]
+            addresses = [address_of(operands[i]) for i in tensors]
+            found = executable.run_at(gpu, values, [*given, *extra], addresses)
+            made = tuple([_placed(f, given, gpu, meta) for f, meta in zip(found, metas, strict=True)])
+            return made[0] if single else made
 
         return run
 
@@ -228,17 +279,18 @@ def _note(op: Op, text: str) -> None:
         knobs.warn(text)
 
 
-def _tensor(found: Any, inputs: list[Any], gpu: GPU) -> Any:
+def _placed(found: Any, inputs: list[Any], gpu: GPU, meta: Meta) -> Any:
     """A result of an executable as a Tensor; what is an input comes as a copy, since a pure op's result never shares memory."""
     memory = getattr(found, "memory", None)
     if memory is not None:
-        meta = Meta.of(found.shape, found.strides, found.dtype, False, gpu.name)
         return tensor_in(DeviceStorage(gpu, memory, found.nbytes), meta)
     source = inputs[found.index]
-    meta = source.meta.with_grad(False)
-    if found.shape is not None:
-        meta = Meta.of(found.shape, found.strides, meta.dtype, False, gpu.name)
     return copied(tensor_in(source._storage, meta, (source._offset or 0) + found.offset))
+
+
+#: sizes up to which patterns keep sizes as they are: the first that a graph can be built for serves
+_FIXED = (1, 4, 1 << 62)
+_missing = object()
 
 
 def _dense(meta: Meta) -> bool:
@@ -291,10 +343,11 @@ def _writer(gpu: GPU, target: TensorType, source: Any) -> Plan:
 # -- views
 
 
-def _window(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, ...], int] | None:
-    """(shape, strides, offset from the operand's first element) of the view that the op gives; None where it copies. Found by
-    the op's own kernel on memory laid out as the operand's, of which it reads nothing."""
+def _window(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> tuple[Meta, int] | None:
+    """(Meta, bytes from the operand's first element) of the view that the op gives; None where it copies. Found by the op's own
+    kernel on memory laid out as the operand's, of which it reads nothing."""
     base = operands[op.effects.aliases]  # type: ignore[index]
+    (kind,) = op.infer(*[type_of(x) for x in operands], **attrs)
     meta, size = base.meta, base.meta.dtype.itemsize
     flat = np.zeros(max(extent_of(meta.shape, meta.strides), 1), meta.dtype.np)
     array = np.lib.stride_tricks.as_strided(flat, meta.shape, [s * size for s in meta.strides])
@@ -302,16 +355,17 @@ def _window(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> tuple[t
     (out,) = run_op(op, arrays, attrs, [meta.dtype])
     if out.size and not np.may_share_memory(out, flat):
         return None
-    (kind,) = op.infer(*[type_of(x) for x in operands], **attrs)
-    offset = (out.__array_interface__["data"][0] - array.__array_interface__["data"][0]) // size if out.size else 0
-    return kind.shape, kind.strides, offset  # type: ignore[union-attr, return-value]
+    offset = out.__array_interface__["data"][0] - array.__array_interface__["data"][0] if out.size else 0
+    return Meta.of(kind.shape, kind.strides, kind.dtype, False, meta.device), offset  # type: ignore[union-attr, arg-type]
 
 
-def _view_plan(alias: int, gpu: GPU, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Plan:
+def _view_plan(alias: int, meta: Meta, offset: int) -> Plan:
+    size = meta.dtype.itemsize
+
     def run(operands: tuple[Any, ...]) -> Any:
         base = operands[alias]
-        meta = Meta.of(shape, strides, base.meta.dtype, False, gpu.name)
-        return tensor_in(base._storage, meta, (base._offset or 0) + offset)
+        first = (base._offset or 0) * base.meta.dtype.itemsize + offset
+        return tensor_in(base._storage, meta, first // size)
 
     return run
 
@@ -383,7 +437,7 @@ def moved(x: Any, gpu: GPU) -> Any:
         return out
     array = x._array
     dense = array.copy(order="K") if not _dense(x.meta) or not array.flags.aligned else array
-    strides = tuple([s // array.itemsize for s in dense.strides])
+    strides = x.meta.strides if dense is array else tuple([s // array.itemsize for s in dense.strides])
     if any(s < 0 for s in strides):
         dense = np.ascontiguousarray(array)
         strides = tuple([s // array.itemsize for s in dense.strides])

@@ -83,10 +83,26 @@ class DeviceExecutable:
             program = self._program(key, inputs, addresses)
         return self._run(program, inputs, addresses)
 
+    def run_at(self, gpu: GPU, named: dict[str, int], inputs: Sequence[Any], addresses: list[int]) -> list[Fresh | OfInput]:
+        """As `run`, where the values of the symbols are known, and the addresses of the tensors among the inputs, in order.
+        `inputs` has the numbers; what it has for tensors is not looked at."""
+        low = 0
+        for address in addresses:
+            low |= address
+        values = tuple([named[s.name] for s, _ in self.symbols])
+        key: Any = (gpu, values, None if not low & 255 else tuple([min(a & -a, 256) if a else 256 for a in addresses]))
+        program = self._programs.get(key)
+        if program is None:
+            program = self._made(key, addresses)
+        return self._run(program, inputs, addresses)
+
     def _program(self, key: Any, inputs: Sequence[Any], addresses: list[int]) -> Program:
+        self.check(inputs, {s.name: v for (s, _), v in zip(self.symbols, key[1], strict=True)})
+        return self._made(key, addresses)
+
+    def _made(self, key: Any, addresses: list[int]) -> Program:
         gpu, values, aligned = key
         named = {s.name: v for (s, _), v in zip(self.symbols, values, strict=True)}
-        self.check(inputs, named)
         if len(self._programs) >= MAX_PROGRAMS:
             self._programs.clear()
         powers = [256] * len(self.plan.inputs)
@@ -173,14 +189,14 @@ class _Call:
         if kind == "output":
             return self.fresh[index].memory.address + delta
         if kind == "arena":
-            return self.arena.address + delta  # type: ignore[union-attr]
+            return (self.arena.address if self.arena else 0) + delta
         return self.inputs[index]
 
     def address(self, buffer: int) -> int:
         """The first byte of a buffer of the plan."""
         place = self.program.plan.buffers[buffer].place
         if isinstance(place, FromArena):
-            return int(self.arena.address + sizes.evaluate(place.offset, self.program.values))  # type: ignore[union-attr]
+            return self.slot("arena", 0, int(sizes.evaluate(place.offset, self.program.values)))  # type: ignore[no-any-return]
         return self.slot("input" if isinstance(place, FromInput) else "output", place.index, 0)  # type: ignore[no-any-return]
 
 

@@ -7,6 +7,7 @@ call fills the slots and launches. Compiles what the variants have not compiled 
 from __future__ import annotations
 
 import ctypes
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -123,7 +124,8 @@ class Program:
             if status:
                 self.words[:] = 0
                 error = errors[status - 1]
-                raise error.kind(error.message + (f" (at {error.where})" if error.where else ""))
+                message = re.sub(r"\b[a-z]+\d+\b", lambda m: str(self.values.get(m.group(), m.group())), error.message)
+                raise error.kind(message + (f" (at {error.where})" if error.where else ""))
 
     # -- steps
 
