@@ -231,7 +231,7 @@ def _plain(item: Any) -> Any:
         return item
     if isinstance(item, slice):
         return slice(*[b if b is None or _is_size(b) else int(b.__index__()) for b in (item.start, item.stop, item.step)])
-    if isinstance(item, (list, np.ndarray, bool)):
+    if isinstance(item, (list, tuple, range, np.ndarray, bool)):
         item = as_tensor(item)
         item = item.to(dtypes.int64) if not item.numel() else item
     if hasattr(item, "meta"):

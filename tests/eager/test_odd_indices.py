@@ -15,7 +15,7 @@ PLACES = [
     "(M.tensor([0, 1]), None, M.tensor([0, 2]))", "(slice(None), None, M.tensor([0, 1]))", "(0, None, M.tensor([0, 1]))",
     "(None, 0, M.tensor([0, 1]))", "M.tensor(True)", "M.tensor(False)", "(..., None, M.tensor([0, 1]))",
     "(None, ..., M.tensor([1, 0]))", "(None, M.tensor([True, False]))", "(M.tensor([0, 1]), None, slice(None), M.tensor([0, 1]))",
-    "(None, [1, 0])", "(True, None, 1)",
+    "(None, [1, 0])", "(True, None, 1)", "range(2)", "(range(2), [1, 0])", "((0, 1), (1, 2))", "([0, 1], range(1))", "range(0)",
 ]  # fmt: skip
 
 
