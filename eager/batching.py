@@ -13,9 +13,10 @@ from typing import Any
 
 from ..ir.batch import batch_rule
 from ..ir.op import Op
+from ..ir.ops.casts import clone
 from ..runtime.meta import Meta
 from ..runtime.storage import Storage
-from . import random
+from . import executor, random
 from .arranging import movedim
 from .functional import expand, stack, unsqueeze
 from .tensor import Tensor
@@ -42,11 +43,25 @@ class BatchStorage(Storage):
     def read(self, tensor: Any) -> Any:
         raise NeedsLoop(self.level)
 
+    def shared(self, tensor: Any) -> Any:
+        raise self.refused(".numpy()")
+
     def write(self, tensor: Any, source: Any) -> None:
         self.level.write(tensor, source)
 
     def write_at(self, tensor: Any, window: Any, key: Any, source: Any) -> None:
         raise NeedsLoop(self.level)
+
+    def refused(self, what: str) -> RuntimeError:
+        """The error where a program asks for the values of one member."""
+        return RuntimeError(
+            f"vmap: It looks like you're calling {what} on a Tensor. We don't support vmap over calling {what} on a Tensor, "
+            "please try to rewrite what you're doing with other operations (a branch on values is where)."
+        )
+
+    def like(self, made: Any) -> Any:
+        """A fresh tensor beside a member, which differs from member to member from its first write on."""
+        return self.level.wrap(executor.apply(clone, (expand(unsqueeze(made, 0), (self.level.size, *made.shape)),), {}))
 
     def becomes_leaf(self, tensor: Any) -> None:
         raise RuntimeError("requires_grad of a tensor inside of vmap cannot be set: use func.grad inside, or set it outside")
@@ -106,6 +121,8 @@ class Level:
             level = level_of(x)
             if level is not None and level.depth > self.depth:
                 return level.apply(op, operands, attrs)
+            if hasattr(getattr(x, "_storage", None), "tangent"):  # a member with a change (`duals`), which is outermost
+                return x._storage.level.apply(op, operands, attrs)
         dims = [0 if level_of(x) is self else None for x in operands]
         ins = [x if d is None else x._storage.value for x, d in zip(operands, dims, strict=True)]
         rule = _rules.get(op)

@@ -171,6 +171,8 @@ def _like(x: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, exec
         executor = devices.executor(device) or EAGER
     attrs = {"shape": x.shape, "dtype": to_dtype(dtype) or x.dtype}
     run = made.made_by(x, made.full, value, **attrs) if executor is None else executor.apply(made.full, (value,), attrs)
+    if x._array is None and hasattr(x._storage, "like"):
+        run = x._storage.like(run)
     return _finish(run, requires_grad)
 
 

@@ -28,6 +28,7 @@ class Context:
         self._constant: tuple[Any, ...] = ()
         self._dirty: tuple[Any, ...] = ()
         self._node: Any = None
+        self._forward: tuple[Any, ...] = ()
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep Tensors (or None) for `backward`, where `saved_tensors` gives them back, checked for in-place writes."""
@@ -40,7 +41,8 @@ class Context:
         self._saved = tensors
 
     def save_for_forward(self, *tensors: Any) -> None:
-        """Forward mode calls no `jvp` of a Function here: nothing is kept."""
+        """Keep Tensors for `jvp`, where `saved_tensors` gives them back."""
+        self._forward = tensors
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
@@ -182,7 +184,8 @@ class Function:
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        """Not called: `func.jvp` differentiates `backward` instead."""
+        """Changes of the outputs from those of the inputs (None: no change), for `forward_ad`; where it is not defined the steps
+        of `forward` are followed. `func.jvp` differentiates `backward` instead."""
         raise NotImplementedError(
             "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
         )
@@ -201,6 +204,10 @@ class Function:
             from .transforms import batched_function
 
             return batched_function(cls, args)
+        if cls.jvp is not Function.jvp and any(_has_change(x) for x in args):
+            from .duals import function
+
+            return function(cls, args)
         ctx = Context()
         edges = [tape.edge_of(x) for x in args]
         ctx.needs_input_grad = tuple([e is not None for e in edges])
@@ -245,7 +252,11 @@ def backward_of(cls: type[Function]) -> Callable[..., Any]:
 
 
 def _is_batched(x: Any) -> bool:
-    return hasattr(x, "_array") and x._array is None and hasattr(x._storage, "level")
+    return hasattr(x, "_array") and x._array is None and hasattr(x._storage, "like")
+
+
+def _has_change(x: Any) -> bool:
+    return hasattr(x, "_array") and x._array is None and hasattr(x._storage, "tangent")
 
 
 def _tied(cls: type[Function], ctx: Context, args: tuple[Any, ...], edges: list[Any], outputs: list[Any]) -> list[Any]:

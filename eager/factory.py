@@ -120,6 +120,16 @@ def detached(x: Tensor) -> Tensor:
     return made
 
 
+def asked(x: Tensor, what: str) -> Array:
+    """The values of a tensor without an array, for the user's own call of `what`."""
+    storage: Any = x._storage
+    refused = getattr(storage, "refused", None)
+    if refused is not None:
+        raise refused(what)
+    found: Array = storage.read(x)
+    return found
+
+
 def storage_of(x: Tensor) -> Storage:
     """The Storage of `x`, made at first need."""
     storage = x._storage

@@ -262,14 +262,14 @@ class Tensor(Methods):
 
     def item(self) -> Any:
         """The value of a one-element tensor as a Python number."""
-        array = factory.storage_of(self).read(self)
+        array = factory.asked(self, ".item()") if self._array is None else self._array
         if array.size != 1:
             raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar (shape {list(self.shape)})")
         return array.reshape(()).astype(np.float32).item() if array.dtype.kind == "V" else array.item()
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""
-        array = factory.storage_of(self).read(self)
+        array = factory.asked(self, ".tolist()") if self._array is None else self._array
         return array.astype(np.float32).tolist() if array.dtype.kind == "V" else array.tolist()
 
     def numpy(self, *, force: bool = False) -> Array:

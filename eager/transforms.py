@@ -508,6 +508,8 @@ def _places(func: Any, out: list[Any], again: Any, out_dims: Any) -> list[Any]:
         if not isinstance(x, Tensor):
             name = getattr(func, "__name__", func)
             raise ValueError(f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(x)}.")
+    if isinstance(out_dims, tuple) and len(out_dims) == 1 and isinstance(again(out), Tensor):
+        out_dims = out_dims[0]
     places = spread(out_dims, again(out), "out_dims")
     for x, d in zip(out, places, strict=True):
         if d is not None and not -x.ndim - 1 <= d <= x.ndim:

@@ -28,6 +28,9 @@ def functional_call(
     swaps = dict(given)
     if tie_weights:
         by_tensor = {places[name][name.rpartition(".")[2]]: value for name, value in given.items()}
+        for name, value in given.items():
+            if by_tensor[places[name][name.rpartition(".")[2]]] is not value:
+                raise ValueError(f"functional_call got multiple values for keys that are tied to {name!r}; use tie_weights=False")
         for name, fields in places.items():
             held = fields[name.rpartition(".")[2]]
             if held is not None and held in by_tensor:
