@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import knobs
 from ..errors import FusewireError
-from ..ir.op import Gather, Move, Reduce
+from ..ir.op import Gather, Gemm, Move, Reduce
 from ..runtime import forks
 from ..runtime.meta import Meta
 from ..runtime.storage import Storage
@@ -27,7 +27,8 @@ from . import factory, plans
 SMALL = 1 << 13
 #: calls of one kind before it is compiled
 COLD = 2
-#: calls of a kind on small operands before it is compiled: composites, which NumPy runs in a dozen calls; what moves or folds
+#: calls of a kind on small operands before it is compiled: composites, which NumPy runs in a dozen calls; what moves or folds,
+#: and products
 WAIT, WAIT_MOVES = 500, 4000
 #: calls of a gradient rule on operands of one kind before it is compiled, and kinds of gradients and numbers remembered for it
 WAIT_RULES, MOST_RULES = 1000, 16
@@ -60,7 +61,7 @@ def wait(op: Any, operands: tuple[Any, ...]) -> int:
         return 0
     if op.heavy is True:
         return WAIT
-    moves = isinstance(op.lowering, (Move, Gather, Reduce)) and op.effects.aliases is None
+    moves = isinstance(op.lowering, (Move, Gather, Reduce, Gemm)) and op.effects.aliases is None
     return WAIT_MOVES if moves else 0
 
 

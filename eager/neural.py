@@ -8,6 +8,7 @@ from ..errors import DTypeError, ShapeError
 from ..ir import layout
 from ..ir.dtypes import DType
 from ..ir.ops import attention, composites, pointwise
+from ..ir.ops import linear as linears
 from ..ir.ops import random as draws
 from ..ir.ops.compare import ne, where
 from ..ir.types import tensor as tensor_type
@@ -27,9 +28,24 @@ if TYPE_CHECKING:
 _NONE: dict[str, Any] = {}
 
 
+def _is_plain(x: Any, w: Any, b: Any) -> bool:
+    """Whether a linear map is one call of its record: an eager one of rows, nothing of which is cast. Captures hold its parts."""
+    try:
+        if x._array is None or w._array is None or casting.on:
+            return False
+        (*_, columns), dtype, (rows, width) = x.meta.shape, x.meta.dtype, w.meta.shape
+        if len(x.meta.shape) < 2 or columns != width or w.meta.dtype is not dtype or dtype.kind == "b":
+            return False
+        return b is None or (b._array is not None and b.meta.dtype is dtype and b.meta.shape == (rows,))
+    except (AttributeError, ValueError):
+        return False
+
+
 @pure
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``; `weight` is (out features, in features)."""
+    if _is_plain(input, weight, bias):
+        return apply(linears.linear, (input, weight, bias), _NONE)  # type: ignore[no-any-return]
     result = matmul(input, t(weight))
     if casting.on:
         (bias,) = casting.low(bias)

@@ -14,6 +14,7 @@ from . import (
     creation,
     indexing,
     linalg,
+    linear,
     moves,
     ordering,
     pointwise,
@@ -27,7 +28,7 @@ from . import (
 )
 
 __all__ = [
-    "attention", "casts", "compare", "composites", "conv_steps", "convolution", "creation", "indexing", "linalg",
+    "attention", "casts", "compare", "composites", "conv_steps", "convolution", "creation", "indexing", "linalg", "linear",
     "moves", "ordering", "pointwise", "pooling", "random", "reductions", "scans", "shape", "transcendental", "views",
 ]  # fmt: skip
 
