@@ -16,7 +16,7 @@ from typing import Any
 
 _PACKAGE = __name__.rpartition(".")[0]
 #: packages that come with one of that name, and the part of fusewire that stands for them
-_BESIDE = {"torch": {"torchvision": "vision"}}
+_BESIDE = {"torch": {"torchvision": "vision", "safetensors.torch": "utils.safetensors"}}
 #: PyTorch's modules whose content lies in another one here; "*" stands for any further name
 _PLACES = {
     "nn.modules": "nn", "nn.modules.*": "nn", "autograd.function": "autograd", "autograd.functional": "autograd",
@@ -93,6 +93,35 @@ def _ways(rest: str) -> Iterator[str]:
             yield _PLACES[pattern]
 
 
+class _Again:
+    """Unpickled in a spawned process, before its main module runs, it installs the names there."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _install_all, (self.names,)
+
+
+def _install_all(names: tuple[str, ...]) -> None:
+    for name in names:
+        install_as(name)
+
+
+def _hand_on(installed: bool) -> None:
+    """Give processes that multiprocessing spawns the names installed here (what is forked has them), or no longer."""
+    from multiprocessing import spawn
+
+    plain: Any = getattr(spawn.get_preparation_data, "plain", spawn.get_preparation_data)
+
+    def get_preparation_data(name: str) -> dict[str, Any]:
+        beside = [other for others in _BESIDE.values() for other in others]
+        return {**plain(name), "fusewire": _Again(tuple(n for n in _finders if n not in beside))}
+
+    get_preparation_data.plain = plain  # type: ignore[attr-defined]
+    spawn.get_preparation_data = get_preparation_data if installed else plain
+
+
 class Installed:
     """What `install_as` gives: a context manager that uninstalls at its end."""
 
@@ -121,6 +150,7 @@ def install_as(name: str = "torch") -> Installed:
             if other not in _finders:
                 _finders[other] = _Finder(other, target)
                 sys.meta_path.insert(0, _finders[other])
+        _hand_on(True)
     return Installed(name)
 
 
@@ -132,3 +162,4 @@ def uninstall_as(name: str = "torch") -> None:
             sys.meta_path.remove(finder)
             for imported in finder.names():
                 del sys.modules[imported]
+        _hand_on(bool(_finders))

@@ -1,26 +1,25 @@
-"""The pickles inside of PyTorch's files: tensors are written as PyTorch writes them, and read through a table of what is allowed.
+"""The pickles inside of PyTorch's files: how tensors are written in them as PyTorch writes them. Reading is in `rebuilding`.
 
-`Pickler` names PyTorch's functions without importing them. `Unpickler` makes what is in its table, and refuses every other name
-before anything of it is imported or called.
+`Pickler` names PyTorch's functions without importing them.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Iterator
 from typing import IO, Any
 
 import ml_dtypes
 import numpy as np
 
-from ..eager import factory
 from ..eager.device import Device
+from ..eager.kinds import Layout, MemoryFormat
 from ..eager.size import Size
+from ..eager.sparse import SparseTensor
 from ..eager.tensor import Tensor
-from ..errors import FileError, FusewireError
 from ..ir import dtypes
-from ..nn.parameter import Buffer, Parameter
+from ..nn.parameter import Buffer, Parameter, UninitializedTensorMixin
 from ..runtime.storage import address_of
 
 Array = np.ndarray[Any, Any]
@@ -34,7 +33,7 @@ STORAGES: dict[str, np.dtype[Any]] = {
     "ComplexDoubleStorage": np.dtype(np.complex128),
 }  # fmt: skip
 _CLASS_OF = {dtype: name for name, dtype in STORAGES.items()}
-_DTYPE_NAMES = {d: "bool" if d is dtypes.bool_ else d.name for d in dtypes.EVERY}
+DTYPE_NAMES = {d: "bool" if d is dtypes.bool_ else d.name for d in dtypes.EVERY}
 
 
 class Name:
@@ -48,6 +47,7 @@ class Name:
 
 
 REBUILD_TENSOR, REBUILD_PARAMETER = Name("torch._utils", "_rebuild_tensor_v2"), Name("torch._utils", "_rebuild_parameter")
+REBUILD_SPARSE, LAYOUT = Name("torch._utils", "_rebuild_sparse_tensor"), Name("torch.serialization", "_get_layout")
 SIZE, DEVICE = Name("torch", "Size"), Name("torch", "device")
 
 
@@ -56,6 +56,11 @@ class Storages:
 
     def __init__(self) -> None:
         self._kept: dict[int, tuple[str, Any, Array]] = {}
+
+    def known(self, owner: Any) -> Array | None:
+        """The array that `owner` was added with."""
+        found = self._kept.get(id(owner))
+        return None if found is None else found[2]
 
     def add(self, owner: Any, flat: Array) -> tuple[str, Array]:
         """(number, array) of the memory that belongs to `owner`, which stays alive with this object."""
@@ -82,7 +87,9 @@ class Pickler(_Python):  # type: ignore[misc]
 
     def save(self, obj: Any, *args: Any, **kwargs: Any) -> None:
         if isinstance(obj, dtypes.DType):
-            obj = Name("torch", _DTYPE_NAMES[obj])
+            obj = Name("torch", DTYPE_NAMES[obj])
+        elif isinstance(obj, MemoryFormat):
+            obj = Name("torch", obj.name)
         super().save(obj, *args, **kwargs)
 
     def save_name(self, obj: Name) -> None:
@@ -91,12 +98,19 @@ class Pickler(_Python):  # type: ignore[misc]
     dispatch[Name] = save_name
 
     def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, UninitializedTensorMixin):
+            raise pickle.PicklingError("a parameter without a shape (of a lazy layer) was saved: call the layer once before")
         if isinstance(obj, Tensor):
             return self._tensor(obj)
         if isinstance(obj, Size):
             return SIZE, (tuple(obj),)
         if isinstance(obj, Device):
             return DEVICE, (obj.type,) if obj.index is None else (obj.type, obj.index)
+        if isinstance(obj, Layout):
+            return LAYOUT, (f"torch.{obj.name}",)
+        if isinstance(obj, SparseTensor):
+            parts = obj._indices, obj._values.detach(), obj.shape, obj._coalesced
+            return REBUILD_SPARSE, (_Call(LAYOUT, ("torch.sparse_coo",)), parts)
         return NotImplemented
 
     def persistent_id(self, obj: Any) -> Any:
@@ -105,7 +119,7 @@ class Pickler(_Python):  # type: ignore[misc]
     def _tensor(self, t: Tensor) -> Any:
         if t.meta.requires_grad and t._node is not None:
             raise pickle.PicklingError(f"a tensor of shape {list(t.shape)} with a history (grad_fn) was saved: detach() it first")
-        stored, offset, strides = self._place(t)
+        stored, offset, strides = self._on_device(t) if t.storage.on_device else self._place(t)
         grad = t.meta.requires_grad
         plain = isinstance(t, (Parameter, Buffer))
         args: tuple[Any, ...] = (stored, offset, tuple(t.shape), strides, grad and not plain, OrderedDict())
@@ -120,11 +134,22 @@ class Pickler(_Python):  # type: ignore[misc]
         strides = tuple(s // array.itemsize for s in array.strides)
         extent = 1 + sum((n - 1) * s for n, s in zip(array.shape, strides, strict=True)) if array.size else 0
         if min((*strides, 0)) < 0 or first < 0 or first + extent > flat.size or flat.dtype != array.dtype:
-            copy = np.ascontiguousarray(array)
+            copy = np.ascontiguousarray(array).reshape(array.shape)
             owner, flat, first = copy, copy.reshape(-1), 0  # type: ignore[assignment]
             strides = tuple(s // array.itemsize for s in copy.strides)
         key, kept = self.storages.add(owner, flat)
         return _Stored(key, kept), first, strides
+
+    def _on_device(self, t: Tensor) -> tuple[_Stored, int, tuple[int, ...]]:
+        """As `_place`, of a tensor of a GPU, whose memory is copied here once."""
+        flat = self.storages.known(t.storage)
+        if flat is None:
+            data = t.storage.flat.view(np.uint8)
+            flat = data[: data.size // t.dtype.itemsize * t.dtype.itemsize].view(t.dtype.np)
+        key, kept = self.storages.add(t.storage, flat)
+        if kept.dtype != t.dtype.np:
+            raise pickle.PicklingError("two tensors of other dtypes lie in the same memory of a GPU: clone() one of them")
+        return _Stored(key, kept, t.meta.device), t.storage_offset(), tuple(t.stride())
 
 
 class _Call:
@@ -140,115 +165,5 @@ class _Call:
 class _Stored:
     """The memory of a tensor, written as what PyTorch calls a persistent id."""
 
-    def __init__(self, key: str, array: Array) -> None:
-        self.words = ("storage", Name("torch", _CLASS_OF[array.dtype]), key, "cpu", array.size)
-
-
-# ---- reading -----------------------------------------------------------------------------------------------------------
-def _tensor_v2(stored: Tensor, offset: Any, size: Any, stride: Any, requires_grad: Any = False, *rest: Any) -> Tensor:
-    """A view of a storage, once its numbers are known to stay inside of it."""
-    shape, steps = tuple(size), tuple(stride)
-    if not all(type(n) is int and 0 <= n < 1 << 62 for n in (offset, *shape, *steps)) or len(shape) != len(steps):
-        raise FileError(f"a tensor of size {shape}, strides {steps} and offset {offset!r} cannot be")
-    extent = 1 + sum((n - 1) * s for n, s in zip(shape, steps, strict=True)) if 0 not in shape else 0
-    flat = stored.array
-    if flat.ndim != 1 or not flat.flags.c_contiguous:  # a view has as many elements as it says, not as its memory
-        raise FileError(f"a view of shape {list(flat.shape)} is no storage")
-    if offset + extent > flat.size:
-        raise FileError(f"a tensor of size {shape}, strides {steps} and offset {offset} leaves its storage of {flat.size}")
-    window = np.lib.stride_tricks.as_strided(flat[offset:], shape, [s * flat.itemsize for s in steps])
-    return factory.make_view(window, stored, bool(requires_grad))
-
-
-def _tensor_v3(stored: Any, offset: Any, size: Any, stride: Any, grad: Any, hooks: Any, dtype: Any, *rest: Any) -> Tensor:
-    if not isinstance(dtype, dtypes.DType):
-        raise FileError(f"a tensor of dtype {dtype!r} cannot be")
-    if stored.array.size % dtype.itemsize:
-        raise FileError(f"a storage of {stored.array.size} bytes holds no whole number of {dtype.name}")
-    return _tensor_v2(factory.make(stored.array.view(dtype.np)), offset, size, stride, grad)
-
-
-def _parameter(data: Any, requires_grad: Any = True, *rest: Any) -> Any:
-    if not isinstance(data, Tensor):
-        raise FileError("a Parameter that is no tensor cannot be")
-    return Parameter(data, bool(requires_grad))
-
-
-def _encode(text: Any, encoding: Any = "latin1") -> bytes:
-    """What pickles of protocol 2 hold in place of bytes."""
-    if not isinstance(text, str) or encoding != "latin1":
-        raise FileError("a file holds bytes in an encoding that pickle does not write")
-    return text.encode("latin1")
-
-
-_ALLOWED: dict[tuple[str, str], Any] = {
-    ("torch._utils", "_rebuild_tensor_v2"): _tensor_v2, ("torch._utils", "_rebuild_tensor_v3"): _tensor_v3,
-    ("torch._utils", "_rebuild_parameter"): _parameter, ("torch", "Size"): Size, ("torch", "device"): Device,
-    ("torch.nn.parameter", "Parameter"): _parameter, ("_codecs", "encode"): _encode, ("collections", "OrderedDict"): OrderedDict,
-    ("collections", "Counter"): Counter, ("builtins", "set"): set, ("builtins", "frozenset"): frozenset,
-    ("__builtin__", "set"): set, ("builtins", "complex"): complex, ("__builtin__", "complex"): complex,
-    ("torch.storage", "UntypedStorage"): None, ("torch", "UntypedStorage"): None,
-    **{("torch", name): dtype for name, dtype in STORAGES.items()},
-    **{("torch", name): dtype for dtype, name in _DTYPE_NAMES.items()},
-}  # fmt: skip
-_added: dict[tuple[str, str], Any] = {}
-
-
-def add_safe_globals(classes: list[Any]) -> None:
-    """Let `load` make objects of these classes, and call these functions, where a file names them."""
-    _added.update({(c.__module__, c.__qualname__): c for c in classes})
-
-
-_Reader: Any = pickle._Unpickler  # type: ignore[attr-defined]  # the one in Python: only there can an instruction be refused
-
-
-class Unpickler(_Reader):  # type: ignore[misc]
-    """Reads the pickle of file `name`. `storage(dtype, key, location, count)` gives the memory of a tensor."""
-
-    dispatch = dict(_Reader.dispatch)
-
-    def __init__(
-        self, file: IO[bytes], name: str, storage: Callable[[np.dtype[Any] | None, str, str, int], Array], weights_only: bool
-    ) -> None:
-        super().__init__(file)
-        self.name, self.storage, self.weights_only = name, storage, weights_only
-        self._stored: dict[str, Tensor] = {}
-
-    def load(self) -> Any:
-        try:
-            return super().load()
-        except (FusewireError, RecursionError, MemoryError):
-            raise
-        except Exception as error:
-            if not self.weights_only and not isinstance(error, pickle.UnpicklingError):
-                raise
-            raise FileError(f"{self.name} cannot be read: {type(error).__name__}: {error}") from error
-
-    def load_build(self) -> None:
-        """Give the object on the stack a state: compiled code trusts that of a Tensor, so no file may."""
-        if isinstance(self.stack[-2], (Tensor, dtypes.DType, np.dtype)):
-            raise FileError(f"{self.name} is damaged: it holds the state of a {type(self.stack[-2]).__name__}")
-        super().load_build()
-
-    dispatch[pickle.BUILD[0]] = load_build
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _ALLOWED:
-            return _ALLOWED[module, name]
-        if (module, name) in _added:
-            return _added[module, name]
-        if not self.weights_only:
-            return super().find_class(module, name)
-        raise FileError(
-            f"{self.name} asks for {module}.{name}, which is no tensor, container, number or text: nothing of it was run. "
-            "If you trust the file, load it with weights_only=False, or name that class to add_safe_globals"
-        )
-
-    def persistent_load(self, words: Any) -> Tensor:
-        kind, dtype, key, location, count = words
-        known = dtype is None or isinstance(dtype, np.dtype)
-        if kind != "storage" or not isinstance(key, str) or type(count) is not int or not known:
-            raise FileError(f"{self.name} is damaged: {words!r} is no storage")
-        if key not in self._stored:
-            self._stored[key] = factory.make(self.storage(dtype, key, str(location), count))
-        return self._stored[key]
+    def __init__(self, key: str, array: Array, location: str = "cpu") -> None:
+        self.words = ("storage", Name("torch", _CLASS_OF[array.dtype]), key, location, array.size)

@@ -21,20 +21,32 @@ from ..errors import FileError, FusewireError
 Table = dict[tuple[str, str], Any]
 Array = np.ndarray[Any, Any]
 
-#: names nest, and containers are walked by other code
-_DEPTH = 64
 #: numbers of more digits take long to be made
 _DIGITS = 4000
 #: plain keys that are themselves tuples nest no deeper
 _KEY_DEPTH = 4
+#: what calls may copy: so many times the pickle, and so much more
+_COPIES, _SPARE = 8, 1 << 20
+_COPIED = (str, bytes, bytearray, list, tuple, dict, set, frozenset, deque)
 
 
 class Made:
     """What a table may hold besides plain values: a name that makes something of arguments when it is called. `state`, if any,
-    takes the made object and the state that the file gives it, and returns the object."""
+    takes the made object and the state that the file gives it, and returns the object. `new` makes one without its constructor
+    (default: as `make`); `value` is what the name itself stands for where it is saved."""
 
-    def __init__(self, make: Callable[..., Any], state: Callable[[Any, Any], Any] | None = None, value: Any = None) -> None:
-        self.make, self.state, self.value = make, state, value
+    def __init__(
+        self, make: Callable[..., Any], state: Callable[[Any, Any], Any] | None = None, value: Any = None,
+        new: Callable[..., Any] | None = None,
+    ) -> None:  # fmt: skip
+        self.make, self.state, self.value, self.new = make, state, value, new or make
+
+
+class Pending:
+    """What becomes something else when it is given its state: `made`, from then on."""
+
+    def __init__(self, made: Any = None) -> None:
+        self.made = made
 
 
 class Bad(Exception):
@@ -85,6 +97,13 @@ def _ordered(items: Any = ()) -> OrderedDict[Any, Any]:
     return OrderedDict((key(k), v) for k, v in rows)
 
 
+def _ordered_state(made: Any, state: Any) -> Any:
+    """State dicts of modules have `_metadata` beside their items."""
+    if isinstance(state, dict) and isinstance(about := state.get("_metadata"), dict):
+        made._metadata = about
+    return made
+
+
 def _counter(items: Any = None) -> Counter[Any]:
     if items is not None and not isinstance(items, dict):
         raise Bad("a Counter that is no dict")
@@ -127,11 +146,12 @@ _DTYPE = re.compile(r"[<>|=]?(b1|i[1248]|u[1248]|f[248]|c8|c16|[SU]\d{1,6}|[mM]8
 def _dtype(text: Any, align: Any = False, copy: Any = True) -> Any:
     if not isinstance(text, str) or not _DTYPE.fullmatch(text):
         raise Bad(f"arrays of dtype {text!r:.40}")
-    return np.dtype(text, False, True)  # type: ignore[call-overload]
+    return Pending(np.dtype(text))
 
 
-def _dtype_state(dtype: Any, state: Any) -> Any:
+def _dtype_state(blank: Pending, state: Any) -> Any:
     """Only the byte order may be told: ``(3, "<", None, None, None, -1, -1, 0)``, or what dates add to it."""
+    dtype: Any = blank.made
     if not isinstance(state, tuple) or len(state) not in (8, 9) or state[1] not in ("<", ">", "|", "="):
         raise Bad("a dtype with parts")
     if any(v is not None for v in state[2:5]) or (dtype.kind not in "SU" and state[5:7] != (-1, -1)):
@@ -150,14 +170,10 @@ def _date(dtype: Any, about: Any) -> Any:
     return dtype if name == "generic" else np.dtype(f"{dtype.kind}8[{unit[1]}{name}]")
 
 
-class _ArrayToBe(list[Any]):
-    """An array before its state: what the instruction that gives it that puts in its place."""
-
-
-def _reconstruct(kind: Any, shape: Any, code: Any) -> _ArrayToBe:
+def _reconstruct(kind: Any, shape: Any, code: Any) -> Pending:
     if kind is not np.ndarray:
         raise Bad("an array of a class of its own")
-    return _ArrayToBe()
+    return Pending()
 
 
 def _array_state(blank: Any, state: Any) -> Array:
@@ -201,7 +217,7 @@ def _value(value: Any) -> Made:
 
 _set_made, _frozen = Made(_set, value=set), Made(lambda items=(): frozenset(_set(items)), value=frozenset)
 PLAIN: Table = {
-    ("_codecs", "encode"): Made(_encode), ("collections", "OrderedDict"): Made(_ordered, value=OrderedDict),
+    ("_codecs", "encode"): Made(_encode), ("collections", "OrderedDict"): Made(_ordered, _ordered_state, OrderedDict),
     ("collections", "Counter"): Made(_counter, value=Counter), ("collections", "defaultdict"): Made(_default, value=defaultdict),
     ("collections", "deque"): Made(_deque, value=deque),
 }  # fmt: skip
@@ -225,9 +241,11 @@ PLAIN |= {("numpy", "ndarray"): _value(np.ndarray), ("numpy", "dtype"): Made(_dt
 class Machine:
     """One pickle under way. `table` says what its names stand for; `persistent` makes what the writer kept outside."""
 
-    def __init__(self, data: bytes | memoryview, name: str, table: Table, persistent: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self, data: bytes | memoryview, name: str, table: Table, persistent: Callable[[Any], Any] | None = None, start: int = 0
+    ) -> None:
         self.data, self.name, self.table, self.persistent = bytes(data), name, table, persistent
-        self.at = 0
+        self.at, self.left = start, _SPARE + _COPIES * len(self.data)
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
@@ -300,36 +318,38 @@ class Machine:
             "If you trust the file and that class, name it to add_safe_globals"
         )
 
-    def call(self) -> None:
+    def call(self, new: bool = False) -> None:
         args, made = self.stack.pop(), self.stack.pop()
         if not isinstance(made, Made) or not isinstance(args, tuple):
             raise Bad(f"a call of a {type(made).__name__}")
-        obj = made.make(*[checked(a) for a in args])
+        self.spend(args)
+        obj = (made.new if new else made.make)(*args)
         if made.state is not None:
             self.states[id(obj)] = obj, made.state
         self.push(obj)
 
     def build(self) -> None:
-        state = self.stack.pop()
+        state = checked(self.stack.pop())
         obj = self.stack[-1]
         found = self.states.pop(id(obj), None)
-        if found is not None:
-            self.replace(obj, found[1](obj, checked(state)))
-        elif not (isinstance(obj, dict) and isinstance(state, dict)):
+        if found is None:
             raise Bad(f"the state of a {type(obj).__name__}")
+        self.spend(state if isinstance(state, tuple) else (state,))
+        made = found[1](obj, state)
+        if isinstance(obj, Pending):
+            obj.made = made
 
-    def replace(self, old: Any, new: Any) -> None:
-        """Put `new`, made of `old` and its state, where the machine has `old`."""
-        self.stack[-1] = new
-        if new is not old:
-            for number in [n for n, v in list(self.memo.items())[-4:] if v is old]:
-                self.memo[number] = new
+    def spend(self, args: tuple[Any, ...]) -> None:
+        """Count what is copied: a file that has one thing copied again and again makes more of it than it holds."""
+        self.left -= sum(len(a) for a in args if isinstance(a, _COPIED))
+        if self.left < 0:
+            raise Bad("many copies of one thing")
 
     # -- containers
     def fill(self, kind: type) -> tuple[Any, list[Any]]:
         items = self.marked()
         target = self.stack[-1]
-        if not isinstance(target, kind) or isinstance(target, _ArrayToBe):
+        if not isinstance(target, kind):
             raise Bad(f"items for a {type(target).__name__}")
         return target, [checked(i) for i in items]
 
@@ -350,8 +370,10 @@ def checked(value: Any) -> Any:
         if value.value is None:
             raise Bad("a function as a value")
         return value.value
-    if isinstance(value, _ArrayToBe):
-        raise Bad("an array without its parts")
+    if isinstance(value, Pending):
+        if value.made is None:
+            raise Bad("an array without its parts")
+        return value.made
     return value
 
 
@@ -403,7 +425,7 @@ def _mark(m: Machine) -> None:
 def _append(m: Machine) -> None:
     value = checked(m.stack.pop())
     target = m.stack[-1]
-    if not isinstance(target, (list, deque)) or isinstance(target, _ArrayToBe):
+    if not isinstance(target, (list, deque)):
         raise Bad(f"items for a {type(target).__name__}")
     target.append(value)
 
@@ -505,6 +527,7 @@ _STEPS: dict[int, Callable[[Machine], None]] = {
         b"s": _set_item, b"u": _set_items, b"g": lambda m: _recall(m, int(m.line())), b"h": lambda m: _recall(m, m.byte()),
         b"j": lambda m: _recall(m, m.number(_U4)), b"p": lambda m: _remember(m, int(m.line())), b"q": lambda m: _remember(m,
         m.byte()), b"r": lambda m: _remember(m, m.number(_U4)), b"\x94": lambda m: _remember(m, len(m.memo)), b"c": _global,
-        b"\x93": _stack_global, b"R": Machine.call, b"\x81": Machine.call, b"b": Machine.build, b"Q": _persistent,
+        b"\x93": _stack_global, b"R": lambda m: m.call(), b"\x81": lambda m: m.call(True), b"b": lambda m: m.build(), b"Q":
+        _persistent,
     }.items()
 }  # fmt: skip

@@ -190,7 +190,7 @@ def test_hostile_files_run_nothing(words: Any, tmp_path: Path) -> None:
             pickled = pickle.dumps(Evil(words[0], args), protocol)
         except (TypeError, pickle.PicklingError):
             continue
-        with pytest.raises(FileError, match="which is no tensor, container, number or text"):
+        with pytest.raises(FileError, match="nothing of it was run"):
             fw.load(archive(pickled))
     assert not target.exists()
 
@@ -216,7 +216,7 @@ def test_a_view_that_repeats_its_memory_is_no_storage() -> None:
     buffer = io.BytesIO()
     wide = _Call(REBUILD_TENSOR, (_Stored("0", np.zeros(4, np.float32)), 0, (1 << 10, 1 << 10), (0, 0), False, OrderedDict()))
     Pickler(buffer, Storages()).dump(Evil(REBUILD_TENSOR, (wide, 0, (1 << 20,), (1,), False, OrderedDict())))
-    with pytest.raises(FileError, match="no storage"):
+    with pytest.raises(FileError, match="a tensor in a Tensor"):
         fw.load(archive(buffer.getvalue(), **{"0": bytes(16)}))
 
 
@@ -262,7 +262,7 @@ def test_files_of_other_devices_need_a_location() -> None:
     with zipfile.ZipFile(whole) as source, zipfile.ZipFile(made, "w") as target:
         for name in source.namelist():
             target.writestr(name, source.read(name).replace(b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0"))
-    with pytest.raises(DeviceError, match="saved on cuda:0: load them with map_location='cpu'"):
+    with pytest.raises(DeviceError, match="saved on cuda:0, which is not there: load them with map_location='cpu'"):
         fw.load(made)
     assert fw.load(made, map_location="cpu")["step"] == 3
     with pytest.raises(DeviceError):
