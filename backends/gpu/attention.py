@@ -1,7 +1,7 @@
 """Attention of a plan as a step that runs a template: which calls it takes, and which words it gets. Writes no text.
 
-The words: three batch dimensions (missing ones are 1), rows, keys, width of queries, width of values; then for each pointer argument
-five strides (elements): of the batch dimensions, of its rows and of its columns; 0 where it has none or is repeated.
+The words: three batch dimensions (missing ones are 1), rows, keys, width of queries, width of values; then for each pointer
+argument five strides (elements): of the batch dimensions, of its rows and of its columns; 0 where it has none or is repeated.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Forward (Dao and others' flash attention): one program per block of queries walks over the keys with a running maximum and sum.
 Backward: one launch whose programs each own a block of keys (gradients of keys and values), one whose programs each own a block
-of queries; weights are computed again from the logarithm of the sums. Nothing is added atomically: results are the same each time.
+of queries; weights are computed again from the logarithm of the sums. Nothing is added atomically: results are always the same.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Convolutions of a plan as steps that run the product's template: a product W @ B whose B is read from the image, never stored.
 
-The gradient in the weight is Y @ B' of the same kind. Padding, reversed kernels and the order of dimensions are left to ops around
-(`ir.ops.conv_steps`). The step's words are those of a product; its name says how an index walks through the image.
+The gradient in the weight is Y @ B' of the same kind. Padding, reversed kernels and the order of dimensions are left to ops
+around (`ir.ops.conv_steps`). The step's words are those of a product; its name says how an index walks through the image.
 """
 
 from __future__ import annotations

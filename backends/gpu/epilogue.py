@@ -101,13 +101,13 @@ def _digits(
     if len(values) != (0 if shape[0] == 1 else 1):
         return None
     while rest:
-        axis = next((a for a, step in rest.items() if step == below), None)
-        if axis is None:
+        inner = next((a for a, step in rest.items() if step == below), None)
+        if inner is None:
             return None
-        del rest[axis]
+        del rest[inner]
         part = sizes.floordiv(column, sizes.floordiv(below, steps[1]))
-        values[axis.name] = sizes.mod(part, axis.extent) if rest else part
-        below = below * axis.extent
+        values[inner.name] = sizes.mod(part, inner.extent) if rest else part
+        below = below * inner.extent
     return values if below == shape[1] * steps[1] else None
 
 

@@ -1,7 +1,7 @@
 """Matrix products of a plan as steps that run a template: which words a step gets, and which tile it is run with. Writes no text.
 
-The words: rows, columns and depth of the product; strides of a, b and the result (elements); products of the batch; for each batch
-dimension its size and three strides; then what the epilogue's sizes stand for.
+The words: rows, columns and depth of the product; strides of a, b and the result (elements); products of the batch; for each
+batch dimension its size and three strides; then what the epilogue's sizes stand for.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ _HALF = (
 )  # fmt: skip
 #: of float32, multiplied and added one by one: every product keeps 24 bits
 _SINGLE = (
-    (Tile(128, 128, 16, 8, 3), 1.0), (Tile(64, 128, 16, 4, 3), 0.9), (Tile(64, 64, 16, 4, 3), 0.75), (Tile(32, 64, 16, 4, 3), 0.5),
-    (Tile(32, 32, 16, 4, 3), 0.3), (Tile(16, 32, 32, 2, 3), 0.2),
+    (Tile(128, 128, 16, 8, 3), 1.0), (Tile(64, 128, 16, 4, 3), 0.9), (Tile(64, 64, 16, 4, 3), 0.75),
+    (Tile(32, 64, 16, 4, 3), 0.5), (Tile(32, 32, 16, 4, 3), 0.3), (Tile(16, 32, 32, 2, 3), 0.2),
 )  # fmt: skip
 #: of types that no dot product of Triton takes: one step of the depth at a time
 _PLAIN = ((Tile(32, 64, 1, 4, 2), 1.0), (Tile(16, 32, 1, 4, 2), 0.6))
@@ -118,7 +118,8 @@ def mapped(step: RoutineStep, tile: Tile, target: Target) -> bool:
     assert own is not None
     if target.kind != "cuda" or int(target.arch) < 90 or not own.type.dtype.is_half or batch_dims(step):
         return False
-    if tile.rows < 128 or not isinstance(step.sizes[DEPTH], int) or step.sizes[DEPTH] < 4 * tile.depth:
+    depth = step.sizes[DEPTH]
+    if tile.rows < 128 or not isinstance(depth, int) or depth < 4 * tile.depth:
         return False
     for one, other in ((A_DEEP, A_ROW), (B_DEEP, B_COLUMN)):
         if not any(_is(step.sizes[x], 1) and whole(step.sizes, y, 8) for x, y in ((one, other), (other, one))):

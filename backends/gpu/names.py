@@ -36,7 +36,7 @@ class Text:
 
 @dataclass(slots=True)
 class Flat:
-    """Axes that one index vector runs over. `name`: of the vector; `total`: its points; `axes`: (name, what it is of the vector)."""
+    """Axes that one index vector runs over. `name`: of the vector; `total`: its points; `axes`: each one by the vector."""
 
     name: str
     dims: Dims
@@ -167,22 +167,21 @@ class Names:
             for n, e in f.axes.items():
                 _, high = sizes.bounds(sizes.substitute(e, {f.name: sizes.symbol(f.name, 0, f.total - 1)}))
                 ends[n] = sizes.symbol(n, 0, high)
-        return sizes.substitute(size, {n: e for n, e in ends.items() if n in set(sizes.symbols_of(size))})
+        return sizes.substitute(size, ends)
 
     def fits(self, size: Size) -> bool:
         """Whether it is certain that `size` needs no more than 32 bits."""
         low, high = sizes.bounds(self.bounded(size))
-        return low is not None and high is not None and -_NARROW <= low and high < _NARROW
+        return low is not None and high is not None and low >= -_NARROW and high < _NARROW
 
 
 def _in_calls(size: Size) -> Iterator[str]:
     """The symbols inside of calls."""
-    if isinstance(size, Expr):
-        for mono, _ in size.terms:
-            for atom, _p in mono:
-                if isinstance(atom, Call):
-                    yield from sizes.symbols_of(atom.a)
-                    yield from sizes.symbols_of(atom.b)
+    atoms = (atom for mono, _ in size.terms for atom, _p in mono) if isinstance(size, Expr) else ()
+    for atom in atoms:
+        if isinstance(atom, Call):
+            yield from sizes.symbols_of(atom.a)
+            yield from sizes.symbols_of(atom.b)
 
 
 def unravelled(name: str, extents: list[tuple[str, Size]]) -> dict[str, Size]:

@@ -9,7 +9,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...ir.dtypes import DType, float32, float64, int32, int64
-from ...ir.loops import Check, Compute, Const, Index, Kernel, Load, LoadAt, Loop, Param, Reduce, Running, Stmt, Store, StoreAt, walk
+from ...ir.loops import (
+    Check,
+    Compute,
+    Const,
+    Index,
+    Kernel,
+    Load,
+    LoadAt,
+    Loop,
+    Param,
+    Reduce,
+    Running,
+    Stmt,
+    Store,
+    StoreAt,
+    walk,
+)  # fmt: skip
 from .config import stride
 
 _PURE = (Check, Compute, Const, Index, Load, LoadAt, Param)

@@ -17,6 +17,7 @@ from ...ir.dtypes import DType
 from ...ir.loops import (
     Acc,
     Axis,
+    Buffer,
     Check,
     Compute,
     Const,
@@ -28,6 +29,7 @@ from ...ir.loops import (
     Param,
     Reduce,
     Running,
+    Scratch,
     Stmt,
     Store,
     StoreAt,
@@ -109,11 +111,12 @@ class Printer:
         whole = "\n\n".join([HEAD, *(h + "\n" for h in helpers), text]) + "\n"
         return Source(k.name, whole, signature, blocks, params, grid, room, self.config)
 
-    def _arguments(self, areas: Sequence[object]) -> tuple[dict[str, str], tuple[Parameter, ...]]:
+    def _arguments(self, areas: Sequence[Scratch]) -> tuple[dict[str, str], tuple[Parameter, ...]]:
         k, at = self.kernel, self.at
         found: list[tuple[str, str, Parameter]] = []
-        for kind, memory in (("buffer", k.buffers), ("scratch", areas)):
-            for n, b in enumerate(memory):
+        memory: list[tuple[str, Sequence[Buffer | Scratch]]] = [("buffer", k.buffers), ("scratch", areas)]
+        for kind, group in memory:
+            for n, b in enumerate(group):
                 self.pointers[b.name] = at.fresh(f"{b.name}_ptr")
                 found.append((self.pointers[b.name], POINTER[b.dtype.name], Parameter(kind, n)))
         kind = "i64" if self.config.wide else "i32"
@@ -266,7 +269,7 @@ class Printer:
             self.values[s.dest] = self.values[there[place]]
             return
         self.read.add(s.buffer)
-        if s.buffer in self.dirty and not self.inside:
+        if s.buffer in self.dirty and (self.config.persistent or not self.inside):
             self._barrier()
         pointer, mask = self._address(s, NONE, [*(self.masks if isinstance(s, LoadAt) else ()), *more])
         dims = self.at.dims_of(s.index) | (self.values[s.at].dims if isinstance(s, LoadAt) else NONE)
@@ -326,9 +329,9 @@ class Printer:
     def _loop(self, s: Loop | Reduce) -> None:
         accs = s.accs if isinstance(s, Reduce) else ()
         vector = not self.inside and not self.flat and (isinstance(s, Reduce) or not s.serial or is_scan(s))
-        if not self.inside and self.dirty & {x.buffer for x in walk(s.body) if isinstance(x, (Load, LoadAt))} - self.kept:
-            if not self.config.persistent:
-                self._barrier()
+        again = {x.buffer for x in walk(s.body) if isinstance(x, (Load, LoadAt))} - self.kept
+        if not self.inside and not self.config.persistent and self.dirty & again:
+            self._barrier()
         if vector:
             axes, body = nest(s) if isinstance(s, Loop) else (s.axes, s.body)
             (self._once if self.config.persistent else self._rounds)(axes, body, accs)
@@ -421,10 +424,10 @@ class Printer:
         at.indent -= len(axes)
         self.serial -= serial
         self.masks, at.symbols = masks, symbols
-        begins = [(acc, name) for acc, name in zip(accs, names, strict=True)]
+        begins: list[tuple[Acc | Running, str]] = list(zip(accs, names, strict=True))
         begins += [(s, running[s.dest]) for s in body if isinstance(s, Running)]
-        for acc, name in begins:
-            line = f"{name} = {self._start(acc, self.values[acc.value].dims)}"
+        for total, name in begins:
+            line = f"{name} = {self._start(total, self.values[total.value].dims)}"
             at.lines.insert(place, "    " * at.indent + line)
         for acc, name in zip(accs, names, strict=True):
             text = f"({name} != 0)" if acc.dtype is dtypes.bool_ else name

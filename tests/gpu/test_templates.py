@@ -26,7 +26,8 @@ from fusewire.ir.plan import KernelStep, Plan, RoutineStep
 from fusewire.ir.types import tensor
 
 _PROGRAM = Path(__file__).parent.parent / "support" / "interpreted_templates.py"
-needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="the optional package triton is not installed")
+_FOUND = importlib.util.find_spec("triton") is not None
+needs_triton = pytest.mark.skipif(not _FOUND, reason="the optional package triton is not installed")
 
 
 def linear(dtype: Any = dtypes.bfloat16, rows: int = 4096) -> Plan:
@@ -54,8 +55,8 @@ def normed() -> Plan:
 def only(plan: Plan) -> Job:
     """The first way of the only launch of a plan of one step."""
     (step,) = plan.steps
-    ways = routine_ways(step) if isinstance(step, RoutineStep) else kernel_ways(step.kernel) if isinstance(step, KernelStep) else ()
-    (job,) = ways[0].jobs
+    assert isinstance(step, (RoutineStep, KernelStep))
+    (job,) = (routine_ways(step) if isinstance(step, RoutineStep) else kernel_ways(step.kernel))[0].jobs
     return job
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from fusewire.backends.gpu import scalar, stages
-from fusewire.backends.gpu.ways import to_build
 from fusewire.backends.gpu.kernel import SM90
 from fusewire.backends.gpu.triton import Source, triton_source, triton_text
+from fusewire.backends.gpu.ways import to_build
 from fusewire.ir import dtypes, loops, sizes
 from fusewire.ir.graph import Where
 from fusewire.ir.loops import (

@@ -67,7 +67,7 @@ def records() -> Iterator[tuple[str, Callable[..., Any], list[Any]]]:
     for name in ("attention", "attention_backward", "convolution", "conv_input", "conv_weight"):
         op = lookup(name)
         for n, sample in enumerate(random_graphs.samples(op)):
-            operands = [x.astype(np.float32) if isinstance(x, np.ndarray) and x.dtype == np.float64 else x for x in sample.operands]
+            operands = [x.astype(np.float32) if getattr(x, "dtype", None) == np.float64 else x for x in sample.operands]
 
             def call(*values: Any, operands: Any = operands, op: Any = op, attrs: Any = sample.attrs) -> Any:
                 given = iter(values)

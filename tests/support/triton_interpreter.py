@@ -2,7 +2,7 @@
 
 Triton decides when it is imported whether its functions are compiled or interpreted, so import this first. Four things in
 Triton 3.6's interpreter are put right: ``int()`` of an array of one element (refused by NumPy 2.4), bf16 operands of ``tl.dot``
-(it multiplies their bit patterns), a scalar bool beside a block (it becomes a float), and functions of libdevice, which it has not.
+(it multiplies their bit patterns), a scalar bool beside a block (it becomes a float), and functions of libdevice (it has none).
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def _interpreted(function: Callable[..., Any]) -> Callable[..., Any]:
             data = np.asarray(function(*(x.handle.data if isinstance(x, tl.tensor) else x for x in args)))
         data = data.astype(like.handle.data.dtype)
         kind = like.type.scalar
-        return tl.tensor(interpreter.TensorHandle(data, kind), tl.block_type(kind, list(data.shape)) if like.type.is_block() else kind)
+        whole = tl.block_type(kind, list(data.shape)) if like.type.is_block() else kind
+        return tl.tensor(interpreter.TensorHandle(data, kind), whole)
 
     return call
 
@@ -175,7 +176,7 @@ def run_plan(plan: Plan, inputs: Sequence[Any], which: int = -1) -> list[Any]:
             assert run_way(way, [np.zeros(1) if v is None else v for v in views], [int(str(n)) for n in step.sizes], scalars) == 0
     out = []
     for n, o in enumerate(plan.outputs):
-        made = next(m for b, m in zip(plan.buffers, memory, strict=True) if isinstance(b.place, FromOutput) and b.place.index == n)
+        made = next(m for b, m in zip(plan.buffers, memory, strict=True) if b.place == FromOutput(n))
         strides = [s * made.itemsize for s in o.type.strides]
         out.append(np.lib.stride_tricks.as_strided(made, o.type.shape, strides))
     return out
