@@ -90,3 +90,27 @@ def test_a_script_of_pytorch_runs(tmp_path: Path) -> None:
         [sys.executable, "-m", "fusewire.cli", "run", "--as", "torch", str(script)], capture_output=True, text=True, timeout=120
     )
     assert (done.returncode, done.stdout) == (0, "fusewire fusewire.vision True\n"), done.stderr
+
+
+def test_a_spawned_process_knows_the_name(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        f"import {NAME} as t\n"
+        "import multiprocessing\n"
+        "def child(queue):\n    queue.put(t.__name__)\n"
+        "if __name__ == '__main__':\n"
+        "    context = multiprocessing.get_context('spawn')\n    queue = context.Queue()\n"
+        "    process = context.Process(target=child, args=(queue,))\n    process.start()\n"
+        "    print(queue.get(timeout=60), process.join(), process.exitcode)\n"
+    )
+    command = [sys.executable, "-m", "fusewire.cli", "run", "--as", NAME, str(tmp_path / "program.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["fusewire", "None", "0"], done.stderr
+
+
+def test_nothing_is_handed_on_behind_the_block() -> None:
+    from multiprocessing import spawn
+
+    before = spawn.get_preparation_data
+    with install_as(NAME):
+        assert "fusewire" in spawn.get_preparation_data("x")
+    assert spawn.get_preparation_data is before
