@@ -14,6 +14,7 @@ SHORT = {
     "cnn": (["--epochs", "1"], "of the unseen digits right"),
     "vae": (["--epochs", "10"], "epoch 10  loss"),
     "char_rnn": (["--epochs", "10"], "epoch  10  loss"),
+    "resnet_cifar": (["--made", "--epochs", "1"], "of the unseen pictures right"),
     "resume": (["--epochs", "2"], "the parameters are the same"),
     "char_gpt": (["--steps", "50"], "step   50  loss"),
 }
