@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .eager.factors import *  # noqa: F403
 from .eager.linalg import *  # noqa: F403
 from .eager.norms import *  # noqa: F403
 from .errors import LinAlgError as LinAlgError

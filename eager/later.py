@@ -23,7 +23,8 @@ FUNCTIONS: dict[str, str] = {
     "mathematics": "arcsin arccos arctan arctan2 arcsinh arccosh arctanh sinc deg2rad rad2deg logit expit lgamma digamma "
                    "polygamma mvlgamma i0 gcd lcm nextafter frexp ldexp heaviside dist fmax fmin igamma igammac",
     "oldlinalg": "det slogdet inverse pinverse matrix_power matrix_exp cholesky_solve orgqr lu_solve",
-    "linalg": "logdet old_cholesky:cholesky cholesky_inverse old_qr:qr old_svd:svd lu_unpack triangular_solve",
+    "linalg": "logdet old_cholesky:cholesky cholesky_inverse old_qr:qr old_svd:svd triangular_solve",
+    "factors": "lu_pair:lu lu_unpack geqrf ormqr svd_lowrank pca_lowrank lobpcg",
     "products": "addmm addmv addr baddbmm addbmm mv vdot inner ger kron tensordot chain_matmul cross trace cdist pdist bilinear "
                 "block_diag cartesian_prod combinations vander",
     "activations": "celu celu_ selu selu_ prelu rrelu rrelu_ relu_ threshold threshold_ alpha_dropout feature_alpha_dropout "
@@ -57,6 +58,10 @@ LAYERS: dict[str, str] = {
               "lp_pool1d lp_pool2d lp_pool3d max_unpool1d max_unpool2d max_unpool3d max_pool1d_with_indices "
               "max_pool2d_with_indices max_pool3d_with_indices upsample_nearest upsample_bilinear",
     "products": "pdist bilinear",
+    "heads": "multi_head_attention_forward",
+    "further": "fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d fractional_max_pool3d_with_indices "
+               "adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices "
+               "native_channel_shuffle conv_tbc linear_cross_entropy",
 }  # fmt: skip
 #: Module of `eager` -> methods of Tensor.
 METHODS: dict[str, str] = {
@@ -82,6 +87,7 @@ METHODS: dict[str, str] = {
                    "polygamma_ mvlgamma_ i0_ gcd_ lcm_ nextafter_ ldexp_ heaviside_",
     "oldlinalg": "det slogdet inverse pinverse matrix_power matrix_exp cholesky_solve orgqr lu_solve",
     "linalg": "logdet old_cholesky:cholesky cholesky_inverse old_qr:qr old_svd:svd triangular_solve",
+    "factors": "lu_pair:lu geqrf ormqr",
     "activations": "prelu hardshrink",
     "fourier": "stft istft",
     "products": "addmm addmv addr baddbmm addbmm addmm_ addmv_ addr_ baddbmm_ addbmm_ mv vdot inner ger kron cross trace",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import ShapeError
 from ..ir import dtypes
 from ..ir.ops import decompositions as records
-from ..ir.ops import spectra
+from ..ir.ops import factors, spectra
 from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
 from . import casting
@@ -23,7 +23,7 @@ from .products import cross as _cross
 from .products import multiplied
 from .products import vander as _vander
 from .pure import pure
-from .reducing import tril, triu
+from .reducing import tril
 from .return_types import shown
 from .shaping import adjoint
 from .shaping import diagonal as _diagonal
@@ -86,27 +86,6 @@ class SlogDet(NamedTuple):
         return shown("linalg_slogdet")(self)
 
 
-class LU(NamedTuple):
-    """A = P L U."""
-
-    P: Any
-    L: Any
-    U: Any
-
-    def __repr__(self) -> str:
-        return shown("linalg_lu")(self)
-
-
-class LUFactor(NamedTuple):
-    """L and U in one matrix, and exchanged rows counted from 1."""
-
-    LU: Any
-    pivots: Any
-
-    def __repr__(self) -> str:
-        return shown("linalg_lu_factor")(self)
-
-
 class WithInfo(NamedTuple):
     """A result and, for each matrix, 0."""
 
@@ -126,7 +105,8 @@ class Lstsq(NamedTuple):
         return shown("linalg_lstsq")(self)
 
 
-def _no_info(x: Any, shape: Any) -> Any:
+def no_info(x: Any, shape: Any) -> Any:
+    """For each matrix 0: no step failed."""
     return filled(x, shape, 0, dtypes.int32)
 
 
@@ -150,6 +130,8 @@ def slogdet(A: Tensor) -> SlogDet:
 def logdet(input: Tensor) -> Tensor:
     """Logarithms of determinants; NaN of negative ones."""
     sign, low = slogdet(input)
+    if input.dtype.is_complex:
+        return g.log(sign) + low  # type: ignore[no-any-return]
     return where(sign < 0, math.nan, low)  # type: ignore[no-any-return]
 
 
@@ -163,7 +145,7 @@ def inv(A: Tensor, *, out: Any = None) -> Tensor:
 @pure
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> WithInfo:
     """(`inv`, zeros); a singular matrix is an error here too."""
-    return WithInfo(inv(A), _no_info(A, A.shape[:-2]))
+    return WithInfo(inv(A), no_info(A, A.shape[:-2]))
 
 
 @pure
@@ -173,13 +155,14 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = N
     if share is None:
         share = max(A.shape[-2:]) * _epsilon(A) if atol is None else 0.0
     if atol:
-        largest = float(g.amax(svdvals(A)))
+        sizes = g.abs(eigvalsh(A)) if hermitian else svdvals(A)
+        largest = float(g.amax(sizes)) if A.numel() else 0.0
         share = max(share, float(atol) / largest if largest else 0.0)
-    return matched(apply(spectra.pinv, (A,), {"rtol": float(share)}), out)  # type: ignore[no-any-return]
+    return matched(apply(spectra.pinv, (A,), {"rtol": float(share), "hermitian": bool(hermitian)}), out)  # type: ignore[no-any-return]
 
 
 def _epsilon(x: Any) -> float:
-    return 2.0**-52 if x.dtype.short == "f64" else 2.0**-23
+    return 2.0**-52 if x.dtype.to_real() is dtypes.float64 else 2.0**-23
 
 
 def _is_vector(A: Any, B: Any) -> bool:
@@ -203,7 +186,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Any = None) -> Tensor
 @pure
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> WithInfo:
     """(`solve`, zeros); a singular matrix is an error here too."""
-    return WithInfo(solve(A, B, left=left), _no_info(A, A.shape[:-2]))
+    return WithInfo(solve(A, B, left=left), no_info(A, A.shape[:-2]))
 
 
 @pure
@@ -231,9 +214,10 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
     m, n = A.shape[-2:]
     away = matmul(A, solution) - b
     full = m > n and driver in ("gels", "gelss", "gelsd")
-    residuals = g.sum(away * away, -2) if full else filled(A, (0,), 0)
+    size = g.abs(away) if away.dtype.is_complex else away
+    residuals = g.sum(size * size, -2) if full else narrow(reshape(records.real(solution), (-1,)), 0, 0, 0)
     rank = to(matrix_rank(A), dtypes.int64)
-    empty = filled(A, (0,), 0)
+    empty = filled(A, (0,), 0, A.dtype.to_real())
     return Lstsq(squeeze(solution, -1) if vectors else solution, residuals, rank, empty)
 
 
@@ -267,16 +251,16 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Any = None) -> T
 
 @pure
 def cholesky(A: Tensor, *, upper: bool = False, out: Any = None) -> Tensor:
-    """Lower (or upper) triangles L, A = L L^T; LinAlgError where A is not positive definite."""
-    low = apply(records.cholesky, (A,), _NONE)
-    return matched(transpose(low, -2, -1) if upper else low, out)  # type: ignore[no-any-return]
+    """Lower (or upper) triangles L, A = L L^H; LinAlgError where A is not positive definite."""
+    low = apply(records.cholesky, (adjoint(A) if upper else A,), _NONE)
+    return matched(adjoint(low) if upper else low, out)  # type: ignore[no-any-return]
 
 
 @fills
 @pure
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> WithInfo:
     """(`cholesky`, zeros); a matrix that is not positive definite is an error here too."""
-    return WithInfo(cholesky(A, upper=upper), _no_info(A, A.shape[:-2]))
+    return WithInfo(cholesky(A, upper=upper), no_info(A, A.shape[:-2]))
 
 
 @pure
@@ -287,19 +271,23 @@ def old_cholesky(input: Tensor, upper: bool = False, *, out: Any = None) -> Tens
 
 @pure
 def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False, *, out: Any = None) -> Tensor:
-    """X of ``L L^T X = input`` (`upper`: ``L^T L``)."""
-    low = transpose(L, -2, -1) if upper else L
+    """X of ``L L^H X = input`` (`upper`: ``L^H L``)."""
+    low = adjoint(L) if upper else L
+    if L.requires_grad:  # PyTorch's gradient is that of the product, in the triangle that is not read too
+        low = tril(low).detach() + (low - low.detach())
+        return matched(solve(matmul(low, adjoint(low)), input), out)  # type: ignore[no-any-return]
     half = solve_triangular(low, input, upper=False)
-    return matched(solve_triangular(transpose(low, -2, -1), half, upper=True), out)  # type: ignore[no-any-return]
+    return matched(solve_triangular(adjoint(low), half, upper=True), out)  # type: ignore[no-any-return]
 
 
 @pure
 def cholesky_inverse(input: Tensor, upper: bool = False, *, out: Any = None) -> Tensor:
-    """The inverse of ``L L^T`` (`upper`: ``L^T L``)."""
-    return matched(cholesky_solve(_eye(input), input, upper), out)  # type: ignore[no-any-return]
+    """The inverse of ``L L^H`` (`upper`: ``L^H L``)."""
+    return matched(cholesky_solve(eye_like(input), input, upper), out)  # type: ignore[no-any-return]
 
 
-def _eye(x: Any, n: Any = None) -> Any:
+def eye_like(x: Any, n: Any = None) -> Any:
+    """The identity of `n` rows (as many as `x` has columns) beside `x`."""
     return records.on_diagonal(filled(x, (x.shape[-1] if n is None else n,), 1))
 
 
@@ -313,7 +301,7 @@ def qr(A: Tensor, mode: str = "reduced") -> QR:
     m, n = A.shape[-2:]
     if m < n:
         q, r = apply(records.qr, (narrow(A, -1, 0, m),), _NONE)
-        r = g.cat([r, matmul(transpose(q, -2, -1), narrow(A, -1, m, n - m))], -1)
+        r = g.cat([r, matmul(adjoint(q), narrow(A, -1, m, n - m))], -1)
     else:
         q, r = apply(records.qr, (A,), _NONE)
     if mode == "complete" and m > n:
@@ -326,32 +314,9 @@ def qr(A: Tensor, mode: str = "reduced") -> QR:
 def _completed(q: Any) -> Any:
     """Orthonormal columns that complete those of `q`: left singular vectors of the projection away from them."""
     m, n = q.shape[-2:]
-    away = _eye(q, m) - matmul(q, transpose(q, -2, -1))
+    away = eye_like(q, m) - matmul(q, adjoint(q))
     u, _, _ = apply(spectra.svd, (away.detach(),), _NONE)
     return narrow(u, -1, 0, m - n)
-
-
-@fills
-@pure
-def lu_factor(A: Tensor, *, pivot: bool = True) -> LUFactor:
-    """(L and U in one matrix, exchanged rows) of square matrices."""
-    if not pivot:
-        raise NotImplementedError("linalg.lu_factor: LU without pivoting is not built")
-    return LUFactor(*apply(records.lu_factor, (A,), _NONE))
-
-
-@fills
-@pure
-def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> Any:
-    """(`lu_factor`'s results, zeros)."""
-    return (*lu_factor(A, pivot=pivot), _no_info(A, A.shape[:-2]))
-
-
-@fills
-@pure
-def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> LU:
-    """(P, L, U) of the results of `lu_factor`."""
-    return LU(records.permutation(LU_pivots, LU_data), tril(LU_data, -1) + _eye(LU_data), triu(LU_data))
 
 
 @fills
@@ -364,42 +329,13 @@ def triangular_solve(
     return solve_triangular(turned, b, upper=upper != transpose, unitriangular=unitriangular), A
 
 
-@fills
-@pure
-def lu(A: Tensor, *, pivot: bool = True) -> LU:
-    """(P, L, U), A = P L U, of square matrices."""
-    packed, pivots = lu_factor(A, pivot=pivot)
-    return LU(records.permutation(pivots, packed), tril(packed, -1) + _eye(packed), triu(packed))
-
-
-@pure
-def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False, out: Any = None) -> Tensor:
-    """X of ``A X = B`` by the factors of A."""
-    order = records.permutation(pivots, LU)
-    if not left:
-        found = lu_solve(LU, pivots, transpose(B, -2, -1), adjoint=not adjoint)
-        return matched(transpose(found, -2, -1), out)  # type: ignore[no-any-return]
-    if adjoint:
-        half = solve_triangular(transpose(LU, -2, -1), B, upper=False)
-        half = solve_triangular(transpose(LU, -2, -1), half, upper=True, unitriangular=True)
-        return matched(matmul(order, half), out)  # type: ignore[no-any-return]
-    half = solve_triangular(LU, matmul(transpose(order, -2, -1), B), upper=False, unitriangular=True)
-    return matched(solve_triangular(LU, half, upper=True), out)  # type: ignore[no-any-return]
-
-
-@pure
-def old_lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Any = None) -> Tensor:
-    """`linalg.lu_solve` with the right side first."""
-    return lu_solve(LU_data, LU_pivots, b, out=out)
-
-
 # -- eigenvalues, singular values
 
 
 def _triangle(A: Tensor, UPLO: str) -> Any:
     if UPLO.upper() not in ("L", "U"):
         raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
-    return A if UPLO.upper() == "L" else transpose(A, -2, -1)
+    return A if UPLO.upper() == "L" else adjoint(A)
 
 
 @fills
@@ -437,8 +373,8 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None) -> SVD:
     if full_matrices and m > n:
         u = g.cat([u, _completed(u)], -1)
     elif full_matrices and n > m:
-        rest = _completed(transpose(vh, -2, -1))
-        vh = g.cat([vh, transpose(rest, -2, -1)], -2)
+        rest = _completed(adjoint(vh))
+        vh = g.cat([vh, adjoint(rest)], -2)
     return SVD(u, s, vh)
 
 
@@ -451,7 +387,7 @@ def old_svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> SVDWit
         lead = input.shape[:-2]
         return SVDWithV(filled(input, (*lead, m, m), 0), svdvals(input), filled(input, (*lead, n, n), 0))
     u, s, vh = svd(input, not some)
-    return SVDWithV(u, s, transpose(vh, -2, -1))
+    return SVDWithV(u, s, adjoint(vh))
 
 
 @fills
@@ -472,7 +408,7 @@ def matrix_rank(
     A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Any = None
 ) -> Tensor:
     """How many singular values are above ``max(atol, rtol * the largest)``."""
-    s = svdvals(A)
+    s = g.abs(eigvalsh(A)) if hermitian else svdvals(A)
     if tol is not None:
         atol, rtol = tol, 0.0 if rtol is None else rtol
     share = rtol if rtol is not None else (max(A.shape[-2:]) * _epsilon(A) if atol is None else 0.0)
@@ -490,7 +426,7 @@ def matrix_rank(
 @pure
 def matrix_exp(A: Tensor) -> Tensor:
     """Exponentials of matrices."""
-    return apply(records.matrix_exp, (A,), _NONE)  # type: ignore[no-any-return]
+    return apply(factors.matrix_exp, (A,), _NONE)  # type: ignore[no-any-return]
 
 
 @pure
@@ -499,7 +435,7 @@ def matrix_power(A: Tensor, n: int, *, out: Any = None) -> Tensor:
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
         raise ShapeError(f"linalg.matrix_power: A must be batches of square matrices, but they are {list(A.shape)}")
     if n == 0:
-        return matched(g.clone(expand(_eye(A), tuple(A.shape))), out)  # type: ignore[no-any-return]
+        return matched(g.clone(expand(eye_like(A), tuple(A.shape))), out)  # type: ignore[no-any-return]
     base, found, k = inv(A) if n < 0 else A, None, abs(n)
     while k:
         if k & 1:
@@ -551,24 +487,11 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     return _vander(x if x.ndim else unsqueeze(x, 0), N, True)
 
 
-@pure
-def householder_product(A: Tensor, tau: Tensor, *, out: Any = None) -> Tensor:
-    """The first columns of the product of reflections ``I - tau v v^T``, v being the columns of A below a 1 on the diagonal."""
-    m, n = A.shape[-2:]
-    found = expand(_eye(A, m), (*A.shape[:-2], m, m))[..., :n]
-    i, j = records.places(A, m, n)
-    vectors = where(g.eq(i, j), 1.0, where(i > j, A, 0.0))
-    for k in range(int(tau.shape[-1]) - 1, -1, -1):
-        v = vectors[..., k : k + 1]
-        found = found - tau[..., k, None, None] * matmul(v, matmul(adjoint(v), found))
-    return matched(found, out)  # type: ignore[no-any-return]
-
-
 inverse = inv
 
 __all__ = [
-    "cholesky", "cholesky_ex", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "householder_product", "inv",
-    "inv_ex", "lstsq", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "matmul", "matrix_exp", "matrix_power", "matrix_rank",
+    "cholesky", "cholesky_ex", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "inv",
+    "inv_ex", "lstsq", "matmul", "matrix_exp", "matrix_power", "matrix_rank",
     "multi_dot", "pinv", "qr", "slogdet", "solve", "solve_ex", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve",
     "vander", "vecdot",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import linalg
+from . import factors, linalg
 from .outputs import finished
 from .pure import pure
 
@@ -57,10 +57,10 @@ def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False, *, out: A
 @pure
 def orgqr(input: Tensor, input2: Tensor, *, out: Any = None) -> Tensor:
     """`linalg.householder_product`."""
-    return finished(linalg.householder_product(input, input2), out)  # type: ignore[no-any-return]
+    return finished(factors.householder_product(input, input2), out)  # type: ignore[no-any-return]
 
 
 @pure
 def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Any = None) -> Tensor:
     """The solution of ``A x = input``, where A is factored as `linalg.lu_factor` gives it."""
-    return linalg.old_lu_solve(input, LU_data, LU_pivots, out=out)
+    return factors.old_lu_solve(input, LU_data, LU_pivots, out=out)

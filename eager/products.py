@@ -13,17 +13,21 @@ from . import casting
 from . import generated as g
 from .arguments import wrap_dim
 from .arranging import einsum, meshgrid, pad
-from .functional import bmm, expand, matmul, mm, narrow, outer, permute, reshape, stack, to, transpose, unsqueeze
+from .functional import bmm, expand, matmul, mm, narrow, outer, permute, reshape, stack, transpose, unsqueeze
 from .outputs import matched
 from .pure import pure
-from .reducing import index_along
+from .reducing import index_along, norm
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
 
 def _added(input: Any, product: Any, beta: Any, alpha: Any, out: Any) -> Any:
-    """``beta * input + alpha * product``; an `input` times 0 is not read, so that its NaN do not matter."""
+    """``beta * input + alpha * product``; an `input` times 0 is not read, so that its NaN do not matter. Whole numbers stay so:
+    `beta` and `alpha` are cut to their kind."""
+    kind = product.dtype.kind
+    if kind in "biu":
+        beta, alpha = (bool(n) if kind == "b" else int(n) for n in (beta, alpha))
     scaled = product if alpha == 1 else product * alpha
     if beta == 0:
         return matched(scaled, out)
@@ -63,7 +67,7 @@ def addbmm(input: Any, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: 
     """``beta * input + alpha * (the sum of the batch's products)``."""
     if casting.on:
         (input,) = casting.low(input)
-    return _added(input, g.sum(bmm(batch1, batch2), 0), beta, alpha, out)  # type: ignore[no-any-return]
+    return _added(input, g.sum(bmm(batch1, batch2), 0, dtype=batch1.dtype), beta, alpha, out)  # type: ignore[no-any-return]
 
 
 @pure
@@ -201,18 +205,8 @@ def trace(input: Tensor) -> Tensor:
 
 
 def _lengths(away: Any, p: float) -> Any:
-    """p-norms along the last dimension whose gradient at 0 is 0."""
-    size = g.abs(away)
-    if p == 0:
-        return g.sum(to(g.ne(away, 0), away.dtype), -1)
-    if p == 1:
-        return g.sum(size, -1)
-    if p == float("inf"):
-        return g.amax(size, -1) if away.shape[-1] else filled(away, away.shape[:-1], 0)
-    total = g.sum(away * away if p == 2 else g.pow(where(g.eq(size, 0), 1.0, size), p) * to(g.ne(size, 0), size.dtype), -1)
-    zero = g.eq(total, 0)
-    inner = where(zero, 1.0, total)
-    return where(zero, 0.0, g.sqrt(inner) if p == 2 else g.pow(inner, 1 / p))
+    """p-norms along the last dimension, of nothing 0."""
+    return norm(away, p, -1) if away.shape[-1] else filled(away, away.shape[:-1], 0)
 
 
 @pure

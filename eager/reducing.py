@@ -115,26 +115,35 @@ def var_mean(
 @pure
 def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Length: p is "fro", a number, 0 (how many are not 0) or an infinity (largest or smallest magnitude); floating only."""
+    if p == "nuc":
+        from .norms import matrix_norm
+
+        return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim)  # type: ignore[no-any-return]
     input = g.abs(input) if input.dtype.is_complex else input
     dtype = input.dtype
     if not dtype.is_floating_point:
         raise RuntimeError(f"norm: expected a floating point tensor as input, got {dtype.name}{list(input.shape)}; cast it first")
     if dtype.is_half:  # powers leave the range of half types where the length does not
         return to(norm(to(input, dtypes.float32), p, dim, keepdim), dtype)
-    if p == "nuc":
-        from .norms import matrix_norm
-
-        return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim)  # type: ignore[no-any-return]
     if p in (2, "fro"):
         return _root(g.sum(input * input, dim, keepdim))
     if p == 0:
-        return g.sum(to(g.ne(input, 0), dtype), dim, keepdim)
+        return g.sum(counted(g.ne(input, 0), input), dim, keepdim)
     size = g.abs(input)
     if p == 1:
         return g.sum(size, dim, keepdim)
     if p in (float("inf"), float("-inf")):
         return g.amax(size, dim, keepdim) if p > 0 else g.amin(size, dim, keepdim)
-    return g.pow(g.sum(g.pow(size, p), dim, keepdim), 1 / p)
+    none = g.eq(size, 0)  # where the gradient is 0, also that of powers below 1
+    total = g.sum(where(none, 0.0 if p > 0 else float("inf"), g.pow(where(none, 1.0, size), p)), dim, keepdim)
+    flat = g.eq(total, 0)
+    return where(flat, 0.0, g.pow(where(flat, 1.0, total), 1 / p))  # type: ignore[no-any-return]
+
+
+def counted(mask: Any, x: Any) -> Any:
+    """The mask as numbers of the dtype of `x`, on whose values they do not depend but which gets a gradient of zeros."""
+    ones = to(mask, x.dtype)
+    return where(creation.filled(mask, (), True), ones, x) if x.meta.requires_grad else ones
 
 
 @pure

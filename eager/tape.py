@@ -434,7 +434,7 @@ _LIMIT = 4096
 def _read_by_rule(op: Op, attrs: dict[str, Any], operands: tuple[Any, ...], node: OpNode) -> frozenset[int]:
     """Numbers of the operands, then results, that the gradient rule reads by value."""
     need = tuple([e is not None for e in node.edges])
-    kinds = tuple([_class_of(t.shape) if t is not None else type(x) for t, x in zip(node.types, operands, strict=True)])
+    kinds = tuple([_class_of(t) if t is not None else type(x) for t, x in zip(node.types, operands, strict=True)])
     try:
         key = op, need, kinds, tuple(attrs.items())
         found = _READ.get(key)
@@ -447,9 +447,11 @@ def _read_by_rule(op: Op, attrs: dict[str, Any], operands: tuple[Any, ...], node
     return found
 
 
-def _class_of(shape: tuple[int, ...]) -> Any:
-    """What of a shape decides which operands a rule reads: the rank, and sizes where some are 0 or 1."""
-    return shape if 0 in shape or 1 in shape else len(shape)
+def _class_of(type: Any) -> Any:
+    """What of a type decides which operands a rule reads: the rank, sizes where some are 0 or 1, whether it is complex."""
+    shape = type.shape
+    kind = shape if 0 in shape or 1 in shape else len(shape)
+    return (kind, "c") if type.dtype.kind == "c" else kind
 
 
 def _find_reads(

@@ -33,7 +33,7 @@ __all__ = [
 ]  # fmt: skip
 
 #: Modules of records that few programs use: loaded by the public functions over them, or by `load_rare`.
-RARE = ("complexes", "searching", "special", "decompositions", "spectra", "fourier", "recurrent")
+RARE = ("complexes", "searching", "special", "decompositions", "spectra", "factors", "symmetric", "fourier", "recurrent")
 
 
 def load_rare() -> None:

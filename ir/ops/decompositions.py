@@ -1,12 +1,11 @@
 """Linear algebra that LAPACK does: inverses, solutions, determinants, factors, eigenvalues, singular values. NumPy steps.
 
-Matrices are the last two dimensions, all before are a batch. float32 and float64 only. Results are row-major. Loaded by
+Matrices are the last two dimensions, all before are a batch. 32 and 64 bits a part, complex too. Results are row-major. Loaded by
 `eager/linalg.py` or `ops.load_rare`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,7 +17,7 @@ from ..op import Effects, Extern, Op, Sample, register
 from ..types import TensorType, tensor
 from .compare import eq, ge, gt, where
 from .creation import arange, made_by, zeros_like
-from .declare import floats, holomorphic
+from .declare import conjugated, floats, holomorphic
 from .linalg import matmul, swapped
 from .pointwise import add, mul, neg, sub
 from .reductions import sum
@@ -30,10 +29,10 @@ SAME = {"f32": (1e-5, 1e-5), "f64": (1e-12, 1e-12)}
 RAISES = Effects(raises=(LinAlgError,))
 
 
-def checked(op: str, *types: TensorType, square: bool = True, complexes: bool = False) -> None:
-    """DTypeError or ShapeError unless all are matrices of one dtype of 32 or 64 bits (`complexes`: complex ones too)."""
+def checked(op: str, *types: TensorType, square: bool = True) -> None:
+    """DTypeError or ShapeError unless all are matrices of one dtype of 32 or 64 bits a part."""
     for t in types:
-        if t.dtype.short not in ("f32", "f64") and not (complexes and t.dtype.kind == "c"):
+        if t.dtype.short not in ("f32", "f64") and t.dtype.kind != "c":
             raise DTypeError(f"linalg.{op}: Expected a floating point tensor of 32 or 64 bits, got {layout.describe(*types)}")
         if t.dtype is not types[0].dtype:
             raise DTypeError(f"linalg.{op}: operands must share one dtype, got {layout.describe(*types)}")
@@ -43,10 +42,9 @@ def checked(op: str, *types: TensorType, square: bool = True, complexes: bool = 
         raise ShapeError(f"linalg.{op}: A must be batches of square matrices, but they are {layout.describe(*types)}")
 
 
-def as_floats(*xs: Any, complexes: bool = False) -> None:
+def as_floats(*xs: Any) -> None:
     """TypeError where `checked` would refuse the arrays' dtypes."""
-    kinds = "fc" if complexes else "f"
-    if any(x.dtype.kind not in kinds or x.dtype.itemsize < 4 or x.ndim < 2 for x in xs) or len({x.dtype for x in xs}) > 1:
+    if any(x.dtype.kind not in "fc" or x.dtype.itemsize < 4 or x.ndim < 2 for x in xs) or len({x.dtype for x in xs}) > 1:
         raise TypeError("matrices of one floating dtype expected")
 
 
@@ -127,19 +125,41 @@ def all_given(g: Any, out: Any) -> tuple[Any, ...]:
     return tuple([zeros_like(o) if d is None else d for d, o in zip(g, out, strict=True)])
 
 
-def _same_infer(op: str, complexes: bool = False) -> Any:
+def adjoint(x: Any) -> Any:
+    """Matrices transposed, and conjugated where complex."""
+    return swapped(conjugated(x))
+
+
+def real(x: Any) -> Any:
+    """The real part of complex values; real ones as they are."""
+    from .casts import cast
+
+    return cast(x, dtype=x.dtype.to_real()) if x.dtype.is_complex else x
+
+
+def least(op: str, x: TensorType) -> Any:
+    """The shorter side of matrices."""
+    m, n = x.shape[-2:]
+    if not layout.at_most(m, n) and not layout.at_most(n, m):
+        raise ShapeError(f"linalg.{op}: which of both sizes is the smaller one must be known, got {layout.describe(x)}")
+    return m if layout.at_most(m, n) else n
+
+
+def same_infer(op: str) -> Any:
+    """`infer` of an op from square matrices to such."""
+
     def infer(x: TensorType, **_attrs: Any) -> tuple[TensorType]:
-        checked(op, x, complexes=complexes)
+        checked(op, x)
         return (tensor(x.shape, x.dtype),)
 
     return infer
 
 
-def refused(op: str, fn: Callable[..., Any], why: str, complexes: bool = False) -> Callable[..., Any]:
-    """`fn` with NumPy's LinAlgError as ours."""
+def refused(op: str, fn: Callable[..., Any], why: str) -> Callable[..., Any]:
+    """`fn` with NumPy's LinAlgError as ours, its results row-major."""
 
     def eager(*xs: Any, **attrs: Any) -> Any:
-        as_floats(*xs, complexes=complexes)
+        as_floats(*xs)
         try:
             out = fn(*xs, **attrs)
         except np.linalg.LinAlgError as e:
@@ -154,6 +174,8 @@ def refused(op: str, fn: Callable[..., Any], why: str, complexes: bool = False) 
 
 def _plain(x: Any, dtype: Any) -> Any:
     x = np.asarray(x)
+    if dtype.kind == "c" and x.dtype.kind == "f":
+        dtype = np.empty(0, dtype).real.dtype
     return np.array(x.astype(dtype, copy=False), order="C", copy=None).reshape(x.shape) if x.ndim else x.astype(dtype)
 
 
@@ -169,14 +191,14 @@ def _inv_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
 
 #: Inverse matrices; LinAlgError where one is singular. Public: linalg.inv.
 inv: Op = register(Op(
-    "inv", (), _same_infer("inv", True), refused("inv", np.linalg.inv, _SINGULAR, True), holomorphic(_inv_grad), Extern(LAPACK),
+    "inv", (), same_infer("inv"), refused("inv", np.linalg.inv, _SINGULAR), holomorphic(_inv_grad), Extern(LAPACK),
     square_samples(spread), batch=batched("inv"), autocast="f32", tolerance=SAME, effects=RAISES,
 ))  # fmt: skip
 
 
-def _solve_infer(op: str, complexes: bool = False) -> Any:
+def _solve_infer(op: str) -> Any:
     def infer(a: TensorType, b: TensorType, **_attrs: Any) -> tuple[TensorType]:
-        checked(op, a, b, complexes=complexes)
+        checked(op, a, b)
         if not layout.same(a.shape[-1], b.shape[-2]):
             raise ShapeError(f"linalg.{op}: Incompatible shapes of A and B for the equation AX = B: {layout.describe(a, b)}")
         batch = layout.broadcast_shapes(op, [a.shape[:-2], b.shape[:-2]], (a, b))
@@ -204,7 +226,7 @@ def _solve_samples(make: Callable[..., Any], **attrs: Any) -> Callable[..., Iter
 
 #: X of A X = B for square A; LinAlgError where one is singular. Public: linalg.solve.
 solve: Op = register(Op(
-    "solve", (), _solve_infer("solve", True), refused("solve", np.linalg.solve, _SINGULAR, True), holomorphic(_solve_grad),
+    "solve", (), _solve_infer("solve"), refused("solve", np.linalg.solve, _SINGULAR), holomorphic(_solve_grad),
     Extern(LAPACK), _solve_samples(spread), batch=batched("solve"), autocast="f32", tolerance=SAME, effects=RAISES,
 ))  # fmt: skip
 
@@ -243,14 +265,15 @@ def _strong(rng: np.random.Generator, *shape: int) -> Any:
 #: X of A X = B, where only the lower (`up`: upper) triangle of A counts; `unit`: its diagonal is 1. Public: solve_triangular.
 solve_triangular: Op = register(Op(
     "solve_triangular", (), _solve_infer("solve_triangular"), refused("solve_triangular", _triangular, _SINGULAR),
-    _triangular_grad, Extern(LAPACK), _triangular_samples, batch=batched("solve_triangular"), autocast="f32", tolerance=SAME,
+    holomorphic(_triangular_grad), Extern(LAPACK), _triangular_samples, batch=batched("solve_triangular"), autocast="f32",
+    tolerance=SAME,
 ))  # fmt: skip
 
 # -- determinants
 
 
 def _det_infer(x: TensorType) -> tuple[TensorType]:
-    checked("det", x, complexes=True)
+    checked("det", x)
     return (tensor(x.shape[:-2], x.dtype),)
 
 
@@ -260,19 +283,22 @@ def _det_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
 
 #: Determinants. The gradient wants matrices that can be inverted. Public: linalg.det.
 det: Op = register(Op(
-    "det", (), _det_infer, refused("det", np.linalg.det, _SINGULAR, True), holomorphic(_det_grad), Extern(LAPACK),
+    "det", (), _det_infer, refused("det", np.linalg.det, _SINGULAR), holomorphic(_det_grad), Extern(LAPACK),
     square_samples(spread), batch=batched("det"), tolerance=SAME, effects=RAISES,
 ))  # fmt: skip
 
 
 def _slogdet_infer(x: TensorType) -> tuple[TensorType, TensorType]:
     checked("slogdet", x)
-    made = tensor(x.shape[:-2], x.dtype)
-    return made, made
+    return tensor(x.shape[:-2], x.dtype), tensor(x.shape[:-2], x.dtype.to_real())
 
 
 def _slogdet_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
-    return (None if g[1] is None else mul(reshape(g[1], (*g[1].shape, 1, 1)), swapped(inv(x))),)
+    weight = g[1]
+    if x.dtype.is_complex and g[0] is not None:  # d sign = i sign Im(tr(A^-1 dA))
+        turn = real(mul(mul(conjugated(g[0]), out[0]), -1j))
+        weight = sub(0 if weight is None else weight, mul(turn, 1j))
+    return (None if weight is None else mul(reshape(weight, (*weight.shape, 1, 1)), adjoint(inv(x))),)
 
 
 #: (signs of determinants, logarithms of their magnitudes). Public: linalg.slogdet, logdet.
@@ -291,13 +317,13 @@ def _positive(rng: np.random.Generator, *shape: int) -> Any:
 
 
 def _cholesky_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
-    """Half of the sum of S and its transpose, S = L^-T phi(L^T g) L^-1; phi: the lower triangle with half the diagonal."""
-    product = lower(matmul(swapped(out), lower(g)))
-    phi = sub(product, on_diagonal(mul(diagonal(product), 0.5)))
-    turned = swapped(out)
+    """L^-H phi(L^H g) L^-1; phi: half of the sum of the lower triangle and its adjoint, the diagonal once."""
+    turned = adjoint(out)
+    product = lower(matmul(turned, lower(g)))
+    other = adjoint(product)
+    phi = mul(sub(add(product, other), on_diagonal(diagonal(other))), 0.5)
     left = solve_triangular(turned, phi, up=True)
-    whole = swapped(solve_triangular(turned, swapped(left), up=True))
-    return (mul(add(whole, swapped(whole)), 0.5),)
+    return (adjoint(solve_triangular(turned, adjoint(left), up=True)),)
 
 
 def diagonal(x: Any) -> Any:
@@ -313,7 +339,7 @@ def _cholesky_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 #: The lower triangle L of A = L L^T; LinAlgError where A is not positive definite. Public: linalg.cholesky.
 cholesky: Op = register(Op(
-    "cholesky", (), _same_infer("cholesky"),
+    "cholesky", (), same_infer("cholesky"),
     refused("cholesky", np.linalg.cholesky, "the factorization could not be completed: the input is not positive-definite"),
     _cholesky_grad, Extern(LAPACK), _cholesky_samples, batch=batched("cholesky"), autocast="f32", tolerance=SAME, effects=RAISES,
 ))  # fmt: skip
@@ -335,10 +361,11 @@ def _qr(x: Any) -> Any:
 
 def _qr_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
     g, (q, r) = all_given(g, out), out
-    mixed = sub(matmul(r, swapped(g[1])), matmul(swapped(g[0]), q))
-    both = add(lower(mixed), swapped(lower(mixed, True)))
+    mixed = sub(matmul(r, adjoint(g[1])), matmul(adjoint(g[0]), q))
+    below = lower(mixed, True)
+    both = add(add(below, adjoint(below)), on_diagonal(real(diagonal(mixed))))
     right = add(g[0], matmul(q, both))
-    return (swapped(solve_triangular(r, swapped(right), up=True)),)
+    return (adjoint(solve_triangular(r, adjoint(right), up=True)),)
 
 
 def _tall_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -354,141 +381,4 @@ def _tall_samples(rng: np.random.Generator) -> Iterator[Sample]:
 qr: Op = register(Op(
     "qr", (), _qr_infer, refused("qr", _qr, "it did not converge"), _qr_grad, Extern(LAPACK), _tall_samples, batch=batched("qr"),
     autocast="f32", tolerance=SAME,
-))  # fmt: skip
-
-# -- LU, exponential
-
-
-def _lu_infer(x: TensorType) -> tuple[TensorType, TensorType]:
-    checked("lu_factor", x)
-    return tensor(x.shape, x.dtype), tensor(x.shape[:-1], dtypes.int32)
-
-
-def _lu(x: Any) -> Any:
-    """Doolittle's elimination with row exchanges, all matrices of the batch at once."""
-    n = x.shape[-1]
-    if x.shape[-2] != n:
-        raise ValueError("square matrices expected")
-    out = np.array(x, order="C").reshape(math.prod(x.shape[:-2]), n, n)
-    pivots = np.zeros((out.shape[0], n), np.int32)
-    each = np.arange(out.shape[0])
-    for k in range(n):
-        at = k + np.argmax(np.abs(out[:, k:, k]), 1) if out.shape[0] else each
-        pivots[:, k] = at + 1
-        taken = out[each, at].copy()
-        out[each, at] = out[:, k]
-        out[:, k] = taken
-        top = out[:, k, k, None]
-        out[:, k + 1 :, k] /= np.where(top == 0, 1, top)
-        out[:, k + 1 :, k + 1 :] -= out[:, k + 1 :, k, None] * out[:, k, None, k + 1 :]
-    return out.reshape(x.shape), pivots.reshape(x.shape[:-1])
-
-
-def _lu_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
-    packed, pivots = out
-    gp = g[0]
-    i, j = places(packed, packed.shape[-1], packed.shape[-1])
-    low = where(eq(i, j), 1.0, lower(packed))
-    inner = add(lower(matmul(swapped(low), lower(gp, True)), True), upper(matmul(upper(gp), swapped(upper(packed)))))
-    left = solve_triangular(swapped(low), inner, up=True, unit=True)
-    whole = swapped(solve_triangular(upper(packed), swapped(left), up=True))
-    return (matmul(permutation(pivots, g=gp), whole),)
-
-
-#: (L below the diagonal and U on and above it, exchanged rows counted from 1). Public: linalg.lu_factor, lu.
-lu_factor: Op = register(Op(
-    "lu_factor", (), _lu_infer, refused("lu_factor", _lu, _SINGULAR), _lu_grad, Extern(LAPACK), square_samples(spread),
-    batch=batched("lu_factor"), autocast="f32", tolerance=SAME,
-))  # fmt: skip
-
-
-def _permutation_infer(pivots: TensorType) -> tuple[TensorType]:
-    if pivots.dtype is not dtypes.int32 or not pivots.ndim:
-        raise DTypeError(f"lu: pivots must be int32, got {layout.describe(pivots)}")
-    return (tensor((*pivots.shape, pivots.shape[-1]), dtypes.float64),)
-
-
-def _permutation(pivots: Any) -> Any:
-    if pivots.dtype != np.int32 or not pivots.ndim:
-        raise TypeError("int32 expected")
-    n = pivots.shape[-1]
-    flat = pivots.reshape(math.prod(pivots.shape[:-1]), n)
-    out = np.zeros((flat.shape[0], n, n))
-    for matrix, row in zip(out, flat, strict=True):
-        order = np.arange(n)
-        for k, p in enumerate(row):
-            order[[k, p - 1]] = order[[p - 1, k]]
-        matrix[order, np.arange(n)] = 1
-    return out.reshape(*pivots.shape, n)
-
-
-def _permutation_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    yield Sample((np.array([2, 3, 3], np.int32),))
-    yield Sample((np.array([[2, 2], [1, 2], [2, 2]], np.int32),))
-    yield Sample((np.array([[2, 2], [1, 2], [2, 2], [1, 2]], np.int32)[::2],), note="strided")
-    yield Sample((np.zeros((0, 3), np.int32),), note="empty")
-    yield Sample((np.array([1, 2]),), raises=DTypeError)
-
-
-#: The matrix P of exchanged rows, A = P L U, in float64.
-lu_permutation: Op = register(Op(
-    "lu_permutation", (), _permutation_infer, _permutation, None, Extern("it follows exchanges one after the other"),
-    _permutation_samples, batch=lambda dims, x: lu_permutation(front(x, dims[0])), constant="positions",
-))  # fmt: skip
-
-
-def permutation(pivots: Any, g: Any) -> Any:
-    """`lu_permutation` in the dtype of `g`."""
-    from .reductions import converted
-
-    return converted(lu_permutation(pivots), g.dtype)
-
-
-#: Numerator coefficients of the Pade approximant of exp of degree 13.
-_PADE = (
-    64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 1187353796428800.0, 129060195264000.0, 10559470521600.0,
-    670442572800.0, 33522128640.0, 1323241920.0, 40840800.0, 960960.0, 16380.0, 182.0, 1.0,
-)  # fmt: skip
-
-
-def _exponential(x: Any) -> Any:
-    """Scaling, Pade's approximant of degree 13, squaring."""
-    n = x.shape[-1]
-    if x.shape[-2] != n:
-        raise ValueError("square matrices expected")
-    if not x.size:
-        return x
-    columns: Any = np.sum(np.abs(x), -2)
-    size: Any = columns.max(-1)
-    times = np.where(size > 4.25, np.ceil(np.log2(np.where(size > 0, size, 1) / 4.25)), 0).astype(np.int64)
-    a = (x.astype(np.float64).T / (2.0**times).T).T
-    b, eye = _PADE, np.eye(n)
-    a2 = a @ a
-    a4 = a2 @ a2
-    a6 = a2 @ a4
-    odd = a @ (a6 @ (b[13] * a6 + b[11] * a4 + b[9] * a2) + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * eye)
-    even = a6 @ (b[12] * a6 + b[10] * a4 + b[8] * a2) + b[6] * a6 + b[4] * a4 + b[2] * a2 + b[0] * eye
-    out = np.linalg.solve(even - odd, even + odd)
-    for k in range(int(max(times.ravel().tolist(), default=0))):
-        out = np.where((times > k)[..., None, None], out @ out, out)
-    return out
-
-
-def _exponential_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
-    """The upper right block of exp([[A^T, g], [0, A^T]])."""
-    from .shape import cat, slice_
-
-    n, turned = x.shape[-1], swapped(x)
-    last = x.ndim - 1
-    top = cat(turned, g, dim=last)
-    bottom = cat(mul(turned, 0.0), turned, dim=last)
-    whole = matrix_exp(cat(top, bottom, dim=last - 1))
-    rows = slice_(whole, dim=last - 1, start=0, stop=n, step=1)
-    return (slice_(rows, dim=last, start=n, stop=2 * n, step=1),)
-
-
-#: Exponentials of matrices. Public: matrix_exp.
-matrix_exp: Op = register(Op(
-    "matrix_exp", (), _same_infer("matrix_exp"), refused("matrix_exp", _exponential, "it did not converge"), _exponential_grad,
-    Extern(LAPACK), square_samples(spread), batch=batched("matrix_exp"), tolerance={"f32": (1e-4, 1e-4), "f64": (1e-9, 1e-9)},
 ))  # fmt: skip

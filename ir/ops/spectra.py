@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DTypeError, LinAlgError, ShapeError
-from .. import layout
+from ...errors import DTypeError, LinAlgError
 from ..op import Extern, Op, Sample, register
 from ..types import TensorType, tensor
 from .compare import eq, where
@@ -17,11 +16,13 @@ from .decompositions import (
     LAPACK,
     RAISES,
     SAME,
+    adjoint,
     all_given,
     batched,
     checked,
     column,
     diagonal,
+    least,
     on_diagonal,
     places,
     refused,
@@ -30,22 +31,22 @@ from .decompositions import (
     spread,
     square_samples,
 )
-from .linalg import matmul, swapped
+from .linalg import matmul
 from .pointwise import add, div, mul, sub
 
 
 def _eigh_infer(x: TensorType) -> tuple[TensorType, TensorType]:
     checked("eigh", x)
-    return tensor(x.shape[:-1], x.dtype), tensor(x.shape, x.dtype)
+    return tensor(x.shape[:-1], x.dtype.to_real()), tensor(x.shape, x.dtype)
 
 
 def _eigh_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
-    """V (diag(gw) + (V^T gV) / (w_j - w_i)) V^T."""
+    """V (diag(gw) + (V^H gV) / (w_j - w_i)) V^H."""
     g, (w, v) = all_given(g, out), out
     away = sub(row(w), column(w))
     same = eq(away, 0)
-    inner = where(same, 0.0, div(matmul(swapped(v), g[1]), where(same, 1.0, away)))
-    return (matmul(v, matmul(add(on_diagonal(g[0]), inner), swapped(v))),)
+    inner = where(same, 0.0, div(matmul(adjoint(v), g[1]), where(same, 1.0, away)))
+    return (matmul(v, matmul(add(on_diagonal(g[0]), inner), adjoint(v))),)
 
 
 def _symmetric(rng: np.random.Generator, *shape: int) -> Any:
@@ -63,7 +64,7 @@ eigh: Op = register(Op(
 
 def _values_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
     _, v = eigh(x)
-    return (matmul(mul(v, row(g)), swapped(v)),)
+    return (matmul(mul(v, row(g)), adjoint(v)),)
 
 
 #: The eigenvalues of `eigh` alone. Public: linalg.eigvalsh.
@@ -76,17 +77,9 @@ eigvalsh: Op = register(Op(
 def _svd_infer(x: TensorType) -> tuple[TensorType, ...]:
     checked("svd", x, square=False)
     m, n = x.shape[-2:]
-    k = _least(m, n, x)
+    k = least("svd", x)
     lead = x.shape[:-2]
-    return tensor((*lead, m, k), x.dtype), tensor((*lead, k), x.dtype), tensor((*lead, k, n), x.dtype)
-
-
-def _least(m: Any, n: Any, x: TensorType) -> Any:
-    if layout.at_most(m, n):
-        return m
-    if layout.at_most(n, m):
-        return n
-    raise ShapeError(f"linalg.svd: which of both sizes is the smaller one must be known, got {layout.describe(x)}")
+    return tensor((*lead, m, k), x.dtype), tensor((*lead, k), x.dtype.to_real()), tensor((*lead, k, n), x.dtype)
 
 
 def _svd_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
@@ -95,19 +88,16 @@ def _svd_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
     away = sub(row(square), column(square))
     same = eq(away, 0)
     away = where(same, 1.0, away)
-    left, right = matmul(swapped(u), gu), matmul(swapped(vh_t(vh)), vh_t(gvh))
-    turn_u = where(same, 0.0, div(sub(left, swapped(left)), away))
-    turn_v = where(same, 0.0, div(sub(right, swapped(right)), away))
+    left, right = matmul(adjoint(u), gu), matmul(vh, adjoint(gvh))
+    turn_u = where(same, 0.0, div(sub(left, adjoint(left)), away))
+    turn_v = where(same, 0.0, div(sub(right, adjoint(right)), away))
     inner = add(add(mul(turn_u, row(s)), mul(column(s), turn_v)), on_diagonal(gs))
+    if x.dtype.is_complex:
+        inner = add(inner, on_diagonal(div(diagonal(sub(left, adjoint(left))), mul(s, 2))))
     total = matmul(u, matmul(inner, vh))
     over_u = div(sub(gu, matmul(u, left)), row(s))
-    over_v = div(sub(gvh, matmul(swapped(right), vh)), column(s))
+    over_v = div(sub(gvh, matmul(adjoint(right), vh)), column(s))
     return (add(total, add(matmul(over_u, vh), matmul(u, over_v))),)
-
-
-def vh_t(vh: Any) -> Any:
-    """V of its transpose."""
-    return swapped(vh)
 
 
 def _svd_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -139,31 +129,33 @@ svdvals: Op = register(Op(
 ))  # fmt: skip
 
 
-def _pinv_infer(x: TensorType, *, rtol: float) -> tuple[TensorType]:
-    checked("pinv", x, square=False)
+def _pinv_infer(x: TensorType, *, rtol: float, hermitian: bool) -> tuple[TensorType]:
+    checked("pinv", x, square=hermitian)
     return (tensor((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype),)
 
 
-def _pinv(x: Any, *, rtol: float) -> Any:
-    return np.linalg.pinv(x, rcond=rtol) if x.size else np.zeros((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
+def _pinv(x: Any, *, rtol: float, hermitian: bool) -> Any:
+    if not x.size:
+        return np.zeros((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
+    return np.linalg.pinv(x, rcond=rtol, hermitian=hermitian)
 
 
-def _pinv_grad(g: Any, need: Any, out: Any, x: Any, *, rtol: float) -> tuple[Any, ...]:
+def _pinv_grad(g: Any, need: Any, out: Any, x: Any, *, rtol: float, hermitian: bool) -> tuple[Any, ...]:
     """Golub's and Pereyra's formula."""
-    turned, gh = swapped(out), swapped(g)
+    turned, gh = adjoint(out), adjoint(g)
     k = matmul(gh, out)
     kt = matmul(k, turned)
-    first = sub(kt, swapped(matmul(out, k)))
+    first = sub(kt, adjoint(matmul(out, k)))
     second = sub(matmul(matmul(turned, out), sub(gh, matmul(k, x))), matmul(matmul(x, out), kt))
     return (add(first, second),)
 
 
 def _pinv_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for sample in _svd_samples(rng):
-        yield Sample(sample.operands, {"rtol": 1e-10}, sample.raises, sample.note)
+        yield Sample(sample.operands, {"rtol": 1e-10, "hermitian": False}, sample.raises, sample.note)
 
 
-#: Pseudo-inverses; singular values below `rtol` times the largest count as 0. Public: linalg.pinv.
+#: Pseudo-inverses; singular values below `rtol` times the largest count as 0. `hermitian`: one triangle is read.
 pinv: Op = register(Op(
     "pinv", (), _pinv_infer, refused("pinv", _pinv, "it did not converge"), _pinv_grad, Extern(LAPACK), _pinv_samples,
     batch=batched("pinv"), autocast="f32", tolerance=SAME, effects=RAISES,
@@ -173,7 +165,7 @@ pinv: Op = register(Op(
 
 
 def _eig_infer(x: TensorType) -> tuple[TensorType, TensorType]:
-    checked("eig", x, complexes=True)
+    checked("eig", x)
     return tensor(x.shape[:-1], x.dtype.to_complex()), tensor(x.shape, x.dtype.to_complex())
 
 
@@ -193,7 +185,7 @@ def _eig_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
     from .casts import cast
 
     g, (w, v) = all_given(g, out), out
-    vh = swapped(conjugated(v))
+    vh = adjoint(v)
     away = conjugated(sub(row(w), column(w)))
     i, j = places(v, v.shape[-1], v.shape[-1])
     same = eq(i, j)
@@ -207,6 +199,7 @@ def _eig_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
 
 #: (eigenvalues, eigenvectors as columns of length 1), complex. Eager only. Public: linalg.eig.
 eig: Op = register(Op(
-    "eig", (), _eig_infer, _eig, _eig_grad, Extern(LAPACK), square_samples(spread), batch=batched("eig"), autocast="f32", tolerance=SAME,
+    "eig", (), _eig_infer, _eig, _eig_grad, Extern(LAPACK), square_samples(spread), batch=batched("eig"), autocast="f32",
+    tolerance=SAME,
     effects=RAISES, eager_only=True,
 ))  # fmt: skip

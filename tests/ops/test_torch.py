@@ -202,7 +202,7 @@ WINDOWS = ("convolution", "conv_input", "conv_weight", "max_pool", "max_pool_ind
 #: Factors are unique up to signs only; PyTorch's results are column-major: tests/functions compares what is unique.
 FACTORS = (
     "inv", "solve", "solve_triangular", "det", "slogdet", "cholesky", "qr", "lu_factor", "lu_permutation", "matrix_exp", "eigh",
-    "eigvalsh", "svd", "svdvals", "pinv",
+    "eigvalsh", "svd", "svdvals", "pinv", "geqrf", "ldl_factor", "ldl_solve",
 )  # fmt: skip
 oracle = [op for op in ALL if op.name not in (*NO_ORACLE, *FACTORS)]
 LOOSE = {"f16": (2e-3, 1e-3), "bf16": (1.6e-2, 1e-2), "f32": (1e-5, 1e-6), "f64": (1e-12, 1e-12)}
