@@ -16,7 +16,7 @@ from ..ir.ops import creation as made
 from ..ir.ops.compare import where
 from . import device as devices
 from .arguments import size_of, to_dtype
-from .executor import EAGER, Executor, forget
+from .executor import EAGER, Executor, forget, is_recording
 from .factory import make
 from .outputs import matched
 
@@ -85,8 +85,20 @@ def _full(
     shape: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, executor: Executor | None, out: Any = None
 ) -> Any:
     wanted = _wanted(dtype, out, dtypes.default())
+    if executor is None and out is None and type(value) is int and _is_plain(shape, device):
+        result: Any = make(np.full(shape, value, wanted.np) if value else np.zeros(shape, wanted.np))
+        return result.requires_grad_() if requires_grad else result
     result = _maker(executor, device).apply(made.full, (value,), {"shape": shape, "dtype": wanted})
     return _finish(result, requires_grad, out)
+
+
+_INT = frozenset((int,))
+
+
+def _is_plain(shape: tuple[Any, ...], device: Any) -> bool:
+    """Whether a tensor of that shape is made by NumPy at once: nothing records, on the CPU, no size is negative."""
+    plain = _INT.issuperset(map(type, shape)) and min(shape, default=0) >= 0
+    return plain and not is_recording() and devices.executor(device) is None
 
 
 def _sizes(sizes: tuple[Any, ...], size: Any) -> tuple[Any, ...]:

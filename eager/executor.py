@@ -205,9 +205,9 @@ def _apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], kinds: tupl
     if rule is not None and not (uniform and dtype is not None and (
         (dtype.kind == "f" and not (half and weak and not rule.wide)) or (not weak and rule.to == "same")
     )):  # fmt: skip
-        common = False
-        operands = _promoted(op, operands)
+        before, operands = operands, _promoted(op, operands)
         half = half or dtypes.default().is_half
+        common = not half and _errors is not None and _unchanged(rule, before, operands)
         arrays = [x if type(x) in _WEAK else x._array for x in operands]
     if not uniform and (rule is None or rule.operands is not None):
         op.infer(*[type_of(x) for x in operands], **attrs)  # NumPy would mix dtypes where the record refuses them
@@ -229,6 +229,15 @@ def _apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], kinds: tupl
     if common and kinds is not None and type(made) is not tuple and not large:
         plans.remember(kinds, operands, attrs, made, hot.wait(op, operands))
     return made
+
+
+def _unchanged(rule: Any, before: tuple[Any, ...], after: tuple[Any, ...]) -> bool:
+    """Whether promotion has left all operands as they were, and would whatever the numbers among them are."""
+    if any(x is not y for x, y in zip(before, after, strict=True)):
+        return False
+    chosen = after if rule.operands is None else [after[i] for i in rule.operands if i < len(after)]
+    kinds = {x.meta.dtype.kind for x in chosen if type(x) not in _WEAK}
+    return kinds == {"f"} or not any(type(x) in _WEAK and x is not None for x in after)
 
 
 _accepted: set[tuple[Op, Any]] = set()

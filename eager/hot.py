@@ -59,7 +59,7 @@ def wait(op: Any, operands: tuple[Any, ...]) -> int:
     """How many small calls of such a kind NumPy serves (`plans.Plan.wait`); 0: all."""
     if not all(x is None or hasattr(x, "meta") for x in operands) or not knobs.native_entry:
         return 0
-    if op.heavy is True:
+    if op.heavy is True or op.effects.draws is not None:
         return WAIT
     moves = isinstance(op.lowering, (Move, Gather, Reduce, Gemm)) and op.effects.aliases is None
     return WAIT_MOVES if moves else 0

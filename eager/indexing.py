@@ -299,6 +299,11 @@ def _dropped(x: Any, at: dict[int, Any], drop: set[int]) -> tuple[Any, tuple[int
 def put(x: Any, index: Any, value: Any) -> None:
     """Store `value`, a Tensor or number that broadcasts, in the part of `x` that `index` names."""
     value = value if isinstance(value, (bool, int, float, complex)) or hasattr(value, "meta") else as_tensor(value)
+    if x._array is not None and not x.meta.requires_grad and not executor.is_recording() and type(index) in _PLAIN:
+        target = (_row if type(index) is int else _unrecorded_view)(x, index)
+        if target is not None and _goes_in(value, target):
+            executor.write(target, value)
+            return
     x, index = _unfolded(x, index)
     traced = x._array is None or executor.is_recording()
     if not traced and gradmode.get() and (x.meta.requires_grad or (hasattr(value, "meta") and value.meta.requires_grad)):
@@ -315,6 +320,14 @@ def put(x: Any, index: Any, value: Any) -> None:
         _put_traced(x, items, at, drop, insert, value)
     else:
         _put_array(x, index, value.storage.read(value) if hasattr(value, "meta") else value)
+
+
+def _goes_in(value: Any, target: Any) -> bool:
+    """Whether a write of `value` into `target`, which is plain, is a copy of numbers."""
+    if not hasattr(value, "meta"):
+        return True
+    same = value._array is not None and value.meta.dtype is target.meta.dtype and value.meta.shape == target.meta.shape
+    return same and not (value.meta.requires_grad and gradmode.get())
 
 
 def _is_one_value(x: Any, mask: Any, value: Any) -> bool:

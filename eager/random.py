@@ -20,8 +20,8 @@ from ..ir.ops import random as draws
 from ..ir.types import tensor as tensor_type
 from . import device as devices
 from .arguments import size_of, to_dtype
-from .executor import apply
-from .factory import make
+from .executor import apply, is_recording
+from .factory import make, storage_of
 from .inplace import store, store_checked
 from .outputs import fills, makes
 
@@ -67,6 +67,12 @@ class Generator:
 
     def draw(self, blocks: int) -> Tensor:
         """The state now; the generator moves on by `blocks`."""
+        array = self.state._array
+        if array is not None and not is_recording():
+            now = make(array.copy())
+            array[1:] += blocks
+            storage_of(self.state).version += 1
+            return now
         snapshot: Tensor = apply(casts.clone, (self.state,), {})
         store(self.state, apply(draws.rng_advance, (self.state,), {"blocks": blocks}))
         return snapshot

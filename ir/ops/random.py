@@ -232,5 +232,5 @@ def _dropout_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: training: eager/functional.py takes the snapshot of the state and advances the generator.
 dropout: Op = register(Op(
     "dropout", (), _dropout_infer, _dropout_eager, _dropout_grad, Decompose(_dropout_decompose), _dropout_samples,
-    effects=Effects(draws=blocks_of(4), raises=(ValueError,)), tolerance=CLOSE,
+    effects=Effects(draws=blocks_of(4), raises=(ValueError,)), tolerance=CLOSE, heavy=1 << 14,
 ))  # fmt: skip
