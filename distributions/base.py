@@ -9,12 +9,14 @@ from ..eager.creation import tensor
 from ..eager.modes import no_grad
 from ..eager.shaping import broadcast_tensors
 from ..eager.size import Size
+from .constraints import BY_WORD, independent, is_dependent
 
 #: Constraints as PyTorch's messages name them.
 _TEXTS = {
     "real": "Real()", "positive": "GreaterThan(lower_bound=0.0)", "nonnegative": "GreaterThanEq(lower_bound=0.0)",
     "unit interval": "Interval(lower_bound=0.0, upper_bound=1.0)", "simplex": "Simplex()", "boolean": "Boolean()",
 }  # fmt: skip
+_validating = [True]
 _GIVEN = ("_probs", "_logits")  # parameters of which one was given and the other is made from it
 
 
@@ -37,8 +39,9 @@ class Distribution:
 
     def __init__(self, batch_shape: Any = (), event_shape: Any = (), validate_args: bool | None = None) -> None:
         self._batch_shape, self._event_shape = Size(tuple(batch_shape)), Size(tuple(event_shape))
-        self._validate_args = validate_args is not False
+        self._validate_args = _validating[0] if validate_args is None else bool(validate_args)
         if self._validate_args:
+            self._check_given()
             for name, what in self.constraints.items():
                 value = self.__dict__.get(name)
                 if value is not None and not holds(value, what):
@@ -47,6 +50,32 @@ class Distribution:
                         f"distribution {self!r} to satisfy the constraint {_TEXTS.get(what, what)}, "
                         f"but found invalid values:\n{value}"
                     )
+
+    def _check_given(self) -> None:
+        """ValueError where a parameter breaks the constraint that a user's class gives it in `arg_constraints`."""
+        given = type(self).__dict__.get("arg_constraints")
+        for name, constraint in (given or {}).items() if isinstance(given, dict) else ():
+            value: Any = self.__dict__.get(name)
+            if hasattr(value, "meta") and not is_dependent(constraint) and not bool(constraint.check(value).all()):
+                raise ValueError(f"Expected parameter {name} (Tensor of shape {tuple(value.shape)}) of distribution {self!r} to "
+                                 f"satisfy the constraint {constraint!r}, but found invalid values:\n{value}")  # fmt: skip
+
+    @staticmethod
+    def set_default_validate_args(value: bool) -> None:
+        """Whether parameters and values are checked where a distribution does not say."""
+        _validating[0] = bool(value)
+
+    @property
+    def arg_constraints(self) -> Any:
+        """What each parameter must be, as `constraints` has it."""
+        return {name.lstrip("_"): BY_WORD[word] for name, word in self.constraints.items()}
+
+    @property
+    def support(self) -> Any:
+        """What draws are, as `constraints` has it."""
+        found = BY_WORD[self.of_values]
+        more = len(self._event_shape) - found.event_dim
+        return independent(found, more) if more > 0 else found
 
     @property
     def batch_shape(self) -> Any:
@@ -133,6 +162,18 @@ class Distribution:
         """The shape of draws."""
         return (*sample_shape, *self._batch_shape, *self._event_shape)
 
+    def _extended_shape(self, sample_shape: Any = ()) -> Any:
+        return Size(self._extended(sample_shape))
+
+    def _validate_sample(self, value: Any) -> None:
+        self._checked(value)
+
+    def _get_checked_instance(self, cls: Any, _instance: Any = None) -> Any:
+        if _instance is None and type(self).__init__ is not cls.__init__:
+            raise NotImplementedError(f"Subclass {type(self).__name__} of {cls.__name__} that defines a custom __init__ method "
+                                      "must also define a custom .expand() method.")  # fmt: skip
+        return object.__new__(type(self)) if _instance is None else _instance
+
     def _checked(self, value: Any) -> Any:
         """`value`; ValueError where it is no draw of this distribution."""
         if self._validate_args:
@@ -177,6 +218,23 @@ class Independent(Distribution):
     @property
     def variance(self) -> Any:
         return self.base_dist.variance
+
+    @property
+    def support(self) -> Any:
+        """That of the base, of vectors."""
+        found = self.base_dist.support
+        k = self.reinterpreted_batch_ndims
+        return independent(found, k) if k else found
+
+    @property
+    def has_enumerate_support(self) -> bool:  # type: ignore[override]
+        """Whether the base has, where nothing was reinterpreted."""
+        return bool(self.base_dist.has_enumerate_support) and not self.reinterpreted_batch_ndims
+
+    def enumerate_support(self, expand: bool = True) -> Any:
+        if self.reinterpreted_batch_ndims > 0:
+            raise NotImplementedError("Enumeration over cartesian product is not implemented")
+        return self.base_dist.enumerate_support(expand)
 
     def sample(self, sample_shape: Any = ()) -> Any:
         return self.base_dist.sample(sample_shape)

@@ -9,9 +9,10 @@ from ..eager import linalg
 from ..eager.constraints import holds
 from ..eager.functional import matmul
 from ..eager.generated import erf, erfinv, where
-from ..eager.mathematics import lgamma
+from ..eager.mathematics import digamma, lgamma
 from ..eager.random import rand, randn
 from .base import Distribution, broadcast
+from .constraints import interval
 
 _LOG_ROOT = 0.5 * math.log(2 * math.pi)
 
@@ -102,6 +103,11 @@ class LogNormal(Distribution):
         square = self.scale * self.scale
         return square.expm1() * (self.loc * 2 + square).exp()
 
+    def expand(self, batch_shape: Any) -> Any:
+        made = super().expand(batch_shape)
+        made.base_dist = self.base_dist.expand(batch_shape)
+        return made
+
     def rsample(self, sample_shape: Any = ()) -> Any:
         return self.base_dist.rsample(sample_shape).exp()
 
@@ -112,6 +118,9 @@ class LogNormal(Distribution):
     def cdf(self, value: Any) -> Any:
         return self.base_dist.cdf(value.log())
 
+    def icdf(self, value: Any) -> Any:
+        return self.base_dist.icdf(value).exp()
+
     def entropy(self) -> Any:
         return self.base_dist.entropy() + self.loc
 
@@ -121,6 +130,15 @@ class Uniform(Distribution):
 
     has_rsample = True
     constraints = {"low": "real", "high": "real"}
+
+    @property
+    def support(self) -> Any:
+        """The interval."""
+        return interval(self.low, self.high)
+
+    @property
+    def mode(self) -> Any:
+        return self.high * math.nan
 
     def __init__(self, low: Any, high: Any, validate_args: bool | None = None) -> None:
         self.low, self.high = broadcast(low, high)
@@ -159,16 +177,26 @@ class Uniform(Distribution):
         return (self.high - self.low).log()
 
 
-class Exponential(Distribution):
-    """Waiting times of events that come at `rate`."""
+class OneParameter(Distribution):
+    """Of numbers that are not negative, with one parameter, which is positive."""
 
     has_rsample = True
-    constraints = {"rate": "positive"}
     of_values = "nonnegative"
 
+    def _made_of(self, name: str, value: Any, validate_args: bool | None) -> None:
+        (held,) = broadcast(value)
+        setattr(self, name, held)
+        Distribution.__init__(self, held.shape, (), validate_args)
+
+
+class Exponential(OneParameter):
+    """Waiting times of events that come at `rate`."""
+
+    constraints = {"rate": "positive"}
+    rate: Any
+
     def __init__(self, rate: Any, validate_args: bool | None = None) -> None:
-        (self.rate,) = broadcast(rate)
-        super().__init__(self.rate.shape, (), validate_args)
+        self._made_of("rate", rate, validate_args)
 
     @property
     def mean(self) -> Any:
@@ -193,6 +221,10 @@ class Exponential(Distribution):
 
     def icdf(self, value: Any) -> Any:
         return -(-value).log1p() / self.rate
+
+    @property
+    def mode(self) -> Any:
+        return self.rate * 0
 
     def entropy(self) -> Any:
         return 1.0 - self.rate.log()
@@ -220,6 +252,10 @@ class Laplace(LocationScale):
         away = self._away(value)
         return 0.5 - away.sign() * (-away.abs()).expm1() * -0.5 * -1
 
+    def icdf(self, value: Any) -> Any:
+        term = value - 0.5
+        return self.loc - self.scale * term.sign() * (term.abs() * -2).log1p()
+
     def entropy(self) -> Any:
         return (self.scale * 2).log() + 1
 
@@ -233,7 +269,7 @@ class Cauchy(LocationScale):
 
     @property
     def variance(self) -> Any:
-        return self.loc * math.inf
+        return self.loc.abs() * math.inf + math.inf
 
     def _standard(self, shape: Any) -> Any:
         return ((_inner_uniform(shape, self.loc) - 0.5) * math.pi).tan()
@@ -244,6 +280,9 @@ class Cauchy(LocationScale):
 
     def cdf(self, value: Any) -> Any:
         return self._away(value).atan() / math.pi + 0.5
+
+    def icdf(self, value: Any) -> Any:
+        return ((value - 0.5) * math.pi).tan() * self.scale + self.loc
 
     def entropy(self) -> Any:
         return (self.scale * (4 * math.pi)).log()
@@ -274,20 +313,21 @@ class Gumbel(LocationScale):
     def cdf(self, value: Any) -> Any:
         return (-(-self._away(value)).exp()).exp()
 
+    def icdf(self, value: Any) -> Any:
+        return self.loc - self.scale * (-value.log()).log()
+
     def entropy(self) -> Any:
         return self.scale.log() + (1 + 0.57721566490153286061)
 
 
-class HalfNormal(Distribution):
+class HalfNormal(OneParameter):
     """Magnitudes of normal variables."""
 
-    has_rsample = True
     constraints = {"scale": "positive"}
-    of_values = "nonnegative"
+    scale: Any
 
     def __init__(self, scale: Any, validate_args: bool | None = None) -> None:
-        (self.scale,) = broadcast(scale)
-        super().__init__(self.scale.shape, (), validate_args)
+        self._made_of("scale", scale, validate_args)
 
     @property
     def mean(self) -> Any:
@@ -307,6 +347,13 @@ class HalfNormal(Distribution):
     def cdf(self, value: Any) -> Any:
         return erf(value / self.scale * math.sqrt(0.5))
 
+    def icdf(self, value: Any) -> Any:
+        return self.scale * erfinv(value) * math.sqrt(2)
+
+    @property
+    def mode(self) -> Any:
+        return self.scale * 0
+
     def entropy(self) -> Any:
         return self.scale.log() + (0.5 + _LOG_ROOT - math.log(2))
 
@@ -314,6 +361,7 @@ class HalfNormal(Distribution):
 class StudentT(Distribution):
     """Student's t of `df` degrees of freedom, times `scale`, plus `loc`."""
 
+    has_rsample = True
     constraints = {"df": "positive", "loc": "real", "scale": "positive"}
 
     def __init__(self, df: Any, loc: Any = 0.0, scale: Any = 1.0, validate_args: bool | None = None) -> None:
@@ -325,16 +373,25 @@ class StudentT(Distribution):
         return where(self.df > 1, self.loc, math.nan)
 
     @property
+    def mode(self) -> Any:
+        return self.loc
+
+    def entropy(self) -> Any:
+        a, b = (self.df + 1) * 0.5, self.df * 0.5
+        beta = lgamma(b) + math.lgamma(0.5) - lgamma(a)
+        return self.scale.log() + a * (digamma(a) - digamma(b)) + self.df.log() * 0.5 + beta
+
+    @property
     def variance(self) -> Any:
         wide = where(self.df > 2, self.df, 3.0)
         finite = self.scale * self.scale * wide / (wide - 2)
         return where(self.df > 2, finite, where(self.df > 1, math.inf, math.nan).to(self.df.dtype))
 
     def rsample(self, sample_shape: Any = ()) -> Any:
-        from .gammas import standard_gamma
+        from .gammas import drawn_gamma
 
         shape = self._extended(sample_shape)
-        square = standard_gamma((self.df / 2).expand(shape)) * 2
+        square = drawn_gamma((self.df / 2).expand(shape)) * 2
         return self.loc + self.scale * randn(shape, dtype=self.loc.dtype) * (self.df / square).sqrt()
 
     def log_prob(self, value: Any) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..eager.creation import arange
-from ..eager.generated import xlogy
+from ..eager.creation import arange, eye
+from ..eager.generated import where, xlogy
 from ..eager.mathematics import lgamma
 from ..eager.modes import no_grad
 from ..eager.neural import binary_cross_entropy_with_logits, log_softmax, softmax
@@ -65,6 +65,11 @@ class Bernoulli(Binary):
         return self.probs
 
     @property
+    def mode(self) -> Any:
+        p = self.probs
+        return where(p == 0.5, float("nan"), (p >= 0.5).to(p.dtype))
+
+    @property
     def variance(self) -> Any:
         return self.probs * (1 - self.probs)
 
@@ -97,6 +102,10 @@ class Geometric(Binary):
     @property
     def mean(self) -> Any:
         return 1.0 / self.probs - 1.0
+
+    @property
+    def mode(self) -> Any:
+        return self.probs * 0
 
     @property
     def variance(self) -> Any:
@@ -144,6 +153,23 @@ class Binomial(Binary):
             hits = rand((most, *self._extended(sample_shape)), dtype=p.dtype) < p
             turn = arange(most).reshape((most, *(1,) * (hits.ndim - 1)))
             return (hits & (turn < self.total_count)).sum(0).to(p.dtype)
+
+    @property
+    def mode(self) -> Any:
+        return ((self.total_count + 1) * self.probs).floor().clamp(max=self.total_count)
+
+    has_enumerate_support = True
+
+    def enumerate_support(self, expand: bool = True) -> Any:
+        most = int(self.total_count.max().item())
+        if int(self.total_count.min().item()) != most:
+            raise NotImplementedError("Inhomogeneous total count not supported by `enumerate_support`.")
+        values = arange(most + 1, dtype=self.probs.dtype).reshape((-1, *(1,) * len(self._batch_shape)))
+        return values.expand((most + 1, *self._batch_shape)) if expand else values
+
+    def entropy(self) -> Any:
+        found = self.log_prob(self.enumerate_support(False))
+        return -(found.exp() * found).sum(0)
 
     def log_prob(self, value: Any) -> Any:
         n, k, logits = self.total_count, self._checked(value), self.logits
@@ -242,6 +268,22 @@ class OneHotCategorical(Distribution):
     @property
     def mean(self) -> Any:
         return self.probs
+
+    @property
+    def mode(self) -> Any:
+        return one_hot(self.probs.argmax(-1), self._event_shape[0]).to(self.probs.dtype)
+
+    has_enumerate_support = True
+
+    def enumerate_support(self, expand: bool = True) -> Any:
+        n = self._event_shape[0]
+        values = eye(n, dtype=self.probs.dtype).reshape((n, *(1,) * len(self._batch_shape), n))
+        return values.expand((n, *self._batch_shape, n)) if expand else values
+
+    def expand(self, batch_shape: Any) -> Any:
+        made = super().expand(batch_shape)
+        made._categorical = self._categorical.expand(batch_shape)
+        return made
 
     @property
     def variance(self) -> Any:

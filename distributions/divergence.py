@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -31,10 +32,13 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Rule], Rule]:
 
 def kl_divergence(p: Any, q: Any) -> Any:
     """Expected value under `p` of ``log p - log q``; NotImplementedError for pairs that no rule covers."""
-    for a in type(p).__mro__:
-        for b in type(q).__mro__:
-            if (a, b) in _RULES:
-                return _RULES[a, b](p, q)
+    for late in (False, True):
+        if late:
+            importlib.import_module(f"{__package__}.mixed")  # enters the rarer pairs
+        for a in type(p).__mro__:
+            for b in type(q).__mro__:
+                if (a, b) in _RULES:
+                    return _RULES[a, b](p, q)
     raise NotImplementedError(f"No KL(p || q) is implemented for p type {type(p).__name__} and q type {type(q).__name__}")
 
 

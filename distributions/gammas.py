@@ -1,11 +1,11 @@
-"""The gamma distribution and those made of it. Draws by rejection (Marsaglia and Tsang, 2000), without gradients."""
+"""The gamma distribution and those made of it. Draws by rejection (Marsaglia and Tsang, 2000)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..eager.generated import where, xlogy
-from ..eager.mathematics import digamma, lgamma
+from ..eager.mathematics import digamma, igamma, lgamma
 from ..eager.modes import no_grad
 from ..eager.random import rand, randn
 from .base import Distribution, broadcast
@@ -34,9 +34,30 @@ def standard_gamma(shape: Any) -> Any:
     return where(small, found * boost, found).clamp(min=1e-38)
 
 
+def drawn_gamma(shape: Any) -> Any:
+    """`standard_gamma` through which a gradient reaches `shape`: minus the change of the distribution function with it, over the
+    density (implicit reparametrisation; Figurnov and others, 2018). Of first order."""
+    with no_grad():
+        z = standard_gamma(shape.detach())
+    return z + (shape - shape.detach()) * gamma_gradient(shape.detach(), z) if shape.requires_grad else z
+
+
+def gamma_gradient(shape: Any, z: Any) -> Any:
+    """How draws `z` of the gamma distribution move with its parameter, by central differences in float64."""
+    with no_grad():
+        a, x = shape.double(), z.double().clamp(min=1e-300)
+        h = a.clamp(max=1.0) * 1e-4
+        change = (igamma(a + h, x) - igamma(a - h, x)) / (h * 2)
+        density = ((a - 1) * x.log() - x - lgamma(a)).exp()
+        small = a < 1  # near 0 the distribution function is x**a / gamma(a + 1): its slope over the density is known
+        near = x * (digamma(a + 1) - x.log()) / a
+        return where(small & (x < 1e-3), near, -change / density).to(shape.dtype)
+
+
 class Gamma(Distribution):
     """Sums of `concentration` waiting times of events that come at `rate`."""
 
+    has_rsample = True
     constraints = {"concentration": "positive", "rate": "positive"}
     of_values = "nonnegative"
 
@@ -56,9 +77,11 @@ class Gamma(Distribution):
     def variance(self) -> Any:
         return self.concentration / self.rate**2
 
-    def sample(self, sample_shape: Any = ()) -> Any:
-        with no_grad():
-            return standard_gamma(self.concentration.expand(self._extended(sample_shape))) / self.rate
+    def rsample(self, sample_shape: Any = ()) -> Any:
+        return drawn_gamma(self.concentration.expand(self._extended(sample_shape))) / self.rate
+
+    def cdf(self, value: Any) -> Any:
+        return igamma(self.concentration, self.rate * self._checked(value))
 
     def log_prob(self, value: Any) -> Any:
         x, a = self._checked(value), self.concentration
@@ -85,6 +108,7 @@ class Chi2(Gamma):
 class Dirichlet(Distribution):
     """Rows of numbers that sum to 1."""
 
+    has_rsample = True
     constraints = {"concentration": "positive"}
     of_values = "simplex"
 
@@ -104,10 +128,17 @@ class Dirichlet(Distribution):
         total = a.sum(-1, keepdim=True)
         return a * (total - a) / (total**2 * (total + 1))
 
-    def sample(self, sample_shape: Any = ()) -> Any:
-        with no_grad():
-            parts = standard_gamma(self.concentration.expand(self._extended(sample_shape)))
-            return parts / parts.sum(-1, keepdim=True)
+    @property
+    def mode(self) -> Any:
+        less = (self.concentration - 1).clamp(min=0.0)
+        found = less / less.sum(-1, keepdim=True)
+        flat = (self.concentration < 1).all(-1, keepdim=True)
+        largest = self.concentration == self.concentration.amax(-1, keepdim=True)
+        return where(flat, largest.to(found.dtype), found)
+
+    def rsample(self, sample_shape: Any = ()) -> Any:
+        parts = drawn_gamma(self.concentration.expand(self._extended(sample_shape)))
+        return parts / parts.sum(-1, keepdim=True)
 
     def log_prob(self, value: Any) -> Any:
         a = self.concentration
@@ -122,6 +153,7 @@ class Dirichlet(Distribution):
 class Beta(Distribution):
     """Numbers between 0 and 1: the first of two gammas' share of both."""
 
+    has_rsample = True
     constraints = {"concentration1": "positive", "concentration0": "positive"}
     of_values = "unit interval"
 
@@ -138,11 +170,18 @@ class Beta(Distribution):
         a, b = self.concentration1, self.concentration0
         return a * b / ((a + b) ** 2 * (a + b + 1))
 
-    def sample(self, sample_shape: Any = ()) -> Any:
-        with no_grad():
-            a, b = (standard_gamma(c.expand(self._extended(sample_shape))) for c in (self.concentration1, self.concentration0))
-            least = 2.0**-53 if a.dtype.short == "f64" else 2.0**-24
-            return (a / (a + b)).clamp(least, 1 - least)
+    @property
+    def mode(self) -> Any:
+        one, zero = ((c - 1).clamp(min=0.0) for c in (self.concentration1, self.concentration0))
+        flat = (self.concentration1 < 1) & (self.concentration0 < 1)
+        higher = (self.concentration1 > self.concentration0).to(one.dtype)
+        ends = where(self.concentration1 == self.concentration0, float("nan"), higher)
+        return where(flat, ends, one / (one + zero))
+
+    def rsample(self, sample_shape: Any = ()) -> Any:
+        a, b = (drawn_gamma(c.expand(self._extended(sample_shape))) for c in (self.concentration1, self.concentration0))
+        least = 2.0**-53 if a.dtype.short == "f64" else 2.0**-24
+        return (a / (a + b)).clamp(least, 1 - least)
 
     def log_prob(self, value: Any) -> Any:
         x, a, b = self._checked(value), self.concentration1, self.concentration0

@@ -14,7 +14,7 @@ import numpy as np
 from .. import dtypes, scalar_numpy
 from ..numpy_math import _LARGE, _TAIL
 from ..op import Op, Sample
-from .compare import eq, logical_and, where
+from .compare import eq, le, logical_and, where
 from .creation import filled
 from .declare import CLOSE, binary_samples, floats, holomorphic, pointwise
 from .pointwise import _integral_div, _is_weak, add, div, exp, log, mul, neg, sigmoid, sqrt, sub, trunc
@@ -436,7 +436,7 @@ def _times_log(name: str, signature: str, plain: Any, prim: str, offset: int) ->
 
     def grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
         x, y = _filled(g, x, y)
-        nothing = logical_and(eq(x, 0), eq(y, y))
+        nothing = logical_and(eq(x, 0), le(add(y, offset), 0))
         inner = where(nothing, 1.0, add(y, offset))
         return mul(g, log(inner)) if need[0] else None, mul(g, div(x, add(y, offset))) if need[1] else None
 
