@@ -15,7 +15,7 @@ from ..op import Extern, Op, Sample, register
 from ..types import TensorType, tensor
 from .decompositions import LAPACK, SAME, batched, checked
 from .factors import _size
-from .shape import aligned, expand, front, reshape
+from .shape import aligned, expand, front
 
 _ALPHA = (1 + math.sqrt(17)) / 8
 
@@ -123,17 +123,25 @@ def _solve_infer(factors: TensorType, pivots: TensorType, b: TensorType, *, herm
     return (tensor((*lead, *b.shape[-2:]), b.dtype),)
 
 
+def _solved(block: Any, b: Any, turn: Callable[[Any], Any]) -> Any:
+    """By a pivot block of one row or two, of which the lower triangle counts; infinite where it is singular."""
+    if len(block) == 1:
+        return b / block[0, 0]
+    low, high = block[1, 0], turn(block[1, 0])
+    bottom = block[0, 0] * block[1, 1] - low * high
+    return np.stack([(block[1, 1] * b[0] - high * b[1]) / bottom, (block[0, 0] * b[1] - low * b[0]) / bottom])
+
+
 def _substituted(a: Any, pivots: Any, b: Any, turn: Callable[[Any], Any]) -> None:
     """L, the blocks, then L transposed; in `b`."""
     n, k, taken = len(a), 0, []
     while k < n:
-        step = 1 if pivots[k] > 0 else 2
+        step = 1 if pivots[k] > 0 or k == n - 1 else 2
         at, other = k + step - 1, abs(int(pivots[k])) - 1
         taken.append((k, step, at, other))
         b[[at, other]] = b[[other, at]]
         b[k + step :] -= a[k + step :, k : k + step] @ b[k : k + step]
-        block = np.tril(a[k : k + step, k : k + step])
-        b[k : k + step] = np.linalg.solve(block + turn(np.tril(block, -1)).T, b[k : k + step])
+        b[k : k + step] = _solved(a[k : k + step, k : k + step], b[k : k + step], turn)
         k += step
     for k, step, at, other in reversed(taken):
         b[k : k + step] -= turn(a[k + step :, k : k + step]).T @ b[k + step :]
@@ -157,7 +165,7 @@ def _solve_batch(dims: Any, factors: Any, pivots: Any, b: Any, *, hermitian: boo
     ranks = [x.ndim - (d is not None) + k for x, d, k in zip((factors, pivots, b), dims, (0, 1, 0), strict=True)]
     full = max(ranks) + 1
     if dims[0] is None and dims[2] is None:  # only factors and right sides say what the result's batch is
-        b, dims = expand(reshape(b, (1, *b.shape)), shape=(pivots.shape[dims[1]], *b.shape)), (None, dims[1], 0)
+        b, dims = expand(b, shape=(pivots.shape[dims[1]], *b.shape)), (None, dims[1], 0)
     moved = [aligned(front(x, d), full - k) if d is not None else x
              for x, d, k in zip((factors, pivots, b), dims, (0, 1, 0), strict=True)]  # fmt: skip
     return ldl_solve(*moved, hermitian=hermitian)
