@@ -1,7 +1,7 @@
 """Heavy ops of eager programs and their gradient rules as compiled graphs. Knows no op by name.
 
-A record says that it is `heavy`. On large operands its third call of a kind compiles it, on small ones the WAIT-th, which then is
-one call of machine code. The NumPy kernel remains the op's meaning, and runs where nothing can be compiled. What is compiled
+A record says that it is `heavy`. On large operands its first or third call of a kind compiles it, on small ones the WAIT-th, which
+then is one call of machine code. The NumPy kernel remains the op's meaning, and runs where nothing can be compiled. What is compiled
 belongs to the values that the knobs had; `forget` drops all of it.
 """
 
@@ -25,7 +25,9 @@ from . import factory, plans
 
 #: elements of operands and results below which NumPy serves
 SMALL = 1 << 13
-#: calls of one kind before it is compiled
+#: elements from which a compile is soon earned: the first call compiles
+LARGE = 1 << 19
+#: calls of one kind, on fewer elements, before it is compiled
 COLD = 2
 #: calls of a kind on small operands before it is compiled: composites, which NumPy runs in a dozen calls; what moves or folds,
 #: and products
@@ -52,7 +54,11 @@ def forget() -> None:
 
 def is_large(op: Any, arrays: list[Any]) -> bool:
     """Whether this call of a heavy op is worth compiling alone."""
-    return bool(sum([a.size for a in arrays if type(a) is np.ndarray]) >= max(SMALL, op.heavy))
+    return _elements(arrays) >= max(SMALL, op.heavy)
+
+
+def _elements(arrays: list[Any]) -> int:
+    return sum([a.size for a in arrays if type(a) is np.ndarray])
 
 
 def wait(op: Any, operands: tuple[Any, ...]) -> int:
@@ -125,7 +131,7 @@ def run(op: Any, operands: tuple[Any, ...], arrays: list[Any], attrs: dict[str, 
     """The op's result by compiled code; None where the NumPy kernel is to run."""
     if not knobs.hot_ops:
         return None
-    known = _known((op, *map(_kind, operands), *attrs.items()), lambda: _built(op, arrays, attrs))
+    known = _known((op, *map(_kind, operands), *attrs.items()), lambda: _built(op, arrays, attrs), _elements(arrays))
     return None if known is None else _ran(known, arrays)
 
 
@@ -141,8 +147,8 @@ def _kind(x: Any) -> Any:
     return (type(x), repr(x)) if isinstance(x, (bool, int, float)) else getattr(x, "type", x)
 
 
-def _known(key: Any, build: Callable[[], Any]) -> Any:
-    """What `build` has made for this kind of call; None while it is cold, or where nothing can be built."""
+def _known(key: Any, build: Callable[[], Any], elements: int) -> Any:
+    """What `build` has made for this kind of call on so many elements; None while it is cold, or where nothing can be built."""
     key = (knobs.state, *key)
     known = _found.get(key, 0)
     if type(known) is not int:
@@ -153,7 +159,7 @@ def _known(key: Any, build: Callable[[], Any]) -> Any:
             return known
         if len(_found) >= MOST:
             _found.clear()
-        if known < COLD:
+        if known < COLD and elements < LARGE:
             _found[key] = known + 1
             return None
         _found[key] = None  # what calls itself, and what fails, runs in NumPy
@@ -170,10 +176,11 @@ def gradients(node: Any, grads: tuple[Any, ...], need: tuple[bool, ...], ins: tu
         return None  # a view
     given = [*grads, *ins, *outs]
     arrays = [getattr(x, "_array", None) for x in given]
-    if not knobs.hot_ops or is_recording() or sum([a.size for a in arrays if a is not None]) < SMALL:
+    elements = _elements(arrays)
+    if not knobs.hot_ops or is_recording() or elements < SMALL:
         return None
     key = (node.op, need, *map(_kind, given), *node.attrs.items())
-    known = _known(key, lambda: _rule(node, need, (grads, ins, outs)))
+    known = _known(key, lambda: _rule(node, need, (grads, ins, outs)), elements)
     if known is None:
         return None
     executable, used, places = known
