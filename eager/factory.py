@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,10 @@ _new = object.__new__
 _class: Any = None
 _LIMIT = 8192
 _metas: dict[tuple[Any, ...], Meta] = {}
+
+
+#: called with each class derived from Tensor
+subclassed: list[Callable[[type], None]] = []
 
 
 def bind(tensor_class: type) -> type:

@@ -181,12 +181,10 @@ def randn(
     return out.requires_grad_() if requires_grad else out  # type: ignore[no-any-return]
 
 
-def _like(make_of: Any, input: Any, given: dict[str, Any]) -> Any:
-    made = make_of(input.shape, dtype=given["dtype"] or input.dtype, device=given["device"] or devices.beside(input),
-                   generator=given["generator"])  # fmt: skip
-    if given["memory_format"] is not None:
-        made = made.contiguous(memory_format=given["memory_format"])
-    return made.requires_grad_() if given["requires_grad"] else made
+def _finished(made: Any, requires_grad: bool, memory_format: Any) -> Any:
+    if memory_format is not None:
+        made = made.contiguous(memory_format=memory_format)
+    return made.requires_grad_() if requires_grad else made
 
 
 def rand_like(
@@ -194,7 +192,8 @@ def rand_like(
     memory_format: Any = None, generator: Generator | None = None,
 ) -> Tensor:  # fmt: skip
     """`rand` of the shape and dtype of `input`."""
-    return _like(rand, input, locals())  # type: ignore[no-any-return]
+    made = rand(input.shape, dtype=dtype or input.dtype, device=device or devices.beside(input), generator=generator)
+    return _finished(made, requires_grad, memory_format)  # type: ignore[no-any-return]
 
 
 def randn_like(
@@ -202,7 +201,8 @@ def randn_like(
     memory_format: Any = None, generator: Generator | None = None,
 ) -> Tensor:  # fmt: skip
     """`randn` of the shape and dtype of `input`."""
-    return _like(randn, input, locals())  # type: ignore[no-any-return]
+    made = randn(input.shape, dtype=dtype or input.dtype, device=device or devices.beside(input), generator=generator)
+    return _finished(made, requires_grad, memory_format)  # type: ignore[no-any-return]
 
 
 @makes

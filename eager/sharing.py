@@ -17,6 +17,7 @@ import numpy as np
 
 from ..ir import dtypes
 from ..runtime.storage import Storage, address_of
+from . import factory
 from .factory import make, storage_of
 
 
@@ -122,7 +123,12 @@ def register() -> None:
 
     _registered.append(True)
     for kind in (Tensor, *_derived(Tensor)):
-        reduction.ForkingPickler.register(kind, _send)
+        _enter(kind)
+    factory.subclassed.append(_enter)
+
+
+def _enter(kind: type) -> None:
+    reduction.ForkingPickler.register(kind, _send)  # type: ignore[arg-type]
 
 
 def _derived(cls: Any) -> list[Any]:

@@ -55,6 +55,11 @@ class Tensor(Methods):
             t.__class__ = cls  # type: ignore[assignment]
         return t
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for seen in factory.subclassed:
+            seen(cls)
+
     @staticmethod
     def _from_array(array: Array, requires_grad: bool = False) -> Tensor:
         """A Tensor on `array` itself, which it owns from now on."""

@@ -52,6 +52,8 @@ def test_gradients_pass_rsample(name: str) -> None:
         "Gumbel": D.Gumbel, "Exponential": lambda a, b: D.Exponential(a * b), "HalfNormal": lambda a, b: D.HalfNormal(a * b),
         "Independent": lambda a, b: D.Independent(D.Normal(a, b), 1),
         "MultivariateNormal": lambda a, b: D.MultivariateNormal(a, scale_tril=fw.diag(b)),
+        "StudentT": lambda a, b: D.StudentT(a, a, b), "Gamma": D.Gamma, "Beta": D.Beta, "Chi2": lambda a, b: D.Chi2(a * b),
+        "Dirichlet": lambda a, b: D.Dirichlet(a * b),
     }[name](loc, scale)  # fmt: skip
     made.rsample((5,)).sum().backward()
     assert all(x.grad is not None and np.isfinite(x.grad.numpy()).all() for x in (loc, scale))
