@@ -1,8 +1,8 @@
 """Heavy ops of eager programs and their gradient rules as compiled graphs. Knows no op by name.
 
-A record says that it is `heavy`. On large operands its first or third call of a kind compiles it, on small ones the WAIT-th, which
-then is one call of machine code. The NumPy kernel remains the op's meaning, and runs where nothing can be compiled. What is compiled
-belongs to the values that the knobs had; `forget` drops all of it.
+A record says that it is `heavy`. On large operands its first or third call of a kind compiles it, on small ones the WAIT-th,
+which then is one call of machine code. The NumPy kernel remains the op's meaning, and runs where nothing can be compiled. What is
+compiled belongs to the values that the knobs had; `forget` drops all of it.
 """
 
 from __future__ import annotations
