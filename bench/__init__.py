@@ -1,4 +1,4 @@
 """Benchmarks. Each compares in one run, interleaved, and reports medians and ratios; nothing here is a test."""
 
 #: what `fusewire bench` runs, each a module here
-SUITES = ("overhead", "eager", "compile_time", "tracing", "kernels", "models", "training", "loops", "memory")
+SUITES = ("overhead", "eager", "compile_time", "tracing", "kernels", "models", "training", "loops", "data", "memory")

@@ -25,10 +25,8 @@ def default_collate(batch: Sequence[Any]) -> Any:
         return _stacked(batch)
     if isinstance(first, (np.ndarray, np.generic)) and not isinstance(first, (np.str_, np.bytes_)):
         return _arrays(batch)
-    if isinstance(first, float):
-        return tensor(list(batch), dtype=dtypes.float64)
-    if isinstance(first, int):
-        return tensor(list(batch))
+    if isinstance(first, (int, float)):
+        return _numbers(batch)
     if isinstance(first, (str, bytes)):
         return batch
     if isinstance(first, Mapping):
@@ -75,6 +73,16 @@ def each_tensor(data: Any, change: Callable[[Any], Any]) -> Any:
         return _sequence(data, [each_tensor(v, change) for v in data])
     own = getattr(data, change.__name__, None)
     return own() if callable(own) else data
+
+
+def _numbers(batch: Sequence[Any]) -> Tensor:
+    """Python numbers as a tensor: floats, if the first is one, as float64."""
+    kinds = set(map(type, batch))
+    if kinds == {float} or kinds == {int}:
+        array = np.array(batch)
+        if array.dtype.kind in "fi":  # not where a whole number is too large
+            return factory.make(array)
+    return tensor(list(batch), dtype=dtypes.float64 if isinstance(batch[0], float) else None)
 
 
 def _stacked(batch: Sequence[Tensor]) -> Tensor:
