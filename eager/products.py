@@ -66,7 +66,7 @@ def baddbmm(input: Any, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha:
 def addbmm(input: Any, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
     """``beta * input + alpha * (the sum of the batch's products)``."""
     if casting.on:
-        (input,) = casting.low(input)
+        input, batch1, batch2 = casting.low(input, batch1, batch2)
     return _added(input, g.sum(bmm(batch1, batch2), 0, dtype=batch1.dtype), beta, alpha, out)  # type: ignore[no-any-return]
 
 

@@ -350,12 +350,10 @@ class Module(Stateful):
         goes through: a subclass may add to it."""
         for child in self.children() if recurse else ():
             child._apply(fn)
-        for p in self._parameters.values():
-            if p is not None:
-                with no_grad():
-                    p.data = fn(p.data)
-                    if p.grad is not None:
-                        p.grad = fn(p.grad)
+        for p in [p for p in self._parameters.values() if p is not None]:
+            with no_grad():
+                p.data = fn(p.data)
+                p.grad = None if p.grad is None else fn(p.grad)
         for name, b in self._buffers.items():
             if b is not None:
                 self._buffers[name] = fn(b)
@@ -443,15 +441,16 @@ class Module(Stateful):
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the parameters' gradients, or fill them with zero."""
         for p in self.parameters():
-            if p.grad is not None:
-                if set_to_none:
-                    p.grad = None
-                else:
-                    if p.grad.grad_fn is not None:
-                        p.grad.detach_()
-                    else:
-                        p.grad.requires_grad_(False)
-                    p.grad.zero_()
+            if p.grad is None:
+                continue
+            if set_to_none:
+                p.grad = None
+                continue
+            if p.grad.grad_fn is not None:
+                p.grad.detach_()
+            else:
+                p.grad.requires_grad_(False)
+            p.grad.zero_()
 
     def extra_repr(self) -> str:
         """What stands in the parentheses of the printed form."""

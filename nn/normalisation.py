@@ -89,9 +89,32 @@ BatchNorm1d, BatchNorm2d, BatchNorm3d = ranked(
 
 
 class SyncBatchNorm(_BatchNorm):
-    """Batch norm of any number of spatial dimensions; there is one process here, whose statistics are all there are."""
+    """Batch norm of any number of spatial dimensions, with the statistics of this process."""
 
     ranks = (2, 3, 4, 5)
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+        track_running_stats: bool = True, process_group: Any = None, device: Any = None, dtype: Any = None, *, bias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+        self.process_group = process_group
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+        """The module with a SyncBatchNorm, of the same parameters and buffers, in place of every batch norm in it."""
+        made = module
+        if isinstance(module, _BatchNorm):
+            made = cls(module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats, process_group,
+                       bias=module.bias is not None)  # fmt: skip
+            if module.affine:
+                made.weight, made.bias = module.weight, module.bias
+            for name in ("running_mean", "running_var", "num_batches_tracked"):
+                setattr(made, name, getattr(module, name))
+            made.training = module.training
+        for name, child in module.named_children():
+            made._modules[name] = cls.convert_sync_batchnorm(child, process_group)
+        return made
 
 
 class _InstanceNorm(_NormBase):
@@ -153,6 +176,27 @@ class LocalResponseNorm(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CrossMapLRN2d(Module):
+    """Each element over a power of ``k + alpha / size * (sum of squares of `size` neighbouring channels)``. As in PyTorch the
+    first channel counts for every one."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim != 4:
+            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.ndim}D instead.")
+        count, reach = int(input.shape[1]), (self.size - 1) // 2 + 1
+        near = [[float((j > c - reach or not j) and j < c + reach) for j in range(count)] for c in range(count)]
+        flat = (input * input).flatten(2)
+        total = (tensor(near, dtype=input.dtype) @ flat).reshape(tuple(input.shape))
+        return input * (total * (self.alpha / self.size) + self.k) ** -self.beta
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

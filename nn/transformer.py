@@ -54,8 +54,6 @@ class MultiheadAttention(Module):
             raise ValueError(f"embed_dim and num_heads must be greater than 0, got {embed_dim=} and {num_heads=} instead")
         if embed_dim % num_heads:
             raise AssertionError("embed_dim must be divisible by num_heads")
-        if add_bias_kv or add_zero_attn:
-            raise NotImplementedError("MultiheadAttention: add_bias_kv and add_zero_attn are not built; append to key and value")
         self.embed_dim, self.num_heads, self.dropout, self.batch_first = embed_dim, num_heads, dropout, batch_first
         self.kdim, self.vdim = kdim or embed_dim, vdim or embed_dim
         self.head_dim = embed_dim // num_heads
@@ -67,6 +65,10 @@ class MultiheadAttention(Module):
             self.register_parameter(name, Parameter(empty(*shape, device=device, dtype=dtype)) if wanted else None)
         self.register_parameter("in_proj_bias", Parameter(empty(3 * embed_dim, device=device, dtype=dtype)) if bias else None)
         self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias=bias, device=device, dtype=dtype)
+        for name in ("bias_k", "bias_v"):
+            appended = Parameter(empty(1, 1, embed_dim, device=device, dtype=dtype)) if add_bias_kv else None
+            self.register_parameter(name, appended)
+        self.add_zero_attn = add_zero_attn
         self._reset_parameters()
 
     def _reset_parameters(self) -> None:
@@ -77,6 +79,9 @@ class MultiheadAttention(Module):
             init.zeros_(self.in_proj_bias)
         if self.out_proj.bias is not None:
             init.zeros_(self.out_proj.bias)
+        for appended in (self.bias_k, self.bias_v):
+            if appended is not None:
+                init.xavier_normal_(appended)
 
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, key_padding_mask: Tensor | None = None, need_weights: bool = True,
@@ -87,6 +92,8 @@ class MultiheadAttention(Module):
         `is_causal` is a hint that `attn_mask` is the causal mask; with it, and where no weights are wanted, that is not read."""
         if is_causal and attn_mask is None:
             raise RuntimeError("MultiheadAttention: is_causal needs attn_mask, of which it says what it is")
+        if self.bias_k is not None or self.add_zero_attn:
+            return self._with_appended(query, key, value, key_padding_mask, need_weights, attn_mask, average_attn_weights)
         batched = query.ndim == 3
         apart = [x if self.batch_first else x.transpose(0, 1) for x in (query, key, value)] if batched else [
             x.unsqueeze(0) for x in (query, key, value)]  # fmt: skip
@@ -107,6 +114,20 @@ class MultiheadAttention(Module):
         if not batched:
             return out.squeeze(0), None if weights is None else weights.squeeze(0)
         return out if self.batch_first else out.transpose(0, 1), weights
+
+    def _with_appended(
+        self, query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, need_weights: bool, mask: Tensor | None,
+        average: bool,
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+        turned = self.batch_first and query.ndim == 3
+        query, key, value = (x.transpose(0, 1) if turned else x for x in (query, key, value))
+        out, weights = F.multi_head_attention_forward(
+            query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v,
+            self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias, self.training, padding, need_weights,
+            mask, self.in_proj_weight is None, self.q_proj_weight, self.k_proj_weight, self.v_proj_weight,
+            average_attn_weights=average,
+        )  # fmt: skip
+        return out.transpose(0, 1) if turned else out, weights
 
     def _projected(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
         if self.in_proj_weight is not None and query is key and key is value:

@@ -136,14 +136,15 @@ class Optimizer:
 
     def _before_step(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Run the hooks before a step; its arguments, the optimiser among them, as they leave them."""
-        if _every_pre or "_step_pre_hooks" in self.__dict__:
-            for hook in [*_every_pre.values(), *self.__dict__.get("_step_pre_hooks", {}).values()]:
-                changed = hook(self, args, kwargs)
-                if changed is not None:
-                    if not isinstance(changed, tuple) or len(changed) != 2:
-                        raise RuntimeError(f"{type(self).step} must return None or a tuple of (new_args, new_kwargs), but got "
-                                           f"{changed}.")  # fmt: skip
-                    args, kwargs = changed
+        if not _every_pre and "_step_pre_hooks" not in self.__dict__:
+            return args, kwargs
+        for hook in [*_every_pre.values(), *self.__dict__.get("_step_pre_hooks", {}).values()]:
+            changed = hook(self, args, kwargs)
+            if changed is None:
+                continue
+            if not isinstance(changed, tuple) or len(changed) != 2:
+                raise RuntimeError(f"{type(self).step} must return None or a tuple of (new_args, new_kwargs), but got {changed}.")
+            args, kwargs = changed
         return args, kwargs
 
     def _after_step(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -286,7 +286,9 @@ expm1 = _math("expm1", np.expm1, lambda s, x: s.expm1(x), lambda g, need, out, x
 #: Natural logarithm.
 log = _math("log", np.log, lambda s, x: s.log(x), lambda g, need, out, x: (div(g, x),), (0.1, 5), autocast="f32 gpu")
 #: log(1 + x), accurate near 0.
-log1p = _math("log1p", np.log1p, lambda s, x: s.log1p(x), lambda g, need, out, x: (div(g, add(x, 1)),), (-0.9, 5), autocast="f32 gpu")
+log1p = _math(
+    "log1p", np.log1p, lambda s, x: s.log1p(x), lambda g, need, out, x: (div(g, add(x, 1)),), (-0.9, 5), autocast="f32 gpu"
+)
 #: Square root; NaN below 0.
 sqrt = _math("sqrt", np.sqrt, lambda s, x: s.sqrt(x), lambda g, need, out, x: (div(g, mul(out, 2)),), (0.1, 5))
 #: 1 / sqrt(x).

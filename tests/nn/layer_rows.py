@@ -34,6 +34,8 @@ LOSSES = {
     "TripletMarginLoss(swap=True)": "x, y, z",
     "TripletMarginWithDistanceLoss(margin=0.5)": "x, y, z", "CTCLoss()": "long.log_softmax(2), labels2_, (7, 6), (3, 2)",
     "CosineSimilarity()": "x, y", "CosineSimilarity(0, 1e-3)": "x, y", "PairwiseDistance(1.0, keepdim=True)": "x, y",
+    "AdaptiveLogSoftmaxWithLoss(6, 8, [2, 5], 2.0)": "x, cls_", "LinearCrossEntropyLoss(6, 6, bias=True)": "x, cls_",
+    "AdaptiveLogSoftmaxWithLoss(6, 8, [2, 5], 2.0, head_bias=True)": "v6, cls_[0]",
 }  # fmt: skip
 PLACES = {
     "ConstantPad1d(2, 3.5)": "line", "ConstantPad2d((1, 2, 0, 1), 0.5)": "image", "ConstantPad3d(1, -1.0)": "volume",
@@ -54,6 +56,8 @@ PLACES = {
     "Upsample(scale_factor=2, mode='trilinear')": "volume",
     "LocalResponseNorm(2)": "image", "Identity(54, unused=1)": "x", "Dropout(0.3)": "", "Dropout1d()": "", "Dropout2d(0.1)": "",
     "Dropout3d()": "", "AlphaDropout(0.2)": "", "FeatureAlphaDropout()": "", "Dropout(0.0)": "x",
+    "CrossMapLRN2d(3, k=2)": "image.detach()", "FractionalMaxPool2d((2, 3), (3, 2), _random_samples=spots_)": "image",
+    "FractionalMaxPool3d(2, output_ratio=0.5, return_indices=True)": "",
 }
 WEIGHTS = {
     "Linear(6, 3)": "x", "Bilinear(6, 6, 3)": "x, y", "Bilinear(6, 6, 2, bias=False)": "x, y", "Embedding(10, 3)": "ids_",
@@ -68,7 +72,10 @@ WEIGHTS = {
     "GroupNorm(2, 4)": "image", "RMSNorm(6)": "x", "DataParallel(nn.Linear(6, 2))": "x",
     "InstanceNorm1d(4)": "line", "InstanceNorm2d(4, affine=True)": "image",
     "InstanceNorm2d(4, track_running_stats=True)": "image", "InstanceNorm3d(2)": "volume",
-    "InstanceNorm1d(4, affine=True)": "one",
+    "InstanceNorm1d(4, affine=True)": "one", "SyncBatchNorm(4)": "",
+    "MultiheadAttention(4, 2)": "seq, seq, seq", "MultiheadAttention(4, 2, kdim=6, vdim=5, bias=False)": "",
+    "MultiheadAttention(4, 2, add_bias_kv=True, add_zero_attn=True, batch_first=True)": "seq, seq, seq",
+    "TransformerEncoderLayer(4, 2, 8, 0.0, norm_first=True)": "seq", "TransformerDecoderLayer(4, 2, 8, 0.0)": "seq, seq",
     "RNN(4, 3)": "seq", "RNN(4, 3, 2, nonlinearity='relu', bidirectional=True)": "seq", "RNN(4, 3, bias=False)": "seq1",
     "LSTM(4, 3)": "seq", "LSTM(4, 3, 2, bidirectional=True, batch_first=True)": "seq", "LSTM(4, 5, proj_size=2)": "seq",
     "GRU(4, 3)": "seq", "GRU(4, 3, 2, bidirectional=True)": "seq", "GRU(4, 3, batch_first=True)": "seq1",
@@ -100,6 +107,7 @@ def inputs() -> dict[str, Any]:
         "sign_": np.array([1, -1, 1, 1, -1], np.float32), "labels_": np.array([[3, 1, -1, 0, 0, 0]] * 4 + [[5, 2, 0, -1, 1, 1]]),
         "long": normal(7, 2, 5), "labels2_": rng.integers(1, 5, (2, 3)), "line": normal(2, 4, 9),
         "volume": normal(2, 2, 4, 5, 4), "ids_": rng.integers(0, 10, (3, 4)), "flat_ids_": rng.integers(0, 10, 9),
-        "offsets_": np.array([0, 3, 3, 7]), "columns": normal(2, 12, 9), "one": normal(4, 9), "seq": normal(5, 3, 4),
+        "offsets_": np.array([0, 3, 3, 7]), "columns": normal(2, 12, 9), "v6": normal(6),
+        "spots_": rng.random((2, 4, 2)).astype(np.float32), "one": normal(4, 9), "seq": normal(5, 3, 4),
         "seq1": normal(5, 4), "step": normal(3, 4),
     }  # fmt: skip

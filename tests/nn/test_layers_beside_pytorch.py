@@ -77,7 +77,17 @@ def test_layer_is_pytorch_s(text: str, args: str) -> None:
         close(results(fw, ours, args), results(torch, theirs, args))
 
 
-@pytest.mark.parametrize("text, args", [r for r in ROWS if r[1]], ids=[t for t, a in ROWS if a])
+#: rows that are more than one graph, and the code of the break; or whose backward graph has no machine code yet
+APART = {
+    "AdaptiveLogSoftmaxWithLoss(6, 8, [2, 5], 2.0, head_bias=True)": "data-size: how many targets lie in a cluster",
+    "MultiheadAttention(4, 2, add_bias_kv=True, add_zero_attn=True, batch_first=True)": "a view of what a pass laid otherwise",
+}
+COMPILED = [(text, args) for text, args in ROWS if args and text not in APART]
+#: a third of them on each Python
+MINE = COMPILED[sys.version_info.minor % 3 :: 3]
+
+
+@pytest.mark.parametrize("text, args", MINE, ids=[t for t, _ in MINE])
 def test_layer_is_one_graph(text: str, args: str) -> None:
     layer = built(fw, text)
     plain = results(fw, layer, args)

@@ -146,8 +146,6 @@ def test_loader() -> None:
     a, b = random_split(data, [0.7, 0.3], fw.Generator().manual_seed(0))
     assert sorted(a.indices + b.indices) == list(range(10)) and len(a) == 7
     assert Subset(data, [3, 1])[0][1].item() == 3
-    with pytest.raises(NotImplementedError, match="num_workers must be 0"):
-        DataLoader(data, num_workers=2)
 
     class Words(Dataset):
         def __getitem__(self, i: int) -> dict[str, Any]:
