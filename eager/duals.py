@@ -127,7 +127,8 @@ class Level:
         tensors = [x for x in values if hasattr(x, "meta")]
         dense = [t if t.meta.type.is_contiguous else contiguous(t) for t in tangents if t is not None]
         taken = [storage_of(x) for x in (*tensors, *(t for t in tangents if t is not None), *dense, *outs)]
-        found = program.run(executor.apply, [*tensors, *outs, *dense])
+        ones = [full(t.shape, 1, dtype=t.dtype) for t in program.arriving]
+        found = program.run(executor.apply, [*ones, *tensors, *outs, *dense])
         return [c if c is None or all(storage_of(c) is not s for s in taken) else executor.apply(clone, (c,), {}) for c in found]
 
     def write(self, target: Any, source: Any) -> None:

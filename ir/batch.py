@@ -40,6 +40,11 @@ def batch_rule(op: Op) -> Callable[..., Any]:
     return rule
 
 
+def loops(op: Op) -> bool:
+    """Whether the rule that is derived for `op` calls it on each member."""
+    return op.batch is None and not isinstance(op.lowering, (Scalar, Reduce, Decompose))
+
+
 class Batched:
     """One member of a batch, for code written for one: `value` has the batch in front, or where `shared` is the same for all
     members; `shape` and `type` are the member's. Op calls on it apply the batch rules; all their tensors must be Batched."""

@@ -20,10 +20,14 @@ _programs: dict[Any, Program | None] = {}
 
 
 class Program:
-    """Calls that give the changes of an op's results from its operands, its results and the changes of its operands."""
+    """Calls that give the changes of an op's results from `arriving`, the operands, the results and the changes of operands.
+    `arriving`: types of gradients at which the rule is differentiated: any will do, for it is linear, and few rules need one."""
 
-    def __init__(self, inputs: tuple[Value, ...], nodes: tuple[Node, ...], outputs: tuple[Value | None, ...]) -> None:
-        self.inputs, self.nodes, self.outputs = inputs, nodes, outputs
+    def __init__(
+        self, arriving: tuple[Value, ...], inputs: tuple[Value, ...], nodes: tuple[Node, ...], outputs: tuple[Value | None, ...]
+    ) -> None:
+        self.arriving = tuple([v.tensor_type for v in arriving])
+        self.inputs, self.nodes, self.outputs = (*arriving, *inputs), nodes, outputs
 
     def run(self, apply: Callable[[Op, tuple[Any, ...], dict[str, Any]], Any], values: Sequence[Any]) -> list[Any]:
         """One change for each result, None where there is none."""
@@ -114,6 +118,5 @@ def _cut(
     unread = Builder("unread")
     rest = [changes.get(k) or unread.input(graph.inputs[0].type) for k, changed in enumerate(given) if changed]
     inner = graph.inputs[arriving : len(graph.inputs) - count]
-    if any(v in live for v in graph.inputs[:arriving]):
-        raise NotImplementedError("a gradient rule that is not linear in the gradient that arrives")
-    return Program((*inner, *rest), tuple(reversed(nodes)), outputs)
+    needed = graph.inputs[:arriving] if any(v in live for v in graph.inputs[:arriving]) else ()
+    return Program(tuple(needed), (*inner, *rest), tuple(reversed(nodes)), outputs)

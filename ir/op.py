@@ -206,6 +206,7 @@ class Op:
     binds: str = ""
     parts: Callable[..., Any] | None = None
     eager_only: bool = False
+    looped: str = ""
 
     def __call__(self, *operands: Any, **attrs: Any) -> Any:
         """Apply to Tensors (eager or traced) or to graph Values: the first operand that knows how decides."""

@@ -18,10 +18,11 @@ from ..op import Extern, Infer, Op, Sample, lookup, register
 from ..pair import Pair
 from ..sizes import Size
 from ..types import TensorType
+from .casts import contiguous
 from .compare import eq, where
 from .declare import CLOSE, floats
 from .pointwise import add, cos, div, mul, neg, sin
-from .shape import ALIAS, cat, front, reshape, slice_
+from .shape import ALIAS, aligned, cat, front, reshape, slice_
 
 _REASON = "kernels know no complex numbers"
 
@@ -43,6 +44,7 @@ def _samples(*dtypes_: Any) -> Callable[..., Iterator[Sample]]:
         yield Sample((_complex(rng, ()),), note="0-d")
         yield Sample((_complex(rng, (0, 3)),), note="empty")
         yield Sample((_complex(rng, (4, 3)).T[:, ::2],), note="strided")
+        yield Sample((np.ones(2, np.float32),), raises=DTypeError)
 
     return sample
 
@@ -115,7 +117,7 @@ def _unstacked(x: Any) -> Pair:
 view_as_complex: Op = register(Op(
     "view_as_complex", (), _pairs_infer, _pairs_eager,
     lambda g, need, out, x: (view_as_real(g),), Extern(_REASON), _pairs_samples, effects=ALIAS, upcast=False,
-    eager_only=True, batch=lambda dims, x: view_as_complex(front(x, dims[0])), parts=_unstacked,
+    eager_only=True, batch=lambda dims, x: view_as_complex(contiguous(front(x, dims[0]))), parts=_unstacked,
 ))  # fmt: skip
 
 
@@ -242,10 +244,16 @@ def _joined(x: Any, y: Any) -> Any:
 
 
 #: x + iy.
+def _over_batch(dims: Any, xs: tuple[Any, ...]) -> list[Any]:
+    """Operands that broadcast once each has the batch in front."""
+    full = max([x.ndim - (d is not None) for x, d in zip(xs, dims, strict=True)]) + 1
+    return [x if d is None else aligned(front(x, d), full) for x, d in zip(xs, dims, strict=True)]
+
+
 complex_of: Op = register(Op(
     "complex_of", (), _made_infer("complex"), _joined,
     lambda g, need, out, x, y: (_real(g) if need[0] else None, _imag(g) if need[1] else None), Extern(_REASON), _made_samples,
-    upcast=False, eager_only=True, batch=lambda dims, *xs: complex_of(*(front(x, d) for x, d in zip(xs, dims, strict=True))),
+    upcast=False, eager_only=True, batch=lambda dims, *xs: complex_of(*_over_batch(dims, xs)),
     parts=lambda x, y: Pair(x, y, x.dtype.to_complex()),
 ))  # fmt: skip
 
@@ -259,7 +267,7 @@ def _polar_grad(g: Any, need: Any, out: Any, r: Any, phi: Any) -> tuple[Any, ...
 polar: Op = register(Op(
     "polar", (), _made_infer("polar"), lambda r, phi: _joined(r * np.cos(phi), r * np.sin(phi)),
     _polar_grad, Extern(_REASON), _made_samples, upcast=False, tolerance=CLOSE, eager_only=True,
-    batch=lambda dims, *xs: polar(*(front(x, d) for x, d in zip(xs, dims, strict=True))),
+    batch=lambda dims, *xs: polar(*_over_batch(dims, xs)),
     parts=lambda r, phi: Pair(mul(r, cos(phi)), mul(r, sin(phi)), r.dtype.to_complex()),
 ))  # fmt: skip
 

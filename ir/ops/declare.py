@@ -12,7 +12,7 @@ from .. import dtypes, layout
 from ..dtypes import DType
 from ..op import PURE, Effects, Infer, Op, Promote, Sample, Scalar, register
 from ..promote import type_of
-from ..types import TensorType
+from ..types import TensorType, tensor
 
 #: Compiled against eager, where nothing is said: a few units in the last place of the dtype that is stored.
 CLOSE: Mapping[str, tuple[float, float]] = {
@@ -164,5 +164,23 @@ def pointwise(
     what it multiplies with."""
     rule = infer or infer_pointwise(name, kinds + "c" * complexes, result, hint)
     promote = Promote(to, operands, exact, wide, no_bool)
+    sample = sample if to == "float" else _with_refusal(sample, rule)
     return register(Op(name, signature, rule, eager, grad, Scalar(scalar), sample, promote, None, effects, autocast,
                        tolerance, True, constant, operator, fixed, heavy=heavy))  # fmt: skip
+
+
+def _with_refusal(sample: Callable[..., Iterator[Sample]], infer: Infer) -> Callable[..., Iterator[Sample]]:
+    """The samples of a record, and of one with one operand the first dtype that it refuses, if there is any."""
+
+    def sampled(rng: np.random.Generator) -> Iterator[Sample]:
+        found = list(sample(rng))
+        yield from found
+        attrs = found[0].attrs
+        for dtype in (dtypes.bool_, dtypes.int64, dtypes.float32) if len(found[0].operands) == 1 else ():
+            try:
+                infer(tensor((2,), dtype), **attrs)
+            except DTypeError:
+                yield Sample((np.ones(2, dtype.np),), attrs, raises=DTypeError, note="refused")
+                return
+
+    return sampled

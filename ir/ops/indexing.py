@@ -587,4 +587,5 @@ def _true_samples(rng: np.random.Generator) -> Iterator[Sample]:
 true_places = register(Op(
     "true_places", (), _true_infer, _true_eager, None, Extern("how much it writes hangs on values"), _true_samples,
     constant="positions", effects=Effects(raises=(SizeError,)), binds="size",
+    looped="how many places there are differs from member to member",
 ))  # fmt: skip

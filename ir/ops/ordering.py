@@ -193,5 +193,5 @@ def _choose_samples(rng: np.random.Generator) -> Iterator[Sample]:
 choose: Op = register(Op(
     "choose", (), _choose_infer, _choose_eager, None,
     Extern("it ranks, and refuses weights by their values"), _choose_samples, constant="positions",
-    effects=Effects(raises=(RuntimeError,)),
+    effects=Effects(raises=(RuntimeError,)), looped="it refuses weights by their values, and says which row they are of",
 ))  # fmt: skip

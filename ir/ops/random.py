@@ -124,6 +124,8 @@ def _point_samples(rng: np.random.Generator) -> Iterator[Sample]:
         if sample.raises is None:
             state = sample.operands[0]
             yield Sample((np.asarray(state[0]), np.asarray(state[1])), sample.attrs)
+    no_key = np.asarray(1.5), np.asarray(5)
+    yield Sample(no_key, {"shape": (3,), "dtype": dtypes.float32}, raises=ShapeError)
 
 
 def blocks_of(elements_per_block: int) -> Any:
@@ -132,6 +134,7 @@ def blocks_of(elements_per_block: int) -> Any:
 
 
 _STREAM = "a fixed stream of numbers"
+_OWN = "each member has a key and a counter of its own, and a draw takes one of each"
 
 
 def _draw(name: str, eager: Any, scalar: Any, per_block: int) -> tuple[Op, Op]:
@@ -144,11 +147,11 @@ def _draw(name: str, eager: Any, scalar: Any, per_block: int) -> tuple[Op, Op]:
 
     point = register(Op(
         f"philox_{name}", (), _point_infer(f"philox_{name}"), _point_eager(eager), None, Scalar(scalar), _point_samples,
-        upcast=False, tolerance=CLOSE, constant=_STREAM, batch=looped,
+        upcast=False, tolerance=CLOSE, constant=_STREAM, batch=looped, looped=_OWN,
     ))  # fmt: skip
     draw = register(Op(
         name, (), _draw_infer(name), eager, None, Decompose(lambda state, **attrs: point(*halves(state), **attrs)), _draw_samples,
-        effects=Effects(draws=blocks_of(per_block)), upcast=False, tolerance=CLOSE, constant=_STREAM, batch=looped,
+        effects=Effects(draws=blocks_of(per_block)), upcast=False, tolerance=CLOSE, constant=_STREAM, batch=looped, looped=_OWN,
     ))  # fmt: skip
     return draw, point
 
@@ -172,7 +175,8 @@ def _advance_scalar(s: Any, state: Any, *, blocks: Size) -> Any:
 #: The state `blocks` further on.
 rng_advance = register(Op(
     "rng_advance", (), _advance_infer, lambda state, *, blocks: state + np.array([0, blocks]), None, Scalar(_advance_scalar),
-    lambda rng: iter((Sample((np.array([3, 9], np.int64),), {"blocks": 7}),)), upcast=False, constant=_STREAM,
+    lambda rng: iter((Sample((np.array([3, 9], np.int64),), {"blocks": 7}),
+                      Sample((np.array([3], np.int64),), {"blocks": 7}, raises=ShapeError))), upcast=False, constant=_STREAM,
     batch=lambda dims, state, *, blocks: _advance_batch(front(state, dims[0]), blocks),
 ))  # fmt: skip
 
