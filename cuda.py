@@ -310,4 +310,8 @@ def __getattr__(name: str) -> Any:
         return amp
     if name == "default_generators":
         return tuple(random.generator_of(f"cuda:{i}") for i in range(device_count()))
+    if name.endswith("Tensor"):
+        from .eager.legacy import legacy
+
+        return legacy(name, "cuda")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
