@@ -70,24 +70,24 @@ def staged(schedule: Schedule) -> Schedule:
 
 
 @dataclass(frozen=True, slots=True)
-class _Split:
+class Split:
     """Kernels that do together what one did; `temporaries` are what they hand on."""
 
     kernels: tuple[Kernel, ...]
     temporaries: tuple[Buffer, ...] = ()
 
 
-def _split(kernel: Kernel) -> _Split:
+def _split(kernel: Kernel) -> Split:
     apart = _loop_apart(kernel)
     if apart is None:
-        return _stages(kernel) or _Split((kernel,))
+        return _stages(kernel) or Split((kernel,))
     again = [_split(k) for k in apart.kernels]
     temporaries = (*apart.temporaries, *(b for one in again for b in one.temporaries))
-    return _Split(tuple(k for one in again for k in one.kernels), temporaries)
+    return Split(tuple(k for one in again for k in one.kernels), temporaries)
 
 
 # ---- loops behind a full reduction -------------------------------------------------------------------------------------
-def _loop_apart(kernel: Kernel) -> _Split | None:
+def _loop_apart(kernel: Kernel) -> Split | None:
     """A long loop of a kernel without a grid as a kernel, with what comes before and behind it as others."""
     types = {m.name: m.dtype.itemsize for m in kernel.memory}
     long = [i for i, st in enumerate(kernel.body)
@@ -110,11 +110,11 @@ def _loop_apart(kernel: Kernel) -> _Split | None:
     again: tuple[Stmt, ...] = tuple(Load(name, b.name, 0) for b, name in zip(temporaries, handed, strict=True))
     again += tuple(st for st in before if not isinstance(st, (Loop, Reduce, Store, StoreAt, Check)) and not writes(st) & slow)
     parts = [
-        _pruned(replace(kernel, name=f"{kernel.name}_first", body=(*before, *stores)), tuple(temporaries)),
-        _pruned(replace(kernel, name=f"{kernel.name}_each", grid=(loop.axis,), body=(*again, *loop.body)), read),
-        _pruned(replace(kernel, name=f"{kernel.name}_last", body=(*again, *behind)), read),
+        pruned(replace(kernel, name=f"{kernel.name}_first", body=(*before, *stores)), tuple(temporaries)),
+        pruned(replace(kernel, name=f"{kernel.name}_each", grid=(loop.axis,), body=(*again, *loop.body)), read),
+        pruned(replace(kernel, name=f"{kernel.name}_last", body=(*again, *behind)), read),
     ]
-    return _Split(tuple(k for k in parts if k.body), tuple(temporaries))
+    return Split(tuple(k for k in parts if k.body), tuple(temporaries))
 
 
 def _behind_loops(body: tuple[Stmt, ...], written: set[str]) -> set[str]:
@@ -143,33 +143,39 @@ def _dtypes(kernel: Kernel, body: tuple[Stmt, ...]) -> dict[str, DType]:
 
 
 # ---- reductions in two stages ------------------------------------------------------------------------------------------
-def _stages(kernel: Kernel) -> _Split | None:
+def _stages(kernel: Kernel) -> Split | None:
+    return in_parts(kernel, PARTS) if _worth(kernel) else None
+
+
+def in_parts(kernel: Kernel, parts: int) -> Split | None:
+    """The only reduction of a kernel as one kernel for `parts` parts of it and one for their total; None where it has another
+    form, or too few rounds."""
     at = [i for i, st in enumerate(kernel.body) if isinstance(st, (Loop, Reduce))]
-    if len(at) != 1 or kernel.scratch or not isinstance(kernel.body[at[0]], Reduce) or not _worth(kernel):
+    if len(at) != 1 or kernel.scratch or not isinstance(kernel.body[at[0]], Reduce):
         return None
     reduce: Any = kernel.body[at[0]]
     before, after = kernel.body[: at[0]], kernel.body[at[0] + 1 :]
     if any(writes(st) & _buffers(kernel) for st in (*before, reduce)):
         return None
     long = max(reduce.axes, key=lambda a: _guess(a.extent))
-    rounds = sizes.floordiv(long.extent, PARTS)
+    rounds = sizes.floordiv(long.extent, parts)
     if _guess(rounds) < MIN_ROUNDS:
         return None
     taken = {a.name for st in walk(kernel.body) for a in _axes(st)} | {a.name for a in kernel.grid} | set(kernel.sizes)
-    part = Axis(_fresh("part", taken), PARTS)
+    part = Axis(_fresh("part", taken), parts)
     names = _buffers(kernel)
     points = numel([a.extent for a in kernel.grid])
     partial = tuple(
-        Buffer(_fresh(f"{kernel.name}_part{i}", names), a.dtype, PARTS * points, "w") for i, a in enumerate(reduce.accs)
+        Buffer(_fresh(f"{kernel.name}_part{i}", names), a.dtype, parts * points, "w") for i, a in enumerate(reduce.accs)
     )
-    place = sizes.symbol(part.name, 0, PARTS - 1) * points + _place(kernel.grid)
-    inner = _over(reduce, long, rounds, sizes.symbol(part.name, 0, PARTS - 1) * rounds)
+    place = sizes.symbol(part.name, 0, parts - 1) * points + place_of(kernel.grid)
+    inner = _over(reduce, long, rounds, sizes.symbol(part.name, 0, parts - 1) * rounds)
     stores = tuple(Store(b.name, place, a.dest) for b, a in zip(partial, reduce.accs, strict=True))
     first = replace(kernel, name=f"{kernel.name}_parts", grid=(part, *kernel.grid), body=(*before, inner, *stores))
     body = (*before, *_total(reduce, long, rounds, part, partial, place), *after)
     second = replace(kernel, name=f"{kernel.name}_total", body=body)
-    kernels = _pruned(first, partial), _pruned(second, tuple(replace(b, access="r") for b in partial))
-    return _Split(kernels, partial)
+    kernels = pruned(first, partial), pruned(second, tuple(replace(b, access="r") for b in partial))
+    return Split(kernels, partial)
 
 
 def _worth(kernel: Kernel) -> bool:
@@ -205,7 +211,7 @@ def _fresh(name: str, taken: Iterable[str]) -> str:
     return name
 
 
-def _place(grid: tuple[Axis, ...]) -> Size:
+def place_of(grid: tuple[Axis, ...]) -> Size:
     """The number of a grid point in row-major order."""
     at: Size = 0
     for axis in grid:
@@ -242,19 +248,19 @@ def _total(
     reduce: Reduce, long: Axis, rounds: Size, part: Axis, partial: tuple[Buffer, ...], place: Size
 ) -> list[Stmt]:  # fmt: skip
     """What defines the results of `reduce`: the parts together with the rounds that they leave over."""
-    rest = long.extent - PARTS * rounds
+    rest = long.extent - part.extent * rounds
     loads = tuple(Load(f"part.{i}", b.name, place) for i, b in enumerate(partial))
     whole = isinstance(rest, int) and rest == 0
     accs = tuple(Acc(a.dest if whole else f"{a.dest}.parts", a.combine, f"part.{i}", a.dtype) for i, a in enumerate(reduce.accs))
     out: list[Stmt] = [Reduce((part,), loads, accs)]
     if not whole:
-        left = _over(reduce, long, rest, PARTS * rounds)
+        left = _over(reduce, long, rest, part.extent * rounds)
         out.append(replace(left, accs=tuple(replace(a, dest=f"{a.dest}.rest") for a in reduce.accs)))
         out += [Compute(a.dest, a.combine, (f"{a.dest}.parts", f"{a.dest}.rest"), a.dtype) for a in reduce.accs]
     return out
 
 
-def _pruned(kernel: Kernel, more: tuple[Buffer, ...]) -> Kernel:
+def pruned(kernel: Kernel, more: tuple[Buffer, ...]) -> Kernel:
     """The kernel without statements, buffers and scalars that nothing uses, with buffers `more` where they are used."""
     body: list[Stmt] = []
     names = _buffers(kernel) | {b.name for b in more}

@@ -80,12 +80,12 @@ def vector_loops(kernel: Kernel) -> tuple[tuple[Axis, ...], ...]:
 
 def choose(kernel: Kernel, wide: bool = False) -> Config:
     """What the model takes for `kernel`."""
-    points = _guess(numel(kernel.grid))
+    points = guess(numel(kernel.grid))
     loops = vector_loops(kernel)
     if not loops:
         return _pointwise(points, kernel, wide)
     rounds = [numel(axes) for axes in loops]
-    longest = max(map(_guess, rounds))
+    longest = max(map(guess, rounds))
     known = all(isinstance(n, int) and n > 0 for n in rounds)
     if _across(kernel):
         xblock = min(64, power(points))
@@ -137,7 +137,8 @@ def _warps(elements: int, each: int) -> int:
     return max(1, min(16, power(elements // each)))
 
 
-def _guess(size: Size) -> int:
+def guess(size: Size) -> int:
+    """The size, where each unknown one is a usual number."""
     return size if isinstance(size, int) else sizes.evaluate(size, _Guesses())
 
 

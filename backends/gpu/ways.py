@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from ...ir import sizes
 from ...ir.loops import Kernel
 from ...ir.sizes import Size
+from ...ir.staged import Split
 from . import stages
 from .config import Config, choose, numel
 from .kernel import Aligned, Assumption, Below, Divisible, Parameter, TensorMap
+from .split import split
 from .spread import spread
 from .triton import Source, triton_source
 
@@ -40,15 +42,13 @@ class Way:
 
 def kernel_ways(kernel: Kernel, config: Config | None = None) -> tuple[Way, ...]:
     """The ways to run one kernel, best first; the last assumes nothing."""
-    kernel = spread(kernel)
     narrow = _narrow(kernel)
-    config = config or choose(kernel)
     if narrow is None:
-        return (_way(kernel, replace(config, wide=True), ()),)
+        return (_way(kernel, config, (), True),)
     aligned = tuple(Aligned(n) for n in range(len(kernel.buffers)))
     divisible = tuple(Divisible(sizes.symbol(name)) for name in kernel.sizes)
     found: list[tuple[Assumption, ...]] = [(*narrow, *aligned, *divisible), (*narrow, *aligned)] if divisible else [aligned]
-    return (*(_way(kernel, config, assumes) for assumes in found), _way(kernel, replace(config, wide=bool(narrow)), ()))
+    return (*(_way(kernel, config, assumes, False) for assumes in found), _way(kernel, config, (), bool(narrow)))
 
 
 def _narrow(kernel: Kernel) -> tuple[Assumption, ...] | None:
@@ -60,10 +60,29 @@ def _narrow(kernel: Kernel) -> tuple[Assumption, ...] | None:
     return tuple(Below(n, NARROW) for n in dict.fromkeys(n for n in spans if not isinstance(n, int)))
 
 
-def _way(kernel: Kernel, config: Config, assumes: tuple[Assumption, ...]) -> Way:
-    source = triton_source(kernel, config)
-    job = Job(to_build(source, assumes), source.params, (source.grid, 1, 1))
-    return Way(assumes, kernel.sizes, (job,), source.scratch)
+def _way(kernel: Kernel, config: Config | None, assumes: tuple[Assumption, ...], wide: bool) -> Way:
+    """`config`: of the launch, where there is one only."""
+    parts = split(kernel) if config is None else Split((spread(kernel),))
+    areas = [b.name for b in parts.temporaries]
+    scratch: list[Size] = [b.size * b.dtype.itemsize for b in parts.temporaries]
+    jobs = []
+    for k in parts.kernels:
+        source = triton_source(k, replace(config or choose(spread(k)), wide=wide))
+        source = replace(source, params=tuple(_outer(p, k, kernel, areas, len(scratch)) for p in source.params))
+        scratch += source.scratch
+        jobs.append(Job(to_build(source, assumes), source.params, (source.grid, 1, 1)))
+    return Way(assumes, kernel.sizes, tuple(jobs), tuple(scratch))
+
+
+def _outer(p: Parameter, part: Kernel, kernel: Kernel, areas: Sequence[str], first: int) -> Parameter:
+    """Where a part's argument comes from when the whole kernel is launched."""
+    if p.kind == "buffer":
+        name = part.buffers[p.index].name
+        names = [b.name for b in kernel.buffers]
+        return replace(p, index=names.index(name)) if name in names else Parameter("scratch", areas.index(name), p.type)
+    if p.kind in ("int", "float"):
+        return replace(p, index=[s.name for s in kernel.scalars].index(part.scalars[p.index].name))
+    return replace(p, index=p.index + first) if p.kind == "scratch" else p
 
 
 def to_build(source: Source, assumes: Sequence[Assumption] = ()) -> stages.Build:
