@@ -30,8 +30,15 @@ def copysign(input: Tensor, other: Any, *, out: Any = None) -> Tensor:
     x = input if input.dtype.is_floating_point else f.to(input, dtypes.default())
     other = other if hasattr(other, "meta") else filled(x, (), float(other))
     size = g.abs(x)
-    result = where(signbit(other), g.neg(size), size)
+    result = untouched(where(signbit(other), g.neg(size), size), other)
     return result if out is None else into(out, result)  # type: ignore[no-any-return]
+
+
+def untouched(result: Any, other: Any) -> Any:
+    """`result`, with gradients of zeros for a Tensor that had a part in it without changing it differentiably."""
+    if not other.requires_grad:
+        return result
+    return where(filled(result, (), True, dtypes.bool_), result, f.to(other, result.dtype))
 
 
 @pure

@@ -17,6 +17,7 @@ from . import casting
 from . import generated as g
 from .arguments import wrap_dim
 from .executor import apply
+from .folding import untouched
 from .functional import expand, matmul, narrow, permute, reshape, squeeze, to, transpose, unsqueeze
 from .outputs import fills, matched
 from .products import cross as _cross
@@ -435,7 +436,7 @@ def matrix_power(A: Tensor, n: int, *, out: Any = None) -> Tensor:
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
         raise ShapeError(f"linalg.matrix_power: A must be batches of square matrices, but they are {list(A.shape)}")
     if n == 0:
-        return matched(g.clone(expand(eye_like(A), tuple(A.shape))), out)  # type: ignore[no-any-return]
+        return matched(untouched(g.clone(expand(eye_like(A), tuple(A.shape))), A), out)  # type: ignore[no-any-return]
     base, found, k = inv(A) if n < 0 else A, None, abs(n)
     while k:
         if k & 1:

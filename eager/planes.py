@@ -17,6 +17,7 @@ from . import generated as g
 from .arguments import size_of
 from .arranging import pad
 from .executor import apply
+from .folding import untouched
 from .functional import expand, flatten, permute, reshape, stack, to, transpose, unsqueeze
 from .pure import pure
 from .reducing import index_along
@@ -189,7 +190,8 @@ def grid_sample(
     if mode != "bicubic":
         at = [_brought_in(v, s, padding_mode, corners) for v, s in zip(at, sizes, strict=True)]
     if mode == "nearest":
-        return _read(input, [(g.round(v),) for v in at], [(None,)] * n, padding_mode, sizes)  # type: ignore[no-any-return]
+        nearest = _read(input, [(g.round(v),) for v in at], [(None,)] * n, padding_mode, sizes)
+        return untouched(nearest, unsqueeze(grid[..., 0], 1))  # type: ignore[no-any-return]
     low = [g.floor(v) for v in at]
     away = [v - f for v, f in zip(at, low, strict=True)]
     if mode == "bilinear":

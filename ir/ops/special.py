@@ -17,7 +17,7 @@ from .. import special_numeric as numeric
 from ..op import Extern, Op, Promote, Sample, lookup, register
 from ..types import TensorType, tensor
 from .compare import eq, where
-from .creation import filled
+from .creation import filled, zeros_like
 from .declare import check_kind, dtype_of, floats
 from .pointwise import _is_weak, add, div, exp, log, mul, neg, sign, sub
 from .shape import aligned, front
@@ -225,9 +225,10 @@ def _nextafter_eager(x: Any, y: Any) -> Any:
 
 #: The next number of the dtype after x towards y.
 nextafter: Op = register(Op(
-    "nextafter", (), _infer("nextafter", "f"), _nextafter_eager, None,
+    "nextafter", (), _infer("nextafter", "f"), _nextafter_eager,
+    lambda g, need, out, x, y: (g if need[0] else None, zeros_like(out) if need[1] else None),
     Extern("kernel IR does not see the bits of floating numbers"), _pair_samples((-3, 3), (-3, 3), "f"), Promote("same"),
-    _batch("nextafter"), constant="the bits of a number", upcast=False,
+    _batch("nextafter"), upcast=False,
 ))  # fmt: skip
 
 
