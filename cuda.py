@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .eager import random
+from .eager import generators
 from .eager.device import Device
 from .errors import DeviceError
 from .runtime.gpu import device as _devices
@@ -256,40 +256,40 @@ def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
 def manual_seed(seed: int) -> None:
     """Seed the current device's generator, if there is one."""
     if is_available():
-        random.generator_of(f"cuda:{_devices.here.ordinal}").manual_seed(seed)
+        generators.of(f"cuda:{_devices.here.ordinal}").manual_seed(seed)
 
 
 def manual_seed_all(seed: int) -> None:
     """Seed the generators of all devices, if there are any."""
     for i in range(device_count()):
-        random.generator_of(f"cuda:{i}").manual_seed(seed)
+        generators.of(f"cuda:{i}").manual_seed(seed)
 
 
 def seed() -> None:
     """Start the current device's stream of numbers at a seed nobody knows."""
     if is_available():
-        random.generator_of(f"cuda:{_devices.here.ordinal}").seed()
+        generators.of(f"cuda:{_devices.here.ordinal}").seed()
 
 
 def seed_all() -> None:
     """As `seed`, for all devices."""
     for i in range(device_count()):
-        random.generator_of(f"cuda:{i}").seed()
+        generators.of(f"cuda:{i}").seed()
 
 
 def initial_seed() -> int:
     """The seed of the current device's generator."""
-    return random.generator_of(f"cuda:{_ordinal()}").initial_seed()
+    return generators.of(f"cuda:{_ordinal()}").initial_seed()
 
 
 def get_rng_state(device: Any = None) -> Any:
     """A copy of the state of a device's generator, on the CPU."""
-    return random.generator_of(_gpu(device).name).get_state().cpu()
+    return generators.of(_gpu(device).name).get_state().cpu()
 
 
 def set_rng_state(new_state: Any, device: Any = None) -> None:
     """Go on from `new_state` in a device's generator."""
-    random.generator_of(_gpu(device).name).set_state(new_state)
+    generators.of(_gpu(device).name).set_state(new_state)
 
 
 def get_rng_state_all() -> list[Any]:
@@ -309,7 +309,7 @@ def __getattr__(name: str) -> Any:
 
         return amp
     if name == "default_generators":
-        return tuple(random.generator_of(f"cuda:{i}") for i in range(device_count()))
+        return tuple(generators.of(f"cuda:{i}") for i in range(device_count()))
     if name.endswith("Tensor"):
         from .eager.legacy import legacy
 

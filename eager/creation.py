@@ -16,7 +16,7 @@ from ..ir.ops import creation as made
 from ..ir.ops.compare import where
 from . import device as devices
 from .arguments import size_of, to_dtype
-from .executor import EAGER, Executor, forget, is_recording
+from .executor import EAGER, Executor, forget, is_recording, recorder
 from .factory import make
 from .outputs import matched
 
@@ -75,6 +75,7 @@ def _maker(executor: Executor | None, device: Any) -> Executor:
     """What makes a tensor on `device`: a tracer's recorder, which is told where, or what runs the ops of tensors there."""
     if executor is None:
         return devices.executor(device) or EAGER
+    executor = executor or recorder()
     place = getattr(executor, "place", None)
     if place is not None:
         place(devices.name_of(device))
@@ -224,7 +225,7 @@ def linspace(
         first, last = int(first), int(last)
     step = (last - first) / (steps - 1) if steps > 1 else 0.0
     counted = {"start": 0, "step": 1, "length": steps, "dtype": dtypes.float64}
-    i = (devices.executor(device) or EAGER).apply(made.arange, (), counted)
+    i = _maker(None, device).apply(made.arange, (), counted)
     values = where(i < steps // 2, i * step + first, (i - (steps - 1)) * step + last) if steps > 1 else i + first
     return _finish(values.to(wanted), requires_grad, out)  # type: ignore[no-any-return]
 

@@ -84,6 +84,11 @@ def recorder() -> Executor | None:
     return _recording.recorder if _recorders else None
 
 
+def recorder() -> Any:
+    """What this thread's ops go to, while they are recorded."""
+    return _recording.recorder
+
+
 _MISSING = object()
 _KERNEL_ERRORS = (ArithmeticError, ValueError, TypeError, IndexError, RuntimeError)
 

@@ -19,9 +19,10 @@ from ..ir.ops import casts, ordering
 from ..ir.ops import random as draws
 from ..ir.types import tensor as tensor_type
 from . import device as devices
+from . import generators
 from .arguments import size_of, to_dtype
-from .executor import apply, is_recording
-from .factory import make, storage_of
+from .executor import apply
+from .factory import make
 from .inplace import store, store_checked
 from .outputs import fills, makes
 
@@ -67,11 +68,8 @@ class Generator:
 
     def draw(self, blocks: int) -> Tensor:
         """The state now; the generator moves on by `blocks`."""
-        array = self.state._array
-        if array is not None and not is_recording():
-            now = make(array.copy())
-            array[1:] += blocks
-            storage_of(self.state).version += 1
+        now: Tensor | None = generators.taken(self.state, blocks)
+        if now is not None:
             return now
         snapshot: Tensor = apply(casts.clone, (self.state,), {})
         store(self.state, apply(draws.rng_advance, (self.state,), {"blocks": blocks}))
@@ -95,33 +93,17 @@ def start() -> None:
     Generator.__init__(default_generator)
 
 
-_of_devices: dict[str, Generator] = {}  # the default generators of GPUs
-
-
-def generator_of(device: Any = None) -> Generator:
-    """The default generator of `device` (None: where tensors are made that do not say where). A GPU's begins with the seed that
-    `manual_seed` has set last."""
-    if devices.on_cpu(device):
-        return default_generator
-    name = devices.gpu(device).name
-    found = _of_devices.get(name)
-    if found is None or not found.state.storage.gpu.alive:  # type: ignore[attr-defined]
-        found = _of_devices[name] = Generator(name).manual_seed(default_generator.initial_seed())
-    return found
-
-
 def beside(x: Any, generator: Generator | None) -> Generator:
     """`generator`, or else the default one of the device where `x` lies."""
     if generator is not None:
         return generator
-    return default_generator if x.meta.device == "cpu" else generator_of(x.meta.device)
+    return default_generator if x.meta.device == "cpu" else generators.of(x.meta.device)
 
 
 def manual_seed(seed: int) -> Generator:
     """Seed the default generators, that of the CPU, which is returned, and those of all GPUs."""
-    for generator in _of_devices.values():
-        if generator.state.storage.gpu.alive:  # type: ignore[attr-defined]
-            generator.manual_seed(seed)
+    for generator in generators.of_gpus():
+        generator.manual_seed(seed)
     return default_generator.manual_seed(seed)
 
 
@@ -150,7 +132,7 @@ def _drawn(op: Op, shape: tuple[Any, ...], dtype: Any, generator: Generator | No
     if dtype.is_complex:  # parts of which each has half the variance of the whole
         parts = _drawn(op, (*shape, 2), dtype.to_real(), generator, device)
         return _joined(parts * math.sqrt(0.5) if op is draws.randn else parts)
-    source = generator if generator is not None else default_generator if devices.on_cpu(device) else generator_of(device)
+    source = generator if generator is not None else default_generator if devices.on_cpu(device) else generators.of(device)
     state = source.draw(op.effects.draws(tensor_type(shape, dtype)))  # type: ignore[misc]
     return apply(op, (state,), {"shape": shape, "dtype": dtype})
 

@@ -16,7 +16,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..eager import functional
+from ..eager import functional, generators
 from ..eager.tensor import Tensor
 from ..ir.layout import is_row_major
 from ..ir.ops import casts
@@ -258,6 +258,12 @@ def _contiguous(s: Session, input: Any) -> Any:
     if is_row_major(TensorType(raw(input.meta.shape), input.meta.dtype, raw(input.meta.strides))):
         return s.calls.library(functional.contiguous, [input], {})
     return s.native(s.recorder.apply, casts.contiguous, (input,), {})
+
+
+@models(generators.of)
+def _generator_of(s: Session, device: Any = None) -> Any:
+    """A device's own generator: part of the program, as its name says."""
+    return s.outside.constant(s.native(generators.of, device), f"generator_of({device})")
 
 
 # -- iteration -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .. import knobs
-from ..eager import random
+from ..eager import generators, random
 from ..errors import FusewireError
 from ..ir.graph import Where
 from ..runtime.source import Attr, Const, Item, Source
@@ -76,7 +76,7 @@ class Session:
 
     def _state_on(self, real: Any) -> Source:
         """Where the state of a GPU's default generator comes from."""
-        generator = random.generator_of(real.meta.device)
+        generator = generators.of(real.meta.device)
         if real is not generator.state or not settle(real.meta.device):
             raise Break("outside-object", "a tensor that is held by Python code which the tracer did not follow")
         return Attr(Const(generator, "cuda_generator"), "state")

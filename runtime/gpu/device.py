@@ -70,6 +70,7 @@ def forget() -> None:
     for gpu in _devices.values():
         gpu.alive = False
     _devices.clear()
+    pinned.forget()
     _driver = None
     _why_none.cache_clear()
     here.__init__()  # type: ignore[misc]
@@ -163,6 +164,11 @@ class Pinned:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
+        self.forget()
+
+    def forget(self) -> None:
+        """Know of no memory; what was handed out is not taken back any more."""
+        self._age = object()
         self._free: dict[int, list[int]] = {}
         self._sizes: dict[int, int] = {}  # of all that there are, by address
         self._waiting: list[tuple[int, GPU, int]] = []  # (address, device, event behind the last copy)
@@ -179,7 +185,7 @@ class Pinned:
             address = kept.pop() if kept else gpu.driver.allocate_host(size)
             self._sizes[address] = size
         raw = _at(address, size)
-        weakref.finalize(raw, self._give_back, address).atexit = False
+        weakref.finalize(raw, self._give_back, address, self._age).atexit = False
         return np.frombuffer(raw, np.uint8, nbytes)
 
     def is_pinned(self, array: Array) -> bool:
@@ -203,7 +209,9 @@ class Pinned:
                 former[0].driver.event_destroy(former[1])
             self._used[address] = gpu, event
 
-    def _give_back(self, address: int) -> None:
+    def _give_back(self, address: int, age: object) -> None:
+        if age is not self._age:
+            return
         with self._lock:
             gpu, event = self._used.pop(address, (None, 0))
             if gpu is None:

@@ -280,14 +280,15 @@ class Fake:
         del self.objects[event]
 
     def cuModuleLoadData(self, out: int, image: int) -> None:
-        put(out, ctypes.c_void_p, self.new(self.kernels[ctypes.string_at(image)]))
+        name = ctypes.string_at(image)
+        put(out, ctypes.c_void_p, self.new(None if name.startswith(b"\x7fELF") else self.kernels[name]))  # real code is not run
 
     def cuModuleUnload(self, module: int) -> None:
         del self.objects[module]
 
     def cuModuleGetFunction(self, out: int, module: int, name: bytes) -> None:
-        found = self.objects[module]
-        assert found[1].name == name.decode()
+        found = self.objects[module] or (None, name.decode())
+        assert found[0] is None or found[1].name == name.decode()
         put(out, ctypes.c_void_p, self.new(found))
 
     def cuFuncGetAttribute(self, out: int, number: int, function: int) -> None:
@@ -305,6 +306,9 @@ class Fake:
         extra: Any,
     ) -> None:  # fmt: skip
         kernel, compiled = self.objects[function]
+        if kernel is None:
+            self.launches.append((compiled, (x, y, z), stream or 0))
+            return
         assert (bx, by, bz) == (compiled.num_warps * compiled.target.warp, 1, 1)
         pointers = (ctypes.c_void_p * len(compiled.params)).from_address(params)
         words = [ctypes.c_int64.from_address(p).value for p in pointers]
@@ -379,11 +383,12 @@ class Reference:
 
 
 @contextmanager
-def installed(**options: Any) -> Iterator[Fake]:
-    """The fake in the driver's place; no fault of it stays unseen."""
+def installed(triton: bool = False, **options: Any) -> Iterator[Fake]:
+    """The fake in the driver's place; no fault of it stays unseen. With `triton` kernels are compiled by it, and not run."""
     fake = Fake(**options)
     find, current = cuda.find_library, builder.current
-    cuda.find_library, builder.current = lambda: fake, Reference(fake)
+    cuda.find_library = lambda: fake
+    builder.current = builder.Triton() if triton else Reference(fake)
     device.forget()
     launch._functions.clear()
     try:
