@@ -21,8 +21,9 @@ from .folding import untouched
 from .functional import expand, flatten, permute, reshape, stack, to, transpose, unsqueeze
 from .pure import pure
 from .reducing import index_along
+from .resampling import interpolate
 from .scattering import embedding, index_add, scatter
-from .windows import _each, avg_pool1d, avg_pool2d, avg_pool3d, interpolate, max_pool1d, max_pool2d, max_pool3d
+from .windows import _each, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 
 if TYPE_CHECKING:
     from .tensor import Tensor

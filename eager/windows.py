@@ -9,7 +9,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ShapeError
+from ..errors import DTypeError, ShapeError
+from ..ir import dtypes
 from ..ir.ops import convolution as records
 from ..ir.ops import linalg, pooling
 from ..ir.ops.creation import filled
@@ -17,7 +18,8 @@ from . import casting
 from . import generated as g
 from .creation import arange
 from .executor import apply
-from .functional import reshape, transpose, unsqueeze
+from .functional import div, reshape, transpose, unsqueeze
+from .outputs import fills
 from .pure import pure
 
 if TYPE_CHECKING:
@@ -56,6 +58,9 @@ def _conv(
     n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Tensor:
     steps, spread = _each("stride", stride, n), _each("dilation", dilation, n)
+    if input.dtype.kind in "ui":  # through float64, which holds all sums below 2 to the 53rd
+        plain = [None if x is None else x.double() for x in (input, weight, bias)]
+        return _conv(n, *plain, stride, padding, dilation, groups).to(input.dtype)  # type: ignore[arg-type]
     edges: list[tuple[int, int]] | None = None
     if isinstance(padding, str):
         edges = _named_padding(padding, weight, steps, spread)
@@ -118,14 +123,19 @@ def _conv_transpose(
     if any(b >= max(s, d) for b, s, d in zip(beyond, steps, spread, strict=True)):
         raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got output_padding: {beyond}, "
                            f"stride: {steps}, dilation: {spread}")  # fmt: skip
-    if any(b >= s for b, s in zip(beyond, steps, strict=True)):
-        raise NotImplementedError(f"conv_transpose{n}d: output_padding {beyond} of at least the stride {steps} is not built")
+    if input.dtype.kind in "ui":
+        plain = [None if x is None else x.double() for x in (input, weight, bias)]
+        return _conv_transpose(n, *plain, stride, padding, extra, groups, dilation).to(input.dtype)  # type: ignore[arg-type]
+    wide = any(b >= s for b, s in zip(beyond, steps, strict=True))  # no convolution of that stride has this for its input
+    cut = [(-p, b - p) for p, b in zip(around, beyond, strict=True)] if wide else []
+    around, beyond = ((0,) * n, (0,) * n) if wide else (around, beyond)
 
     def run(x: Tensor) -> Any:
         sides = zip(x.shape[2:], weight.shape[2:], steps, around, beyond, spread, strict=True)
         shape = tuple((m - 1) * s - 2 * p + d * (k - 1) + b + 1 for m, k, s, p, b, d in sides)
         attrs = {"shape": shape, "stride": steps, "padding": around, "dilation": spread, "groups": int(groups)}
         out = apply(records.conv_input, (x, weight), attrs)
+        out = records.padded(out, cut) if wide else out
         shift = casting.low(bias)[0] if casting.on else bias
         return out if shift is None else out + reshape(shift, (shift.shape[0], *(1,) * n))
 
@@ -227,13 +237,18 @@ def _avg_pool(
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
 
+    if input.dtype.kind in "ui" and input.dtype is not dtypes.int64:
+        raise DTypeError(f"avg_pool{n}d: of whole numbers int64 only, got {input.dtype.name}{list(input.shape)}")
+
     def run(x: Tensor) -> Any:
         attrs = _pool_attrs(n, x, kernel, stride, padding, 1, ceil_mode)
         total, pairs = apply(pooling.sum_pool, (x,), attrs), attrs["padding"]
         beyond = any(low != high for low, high in pairs)
         if divisor is None and (beyond or (not count_padding and any(low for low, _ in pairs))):
-            return total / _counts(x, attrs, count_padding)
-        return total / (math.prod(attrs["kernel"]) if divisor is None else divisor)
+            by = _counts(x, attrs, count_padding)
+        else:
+            by = math.prod(attrs["kernel"]) if divisor is None else divisor
+        return div(total, by, rounding_mode="trunc") if total.dtype.kind in "ui" else total / by
 
     return _batched(f"avg_pool{n}d", input, n, run)  # type: ignore[no-any-return]
 
@@ -255,6 +270,7 @@ def avg_pool1d(
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
+@fills
 @pure
 def avg_pool2d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
@@ -264,6 +280,7 @@ def avg_pool2d(
     return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+@fills
 @pure
 def avg_pool3d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
@@ -299,10 +316,10 @@ def _mean_parts(x: Tensor, dim: int, count: int) -> Tensor:
     start, end = _edges(x, size, count)
     j = arange(size, device=x.device)
     share = ((j >= start) & (j < end)).to(x.dtype) / (end - start).to(x.dtype)
-    return _mapped(x, dim, share)
+    return mapped(x, dim, share)
 
 
-def _mapped(x: Tensor, dim: int, matrix: Tensor) -> Tensor:
+def mapped(x: Tensor, dim: int, matrix: Tensor) -> Tensor:
     """Dimension `dim` (negative) under a linear map (new size, old size)."""
     lines = x if dim == -1 else transpose(x, dim, -1)
     made = apply(linalg.matmul, (lines, transpose(matrix, 0, 1)), _NONE)
@@ -314,9 +331,10 @@ def _adaptive_avg(n: int, input: Tensor, output_size: Any) -> Tensor:
         wanted = _wanted(output_size, x, n)
         if all(m == 1 for m in wanted):
             return x.mean(tuple(range(-n, 0)), keepdim=True)
+        given = x
         for dim, count in zip(range(-n, 0), wanted, strict=True):
             x = _mean_parts(x, dim, count)
-        return x.contiguous()
+        return x.clone() if x is given else x.contiguous()
 
     return _batched(f"adaptive_avg_pool{n}d", input, n, run)  # type: ignore[no-any-return]
 
@@ -345,27 +363,42 @@ def _adaptive_max(n: int, input: Tensor, output_size: Any, return_indices: bool)
     def run(x: Tensor) -> Any:
         wanted = _wanted(output_size, x, n)
         sizes = [int(s) for s in x.shape[-n:]]
-        if all(s % m == 0 for s, m in zip(sizes, wanted, strict=True)):
+        if all(m and s % m == 0 for s, m in zip(sizes, wanted, strict=True)):
             kernel = tuple(s // m for s, m in zip(sizes, wanted, strict=True))
             return _max_pool(n, x, kernel, kernel, 0, 1, False, return_indices)
-        if return_indices:
-            raise NotImplementedError(f"adaptive_max_pool{n}d with return_indices: sizes {sizes} must be multiples of {wanted}")
-        for dim, size, count in zip(range(-n, 0), sizes, wanted, strict=True):
-            x = _max_parts(x, dim, size, count)
-        return x.contiguous()
+        at = _positions(x, n) if return_indices else None
+        for dim, size, count in zip(range(-1, -n - 1, -1), sizes[::-1], wanted[::-1], strict=True):
+            start, end = _edges(x, size, count)
+            longest = max([-((i + 1) * size // -count) - i * size // count for i in range(count)], default=1)
+            place = g.minimum(start + arange(longest, device=x.device), end - 1)
+            x, at = _largest(x, at, dim, place)
+        return (x.contiguous(), at.contiguous()) if at is not None else x.contiguous()
 
     return _batched(f"adaptive_max_pool{n}d", input, n, run)
 
 
-def _max_parts(x: Tensor, dim: int, size: int, count: int) -> Tensor:
-    start, end = _edges(x, size, count)
-    longest = max(-((i + 1) * size // -count) - i * size // count for i in range(count))
-    steps = arange(longest, device=x.device)
-    place = g.minimum(start + steps, end - 1)
+def _positions(x: Tensor, n: int) -> Tensor:
+    """The row-major number of each element in its plane of `n` dimensions, int64."""
+    spatial = tuple(x.shape[-n:])
+    return arange(math.prod(spatial), device=x.device).reshape(spatial).expand(x.shape)
+
+
+def _largest(x: Tensor, at: Any, dim: int, place: Tensor) -> tuple[Tensor, Any]:
+    """The first largest of each group of elements along dimension `dim` (negative), and what `at`, if there is one, has at that
+    place. `place`: (..., groups, elements of a group)."""
+    count, longest = place.shape[-2:]
     lines = x if dim == -1 else transpose(x, dim, -1)
-    at = place.reshape(-1).expand(*lines.shape[:-1], count * longest)
-    parts = reshape(g.gather(lines, -1, at), (*lines.shape[:-1], count, longest)).amax(-1)
-    return parts if dim == -1 else transpose(parts, dim, -1)
+    wide = place.reshape((*place.shape[:-2], count * longest)).expand((*lines.shape[:-1], count * longest))
+    parts = reshape(g.gather(lines, -1, wide), (*lines.shape[:-1], count, longest))
+    if at is None:
+        found = parts.amax(-1)
+        return (found if dim == -1 else transpose(found, dim, -1)), None
+    best = g.argmax(parts, -1, keepdim=True)
+    numbers = at if dim == -1 else transpose(at, dim, -1)
+    numbers = reshape(g.gather(numbers, -1, wide), (*lines.shape[:-1], count, longest))
+    made = [g.gather(v, -1, best).squeeze(-1) for v in (parts, numbers)]
+    made = made if dim == -1 else [transpose(m, dim, -1) for m in made]
+    return made[0], made[1]
 
 
 @pure
@@ -386,55 +419,3 @@ def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = 
     if casting.on:
         (input,) = casting.wide(input)
     return _adaptive_max(3, input, output_size, return_indices)
-
-
-# -- interpolation
-
-
-@pure
-def interpolate(
-    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None,
-    recompute_scale_factor: bool | None = None, antialias: bool = False,
-) -> Tensor:  # fmt: skip
-    """Spatial dimensions resized to `size` or by `scale_factor`; `mode` "nearest", "linear" (1-d) or "bilinear" (2-d)."""
-    n = input.ndim - 2
-    if (size is None) == (scale_factor is None):
-        raise ValueError("only one of size or scale_factor should be defined")
-    if antialias or mode not in ("nearest", ("linear", "bilinear", "trilinear")[n - 1]):
-        raise NotImplementedError(f"interpolate: mode {mode!r} of {n} spatial dimensions is not built (antialias={antialias})")
-    given = size if scale_factor is None else scale_factor
-    each = tuple(given) if isinstance(given, (tuple, list)) else (given,) * n
-    out = input
-    for dim, value in zip(range(-n, 0), each, strict=True):
-        have = int(input.shape[dim])
-        count = int(value) if scale_factor is None else math.floor(have * value)
-        ratio = have / count if scale_factor is None or recompute_scale_factor else 1 / value
-        out = _nearest(out, dim, count, ratio) if mode == "nearest" else _linear(out, dim, count, ratio, bool(align_corners))
-    return out.contiguous()
-
-
-def _nearest(x: Tensor, dim: int, count: int, ratio: float) -> Tensor:
-    size, at = int(x.shape[dim]), x.ndim + dim
-    if count % size == 0 and ratio * count == size:
-        times = count // size
-        wide = unsqueeze(x, at + 1).expand(*x.shape[: at + 1], times, *x.shape[at + 1 :])
-        return reshape(wide, (*x.shape[:at], count, *x.shape[at + 1 :]))
-    place = g.minimum((arange(count, device=x.device) * ratio).floor().long(), size - 1)
-    return _picked(x, dim, place)
-
-
-def _picked(x: Tensor, dim: int, place: Tensor) -> Tensor:
-    lines = x if dim == -1 else transpose(x, dim, -1)
-    made = g.gather(lines, -1, place.expand(*lines.shape[:-1], place.shape[0]))
-    return made if dim == -1 else transpose(made, dim, -1)
-
-
-def _linear(x: Tensor, dim: int, count: int, ratio: float, align_corners: bool) -> Tensor:
-    """Each new element the mean of its two neighbours, weighted by nearness: a linear map with two entries a row."""
-    size = int(x.shape[dim])
-    i, j = unsqueeze(arange(count, dtype=x.dtype, device=x.device), 1), arange(size, dtype=x.dtype, device=x.device)
-    if align_corners:
-        at = i * ((size - 1) / (count - 1) if count > 1 else 0.0)
-    else:
-        at = ((i + 0.5) * ratio - 0.5).clamp(min=0.0, max=float(size - 1))
-    return _mapped(x, dim, (1.0 - (at - j).abs()).clamp(min=0.0))

@@ -29,6 +29,7 @@ from ..eager.neural import (
     softmax,
 )
 from ..eager.normalisation import batch_norm, dropout2d, group_norm, instance_norm
+from ..eager.resampling import interpolate
 from ..eager.scattering import embedding, one_hot
 from ..eager.windows import (
     adaptive_avg_pool1d,
@@ -46,7 +47,6 @@ from ..eager.windows import (
     conv_transpose1d,
     conv_transpose2d,
     conv_transpose3d,
-    interpolate,
     max_pool1d,
     max_pool2d,
     max_pool3d,

@@ -36,8 +36,8 @@ def _results(spatial: Any, kernel: Ints, stride: Ints, padding: Pairs, dilation:
 def _infer(op: str, to: Any = None) -> Any:
     def infer(x: TensorType, *, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints) -> tuple[TensorType]:
         got, n = layout.describe(x), len(kernel)
-        if not x.dtype.is_floating_point:
-            raise DTypeError(f"{op}: needs a floating dtype, got {got}")
+        if x.dtype.kind not in "uif":
+            raise DTypeError(f"{op}: needs a floating or integral dtype, got {got}")
         if x.ndim != n + 2 or not len(stride) == len(padding) == len(dilation) == n:
             raise ShapeError(f"{op}: a kernel of {list(kernel)} needs {n} dimensions behind batch and channels, got {got}")
         if min((*kernel, *stride, *dilation)) < 1 or any_(p < 0 for pair in padding for p in pair):
@@ -57,8 +57,8 @@ def any_(found: Any) -> bool:
 
 def _frame(x: Any, padding: Pairs, value: float) -> Any:
     """A row-major array with `value` around its trailing dimensions."""
-    if x.dtype.kind != "f" or x.ndim != len(padding) + 2:
-        raise TypeError("floating array expected")
+    if x.dtype.kind not in "uif" or x.ndim != len(padding) + 2:
+        raise TypeError("floating or integral array expected")
     if not any_(p for pair in padding for p in pair):
         return np.ascontiguousarray(x)
     shape = (*x.shape[:2], *(n + low + high for n, (low, high) in zip(x.shape[2:], padding, strict=True)))
@@ -78,9 +78,15 @@ def _taps(x: Any, value: float, kernel: Ints, stride: Ints, padding: Pairs, dila
         yield tap, view[(slice(None), slice(None), *tap)]
 
 
+def _lowest(dtype: Any) -> Any:
+    """What no element of a dtype, NumPy's or ours, is below: a Python number."""
+    bits = 8 * dtype.itemsize - 1
+    return float("-inf") if dtype.kind not in "ui" else -(1 << bits) if dtype.kind == "i" else 0
+
+
 def _max_eager(x: Any, *, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints) -> Any:
     best: Any = None
-    for _, values in _taps(x, -np.inf, kernel, stride, padding, dilation):
+    for _, values in _taps(x, _lowest(x.dtype), kernel, stride, padding, dilation):
         best = np.array(values, order="C") if best is None else np.maximum(best, values, out=best)
     return best
 
@@ -88,7 +94,7 @@ def _max_eager(x: Any, *, kernel: Ints, stride: Ints, padding: Pairs, dilation: 
 def _index_eager(x: Any, *, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints) -> Any:
     best: Any = None
     at: Any = None
-    for tap, values in _taps(x, -np.inf, kernel, stride, padding, dilation):
+    for tap, values in _taps(x, _lowest(x.dtype), kernel, stride, padding, dilation):
         place = np.broadcast_to(_place(tap, x.shape[2:], values.shape[2:], stride, padding, dilation), values.shape)
         if best is None:
             best, at = np.array(values, order="C"), np.array(place, np.int64, order="C")
@@ -121,7 +127,7 @@ def _axes(tap: Ints, out: Ints, stride: Ints, padding: Pairs, dilation: Ints) ->
 
 def _sum_eager(x: Any, *, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints) -> Any:
     total: Any = None
-    for _, values in _taps(x, 0.0, kernel, stride, padding, dilation):
+    for _, values in _taps(x, 0, kernel, stride, padding, dilation):
         total = np.array(values, order="C") if total is None else np.add(total, values, out=total)
     return total
 
@@ -133,17 +139,17 @@ def _opened(x: Any, value: float, kernel: Ints, stride: Ints, padding: Pairs, di
 
 
 def _max_decompose(x: Any, **attrs: Any) -> Any:
-    opened, dim = _opened(x, float("-inf"), **attrs)
+    opened, dim = _opened(x, _lowest(x.dtype), **attrs)
     return amax(opened, dim=dim, keepdim=False)
 
 
 def _sum_decompose(x: Any, **attrs: Any) -> Any:
-    opened, dim = _opened(converted(x, wide(x.dtype)), 0.0, **attrs)
+    opened, dim = _opened(converted(x, wide(x.dtype)), 0, **attrs)
     return converted(sum(opened, dim=dim, keepdim=False, dtype=opened.dtype), x.dtype)
 
 
 def _index_decompose(x: Any, *, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints) -> Any:
-    opened, dim = _opened(x, float("-inf"), kernel, stride, padding, dilation)
+    opened, dim = _opened(x, _lowest(x.dtype), kernel, stride, padding, dilation)
     out = _results(x.shape[2:], kernel, stride, padding, dilation)
     place, inside = _places(x, kernel, out, stride, padding, dilation)
     far = number(x, numel(x.shape[2:]))
@@ -225,7 +231,9 @@ def _samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((odd,), _attrs(1, 2, 2), note="NaN, ties")
     yield Sample((x.astype(np.float32),), _attrs(2, 7, 1), raises=ShapeError)
     yield Sample((x[0, 0].astype(np.float32),), _attrs(2, 2, 1), raises=ShapeError)
-    yield Sample((np.arange(9, dtype=np.uint8).reshape(1, 1, 3, 3),), _attrs(2, 2, 1), raises=DTypeError)
+    for kind in (np.uint8, np.int64):
+        yield Sample((rng.permutation(20).astype(kind).reshape(1, 1, 4, 5),), _attrs(2, 3, 2, 1))
+    yield Sample((np.ones((1, 1, 3, 3), np.bool_),), _attrs(2, 2, 1), raises=DTypeError)
 
 
 #: The largest element of each window; padding is minus infinity; NaN if there is one.

@@ -113,7 +113,8 @@ def pool(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Any:
     pooling = getattr(F, f"max_pool{n}d")
     if x.ndim != n + 2:
         raise ValueError("a batch is wanted")
-    made, at = pooling(around(x, padding, float("-inf")), kernel, stride, 0, dilation, return_indices=True)
+    low = float("-inf") if x.is_floating_point() else torch.iinfo(x.dtype).min
+    made, at = pooling(around(x, padding, low), kernel, stride, 0, dilation, return_indices=True)
     sizes = [s + low + high for s, (low, high) in zip(x.shape[2:], padding, strict=True)]
     places = np.unravel_index(at.numpy(), sizes)
     inner = [p - low for p, (low, _) in zip(places, padding, strict=True)]
@@ -123,9 +124,9 @@ def pool(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Any:
 
 def sum_pool(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Any:
     """Sums of windows: a convolution with ones, each plane by itself."""
-    if x.ndim != len(kernel) + 2 or not x.dtype.is_floating_point:
-        raise ValueError("a floating batch is wanted")
-    plain = around(x, padding, 0.0)
+    if x.ndim != len(kernel) + 2 or x.dtype is torch.bool:
+        raise ValueError("a batch of numbers is wanted")
+    plain = around(x, padding, 0)
     ones = torch.ones((1, 1, *kernel), dtype=x.dtype)
     if max(stride) == 1 and x.isnan().any():
         raise ValueError
