@@ -20,9 +20,9 @@ from ...ir.loops import Kernel
 from ...ir.plan import RoutineStep
 from ...runtime import store
 from . import stages
-from .config import Config
 from .kernel import SM90, CompiledKernel, Parameter, Target, TensorMap, Variant
 from .templates import routine_ways
+from .tuned import Choices
 from .ways import Job, Way, kernel_ways
 
 _KIND, _FORMAT = "triton", "2"
@@ -33,21 +33,22 @@ SHARED = {"cuda": 232448, "hip": 65536}
 
 
 def compile_kernels(
-    kernels: Iterable[Kernel], target: Target = SM90, tuned: Mapping[str, Config] | None = None
+    kernels: Iterable[Kernel], target: Target = SM90, tuned: Choices | None = None
 ) -> dict[str, tuple[Variant, ...]]:
-    """The code of each kernel by name; nothing is compiled before a variant's `load`. `tuned`: kernel name -> configuration
-    that a measurement has chosen."""
-    return {k.name: variants(k, target, (tuned or {}).get(k.name)) for k in kernels}
+    """The code of each kernel by name; nothing is compiled before a variant's `load`. `tuned`: what was measured before."""
+    return {k.name: variants(k, target, tuned) for k in kernels}
 
 
-def variants(kernel: Kernel, target: Target = SM90, config: Config | None = None) -> tuple[Variant, ...]:
+def variants(kernel: Kernel, target: Target = SM90, tuned: Choices | None = None) -> tuple[Variant, ...]:
     """The ways to run one kernel, best first."""
-    return tuple(variant(way, target) for way in kernel_ways(kernel, config))
+    ways = tuned.ways(kernel, target) if tuned is not None else None
+    return tuple(variant(way, target) for way in ways or kernel_ways(kernel))
 
 
-def routine(step: RoutineStep, target: Target = SM90) -> tuple[Variant, ...]:
+def routine(step: RoutineStep, target: Target = SM90, tuned: Choices | None = None) -> tuple[Variant, ...]:
     """The ways to run a step that one of our claims has made, best first. Its sizes are called s0, s1 ... by their places."""
-    return tuple(variant(way, target) for way in routine_ways(step, target))
+    ways = tuned.ways(step, target) if tuned is not None else None
+    return tuple(variant(way, target) for way in ways or routine_ways(step, target))
 
 
 def variant(way: Way, target: Target) -> Variant:

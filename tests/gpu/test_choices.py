@@ -1,0 +1,74 @@
+"""Configurations: the model's choice, its candidates, what a measurement has chosen, what a kernel is split into."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fusewire.backends.gpu import tuned
+from fusewire.backends.gpu.config import choose
+from fusewire.backends.gpu.kernel import Aligned, Below, Divisible
+from fusewire.backends.gpu.split import split
+from fusewire.backends.gpu.ways import kernel_ways
+from fusewire.ir import dtypes, sizes
+from fusewire.ir.loops import Acc, Axis, Buffer, Compute, Kernel, Load, Reduce, Store
+from fusewire.ir.sizes import Size
+
+F = dtypes.float32
+I, J = sizes.symbol("i"), sizes.symbol("j")
+
+
+def rows(points: Size, rounds: Size, across: bool = False) -> Kernel:
+    """A sum over the rows of a matrix, or its columns where `across`."""
+    at = J * points + I if across else I * rounds + J
+    body = (Reduce((Axis("j", rounds),), (Load("a", "x", at),), (Acc("s", "add", "a", F),)), Store("o", I, "s"))
+    names = tuple(dict.fromkeys((*sizes.symbols_of(points), *sizes.symbols_of(rounds))))
+    buffers = Buffer("x", F, points * rounds, "r"), Buffer("o", F, points, "w")
+    return Kernel("rows", buffers, names, (), (Axis("i", points),), body)
+
+
+def pointwise(count: Size) -> Kernel:
+    """x + x."""
+    body = Load("a", "x", I), Compute("b", "add", ("a", "a"), F), Store("o", I, "b")
+    buffers = Buffer("x", F, count, "r"), Buffer("o", F, count, "w")
+    return Kernel("twice", buffers, tuple(sizes.symbols_of(count)), (), (Axis("i", count),), body)
+
+
+def test_short_rows_stay_in_registers_and_long_ones_go_in_rounds() -> None:
+    short, long, down = choose(rows(4096, 1024)), choose(rows(4096, 100_000)), choose(rows(4096, 1024, across=True))
+    assert short.persistent and short.rblock == 1024
+    assert not long.persistent and long.rblock <= 2048
+    assert down.xblock >= 32 and not down.persistent
+
+
+def test_a_long_sum_is_shared_out() -> None:
+    assert [len(split(k).kernels) for k in (rows(4096, 1024), rows(2, 1_000_000), rows(4, 10))] == [1, 2, 1]
+    (way, *_) = kernel_ways(rows(2, 1_000_000))
+    assert len(way.jobs) == 2 and len(way.scratch) == 1
+
+
+def test_sizes_that_only_a_call_tells_are_assumed_and_then_not() -> None:
+    n = sizes.symbol("n")
+    first, second, last = kernel_ways(pointwise(n))
+    assert {type(a) for a in first.assumes} == {Aligned, Below, Divisible} and not last.assumes
+    assert {type(a) for a in second.assumes} == {Aligned, Below}
+    kinds = [w.jobs[0].build.signature["n"] for w in (first, second, last)]
+    assert kinds == ["i32", "i32", "i64"]
+    assert "n" in first.jobs[0].build.divisible and "n" not in second.jobs[0].build.divisible
+
+
+def test_indices_of_a_huge_array_are_wide() -> None:
+    (way,) = kernel_ways(pointwise(3 << 30))
+    assert "tl.program_id(0).to(tl.int64)" in way.jobs[0].build.text
+
+
+def test_a_measured_choice_is_kept_in_a_readable_file(tmp_path: Path) -> None:
+    path, kernel = str(tmp_path / "kept" / "choices.txt"), rows(4096, 1024)
+    names = list(tuned.candidates(kernel))
+    assert names[0] == "model" and len(names) > 3
+    assert tuned.Choices("A GPU", path).ways(kernel) is None
+    tuned.Choices("A GPU", path).remember(kernel, names[-1], 12.5)
+    again = tuned.Choices("A GPU", path)
+    found = again.ways(kernel)
+    assert found is not None and found[0].jobs[0].build.text == tuned.candidates(kernel)[names[-1]]()[0].jobs[0].build.text
+    assert tuned.Choices("another", path).ways(kernel) is None
+    assert (tmp_path / "kept" / "choices.txt").read_text().endswith(f"[{names[-1]}] 12.50 us rows\n")
