@@ -73,7 +73,7 @@ def _wanted(dtype: Any, out: Any, otherwise: DType) -> DType:
 
 def _maker(executor: Executor | None, device: Any) -> Executor:
     """What makes a tensor on `device`: a tracer's recorder, which is told where, or what runs the ops of tensors there."""
-    if executor is None:
+    if executor is None and not is_recording():
         return devices.executor(device) or EAGER
     executor = executor or recorder()
     place = getattr(executor, "place", None)
