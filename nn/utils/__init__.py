@@ -14,7 +14,7 @@ _LATER = {
     "hooked": "weight_norm remove_weight_norm spectral_norm remove_spectral_norm WeightNorm SpectralNorm",
 }  # fmt: skip
 _PLACES = {name: module for module, row in _LATER.items() for name in row.split()}
-_MODULES = ("rnn", "parametrize", "parametrizations", "stateless", "prune")
+_MODULES = ("rnn", "parametrize", "parametrizations", "stateless", "prune", "clip_grad", "convert_parameters", "fusion")
 __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm",
            *sorted(_PLACES), *_MODULES]
 

@@ -1,9 +1,14 @@
-"""Ready parametrisations: weight norm (Salimans and Kingma 2016) and spectral norm (Miyato et al. 2018)."""
+"""Ready parametrisations: weight norm (Salimans and Kingma 2016), spectral norm (Miyato et al. 2018), orthogonal matrices."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ...eager.creation import eye, zeros_like
+from ...eager.factors import householder_product
+from ...eager.generated import cat
+from ...eager.limits import finfo
+from ...eager.linalg import matrix_exp, qr, solve
 from ...eager.modes import no_grad
 from ...eager.reducing import norm
 from ...eager.tensor import Tensor
@@ -11,7 +16,7 @@ from .. import functional as F
 from ..module import Module
 from .parametrize import register_parametrization
 
-__all__ = ["spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 
 def norm_except(v: Tensor, dim: int | None) -> Tensor:
@@ -80,3 +85,89 @@ def spectral_norm(
     if dim is None:
         dim = 1 if type(module).__name__.startswith("ConvTranspose") else 0
     return register_parametrization(module, name, _SpectralNorm(weight, n_power_iterations, dim, eps))
+
+
+class _Orthogonal(Module):
+    """Orthogonal matrices from any: by the matrix exponential or Cayley's map of a skew matrix, or Householder's reflections;
+    times `base`, where there is one, so that training begins at the weight's own nearest orthogonal matrix."""
+
+    base: Tensor | None
+
+    def __init__(self, weight: Tensor, orthogonal_map: str, use_trivialization: bool = True) -> None:
+        super().__init__()
+        if weight.is_complex() and orthogonal_map == "householder":
+            raise ValueError("The householder parametrization does not support complex tensors.")
+        self.shape, self.orthogonal_map, self.has_base = weight.shape, orthogonal_map, use_trivialization
+        if use_trivialization:
+            self.register_buffer("base", None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.shape[-2] < x.shape[-1]
+        x = x.mT if wide else x
+        rows, columns = x.shape[-2:]
+        q = self._reflected(x) if self.orthogonal_map == "householder" else self._turned(x.tril(), rows, columns)
+        if self.has_base:
+            q = self.base @ q
+        return q.mT if wide else q  # type: ignore[no-any-return]
+
+    def _turned(self, x: Tensor, rows: Any, columns: Any) -> Any:
+        """By a skew matrix, of which `x` is the lower triangle."""
+        if rows != columns:
+            x = cat([x, x.new_zeros((*x.shape[:-2], rows, rows - columns))], -1)
+        skew = x - x.mH
+        if self.orthogonal_map == "matrix_exp":
+            q = matrix_exp(skew)
+        else:
+            one = eye(int(rows), dtype=x.dtype)
+            q = solve(one - skew * 0.5, one + skew * 0.5)
+        return q[..., :columns] if rows != columns else q
+
+    def _reflected(self, x: Tensor) -> Any:
+        """By reflections whose vectors are the columns below the diagonal, which holds the signs."""
+        below = x.tril(-1)
+        tau = 2.0 / (1.0 + (below * below).sum(-2))
+        return householder_product(below, tau) * x.diagonal(dim1=-2, dim2=-1).int().unsqueeze(-2)
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """What `forward` makes `weight` of (its nearest orthogonal matrix, where it is none)."""
+        if weight.shape != self.shape:
+            raise ValueError(f"Expected a matrix or batch of matrices of shape {self.shape}. Got a tensor of shape "
+                             f"{weight.shape}.")  # fmt: skip
+        if not self.has_base:
+            raise NotImplementedError("It is not possible to assign to the matrix exponential or the Cayley parametrizations "
+                                      "when use_trivialization=False.")  # fmt: skip
+        q = weight.detach()
+        q = q.mT if q.shape[-2] < q.shape[-1] else q
+        rows, columns = q.shape[-2:]
+        if rows != columns:
+            q = cat([q, q.new_empty((*q.shape[:-2], rows, rows - columns)).normal_()], -1)
+        self.base = _nearest(q)
+        start = zeros_like(weight.detach())
+        start.diagonal(dim1=-2, dim2=-1).fill_(-1.0)
+        return start
+
+
+def _nearest(x: Tensor) -> Tensor:
+    """`x`, where it is orthogonal, else the factor Q of it, with the signs that keep its columns' directions."""
+    size = int(x.shape[-1])
+    if bool(((x.mT @ x - eye(size, dtype=x.dtype)).abs() < 10 * size * finfo(x.dtype).eps).all()):
+        return x.clone()
+    q, r = qr(x)
+    return q * r.diagonal(dim1=-2, dim2=-1).sgn().unsqueeze(-2)  # type: ignore[no-any-return]
+
+
+def orthogonal(
+    module: Module, name: str = "weight", orthogonal_map: str | None = None, *, use_trivialization: bool = True
+) -> Module:
+    """Let a matrix be orthogonal. `orthogonal_map`: "matrix_exp" (of square ones by default), "cayley" or "householder"."""
+    weight: Any = getattr(module, name, None)
+    if not isinstance(weight, Tensor):
+        raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
+    if weight.ndim < 2:
+        raise ValueError(f"Expected a matrix or batch of matrices. Got a tensor of {weight.ndim} dimensions.")
+    if orthogonal_map is None:
+        square = weight.shape[-2] == weight.shape[-1] or weight.is_complex()
+        orthogonal_map = "matrix_exp" if square else "householder"
+    if orthogonal_map not in ("matrix_exp", "cayley", "householder"):
+        raise ValueError(f'orthogonal_map has to be one of "matrix_exp", "cayley", "householder". Got: {orthogonal_map}')
+    return register_parametrization(module, name, _Orthogonal(weight, orthogonal_map, use_trivialization), unsafe=True)

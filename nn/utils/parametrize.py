@@ -129,6 +129,26 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     return len(chains) > 0 if tensor_name is None else tensor_name in chains
 
 
+def type_before_parametrizations(module: Module) -> type:
+    """The module's class, that of before where it is parametrised."""
+    return type(module)._parametrized_from if is_parametrized(module) else type(module)  # type: ignore[attr-defined, no-any-return]
+
+
+def transfer_parametrizations_and_params(from_module: Module, to_module: Module, tensor_name: str | None = None) -> Module:
+    """Give `to_module` the parametrisations of `from_module` (or those of one attribute) and what they start from."""
+    if not is_parametrized(from_module):
+        return to_module
+    for name in from_module.parametrizations if tensor_name is None else [tensor_name]:
+        chain = from_module.parametrizations[name]
+        if not hasattr(to_module, name):
+            setattr(to_module, name, Parameter(getattr(from_module, name)))
+        for module in chain:
+            register_parametrization(to_module, name, module)
+        for part in ["original"] if chain.is_tensor else [f"original{i}" for i in range(chain.ntensors)]:
+            setattr(to_module.parametrizations[name], part, getattr(chain, part))
+    return to_module
+
+
 def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized: bool = True) -> Module:
     """Make the attribute a plain parameter again: with its present value, or without `leave_parametrized` the original one."""
     if not is_parametrized(module, tensor_name):

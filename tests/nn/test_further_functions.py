@@ -24,8 +24,8 @@ CALLS = [
     "nn.SyncBatchNorm.convert_sync_batchnorm(nn.Sequential(nn.BatchNorm2d(3), nn.Sequential(nn.BatchNorm2d(3))))(img)",
 ]
 SHAPES = {"img": (2, 3, 9, 8), "vol": (2, 2, 7, 6, 5), "one": (3, 9, 8), "tbc": (7, 2, 4), "w": (3, 4, 5), "b": (5,),
-          "q": (4, 2, 8), "k": (5, 2, 8), "bk": (1, 1, 8), "bv": (1, 1, 8), "ipw": (24, 8), "ipb": (24,), "ow": (8, 8), "ob": (8,),
-          "lin": (6, 4), "lw": (10, 4), "am": (4, 5)}  # fmt: skip
+          "q": (4, 2, 8), "k": (5, 2, 8), "bk": (1, 1, 8), "bv": (1, 1, 8), "ipw": (24, 8), "ipb": (24,), "ow": (8, 8),
+          "ob": (8,), "lin": (6, 4), "lw": (10, 4), "am": (4, 5)}  # fmt: skip
 
 
 def flat(out: Any) -> list[Any]:

@@ -118,6 +118,37 @@ def test_norms_by_hooks(kind: str) -> None:
 
 
 @needs_torch
+@pytest.mark.parametrize("kind", [None, "matrix_exp", "cayley", "householder"])
+@pytest.mark.parametrize("shape", [(4, 4), (3, 5), (5, 3)])
+def test_orthogonal_weights(kind: str | None, shape: tuple[int, int]) -> None:
+    def program(lib: Any) -> Any:
+        utils = importlib.import_module(f"{lib.__name__}.nn.utils.parametrizations")
+        m = utils.orthogonal(filled(lib, lib.nn.Linear(*shape)), orthogonal_map=kind)
+        side = max(shape)
+        turn = lib.from_numpy(np.linalg.qr(np.random.default_rng(1).standard_normal((side, side)))[0].astype(np.float32))
+        with lib.no_grad():
+            m.parametrizations.weight[0].base.copy_(turn)
+            start = m.parametrizations.weight.original.clone()
+            m.parametrizations.weight.original.add_(lib.arange(0.0, start.numel()).reshape(start.shape) * 0.02)
+        m(lib.ones(2, shape[0])).sin().sum().backward()
+        return [start, m.weight, m.parametrizations.weight.original.grad, list(m.state_dict()), repr(m)]
+
+    both(program)
+
+
+def test_orthogonal_begins_at_an_orthogonal_weight() -> None:
+    m = fw.nn.Linear(6, 4)
+    fw.nn.init.orthogonal_(m.weight)
+    before = m.weight.detach().clone()
+    w = fw.nn.utils.parametrizations.orthogonal(m).weight
+    np.testing.assert_allclose((w @ w.T).detach().numpy(), np.eye(4), atol=1e-5)
+    np.testing.assert_allclose(w.detach().numpy(), before.numpy(), atol=1e-5)
+    transferred = fw.nn.utils.parametrize.transfer_parametrizations_and_params(m, fw.nn.Linear(6, 4))
+    assert fw.nn.utils.parametrize.type_before_parametrizations(transferred) is fw.nn.Linear
+    assert fw.equal(transferred.weight, m.weight)
+
+
+@needs_torch
 def test_pruning() -> None:
     def program(lib: Any) -> Any:
         prune = importlib.import_module(f"{lib.__name__}.nn.utils.prune")
