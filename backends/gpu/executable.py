@@ -148,16 +148,20 @@ class DeviceExecutable:
             if frame.mapped[k] != slots[made.slot]:
                 made.write(gpu.driver, target, slots[made.slot])
                 frame.mapped[k] = slots[made.slot]
-        launch, stream = gpu.driver.launch, gpu.stream
+        launch, stream = call.program.launch, gpu.stream
         for step in frame.launches:
             if type(step) is Host:
                 _on_host(step.step, call)
                 continue
-            function, x, y, z, threads, _, _, shared, arguments, name = step
-            try:
-                launch(function, (x, y, z), threads, shared, stream, arguments)
-            except DeviceError as error:
-                raise DeviceError(f"kernel {name} of {self.plan.name} could not be launched: {error}") from None
+            number, status = launch(step, stream)
+            if number:
+                self._refused(step.names[number - 1], gpu, status)
+
+    def _refused(self, name: str, gpu: GPU, status: int) -> None:
+        try:
+            gpu.driver.check(status)
+        except DeviceError as error:
+            raise DeviceError(f"kernel {name} of {self.plan.name} could not be launched: {error}") from None
 
     def _of_input(self, output: Any, program: Program) -> OfInput:
         if output.offset is None:

@@ -22,6 +22,7 @@ from ...ir.plan import BufferView, FromArena, FromInput, FromOutput, KernelStep,
 from ...runtime.gpu.device import GPU, pinned
 from . import builder, tensor_maps
 from .kernel import Aligned, Below, Code, CompiledKernel, Divisible, Parameter, Variant
+from .launcher import Rows, launching
 
 AREA = 256  # bytes to whose multiples scratch areas are aligned
 
@@ -103,6 +104,7 @@ class Program:
         for step in plan.steps:
             self.steps += self._step(step, code)
         self.frames: list[Frame] = []
+        self.launch = launching(gpu.driver)
         if failing:
             gpu.checks.append(self.check)
 
@@ -258,11 +260,16 @@ class Frame:
             if isinstance(step, Host):
                 self.launches.append(step)
                 continue
+            if not self.launches or isinstance(self.launches[-1], Host):
+                self.launches.append(Rows())
             places = [starts[kind][0] + starts[kind][1] * number for kind, number in step.arguments]
             pointers = (ctypes.c_void_p * len(places))(*places)
             keep.append(pointers)
-            fixed = (step.function, *step.grid, step.threads, 1, 1, step.shared)
-            self.launches.append((*fixed, ctypes.addressof(pointers), step.name))
+            at = ctypes.addressof(pointers)
+            self.launches[-1].add(step.name, step.function, step.grid, step.threads, step.shared, at)
+        for rows in self.launches:
+            if isinstance(rows, Rows):
+                rows.seal()
         self.maps = [(self.base + maps_at + 128 * k, m) for k, m in enumerate(program.maps)]
         self.mapped: list[int] = [0] * len(self.maps)
         self._keep = keep

@@ -38,6 +38,8 @@ _devices: dict[int, GPU] = {}
 def provide(make_executor: Callable[[GPU], Any]) -> None:
     """Say what runs the ops of tensors on a device (`GPU.executor`)."""
     _executors[:] = [make_executor]
+    for gpu in _devices.values():
+        gpu.executor = make_executor(gpu)
 
 
 def driver() -> Driver:

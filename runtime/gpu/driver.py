@@ -41,6 +41,9 @@ class Driver(Protocol):
     kind: str
     launch_address: int
 
+    def check(self, status: int) -> None:
+        """DeviceError for a status of `launch_address` that is not 0."""
+
     def count(self) -> int:
         """Number of devices."""
 
