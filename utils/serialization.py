@@ -24,7 +24,7 @@ import numpy as np
 from ..eager import factory
 from ..eager.device import Device, check
 from ..eager.tensor import Tensor
-from ..errors import DeviceError, FileError
+from ..errors import DeviceError, FileError, FusewireError
 from .archives import Archive, OldFile
 from .pickles import Pickler, Storages
 from .rebuilding import Reader, Stored, added, named, placed
@@ -145,11 +145,29 @@ def _load(file: IO[bytes], name: str, map_location: Any, weights_only: bool, map
         source = file if not start else io.BytesIO(file.read())
         try:
             return _Zipped(Archive(source, name, memory), where).read(weights_only)
+        except _OutsideError as error:
+            raise error.__cause__ or error from None
         finally:
             file.seek(0, io.SEEK_END)
     if mapped:
         raise FileError(f"{name} is in PyTorch's old format, which cannot be mapped: load it without mmap")
     return _old(file.read(), name, where, weights_only)
+
+
+class _OutsideError(FusewireError):
+    """What a function of the program's raised, on its way through the reader."""
+
+
+def _asked(function: Any, storage: Stored, location: str) -> Tensor | None:
+    """What the function `map_location` makes of a storage."""
+    try:
+        out = function(storage, location)
+        tensor = getattr(out, "tensor", out)
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(f"map_location gave a {type(out).__name__} in place of a storage")
+    except Exception as error:
+        raise _OutsideError from error
+    return tensor
 
 
 class _Where:
@@ -164,12 +182,9 @@ class _Where:
         """The memory `flat`, saved on `location`, where it belongs."""
         tensor, target = factory.make(flat), self.target
         if callable(target):
-            out = target(Stored(tensor), location)
+            out = _asked(target, Stored(tensor), location)
             if out is not None:
-                tensor = getattr(out, "tensor", out)
-                if not isinstance(tensor, Tensor):
-                    raise TypeError(f"map_location gave a {type(out).__name__} in place of a storage")
-                return Stored(tensor)
+                return Stored(out)
             target = None
         if isinstance(target, dict):
             target = target.get(location)
