@@ -220,6 +220,17 @@ _AUTOCAST = (
     "is_autocast_cpu_enabled", "is_autocast_enabled", "set_autocast_cache_enabled", "set_autocast_cpu_dtype",
     "set_autocast_cpu_enabled", "set_autocast_dtype", "set_autocast_enabled", "set_autocast_gpu_dtype",
 )  # fmt: skip
+_OF_TENSORS = frozenset((
+    "put", "resolve_conj", "resolve_neg", "is_conj", "is_neg", "is_signed", "is_inference", "unsafe_chunk", "unsafe_split",
+    "dequantize", "int_repr", "q_scale", "q_zero_point",
+))  # fmt: skip
+#: names of the top namespace -> where they lie
+_ELSEWHERE = {
+    "GradScaler": "amp.GradScaler", "Stream": "cuda.Stream", "Event": "cuda.Event",
+    "UntypedStorage": "eager.remaking.UntypedStorage",
+    "set_anomaly_enabled": "autograd.set_detect_anomaly",
+    "embedding_bag": "nn.functional.embedding_bag", "AcceleratorError": "errors.DeviceError",
+}  # fmt: skip
 _COMPILER = ("compile", "explain", "compiler", "set_logs")
 _ALIASES = ("install_as", "uninstall_as")
 _FILES = ("save", "load", "serialization")
@@ -277,6 +288,11 @@ def __getattr__(name: str) -> Any:
         from .eager.legacy import legacy
 
         return legacy(name)
+    if name in _OF_TENSORS:
+        return getattr(Tensor, name)
+    if name in _ELSEWHERE:
+        place, _, inner = _ELSEWHERE[name].rpartition(".")
+        return getattr(importlib.import_module(f"{__name__}.{place}" if place else __name__), inner)
     if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
         return getattr(Tensor, name)  # relu_(x) is x.relu_()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -411,6 +411,16 @@ def cudagraph_mark_step_begin() -> None:
     """Nothing: results never share memory with those of a later call here, so no step has to be marked."""
 
 
+def is_exporting() -> bool:
+    """False: an export is a capture like any other."""
+    return False
+
+
+def assume_constant_result(fn: Any) -> Any:
+    """`fn`: what it reads is guarded, which is safer than to assume."""
+    return fn
+
+
 def variants_of(fn: Any) -> tuple[Capture, ...]:
     """The captures of a compiled function, in the order they were made."""
     return tuple(v.capture for v in dispatcher_of(fn).variants)
@@ -433,6 +443,8 @@ def __getattr__(name: str) -> Any:
         from .tracer import policy
 
         return getattr(policy, name)
+    if name == "is_dynamo_compiling":
+        return is_compiling
     if name == "interpreter":
         from .tracer.userbackend import interpreter
 

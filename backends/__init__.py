@@ -30,4 +30,6 @@ blocks.provide(_blocks_code)
 def __getattr__(name: str) -> Any:
     if name in ("cudnn", "cuda", "mps"):  # what PyTorch has under this name
         return importlib.import_module(f"{__name__}.{name}")
+    if name in ("cpu_info", "mha", "miopen", "mkl", "mkldnn", "nnpack", "openmp", "opt_einsum", "quantized", "xeon", "xnnpack"):
+        return importlib.import_module(f"{__name__}.absent")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

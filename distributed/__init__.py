@@ -189,6 +189,29 @@ def get_backend(group: ProcessGroup | None = None) -> str:
     return _backend[0] if _group(group) else ""
 
 
+def get_process_group_ranks(group: ProcessGroup | None = None) -> list[int]:
+    """The ranks in the world of those in the group."""
+    return list(_group(group).ranks)
+
+
+def get_global_rank(group: ProcessGroup, group_rank: int) -> int:
+    """The rank in the world of place `group_rank` in the group."""
+    return group.ranks[group_rank]
+
+
+def get_group_rank(group: ProcessGroup, global_rank: int) -> int:
+    """The place in the group of a rank in the world; ValueError where it is not in it."""
+    return group.ranks.index(global_rank)
+
+
+def get_node_local_rank(fallback_rank: int | None = None) -> int:
+    """LOCAL_RANK in the environment, else `fallback_rank`; RuntimeError where neither is there."""
+    found = knobs.outside("LOCAL_RANK")
+    if found is None and fallback_rank is None:
+        raise RuntimeError("LOCAL_RANK is not in the environment: pass fallback_rank")
+    return int(found) if found is not None else int(fallback_rank or 0)
+
+
 # -- tensors as bytes
 
 
@@ -366,6 +389,21 @@ def broadcast_object_list(object_list: list[Any], src: int = 0, group: Any = Non
     found = _member(group)
     if found is not None:
         object_list[:] = pickle.loads(_spread(found, pickle.dumps(object_list), src))
+
+
+def gather_object(obj: Any, object_gather_list: Any = None, dst: int = 0, group: ProcessGroup | None = None) -> None:
+    """All ranks' objects into `object_gather_list` of rank `dst`."""
+    found: list[Any] = []
+    all_gather_object(found, obj, group)
+    if object_gather_list is not None and _group(group).links.rank == dst:
+        object_gather_list[:] = found
+
+
+def scatter_object_list(output: list[Any], objects: Any = None, src: int = 0, group: ProcessGroup | None = None) -> None:
+    """Into ``output[0]`` this rank's place of `objects` of rank `src`."""
+    found = _member(group)
+    if found is not None:
+        output[:1] = [pickle.loads(_spread(found, pickle.dumps(objects), src))[found.rank()]]
 
 
 # -- one to one

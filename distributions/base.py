@@ -190,6 +190,10 @@ class Distribution:
         return f"{type(self).__name__}({', '.join(given)})"
 
 
+class ExponentialFamily(Distribution):
+    """Base for users' distributions of this family; adds nothing."""
+
+
 class Independent(Distribution):
     """The last `reinterpreted_batch_ndims` batch dimensions of `base_distribution` as dimensions of one draw."""
 

@@ -40,8 +40,8 @@ class LegacyType(type):
 
 
 def legacy(name: str, device: str = "cpu") -> Any:
-    """The class called `name`, e.g. ``FloatTensor``: ``FloatTensor(2, 3)`` or ``FloatTensor([1, 2])``; its tensors lie on `device`.
-    AttributeError for a name that is none."""
+    """The class called `name`, e.g. ``FloatTensor``: ``FloatTensor(2, 3)`` or ``FloatTensor([1, 2])``; its tensors lie on
+    `device`. AttributeError for a name that is none."""
     kind = _DTYPES.get(name.removesuffix("Tensor"))
     if kind is None:
         raise AttributeError(f"there is no class {name}")

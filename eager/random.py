@@ -6,8 +6,10 @@ the numbers themselves are pure functions of the snapshot.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,6 +79,17 @@ class Generator:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self.state.tolist(), str(self.device))
+
+
+@contextlib.contextmanager
+def fork_rng(devices: Any = None, enabled: bool = True, *args: Any, **kwargs: Any) -> Iterator[None]:
+    """Inside the block the default generator goes its own way: afterwards it stands where it stood."""
+    before = get_rng_state() if enabled else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            set_rng_state(before)
 
 
 def _restored(state: list[int], device: str = "cpu") -> Generator:

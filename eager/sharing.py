@@ -98,8 +98,8 @@ def _send(x: Any) -> Any:
 
 
 def _receive(
-    sent: Any, size: int, dtype: str, shape: tuple[int, ...], stride: tuple[int, ...], offset: int, requires_grad: bool, cls: type,
-    extra: dict[str, Any],
+    sent: Any, size: int, dtype: str, shape: tuple[int, ...], stride: tuple[int, ...], offset: int, requires_grad: bool,
+    cls: type, extra: dict[str, Any],
 ) -> Any:  # fmt: skip
     kind = dtypes.lookup(dtype).np
     shared = SharedMap.of(sent.detach(), size)

@@ -14,7 +14,8 @@ from typing import Any
 
 #: public name -> the module that has its content
 MODULES = {name: f"{__name__}.{name}" for name in (
-    "_dynamo", "ao", "classes", "export", "fx", "hub", "jit", "library", "multiprocessing", "nested", "onnx", "ops", "overrides",
+    "_dynamo", "ao", "classes", "export", "functional", "fx", "hub", "jit", "library", "multiprocessing", "nested", "onnx", "ops",
+    "overrides",
     "profiler", "signal", "sparse", "testing", "types",
 )}  # fmt: skip
 MODULES |= {"random": __name__.replace("namespace", "eager.random"), "quantization": f"{__name__}.ao"}

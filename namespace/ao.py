@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
     """NotImplementedError: there are no quantised tensors."""
-    raise NotImplementedError("quantisation is not built: half numbers (model.bfloat16()) are the smallest that layers compute in")
+    raise NotImplementedError("quantisation is not built: half numbers (model.bfloat16()) are the smallest that layers take")
 
 
 quantize_dynamic = quantize = prepare = prepare_qat = convert = get_default_qconfig = get_default_qat_qconfig = _refuse

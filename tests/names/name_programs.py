@@ -1,5 +1,6 @@
 """Small programs that use the names of api_names.py. Each is run with PyTorch and with fusewire as `torch`: `out` is alike."""
 
+# ruff: noqa: E501
 from __future__ import annotations
 
 PREPARED = """

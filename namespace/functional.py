@@ -1,0 +1,12 @@
+"""``torch.functional``: functions of the top namespace under their older place."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(__name__.rpartition(".namespace")[0]), name)
