@@ -114,8 +114,14 @@ def _gpu_executable(plan: Plan, code: Any, graph: Graph) -> Any:
     return DeviceExecutable(plan, code, graph)
 
 
+def _gpu_graphs(plan: Plan, code: Any, graph: Graph) -> Any:
+    from .backends.gpu.graphs import GraphedExecutable
+
+    return GraphedExecutable(plan, code, graph)
+
+
 #: Back ends by name.
 BACKENDS: dict[str, Backend] = {
     "cpu": Backend(_machine_code, CLAIMS), "reference": Backend(_in_numpy),
-    "cuda": Backend(_on_gpu, _claimed_on_gpu, _gpu_executable),
+    "cuda": Backend(_on_gpu, _claimed_on_gpu, _gpu_executable), "cuda graphs": Backend(_on_gpu, _claimed_on_gpu, _gpu_graphs),
 }  # fmt: skip

@@ -246,7 +246,7 @@ class Dispatcher:
                 self._changes(made.break_)
         if knobs.debug >= 3:
             knobs.say(3, str(made.graph))
-        return Variant(made, self.options.backend, self._plain)
+        return Variant(made, self.options.backend, self._plain, self.options.mode)
 
     def _changes(self, record: BreakRecord) -> None:
         """A number has been too many constants: say so once, of a function of the user's."""

@@ -130,9 +130,11 @@ class Variant:
     """One capture made runnable. `hits` counts its calls through Python. `plain` runs the function itself: where the graph
     raises (`raising`), nothing was written or replayed yet; the function has the effects before the error, and raises it."""
 
-    def __init__(self, captured: Capture, backend: Any, plain: Callable[[Sequence[Any]], Any]) -> None:
+    def __init__(
+        self, captured: Capture, backend: Any, plain: Callable[[Sequence[Any]], Any], mode: str | None = None
+    ) -> None:
         if captured.device != "cpu" and backend == "cpu":
-            backend = captured.device.partition(":")[0]
+            backend = captured.device.partition(":")[0] + (" graphs" if mode == "reduce-overhead" else "")
         self.capture, self.backend, self.plain = captured, backend, plain
         self.raising = tuple({kind for node in captured.graph.nodes for kind in node.op.effects.raises})
         self.hits = 0

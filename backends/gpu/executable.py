@@ -32,7 +32,7 @@ MAX_PROGRAMS = 256
 class Fresh:
     """A result in memory of its own."""
 
-    memory: Memory
+    memory: Any
     nbytes: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
@@ -138,8 +138,8 @@ class DeviceExecutable:
         made = iter(fresh)
         return [next(made) if o.source is None else self._of_input(o, program) for o in self.plan.outputs]
 
-    def _launch(self, call: _Call, frame: Frame) -> None:
-        """Fill the slots of a frame and launch."""
+    def _launch(self, call: _Call, frame: Frame, stream: int | None = None) -> None:
+        """Fill the slots of a frame and launch, in `stream` (None: the current one)."""
         gpu = call.program.gpu
         gpu.activate()
         slots = [call.slot(*read) for read in frame.reads]
@@ -148,7 +148,7 @@ class DeviceExecutable:
             if frame.mapped[k] != slots[made.slot]:
                 made.write(gpu.driver, target, slots[made.slot])
                 frame.mapped[k] = slots[made.slot]
-        launch, stream = call.program.launch, gpu.stream
+        launch, stream = call.program.launch, gpu.stream if stream is None else stream
         for step in frame.launches:
             if type(step) is Host:
                 _on_host(step.step, call)

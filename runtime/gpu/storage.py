@@ -70,6 +70,8 @@ class DeviceStorage(Storage):
         """Work in `stream` uses the memory, too."""
         if isinstance(self.memory, Memory):
             self.gpu.memory.record_stream(self.memory, stream)
+        elif hasattr(self.memory, "record_stream"):
+            self.memory.record_stream(stream)
 
 
 def address_of(tensor: Any) -> int:
