@@ -79,11 +79,6 @@ def is_recording() -> bool:
     return bool(_recorders) and _recording.recorder is not None
 
 
-def recorder() -> Executor | None:
-    """What this thread's ops go to while a tracer records them; None otherwise."""
-    return _recording.recorder if _recorders else None
-
-
 def recorder() -> Any:
     """What this thread's ops go to, while they are recorded."""
     return _recording.recorder
