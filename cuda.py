@@ -279,7 +279,7 @@ def seed_all() -> None:
 
 def initial_seed() -> int:
     """The seed of the current device's generator."""
-    return generators.of(f"cuda:{_ordinal()}").initial_seed()
+    return int(generators.of(f"cuda:{_ordinal()}").initial_seed())
 
 
 def get_rng_state(device: Any = None) -> Any:

@@ -1,5 +1,5 @@
-"""Plans whose launches are recorded once and run again as one (``mode="reduce-overhead"``). A result never changes under the hands
-of who holds it: a recording runs again only when nothing it gave last time is in use; else another one does.
+"""Plans whose launches are recorded once and run again as one (``mode="reduce-overhead"``). A result never changes while somebody
+holds it: a recording runs again only when nothing that it gave last time is in use; else another one does.
 
 A recording belongs to the addresses of the inputs, the numbers among them, and the stream. What differs each time is launched
 plainly, as are plans with steps on the host.

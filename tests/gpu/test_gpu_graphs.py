@@ -59,7 +59,7 @@ def test_numbers_and_addresses_are_part_of_a_recording(fake: fake_cuda.Fake) -> 
 def test_training_with_graphs(fake: fake_cuda.Fake) -> None:
     def losses(device: str, mode: str | None) -> list[float]:
         fw.manual_seed(0)
-        model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1)).to(device)
+        model = nn.Sequential(nn.LayerNorm(4), nn.GELU(), nn.LayerNorm(4), nn.Softmax(-1)).to(device)
         optimizer = fw.optim.SGD(model.parameters(), lr=0.1)
         forward: Any = model if mode is None else fw.compile(model, mode=mode)
         fw.manual_seed(1)
