@@ -453,6 +453,13 @@ def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     return result if out is None else into(out, result, False)
 
 
+@pure
+def unlowered(input: Tensor, other: Tensor) -> Tensor:
+    """`matmul` in the operands' own dtype also where autocast lowers products: a step of a function that it leaves alone."""
+    return casting.plainly(matmul, input, other) if casting.on else matmul(input, other)  # type: ignore[no-any-return]
+
+
+
 def _of_others(name: str, op: Any, *operands: Any) -> Any:
     """The op of operands some of which are no Tensor: by those that know ops (sparse, nested); TypeError where none does."""
     for i, x in enumerate(operands):
@@ -501,9 +508,7 @@ def dot(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     """Sum of the products of two vectors."""
     if input.ndim != 1 or other.ndim != 1:
         raise ShapeError(f"dot: 1D tensors expected, got shapes {list(input.shape)} and {list(other.shape)}")
-    if casting.on:
-        return casting.plainly(matmul, input, other, out=out)  # type: ignore[no-any-return]
-    return matmul(input, other, out=out)
+    return unlowered(input, other) if out is None else matmul(input, other, out=out)
 
 
 @pure

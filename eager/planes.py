@@ -18,7 +18,7 @@ from .arguments import size_of
 from .arranging import pad
 from .executor import apply
 from .folding import untouched
-from .functional import expand, flatten, permute, reshape, stack, to, transpose, unsqueeze
+from .functional import expand, flatten, permute, reshape, stack, to, transpose, unlowered, unsqueeze
 from .pure import pure
 from .reducing import index_along
 from .resampling import interpolate
@@ -154,7 +154,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     axes = [_points(theta, count, bool(align_corners)) for count in spatial]
     full = [expand(reshape(a, [-1 if d == k else 1 for d in range(n)]), spatial) for k, a in enumerate(axes)]
     base = stack([*full[::-1], filled(theta, spatial, 1)], -1)
-    flat = reshape(base, (1, -1, n + 1)) @ transpose(theta, 1, 2)
+    flat = unlowered(reshape(base, (1, -1, n + 1)), transpose(theta, 1, 2))
     return reshape(flat, (theta.shape[0], *spatial, n))
 
 
@@ -291,7 +291,7 @@ def embedding_bag(
         empty = g.logical_not(g.any(member, 1, keepdim=True))
         top = g.amax(found, 1) if rows.shape[0] else 0.0
         return where(empty, 0.0, top) if rows.shape[0] else filled(weight, (count, weight.shape[1]), 0)  # type: ignore
-    total = to(member, weight.dtype) @ rows
+    total = unlowered(to(member, weight.dtype), rows)
     if mode == "sum":
         return total  # type: ignore[no-any-return]
     return total / g.sum(member, 1, keepdim=True).clamp(min=1)  # type: ignore[no-any-return]

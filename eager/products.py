@@ -13,7 +13,7 @@ from . import casting
 from . import generated as g
 from .arguments import wrap_dim
 from .arranging import einsum, meshgrid, pad
-from .functional import bmm, expand, matmul, mm, narrow, outer, permute, reshape, stack, transpose, unsqueeze
+from .functional import bmm, expand, matmul, mm, narrow, outer, permute, reshape, stack, transpose, unlowered, unsqueeze
 from .outputs import matched
 from .pure import pure
 from .reducing import index_along, norm
@@ -75,8 +75,7 @@ def mv(input: Tensor, vec: Tensor, *, out: Any = None) -> Tensor:
     """Product of a matrix and a vector."""
     if input.ndim != 2 or vec.ndim != 1:
         raise ShapeError(f"mv: a matrix and a vector expected, got shapes {list(input.shape)} and {list(vec.shape)}")
-    product = casting.plainly(matmul, input, vec) if casting.on else matmul(input, vec)
-    return matched(product, out)  # type: ignore[no-any-return]
+    return matched(unlowered(input, vec), out)  # type: ignore[no-any-return]
 
 
 @pure
@@ -231,7 +230,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
 def _by_product(x: Any, y: Any) -> Any:
     """Euclidean distances from squares and one matrix product, in memory of the result's size."""
     squares = g.sum(x * x, -1, keepdim=True) + unsqueeze(g.sum(y * y, -1), -2)
-    total = squares - matmul(x, transpose(y, -2, -1)) * 2
+    total = squares - unlowered(x, transpose(y, -2, -1)) * 2
     near = total <= 0
     return where(near, 0.0, g.sqrt(where(near, 1.0, total)))
 
@@ -260,7 +259,8 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Any = None) -
         raise ShapeError(f"bilinear(): input batch dimensions do not match: got {list(input1.shape)} and {list(input2.shape)}")
     lead = input1.shape[:-1]
     a, b = (reshape(x, (-1, x.shape[-1])) for x in (input1, input2))
-    found = einsum("bi,oij,bj->bo", a, weight, b)
+    equation = "bi,oij,bj->bo"
+    found = casting.plainly(einsum, equation, a, weight, b) if casting.on else einsum(equation, a, weight, b)
     found = found if bias is None else found + bias
     return reshape(found, (*lead, weight.shape[0]))
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DTypeError, ShapeError
 from ..ir import dtypes
 from ..ir.ops import convolution as records
-from ..ir.ops import linalg, pooling
+from ..ir.ops import pooling
 from ..ir.ops.creation import filled
 from . import casting
 from . import generated as g
 from .creation import arange
 from .executor import apply
-from .functional import div, reshape, transpose, unsqueeze
+from .functional import div, reshape, transpose, unlowered, unsqueeze
 from .outputs import fills
 from .pure import pure
 
@@ -322,7 +322,7 @@ def _mean_parts(x: Tensor, dim: int, count: int) -> Tensor:
 def mapped(x: Tensor, dim: int, matrix: Tensor) -> Tensor:
     """Dimension `dim` (negative) under a linear map (new size, old size)."""
     lines = x if dim == -1 else transpose(x, dim, -1)
-    made = apply(linalg.matmul, (lines, transpose(matrix, 0, 1)), _NONE)
+    made = unlowered(lines, transpose(matrix, 0, 1))
     return made if dim == -1 else transpose(made, dim, -1)  # type: ignore[no-any-return]
 
 

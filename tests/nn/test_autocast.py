@@ -38,7 +38,8 @@ t.cat([x, b]); t.stack([x, b]); t.cdist(b, b); b.trace(); t.linalg.inv(h); t.lin
 t.linalg.norm(b); b.norm(); t.quantile(b, 0.5); F.avg_pool2d(cb, 2); F.avg_pool3d(vb, 2); F.max_pool3d(vb, 2); F.max_pool2d(cb, 2)
 F.adaptive_avg_pool2d(cb, 2); F.adaptive_avg_pool3d(vb, 2); F.pad(cb, (1, 1, 1, 1), 'reflect'); F.pad(cb, (1, 1))
 F.grid_sample(cb, t.zeros(2, 3, 3, 2).bfloat16(), align_corners=False); F.interpolate(cb, scale_factor=2); b.pow(2); b.std()
-t.logsumexp(b, 0); F.embedding(i, x); nn.LSTMCell(4, 3)(x); nn.Bilinear(4, 4, 2)(x, x); t.outer(x[0], x[0])
+t.logsumexp(b, 0); F.embedding(i, x); nn.LSTMCell(4, 3)(x); nn.Bilinear(4, 4, 2, False)(x, x)
+F.embedding_bag(i, x, i[:2]); F.adaptive_avg_pool3d(v, 3); t.outer(x[0], x[0])
 t.tensordot(x, x, 1); x.half() @ x.half(); t.linalg.multi_dot([x, x, x]); t.addcmul(b, x, x); t.where(x > 0, x, b)
 F.cosine_similarity(b, b); F.normalize(b); t.linalg.vecdot(x, x); t.inner(x, x); t.pinverse(b); F.adaptive_max_pool3d(vb, 2)
 F.max_unpool2d(*F.max_pool2d(cb, 2, return_indices=True), 2); t.linalg.svd(b)[1]; t.linalg.eigh(h)[0]; t.linalg.qr(b)[0]"""
@@ -50,7 +51,7 @@ def dtypes(lib: Any, text: str, dtype: str) -> Any:
     t.manual_seed(0)
     x, c, v, l = t.randn(4, 4), t.randn(2, 4, 8, 8), t.randn(1, 2, 4, 4, 4), t.randn(2, 4, 9)
     p = t.rand(4, 4)
-    scope = {"x": x, "b": x.bfloat16(), "c": c, "cb": c.bfloat16(), "vb": v.bfloat16(), "l": l, "d": x.double(), "t": t,
+    scope = {"x": x, "b": x.bfloat16(), "c": c, "cb": c.bfloat16(), "vb": v.bfloat16(), "v": v, "l": l, "d": x.double(), "t": t,
              "s": l.transpose(1, 2)[:, :, :4].contiguous(), "i": t.tensor([0, 1, 2, 3]), "pb": p.bfloat16(), "nn": t.nn,
              "F": t.nn.functional, "h": (x @ x.T + 4 * t.eye(4)).bfloat16()}  # fmt: skip
     with t.autocast("cpu", getattr(t, dtype)), warnings.catch_warnings():

@@ -1,7 +1,8 @@
-"""What nn and optim have of PyTorch's: ``python tests/support/nn_report.py [--compiled]``, where PyTorch is installed.
+"""What nn and optim have of PyTorch's: ``python tests/support/nn_report.py [--compiled] [--autocast]``, beside PyTorch.
 
 Counts, by kind, the names that are there, and over the rows of tests/nn how many are equal in values, in gradients, in the keys
-of the state and in the printed form; with `--compiled` also which rows are one graph, and why others are not. Asserts nothing.
+of the state and in the printed form; with `--compiled` also which rows are one graph, and why others are not; with `--autocast`
+which rows have PyTorch's dtypes and values (to 5%) inside of autocast, eager, and compiled those of eager. Asserts nothing.
 """
 
 from __future__ import annotations
@@ -47,6 +48,47 @@ def main(args: Sequence[str]) -> None:
     if "--compiled" in args:
         compiled("layers and losses", {t: (lambda t=t, a=a: layers.test_layer_is_one_graph(t, a)) for t, a in rows.ROWS if a})
         compiled("optimisers", {t: (lambda t=t: steps.test_optimiser_step_is_one_graph(t)) for t in steps.ROWS})
+    if "--autocast" in args:
+        lowered(layers, [r for r in rows.ROWS if r[1]])
+
+
+def lowered(layers: Any, rows: Sequence[tuple[str, str]]) -> None:
+    """How many rows have PyTorch's dtypes and values inside of autocast."""
+    import torch
+
+    wrong = dict.fromkeys(("eager", "compiled"), 0)
+    for text, call in rows:
+        state = layers.built(torch, text).state_dict()
+        found = [under(layers, text, call, state, *how) for how in ((torch, False), (fw, False), (fw, True))]
+        for name, mine, other in (("eager", found[1], found[0]), ("compiled", found[2], found[1])):
+            close = len(mine) == len(other) and all(
+                str(a) == str(b) and x.shape == y.shape and np.allclose(x, y, 0.05, 0.05, True)
+                for (a, x), (b, y) in zip(mine, other, strict=True))  # fmt: skip
+            if not close:
+                wrong[name] += 1
+                print(f"  autocast, {name}: {text}")
+    for name, count in wrong.items():
+        print(f"autocast, {name}: {len(rows) - count} of {len(rows)} rows equal in dtypes and values")
+
+
+def under(layers: Any, text: str, call: str, state: Any, lib: Any, is_compiled: bool) -> list[tuple[Any, Any]]:
+    """(dtype, values) of results and gradients of a row inside of autocast; what it raises where it does."""
+    layer, given = layers.built(lib, text), layers.tensors(lib)
+    layer.load_state_dict({k: lib.from_numpy(v.numpy().copy()) for k, v in state.items()})
+
+    def run(*args: Any) -> Any:
+        with lib.autocast("cpu"):
+            return layer(*args)
+
+    try:
+        out = layers.flat((fw.compile(run) if is_compiled else run)(*eval(f"({call},)", {"nn": lib.nn, "t": lib}, given)))
+        real = [o for o in out if o.requires_grad]
+        if real:
+            sum((o.float() * o.float() * 0.5 + o.float()).sum() for o in real).backward()
+    except Exception as e:  # told beside the row
+        return [(type(e).__name__, np.zeros(0))]
+    grads = [t.grad for t in [*given.values(), *layer.parameters()] if t.grad is not None]
+    return [(str(t.dtype), t.detach().float().numpy()) for t in [*out, *grads]]
 
 
 def there(kind: str, wanted: Sequence[str], home: Any) -> None:
