@@ -6,7 +6,7 @@ from typing import Any
 
 from ...ir.graph import Node
 from ...ir.ops.attention import attention, attention_backward
-from ...ir.ops.conv_steps import conv_rows, conv_taps
+from ...ir.ops.convolution import conv_input, conv_weight, convolution
 from ...ir.ops.linalg import matmul
 from ...ir.plan import BufferView, KernelStep, RoutineStep, Step
 from ...ir.schedule_prepare import Claim, Claims
@@ -49,8 +49,9 @@ def _convolution(node: Node, args: tuple[Any, ...], results: tuple[BufferView, .
 
 
 CLAIMS: Claims = {
-    conv_rows: Claim(_takes_convolution, _convolution, _epilogue),
-    conv_taps: Claim(_takes_convolution, _convolution, _epilogue),
+    convolution: Claim(_takes_convolution, _convolution, _epilogue),
+    conv_input: Claim(_takes_convolution, _convolution, _epilogue),
+    conv_weight: Claim(_takes_convolution, _convolution, _epilogue),
     attention: Claim(_takes_attention, _attention),
     attention_backward: Claim(_takes_attention, _attention),
     matmul: Claim(step=_product, finish=_epilogue, half=True),

@@ -1,119 +1,233 @@
-"""Convolutions of a plan as steps that run the product's template: a product W @ B whose B is read from the image, never stored.
+"""Convolutions of a plan as steps that run the product's template, the image read through windows: nothing is unfolded or padded.
 
-The gradient in the weight is Y @ B' of the same kind. Padding, reversed kernels and the order of dimensions are left to ops
-around (`ir.ops.conv_steps`). The step's words are those of a product; its name says how an index walks through the image.
+All three are products W @ B: forward W is the weight and B the windows of the image; for the gradient in the image B are the
+windows of the result's gradient; for the gradient in the weight W is the result's gradient and B the windows turned.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ...ir import dtypes
 from ...ir.graph import Node, Value
-from ...ir.ops.conv_steps import conv_taps
+from ...ir.ops.convolution import conv_input, conv_weight
 from ...ir.plan import BufferView, RoutineStep
-from ...ir.types import TensorType, numel
+from ...ir.sizes import Size
+from ...ir.types import numel
 from .gemm_text import Product
 
-#: sizes and strides of the dimensions that one index walks through, outermost first
-Digits = tuple[tuple[int, int], ...]
+_PLAIN = 3  # pointer arguments of a convolution with a bias
+_NARROW = 2**31 - 2**16
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How an index walks through the image along one dimension: at ``column * by_column + depth * by_depth + shift``, which must
+    be a multiple of `divisor` and lie (divided by it) in 0..`size`; `stride`: elements from one place to the next."""
+
+    by_column: int
+    by_depth: int
+    shift: int
+    divisor: int
+    size: int
+    stride: int
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """`depth`, `columns`: counts of the digits that the product's indices are taken apart into, outermost first; `lead`: elements
+    from one to the next of the outermost digit, of a column and of the depth; `left`: strides of W by the digits of the depth;
+    `out`: strides of the result by the digits of a column."""
+
+    depth: tuple[int, ...]
+    columns: tuple[int, ...]
+    lead: tuple[int, int]
+    walks: tuple[Walk, ...]
+    left: tuple[int, ...]
+    out: tuple[int, ...]
+
+    def text(self) -> str:
+        """A word that `parse` reads back."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+
+def parse(text: str) -> Geometry:
+    """What `Geometry.text` has written."""
+    given = json.loads(text)
+    walks = tuple(Walk(**w) for w in given.pop("walks"))
+    return Geometry(**{k: tuple(v) for k, v in given.items()}, walks=walks)
 
 
 def accepts(node: Node) -> bool:
-    """Known sizes, types that tensor cores or float32 units multiply, and a matrix whose rows lie one after the other."""
+    """Known sizes that are not zero, in 16 bits or float32."""
     types = [v.tensor_type for v in (*node.args, *node.results) if isinstance(v, Value)]
-    known = all(isinstance(n, int) for t in types for n in (*t.shape, *t.strides))
-    matrix = node.args[1]
-    return (
-        known and isinstance(matrix, Value) and matrix.tensor_type.is_contiguous
-        and (types[0].dtype.is_half or types[0].dtype is dtypes.float32)
-        and all(n > 0 for t in types for n in t.shape if isinstance(n, int))
-    )  # fmt: skip
+    known = all(isinstance(n, int) for t in types for n in (*t.shape, *t.strides)) and all(0 not in t.shape for t in types)
+    weight = None if node.op is conv_weight else types[1]
+    return known and (types[0].dtype.is_half or types[0].dtype is dtypes.float32) and (weight is None or weight.is_contiguous)
 
 
 def claim(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> RoutineStep:
-    """The step of a `conv_rows` or `conv_taps`."""
-    image, matrix, out = args[0], args[1], results[0]
-    attrs, x = node.attrs, image.type
-    kernel, stride, dilation, groups = attrs["kernel"], attrs["stride"], attrs["dilation"], attrs["groups"]
-    by_weight, turned = node.op is conv_taps, bool(attrs.get("turned"))
-    pixels = attrs["shape"] if by_weight else out.type.shape[2:]
-    inside, taps = x.shape[1] // groups, numel(kernel)
-    window = _digits((inside, *kernel), (x.strides[1], *_scaled(x.strides[2:], dilation)))
-    places = _digits((x.shape[0], *pixels), (x.strides[0], *_scaled(x.strides[2:], stride)))
-    deep, across = (places, window) if by_weight else (window, places)
-    k, n, m = numel([d[0] for d in deep]), numel([d[0] for d in across]), out.type.shape[0] // groups
-    words = [m, n, k, taps if turned else k, 1, 0, 0, n, 1, groups]
-    words += [groups, m * k, inside * x.strides[1], m * n] if groups > 1 else []
-    name = f"conv {x.dtype.short} {int(groups > 1)} {_written(deep)} {_written(across)}"
-    name += f" turned:{taps}:{m * taps}" if turned else ""
-    own = BufferView(out.buffer, TensorType((m * groups, n), x.dtype, (n, 1)), out.offset)
-    return RoutineStep(name, (matrix, image), (own,), tuple(words), work=m * n * k * groups)  # type: ignore[arg-type, operator]
+    """The step of a convolution or one of its gradients."""
+    attrs, out = node.attrs, results[0]
+    groups = attrs.get("groups", 1)
+    make = _by_weight if node.op is conv_weight else _by_input if node.op is conv_input else _forward
+    shape, strides, geometry, words = make(args, out, attrs, groups)
+    m, a_group, b_group, c_group = words
+    n, k = numel(geometry.columns), numel(geometry.depth)
+    sizes: list[Size] = [m, n, k, *shape, 0, 0, strides, 1, groups]
+    sizes += [groups, a_group, b_group, c_group] if groups > 1 else []
+    bias = tuple(a for a in args[2:3] if a is not None)
+    name = f"conv {out.type.dtype.short} {int(groups > 1)} {geometry.text()}"
+    return RoutineStep(name, (args[1], args[0], *bias), (out,), tuple(sizes), work=m * n * k * groups)
 
 
-def _scaled(strides: Sequence[Any], by: Sequence[int]) -> tuple[Any, ...]:
-    return tuple(s * b for s, b in zip(strides, by, strict=True))
+_Made = tuple[tuple[int, int], int, Geometry, tuple[int, int, int, int]]
 
 
-def _digits(counts: Sequence[Any], strides: Sequence[Any]) -> Digits:
-    """Dimensions that go on where the next one ends are one; those of size 1 are none."""
+def _forward(args: Any, out: BufferView, attrs: Any, groups: int) -> _Made:
+    x, w, o = args[0].type, args[1].type, out.type
+    inside, pixels = w.shape[1], o.shape[2:]
+    depth: Any = w.shape[1:]
+    walks = tuple(Walk(s, d, -p, 1, n, step) for s, d, p, n, step in zip(
+        attrs["stride"], attrs["dilation"], attrs["padding"], x.shape[2:], x.strides[2:], strict=True))  # fmt: skip
+    columns: Any = (x.shape[0], *pixels)
+    geometry = Geometry(depth, columns, (x.strides[0], x.strides[1]), walks, _dense(depth), _without(o.strides))
+    m, k = w.shape[0] // groups, numel(depth)
+    return (k, 1), o.strides[1], geometry, (m, m * k, inside * x.strides[1], m * o.strides[1])  # type: ignore[return-value]
+
+
+def _by_input(args: Any, out: BufferView, attrs: Any, groups: int) -> _Made:
+    y, w, o = args[0].type, args[1].type, out.type
+    m, kernel, taps = w.shape[1], w.shape[2:], numel(w.shape[2:])
+    depth: Any = (w.shape[0] // groups, *kernel)
+    walks = tuple(Walk(1, -d, p, s, n, step) for s, d, p, n, step in zip(
+        attrs["stride"], attrs["dilation"], attrs["padding"], y.shape[2:], y.strides[2:], strict=True))  # fmt: skip
+    left: Any = (m * taps, *_dense(kernel))
+    columns: Any = (y.shape[0], *o.shape[2:])
+    geometry = Geometry(depth, columns, (y.strides[0], y.strides[1]), walks, left, _without(o.strides))
+    words = m, depth[0] * m * taps, depth[0] * y.strides[1], m * o.strides[1]
+    return (taps, 1), o.strides[1], geometry, words  # type: ignore[return-value]
+
+
+def _by_weight(args: Any, out: BufferView, attrs: Any, groups: int) -> _Made:
+    x, y, o = args[0].type, args[1].type, out.type
+    columns: Any = (x.shape[1] // groups, *o.shape[2:])
+    walks = tuple(Walk(d, s, -p, 1, n, step) for s, d, p, n, step in zip(
+        attrs["stride"], attrs["dilation"], attrs["padding"], x.shape[2:], x.strides[2:], strict=True))  # fmt: skip
+    depth: Any = (y.shape[0], *y.shape[2:])
+    geometry = Geometry(depth, columns, (x.strides[1], x.strides[0]), walks, _without(y.strides), _dense(columns))
+    m = y.shape[1] // groups
+    words = m, m * y.strides[1], columns[0] * x.strides[1], m * numel(columns)
+    return (y.strides[1], 1), o.strides[0], geometry, words  # type: ignore[return-value]
+
+
+def _dense(counts: Sequence[int]) -> tuple[int, ...]:
+    """The strides of dimensions that lie one in the other."""
+    return tuple(numel(counts[d + 1 :]) for d in range(len(counts)))  # type: ignore[misc]
+
+
+def _without(strides: Sequence[Any]) -> tuple[int, ...]:
+    """The strides but that of the channels."""
+    return (strides[0], *strides[2:])
+
+
+def digits(index: str, counts: Sequence[int]) -> list[str]:
+    """The digits of an index; "0" where there is one value only."""
+    below, out = 1, []
+    for place, count in enumerate(reversed(counts)):
+        part = index if below == 1 else f"{index} // {below}"
+        whole = numel(counts[: len(counts) - place - 1]) == 1
+        out.append("0" if count == 1 else part if whole else f"{part} % {count}")
+        below *= count
+    return out[::-1]
+
+
+def merged(counts: Sequence[int], strides: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The digits with those as one that lie one in the other."""
     out: list[tuple[int, int]] = []
     for count, stride in zip(counts, strides, strict=True):
         if out and out[-1][1] == count * stride:
             out[-1] = out[-1][0] * count, stride
-        elif count != 1:
+        else:
             out.append((count, stride))
-    return tuple(out) or ((1, 0),)
+    return [n for n, _ in out], [s for _, s in out]
 
 
-def _written(digits: Digits) -> str:
-    return ",".join(f"{n}:{s}" for n, s in digits)
-
-
-def _read(text: str) -> Digits:
-    return tuple((int(n), int(s)) for n, s in (d.split(":") for d in text.split(",")))
-
-
-def offset(index: str, digits: Digits) -> str:
-    """How far into the image the index is."""
-    terms, below = [], 1
-    for place, (count, stride) in enumerate(reversed(digits)):
-        part = index if below == 1 else f"{index} // {below}"
-        part = part if place == len(digits) - 1 else f"{part} % {count}"
-        terms.append(part if stride == 1 else f"{part} * {stride}")
-        below *= count
-    return " + ".join(reversed(terms))
-
-
-_LOOP = """\
-    deep = tl.arange(0, BK)
-    across_at = {across}
-    for k in range(0, K, BK):
-        at = k + deep
-        inside = at < K
-        left = tl.load(a_ptr + row_in * a_row + {left}, mask=inside[None, :], other=0.0)
-        right = tl.load(b_ptr + ({deep})[:, None] + across_at, mask=inside[:, None], other=0.0)
-        acc = tl.dot(left, right, acc, input_precision="ieee")"""
+def joined(terms: Sequence[tuple[str, int]], nothing: str = "0") -> str:
+    """The sum of texts times numbers, `nothing` where all of it is zero."""
+    parts = [text if by == 1 else f"{text} * {by}" for text, by in terms if text != "0" and by]
+    return " + ".join(parts) or nothing
 
 
 @dataclass
 class Convolution(Product):
-    """Prints one convolution."""
+    """Prints one convolution or gradient."""
 
-    skipped: frozenset[str] = field(default_factory=lambda: frozenset(("b_deep", "b_column")))
+    skipped: frozenset[str] = field(default_factory=lambda: frozenset(("a_deep", "b_deep", "b_column", "c_column")))
+
+    @property
+    def geometry(self) -> Geometry:
+        """How it walks through its operands."""
+        return parse(self.step.routine.split(" ", 3)[3])
+
+    @property
+    def biased(self) -> bool:
+        """Whether a number is added to each channel."""
+        return len(self.step.args) - self.epilogue_inputs == _PLAIN
 
     def loop(self) -> str:
-        """The loop over the depth."""
-        _, _, _, deep, across, *turned = self.step.routine.split()
-        left = "at[None, :]"
-        if turned:
-            taps, far = (int(n) for n in turned[0].split(":")[1:])
-            left = f"(at // {taps} * {far} + {taps - 1} - at % {taps})[None, :]"
-        places = {"left": left, "deep": offset("at", _read(deep)), "across": offset("column_in", _read(across))}
-        text = _LOOP.format(**places)
-        masked = ", mask=inside[None, :], other=0.0", ", mask=inside[:, None], other=0.0", "        inside = at < K\n"
-        for part in masked if self.even else ():
-            text = text.replace(part, "")
-        return text
+        """The loop over the depth, and the bias."""
+        g = self.geometry
+        column = digits("column_in", g.columns)
+        lines = [f"    beside = tl.zeros([1, BN], tl.int64) + {joined([(column[0], g.lead[0])])}"]
+        for d, (walk, text) in enumerate(zip(g.walks, column[1:], strict=True)):
+            lines.append(f"    place{d} = tl.zeros([1, BN], tl.int64) + {joined([(text, walk.by_column)])} + {walk.shift}")
+        lines += ["    for k in range(0, K, BK):", "        at = (k + tl.arange(0, BK)).to(tl.int64)"]
+        counts, strides = merged(g.depth, g.left)
+        left = joined(list(zip(digits("at[None, :]", counts), strides, strict=True)), "0 * at[None, :]")
+        masked = "" if self.even else ", mask=at[None, :] < K, other=0.0"
+        lines.append(f"        left = tl.load(a_ptr + row_in * a_row + {left}{masked})")
+        depth = digits("at[:, None]", g.depth)
+        where = [f"beside + {joined([(depth[0], g.lead[1])], '0 * at[:, None]')}"]
+        conditions = [] if self.even else ["(at[:, None] < K)"]
+        for d, (walk, text) in enumerate(zip(g.walks, depth[1:], strict=True)):
+            moved = f"place{d} + {joined([(text, walk.by_depth)])}"
+            if walk.divisor > 1:
+                conditions.append(f"(there{d} % {walk.divisor} == 0)")
+            lines.append(f"        there{d} = {moved}")
+            conditions += _bounds(walk, f"there{d}", g.columns[d + 1], g.depth[d + 1])
+            where.append(joined([(f"there{d}" if walk.divisor == 1 else f"(there{d} // {walk.divisor})", walk.stride)]))
+        mask = f", mask={' & '.join(conditions)}, other=0.0" if conditions else ""
+        lines.append(f"        right = tl.load(b_ptr + {' + '.join(where)}{mask})")
+        lines.append('        acc = tl.dot(left, right, acc, input_precision="ieee")')
+        if self.biased:
+            self._pointer("bias_ptr", 2)
+            place = "item * M + row_in" if int(self.step.routine.split()[2]) else "row_in"
+            lines.append(f"    acc += tl.load(bias_ptr + {place}).to(tl.float32)")
+        return "\n".join(lines)
+
+    def source(self) -> str:
+        """The text; `signature` and `params` are there behind it."""
+        return self._narrowed(super().source())
+
+    def _at(self) -> str:
+        counts, strides = merged(self.geometry.columns, self.geometry.out)
+        return f"c_ptr + row * c_row + {joined(list(zip(digits('column', counts), strides, strict=True)), '0 * column')}"
+
+    def _narrowed(self, text: str) -> str:
+        """The text with indices of 32 bits where no operand needs more."""
+        kinds = [v.type for v in self.step.views if v is not None]
+        reach = [numel(t.shape) + sum(n * s for n, s in zip(t.shape, t.strides, strict=True)) for t in kinds]
+        if not all(isinstance(n, int) and n < _NARROW for n in reach):
+            return text
+        return text.replace(".to(tl.int64)", "").replace("tl.int64", "tl.int32")
+
+
+def _bounds(walk: Walk, text: str, columns: int, depth: int) -> list[str]:
+    """What keeps a walk inside of the image, where that is not certain."""
+    ends = [c * walk.by_column + d * walk.by_depth + walk.shift for c in (0, columns - 1) for d in (0, depth - 1)]
+    out = [f"({text} >= 0)"] if min(ends) < 0 else []
+    return out + ([f"({text} < {walk.size * walk.divisor})"] if max(ends) >= walk.size * walk.divisor else [])

@@ -15,7 +15,7 @@ from ...ir.schedule_index import affine
 from ...ir.sizes import Size
 from ...ir.types import TensorType
 from .config import Config
-from .gemm import BATCH, C_COLUMN, C_ROW, COLUMNS, EACH, ROWS, TOTAL, batch_dims
+from .gemm import BATCH, C_ROW, COLUMNS, EACH, ROWS, TOTAL, batch_dims, result_digits
 from .kernel import Parameter
 from .names import Flat, R, Text, X
 from .triton import POINTER, Printer
@@ -69,46 +69,76 @@ def _refused(step: RoutineStep, kernel: Kernel, name: str) -> str:
 def _by_rows(step: RoutineStep, kernel: Kernel, place: Size) -> Kernel | None:
     """The kernel with the axes "row" and "column", where it walks the whole product, each element once; `place`: where it reads
     the product."""
-    m, n, down, right = (step.sizes[i] for i in (ROWS, COLUMNS, C_ROW, C_COLUMN))
-    offset = step.results[0].offset
-    row, column = sizes.symbol("row"), sizes.symbol("column", 0, n - 1)
-    values: dict[str, Size] | None = None
-    if len(kernel.grid) == 1:
-        (axis,) = kernel.grid
-        dense = axis.extent == m * n and right == 1 and down == n
-        values = {axis.name: row * n + column} if dense and affine(place, [axis.name]) == (offset, (1,)) else None
-    values = values or _digits(kernel, place, offset, (m, n), (down, right))
+    m, n = step.sizes[ROWS], step.sizes[COLUMNS]
+    found = affine(place, [a.name for a in kernel.grid])
+    if found is None or found[0] != step.results[0].offset or any(_is_zero(a.extent) for a in kernel.grid):
+        return None
+    steps = dict(zip(kernel.grid, found[1], strict=True))
+    values = _flat(step, steps) or _apart(step, steps)
     if values is None:
         return None
     body = tuple(_moved(s, values) for s in kernel.body)
     return replace(kernel, grid=(Axis("row", m), Axis("column", n)), body=body)
 
 
-def _digits(
-    kernel: Kernel, place: Size, offset: Size, shape: tuple[Size, Size], steps: tuple[Size, Size]
-) -> dict[str, Size] | None:
-    """Each axis of the grid as an expression of row and column: one axis walks the rows, the others share the columns."""
-    found = affine(place, [a.name for a in kernel.grid])
-    if found is None or found[0] != offset or any(isinstance(a.extent, int) and a.extent == 0 for a in kernel.grid):
+def _is_zero(size: Size) -> bool:
+    return isinstance(size, int) and size == 0
+
+
+def _flat(step: RoutineStep, steps: dict[Axis, Size]) -> dict[str, Size] | None:
+    """The only axis, where it walks the whole product element by element."""
+    if len(steps) != 1:
         return None
-    values: dict[str, Size] = {}
-    column, below = sizes.symbol("column", 0, shape[1] - 1), steps[1]
-    rest = dict(zip(kernel.grid, found[1], strict=True))
-    for axis, step in list(rest.items()):
-        if step == steps[0] and axis.extent == shape[0] and "row" not in (str(v) for v in values.values()):
-            values[axis.name] = sizes.symbol("row")
-            del rest[axis]
-    if len(values) != (0 if shape[0] == 1 else 1):
-        return None
+    ((axis, by),) = steps.items()
+    m, n, down = (step.sizes[i] for i in (ROWS, COLUMNS, C_ROW))
+    column, at = sizes.symbol("column", 0, n - 1), sizes.symbol("row") * down
+    below: Size = 1
+    digits = result_digits(step)
+    for place, (count, stride) in enumerate(digits):
+        part = sizes.floordiv(column, below)
+        at = at + (part if place == len(digits) - 1 else sizes.mod(part, count)) * stride
+        below = below * count
+    dense = sorted([(stride, count) for count, stride in digits] + [(down, m)], key=str)
+    return {axis.name: at} if by == 1 and axis.extent == m * n and _fills(dense) else None
+
+
+def _fills(digits: list[tuple[Size, Size]]) -> bool:
+    """Whether dimensions of these strides and counts leave no element of their memory out, in whatever order they lie."""
+    below: Size = 1
+    rest = list(digits)
     while rest:
-        inner = next((a for a, step in rest.items() if step == below), None)
+        inner = next((d for d in rest if d[0] == below), None)
         if inner is None:
-            return None
-        del rest[inner]
-        part = sizes.floordiv(column, sizes.floordiv(below, steps[1]))
-        values[inner.name] = sizes.mod(part, inner.extent) if rest else part
-        below = below * inner.extent
-    return values if below == shape[1] * steps[1] else None
+            return False
+        rest.remove(inner)
+        below = below * inner[1]
+    return True
+
+
+def _apart(step: RoutineStep, steps: dict[Axis, Size]) -> dict[str, Size] | None:
+    """Each axis of the grid as an expression of row and column: one axis walks the rows, the others share the columns."""
+    m, n, down = (step.sizes[i] for i in (ROWS, COLUMNS, C_ROW))
+    values: dict[str, Size] = {}
+    rest = dict(steps)
+    rows = next((a for a, by in rest.items() if by == down and a.extent == m), None)
+    if rows is not None:
+        values[rows.name] = sizes.symbol("row")
+        del rest[rows]
+    elif m != 1:
+        return None
+    column = sizes.symbol("column", 0, n - 1)
+    taken: Size = 1
+    for count, stride in result_digits(step):
+        inside: Size = 1
+        while inside != count:
+            inner = next((a for a, by in rest.items() if by == stride * inside), None)
+            if inner is None:
+                return None
+            del rest[inner]
+            part = sizes.floordiv(column, taken)
+            taken, inside = taken * inner.extent, inside * inner.extent
+            values[inner.name] = part if taken == n else sizes.mod(part, inner.extent)
+    return None if rest else values
 
 
 def _moved(s: Stmt, values: dict[str, Size]) -> Stmt:
@@ -142,7 +172,8 @@ class Epilogue:
         p.at.taken |= {*signature, "row", "column", "row_mask", "column_mask", made, "acc", "k", "left", "right", "deep"}
         first = len(self.step.views) - len(others)
         for n, b in enumerate(others):
-            at = 2 + n if n < len(self.step.args) - 2 else first + n
+            inputs = sum(b.access == "r" for b in others)
+            at = len(self.step.args) - inputs + n if n < inputs else first + n
             p.pointers[b.name] = name = p.at.fresh(f"{b.name}_ptr")
             signature[name] = POINTER[b.dtype.name]
             params.append(Parameter("buffer", at))

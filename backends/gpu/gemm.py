@@ -6,6 +6,7 @@ batch dimension its size and three strides; then what the epilogue's sizes stand
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -52,6 +53,11 @@ _SINGLE = (
     (Tile(128, 128, 16, 8, 3), 1.0), (Tile(64, 128, 16, 4, 3), 0.9), (Tile(64, 64, 16, 4, 3), 0.75),
     (Tile(32, 64, 16, 4, 3), 0.5), (Tile(32, 32, 16, 4, 3), 0.3), (Tile(16, 32, 32, 2, 3), 0.2),
 )  # fmt: skip
+#: of convolutions, whose operands take more registers to find
+_WINDOWS = (
+    (Tile(128, 128, 32, 8, 3), 1.0), (Tile(64, 128, 32, 8, 3), 0.8), (Tile(64, 64, 32, 4, 3), 0.6),
+    (Tile(32, 64, 32, 4, 3), 0.35), (Tile(16, 64, 32, 4, 3), 0.2),
+)  # fmt: skip
 #: of types that no dot product of Triton takes: one step of the depth at a time
 _PLAIN = ((Tile(32, 64, 1, 4, 2), 1.0), (Tile(16, 32, 1, 4, 2), 0.6))
 
@@ -85,6 +91,20 @@ def batch_dims(step: RoutineStep) -> int:
     return int(step.routine.split()[2])
 
 
+def result_digits(step: RoutineStep) -> list[tuple[Size, Size]]:
+    """(count, stride) of the dimensions that the result's columns walk through, innermost first."""
+    if not step.routine.startswith("conv"):
+        return [(step.sizes[COLUMNS], step.sizes[C_COLUMN])]
+    given = json.loads(step.routine.split(" ", 3)[3])
+    out: list[tuple[int, int]] = []
+    for count, stride in reversed(list(zip(given["columns"], given["out"], strict=True))):
+        if out and stride == out[-1][0] * out[-1][1]:
+            out[-1] = out[-1][0] * count, out[-1][1]
+        elif count != 1:
+            out.append((count, stride))
+    return list(out) or [(1, 1)]
+
+
 def tiles(dtype: DType) -> tuple[tuple[Tile, float], ...]:
     """The tiles that a product of `dtype` may have."""
     return _HALF if dtype.is_half else _SINGLE if dtype is dtypes.float32 else _PLAIN
@@ -101,7 +121,7 @@ def ranked(step: RoutineStep) -> list[Tile]:
     own = step.args[0]
     assert own is not None
     found = []
-    for order, (tile, share) in enumerate(tiles(own.type.dtype)):
+    for order, (tile, share) in enumerate(_WINDOWS if step.routine.startswith("conv") else tiles(own.type.dtype)):
         count = -(-m // tile.rows) * -(-n // tile.columns) * total
         rounds = -(-count // PROCESSORS)
         found.append((rounds * tile.rows * tile.columns / share, order, tile))

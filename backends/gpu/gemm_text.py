@@ -131,9 +131,18 @@ class Product:
         """The tile rounded to its type, and stored."""
         lines = [] if self.dtype is self._wide else [f"    made = acc.to({scalar.TYPES[self.dtype]})"]
         if self.stored:
-            place = "c_ptr + row * c_row + column * c_column"
-            lines.append(f"    tl.store({place}, {self._name}, mask=row_mask & column_mask)")
+            lines.append(f"    tl.store({self._at()}, {self._name}, mask=row_mask & column_mask)")
         return lines
+
+    def _at(self) -> str:
+        """Where the tile lies."""
+        return "c_ptr + row * c_row + column * c_column"
+
+    @property
+    def epilogue_inputs(self) -> int:
+        """How many pointers only the epilogue reads."""
+        finish = self.step.finish
+        return 0 if finish is None else sum(b.access == "r" for b in finish.buffers[:-1])
 
     @property
     def _name(self) -> str:

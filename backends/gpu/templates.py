@@ -51,7 +51,8 @@ def product_ways(step: RoutineStep, target: Target = SM90, tile: Tile | None = N
 
 def conv_ways(step: RoutineStep, target: Target = SM90, tile: Tile | None = None) -> tuple[Way, ...]:
     """A convolution by `tile` or the model's choice."""
-    tile = gemm.deep(gemm.small(step, tile or gemm.choose(step)), step.sizes[gemm.DEPTH])
+    tile = tile or gemm.choose(step)
+    tile = gemm.deep(tile if step.routine.split()[1] != "f32" else gemm.small(step, tile), step.sizes[gemm.DEPTH])
     even = gemm.whole(step.sizes, gemm.DEPTH, tile.depth) is True
     aligned = tuple(Aligned(n) for n in range(len(step.views)))
     return tuple(_product(step, tile, even, assumes, Convolution) for assumes in (aligned, ()))
