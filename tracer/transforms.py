@@ -10,6 +10,8 @@ from __future__ import annotations
 import types
 from typing import TYPE_CHECKING, Any, cast
 
+from ..eager import batching, random
+from ..eager.functional import stack
 from ..nn.swapping import put
 from .breaks import Break, Restart, ValueNeeded
 from .special import models
@@ -55,3 +57,15 @@ def _put(s: Session, slots: Any, values: Any) -> None:
     for name, (fields, key) in slots.items():
         s.outside.open(fields)
         dict.__setitem__(fields, key, values[name])
+
+
+@models(batching._Generator.draw)
+def _draw(s: Session, self: Any, blocks: Any) -> Any:
+    """Where a random op inside of `vmap` takes its numbers from, see `batching.Level.draw`."""
+    level = batching.active()[-1]
+    if level.randomness != "different":
+        if level.randomness == "error":
+            s.native(level.draw, self, blocks)  # says why
+        return s.call(random.Generator.draw, (self, blocks))
+    states = [s.call(random.Generator.draw, (self, blocks)) for _ in range(level.size)]
+    return level.wrap(s.native(stack, states))

@@ -390,26 +390,6 @@ def function_of_much(t: Any, n: Any) -> Any:
 
 
 @program
-def function_in_place(t: Any, n: Any) -> Any:
-    class Twice(t.autograd.Function):  # type: ignore[name-defined]
-        @staticmethod
-        def forward(ctx: Any, x: Any) -> Any:
-            x.mul_(2)
-            ctx.mark_dirty(x)
-            return x
-
-        @staticmethod
-        def backward(ctx: Any, g: Any) -> Any:
-            return g * 2
-
-    x = n(3).requires_grad_()
-    y = x * 1
-    z = Twice.apply(y)
-    z.sum().backward()
-    return z is y, x.grad, caught(lambda: Twice.apply(x))
-
-
-@program
 def function_gives_its_input_or_a_view(t: Any, n: Any) -> Any:
     class Same(t.autograd.Function):  # type: ignore[name-defined]
         @staticmethod

@@ -92,6 +92,9 @@ ONE_GRAPH: dict[str, Callable[[Any], Any]] = {
     "vmap of an index": lambda x: func.vmap(lambda r, i: r[i])(x, LABELS[: len(x)]),
     "vmap of an extern": lambda x: func.vmap(lambda r: fw.linalg.inv(fw.outer(r, r) + fw.eye(3)))(x),
     "vmap of dropout": lambda x: func.vmap(lambda r: F.dropout(r, 0.5), randomness="different")(x),
+    "vmap of random numbers": lambda x: (
+        func.vmap(lambda r: r + fw.rand(3), randomness="same")(x) + func.vmap(lambda r: r * fw.rand(3), randomness="different")(x)
+    ),
     "gradients of each sample": clipped,
     "gradients of each image": lambda x: func.vmap(func.grad(image_loss), (None, 0))(dict(CONV.named_parameters()), IMAGES),
     "each with a history": lambda x: func.vmap(func.grad(lambda r: (r.sin() * W).sum()))(x),
