@@ -9,10 +9,11 @@ A. Krizhevsky, One weird trick for parallelizing convolutional neural networks (
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from .. import nn
 from ..eager.functional import flatten
+from ..eager.tensor import Tensor
 
 __all__ = [
     "VGG", "AlexNet", "BasicBlock", "Bottleneck", "LeNet", "ResNet", "alexnet", "lenet", "resnet18", "resnet34", "resnet50",
@@ -35,6 +36,11 @@ def _convolution(inputs: int, outputs: int, size: int, stride: int = 1, groups: 
     """Without bias, of the input's size (over the stride)."""
     padding = dilation if size == 3 else 0
     return nn.Conv2d(inputs, outputs, size, stride, padding, dilation=dilation if size == 3 else 1, groups=groups, bias=False)
+
+
+def _zero(bias: nn.Parameter | None) -> None:
+    if bias is not None:
+        nn.init.zeros_(bias)
 
 
 class BasicBlock(nn.Module):
@@ -123,8 +129,8 @@ class ResNet(nn.Module):
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
             elif isinstance(m, (nn.BatchNorm2d, nn.GroupNorm)):
-                nn.init.constant_(m.weight, 1)
-                nn.init.constant_(m.bias, 0)
+                nn.init.ones_(cast(Tensor, m.weight))
+                _zero(m.bias)
         for m in self.modules() if zero_init_residual else ():
             last = getattr(m, "bn3", None) if isinstance(m, Bottleneck) else getattr(m, "bn2", None)
             if isinstance(m, (Bottleneck, BasicBlock)) and last is not None:
@@ -183,10 +189,10 @@ class VGG(nn.Module):
         for m in self.modules() if init_weights else ():
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
-                nn.init.constant_(m.bias, 0)
+                _zero(m.bias)
             elif isinstance(m, nn.Linear):
                 nn.init.normal_(m.weight, 0, 0.01)
-                nn.init.constant_(m.bias, 0)
+                _zero(m.bias)
 
     def forward(self, x: Any) -> Any:
         """[B, 3, H, W] to [B, num_classes]."""

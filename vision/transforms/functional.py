@@ -83,13 +83,16 @@ def to_pil_image(pic: Any, mode: str | None = None) -> Any:
 
 
 def convert_image_dtype(image: Tensor, dtype: Any = dtypes.float32) -> Tensor:
-    """`image` in `dtype`, its values scaled from the range of its own (floats: 0 to 1) to that of `dtype`."""
+    """`image` in `dtype`, its values scaled from the range of its own (floats: 0 to 1) to that of `dtype`. RuntimeError where the
+    floating one does not hold that."""
     source = image.dtype
     if source is dtype:
         return image
     if source.is_floating_point:
         if dtype.is_floating_point:
             return image.to(dtype)  # type: ignore[no-any-return]
+        if dtype.itemsize > 4 or (dtype.itemsize == 4 and source.itemsize <= 4):
+            raise RuntimeError(f"{source.name} does not hold the range of {dtype.name}: convert to float64 or a narrower dtype")
         top = np.iinfo(dtype.np).max
         return (image * (top + 1 - 1e-3)).to(dtype)  # type: ignore[no-any-return]
     top = np.iinfo(source.np).max

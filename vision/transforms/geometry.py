@@ -106,8 +106,10 @@ class Resize(Transform):
         max_size: int | None = None,
         antialias: bool | None = True,
     ) -> None:
-        if not isinstance(size, (int, Sequence)) or (isinstance(size, Sequence) and len(size) not in (1, 2)):
-            raise (ValueError if isinstance(size, Sequence) else TypeError)(f"size is a number or two, not {size!r}")
+        if not isinstance(size, (int, list, tuple)):
+            raise TypeError(f"size is a number or two, not {size!r}")
+        if not isinstance(size, int) and len(size) not in (1, 2):
+            raise ValueError(f"size is a number or two, not {size!r}")
         self.size, self.interpolation, self.max_size, self.antialias = size, interpolation, max_size, antialias
 
     def __call__(self, img: Any) -> Any:

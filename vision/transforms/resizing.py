@@ -77,8 +77,10 @@ def resize(image: Tensor, height: int, width: int, mode: str = "bilinear", antia
         return image[..., factory.make(rows), :][..., factory.make(columns)]  # type: ignore[no-any-return]
     x = image if dtype.is_floating_point and not dtype.is_half else image.to(dtypes.float32)
     down, across = (factory.make(weights(n, m, mode, antialias)).to(x.dtype) for n, m in ((h, height), (w, width)))
-    out = matmul(down, matmul(x, across.t()))
     if dtype.is_floating_point:
-        return out.to(dtype)  # type: ignore[no-any-return]
-    low, high = (0, 255) if dtype is dtypes.uint8 else (np.iinfo(dtype.np).min, np.iinfo(dtype.np).max)
-    return out.round().clamp(low, high).to(dtype)  # type: ignore[no-any-return]
+        return matmul(down, matmul(x, across.t())).to(dtype)  # type: ignore[no-any-return]
+    low, high = np.iinfo(dtype.np).min, np.iinfo(dtype.np).max
+    halfway = (
+        (matmul(x, across.t()) + 0.5).floor().clamp(low, high)
+    )  # whole numbers between the two passes, as PIL and PyTorch have
+    return (matmul(down, halfway) + 0.5).floor().clamp(low, high).to(dtype)  # type: ignore[no-any-return]
