@@ -274,13 +274,13 @@ def embedding_bag(
     vector from one of `offsets` to the next. `padding_idx` does not count."""
     if mode not in ("sum", "mean", "max"):
         raise ValueError("mode has to be one of sum, mean or max")
-    if max_norm is not None or scale_grad_by_freq:
-        raise NotImplementedError("embedding_bag: max_norm and scale_grad_by_freq are not built")
+    if input.dtype.is_floating_point and not weight.dtype.is_floating_point:  # the older order of arguments
+        input, weight = weight, input
     if per_sample_weights is not None and mode != "sum":
         raise NotImplementedError(f"embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for "
                                   f"mode='sum' (got mode='{mode}').")  # fmt: skip
     index, shares, offsets, count = _bags(input, offsets, per_sample_weights, include_last_offset)
-    rows = embedding(index, weight, padding_idx)
+    rows = embedding(index, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
     kept = None if padding_idx is None else g.ne(index, padding_idx % weight.shape[0])
     rows = rows if shares is None else rows * unsqueeze(shares, 1)
     bag = apply(searching.searchsorted, (offsets, index_along(index, 0)), {"right": True}) - 1

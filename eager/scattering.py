@@ -19,6 +19,7 @@ from .functional import expand, narrow, reshape, stack, to, unsqueeze
 from .generated import where
 from .indexing import positions_of as indexing_of
 from .inplace import store_checked
+from .modes import no_grad
 from .outputs import fills, into
 from .pure import pure
 from .reducing import index_along
@@ -34,15 +35,35 @@ def embedding(
     input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
     scale_grad_by_freq: bool = False, sparse: bool = False,
 ) -> Tensor:  # fmt: skip
-    """The rows of `weight` (entries, width) at the positions `input`; row `padding_idx` gets no gradient."""
-    if max_norm is not None or scale_grad_by_freq:
-        raise NotImplementedError("embedding: max_norm and scale_grad_by_freq are not built; scale weight or its gradient")
+    """The rows of `weight` (entries, width) at the positions `input`; row `padding_idx` gets no gradient. With `max_norm` the rows
+    asked for are first scaled, in place, to norms of at most that; `scale_grad_by_freq`: gradients over how often a row is asked
+    for."""
+    if max_norm is not None:
+        _renormed(weight, input, max_norm, norm_type)
     if padding_idx is not None:
         rows = weight.shape[0]
         if not -rows <= padding_idx < rows:
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx = padding_idx + rows if padding_idx < 0 else padding_idx
-    return apply(indexing.embedding, (weight, input), {"padding_idx": padding_idx})  # type: ignore[no-any-return]
+    rows: Tensor = apply(indexing.embedding, (weight, input), {"padding_idx": padding_idx})
+    return _by_frequency(rows, input, weight.shape[0]) if scale_grad_by_freq else rows
+
+
+def _renormed(weight: Tensor, index: Tensor, most: float, order: float) -> None:
+    """Scale the rows at `index` of the table, in place, where their norm is more than `most`."""
+    with no_grad():
+        flat = index.reshape(-1)
+        rows = apply(indexing.embedding, (weight, flat), {"padding_idx": None})
+        length = rows.norm(order, -1, True)
+        weight.index_copy_(0, flat.long(), where(length > most, rows * (most / (length + 1e-7)), rows))
+
+
+def _by_frequency(rows: Tensor, index: Tensor, count: int) -> Tensor:
+    """`rows`, whose gradients are divided by how often `index` has their position."""
+    flat = index.reshape(-1).long()
+    times = rows.new_zeros((count,)).index_add(0, flat, rows.new_ones((flat.shape[0],)))
+    share = (1 / times[flat]).reshape((*index.shape, 1))
+    return rows.detach() + (rows - rows.detach()) * share  # type: ignore[no-any-return]
 
 
 def _flat_index(name: str, index: Tensor) -> Tensor:

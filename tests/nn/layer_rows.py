@@ -61,7 +61,10 @@ PLACES = {
 }
 WEIGHTS = {
     "Linear(6, 3)": "x", "Bilinear(6, 6, 3)": "x, y", "Bilinear(6, 6, 2, bias=False)": "x, y", "Embedding(10, 3)": "ids_",
-    "Embedding(10, 3, padding_idx=2)": "ids_", "EmbeddingBag(10, 3)": "ids_", "EmbeddingBag(10, 3, mode='max')": "ids_",
+    "Embedding(10, 3, padding_idx=2)": "ids_", "EmbeddingBag(10, 3)": "ids_", "Embedding(10, 3, max_norm=1.0)": "ids_",
+    "Embedding(10, 3, max_norm=0.7, norm_type=1.0, scale_grad_by_freq=True)": "ids_",
+    "EmbeddingBag(10, 3, max_norm=1.0)": "ids_", "Embedding(10, 3, scale_grad_by_freq=True)": "ids_",
+    "EmbeddingBag(10, 3, mode='max')": "ids_",
     "EmbeddingBag(10, 3, mode='sum', padding_idx=1)": "flat_ids_, offsets_", "Conv1d(4, 5, 3)": "line",
     "Conv2d(4, 6, 3, padding=1, groups=2)": "image", "Conv3d(2, 3, 2, bias=False)": "volume",
     "Conv1d(4, 2, 3, padding=2, padding_mode='circular')": "line", "Conv2d(4, 2, 3, padding=1, padding_mode='reflect')": "image",

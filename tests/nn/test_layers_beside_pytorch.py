@@ -82,6 +82,7 @@ APART = {
     "AdaptiveLogSoftmaxWithLoss(6, 8, [2, 5], 2.0, head_bias=True)": "data-size: how many targets lie in a cluster",
     "MultiheadAttention(4, 2, add_bias_kv=True, add_zero_attn=True, batch_first=True)": "a view of what a pass laid otherwise",
 }
+APART |= {text: "new-leaf: rows are scaled in place first" for text, _ in ROWS if "max_norm" in text}
 COMPILED = [(text, args) for text, args in ROWS if args and text not in APART]
 #: a third of them on each Python
 MINE = COMPILED[sys.version_info.minor % 3 :: 3]
