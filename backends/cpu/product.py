@@ -14,6 +14,7 @@ from ...ir.plan import BufferView, GemmStep, RoutineStep, Step
 from ...ir.sizes import Size
 from ...ir.types import TensorType, numel
 from ...runtime import blas
+from ..products import is_number, merged
 from . import gemm
 from .gemm_tile import tile
 from .module import host_target
@@ -71,16 +72,12 @@ def parts(work: Size) -> Size:
     return min(1 << max(0, (work // CHUNK).bit_length() - 1), MAX_CHUNKS)
 
 
-def _is(size: Size, value: int) -> bool:
-    return isinstance(size, int) and size == value
-
-
 def _row_major(step: GemmStep) -> GemmStep | None:
     """The step, or that of the transposed product, whose result has rows of unit stride; None where neither has."""
     (m, n), (row, col) = step.out.type.shape[-2:], step.out.type.strides[-2:]
-    if _is(col, 1) or _is(n, 1):
+    if is_number(col, 1) or is_number(n, 1):
         return step
-    return GemmStep(*map(transposed, (step.b, step.a, step.out))) if _is(row, 1) or _is(m, 1) else None
+    return GemmStep(*map(transposed, (step.b, step.a, step.out))) if is_number(row, 1) or is_number(m, 1) else None
 
 
 def transposed(view: BufferView) -> BufferView:
@@ -88,34 +85,3 @@ def transposed(view: BufferView) -> BufferView:
     kind = view.type
     (*batch, m, n), (*steps, row, col) = kind.shape, kind.strides
     return replace(view, type=TensorType((*batch, n, m), kind.dtype, (*steps, col, row)))
-
-
-def merged(step: GemmStep) -> GemmStep:
-    """The step with batch dimensions that repeat B, and go on where the rows of A and of the result end, as further rows."""
-    while len(step.out.type.shape) > 2 and _goes_on(step):
-        step = GemmStep(_rows_merged(step.a), _less(step.b), _rows_merged(step.out))
-    return step
-
-
-def _goes_on(step: GemmStep) -> bool:
-    if not _is(step.b.type.strides[-3], 0):
-        return False
-    for kind in (step.a.type, step.out.type):
-        size, rows = kind.shape[-3:-1]
-        far, row = kind.strides[-3:-1]
-        if not (_is(size, 1) or far == rows * row):
-            return False
-    return True
-
-
-def _rows_merged(view: BufferView) -> BufferView:
-    kind = view.type
-    shape = (*kind.shape[:-3], kind.shape[-3] * kind.shape[-2], kind.shape[-1])
-    row = kind.strides[-3] if _is(kind.shape[-2], 1) else kind.strides[-2]
-    return replace(view, type=TensorType(shape, kind.dtype, (*kind.strides[:-3], row, kind.strides[-1])))
-
-
-def _less(view: BufferView) -> BufferView:
-    kind = view.type
-    shape, strides = (*kind.shape[:-3], *kind.shape[-2:]), (*kind.strides[:-3], *kind.strides[-2:])
-    return replace(view, type=TensorType(shape, kind.dtype, strides))

@@ -14,9 +14,10 @@ from typing import Any
 from ...ir import dtypes, sizes
 from ...ir.dtypes import DType
 from ...ir.graph import Node, Value
-from ...ir.plan import BufferView, RoutineStep
+from ...ir.plan import BufferView, GemmStep, RoutineStep
 from ...ir.sizes import Size
-from ...ir.types import TensorType, numel
+from ...ir.types import numel
+from ..products import is_number, merged
 from .config import PROCESSORS, power
 from .kernel import Target
 
@@ -75,8 +76,8 @@ def claim(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) ->
 
 def step(a: BufferView, b: BufferView, out: BufferView) -> RoutineStep:
     """``out = a @ b``."""
-    while len(out.type.shape) > 2 and _goes_on(a.type, b.type, out.type):
-        a, b, out = _rows_merged(a), _less(b), _rows_merged(out)
+    one = merged(GemmStep(a, b, out))
+    a, b, out = one.a, one.b, one.out
     m, n, k = out.type.shape[-2], out.type.shape[-1], a.type.shape[-1]
     batch = out.type.shape[:-2]
     words: list[Size] = [m, n, k, *a.type.strides[-2:], *b.type.strides[-2:], *out.type.strides[-2:], numel(batch)]
@@ -142,7 +143,7 @@ def mapped(step: RoutineStep, tile: Tile, target: Target) -> bool:
     if tile.rows < 128 or not isinstance(depth, int) or depth < 4 * tile.depth:
         return False
     for one, other in ((A_DEEP, A_ROW), (B_DEEP, B_COLUMN)):
-        if not any(_is(step.sizes[x], 1) and whole(step.sizes, y, 8) for x, y in ((one, other), (other, one))):
+        if not any(is_number(step.sizes[x], 1) and whole(step.sizes, y, 8) for x, y in ((one, other), (other, one))):
             return False
     return True
 
@@ -155,7 +156,7 @@ def small(step: RoutineStep, tile: Tile) -> Tile:
 def wide_loads(step: RoutineStep) -> bool:
     """Whether rows (or columns) of both operands begin at multiples of 16 bytes, as far as is known."""
     pairs = ((A_ROW, A_DEEP), (B_COLUMN, B_DEEP))
-    return all(any(_is(step.sizes[x], 1) and whole(step.sizes, y, 8) is not False for x, y in (p, p[::-1])) for p in pairs)
+    return all(any(is_number(step.sizes[x], 1) and whole(step.sizes, y, 8) is not False for x, y in (p, p[::-1])) for p in pairs)
 
 
 def deep(tile: Tile, k: Size) -> Tile:
@@ -163,30 +164,6 @@ def deep(tile: Tile, k: Size) -> Tile:
     if not isinstance(k, int) or tile.depth == 1:
         return tile
     return replace(tile, depth=max(16, min(tile.depth, power(max(k, 1)))))
-
-
-def _goes_on(a: TensorType, b: TensorType, out: TensorType) -> bool:
-    """Whether the innermost batch dimension repeats b, and a's and the result's rows go on from one to the next."""
-    return _is(b.strides[-3], 0) and all(
-        _is(kind.shape[-3], 1) or kind.strides[-3] == kind.shape[-2] * kind.strides[-2] for kind in (a, out)
-    )
-
-
-def _is(size: Size, value: int) -> bool:
-    return isinstance(size, int) and size == value
-
-
-def _rows_merged(view: BufferView) -> BufferView:
-    kind = view.type
-    shape = (*kind.shape[:-3], kind.shape[-3] * kind.shape[-2], kind.shape[-1])
-    row = kind.strides[-3] if _is(kind.shape[-2], 1) else kind.strides[-2]
-    return replace(view, type=TensorType(shape, kind.dtype, (*kind.strides[:-3], row, kind.strides[-1])))
-
-
-def _less(view: BufferView) -> BufferView:
-    kind = view.type
-    shape, strides = (*kind.shape[:-3], *kind.shape[-2:]), (*kind.strides[:-3], *kind.strides[-2:])
-    return replace(view, type=TensorType(shape, kind.dtype, strides))
 
 
 def whole(words: Sequence[Size], index: int, by: int) -> bool | None:
