@@ -83,12 +83,16 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: Any = 
     for k in range(0, len(around), 2):
         dim, before, after = input.ndim - 1 - k // 2, around[k], around[k + 1]
         cut = max(-before, 0), max(-after, 0)
+        room = max(before, 0), max(after, 0)
+        if mode == "replicate" and (cut[0] or cut[1]) and (room[0] or room[1]):  # what is cut may be what is repeated
+            out, cut = _filled(out, mode, dim, *room), (cut[0], cut[1])
+            room = (0, 0)
         if cut[0] or cut[1]:
             out = narrow(out, dim, cut[0], out.shape[dim] - cut[0] - cut[1])
-        before, after = max(before, 0), max(after, 0)
-        if before or after:
-            out = _constant(out, dim, before, after, value) if mode == "constant" else _filled(out, mode, dim, before, after)
-    return g.clone(out) if out is input else out
+        if room[0] or room[1]:
+            out = _constant(out, dim, *room, value) if mode == "constant" else _filled(out, mode, dim, *room)
+    views = all(n <= 0 for n in around)
+    return g.clone(out) if out is input or (views and mode != "constant") else out
 
 
 _MODES = ("constant", "reflect", "replicate", "circular")
@@ -97,7 +101,7 @@ _MODES = ("constant", "reflect", "replicate", "circular")
 def _constant(x: Tensor, dim: int, before: int, after: int, value: Any) -> Tensor:
     kind = x.dtype.kind
     number = value or 0
-    number = float(number) if kind == "f" else bool(number) if kind == "b" else int(number)
+    number = {"f": float, "c": complex, "b": bool}.get(kind, int)(number)
     return apply(moves.pad, (x, number), {"dim": dim, "before": before, "after": after})  # type: ignore[no-any-return]
 
 
@@ -153,13 +157,14 @@ def logsumexp(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any
     """Logarithm of the sum of exponentials over `dim`, without overflow."""
     dim = one_of("dim", dim, "axis", axis)
     dims = wrap_dims(dim, input.ndim)
-    x = input if input.dtype.is_floating_point else input.float()
+    x = input if input.dtype.is_inexact else input.float()
     if any(x.shape[d] == 0 for d in dims):  # the logarithm of 0: nothing has a largest element
         result = g.log(g.sum(g.exp(x), dims, keepdim))
         return result if out is None else into(out, result)
-    top = g.amax(x, dims, keepdim=True).detach() if x.ndim else x.detach()
+    size = x.real if x.dtype.is_complex else x
+    top = g.amax(size, dims, keepdim=True).detach() if x.ndim else size.detach()
     top = where(eq(g.abs(top), float("inf")), 0.0, top)
-    total = g.log(g.sum(g.exp(x - top), dims, keepdim=True)) + top if x.ndim else x
+    total = g.log(g.sum(g.exp(x - top), dims, keepdim=True)) + top if x.ndim else g.log(g.exp(x - top)) + top
     result = total if keepdim or not x.ndim else reshape(total, [n for d, n in enumerate(x.shape) if d not in dims])
     return result if out is None else into(out, result)  # type: ignore[no-any-return]
 

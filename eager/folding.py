@@ -142,6 +142,8 @@ def index_reduce(
 ) -> Tensor:
     """`scatter_reduce` of whole slices: those of `source` along `dim` go to the positions in the vector `index`."""
     at = wrap_dim(dim, input.ndim)
+    if not source.ndim:
+        return scatter_reduce(input, 0, index, f.expand(source, index.shape), reduce, include_self=include_self, out=out)
     shape = [1] * source.ndim
     shape[at] = index.shape[0]
     wide = f.expand(f.reshape(index, shape), source.shape)

@@ -30,6 +30,7 @@ FUNCTIONS: dict[str, str] = {
     "searching": "cummax cummin logcumsumexp diff nanmedian nanmean nansum mode quantile nanquantile unique unique_consecutive "
                  "searchsorted bucketize histc histogram msort isin std_mean aminmax count_nonzero trapezoid trapz "
                  "cumulative_trapezoid cov corrcoef renorm gradient",
+    "histograms": "histogramdd",
     "mathematics": "arcsin arccos arctan arctan2 arcsinh arccosh arctanh sinc deg2rad rad2deg logit expit lgamma digamma "
                    "polygamma mvlgamma i0 gcd lcm nextafter frexp ldexp heaviside dist fmax fmin igamma igammac",
     "oldlinalg": "det slogdet inverse pinverse matrix_power matrix_exp cholesky_solve orgqr lu_solve",

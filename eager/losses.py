@@ -14,7 +14,7 @@ from . import casting
 from . import generated as g
 from .activations import logsigmoid
 from .arranging import pad
-from .functional import narrow, reshape, unsqueeze
+from .functional import expand, narrow, reshape, unsqueeze
 from .neural import _reduced
 from .pure import pure
 from .reducing import index_along, norm
@@ -162,6 +162,8 @@ def multilabel_soft_margin_loss(
 
 
 def _rows(name: str, input: Tensor, target: Tensor) -> tuple[Any, Any]:
+    if not input.ndim and not target.ndim:
+        return reshape(input, (1, 1)), reshape(target, (1, 1))
     if input.ndim > 2 or not input.ndim:
         raise RuntimeError(f"{name}: a vector or a matrix expected, got input of shape {list(input.shape)} and target of shape "
                            f"{list(target.shape)}")  # fmt: skip
@@ -216,6 +218,8 @@ def multilabel_margin_loss(
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """Products of vectors along `dim` over both lengths, each at least `eps`."""
     _same("cosine_similarity", x1, x2)
+    shape = broadcast_shapes("cosine_similarity", (x1.shape, x2.shape), (x1.meta.type, x2.meta.type))
+    x1, x2 = expand(x1, shape), expand(x2, shape)
     lengths = [_length(x, dim) for x in (x1, x2)]
     a, b = (x / (n + (n.clamp(min=eps) - n).detach()) for x, n in zip((x1, x2), lengths, strict=True))
     return g.sum(a * b, dim)

@@ -31,7 +31,13 @@ class Methods(TensorOps, LaterMethods):
     __slots__ = ()
 
     # -- shapes
-    swapaxes = swapdims = functional.transpose
+
+    @pure
+    def swapaxes(self: Any, axis0: int, axis1: int) -> Any:
+        """`transpose`."""
+        return functional.transpose(self, axis0, axis1)
+
+    swapdims = functional.transpose
     moveaxis = arranging.movedim
     H = property(lambda self: _shaped("hermitian", self), doc="A matrix transposed and conjugated.")
     mH = property(lambda self: _shaped("adjoint", self), doc="The last two dimensions swapped, conjugated where complex.")
@@ -48,7 +54,8 @@ class Methods(TensorOps, LaterMethods):
         """Sums over the dimensions that broadcasting from `size` would have made."""
         from ..ir.ops.reductions import sum_to
 
-        return sum_to(self, shape=size_of(size))
+        whole = self if self.dtype.is_inexact else self.long()
+        return sum_to(whole, shape=size_of(size))
 
     # -- elements
 
@@ -201,13 +208,19 @@ class Methods(TensorOps, LaterMethods):
         value = fill_value.item() if hasattr(fill_value, "meta") else fill_value
         return _flagged(_beside(self, size_of((size,)), value, dtype, device), requires_grad)
 
-    def new_zeros(self: Any, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Any:
+    def new_zeros(
+        self: Any, *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Any:
         """`zeros` in the dtype of this tensor."""
-        return _flagged(_beside(self, size_of(size), 0, dtype, device), requires_grad)
+        shape = size_of(sizes if size is None else (size,))
+        return _flagged(_beside(self, shape, 0, dtype, device), requires_grad)
 
-    def new_ones(self: Any, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Any:
+    def new_ones(
+        self: Any, *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Any:
         """`ones` in the dtype of this tensor."""
-        return _flagged(_beside(self, size_of(size), 1, dtype, device), requires_grad)
+        shape = size_of(sizes if size is None else (size,))
+        return _flagged(_beside(self, shape, 1, dtype, device), requires_grad)
 
     new_empty = new_zeros
 

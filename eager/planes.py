@@ -46,7 +46,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     c, h, w = input.shape[-3] // (r * r), input.shape[-2], input.shape[-1]
     lead, k = input.shape[:-3], input.ndim - 3
     wide = permute(reshape(input, (*lead, c, r, r, h, w)), (*range(k), k, k + 3, k + 1, k + 4, k + 2))
-    return reshape(wide, (*lead, c, h * r, w * r))
+    return reshape(wide, (*lead, c, h * r, w * r)) if r > 1 else g.clone(input)
 
 
 @pure
@@ -61,7 +61,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     c, h, w = input.shape[-3], input.shape[-2] // r, input.shape[-1] // r
     lead, k = input.shape[:-3], input.ndim - 3
     wide = permute(reshape(input, (*lead, c, h, r, w, r)), (*range(k), k, k + 2, k + 4, k + 1, k + 3))
-    return reshape(wide, (*lead, c * r * r, h, w))
+    return reshape(wide, (*lead, c * r * r, h, w)) if r > 1 else g.clone(input)
 
 
 @pure

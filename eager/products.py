@@ -127,6 +127,10 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Any = None) -> Tensor:
     if len(left) != len(right):
         raise RuntimeError("both dimension lists should have same length")
     for d, e in zip(left, right, strict=True):
+        if a.shape[d] == 1 and b.shape[e] != 1:
+            b = g.sum(b, e, keepdim=True, dtype=b.dtype)
+        elif b.shape[e] == 1 and a.shape[d] != 1:
+            a = g.sum(a, d, keepdim=True, dtype=a.dtype)
         if a.shape[d] != b.shape[e]:
             raise RuntimeError(f"contracted dimensions need to match, but first has size {a.shape[d]} in dim {d} and second has "
                                f"size {b.shape[e]} in dim {e}")  # fmt: skip

@@ -98,6 +98,8 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
                            f"{input.dtype.name}{list(input.shape)}, index {list(index.shape)}, source {source.dtype.name}"
                            f"{list(source.shape)}")  # fmt: skip
     attrs = {"dims": (0,), "accumulate": bool(accumulate)}
+    if accumulate and input.dtype.kind == "b":
+        return to(put(_counted(input), index, _counted(source), True), dtypes.bool_)
     flat = apply(indexing.index_put, (reshape(input, (-1,)), reshape(index, (-1,)), reshape(source, (-1,))), attrs)
     return reshape(flat, input.shape)
 
@@ -155,7 +157,14 @@ def _number(x: Tensor, value: Any) -> Any:
     return float(value) if x.dtype.is_floating_point else bool(value) if x.dtype.kind == "b" else int(value)
 
 
+def _counted(x: Any) -> Any:
+    """A bool as a number, so that sums tell whether one of several is true."""
+    return to(x, dtypes.int32) if x.dtype.kind == "b" else x
+
+
 def _scattered(op: Any, input: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
+    if op is indexing.scatter_add and input.dtype.kind == "b" and hasattr(src, "meta"):
+        return to(_scattered(op, _counted(input), dim, index, _counted(src)), dtypes.bool_)
     x, places, source, at = _fitted(op.name, input, dim, index, src)
     result = apply(op, (x, places, source), {"dim": at})
     return result if input.ndim else reshape(result, ())  # type: ignore[no-any-return]
@@ -178,12 +187,17 @@ def scatter_add_(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 @pure
 def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
     """A copy of `input` in which each element of `src`, a Tensor or number, stands where `index` says along `dim`. `reduce`:
-    "add" it instead."""
+    "add" it instead, or "multiply" by it."""
     given = value if src is None else src
     if given is None:
         raise TypeError("scatter() takes src (a Tensor) or value (a number)")
-    if reduce not in (None, "add"):
-        raise NotImplementedError(f"scatter: reduce={reduce!r} is not built, only 'add'")
+    if reduce not in (None, "add", "multiply"):
+        raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce}.")
+    if reduce == "multiply":
+        from .folding import scatter_reduce
+
+        source = given if hasattr(given, "meta") else filled(input, index.shape, _number(input, given))
+        return scatter_reduce(input, dim, index, source, "prod")
     return _scattered(indexing.scatter if reduce is None else indexing.scatter_add, input, dim, index, given)
 
 
@@ -247,6 +261,8 @@ def _same(x: Tensor, shape: Any, value: bool) -> Any:
 
 
 def _put_slices(name: str, input: Tensor, dim: int, index: Tensor, source: Tensor, accumulate: bool) -> Tensor:
+    if accumulate and input.dtype.kind == "b" and source.dtype.kind == "b":
+        return to(_put_slices(name, _counted(input), dim, index, _counted(source), True), dtypes.bool_)
     at = wrap_dim(dim, input.ndim)
     index = _flat_index(name, index)
     if not input.ndim:
@@ -278,6 +294,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     """How often each of 0, 1, 2, ... occurs in the vector `input`, or the sum of its `weights`; the largest value is read."""
     size = max(minlength, int(g.amax(input).item()) + 1 if input.numel() else 0)
     ones = filled(input, input.shape, 1, dtypes.int64) if weights is None else weights
+    ones = ones if weights is None or ones.dtype.is_floating_point else to(ones, dtypes.float64)
     zeros = filled(ones, (size,), 0)
     return apply(indexing.scatter_add, (zeros, to(input, dtypes.int64), ones), {"dim": 0})  # type: ignore[no-any-return]
 
@@ -295,6 +312,8 @@ def index_put(input: Tensor, indices: Any, values: Any, accumulate: bool = False
     values = values if hasattr(values, "meta") else filled(input, (), _number(input, values))
     values = expand(values, (*rest[:lead], *wide, *rest[lead:]))
     attrs = {"dims": dims, "accumulate": bool(accumulate)}
+    if accumulate and x.dtype.kind == "b":
+        return to(apply(indexing.index_put, (_counted(x), *at, _counted(values)), attrs), dtypes.bool_)
     return apply(indexing.index_put, (x, *at, values), attrs)  # type: ignore[no-any-return]
 
 
@@ -363,4 +382,5 @@ def where_or_nonzero(condition: Tensor, input: Any = None, other: Any = None, *,
     """`input` where the condition is true, else `other`; the condition alone: where it is true, as `nonzero` with `as_tuple`."""
     if input is None and other is None:
         return nonzero(condition, as_tuple=True)
+    condition = to(condition, dtypes.bool_) if condition.dtype is dtypes.uint8 else condition
     return where(condition, input, other, out=out)

@@ -498,7 +498,7 @@ def histogram(
 ) -> Histogram:
     """Elements, or their weights, between each two edges: `bins` stretches of equal width, or those between the edges `bins`."""
     x = reshape(input, (-1,))
-    edges = bins if hasattr(bins, "meta") else _edges(x, int(bins), range)
+    edges = bins if hasattr(bins, "meta") else edges_of(x, int(bins), range)
     count = edges.shape[0] - 1
     place = apply(searching.searchsorted, (edges, x), {"right": True}) - 1
     place = where(g.eq(x, edges[-1]), count - 1, place)
@@ -510,12 +510,13 @@ def histogram(
     return Histogram(hist, edges)
 
 
-def _edges(x: Tensor, bins: int, span: Sequence[float] | None) -> Any:
+def edges_of(x: Tensor, bins: int, span: Sequence[float] | None) -> Any:
+    """`bins` + 1 numbers equally far apart over `span`, by default that of the values."""
     low, high = span if span is not None else (g.amin(x), g.amax(x)) if x.shape[0] else (0.0, 0.0)
     if span is None and bool(low == high):
         low, high = low - 0.5, high + 0.5
     at = index_along(filled(x, (bins + 1,), 0), 0)
-    return to(at, x.dtype) * ((high - low) / bins) + low
+    return where(g.eq(at, bins), high, to(at, x.dtype) * ((high - low) / bins) + low)  # the last one exactly
 
 
 # -- covariances

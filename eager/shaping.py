@@ -56,7 +56,7 @@ def hermitian(self: Tensor) -> Tensor:
 @pure
 def ravel(input: Tensor) -> Tensor:
     """The elements in a row, without a copy where strides allow it."""
-    return f.reshape(input, -1)
+    return f.contiguous(f.reshape(input, -1))
 
 
 @pure
@@ -255,9 +255,9 @@ def cartesian_prod(*tensors: Any) -> Tensor:
 
 
 @pure
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, *counts: Any, dims: Any = None) -> Tensor:
     """`repeat`, with ones in front of too few counts."""
-    times = size_of(dims)
+    times = size_of(counts if dims is None else (dims,))
     return f.repeat(input, (1,) * (input.ndim - len(times)) + times)
 
 

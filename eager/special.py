@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from ..ir import dtypes
+from ..ir.dtypes import promote_types
 from ..ir.ops import special as records
 from ..ir.ops import transcendental
 from ..ir.ops.compare import where
@@ -12,7 +14,7 @@ from ..ir.ops.creation import filled
 from . import generated as g
 from .arranging import logsumexp
 from .executor import apply
-from .functional import to
+from .functional import expand, to
 from .mathematics import digamma, floating, i0, logit, polygamma, sinc
 from .mathematics import lgamma as gammaln
 from .mathematics import mvlgamma as multigammaln
@@ -117,6 +119,8 @@ def _recurrence(name: str, first: Any, step: Any) -> Any:
     @pure
     def function(input: Tensor, n: Any, *, out: Any = None) -> Tensor:
         x = floating(input)
+        if hasattr(n, "meta") and n.numel() != 1:
+            return finished(_by_degree(first, step, x, n), out)  # type: ignore[no-any-return]
         degree = int(n)
         low, high = filled(x, x.shape, 1), first(x)
         if degree < 0:
@@ -126,8 +130,22 @@ def _recurrence(name: str, first: Any, step: Any) -> Any:
         return finished(low if degree == 0 else high, out)  # type: ignore[no-any-return]
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"The {name.replace('_', ' ')} of degree `n`, a number."
+    function.__doc__ = f"The {name.replace('_', ' ')} of degree `n`, a number or one for each element."
     return function
+
+
+def _by_degree(first: Any, step: Any, x: Any, n: Any) -> Any:
+    """Each element by its own degree; the largest one is read."""
+    dtype = promote_types(x.dtype, n.dtype)
+    shape = (x + n).shape
+    x, n = expand(x, shape), expand(n, shape)
+    x, n = to(x, dtype), to(n, dtypes.int64)
+    low, high = filled(x, x.shape, 1), first(x)
+    out = where(g.eq(n, 0), low, 0.0)
+    for k in range(1, int(g.amax(n)) + 1 if n.numel() else 0):
+        out = where(g.eq(n, k), high, out)
+        low, high = high, step(k, x, high, low)
+    return out
 
 
 def _shifted(name: str, plain: Any) -> Any:

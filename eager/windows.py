@@ -16,6 +16,7 @@ from ..ir.ops import pooling
 from ..ir.ops.creation import filled
 from . import casting
 from . import generated as g
+from .complexes import complex_of
 from .creation import arange
 from .executor import apply
 from .functional import div, reshape, transpose, unlowered, unsqueeze
@@ -58,6 +59,8 @@ def _conv(
     n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Tensor:
     steps, spread = _each("stride", stride, n), _each("dilation", dilation, n)
+    if input.dtype.is_complex:
+        return _of_parts(lambda x, w, b: _conv(n, x, w, b, stride, padding, dilation, groups), input, weight, bias)
     if input.dtype.kind in "ui":  # through float64, which holds all sums below 2 to the 53rd
         plain = [None if x is None else x.double() for x in (input, weight, bias)]
         return _conv(n, *plain, stride, padding, dilation, groups).to(input.dtype)  # type: ignore[arg-type]
@@ -75,6 +78,13 @@ def _conv(
         return apply(records.convolution, (x, weight, bias), attrs)
 
     return _batched(f"conv{n}d", input, n, run)  # type: ignore[no-any-return]
+
+
+def _of_parts(run: Callable[..., Any], input: Tensor, weight: Tensor, bias: Any) -> Tensor:
+    """A bilinear map of complex operands by four of real ones."""
+    (a, b), (c, d) = ((x.real, x.imag) for x in (input, weight))
+    ends = (None, None) if bias is None else (bias.real, bias.imag)
+    return complex_of(run(a, c, ends[0]) - run(b, d, None), run(a, d, ends[1]) + run(b, c, None))
 
 
 def _named_padding(padding: str, weight: Tensor, stride: Ints, dilation: Ints) -> list[tuple[int, int]]:
@@ -123,6 +133,11 @@ def _conv_transpose(
     if any(b >= max(s, d) for b, s, d in zip(beyond, steps, spread, strict=True)):
         raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got output_padding: {beyond}, "
                            f"stride: {steps}, dilation: {spread}")  # fmt: skip
+    if input.dtype.is_complex:
+        def run_real(x: Any, w: Any, b: Any) -> Any:
+            return _conv_transpose(n, x, w, b, stride, padding, extra, groups, dilation)
+
+        return _of_parts(run_real, input, weight, bias)
     if input.dtype.kind in "ui":
         plain = [None if x is None else x.double() for x in (input, weight, bias)]
         return _conv_transpose(n, *plain, stride, padding, extra, groups, dilation).to(input.dtype)  # type: ignore[arg-type]

@@ -258,7 +258,8 @@ asinh: Op = _function(
 )  # fmt: skip
 #: Inverse hyperbolic cosine; NaN below 1.
 acosh: Op = _function(
-    "acosh", np.arccosh, _acosh_scalar, lambda g, need, out, x: (div(g, sqrt(sub(mul(x, x), 1))),), (1.1, 4), autocast="f32 gpu",
+    "acosh", np.arccosh, _acosh_scalar, lambda g, need, out, x: (div(g, mul(sqrt(sub(x, 1)), sqrt(add(x, 1)))),), (1.1, 4),
+    autocast="f32 gpu",
 )  # fmt: skip
 #: Inverse hyperbolic tangent; NaN outside of [-1, 1].
 atanh: Op = _function(

@@ -14,8 +14,9 @@ import fusewire
 torch = pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).parent))
 import function_rows as rows  # noqa: E402
+import more_rows as more  # noqa: E402
 
-CALLS = [(call, "") if isinstance(call, str) else call for table in rows.TABLES for call in table]
+CALLS = [(call, "") if isinstance(call, str) else call for table in (*rows.TABLES, *more.TABLES) for call in table]
 MAKE = {fusewire: lambda a: fusewire.tensor(a), torch: lambda a: torch.tensor(a)}
 
 
@@ -24,7 +25,7 @@ def operands(lib: Any, names: list[str], grad: bool, dtype: Any = None) -> dict[
     for name in names:
         a = rows.OPERANDS[name]
         out[name] = MAKE[lib](a.astype(dtype) if dtype and a.dtype.kind == "f" else a)
-        if grad and a.dtype.kind == "f":
+        if grad and a.dtype.kind in "fc":
             out[name].requires_grad_()
     return out
 
@@ -122,3 +123,26 @@ def test_errors(call: str) -> None:
     kind = fusewire.linalg.LinAlgError if isinstance(theirs.value, torch.linalg.LinAlgError) else type(theirs.value)
     with pytest.raises(kind):
         function(fusewire, call, names)(**operands(fusewire, names, False))
+
+
+def stored(lib: Any, call: str) -> list[Any]:
+    """What the call returns and what the given tensors hold then."""
+    given = {"e64": lib.empty(0, dtype=lib.float64), "f64": lib.empty(0, dtype=lib.float64), "ei": lib.empty(0, dtype=lib.int64),
+             "e32": lib.empty(0, dtype=lib.int32), "eb": lib.empty(0, dtype=lib.bool), "wide64": lib.zeros(7, dtype=lib.float64)}  # fmt: skip
+    inputs = operands(lib, [n for n in ("m", "ints") if n in call], False)
+    result = eval("t." + call, {"t": lib, **given, **inputs})
+    return flat(result) + [x for name, x in given.items() if name in call.split("out=")[1]]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("call", more.OUT)
+def test_out(call: str) -> None:
+    compare(stored(fusewire, call), stored(torch, call), 1e-9, call)
+
+
+@pytest.mark.parametrize("call", more.OUT_ERRORS)
+def test_out_refused(call: str) -> None:
+    with pytest.raises(Exception) as theirs:
+        stored(torch, call)
+    with pytest.raises(type(theirs.value)):
+        stored(fusewire, call)
