@@ -29,12 +29,13 @@ _NONE: dict[str, Any] = {}
 
 
 def _is_plain(x: Any, w: Any, b: Any) -> bool:
-    """Whether a linear map is one call of its record: an eager one of rows, nothing of which is cast. Captures hold its parts."""
+    """Whether a linear map is one call of its record: an eager one of rows, nothing of which is cast, and none of half numbers,
+    which are rounded behind the product. Captures hold its parts."""
     try:
         if x._array is None or w._array is None or casting.on:
             return False
         (*_, columns), dtype, (rows, width) = x.meta.shape, x.meta.dtype, w.meta.shape
-        if len(x.meta.shape) < 2 or columns != width or w.meta.dtype is not dtype or dtype.kind == "b":
+        if len(x.meta.shape) < 2 or columns != width or w.meta.dtype is not dtype or dtype.kind == "b" or dtype.is_half:
             return False
         return b is None or (b._array is not None and b.meta.dtype is dtype and b.meta.shape == (rows,))
     except (AttributeError, ValueError):

@@ -1,6 +1,6 @@
 """Recurrent layers and cells: RNN, LSTM, GRU. All steps' inputs are mapped by one product; then step follows step.
 
-An LSTM's steps are one call of a record. The tracer follows the loops over steps of the others: compiled, they are unrolled.
+All steps are one call of a record. Packed sequences and projections are loops over steps: compiled, they are unrolled.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from ..eager.functional import stack
 from ..eager.generated import cat, relu, sigmoid, tanh
 from ..eager.tensor import Tensor
 from ..ir.ops.recurrent import lstm_steps
+from ..ir.ops.recurrent_cells import gru_steps, rnn_steps
 from . import functional as F
 from . import init
 from .module import Module
@@ -82,10 +83,17 @@ def _scan_back(step: Any, gates: list[Any], first: State, weights: tuple[Any, ..
     return outputs, state
 
 
-def _whole(gates: Tensor, state: State, w: Tensor, backwards: bool) -> tuple[Tensor, State]:
-    """All steps of an LSTM as one call: (outputs, last state). `gates`: (steps, batch, 4 * width), with every bias."""
-    out, c, _, _ = lstm_steps(flip(gates, (0,)) if backwards else gates, *state, w)
-    return flip(out, (0,)) if backwards else out, (out[-1], c)
+def _whole(mode: str, gates: Tensor, state: State, w: Tensor, b: Tensor | None, backwards: bool) -> tuple[Tensor, State]:
+    """All steps as one call: (outputs, last state). `gates`: (steps, batch, parts * width), with their biases; `b`: the one that
+    a GRU's own part has."""
+    gates = flip(gates, (0,)) if backwards else gates
+    if mode == "LSTM":
+        out, c, _, _ = lstm_steps(gates, *state, w)
+        state = (out[-1], c)
+    else:
+        out = gru_steps(gates, *state, w, b)[0] if mode == "GRU" else rnn_steps(gates, *state, w, clipped=mode == "RNN_RELU")
+        state = (out[-1],)
+    return flip(out, (0,)) if backwards else out, state
 
 
 class RNNBase(Module):
@@ -145,32 +153,33 @@ class RNNBase(Module):
     def _layers(self, x: Tensor, sizes: list[int] | None, first: State) -> tuple[Tensor, State]:
         """`x`: (steps, batch, width), or the data of a packed sequence with its `sizes`. The output likewise, and the last
         states (layers * directions, batch, width)."""
-        step, last, at = _STEPS[self.mode], [], 0
+        last: list[State] = []
         for layer in range(self.num_layers):
             sides = []
             for suffix in self._suffixes(layer):
-                own, state = self._parameters, tuple(s[at] for s in first)
-                at += 1
-                weights = own["weight_hh" + suffix], own.get("bias_hh" + suffix), own.get("weight_hr" + suffix)
-                bias = own.get("bias_ih" + suffix)
-                if self.mode == "LSTM" and sizes is None and x.shape[0] and weights[2] is None:
-                    rows = x.transpose(0, 1) if self.batch_first else x  # as they lie: one product, whose result is turned
-                    gates = F.linear(rows, own["weight_ih" + suffix], bias if bias is None else bias + weights[1])
-                    gates = gates.transpose(0, 1) if self.batch_first else gates
-                    out, state = _whole(gates, state, weights[0], suffix.endswith("e"))
-                    sides.append(out)
-                    last.append(state)
-                    continue
-                gates = F.linear(x, own["weight_ih" + suffix], bias)  # type: ignore[arg-type]
-                each = list(gates.unbind(0) if sizes is None else gates.split(sizes, 0))
-                scan = _scan_back if suffix.endswith("e") else _scan
-                outputs, state = scan(step, each, state, weights)
-                sides.append(stack(outputs, 0) if sizes is None else cat(outputs, 0))
+                out, state = self._side(x, sizes, tuple(s[len(last)] for s in first), suffix)
+                sides.append(out)
                 last.append(state)
             x = sides[0] if len(sides) == 1 else cat(sides, -1)
             if self.dropout and self.training and layer < self.num_layers - 1:
                 x = F.dropout(x, self.dropout, True)
         return x, tuple(stack([s[i] for s in last], 0) for i in range(len(last[0])))
+
+    def _side(self, x: Tensor, sizes: list[int] | None, state: State, suffix: str) -> tuple[Tensor, State]:
+        """One direction of a layer: its output, as `x` lies, and its last state."""
+        own, backwards = self._parameters, suffix.endswith("e")
+        weights = own["weight_hh" + suffix], own.get("bias_hh" + suffix), own.get("weight_hr" + suffix)
+        w, bias = own["weight_ih" + suffix], own.get("bias_ih" + suffix)
+        if sizes is None and x.shape[0] and weights[2] is None:
+            rows = x.transpose(0, 1) if self.batch_first else x  # as they lie: one product, whose result is turned
+            both = bias is not None and self.mode != "GRU"
+            gates = F.linear(rows, w, bias + weights[1] if both else bias)  # type: ignore[operator, arg-type]
+            gates = gates.transpose(0, 1) if self.batch_first else gates
+            return _whole(self.mode, gates, state, weights[0], weights[1], backwards)  # type: ignore[arg-type]
+        gates = F.linear(x, w, bias)  # type: ignore[arg-type]
+        each = list(gates.unbind(0) if sizes is None else gates.split(sizes, 0))
+        outputs, state = (_scan_back if backwards else _scan)(_STEPS[self.mode], each, state, weights)
+        return stack(outputs, 0) if sizes is None else cat(outputs, 0), state
 
     def _first(self, x: Tensor, batch: int, given: Any) -> State:
         """The state to begin with, (layers * directions, batch, width) each; zeros where none is given."""

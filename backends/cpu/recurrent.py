@@ -27,21 +27,27 @@ _ARGUMENTS = "ptr noalias %args, ptr noalias %sizes, ptr noalias %scalars, ptr n
 
 
 def text(words: Sequence[str]) -> str:
-    """The module of the routine "forward" or "backward" of an "lstm"."""
-    made = (_Forward if words[1] == "forward" else _Backward)(shape(host_target()).tile)
-    w = made.write()
+    """The module of the routine "forward" or "backward" of an "lstm", a "gru" or an "rnn", of this perhaps "clipped"."""
+    from . import recurrent_cells as more
+
+    kinds: dict[tuple[str, str], type[Steps]] = {
+        ("lstm", "forward"): _Forward, ("lstm", "backward"): _Backward, ("gru", "forward"): more.GruForward,
+        ("gru", "backward"): more.GruBackward, ("rnn", "forward"): more.RnnForward, ("rnn", "backward"): more.RnnBackward,
+    }  # fmt: skip
+    w = kinds[words[0], words[1]](shape(host_target()).tile, "clipped" in words).write()
     w.declare("void", "block", *HEAD.split(", "))
     w.declare("void", "turn", *TURN.split(", "))
     return "\n".join([*sorted(w.declared.values()), *w.helpers.values(), w.text(), ""])
 
 
-class _Steps:
+class Steps:
     """What forward and backward have in common: arguments, the share of a thread, panels of the weight, rows."""
 
     names: tuple[str, ...] = ()
+    parts = 4
 
-    def __init__(self, t: Tile) -> None:
-        self.t = t
+    def __init__(self, t: Tile, clipped: bool = False) -> None:
+        self.t, self.clipped = t, clipped
         self.w = Writer(f"define i32 @routine({_ARGUMENTS})", [x.split()[-1] for x in _ARGUMENTS.split(",")], t.lanes == 16)
         self.f = Real(Lanes(self.w, t.lanes), "float")
 
@@ -53,7 +59,7 @@ class _Steps:
         """Reads all of them; those of the sequences of this thread."""
         w = self.w
         self.steps, batch, self.width = (self.word("%sizes", i) for i in range(len(NUMBERS)))
-        self.gates = mul(w, self.width, "4")
+        self.gates = mul(w, self.width, str(self.parts))
         self.first = w.let(f"sdiv i64 {mul(w, batch, '%thread')}, %threads")
         self.rows = sub(w, w.let(f"sdiv i64 {mul(w, batch, add(w, '%thread', '1'))}, %threads"), self.first)
         self.base, self.strides = {}, {}
@@ -75,12 +81,59 @@ class _Steps:
         yield j.index, least(w, sub(w, columns, j.index), str(PANEL)), at(w, self.t, "%scratch", mul(w, j.index, depth))
         w.close_loop(j)
 
-    def block(self, a: tuple[str, str], panel: str, c: tuple[str, str], columns: str, depth: str) -> None:
-        """C = A @ panel for the rows of this thread; A and C with the distance of their rows."""
+    def block(
+        self, a: tuple[str, str], panel: str, c: tuple[str, str], columns: str, depth: str, more: bool = False
+    ) -> None:
+        """C (+)= A @ panel for the rows of this thread; A and C with the distance of their rows."""
         self.w.do(
             f"call void @block(ptr {a[0]}, i64 {a[1]}, i64 1, ptr {panel}, i64 {PANEL}, ptr {c[0]}, i64 {c[1]}, "
-            f"i64 {self.rows}, i64 {columns}, i64 {depth}, i1 false)"
+            f"i64 {self.rows}, i64 {columns}, i64 {depth}, i1 {str(more).lower()})"
         )
+
+    def pack_turned(self) -> None:
+        """Packs the transposed weight, as `forward` takes it."""
+        w = self.w
+        with self.panels(self.gates, self.width) as (j, count, panel):
+            source = at(w, self.t, self.base["w"], mul(w, j, self.strides["w"][1]))
+            w.do(
+                f"call void @turn(ptr {source}, i64 {self.strides['w'][1]}, i64 1, i64 {count}, i64 {self.width}, ptr {panel}, "
+                f"i64 1, i64 {PANEL}, i64 {PANEL}, float 1.0)"
+            )
+
+    def forward(self, before: tuple[str, str], to: tuple[str, str]) -> None:
+        """Rows of gates: the state `before` a step times the transposed weight."""
+        with self.panels(self.gates, self.width) as (j, count, panel):
+            self.block(before, panel, (at(self.w, self.t, to[0], j), to[1]), count, self.width)
+
+    def backward(self, slopes: tuple[str, str], to: tuple[str, str]) -> None:
+        """Rows of a state: the gradient of gates times the weight."""
+        with self.panels(self.width, self.gates) as (j, count, panel):
+            self.block(slopes, panel, (at(self.w, self.t, to[0], j), to[1]), count, self.gates)
+
+    def cleared(self, to: tuple[str, str]) -> None:
+        """Zero in the rows of a state."""
+        with self.vectors() as (row, column, mask):
+            store(self.w, self.t, "zeroinitializer", self.place(to, row, column), mask)
+
+    def earlier(self, name: str, first: str, step: str) -> tuple[str, str]:
+        """The rows of `name` before a step: those of the state `first` before step 0."""
+        w = self.w
+        is_first, before = w.let(f"icmp eq i64 {step}, 0"), self.of_step(name, sub(w, step, "1"))
+        state = self.base[first], self.strides[first][1]
+        where = w.let(f"select i1 {is_first}, ptr {state[0]}, ptr {before[0]}")
+        return where, w.let(f"select i1 {is_first}, i64 {state[1]}, i64 {before[1]}")
+
+    def pack(self) -> None:
+        """Packs the weight, as `backward` takes it."""
+        w, t = self.w, self.t
+        with self.panels(self.width, self.gates) as (j, count, panel):
+            k = w.open_loop("0", self.gates, 1)
+            source = at(w, t, at(w, t, self.base["w"], mul(w, k.index, self.strides["w"][1])), j)
+            to = at(w, t, panel, mul(w, k.index, str(PANEL)))
+            for v in range(PANEL // t.lanes):
+                value = load(w, t, at(w, t, source, str(t.lanes * v)), above(w, t, t.lanes * v, count))
+                w.do(f"store {t.vector} {value}, ptr {at(w, t, to, str(t.lanes * v))}, align 4")
+            w.close_loop(k)
 
     @contextmanager
     def vectors(self) -> Iterator[tuple[str, str, str]]:
@@ -101,32 +154,30 @@ class _Steps:
         f = self.f
         return f.div(f.c(1.0), f.add(f.c(1.0), math.exp(f, f.neg(x))))
 
+    def bend(self, y: str) -> str:
+        """The slope of a sigmoid whose value is `y`."""
+        return self.f.mul(y, self.f.sub(self.f.c(1.0), y))
+
     def copied(self, source: tuple[str, str], to: tuple[str, str]) -> None:
         """The rows of a state."""
         with self.vectors() as (row, column, mask):
             store(self.w, self.t, load(self.w, self.t, self.place(source, row, column), mask), self.place(to, row, column), mask)
 
 
-class _Forward(_Steps):
+class _Forward(Steps):
     names = FORWARD
 
     def write(self) -> Writer:
         """The routine's own function. Scratch: panels of the transposed weight."""
         w = self.w
         self.arguments()
-        with self.panels(self.gates, self.width) as (j, count, panel):
-            source = at(w, self.t, self.base["w"], mul(w, j, self.strides["w"][1]))
-            w.do(
-                f"call void @turn(ptr {source}, i64 {self.strides['w'][1]}, i64 1, i64 {count}, i64 {self.width}, ptr {panel}, "
-                f"i64 1, i64 {PANEL}, i64 {PANEL}, float 1.0)"
-            )
+        self.pack_turned()
         state = ("h", "c")
         h, c = ((self.base[x], self.strides[x][1]) for x in state)
         t = w.open_loop("0", self.steps, 1, [("ptr", h[0]), ("i64", h[1]), ("ptr", c[0]), ("i64", c[1])])
         acts, made, cells = (self.of_step(x, t.index) for x in ("acts", "states", "cells"))
         before = t.carried[0], t.carried[1]
-        with self.panels(self.gates, self.width) as (j, count, panel):
-            self.block(before, panel, (at(w, self.t, acts[0], j), acts[1]), count, self.width)
+        self.forward(before, acts)
         self._rows(self.of_step("gates", t.index), acts, (t.carried[2], t.carried[3]), cells, made)
         end = w.close_loop(t, [*made, *cells])
         self.copied((end[2], end[3]), (self.base["last"], self.strides["last"][1]))
@@ -149,49 +200,32 @@ class _Forward(_Steps):
             store(w, t, f.mul(values[OUTPUT], math.tanh(f, c)), self.place(made, row, column), mask)
 
 
-class _Backward(_Steps):
+class _Backward(Steps):
     names = BACKWARD
 
     def write(self) -> Writer:
         """The routine's own function. Scratch: panels of the weight. The gradients of the states are kept where they end."""
-        w, t = self.w, self.t
+        w = self.w
         self.arguments()
-        self._pack()
+        self.pack()
         dh, dc = ((self.base[x], self.strides[x][1]) for x in ("dh", "dc"))
         zero = w.let(f"icmp eq ptr {self.word('%args', BACKWARD.index('gc'), 'ptr')}, null")
-        with self.vectors() as (row, column, mask):
-            store(w, t, "zeroinitializer", self.place(dh, row, column), mask)
+        self.cleared(dh)
         self._begin(zero, dc)
         step = w.open_loop("0", self.steps, 1)
         at_step = sub(w, sub(w, self.steps, step.index), "1")
         slopes = self.of_step("slopes", at_step)
-        first = w.let(f"icmp eq i64 {at_step}, 0")
-        earlier = self.of_step("cells", sub(w, at_step, "1"))
-        c = self.base["c"], self.strides["c"][1]
-        state = w.let(f"select i1 {first}, ptr {c[0]}, ptr {earlier[0]}")
-        self._rows(at_step, (state, w.let(f"select i1 {first}, i64 {c[1]}, i64 {earlier[1]}")), slopes, dh, dc)
-        with self.panels(self.width, self.gates) as (j, count, panel):
-            self.block(slopes, panel, (at(w, t, dh[0], j), dh[1]), count, self.gates)
+        self._rows(at_step, self.earlier("cells", "c", at_step), slopes, dh, dc)
+        self.backward(slopes, dh)
         w.close_loop(step)
         w.do("ret i32 0")
         return w
 
-    def _pack(self) -> None:
-        w, t = self.w, self.t
-        with self.panels(self.width, self.gates) as (j, count, panel):
-            k = w.open_loop("0", self.gates, 1)
-            source = at(w, t, at(w, t, self.base["w"], mul(w, k.index, self.strides["w"][1])), j)
-            to = at(w, t, panel, mul(w, k.index, str(PANEL)))
-            for v in range(PANEL // t.lanes):
-                value = load(w, t, at(w, t, source, str(t.lanes * v)), above(w, t, t.lanes * v, count))
-                w.do(f"store {t.vector} {value}, ptr {at(w, t, to, str(t.lanes * v))}, align 4")
-            w.close_loop(k)
-
     def _begin(self, zero: str, dc: tuple[str, str]) -> None:
         """`dc` as given, or zero."""
-        w, t, join = self.w, self.t, self.w.fresh("join")
-        with branch(w, zero, join), self.vectors() as (row, column, mask):
-            store(w, t, "zeroinitializer", self.place(dc, row, column), mask)
+        w, join = self.w, self.w.fresh("join")
+        with branch(w, zero, join):
+            self.cleared(dc)
         self.copied((self.base["gc"], self.strides["gc"][1]), dc)
         w.do(f"br label %{join}")
         w.label(join)
@@ -209,13 +243,9 @@ class _Backward(_Steps):
             c = f.fma(f.mul(h, o), f.sub(one, f.mul(top, top)), c)
             old = load(w, t, self.place(before, row, column), mask)
             towards = {
-                INPUT: f.mul(f.mul(c, new), self._bend(i)), FORGET: f.mul(f.mul(c, old), self._bend(forget)),
-                NEW: f.mul(f.mul(c, i), f.sub(one, f.mul(new, new))), OUTPUT: f.mul(f.mul(h, top), self._bend(o)),
+                INPUT: f.mul(f.mul(c, new), self.bend(i)), FORGET: f.mul(f.mul(c, old), self.bend(forget)),
+                NEW: f.mul(f.mul(c, i), f.sub(one, f.mul(new, new))), OUTPUT: f.mul(f.mul(h, top), self.bend(o)),
             }  # fmt: skip
             for part, value in towards.items():
                 store(w, t, value, self.place(slopes, row, column, part), mask)
             store(w, t, f.mul(c, forget), self.place(dc, row, column), mask)
-
-    def _bend(self, y: str) -> str:
-        """The slope of a sigmoid whose value is `y`."""
-        return self.f.mul(y, self.f.sub(self.f.c(1.0), y))

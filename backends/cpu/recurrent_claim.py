@@ -1,4 +1,4 @@
-"""All steps of an LSTM of a plan as one call of our routine: which calls it takes, and which words it gets. Writes no text."""
+"""All steps of a recurrent layer of a plan as one call of our routine: which calls it takes, and its words. Writes no text."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ...ir import dtypes
 from ...ir import sizes as z
 from ...ir.graph import Node, Value
 from ...ir.ops.recurrent import lstm_steps, lstm_steps_backward
+from ...ir.ops.recurrent_cells import gru_steps, gru_steps_backward, rnn_steps, rnn_steps_backward
 from ...ir.plan import BufferView, ExternStep, RoutineStep, Step
 from ...ir.schedule_prepare import Claim, Claims
 from ...ir.sizes import Size
@@ -24,22 +25,22 @@ STRIDES = 2
 
 def step(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step:
     """The step of a forward or backward call."""
-    backward = node.op is lstm_steps_backward
+    cell, _, half = node.op.name.partition("_steps")
+    weight, rare = _CELLS[node.op]
     views = [v for v in (*args, *results) if v is not None]
-    steps, batch, rows = (args[7] if backward else args[0]).type.shape
-    width = (args[4] if backward else args[1]).type.shape[1]
-    rare = backward and (args[2] is not None or args[3] is not None)
-    if rare or any(v.type.dtype is not dtypes.float32 or not _unit(v.type) for v in views):
+    if any(args[i] is not None for i in rare) or any(v.type.dtype is not dtypes.float32 or not _unit(v.type) for v in views):
         return ExternStep(node.op, args, node.attrs, results)
+    steps, batch = results[0].type.shape[:2]
+    rows, width = args[weight].type.shape
     words: list[Size] = [steps, batch, width]
     for view in (*args, *results):
-        words += [0] * STRIDES if view is None else [0, *view.type.strides][-3:-1]
-    panels = z.floordiv((width if backward else rows) + PANEL - 1, PANEL)
-    scratch = 4 * PANEL * panels * (rows if backward else width)
-    work = steps * batch * rows * (width + 48)
-    name = f"recurrent lstm {'backward' if backward else 'forward'}"
+        words += [0] * STRIDES if view is None else [0, 0, *view.type.strides][-3:-1]
+    panels = z.floordiv((width if half else rows) + PANEL - 1, PANEL)
+    scratch = 4 * (PANEL * panels * (rows if half else width) + (batch * rows if cell == "gru" and not half else 0))
+    name = f"recurrent {cell} {'backward' if half else 'forward'}{' clipped' if node.attrs.get('clipped') else ''}"
     return RoutineStep(
-        name, args, results, tuple(words), scratch=scratch, parts=z.floordiv(batch + ROWS - 1, ROWS), work=work,
+        name, args, results, tuple(words), scratch=scratch, parts=z.floordiv(batch + ROWS - 1, ROWS),
+        work=steps * batch * rows * (width + 48),
     )  # fmt: skip
 
 
@@ -53,4 +54,9 @@ def _takes(node: Node) -> bool:
     return all(isinstance(a, Value) or a is None for a in node.args)
 
 
-CLAIMS: Claims = {lstm_steps: Claim(_takes, step), lstm_steps_backward: Claim(_takes, step)}
+#: Op -> (number of the operand that is the weight, those with which NumPy runs it: gradients of gradients).
+_CELLS = {
+    lstm_steps: (3, ()), lstm_steps_backward: (5, (2, 3)), gru_steps: (2, ()), gru_steps_backward: (3, (1,)), rnn_steps: (2, ()),
+    rnn_steps_backward: (2, ()),
+}  # fmt: skip
+CLAIMS: Claims = {op: Claim(_takes, step) for op in _CELLS}

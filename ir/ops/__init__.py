@@ -33,7 +33,10 @@ __all__ = [
 ]  # fmt: skip
 
 #: Modules of records that few programs use: loaded by the public functions over them, or by `load_rare`.
-RARE = ("complexes", "searching", "special", "decompositions", "spectra", "factors", "symmetric", "fourier", "recurrent")
+RARE = (
+    "complexes", "searching", "special", "decompositions", "spectra", "factors", "symmetric", "fourier", "recurrent",
+    "recurrent_cells",
+)  # fmt: skip
 
 
 def load_rare() -> None:

@@ -6,7 +6,7 @@ meet, and no graph grows with the number of steps. Half dtypes are computed in f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ def _check(op: str, gates: Any, h: Any, c: Any, w: Any, *more: Any) -> None:
         raise ShapeError(f"{op}: {wanted} expected, got {layout.describe(gates, h, c, w)}")
 
 
-def _like(x: TensorType, width: Any) -> TensorType:
+def like(x: TensorType, width: Any) -> TensorType:
     """Rows of `width` for all steps, in memory in the order of `x`: what turned the batch to the front turns it back."""
     return layout.preserved(x.dtype, TensorType((*x.shape[:2], width), x.dtype, x.strides))
 
@@ -49,7 +49,7 @@ def _infer(gates: TensorType, h: TensorType, c: TensorType, w: TensorType) -> tu
     _check("lstm_steps", gates, h, c, w)
     steps, batch, width = *gates.shape[:2], h.shape[1]
     every = tensor((steps, batch, width), gates.dtype)
-    return _like(gates, width), tensor((batch, width), gates.dtype), every, tensor(gates.shape, gates.dtype)
+    return like(gates, width), tensor((batch, width), gates.dtype), every, tensor(gates.shape, gates.dtype)
 
 
 def _backward_infer(
@@ -62,7 +62,7 @@ def _backward_infer(
     if not all(t is None or layout.same_shape(t.shape, s) for t, s in wanted):
         raise ShapeError(f"lstm_steps_backward: {layout.describe(g, *given, c, w, cells, acts)} do not fit each other")
     state = tensor(c.shape, c.dtype)
-    return _like(g, acts.shape[2]), state, state
+    return like(g, acts.shape[2]), state, state
 
 
 # ---- in NumPy ------------------------------------------------------------------------------------------------------------
@@ -76,13 +76,13 @@ def _refuse(gates: Any, h: Any, c: Any, w: Any) -> int:
     return width
 
 
-def _empty(like: Any, width: int) -> Any:
-    """What `_like` says."""
-    strides = tuple(s * like.itemsize for s in _like(layout.type_of_array(like), width).strides)
-    return layout.conformed(np.empty((*like.shape[:2], width), like.dtype), strides)
+def empty(x: Any, width: int) -> Any:
+    """What `like` says, uninitialised."""
+    strides = tuple(s * x.itemsize for s in like(layout.type_of_array(x), width).strides)
+    return layout.conformed(np.empty((*x.shape[:2], width), x.dtype), strides)
 
 
-def _sigmoid(x: Any) -> None:
+def logistic(x: Any) -> None:
     """1 / (1 + exp(-x)) in place."""
     np.negative(x, out=x)
     np.exp(x, out=x)
@@ -93,14 +93,14 @@ def _sigmoid(x: Any) -> None:
 def _eager(gates: Any, h: Any, c: Any, w: Any) -> tuple[Any, ...]:
     n = _refuse(gates, h, c, w)
     steps, batch = gates.shape[:2]
-    made = _empty(gates, n)
+    made = empty(gates, n)
     cells, acts, turned = np.empty((steps, batch, n), gates.dtype), np.empty(gates.shape, gates.dtype), w.T
     for t in range(steps):
         a = acts[t]
         np.add(gates[t], np.matmul(h, turned), out=a)
-        _sigmoid(a[:, : 2 * n])
+        logistic(a[:, : 2 * n])
         np.tanh(a[:, 2 * n : 3 * n], out=a[:, 2 * n : 3 * n])
-        _sigmoid(a[:, 3 * n :])
+        logistic(a[:, 3 * n :])
         np.multiply(a[:, n : 2 * n], c, out=cells[t])
         cells[t] += a[:, :n] * a[:, 2 * n : 3 * n]
         c = cells[t]
@@ -112,7 +112,7 @@ def _backward_eager(g: Any, gc: Any, gcells: Any, gacts: Any, c: Any, w: Any, ce
     n = _refuse(acts, c, c, w)
     if not g.shape == cells.shape == (*acts.shape[:2], n) or g.dtype != cells.dtype:
         raise TypeError("a gradient of the states' shape expected")
-    out = _empty(g, 4 * n)
+    out = empty(g, 4 * n)
     dh, dc = np.zeros_like(c, order="C"), np.zeros_like(c, order="C") if gc is None else np.array(gc, order="C")
     for t in range(len(acts) - 1, -1, -1):
         i, f, new, o = (acts[t][:, k * n : (k + 1) * n] for k in range(4))
@@ -129,27 +129,27 @@ def _backward_eager(g: Any, gc: Any, gcells: Any, gacts: Any, c: Any, w: Any, ce
 
 
 # ---- in ops --------------------------------------------------------------------------------------------------------------
-def _step_of(x: Any, t: int) -> Any:
+def step_of(x: Any, t: int) -> Any:
     """Step number `t` of all."""
     return reshape(slice_(x, dim=0, start=t, stop=t + 1, step=1), tuple(x.shape[1:]))
 
 
-def _part(x: Any, k: int, width: Any) -> Any:
+def part(x: Any, k: int, width: Any) -> Any:
     """Part number `k` of the columns, which hold parts of that width."""
     return slice_(x, dim=x.ndim - 1, start=k * width, stop=(k + 1) * width, step=1)
 
 
-def _constant(steps: Any) -> int:
+def constant(steps: Any) -> int:
     """The number of steps, each of which becomes ops of its own."""
     if not isinstance(steps, int):
         raise ShapeError(f"lstm_steps: written as ops it needs a constant number of steps, not {steps}")
     return steps
 
 
-def _together(parts: list[Any], like: Any) -> Any:
-    """Equal shapes stacked along a new first dimension."""
+def together(parts: Sequence[Any], otherwise: Any) -> Any:
+    """All steps along a new first dimension; where there is none, no rows of `otherwise`."""
     if not parts:
-        return slice_(like, dim=0, start=0, stop=0, step=1)
+        return slice_(otherwise, dim=0, start=0, stop=0, step=1)
     return cat(*[reshape(p, (1, *p.shape)) for p in parts], dim=0)
 
 
@@ -157,15 +157,16 @@ def _decompose(gates: Any, h: Any, c: Any, w: Any) -> tuple[Any, ...]:
     to, dtype, width = wide(gates.dtype), gates.dtype, h.shape[1]
     gates, h, c, w = (converted(x, to) for x in (gates, h, c, w))
     states, cells, acts = [], [], []
-    for t in range(_constant(gates.shape[0])):
-        a = add(_step_of(gates, t), matmul(h, swapped(w)))
-        i, f, o = (sigmoid(_part(a, k, width)) for k in (0, 1, 3))
-        new = tanh(_part(a, 2, width))
+    for t in range(constant(gates.shape[0])):
+        a = add(step_of(gates, t), matmul(h, swapped(w)))
+        i, f, o = (sigmoid(part(a, k, width)) for k in (0, 1, 3))
+        new = tanh(part(a, 2, width))
         c = add(mul(f, c), mul(i, new))
         h = mul(o, tanh(c))
         for every, one in ((states, h), (cells, c), (acts, cat(i, f, new, o, dim=1))):
             every.append(one)
-    made = _together(states, _part(gates, 0, width)), c, _together(cells, _part(gates, 0, width)), _together(acts, gates)
+    narrow = part(gates, 0, width)
+    made = together(states, narrow), c, together(cells, narrow), together(acts, gates)
     return tuple(converted(x, dtype) for x in made)
 
 
@@ -176,21 +177,21 @@ def _backward_decompose(
     given = (g, gc, gcells, gacts, c, w, cells, acts)
     g, gc, gcells, gacts, c, w, cells, acts = (None if x is None else converted(x, to) for x in given)
     made, dh, dc = [], zeros_like(c), zeros_like(c) if gc is None else gc
-    for t in range(_constant(acts.shape[0]) - 1, -1, -1):
-        i, f, new, o = (_part(_step_of(acts, t), k, width) for k in range(4))
-        before, top = _step_of(cells, t - 1) if t else c, tanh(_step_of(cells, t))
-        dh = add(dh, _step_of(g, t))
+    for t in range(constant(acts.shape[0]) - 1, -1, -1):
+        i, f, new, o = (part(step_of(acts, t), k, width) for k in range(4))
+        before, top = step_of(cells, t - 1) if t else c, tanh(step_of(cells, t))
+        dh = add(dh, step_of(g, t))
         dc = add(dc, mul(mul(dh, o), sub(1, mul(top, top))))
-        dc = dc if gcells is None else add(dc, _step_of(gcells, t))
+        dc = dc if gcells is None else add(dc, step_of(gcells, t))
         into = cat(mul(dc, new), mul(dc, before), mul(dc, i), mul(dh, top), dim=1)
-        into = into if gacts is None else add(into, _step_of(gacts, t))
-        into = mul(into, cat(_bend(i), _bend(f), sub(1, mul(new, new)), _bend(o), dim=1))
+        into = into if gacts is None else add(into, step_of(gacts, t))
+        into = mul(into, cat(bend(i), bend(f), sub(1, mul(new, new)), bend(o), dim=1))
         made.append(into)
         dc, dh = mul(dc, f), matmul(into, w)
-    return tuple(converted(x, dtype) for x in (_together(made[::-1], acts), dh, dc))
+    return tuple(converted(x, dtype) for x in (together(made[::-1], acts), dh, dc))
 
 
-def _bend(y: Any) -> Any:
+def bend(y: Any) -> Any:
     """The slope of a sigmoid whose value is `y`."""
     return mul(y, sub(1, y))
 
@@ -205,11 +206,16 @@ def _grad(g: Any, need: Any, out: Any, gates: Any, h: Any, c: Any, w: Any) -> tu
 
 def _by_weight(slopes: Any, h: Any, states: Any) -> Any:
     """The gradient of the weight: of each step, the gates' times the state before it."""
-    steps, batch, width = states.shape
-    rows, earlier = steps * batch, states
-    if not layout.is_zero(steps):
-        earlier = cat(reshape(h, (1, batch, width)), slice_(states, dim=0, start=0, stop=steps - 1, step=1), dim=0)
-    return matmul(swapped(reshape(slopes, (rows, slopes.shape[2]))), reshape(earlier, (rows, width)))
+    rows = states.shape[0] * states.shape[1]
+    earlier = before_each(h, states)
+    return matmul(swapped(reshape(slopes, (rows, slopes.shape[2]))), reshape(earlier, (rows, states.shape[2])))
+
+
+def before_each(h: Any, states: Any) -> Any:
+    """The state before each step: the first one, then all of `states` but the last."""
+    if layout.is_zero(states.shape[0]):
+        return states
+    return cat(reshape(h, (1, *h.shape)), slice_(states, dim=0, start=0, stop=states.shape[0] - 1, step=1), dim=0)
 
 
 def _backward_grad(grads: Any, need: Any, out: Any, *ins: Any) -> tuple[Any, ...]:
@@ -220,13 +226,13 @@ def _backward_grad(grads: Any, need: Any, out: Any, *ins: Any) -> tuple[Any, ...
 def _cases(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
     def one(steps: int, batch: int, width: int, dtype: Any = dtypes.float64) -> Any:
         shapes = (steps, batch, 4 * width), (batch, width), (batch, width), (4 * width, width)
-        return tuple(floats(rng, s, dtype) for s in shapes)
+        return tuple((floats(rng, s, dtypes.float64) / 2).astype(dtype.np) for s in shapes)
 
     for dtype in dtypes.FLOATING:
         yield one(3, 2, 5, dtype)
-    for steps, batch, width in ((1, 1, 1), (4, 3, 16), (2, 0, 3), (5, 1, 2)):
+    for steps, batch, width in ((1, 1, 1), (2, 3, 16), (2, 0, 3)):
         yield one(steps, batch, width)
-    yield one(3, 9, 19, dtypes.float32)
+    yield one(2, 9, 19, dtypes.float32)
     gates, *rest = one(3, 2, 4)
     yield (np.ascontiguousarray(gates.swapaxes(0, 1)).swapaxes(0, 1), *rest)
 
@@ -243,7 +249,7 @@ def _samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 def _backward_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for gates, h, c, w in _cases(rng):
-        if gates.dtype.kind == "f" and gates.dtype.itemsize >= 4:
+        if h.shape[1] < 16 and gates.dtype.kind == "f" and gates.dtype.itemsize >= 4:
             _, last, cells, acts = _eager(gates, h, c, w)
             g = rng.standard_normal(cells.shape).astype(gates.dtype)
             yield Sample((g, None, None, None, c, w, cells, acts))

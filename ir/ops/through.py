@@ -10,6 +10,7 @@ from typing import Any
 from ..op import Op
 from ..promote import type_of
 from .casts import cast
+from .creation import zeros_like
 from .pointwise import add
 from .reductions import sum_to
 
@@ -45,7 +46,7 @@ def gradients(
     fn: Callable[..., tuple[Any, ...]], ins: Sequence[Any], need: Sequence[bool], grads: Sequence[Any]
 ) -> tuple[Any, ...]:
     """For each of `ins` (tensors, numbers, None) the sum over the results of `fn(*ins)` of what their gradients `grads` (None:
-    zero) send to it; None where `need` is false or nothing arrives."""
+    zero) send to it; None where `need` is false."""
     tape: list[Any] = []
     followed = [_Followed(x, tape, bool(n)) if hasattr(x, "shape") else x for x, n in zip(ins, need, strict=True)]
     arrived: dict[int, Any] = {}
@@ -67,4 +68,5 @@ def gradients(
         given = (found, made) if isinstance(made, tuple) else (found[0], made)
         for x, g in zip(operands, op.grad(given[0], mask, given[1], *map(_plain, operands), **attrs), strict=True):
             send(x, g)
-    return tuple([arrived.get(id(x)) if n else None for x, n in zip(followed, need, strict=True)])
+    wanted = [x if n and isinstance(x, _Followed) else None for x, n in zip(followed, need, strict=True)]
+    return tuple([None if x is None else arrived[id(x)] if id(x) in arrived else zeros_like(x.value) for x in wanted])

@@ -22,7 +22,7 @@ from op_cases import ALL, Toy, close, read_pieces, samples
 
 each_op = pytest.mark.parametrize("op", ALL, ids=[op.name for op in ALL])
 #: One size is four times another; the decomposition has a step for each step.
-RECURRENT = ("lstm_steps", "lstm_steps_backward")
+RECURRENT = tuple(f"{cell}_steps{half}" for cell in ("lstm", "gru", "rnn") for half in ("", "_backward"))
 #: Ops whose attributes fix the sizes, or which want a fixed operand.
 CONSTANT = (
     "as_strided", "as_strided_scatter", "rng_advance", "size_of", "philox_rand", "philox_randn", "rand", "randn", "dropout",
