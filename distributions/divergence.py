@@ -32,14 +32,18 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Rule], Rule]:
 
 def kl_divergence(p: Any, q: Any) -> Any:
     """Expected value under `p` of ``log p - log q``; NotImplementedError for pairs that no rule covers."""
-    for late in (False, True):
-        if late:
-            importlib.import_module(f"{__package__}.mixed")  # enters the rarer pairs
-        for a in type(p).__mro__:
-            for b in type(q).__mro__:
-                if (a, b) in _RULES:
-                    return _RULES[a, b](p, q)
-    raise NotImplementedError(f"No KL(p || q) is implemented for p type {type(p).__name__} and q type {type(q).__name__}")
+    rule = _rule(type(p), type(q))
+    if rule is None:
+        importlib.import_module(f"{__package__}.mixed")  # enters the rarer pairs
+        rule = _rule(type(p), type(q))
+    if rule is None:
+        raise NotImplementedError(f"No KL(p || q) is implemented for p type {type(p).__name__} and q type {type(q).__name__}")
+    return rule(p, q)
+
+
+def _rule(first: type, second: type) -> Rule | None:
+    pairs = ((a, b) for a in first.__mro__ for b in second.__mro__)
+    return next((_RULES[pair] for pair in pairs if pair in _RULES), None)
 
 
 @register_kl(Normal, Normal)

@@ -128,8 +128,8 @@ def empty(
     memory_format: Any = None, out: Any = None, _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
     """A tensor whose values do not matter (zeros: uninitialised memory would make runs differ)."""
-    made_plain = _full(_sizes(sizes, size), 0, dtype, device, requires_grad, _executor, out)
-    return made_plain if memory_format is None else made_plain.contiguous(memory_format=memory_format)  # type: ignore[no-any-return]
+    fresh = _full(_sizes(sizes, size), 0, dtype, device, requires_grad, _executor, out)
+    return fresh if memory_format is None else fresh.contiguous(memory_format=memory_format)  # type: ignore[no-any-return]
 
 
 def full(
@@ -172,8 +172,8 @@ def empty_like(
 
 
 def full_like(
-    input: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
-    _executor: Executor | None = None,
+    input: Any, fill_value: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
+    memory_format: Any = None, _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
     """One value in the shape and dtype of `input`."""
     return _like(input, fill_value, dtype, device, requires_grad, _executor)  # type: ignore[no-any-return]

@@ -120,8 +120,9 @@ def set_default(dtype: DType) -> None:
     _default[0] = dtype
 
 
-def promote_types(a: DType, b: DType) -> DType:
+def promote_types(type1: DType, type2: DType) -> DType:
     """The smallest dtype both convert to (PyTorch's lattice: f16 with bf16 is f32, u8 with a signed int is the next wider)."""
+    a, b = type1, type2
     if a is b:
         return a
     if "c" in (a.kind, b.kind):

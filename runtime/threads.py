@@ -28,10 +28,10 @@ def get_num_threads() -> int:
     return pool.threads()
 
 
-def set_num_threads(count: int) -> None:
-    """Let kernels and matrix products use `count` threads, in the whole process, NumPy's products included. ValueError below
+def set_num_threads(num: int) -> None:
+    """Let kernels and matrix products use `num` threads, in the whole process, NumPy's products included. ValueError below
     1. Results do not depend on it, but for products that OpenBLAS computes."""
-    pool.set_threads(count)
+    pool.set_threads(num)
     setter = _openblas()
     if setter is not None:
         setter(pool.threads())

@@ -126,6 +126,7 @@ def test_files_are_fetched_with_their_checksum(tmp_path: Path) -> None:
         fusewire.hub.load("someone/code", "model")
 
 
+@pytest.mark.filterwarnings("ignore")  # PyTorch says that sparse tensors are in beta
 def test_sparse_gradients() -> None:
     torch = pytest.importorskip("torch")
 
