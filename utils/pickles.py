@@ -48,6 +48,8 @@ class Name:
 
 REBUILD_TENSOR, REBUILD_PARAMETER = Name("torch._utils", "_rebuild_tensor_v2"), Name("torch._utils", "_rebuild_parameter")
 REBUILD_SPARSE, LAYOUT = Name("torch._utils", "_rebuild_sparse_tensor"), Name("torch.serialization", "_get_layout")
+WITH_STATE, FROM_TYPE = Name("torch._utils", "_rebuild_parameter_with_state"), Name("torch._tensor", "_rebuild_from_type_v2")
+TENSOR = Name("torch", "Tensor")
 SIZE, DEVICE = Name("torch", "Size"), Name("torch", "device")
 
 
@@ -123,9 +125,11 @@ class Pickler(_Python):  # type: ignore[misc]
         grad = t.meta.requires_grad
         plain = isinstance(t, (Parameter, Buffer))
         args: tuple[Any, ...] = (stored, offset, tuple(t.shape), strides, grad and not plain, OrderedDict())
-        if not isinstance(t, Parameter):
-            return REBUILD_TENSOR, args
-        return REBUILD_PARAMETER, (_Call(REBUILD_TENSOR, args), grad, OrderedDict())
+        own = dict(getattr(t, "__dict__", ()))  # attributes that the program has set
+        if isinstance(t, Parameter):
+            parts = _Call(REBUILD_TENSOR, args), grad, OrderedDict()
+            return (WITH_STATE, (*parts, own)) if own else (REBUILD_PARAMETER, parts)
+        return (FROM_TYPE, (REBUILD_TENSOR, TENSOR, args, own)) if own else (REBUILD_TENSOR, args)
 
     def _place(self, t: Tensor) -> tuple[_Stored, int, tuple[int, ...]]:
         """Storage, offset and strides (elements) of `t`; where it does not lie forward in its storage, those of a copy."""

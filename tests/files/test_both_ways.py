@@ -33,7 +33,7 @@ def same(a: Any, b: Any) -> None:
     if hasattr(a, "untyped_storage") and hasattr(a, "stride"):
         assert str(a.dtype) == str(b.dtype) and tuple(a.shape) == tuple(b.shape) and a.requires_grad == b.requires_grad
         assert a.numel() == 0 or all(s == t for s, t, n in zip(a.stride(), b.stride(), a.shape, strict=True) if n > 1)
-        assert type(a).__name__ == type(b).__name__
+        assert type(a).__name__ == type(b).__name__ and getattr(a, "note", 0) == getattr(b, "note", 0)
         if a.is_floating_point():  # those of optimisers are computed by each library
             np.testing.assert_allclose(a.double().detach().numpy(), b.double().detach().numpy(), rtol=1e-4, atol=1e-7)
         else:
@@ -73,6 +73,11 @@ def trained(t: Any, kind: str) -> Any:
     return optimiser
 
 
+def with_note(x: Any) -> Any:
+    x.note = {"a": 1}
+    return x
+
+
 OBJECTS: dict[str, Callable[[Any], Any]] = {
     **{f"dtype {d.name}": lambda t, d=d: t.arange(6).to(getattr(t, d.name)).view(2, 3) for d in dtypes.EVERY},
     "views": lambda t: (lambda x: [x, x.view(3, 4).t(), x[5:], x[::3], x[3], x.view(3, 4)[:, 1:3], x[:0], x[:1].expand(5)])(
@@ -83,6 +88,7 @@ OBJECTS: dict[str, Callable[[Any], Any]] = {
     "parameter": lambda t: t.nn.Parameter(t.ones(2, 2)),
     "frozen": lambda t: t.nn.Parameter(t.ones(2), requires_grad=False),
     "leaf": lambda t: t.ones(2, requires_grad=True),
+    "attributes": lambda t: [with_note(t.ones(2)), with_note(t.nn.Parameter(t.ones(2)))],
     "state_dict": lambda t: model(t).state_dict(),
     "channels last": lambda t: t.arange(24.0).view(1, 2, 3, 4).to(memory_format=t.channels_last),
     **{f"optimiser {k}": lambda t, k=k: trained(t, k).state_dict() for k in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad")},
