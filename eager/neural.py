@@ -204,6 +204,8 @@ def nll_loss(
     if casting.on:
         input, weight = casting.wide(input, weight)
     dim = 0 if input.ndim == 1 else 1
+    if dim and input.shape[0] != target.shape[0]:
+        raise ValueError(f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]}).")
     valid = ne(target, ignore_index)
     index = where(valid, target, 0)
     picked = g.gather(input, dim, unsqueeze(index, dim)).squeeze(dim)
