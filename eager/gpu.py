@@ -448,6 +448,9 @@ def moved(x: Any, gpu: GPU) -> Any:
 
 def executor_of(gpu: GPU) -> Executor:
     """What runs ops on a device."""
+    from ..backends.gpu import user_kernels
+
+    user_kernels.serve()
     return Executor(gpu)
 
 
