@@ -26,7 +26,8 @@ def made_by(x: Any, op: Op, *operands: Any, **attrs: Any) -> Any:
 
 def _full_infer(value: Any, *, shape: tuple[Size, ...], dtype: DType) -> tuple[TensorType]:
     if any(isinstance(n, int) and n < 0 for n in shape):
-        raise ShapeError(f"Trying to create tensor with negative dimension {next(n for n in shape if int(n) < 0)}: {list(shape)}")
+        below = next(n for n in shape if isinstance(n, int) and n < 0)
+        raise ShapeError(f"Trying to create tensor with negative dimension {below}: {list(shape)}")
     check_fits("full", value, dtype)
     return (tensor(shape, dtype),)
 

@@ -70,8 +70,3 @@ def test_a_channels_last_tensor_has_the_same_values_and_gradients() -> None:
     assert fusewire.equal(x, y) and not y.is_contiguous()
     (y * 2).sum().backward()
     assert (x.grad == 2).all()
-
-
-def test_sparse_tensors_are_refused_with_a_way_out() -> None:
-    with pytest.raises(NotImplementedError, match="dense"):
-        fusewire.ones(2).to_sparse()
