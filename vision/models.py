@@ -43,60 +43,62 @@ def _zero(bias: nn.Parameter | None) -> None:
         nn.init.zeros_(bias)
 
 
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut."""
+class _Block(nn.Module):
+    """Convolutions beside a shortcut: `downsample`, or the input itself."""
 
     expansion = 1
+    relu: nn.Module
 
     def __init__(
         self, inplanes: int, planes: int, stride: int = 1, downsample: nn.Module | None = None, groups: int = 1,
         base_width: int = 64, dilation: int = 1, norm_layer: Norm | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        norm = norm_layer or nn.BatchNorm2d
-        if groups != 1 or base_width != 64 or dilation > 1:
-            raise ValueError("BasicBlock has groups=1, base_width=64 and dilation=1")
-        self.conv1 = _convolution(inplanes, planes, 3, stride)
-        self.bn1 = norm(planes)
-        self.relu = nn.ReLU(inplace=True)
-        self.conv2 = _convolution(planes, planes, 3)
-        self.bn2 = norm(planes)
+        self._fill(inplanes, planes, stride, groups, base_width, dilation, norm_layer or nn.BatchNorm2d)
         self.downsample = downsample
         self.stride = stride
 
+    def _fill(self, inplanes: int, planes: int, stride: int, groups: int, base: int, dilation: int, norm: Norm) -> None:
+        raise NotImplementedError
+
+    def beside(self, x: Any) -> Any:
+        """What `forward` adds the shortcut to."""
+        raise NotImplementedError
+
     def forward(self, x: Any) -> Any:
-        """[B, inplanes, H, W] to [B, planes, H / stride, W / stride]."""
-        out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
-        return self.relu(out + (x if self.downsample is None else self.downsample(x)))
+        """[B, inplanes, H, W] to [B, expansion * planes, H / stride, W / stride]."""
+        return self.relu(self.beside(x) + (x if self.downsample is None else self.downsample(x)))
 
 
-class Bottleneck(nn.Module):
+class BasicBlock(_Block):
+    """Two 3x3 convolutions beside a shortcut."""
+
+    def _fill(self, inplanes: int, planes: int, stride: int, groups: int, base: int, dilation: int, norm: Norm) -> None:
+        if groups != 1 or base != 64 or dilation > 1:
+            raise ValueError("BasicBlock has groups=1, base_width=64 and dilation=1")
+        self.conv1, self.bn1 = _convolution(inplanes, planes, 3, stride), norm(planes)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2, self.bn2 = _convolution(planes, planes, 3), norm(planes)
+
+    def beside(self, x: Any) -> Any:
+        return self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+
+
+class Bottleneck(_Block):
     """1x1, 3x3 and 1x1 convolutions beside a shortcut; the stride is that of the 3x3 one."""
 
     expansion = 4
 
-    def __init__(
-        self, inplanes: int, planes: int, stride: int = 1, downsample: nn.Module | None = None, groups: int = 1,
-        base_width: int = 64, dilation: int = 1, norm_layer: Norm | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__()
-        norm = norm_layer or nn.BatchNorm2d
-        width = int(planes * (base_width / 64.0)) * groups
-        self.conv1 = _convolution(inplanes, width, 1)
-        self.bn1 = norm(width)
-        self.conv2 = _convolution(width, width, 3, stride, groups, dilation)
-        self.bn2 = norm(width)
-        self.conv3 = _convolution(width, planes * self.expansion, 1)
-        self.bn3 = norm(planes * self.expansion)
+    def _fill(self, inplanes: int, planes: int, stride: int, groups: int, base: int, dilation: int, norm: Norm) -> None:
+        width, wide = int(planes * (base / 64.0)) * groups, planes * self.expansion
+        self.conv1, self.bn1 = _convolution(inplanes, width, 1), norm(width)
+        self.conv2, self.bn2 = _convolution(width, width, 3, stride, groups, dilation), norm(width)
+        self.conv3, self.bn3 = _convolution(width, wide, 1), norm(wide)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample = downsample
-        self.stride = stride
 
-    def forward(self, x: Any) -> Any:
-        """[B, inplanes, H, W] to [B, 4 planes, H / stride, W / stride]."""
+    def beside(self, x: Any) -> Any:
         out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn3(self.conv3(self.relu(self.bn2(self.conv2(out)))))
-        return self.relu(out + (x if self.downsample is None else self.downsample(x)))
+        return self.bn3(self.conv3(self.relu(self.bn2(self.conv2(out)))))
 
 
 class ResNet(nn.Module):

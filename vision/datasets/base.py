@@ -50,3 +50,35 @@ class VisionDataset(Dataset):
         lines = [lines[0], *lines[1:]]
         body = "\n".join("    " + line.replace("\n", "\n    ") if line != "StandardTransform" else line for line in lines)
         return f"Dataset {type(self).__name__}\n{body}"
+
+
+class Classified(VisionDataset):
+    """A published set in two parts, one to train and one to test, of images in named classes."""
+
+    classes: list[str]
+
+    def __init__(
+        self, root: str | os.PathLike[str], train: bool = True, transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None, download: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(root, None, transform, target_transform)
+        self.train = train
+        if download:
+            self.download()
+        self._read()
+
+    def download(self) -> None:
+        """Fetch the files that are not there. FileError where they cannot be had or are damaged."""
+        raise NotImplementedError
+
+    def _read(self) -> None:
+        """Take the images and labels of the part from its files."""
+        raise NotImplementedError
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """Label by name."""
+        return {name: i for i, name in enumerate(self.classes)}
+
+    def extra_repr(self) -> str:
+        return f"Split: {'Train' if self.train else 'Test'}"

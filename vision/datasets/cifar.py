@@ -8,8 +8,6 @@ Format: A. Krizhevsky, Learning multiple layers of features from tiny images (20
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ import numpy as np
 from ...errors import FileError
 from ...utils.unpickling import loads
 from ..transforms.images import as_image
-from .base import VisionDataset
+from .base import Classified
 from .files import Published, content, download, unpack
 
 _PIXELS = 3 * 32 * 32
@@ -26,7 +24,7 @@ _WHOLE = 10_000
 _LIMIT = 1 << 30
 
 
-class CIFAR10(VisionDataset):
+class CIFAR10(Classified):
     """60,000 colour images of 32x32 in ten classes, 50,000 of them to train, from ``root/cifar-10-batches-py`` or, where that is
     missing, ``root/cifar-10-batches-bin``.
 
@@ -49,34 +47,22 @@ class CIFAR10(VisionDataset):
     label_bytes = 1
     classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
-    def __init__(
-        self, root: str | os.PathLike[str], train: bool = True, transform: Callable[[Any], Any] | None = None,
-        target_transform: Callable[[Any], Any] | None = None, download: bool = False,
-    ) -> None:  # fmt: skip
-        super().__init__(root, None, transform, target_transform)
-        self.train = train
-        if download:
-            self.download()
-        files = self.train_files if train else self.test_files
+    def _read(self) -> None:
+        files = self.train_files if self.train else self.test_files
         binary = not (self.root / self.base_folder).is_dir() and (self.root / self.binary_folder).is_dir()
         parts = [self._binary(name) if binary else self._pickled(name, md5) for name, md5 in files.items()]
         planes = np.concatenate([images for images, _ in parts]).reshape(-1, 3, 32, 32)
         self.data = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
         self.targets: list[int] = [label for _, labels in parts for label in labels]
 
-    @property
-    def class_to_idx(self) -> dict[str, int]:
-        """Label by name."""
-        return {name: i for i, name in enumerate(self.classes)}
-
-    def _read(self, place: Path) -> bytes:
+    def _bytes(self, place: Path) -> bytes:
         if not place.is_file():
             raise self.archive.missing(place, f"{type(self).__name__}'s file {place.name}, unpacked from its archive,")
         return content(place, _LIMIT)
 
     def _pickled(self, name: str, md5: str) -> tuple[Any, list[int]]:
         place = self.root / self.base_folder / name
-        data = self._read(place)
+        data = self._bytes(place)
         batch = loads(data, str(place))
         fields = {k.decode() if isinstance(k, bytes) else k: v for k, v in batch.items()} if isinstance(batch, dict) else {}
         images, labels = fields.get("data"), fields.get("labels", fields.get("fine_labels"))
@@ -90,7 +76,7 @@ class CIFAR10(VisionDataset):
 
     def _binary(self, name: str) -> tuple[Any, list[int]]:
         place = self.root / self.binary_folder / f"{name}.bin"
-        data = np.frombuffer(self._read(place), np.uint8)
+        data = np.frombuffer(self._bytes(place), np.uint8)
         length = self.label_bytes + _PIXELS
         if data.size % length:
             raise FileError(f"{place} is damaged: {data.size} bytes are no whole number of records of {length}")
@@ -112,9 +98,6 @@ class CIFAR10(VisionDataset):
 
     def __len__(self) -> int:
         return len(self.data)
-
-    def extra_repr(self) -> str:
-        return f"Split: {'Train' if self.train else 'Test'}"
 
 
 class CIFAR100(CIFAR10):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from ...eager import factory
 from ...eager.tensor import Tensor
 from ...errors import FileError
 from ..transforms.images import as_image
-from .base import VisionDataset
+from .base import Classified
 from .files import Published, content, download, found
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -41,7 +40,7 @@ def read_idx(path: str | os.PathLike[str]) -> Tensor:
     return factory.make(values.astype(dtype.newbyteorder("=")))
 
 
-class MNIST(VisionDataset):
+class MNIST(Classified):
     """Handwritten digits: 60,000 images of 28x28 to train, 10,000 to test, from ``root/MNIST/raw``, packed or not.
 
     An item is (image, label): a PIL image where PIL is installed, else an array u8[28, 28]. `data` u8[n, 28, 28] and `targets`
@@ -59,15 +58,8 @@ class MNIST(VisionDataset):
         "0 - zero", "1 - one", "2 - two", "3 - three", "4 - four", "5 - five", "6 - six", "7 - seven", "8 - eight", "9 - nine",
     ]  # fmt: skip
 
-    def __init__(
-        self, root: str | os.PathLike[str], train: bool = True, transform: Callable[[Any], Any] | None = None,
-        target_transform: Callable[[Any], Any] | None = None, download: bool = False,
-    ) -> None:  # fmt: skip
-        super().__init__(root, None, transform, target_transform)
-        self.train = train
-        if download:
-            self.download()
-        part = "train" if train else "t10k"
+    def _read(self) -> None:
+        part = "train" if self.train else "t10k"
         self.data = read_idx(self._place(f"{part}-images-idx3-ubyte"))
         self.targets = read_idx(self._place(f"{part}-labels-idx1-ubyte")).long()
         self._images: Any = self.data.numpy()
@@ -79,11 +71,6 @@ class MNIST(VisionDataset):
     def raw_folder(self) -> Path:
         """Where the published files lie."""
         return self.root / type(self).__name__ / "raw"
-
-    @property
-    def class_to_idx(self) -> dict[str, int]:
-        """Label by name."""
-        return {name: i for i, name in enumerate(self.classes)}
 
     def _published(self, name: str) -> Published:
         return Published(name, self.checksums[name], self.mirrors)
@@ -106,9 +93,6 @@ class MNIST(VisionDataset):
 
     def __len__(self) -> int:
         return len(self._images)
-
-    def extra_repr(self) -> str:
-        return f"Split: {'Train' if self.train else 'Test'}"
 
 
 class FashionMNIST(MNIST):
