@@ -127,7 +127,7 @@ class Pickler(_Python):  # type: ignore[misc]
         args: tuple[Any, ...] = (stored, offset, tuple(t.shape), strides, grad and not plain, OrderedDict())
         own = dict(getattr(t, "__dict__", ()))  # attributes that the program has set
         if isinstance(t, Parameter):
-            parts = _Call(REBUILD_TENSOR, args), grad, OrderedDict()
+            parts: tuple[Any, ...] = _Call(REBUILD_TENSOR, args), grad, OrderedDict()
             return (WITH_STATE, (*parts, own)) if own else (REBUILD_PARAMETER, parts)
         return (FROM_TYPE, (REBUILD_TENSOR, TENSOR, args, own)) if own else (REBUILD_TENSOR, args)
 

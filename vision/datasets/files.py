@@ -88,9 +88,8 @@ def unpack(archive: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with tarfile.open(archive) as tar:
-            for member in tar.getmembers():
-                if member.isfile():
-                    _member(tar, member, archive, folder)
+            for member in filter(tarfile.TarInfo.isfile, tar.getmembers()):
+                _member(tar, member, archive, folder)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise FileError(f"{archive} is damaged: {error}") from error
 
