@@ -410,12 +410,23 @@ class Attributes:
         raw = find(type(tensor), name)
         if name in _OPAQUE_TENSOR and not isinstance(raw, types.FunctionType):  # a method breaks the graph at its call
             raise Break("tensor-state", subject(f"Tensor.{name}"))
-        if name == "__dict__" or (raw is NULL and self.session.recorder.input_of(tensor) is not None):
-            raise Break("tensor-state", subject(f"{name}, an attribute that a Tensor may have been given,"))
+        if name == "__dict__":
+            raise Break("tensor-state", subject("the attributes that a Tensor has been given"))
         if raw is NULL:
-            return self.session.native(getattr, tensor, name)
+            return self._given(tensor, name)
         if isinstance(raw, types.FunctionType):
             return types.MethodType(raw, tensor)
+        return self.session.native(getattr, tensor, name)
+
+    def _given(self, tensor: Any, name: str) -> Any:
+        """An attribute that the user has given a Tensor from outside."""
+        source, found = self.session.outside.source_of(tensor), self.session.recorder.input_of(tensor)
+        if found is not None and source is None:
+            raise Break("tensor-state", subject(f"{name}, an attribute that a Tensor may have been given,"))
+        if found is not None and name in found.real.__dict__:
+            return self.session.outside.admit(found.real.__dict__[name], Item(InstanceDict(source), name))
+        if found is not None:
+            self.session.outside.guard(Lacks(InstanceDict(source), name))
         return self.session.native(getattr, tensor, name)
 
     def _is_leaf(self, tensor: Any) -> bool:

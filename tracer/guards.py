@@ -191,8 +191,6 @@ class Outside:
 
     def _tensor(self, value: Any, source: Source) -> Any:
         cls = type(value)
-        if cls.__dictoffset__ and vars(value):
-            raise Break("outside-object", f"a {cls.__name__} with attributes of its own")
         if not settle(value.meta.device):
             raise Break("outside-object", f"a tensor on {value.meta.device} beside tensors on {device()}")
         sized = self.policy.type_of(value, source, self.recorder.symbols)
