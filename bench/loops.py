@@ -15,6 +15,7 @@ import numpy as np
 from . import peers, zoo
 from .row import Row, package
 from .timing import interleaved
+from .training import step_of
 
 #: steps, and seconds, before anything is timed: past the compiles, and past the call at which small hot ops are compiled
 WARM, SECONDS = 1500, 5.0
@@ -73,13 +74,7 @@ def step(case: zoo.Case, kind: str, library: Any, whole: bool, compiled: bool) -
     orders = [rng.permutation(len(case.training_batch[0])) for _ in range(4)]
     batches = [[library.from_numpy(np.ascontiguousarray(x[order])) for x in case.training_batch] for order in orders]
 
-    def body(*batch: Any) -> Any:
-        optimiser.zero_grad()
-        value = loss(model, *batch)
-        value.backward()
-        optimiser.step()
-        return value
-
+    body = step_of(optimiser, loss, model)
     stepping = library.compile(body) if whole else body
 
     def call() -> object:

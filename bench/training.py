@@ -57,6 +57,19 @@ def _entrants(fw: Any, torch: Any) -> Iterator[tuple[str, Any, bool, bool]]:
         yield f"{peers.TORCH_COMPILE} whole", torch, True, True
 
 
+def step_of(optimiser: Any, loss: Callable[..., Any], model: Any) -> Callable[..., Any]:
+    """A training step in ordinary style: a function of the batch that returns the loss."""
+
+    def body(*batch: Any) -> Any:
+        optimiser.zero_grad()
+        value = loss(model, *batch)
+        value.backward()
+        optimiser.step()
+        return value
+
+    return body
+
+
 def step(case: zoo.Case, kind: str, library: Any, whole: bool, compiled: bool) -> tuple[Callable[..., object], Callable[[], int]]:
     """(a training step, which takes a new learning rate or none; how many times it has compiled). `whole`: compiled with backward
     and optimiser, else the forward alone."""
@@ -66,13 +79,7 @@ def step(case: zoo.Case, kind: str, library: Any, whole: bool, compiled: bool) -
     batch = [library.from_numpy(x) for x in case.training_batch]
     run = library.compile(loss) if compiled and not whole else loss
 
-    def body(*args: Any) -> Any:
-        optimiser.zero_grad()
-        value = run(model, *args)
-        value.backward()
-        optimiser.step()
-        return value
-
+    body = step_of(optimiser, run, model)
     stepping = library.compile(body) if whole else body
 
     def call(rate: float | None = None) -> object:

@@ -51,13 +51,14 @@ def test_the_heading_names_date_machine_and_versions() -> None:
 def test_an_unknown_suite_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bench", "speed"]) == 2
     assert capsys.readouterr().err == (
-        "fusewire: no suite 'speed'; there are overhead, eager, compile_time, tracing, kernels, models, training, memory\n"
+        "fusewire: no suite 'speed'; there are overhead, eager, compile_time, tracing, kernels, models, training, loops, "
+        "data, memory\n"
     )
 
 
 def test_a_suite_runs_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     said: list[str] = []
-    monkeypatch.setattr(suites, "_run", lambda name, threads, quick, say: ([ROWS[0]], 0))
+    monkeypatch.setattr(suites, "_run", lambda name, threads, options, say: ([ROWS[0]], 0))
     target = tmp_path / "rows.jsonl"
     assert suites.main(["models"], [1, 2], quick=True, json=target, say=said.append) == 0
     assert [Row.of_json(line) for line in target.read_text().splitlines()] == [ROWS[0], ROWS[0]]
@@ -66,7 +67,7 @@ def test_a_suite_runs_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch, t
 
 def test_a_suite_that_fails_says_so() -> None:
     said: list[str] = []
-    rows, failed = suites._run("no_such_suite", 1, True, said.append)
+    rows, failed = suites._run("no_such_suite", 1, ["quick"], said.append)
     assert (rows, failed) == ([], 1) and "ended with status" in said[-1]
 
 
