@@ -14,7 +14,7 @@ from dataclasses import InitVar, field
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .. import knobs, logs
-from ..eager import batching
+from ..eager import batching, duals
 from ..errors import RecompileError
 from ..ir.graph import Where
 from ..ir.lazyclass import dataclass
@@ -165,8 +165,8 @@ class Dispatcher:
 
     def call(self, args: Sequence[Any]) -> Any:
         """A call with bound arguments."""
-        if stance.now() == "force_eager" or batching.active():  # members of a batch have no memory that a kernel could read
-            return self._plain(args)
+        if stance.now() == "force_eager" or batching.active() or duals.active.level is not None:
+            return self._plain(args)  # members of a batch and tensors with changes have no memory that a kernel could read
         for variant in self.variants:
             if first_failure(variant.capture.guards, args) is None:
                 return variant.run(args)

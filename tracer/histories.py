@@ -107,7 +107,10 @@ class Histories:
         return seen.value in self.leaves
 
     def again(self, tensor: Any, before: Value, value: Value) -> Value:
-        """What a Tensor holds behind a write to its memory: where it was a leaf that the region made, it is one again."""
+        """What a Tensor holds behind a write to its memory: where it was a leaf that the region made, it is one again. What asked
+        for its gradient gets that of what it holds now."""
+        if before in self.retained and self.retained[before][0] is tensor:
+            self.retained[value] = self.retained.pop(before)
         if before not in self.leaves or self.leaves[before][0] is not tensor or value in self.leaves:
             return value
         value = self.recorder.cut(value)

@@ -51,7 +51,7 @@ NATIVE = tuple(f"{_OURS}.{part}" for part in ("ir.", "eager.", "runtime."))
 FOLLOWED = {f"{_OURS}.{part}" for part in ("eager.modes", "eager.random", "eager.sampling")}
 _TAPE = (
     "autograd", "tape", "interop", "serialization", "display", "transforms", "batching", "jacobians", "gradcheck", "anomaly",
-    "keeping", "profiler",
+    "keeping", "profiler", "forward_ad", "duals", "edges",
 )  # fmt: skip
 TAPE = {f"{_OURS}.eager.{part}" for part in _TAPE}
 TRANSFORMS = {f"{_OURS}.eager.transforms", f"{_OURS}.eager.jacobians"}  # they call functions of the user's

@@ -189,3 +189,27 @@ def test_a_module_has_its_parameters_back_where_the_function_raises() -> None:
 
     assert plain(fw.compile(fn, fullgraph=True)(FIVE)) == plain(MLP(FIVE))
     assert dict(MLP.named_parameters())["0.weight"] is PARAMS["0.weight"]
+
+
+def test_forward_mode_runs_eagerly() -> None:
+    ad = fw.autograd.forward_ad
+
+    def fn(x: Any) -> Any:
+        with ad.dual_level():
+            return ad.unpack_dual(F.softmax(ad.make_dual(x, x * 2) * 3, -1)).tangent
+
+    compiled = fw.compile(fn)
+    for x in (FIVE, FOUR, FIVE):
+        assert plain(compiled(x)) == plain(fn(x))
+
+
+def test_a_retained_gradient_is_that_of_what_the_tensor_holds_last() -> None:
+    def fn(x: Any) -> Any:
+        y = x * 2
+        y.retain_grad()
+        y.mul_(3)
+        y.sum().backward()
+        return y.grad
+
+    x = fw.ones(3, requires_grad=True)
+    assert fn(x).tolist() == fw.compile(fn, fullgraph=True)(x).tolist() == [1, 1, 1]
