@@ -71,8 +71,8 @@ LAYERS: dict[str, str] = {
     "products": "pdist bilinear",
     "heads": "multi_head_attention_forward",
     "further": "fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d "
-               "fractional_max_pool3d_with_indices adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices "
-               "native_channel_shuffle conv_tbc linear_cross_entropy",
+               "fractional_max_pool3d_with_indices adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices "
+               "adaptive_max_pool3d_with_indices native_channel_shuffle conv_tbc linear_cross_entropy",
 }  # fmt: skip
 #: Module of `eager` -> methods of Tensor.
 METHODS: dict[str, str] = {

@@ -171,7 +171,7 @@ class Op:
     lowering   exactly one of the classes above
     batch      ``(dims, *ins, **attrs) -> result`` with the batch dimension first; without it `ir.batch` derives one
     looped     why the batch rule calls the op on each member, where it does
-    autocast   "low" (the low dtype), "f32" (float32), "f32 gpu" (float32, but as it comes on the CPU), "promote", "" (indifferent)
+    autocast   "low" (the low dtype), "f32" (float32), "f32 gpu" (float32, on the CPU as it comes), "promote", "" (indifferent)
     tolerance  dtype short name -> (rtol, atol), compiled against eager
     sample     ``(rng) -> iterator of Sample``
     upcast     half operands reach `eager` in float32 and the result is rounded once

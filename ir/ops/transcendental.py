@@ -58,8 +58,8 @@ def few_pairs(
 
 
 def _function(
-    name: str, eager: Any, scalar: Any, grad: Any, span: tuple[float, float] = (-3, 3), tolerance: Any = CLOSE, autocast: str = "",
-    complexes: bool = True,
+    name: str, eager: Any, scalar: Any, grad: Any, span: tuple[float, float] = (-3, 3), tolerance: Any = CLOSE,
+    autocast: str = "", complexes: bool = True,
 ) -> Op:  # fmt: skip
     rule = holomorphic(grad) if complexes else grad
     return pointwise(name, (f"{name}(Tensor input)",), eager, scalar, rule, few_samples("buif", span), to="float",

@@ -131,7 +131,8 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
 
 def type_before_parametrizations(module: Module) -> type:
     """The module's class, that of before where it is parametrised."""
-    return type(module)._parametrized_from if is_parametrized(module) else type(module)  # type: ignore[attr-defined, no-any-return]
+    found: type = getattr(type(module), "_parametrized_from", type(module))
+    return found
 
 
 def transfer_parametrizations_and_params(from_module: Module, to_module: Module, tensor_name: str | None = None) -> Module:

@@ -6,6 +6,7 @@ import copy
 import importlib
 import importlib.util
 import pickle
+import sys
 from typing import Any
 
 import numpy as np
@@ -242,7 +243,7 @@ def test_hooks_around_a_step() -> None:
     assert len(seen) == 3 and seen[0] != seen[1] != seen[2]
 
 
-@pytest.mark.parametrize("text", ROWS)
+@pytest.mark.parametrize("text", ROWS[sys.version_info.minor % 3 :: 3])
 def test_optimiser_step_is_one_graph(text: str) -> None:
     (plain, a, loss), (compiled, b, other) = world(fw, text), world(fw, text)
     steps(a, loss, 4)
