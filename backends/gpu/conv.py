@@ -185,7 +185,7 @@ class Convolution(Product):
         lines = [f"    beside = tl.zeros([1, BN], tl.int64) + {joined([(column[0], g.lead[0])])}"]
         for d, (walk, text) in enumerate(zip(g.walks, column[1:], strict=True)):
             lines.append(f"    place{d} = tl.zeros([1, BN], tl.int64) + {joined([(text, walk.by_column)])} + {walk.shift}")
-        lines += ["    for k in range(0, K, BK):", "        at = (k + tl.arange(0, BK)).to(tl.int64)"]
+        lines += ["    for k in range(begin, end, BK):", "        at = (k + tl.arange(0, BK)).to(tl.int64)"]
         counts, strides = merged(g.depth, g.left)
         left = joined(list(zip(digits("at[None, :]", counts), strides, strict=True)), "0 * at[None, :]")
         masked = "" if self.even else ", mask=at[None, :] < K, other=0.0"
@@ -203,11 +203,15 @@ class Convolution(Product):
         mask = f", mask={' & '.join(conditions)}, other=0.0" if conditions else ""
         lines.append(f"        right = tl.load(b_ptr + {' + '.join(where)}{mask})")
         lines.append('        acc = tl.dot(left, right, acc, input_precision="ieee")')
-        if self.biased:
-            self._pointer("bias_ptr", 2)
-            place = "item * M + row_in" if int(self.step.routine.split()[2]) else "row_in"
-            lines.append(f"    acc += tl.load(bias_ptr + {place}).to(tl.float32)")
         return "\n".join(lines)
+
+    def after(self) -> list[str]:
+        """The bias."""
+        if not self.biased:
+            return []
+        self._pointer("bias_ptr", 2)
+        place = "item * M + row_in" if int(self.step.routine.split()[2]) else "row_in"
+        return [f"    acc += tl.load(bias_ptr + {place}).to(tl.float32)"]
 
     def source(self) -> str:
         """The text; `signature` and `params` are there behind it."""

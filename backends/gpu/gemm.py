@@ -125,7 +125,7 @@ def ranked(step: RoutineStep) -> list[Tile]:
     for order, (tile, share) in enumerate(_WINDOWS if step.routine.startswith("conv") else tiles(own.type.dtype)):
         count = -(-m // tile.rows) * -(-n // tile.columns) * total
         rounds = -(-count // PROCESSORS)
-        found.append((rounds * tile.rows * tile.columns / share, order, tile))
+        found.append((rounds * tile.rows * tile.columns / share / shares(step, tile), order, tile))
     return [tile for _, _, tile in sorted(found, key=lambda f: f[:2])]
 
 
@@ -146,6 +146,17 @@ def mapped(step: RoutineStep, tile: Tile, target: Target) -> bool:
         if not any(is_number(step.sizes[x], 1) and whole(step.sizes, y, 8) for x, y in ((one, other), (other, one))):
             return False
     return True
+
+
+def shares(step: RoutineStep, tile: Tile) -> int:
+    """Into how many parts the depth of a product of few tiles goes, so that every processor has some; 1 where that is no gain."""
+    m, n, k, total = (step.sizes[i] for i in (ROWS, COLUMNS, DEPTH, TOTAL))
+    if not all(isinstance(x, int) for x in (m, n, k, total)) or tile.depth == 1:
+        return 1
+    count = -(-_guess(m) // tile.rows) * -(-_guess(n) // tile.columns) * _guess(total)
+    deep = _guess(k) // (8 * tile.depth)
+    few = count and 2 * count <= PROCESSORS and deep >= 2 and 32 * _guess(m) * _guess(n) * _guess(total) < 1 << 31
+    return min(PROCESSORS // count, deep, 32) if few else 1
 
 
 def small(step: RoutineStep, tile: Tile) -> Tile:

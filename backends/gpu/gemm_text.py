@@ -36,16 +36,25 @@ from .kernel import Parameter, TensorMap
 from .triton import HEAD, POINTER
 
 SHAPE = (ROWS, COLUMNS, DEPTH)
+_WHOLE = {"(begin + deep[None, :])": "deep[None, :]", "(begin + deep[:, None])": "deep[:, None]", "(begin, end": "(0, K"}
+_PART = """\
+    part = program % PARTS
+    program = program // PARTS
+    begin = part * SHARE
+    end = tl.minimum(K, begin + SHARE)"""
+_SUM = """\
+    for part in range(0, PARTS):
+        acc += tl.load(part_ptr + {place}, mask=row_mask & column_mask, other=0)"""
 _ONE_BY_ONE = """\
-    for k in range(0, K):
+    for k in range(begin, end):
         left = tl.load(a_ptr + row_in * a_row + k * a_deep)
         right = tl.load(b_ptr + k * b_deep + column_in * b_column)
         acc += left * right"""
 _TILES = """\
     deep = tl.arange(0, BK)
-    a_at = a_ptr + row_in * a_row + deep[None, :] * a_deep
-    b_at = b_ptr + deep[:, None] * b_deep + column_in * b_column
-    for k in range(0, K, BK):
+    a_at = a_ptr + row_in * a_row + (begin + deep[None, :]) * a_deep
+    b_at = b_ptr + (begin + deep[:, None]) * b_deep + column_in * b_column
+    for k in range(begin, end, BK):
         if EVEN:
             left = tl.load(a_at)
             right = tl.load(b_at)
@@ -83,7 +92,8 @@ _INSIDE = """\
 
 @dataclass
 class Product:
-    """Prints one product. `even`: the depth is a multiple of the tile's."""
+    """Prints one product. `even`: the depth is a multiple of the tile's. `stage`: "whole"; or "parts", programs that each do a
+    share of the depth and leave their sums in scratch memory, and "total", which adds those up and goes on with the result."""
 
     step: RoutineStep
     tile: Tile
@@ -92,6 +102,7 @@ class Product:
     params: list[Parameter] = field(default_factory=list)
     ones: list[str] = field(default_factory=list)
     skipped: frozenset[str] = frozenset()
+    stage: str = "whole"
 
     @property
     def dtype(self) -> DType:
@@ -102,12 +113,32 @@ class Product:
 
     def source(self) -> str:
         """The text; `signature` and `params` are there behind it."""
-        self._pointer("a_ptr", 0)
-        self._pointer("b_ptr", 1)
-        self._result()
+        if self.stage != "total":
+            self._pointer("a_ptr", 0)
+            self._pointer("b_ptr", 1)
+        if self.stage != "whole":
+            self.signature["part_ptr"] = POINTER[self._wide.name]
+            self.params.append(Parameter("scratch", 0))
+        if self.stage != "parts":
+            self._result()
         self._words()
-        lines = [_PLACE, *self._batch(), _ORDER, _INSIDE, self._start(), self.loop()]
-        return self._whole([*lines, *self._made()], ["BM", "BN", "BK", "GROUP", "EVEN"])
+        lines = [_PLACE, *([_PART] if self.stage == "parts" else []), *self._batch(), _ORDER, _INSIDE, self._start()]
+        blocks = ["BM", "BN", "BK", "GROUP", "EVEN", *([] if self.stage == "whole" else ["PARTS", "SHARE"])]
+        if self.stage == "parts":
+            store = f"    tl.store(part_ptr + {self._slot()}, acc, mask=row_mask & column_mask)"
+            return self._whole([*lines, self.loop(), store], blocks)
+        lines.append(self.loop() if self.stage == "whole" else _SUM.format(place=self._slot()))
+        return self._whole([*lines, *self.after(), *self._made()], blocks)
+
+    def after(self) -> list[str]:
+        """What is done with the sums before they are rounded."""
+        return []
+
+    def _slot(self) -> str:
+        """Where a part's sum lies."""
+        total = self.step.sizes[TOTAL]
+        index = f"part * {total} + product" if gemm.batch_dims(self.step) else "part"
+        return f"(({index}) * M + row) * N + column"
 
     def loop(self) -> str:
         """The loop over the depth."""
@@ -151,9 +182,11 @@ class Product:
     def _whole(self, lines: list[str], blocks: list[str], deeper: int = 0) -> str:
         """The source: what comes behind the first `deeper` lines is inside of a loop."""
         text = "\n".join(lines)
+        for some, whole in _WHOLE.items() if self.stage == "whole" else ():
+            text = text.replace(some, whole)
         for name in self.ones:
             text = re.sub(rf" \* {name}\b", "", text)
-        if self.finish is not None:
+        if self.finish is not None and self.stage != "parts":
             text = "\n".join([text, *self.finish.lines(self._name, self.signature, self.params)])
         if deeper:
             head, body = text.split(_TILE_BY_TILE)
@@ -194,9 +227,11 @@ class Product:
         if not dims:
             return []
         lines = ["    item = program // (tiles_down * tiles_across)", "    program = program % (tiles_down * tiles_across)"]
+        lines += ["    product = item"] if self.stage != "whole" else []
         for d in reversed(range(dims)):
             index = "item" if d == 0 else f"(item % batch{d})"
-            for name in ("a", "b", "c") if self.stored else ("a", "b"):
+            moved = [name for name in "abc" if f"{name}_ptr" in self.signature]
+            for name in moved:
                 lines.append(f"    {name}_ptr += {index} * {name}_batch{d}")
             lines += [f"    item = item // batch{d}"] if d else []
         return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -45,6 +46,9 @@ def product_ways(step: RoutineStep, target: Target = SM90, tile: Tile | None = N
     least = gemm.deep(gemm.small(step, tile), step.sizes[gemm.DEPTH])
     if not gemm.wide_loads(step):
         best = _product(step, least, even is not False, (*aligned, *divisible, *deep))
+    shared = gemm.shares(step, tile)
+    if shared > 1:
+        return tuple(_parts(step, t, shared, a) for t, a in ((tile if gemm.wide_loads(step) else least, aligned), (least, ())))
     boxes = (mapped_way(step, mapped, (*aligned, *divisible)),) if gemm.mapped(step, mapped, target) else ()
     return *boxes, best, _product(step, least, gemm.whole(step.sizes, gemm.DEPTH, least.depth) is True, ())
 
@@ -55,7 +59,29 @@ def conv_ways(step: RoutineStep, target: Target = SM90, tile: Tile | None = None
     tile = gemm.deep(tile if step.routine.split()[1] != "f32" else gemm.small(step, tile), step.sizes[gemm.DEPTH])
     even = gemm.whole(step.sizes, gemm.DEPTH, tile.depth) is True
     aligned = tuple(Aligned(n) for n in range(len(step.views)))
+    shared = gemm.shares(step, tile)
+    if shared > 1:
+        return tuple(_parts(step, tile, shared, assumes, Convolution) for assumes in (aligned, ()))
     return tuple(_product(step, tile, even, assumes, Convolution) for assumes in (aligned, ()))
+
+
+def _parts(
+    step: RoutineStep, tile: Tile, parts: int, assumes: tuple[Assumption, ...], printer: type[Product] = Product
+) -> Way:
+    """A product of few tiles and much depth: the depth shared out, and the sums added up."""
+    m, n, k, total = (int(str(step.sizes[i])) for i in (gemm.ROWS, gemm.COLUMNS, gemm.DEPTH, gemm.TOTAL))
+    share = -(-k // (parts * tile.depth)) * tile.depth
+    names, jobs = names_of(step), []
+    for stage, t in (("parts", tile), ("total", replace(tile, rows=min(32, tile.rows), columns=64, warps=4))):
+        printed = printer(step, t, k % tile.depth == 0, stage=stage)
+        text = printed.source()
+        blocks = {"BM": t.rows, "BN": t.columns, "BK": t.depth, "GROUP": t.group, "EVEN": k % tile.depth == 0}
+        options = {"num_warps": t.warps, "num_stages": t.stages}
+        divisible = divided(step, printed, assumes)
+        build = stages.Build("product", text, printed.signature, {**blocks, "PARTS": parts, "SHARE": share}, divisible, options)
+        count = gemm_text.programs((m, n, k, *step.sizes[3:]), t)
+        jobs.append(Job(build, tuple(printed.params), (count * parts if stage == "parts" else count, 1, 1)))
+    return Way(assumes, names, tuple(jobs), (4 * parts * total * m * n,))
 
 
 def mapped_way(step: RoutineStep, tile: Tile, assumes: tuple[Assumption, ...]) -> Way:
@@ -131,7 +157,7 @@ def divided(step: RoutineStep, printed: Any, assumes: tuple[Assumption, ...]) ->
     names, out = names_of(step), []
     params = [p for p in printed.params if p.kind != "map size"]
     for name, p in zip(printed.signature, params, strict=True):
-        known = p.kind == "size" and (gemm.whole(step.sizes, p.index, 16) or names[p.index] in whole)
+        known = p.kind == "scratch" or (p.kind == "size" and (gemm.whole(step.sizes, p.index, 16) or names[p.index] in whole))
         if known or (p.kind == "buffer" and Aligned(p.index) in assumes):
             out.append(name)
     return tuple(out)

@@ -88,6 +88,16 @@ def test_tiles_follow_the_sizes_and_have_alternatives() -> None:
     assert len(candidates(large)) > 3
 
 
+def test_much_depth_and_few_tiles_are_shared_out() -> None:
+    b = Builder("deep")
+    x, y = b.input(tensor((64, 65536), dtypes.bfloat16)), b.input(tensor((65536, 64), dtypes.bfloat16))
+    (step,) = pipeline.stages(b.finish([lookup("matmul")(x, y)]), CLAIMS).plan.steps
+    assert isinstance(step, RoutineStep)
+    first, second = routine_ways(step)[0].jobs
+    assert first.build.constants["PARTS"] == 32 and int(str(first.grid[0])) >= 32
+    assert "tl.dot(" in first.build.text and "tl.dot(" not in second.build.text
+
+
 @needs_triton
 def test_templates_agree_with_the_reference() -> None:
     done = subprocess.run([sys.executable, str(_PROGRAM)], capture_output=True, text=True, timeout=300, check=False)

@@ -57,6 +57,8 @@ def products() -> Iterator[tuple[str, Callable[..., Any], list[Any]]]:
         yield f"batch {dtype}", mm, [normal(2, 3, 17, 20, dtype=d), normal(3, 20, 19, dtype=d)]
         operands = [normal(33, 64, dtype=d), normal(64, 45, dtype=d), normal(45, dtype=d), normal(33, 45, dtype=d)]
         yield f"epilogue {dtype}", lambda a, b, c, e: add(relu(add(mm(a, b), c)), e), operands
+        deep = [normal(33, 2100, dtype=d), normal(2100, 45, dtype=d), normal(45, dtype=d)]
+        yield f"shared depth {dtype}", lambda a, b, c: relu(add(mm(a, b), c)), deep
     both = [normal(33, 64), normal(64, 45), normal(45)]
     yield "two readers", lambda a, b, c: (lambda p: (p, relu(add(p, c))))(mm(a, b)), both
     yield "left turned", lambda a, b: mm(turned(a), b), [normal(40, 33), normal(40, 20)]
