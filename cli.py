@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("suites", nargs="*", metavar="SUITE", help=suites)
     bench.add_argument("--no-torch", action="store_true", help="without PyTorch beside fusewire")
     bench.add_argument("--threads", type=_counts, default=(1,), metavar="N[,N...]", help="numbers of threads, e.g. 1,2")
+    bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: the suite gpu alone")
     bench.add_argument("--quick", action="store_true", help="fewer rounds")
     bench.add_argument("--json", type=Path, metavar="FILE", help="append a JSON line a row to FILE")
     bench.add_argument("--chart", type=Path, metavar="FILE", help="draw the rows into FILE (.svg, .png, .pdf)")
@@ -128,6 +129,8 @@ def _bench(options: argparse.Namespace) -> int:
     try:
         if options.suites[:1] == ["constructs"]:
             return constructs.main(options.suites[1:], beside=not options.no_torch)
+        if options.device == "cuda":
+            options.suites = ["gpu"]
         wanted = options.suites, options.threads, options.quick, options.json, options.chart
         return suites.main(*wanted, beside=not options.no_torch)
     except (ValueError, FusewireError) as error:

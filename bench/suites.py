@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import FusewireError
-from . import SUITES, peers
+from . import OTHERS, SUITES, peers
 from .row import Row, Suite, package
 from .table import heading, table
 
@@ -26,7 +26,7 @@ def main(
     """Run the suites of these names (all without names) at each number of threads, PyTorch `beside` them where it is installed.
     Rows go to file `json` as they are measured, a picture of them to file `chart` (matplotlib, the extra `bench`). 0 when every
     suite went through, else 1. ValueError for unknown names."""
-    unknown = [n for n in names if n not in SUITES]
+    unknown = [n for n in names if n not in (*SUITES, *OTHERS)]
     if unknown:
         raise ValueError(f"no suite {unknown[0]!r}; there are {', '.join(SUITES)}")
     if chart is not None and not peers.installed("matplotlib"):
