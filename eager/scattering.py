@@ -36,8 +36,8 @@ def embedding(
     scale_grad_by_freq: bool = False, sparse: bool = False,
 ) -> Tensor:  # fmt: skip
     """The rows of `weight` (entries, width) at the positions `input`; row `padding_idx` gets no gradient. With `max_norm` the
-    rows asked for are first scaled, in place, to norms of at most that; `scale_grad_by_freq`: gradients over how often a row is asked
-    for."""
+    rows asked for are first scaled, in place, to norms of at most that; `scale_grad_by_freq`: gradients over how often a row is
+    asked for."""
     if max_norm is not None:
         _renormed(weight, input, max_norm, norm_type)
     if padding_idx is not None:
