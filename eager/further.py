@@ -77,7 +77,7 @@ def _pooled(x: Tensor, kernel: Any, counts: Any, samples: Tensor) -> tuple[Tenso
 def _starts(sample: Tensor, size: int, count: int, kernel: int) -> Tensor:
     """Where the windows along one dimension begin: steps drawn between the even ones, the last window at the end."""
     if count == 1:
-        return (sample * 0).long().unsqueeze(-1) + (size - kernel)
+        return (sample * 0).long().unsqueeze(-1) + (size - kernel)  # type: ignore[no-any-return]
     step = (size - kernel) / (count - 1)
     number = arange(count - 1, dtype=sample.dtype)
     early = ((number + sample.unsqueeze(-1)) * step).long() - (sample.unsqueeze(-1) * step).long()

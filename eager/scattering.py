@@ -45,8 +45,8 @@ def embedding(
         if not -rows <= padding_idx < rows:
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx = padding_idx + rows if padding_idx < 0 else padding_idx
-    rows: Tensor = apply(indexing.embedding, (weight, input), {"padding_idx": padding_idx})
-    return _by_frequency(rows, input, weight.shape[0]) if scale_grad_by_freq else rows
+    found: Tensor = apply(indexing.embedding, (weight, input), {"padding_idx": padding_idx})
+    return _by_frequency(found, input, weight.shape[0]) if scale_grad_by_freq else found
 
 
 def _renormed(weight: Tensor, index: Tensor, most: float, order: float) -> None:
