@@ -230,6 +230,7 @@ _ELSEWHERE = {
     "UntypedStorage": "eager.remaking.UntypedStorage",
     "set_anomaly_enabled": "autograd.set_detect_anomaly",
     "embedding_bag": "nn.functional.embedding_bag", "AcceleratorError": "errors.DeviceError",
+    **{name: f"ir.dtypes.{name}" for name in ("uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2")},
 }  # fmt: skip
 _COMPILER = ("compile", "explain", "compiler", "set_logs")
 _ALIASES = ("install_as", "uninstall_as")

@@ -23,7 +23,7 @@ class finfo:
         wanted = type or dtypes.default()
         if getattr(wanted, "kind", "") not in ("f", "c"):
             raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle {type!r}")
-        found: Any = _half_finfo(wanted.np) if wanted is dtypes.bfloat16 else np.finfo(wanted.np)
+        found: Any = _half_finfo(wanted.np) if wanted.np.kind == "V" else np.finfo(wanted.np)
         part = {8: "float32", 16: "float64"}[wanted.itemsize] if wanted.kind == "c" else wanted.name
         self.bits, self.dtype = int(found.bits), part
         self.eps, self.max, self.min = float(found.eps), float(found.max), float(found.min)

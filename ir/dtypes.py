@@ -87,14 +87,22 @@ float64 = _make("float64", "f64", "f", np.float64)
 complex64 = _make("complex64", "c64", "c", np.complex64)
 complex128 = _make("complex128", "c128", "c", np.complex128)
 
+#: The dtypes of data only: tensors of them are made, cast, indexed, printed and sent, by NumPy; kernels know none of them.
+uint16 = _make("uint16", "u16", "u", np.uint16)
+uint32 = _make("uint32", "u32", "u", np.uint32)
+uint64 = _make("uint64", "u64", "u", np.uint64)
+float8_e4m3fn = _make("float8_e4m3fn", "f8e4m3", "f", ml_dtypes.float8_e4m3fn, np.float32)
+float8_e5m2 = _make("float8_e5m2", "f8e5m2", "f", ml_dtypes.float8_e5m2, np.float32)
+STORED = (uint16, uint32, uint64, float8_e4m3fn, float8_e5m2)
+
 #: The dtypes that graphs and kernels know; complex ones are the eager library's.
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)
 FLOATING = (float16, bfloat16, float32, float64)
 COMPLEX = (complex64, complex128)
 EVERY = ALL + COMPLEX
 INTEGRAL = (uint8, int8, int16, int32, int64)
-BY_NAME: dict[str, DType] = {d.name: d for d in EVERY} | {d.short: d for d in EVERY}
-BY_NUMPY: dict[NumpyDType, DType] = {d.np: d for d in EVERY}
+BY_NAME: dict[str, DType] = {d.name: d for d in (*EVERY, *STORED)} | {d.short: d for d in (*EVERY, *STORED)}
+BY_NUMPY: dict[NumpyDType, DType] = {d.np: d for d in (*EVERY, *STORED)}
 
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
