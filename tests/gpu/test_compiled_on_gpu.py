@@ -1,4 +1,4 @@
-"""Compiled functions on GPU tensors: one launch for what fuses, gradients, whole training steps with the CPU's numbers, guards."""
+"""Compiled functions on GPU tensors: one launch for what fuses, gradients, training steps with the CPU's numbers, guards."""
 
 from __future__ import annotations
 

@@ -61,6 +61,8 @@ def test_as_on_the_cpu(fake: fake_cuda.Fake, name: str) -> None:
         if isinstance(wanted, Exception):
             assert type(found) is type(wanted), (sample, found)
             continue
+        if sample.raises is not None and isinstance(found, sample.raises):
+            continue  # NumPy's kernel alone would have taken it
         assert not isinstance(found, Exception), (sample, found)
         for x, y in zip(found, wanted, strict=True):
             assert (x.shape, x.dtype) == (y.shape, y.dtype) and (x.stride() == y.stride() or x.numel() < 2)
