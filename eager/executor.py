@@ -47,7 +47,7 @@ class _Recording(threading.local):
 
 
 _WEAK = frozenset((bool, int, float, complex, type(None)))
-_ndarray, _asarray = np.ndarray, np.asarray
+_ndarray, _asarray, _NoneType = np.ndarray, np.asarray, type(None)
 _recording = _Recording()
 _recorders = 0  # how many threads record or cast now; spares all other calls the look at the thread's own
 
@@ -104,13 +104,14 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
             kind, x = x.meta, x._array
         if len(operands) == 1:
             kinds, arrays = (op, kind, *attrs, *attrs.values()) if attrs else (op, kind), (x,)
-        elif len(operands) == 2 and not attrs:
+        elif len(operands) == 2:
             y = operands[1]
             other: Any = type(y)
             if other not in _WEAK:
                 other, y = y.meta, y._array
-            kinds, arrays = (op, kind, other), (x, y)
-            x = None if y is None else x
+            kinds = (op, kind, other, *attrs, *attrs.values()) if attrs else (op, kind, other)
+            arrays = (x, y)
+            x = None if y is None and other is not _NoneType else x
         else:
             kinds, arrays = _kinds(op, operands, attrs)
         if x is None:  # traced

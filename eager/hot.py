@@ -54,7 +54,7 @@ def forget() -> None:
 
 def is_large(op: Any, arrays: list[Any]) -> bool:
     """Whether this call of a heavy op is worth compiling alone."""
-    return _elements(arrays) >= max(SMALL, op.heavy)
+    return bool(_elements(arrays) >= max(SMALL, op.heavy))
 
 
 def _elements(arrays: list[Any]) -> int:
@@ -82,7 +82,7 @@ def small(plan: plans.Plan, op: Any, operands: tuple[Any, ...], attrs: dict[str,
             plan.state = knobs.state
     if plan.native is False:
         return None
-    made = plan.native(*[x for x in operands if x is not None])
+    made = plan.native(*([x for x in operands if x is not None] if plan.absent else operands))
     return made[0] if made is not None else None
 
 

@@ -33,11 +33,11 @@ class Plan:
     operand requires grad and the op has a rule; then `saves` has for each operand and result what the tape keeps (None: the
     value itself). `wait`: small calls until compiled code serves instead of NumPy (0: never); `native`: that code (False: there
     is none), made for the knobs' `state`. `rules`, `rules_state`: the same of its gradient rule (`hot.rule`). `wants`: operands
-    that require grad. `weak`: a number is among the operands."""
+    that require grad. `weak`: a number is among the operands, `absent`: None is."""
 
     __slots__ = (
-        "graded", "inputs", "meta", "native", "outputs", "rules", "rules_state", "saves", "state", "track", "ufunc", "view",
-        "wait", "wants", "weak",
+        "absent", "graded", "inputs", "meta", "native", "outputs", "rules", "rules_state", "saves", "state", "track", "ufunc",
+        "view", "wait", "wants", "weak",
     )  # fmt: skip
 
     meta: Meta | None
@@ -55,6 +55,7 @@ class Plan:
     wants: tuple[bool, ...]
     state: Any
     weak: bool
+    absent: bool
 
 
 def forget() -> None:
@@ -74,6 +75,7 @@ def remember(kinds: tuple[Any, ...], operands: tuple[Any, ...], attrs: dict[str,
     plan.graded = out.meta.with_grad(True) if out.meta.dtype.is_inexact else out.meta
     plan.wait, plan.native, plan.state, plan.view = wait, None, None, None
     plan.rules, plan.rules_state = {}, None
+    plan.absent = any(x is None for x in operands)
     plan.weak = any(isinstance(k, type) for k in kinds[1 : 1 + len(operands)])
     metas = [None if isinstance(k, type) else k for k in kinds[1 : 1 + len(operands)]]
     plan.wants = tuple([m is not None and m.requires_grad for m in metas])

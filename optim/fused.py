@@ -117,7 +117,7 @@ class _Kernel:
         self.executable, self.written = executable, written
         self.places = [names.index(name) for name in written]
         plan = executable.plan
-        step = plan.steps[0] if len(plan.steps) == 1 else None
+        step: Any = plan.steps[0] if len(plan.steps) == 1 else None
         self.alone = type(step) is KernelStep and not callable(executable.code) and not step.kernel.scratch and all(
             type(b.place) is FromInput for b in plan.buffers)  # fmt: skip
         if self.alone:

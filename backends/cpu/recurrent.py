@@ -51,6 +51,10 @@ class Steps:
         self.w = Writer(f"define i32 @routine({_ARGUMENTS})", [x.split()[-1] for x in _ARGUMENTS.split(",")], t.lanes == 16)
         self.f = Real(Lanes(self.w, t.lanes), "float")
 
+    def write(self) -> Writer:
+        """The routine's own function."""
+        raise NotImplementedError
+
     def word(self, base: str, index: int, type_: str = "i64") -> str:
         """Argument number `index` of those at `base`."""
         return self.w.let(f"load {type_}, ptr {self.w.let(f'getelementptr {type_}, ptr {base}, i64 {index}')}")

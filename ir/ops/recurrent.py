@@ -156,7 +156,7 @@ def together(parts: Sequence[Any], otherwise: Any) -> Any:
 def _decompose(gates: Any, h: Any, c: Any, w: Any) -> tuple[Any, ...]:
     to, dtype, width = wide(gates.dtype), gates.dtype, h.shape[1]
     gates, h, c, w = (converted(x, to) for x in (gates, h, c, w))
-    states, cells, acts = [], [], []
+    states, cells, acts = list[Any](), list[Any](), list[Any]()
     for t in range(constant(gates.shape[0])):
         a = add(step_of(gates, t), matmul(h, swapped(w)))
         i, f, o = (sigmoid(part(a, k, width)) for k in (0, 1, 3))
