@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import cuda
+from .addresses import address
 from .eager import casting
 from .eager.creation import tensor
 from .eager.modes import no_grad
@@ -316,3 +317,5 @@ class GradScaler:
 
 
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]
+__path__: list[str] = []  # so that its parts are imported as modules
+autocast_mode, grad_scaler = address("amp.autocast_mode", "amp"), address("amp.grad_scaler", "amp")

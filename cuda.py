@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .addresses import address
 from .eager import generators
 from .eager.device import Device
 from .errors import DeviceError
@@ -21,6 +22,10 @@ from .runtime.gpu.streams import Graph as CUDAGraph
 __all__ = ["CUDAGraph", "Event", "OutOfMemoryError", "Stream", "graph", "is_available"]
 
 CudaError = DeviceError
+__path__: list[str] = []  # so that torch.cuda.amp is imported as a module
+amp = address("cuda.amp", "cudaamp")
+for _part in ("autocast_mode", "grad_scaler", "common"):
+    address(f"cuda.amp.{_part}", "cudaamp")
 has_half = True
 
 
@@ -304,10 +309,6 @@ def set_rng_state_all(new_states: Any) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "amp":
-        from . import amp
-
-        return amp
     if name == "default_generators":
         return tuple(generators.of(f"cuda:{i}") for i in range(device_count()))
     if name.endswith("Tensor"):

@@ -293,3 +293,16 @@ def test_scaler_beside_autocast(data: Any) -> None:
     scaler.update()
     assert net[3].weight.grad.abs().max().item() < scaled / 1000
     assert all(not fw.equal(a, p) for a, p in zip(before, net.parameters(), strict=True))
+
+
+def test_the_older_names() -> None:
+    from fusewire.amp.autocast_mode import autocast
+    from fusewire.cuda.amp import GradScaler
+    from fusewire.cuda.amp import autocast as cuda_autocast
+
+    assert autocast is fw.autocast and GradScaler is fw.amp.GradScaler and fw.cuda.amp.autocast is cuda_autocast
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # there may be no device
+        with cuda_autocast(), cuda_autocast(enabled=False, dtype=fw.bfloat16):
+            assert (fw.ones(2, 2) @ fw.ones(2, 2)).dtype is fw.float32
+        assert issubclass(cuda_autocast, autocast) and cuda_autocast(False).device == "cuda"
