@@ -111,7 +111,7 @@ def householder_product(A: Tensor, tau: Tensor, *, out: Any = None) -> Tensor:
     m, n = A.shape[-2:]
     found = expand(eye_like(A, m), (*A.shape[:-2], m, m))[..., :n]
     if not A.numel():
-        return matched(g.clone(A), out)
+        return matched(g.clone(A), out)  # type: ignore[no-any-return]
     i, j = decompositions.places(A, m, n)
     vectors = where(g.eq(i, j), 1.0, where(i > j, A, 0.0))
     for k in range(int(tau.shape[-1]) - 1, -1, -1):

@@ -230,7 +230,8 @@ def istft(
     spectra = transpose(x, -2, -1)
     scale = "ortho" if normalized else None
     if return_complex and half_only:
-        raise RuntimeError(f"istft({input.dtype.name}{list(input.shape)}, n_fft={n_fft}): a complex result needs two-sided spectra")
+        raise RuntimeError(f"istft({input.dtype.name}{list(input.shape)}, n_fft={n_fft}): a complex result needs spectra of both "
+                           "sides")  # fmt: skip
     frames = ifft(spectra, n_fft, -1, scale) if return_complex else irfft(spectra, n_fft, -1, scale)
     shape = _window(frames, window, wide, n_fft)
     count = frames.shape[-2]

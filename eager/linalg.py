@@ -159,7 +159,8 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = N
         sizes = g.abs(eigvalsh(A)) if hermitian else svdvals(A)
         largest = float(g.amax(sizes)) if A.numel() else 0.0
         share = max(share, float(atol) / largest if largest else 0.0)
-    return matched(apply(spectra.pinv, (A,), {"rtol": float(share), "hermitian": bool(hermitian)}), out)  # type: ignore[no-any-return]
+    attrs = {"rtol": float(share), "hermitian": bool(hermitian)}
+    return matched(apply(spectra.pinv, (A,), attrs), out)  # type: ignore[no-any-return]
 
 
 def _epsilon(x: Any) -> float:

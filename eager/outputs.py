@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from ..errors import AutogradError
 from ..runtime import gradmode
 from .factory import make
 from .inplace import store
+
+
+R = TypeVar("R")
 
 
 def into(out: Any, result: Any, convert: bool = True) -> Any:
@@ -56,25 +59,25 @@ def matched(result: Any, out: Any) -> Any:
     return result if out is None else into(out, result, False)
 
 
-def fills(fn: Callable[..., Any]) -> Callable[..., Any]:
+def fills(fn: Callable[..., R]) -> Callable[..., R]:
     """`fn` with the argument `out`, whose dtype must be the result's. (Functions that programs call all the time name it
     themselves, which costs nothing where it is not given.)"""
 
     @functools.wraps(fn)
-    def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-        return fn(*args, **kwargs) if out is None else into(out, fn(*args, **kwargs), False)
+    def function(*args: Any, out: Any = None, **kwargs: Any) -> R:
+        return fn(*args, **kwargs) if out is None else into(out, fn(*args, **kwargs), False)  # type: ignore[no-any-return]
 
     return function
 
 
-def makes(fn: Callable[..., Any]) -> Callable[..., Any]:
+def makes(fn: Callable[..., R]) -> Callable[..., R]:
     """`fills` for a function that makes a tensor from nothing: its dtype is that of `out` unless said."""
 
     @functools.wraps(fn)
-    def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+    def function(*args: Any, out: Any = None, **kwargs: Any) -> R:
         if out is None:
             return fn(*args, **kwargs)
         kwargs.setdefault("dtype", out.dtype)
-        return into(out, fn(*args, **kwargs), False)
+        return into(out, fn(*args, **kwargs), False)  # type: ignore[no-any-return]
 
     return function

@@ -121,7 +121,7 @@ def _filtered(x: Tensor, size: int, count: int, ratio: float, cubic: bool) -> Te
     away = (j - center + 0.5) / wide
     weights = _keys(away, -0.5) if cubic else (1.0 - away.abs()).clamp(min=0.0)
     weights = where(g.logical_and(j >= first, j < last), weights, 0.0)
-    return weights / weights.sum(1, keepdim=True)
+    return weights / weights.sum(1, keepdim=True)  # type: ignore[no-any-return]
 
 
 def _nearest(x: Tensor, dim: int, count: int, ratio: float, offset: float) -> Tensor:

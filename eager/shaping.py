@@ -325,7 +325,7 @@ def diag(input: Tensor, diagonal: int = 0, *, out: Any = None) -> Tensor:
     if input.ndim not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
     result = diag_embed(input, diagonal) if input.ndim == 1 else g.clone(_diagonal(input, diagonal))
-    return matched(result, out)
+    return matched(result, out)  # type: ignore[no-any-return]
 
 
 _diagonal = diagonal

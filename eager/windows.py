@@ -62,8 +62,8 @@ def _conv(
     if input.dtype.is_complex:
         return _of_parts(lambda x, w, b: _conv(n, x, w, b, stride, padding, dilation, groups), input, weight, bias)
     if input.dtype.kind in "ui":  # through float64, which holds all sums below 2 to the 53rd
-        plain = [None if x is None else x.double() for x in (input, weight, bias)]
-        return _conv(n, *plain, stride, padding, dilation, groups).to(input.dtype)  # type: ignore[arg-type]
+        added = None if bias is None else bias.double()
+        return _conv(n, input.double(), weight.double(), added, stride, padding, dilation, groups).to(input.dtype)
     edges: list[tuple[int, int]] | None = None
     if isinstance(padding, str):
         edges = _named_padding(padding, weight, steps, spread)
@@ -133,14 +133,15 @@ def _conv_transpose(
     if any(b >= max(s, d) for b, s, d in zip(beyond, steps, spread, strict=True)):
         raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got output_padding: {beyond}, "
                            f"stride: {steps}, dilation: {spread}")  # fmt: skip
-    if input.dtype.is_complex:
-        def run_real(x: Any, w: Any, b: Any) -> Any:
-            return _conv_transpose(n, x, w, b, stride, padding, extra, groups, dilation)
 
+    def run_real(x: Any, w: Any, b: Any) -> Any:
+        return _conv_transpose(n, x, w, b, stride, padding, extra, groups, dilation)
+
+    if input.dtype.is_complex:
         return _of_parts(run_real, input, weight, bias)
     if input.dtype.kind in "ui":
-        plain = [None if x is None else x.double() for x in (input, weight, bias)]
-        return _conv_transpose(n, *plain, stride, padding, extra, groups, dilation).to(input.dtype)  # type: ignore[arg-type]
+        added = None if bias is None else bias.double()
+        return run_real(input.double(), weight.double(), added).to(input.dtype)  # type: ignore[no-any-return]
     wide = any(b >= s for b, s in zip(beyond, steps, strict=True))  # no convolution of that stride has this for its input
     cut = [(-p, b - p) for p, b in zip(around, beyond, strict=True)] if wide else []
     around, beyond = ((0,) * n, (0,) * n) if wide else (around, beyond)
@@ -260,7 +261,7 @@ def _avg_pool(
         total, pairs = apply(pooling.sum_pool, (x,), attrs), attrs["padding"]
         beyond = any(low != high for low, high in pairs)
         if divisor is None and (beyond or (not count_padding and any(low for low, _ in pairs))):
-            by = _counts(x, attrs, count_padding)
+            by: Any = _counts(x, attrs, count_padding)
         else:
             by = math.prod(attrs["kernel"]) if divisor is None else divisor
         return div(total, by, rounding_mode="trunc") if total.dtype.kind in "ui" else total / by

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .dtypes import DType
@@ -24,6 +24,12 @@ class Pair:
     def parts(self) -> tuple[Any, Any]:
         """Both."""
         return self.re, self.im
+
+
+def pair_of(parts: Iterable[Any], dtype: DType) -> Pair:
+    """Two parts as one value."""
+    re, im = parts
+    return Pair(re, im, dtype)
 
 
 class Whole(Exception):
@@ -63,7 +69,7 @@ class Arithmetic:
             parts = [_cast(p, dtype.to_real()) for p in x.parts]
             if dtype.kind == "b":
                 return self.or_(*[_call("ne", p, 0.0) for p in x.parts])
-            return Pair(*parts, dtype) if dtype.is_complex else parts[0]
+            return pair_of(parts, dtype) if dtype.is_complex else parts[0]
         return Pair(_cast(x, dtype.to_real()), 0.0, dtype) if dtype.is_complex else _cast(x, dtype)
 
     def add(self, x: Any, y: Any) -> Any:
@@ -79,7 +85,7 @@ class Arithmetic:
         if not any(isinstance(x, Pair) for x in xs):
             return _call(name, *xs)
         ins = [self._pair(x) for x in xs]
-        return Pair(*[_call(name, *[x.parts[k] for x in ins]) for k in (0, 1)], ins[0].dtype)
+        return pair_of([_call(name, *[x.parts[k] for x in ins]) for k in (0, 1)], ins[0].dtype)
 
     def _pair(self, x: Any) -> Pair:
         if isinstance(x, Pair):
@@ -143,7 +149,7 @@ class Arithmetic:
         if not isinstance(x, Pair) and not isinstance(y, Pair):
             return _choose(c, x, y)
         one, other = self._pair(x).parts, self._pair(y).parts
-        return Pair(*[_choose(c, one[k], other[k]) for k in (0, 1)], self.result)
+        return pair_of([_choose(c, one[k], other[k]) for k in (0, 1)], self.result)
 
 
 _NUMBERS: dict[str, Callable[..., Any]] = {

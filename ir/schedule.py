@@ -353,8 +353,8 @@ class _Scheduler:
     def _copy(self, value: Value, target: Target) -> Step:
         """A kernel that copies a stored value to a second place; of complex numbers, which kernels do not know, NumPy's copy."""
         if value.dtype.is_complex:
-            home = self.saved.get(value) or self.home(value)
-            lies, wanted = (BufferView(self.number[t.buffer], t.type, t.offset) for t in (home, target))
+            source = self.saved.get(value) or self.home(value)
+            lies, wanted = (BufferView(self.number[t.buffer], t.type, t.offset) for t in (source, target))
             return ExternStep(lookup("clone"), (lies,), {}, (wanted,))
         group = Group(-1, self.graph.symbols, {})
         shape = value.shape

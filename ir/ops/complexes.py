@@ -15,7 +15,7 @@ import numpy as np
 from ...errors import DTypeError, ShapeError
 from .. import dtypes, layout
 from ..op import Extern, Infer, Op, Sample, lookup, register
-from ..pair import Pair
+from ..pair import Pair, pair_of
 from ..sizes import Size
 from ..types import TensorType
 from .casts import contiguous
@@ -110,7 +110,7 @@ def _pairs_samples(rng: np.random.Generator) -> Iterator[Sample]:
 def _unstacked(x: Any) -> Pair:
     last = len(x.shape) - 1
     parts = [slice_(x, dim=last, start=k, stop=k + 1, step=1) for k in (0, 1)]
-    return Pair(*[reshape(p, x.shape[:-1]) for p in parts], x.dtype.to_complex())
+    return pair_of([reshape(p, x.shape[:-1]) for p in parts], x.dtype.to_complex())
 
 
 #: Pairs of floats in a last dimension of two as complex numbers; a view.
@@ -283,7 +283,7 @@ def _parts_infer(x: TensorType) -> tuple[TensorType, TensorType]:
 
 def _parts_eager(x: Any) -> Any:
     (part, _) = _parts_infer(layout.type_of_array(x))
-    strides = tuple(s * part.dtype.itemsize for s in part.strides)
+    strides: Any = tuple(s * part.dtype.itemsize for s in part.strides)
     return tuple([layout.conformed(np.array(p), strides) for p in (x.real, x.imag)])
 
 
@@ -301,7 +301,7 @@ def _whole_infer(re: TensorType, im: TensorType, *, strides: tuple[Size, ...]) -
 def _whole_eager(re: Any, im: Any, *, strides: tuple[int, ...]) -> Any:
     out = np.empty(re.shape, np.complex64 if re.dtype == np.float32 else np.complex128)
     out.real, out.imag = re, im
-    return layout.conformed(out, tuple(s * out.itemsize for s in strides))
+    return layout.conformed(out, tuple([s * out.itemsize for s in strides]))
 
 
 def _whole_samples(rng: np.random.Generator) -> Iterator[Sample]:

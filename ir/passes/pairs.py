@@ -13,7 +13,7 @@ from .. import dtypes, layout
 from ..dtypes import DType
 from ..graph import Builder, Graph, Node, Output, Value, WriteBack, same_types
 from ..op import Gather, Move, Op, Reduce, Scalar, lookup
-from ..pair import Arithmetic, Pair, Whole
+from ..pair import Arithmetic, Pair, Whole, pair_of
 from ..types import TensorType
 
 
@@ -78,7 +78,7 @@ class _Splitting:
     def note(self, node: Node, made: Any) -> None:
         for old, new in zip(node.results, made if isinstance(made, tuple) else (made,), strict=True):
             if isinstance(new, Pair):
-                self.split[old] = Pair(*[self.laid(p, old.tensor_type, new.dtype) for p in new.parts], new.dtype)
+                self.split[old] = pair_of([self.laid(p, old.tensor_type, new.dtype) for p in new.parts], new.dtype)
             else:
                 self.whole[old] = self.like(new, old.tensor_type)
 
@@ -107,7 +107,7 @@ class _Splitting:
         if isinstance(x, complex):
             return Pair(x.real, x.imag, dtypes.complex64)
         if x not in self.split:
-            self.split[x] = Pair(*self.emit("complex_parts", self.whole[x]), x.dtype)
+            self.split[x] = pair_of(self.emit("complex_parts", self.whole[x]), x.dtype)
         return self.split[x]
 
     def joined(self, x: Value) -> Value:
@@ -139,4 +139,4 @@ class _Splitting:
         attrs = {k: v.to_real() if isinstance(v, DType) else v for k, v in attrs.items()}
         parts = [[x.parts[k] if isinstance(x, Pair) else x for x in xs] for k in (0, 1)]
         made = [self.builder.emit(op, ins, attrs) for ins in parts]
-        return Pair(*made, to)
+        return pair_of(made, to)
