@@ -26,9 +26,11 @@ from .kernel import Code
 from .launch import Frame, Host, Program
 
 MAX_PROGRAMS = 256
+#: bytes up to which an arena is kept for the next call
+SMALL = 64 << 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fresh:
     """A result in memory of its own."""
 
@@ -127,16 +129,26 @@ class DeviceExecutable:
     def _run(self, program: Program, inputs: Sequence[Any], addresses: list[int]) -> list[Fresh | OfInput]:
         gpu = program.gpu
         fresh = [Fresh(gpu.allocate(nbytes), nbytes, shape, strides, dtype) for shape, strides, dtype, nbytes in program.fresh]
-        arena = gpu.allocate(program.arena) if program.arena else None
         try:
             frame = program.frames.pop()
         except IndexError:
             frame = Frame(program)
+        arena = self._arena(program, frame) if program.arena else None
         call = _Call(program, inputs, dict(zip(self.tensors, addresses, strict=True)), fresh, arena)
         self._launch(call, frame)
         program.frames.append(frame)
         made = iter(fresh)
         return [next(made) if o.source is None else self._of_input(o, program) for o in self.plan.outputs]
+
+    @staticmethod
+    def _arena(program: Program, frame: Frame) -> Memory:
+        """Memory for what a call makes on its way: a small one stays with the frame for the next call in the same stream."""
+        gpu = program.gpu
+        if program.arena > SMALL:
+            return gpu.allocate(program.arena)
+        if frame.arena is None or frame.stream != gpu.stream:
+            frame.arena, frame.stream = gpu.allocate(program.arena), gpu.stream
+        return frame.arena  # type: ignore[no-any-return]
 
     def _launch(self, call: _Call, frame: Frame, stream: int | None = None) -> None:
         """Fill the slots of a frame and launch, in `stream` (None: the current one)."""

@@ -9,17 +9,15 @@ from __future__ import annotations
 import ctypes
 import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from ...errors import CompileError
 from ...ir import sizes
 from ...ir.loops import Kernel, KernelError
-from ...ir.plan import BufferView, FromArena, FromInput, FromOutput, KernelStep, Plan, RoutineStep, ScalarInput, errors_of
-from ...runtime.gpu.device import GPU, pinned
+from ...ir.plan import BufferView, FromArena, FromInput, FromOutput, KernelStep, Plan, RoutineStep, ScalarInput
+from ...runtime.gpu.device import GPU
 from . import builder, tensor_maps
 from .kernel import Aligned, Below, Code, CompiledKernel, Divisible, Parameter, Variant
 from .launcher import Rows, launching
@@ -84,6 +82,17 @@ def functions(gpu: GPU) -> Functions:
     return found
 
 
+def _teller(errors: Sequence[KernelError], values: Mapping[str, int]) -> Callable[[int], None]:
+    """What raises the error that a status stands for, with the sizes that it names."""
+
+    def tell(status: int) -> None:
+        error = errors[status - 1]
+        message = re.sub(r"\b[a-z]+\d+\b", lambda m: str(values.get(m.group(), m.group())), error.message)
+        raise error.kind(message + (f" (at {error.where})" if error.where else ""))
+
+    return tell
+
+
 class Program:
     """`plan` where its symbols have these `values`, on `gpu`. `aligned`: for each input, the power of two that its address is a
     multiple of (at most 256)."""
@@ -93,20 +102,14 @@ class Program:
         self.slots: dict[Slot, int] = {}
         self.constants: list[bytes] = []
         self.maps: list[tensor_maps.Made] = []
-        self.statuses: list[tuple[tuple[KernelError, ...], int]] = []
         self.fresh = [self._fresh(k, o.type) for k, o in enumerate([o for o in plan.outputs if o.source is None])]
         self.scratch_at = -(-self._number(plan.arena) // AREA) * AREA
         self.arena = self.scratch_at
-        failing = sum(bool(errors_of(s)) for s in plan.steps)
-        self.words = pinned.array(4 * failing).view(np.int32) if failing else np.zeros(0, np.int32)
-        self.words[:] = 0
         self.steps: list[Launch | Host] = []
         for step in plan.steps:
             self.steps += self._step(step, code)
         self.frames: list[Frame] = []
         self.launch = launching(gpu.driver)
-        if failing:
-            gpu.checks.append(self.check)
 
     def _number(self, size: Any) -> int:
         return int(sizes.evaluate(size, self.values))
@@ -116,18 +119,6 @@ class Program:
         count = max([self._number(b.size) for b in self.plan.buffers if b.place == FromOutput(index)], default=0)
         shape, strides = (tuple([self._number(n) for n in part]) for part in (kind.shape, kind.strides))
         return shape, strides, kind.dtype, max(count, 1) * kind.dtype.itemsize
-
-    def check(self) -> None:
-        """Raise what a kernel has found wrong in a call that is done; it is said once."""
-        if not self.words.any():
-            return
-        for errors, at in self.statuses:
-            status = int(self.words[at])
-            if status:
-                self.words[:] = 0
-                error = errors[status - 1]
-                message = re.sub(r"\b[a-z]+\d+\b", lambda m: str(self.values.get(m.group(), m.group())), error.message)
-                raise error.kind(message + (f" (at {error.where})" if error.where else ""))
 
     # -- steps
 
@@ -164,10 +155,7 @@ class Program:
             areas.append(Slot("arena", 0, end))
             end += -(-int(sizes.evaluate(size, named)) // AREA) * AREA
         self.arena = max(self.arena, end)
-        status = -1
-        if step.errors:
-            status = len(self.statuses)
-            self.statuses.append((step.errors, status))
+        status = self.gpu.status_word(_teller(step.errors, self.values)) if step.errors else 0
         given = _Given(pointers, numbers, named, scalars, areas, status)
         made: list[Launch | Host] = []
         for kernel in chosen.load():
@@ -204,7 +192,7 @@ class Program:
                 return "slot", self.slots.setdefault(Slot(kind, x.index), len(self.slots))
             return self._constant(struct.pack("<f" if p.type == "fp32" else "<d" if p.kind == "float" else "<q", x))
         if p.kind == "status":
-            return self._constant(struct.pack("<Q", self.words.__array_interface__["data"][0] + 4 * given.status))
+            return self._constant(struct.pack("<Q", given.status))
         if p.kind == "map":
             found = kernel.maps[p.index]
             slot = given.pointers[found.buffer]
@@ -241,9 +229,11 @@ _FORMS = {"int": "q", "float": "d", "f32": "f4x"}
 class Frame:
     """The arguments of one call under way: slots, constants, tensor maps, and for each launch the pointers to its own."""
 
-    __slots__ = ("_keep", "base", "fill", "launches", "mapped", "maps", "reads")
+    __slots__ = ("_keep", "arena", "base", "fill", "launches", "mapped", "maps", "reads", "stream")
 
     def __init__(self, program: Program) -> None:
+        self.arena: Any = None  # what calls in `stream` work in, where it is small
+        self.stream = 0
         slots = list(program.slots)
         self.reads = [(s.kind, s.index, s.delta) for s in slots]
         self.fill = struct.Struct("<" + "".join(_FORMS.get(s.kind, "Q") for s in slots))
