@@ -17,15 +17,10 @@ from .constraints import interval
 _LOG_ROOT = 0.5 * math.log(2 * math.pi)
 
 
-class LocationScale(Distribution):
-    """A standard variable times `scale`, plus `loc`."""
+class Located(Distribution):
+    """Around `loc`, its mean and most probable value."""
 
-    has_rsample = True
-    constraints = {"loc": "real", "scale": "positive"}
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = broadcast(loc, scale)
-        super().__init__(self.loc.shape, (), validate_args)
+    loc: Any
 
     @property
     def mean(self) -> Any:
@@ -34,6 +29,17 @@ class LocationScale(Distribution):
     @property
     def mode(self) -> Any:
         return self.loc
+
+
+class LocationScale(Located):
+    """A standard variable times `scale`, plus `loc`."""
+
+    has_rsample = True
+    constraints = {"loc": "real", "scale": "positive"}
+
+    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
+        self.loc, self.scale = broadcast(loc, scale)
+        super().__init__(self.loc.shape, (), validate_args)
 
     def _standard(self, shape: Any) -> Any:
         raise NotImplementedError

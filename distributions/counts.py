@@ -10,26 +10,15 @@ from ..eager.modes import no_grad
 from ..eager.random import rand
 from ..eager.sampling import poisson
 from . import constraints
-from .base import Distribution, broadcast
-from .discrete import Binary, Binomial, Categorical, OneHotCategorical
+from .base import Distribution
+from .discrete import Binary, Binomial, Categorical, OneHotCategorical, Repeated
 from .gammas import standard_gamma
 from .transformed import TransformedDistribution
 from .transforms import ExpTransform, SigmoidTransform
 
 
-class NegativeBinomial(Binary):
+class NegativeBinomial(Repeated):
     """How many 1 come before `total_count` zeros."""
-
-    of_values = "count"
-
-    def __init__(self, total_count: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
-        given = self._given(probs, logits)
-        self.total_count, given = broadcast(total_count if hasattr(total_count, "meta") else given * 0 + total_count, given)
-        if logits is None:
-            self._probs = given
-        else:
-            self._logits = given
-        super().__init__(given.shape, (), validate_args)
 
     @property
     def mean(self) -> Any:

@@ -125,8 +125,8 @@ class Geometric(Binary):
         return binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none") / self.probs
 
 
-class Binomial(Binary):
-    """How many of `total_count` draws are 1."""
+class Repeated(Binary):
+    """Of counts that hang on `total_count` and the probability of a 1."""
 
     of_values = "count"
 
@@ -138,6 +138,10 @@ class Binomial(Binary):
         else:
             self._logits = given
         super().__init__(given.shape, (), validate_args)
+
+
+class Binomial(Repeated):
+    """How many of `total_count` draws are 1."""
 
     @property
     def mean(self) -> Any:

@@ -54,16 +54,21 @@ def gamma_gradient(shape: Any, z: Any) -> Any:
         return where(small & (x < 1e-3), near, -change / density).to(shape.dtype)
 
 
-class Gamma(Distribution):
-    """Sums of `concentration` waiting times of events that come at `rate`."""
+class Shaped(Distribution):
+    """By `concentration` and `rate`, both positive."""
 
     has_rsample = True
     constraints = {"concentration": "positive", "rate": "positive"}
-    of_values = "nonnegative"
 
     def __init__(self, concentration: Any, rate: Any, validate_args: bool | None = None) -> None:
         self.concentration, self.rate = broadcast(concentration, rate)
         super().__init__(self.concentration.shape, (), validate_args)
+
+
+class Gamma(Shaped):
+    """Sums of `concentration` waiting times of events that come at `rate`."""
+
+    of_values = "nonnegative"
 
     @property
     def mean(self) -> Any:

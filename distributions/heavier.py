@@ -14,8 +14,8 @@ from ..eager.random import rand, randn
 from ..eager.shaping import diag_embed
 from . import constraints
 from .base import Distribution, broadcast
-from .continuous import Cauchy, OneParameter
-from .gammas import Gamma, standard_gamma
+from .continuous import Cauchy, Located, OneParameter
+from .gammas import Gamma, Shaped, standard_gamma
 
 
 class HalfCauchy(OneParameter):
@@ -59,16 +59,10 @@ class HalfCauchy(OneParameter):
         return self._whole().entropy() - math.log(2)
 
 
-class InverseGamma(Distribution):
+class InverseGamma(Shaped):
     """1 over a gamma variable."""
 
-    has_rsample = True
-    constraints = {"concentration": "positive", "rate": "positive"}
     of_values = "positive"
-
-    def __init__(self, concentration: Any, rate: Any, validate_args: bool | None = None) -> None:
-        self.concentration, self.rate = broadcast(concentration, rate)
-        super().__init__(self.rate.shape, (), validate_args)
 
     def _inverse(self) -> Gamma:
         return Gamma(self.concentration, self.rate, validate_args=False)
@@ -214,22 +208,14 @@ class ContinuousBernoulli(OneParameter):
         return self.mean * ((-p).log1p() - p.log()) - self._log_constant() - (-p).log1p()
 
 
-class VonMises(Distribution):
+class VonMises(Located):
     """Angles around `loc`, the closer the larger `concentration` is. Draws by rejection (Best and Fisher, 1979)."""
 
     constraints = {"loc": "real", "concentration": "positive"}
 
     def __init__(self, loc: Any, concentration: Any, validate_args: bool | None = None) -> None:
         self.loc, self.concentration = broadcast(loc, concentration)
-        super().__init__(self.loc.shape, (), validate_args)
-
-    @property
-    def mean(self) -> Any:
-        return self.loc
-
-    @property
-    def mode(self) -> Any:
-        return self.loc
+        Distribution.__init__(self, self.loc.shape, (), validate_args)
 
     @property
     def variance(self) -> Any:
