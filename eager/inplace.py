@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import AutogradError, ShapeError
 from ..ir import dtypes
 from ..ir.op import Op
+from ..ir.ops.casts import contiguous
 from ..ir.ops.shape import as_strided
 from ..runtime import gradmode
 from . import executor, tape
@@ -205,11 +206,11 @@ def refresh_view(x: Any) -> None:
 class WindowWrite(tape.Node):
     """History of a tensor part of which was overwritten through views: `apply` sends each part of the gradient home."""
 
-    __slots__ = ("chain", "mask")
+    __slots__ = ("chain", "dense", "mask")
 
     def __init__(self, chain: list[tape.OpNode], root: Any) -> None:
         super().__init__()
-        self.chain = chain
+        self.chain, self.dense = chain, root.meta.type.is_contiguous
         self.mask = make(np.ones_like(root._array, np.bool_, subok=False))
         executor.write(self._window(self.mask), False)
 
@@ -222,5 +223,7 @@ class WindowWrite(tape.Node):
         from ..ir.ops.compare import where
 
         (g,) = grads
+        if self.dense and g is not None and not g.meta.type.is_contiguous:
+            g = contiguous(g)  # the views that lead to the window may be none of other strides
         kept = where(self.mask, g, 0.0) if self.edges[0] is not None else None
         return kept, self._window(g) if self.edges[1] is not None else None

@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import AutogradError
 from ..ir import dtypes
 from ..ir.dtypes import DType
+from ..ir.ops import casts
 from ..runtime.meta import Meta
 from ..runtime.size import Size
 from ..runtime.storage import Storage, address_of
@@ -24,6 +25,7 @@ from .arguments import wrap_dim
 from .device import Device
 from .generated import TensorOps
 from .methods import Methods
+from .pure import pure
 
 Array = np.ndarray[Any, Any]
 
@@ -254,6 +256,14 @@ class Tensor(Methods):
     def data(self, other: Tensor) -> None:
         self.meta = other.meta.with_grad(self.meta.requires_grad)
         self._array, self._storage, self._offset = other._array, factory.storage_of(other), other._offset
+
+    @pure
+    def detach(self) -> Tensor:
+        """The same memory outside the tape."""
+        made = executor.apply(casts.detach, (self,), {})
+        if made._array is not None:
+            made._offset = factory.Detached(made._offset or 0)
+        return made  # type: ignore[no-any-return]
 
     def detach_(self) -> Tensor:
         """Cut this tensor off its history; returns self. RuntimeError for a view."""

@@ -121,7 +121,7 @@ def test_assignment_of_a_gradient_into_a_plain_tensor() -> None:
 
 def test_all_on_a_memory_get_the_history_that_one_of_its_views_is_written_with() -> None:
     w, buffer = fw.ones(2, requires_grad=True), fw.zeros(2, 2)
-    before, beside = buffer.view(4), buffer.data
+    before, beside = buffer.view(4), buffer.detach()
     buffer[1].copy_(w * 2)
     assert buffer.requires_grad and before.requires_grad and not beside.requires_grad
     (before * fw.tensor([1.0, 1.0, 3.0, 4.0])).sum().backward()
