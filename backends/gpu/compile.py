@@ -25,7 +25,9 @@ from .templates import routine_ways
 from .tuned import Choices
 from .ways import Job, Way, kernel_ways
 
-_KIND, _FORMAT = "triton", "2"
+#: what entries of the disk cache are called
+KIND = "triton"
+_FORMAT = "2"
 _LENGTH = struct.Struct("<I")
 _NULLS = (Parameter("null"), Parameter("null"))
 #: bytes of shared memory of one program that the hardware has, by kind
@@ -53,15 +55,19 @@ def routine(step: RoutineStep, target: Target = SM90, tuned: Choices | None = No
 
 def variant(way: Way, target: Target) -> Variant:
     """A way that is compiled when it is first asked for."""
-    return Variant(way.assumes, way.sizes, way.scratch, _Once(way, target))
+    return Variant(way.assumes, way.sizes, way.scratch, Once(way, target))
 
 
-class _Once:
+class Once:
     """The kernels of a way, made once whoever asks; a failure is not remembered."""
 
     def __init__(self, way: Way, target: Target) -> None:
         self.way, self.target, self.lock = way, target, threading.Lock()
         self.made: tuple[CompiledKernel, ...] | None = None
+
+    def builds(self) -> tuple[stages.Build, ...]:
+        """What will be compiled."""
+        return tuple(fitted(job.build, self.target) for job in self.way.jobs)
 
     def __call__(self) -> tuple[CompiledKernel, ...]:
         with self.lock:
@@ -95,11 +101,16 @@ def _version() -> str:
     return stages.version()
 
 
+def entry(build: stages.Build, target: Target) -> str:
+    """The name under which the machine code is kept."""
+    return store.digest(KIND, _FORMAT, build.key(), _version(), repr(target))
+
+
 def machine_code(build: stages.Build, target: Target) -> tuple[bytes, dict[str, Any]]:
     """(cubin or hsaco, what Triton says about it), from disk where it was built before. CompileError where Triton refuses, or
     where a program needs more shared memory than there is."""
-    name = store.digest(_KIND, _FORMAT, build.key(), _version(), repr(target))
-    found = store.get(_KIND, name)
+    name = entry(build, target)
+    found = store.get(KIND, name)
     if found is not None:
         (length,) = _LENGTH.unpack_from(found)
         end = _LENGTH.size + length
@@ -114,5 +125,5 @@ def machine_code(build: stages.Build, target: Target) -> tuple[bytes, dict[str, 
         raise CompileError(f"{build.name} asks for scratch memory of Triton's own, which launches do not provide")
     code = made.asm["cubin" if target.kind == "cuda" else "hsaco"]
     head = json.dumps(about).encode()
-    store.put(_KIND, name, _LENGTH.pack(len(head)) + head + code)
+    store.put(KIND, name, _LENGTH.pack(len(head)) + head + code)
     return code, about

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from fusewire.backends.gpu import tuned
 from fusewire.backends.gpu.config import choose
@@ -72,3 +77,22 @@ def test_a_measured_choice_is_kept_in_a_readable_file(tmp_path: Path) -> None:
     assert found is not None and found[0].jobs[0].build.text == tuned.candidates(kernel)[names[-1]]()[0].jobs[0].build.text
     assert tuned.Choices("another", path).ways(kernel) is None
     assert (tmp_path / "kept" / "choices.txt").read_text().endswith(f"[{names[-1]}] 12.50 us rows\n")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="the optional package triton is not installed")
+def test_processes_compile_ahead_and_nothing_is_imported_then(tmp_path: Path) -> None:
+    program = f"""
+import sys
+sys.path[:] = {sys.path!r}
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_choices import pointwise
+from fusewire import knobs
+from fusewire.backends.gpu import compile, workers
+if __name__ == "__main__":
+    with knobs.override(cache_dir={str(tmp_path)!r}, disk_cache=True):
+        ahead = [compile.variants(pointwise(n))[0] for n in range(1000, 9000, 1000)]
+        assert len(workers.missing(ahead)) == workers.prepare(ahead, 2) == 8 and not workers.missing(ahead)
+        assert ahead[0].load()[0].cubin[:4] == b"\\x7fELF" and "triton" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
