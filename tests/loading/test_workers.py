@@ -43,12 +43,18 @@ def children() -> set[int]:
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
-    """No process, descriptor, shared memory or temporary file stays behind."""
-    gc.collect()
-    before = children(), len(os.listdir("/proc/self/fd")), set(os.listdir("/dev/shm"))
+    """No process, socket or shared memory stays behind."""
+    before = left()
     yield
+    assert left() == before
+
+
+def left() -> tuple[set[int], int, int]:
+    """Children, open sockets and segments of shared memory, mapped or open."""
     gc.collect()
-    assert (children(), len(os.listdir("/proc/self/fd")), set(os.listdir("/dev/shm"))) == before
+    open_ = [os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.islink(f"/proc/self/fd/{n}")]
+    shared = Path("/proc/self/maps").read_text().count("memfd:batch")
+    return children(), sum(name.startswith("socket:") for name in open_), shared + sum("memfd:batch" in name for name in open_)
 
 
 def same(a: Any, b: Any) -> None:
