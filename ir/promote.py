@@ -42,7 +42,10 @@ def target_dtype(op: Op, types: tuple[Any, ...]) -> DType | None:
     return dtypes.default() if rule.to == "float" and not out.is_inexact else out
 
 
-_C_NAMES = {"u8": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "u64": "uint64_t", "i8": "int8_t", "i16": "int16_t", "i32": "int", "i64": "int64_t"}
+_C_NAMES = {
+    "u8": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "u64": "uint64_t", "i8": "int8_t", "i16": "int16_t", "i32": "int",
+    "i64": "int64_t",
+}  # fmt: skip
 
 
 def wrapped(value: int, dtype: DType) -> int:
