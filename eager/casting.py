@@ -109,12 +109,14 @@ def fitted(op: Op, operands: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple([_cast(x, rule, mode) if hasattr(x, "meta") else x for x in operands])
 
 
+@pure
 def low(*tensors: Any) -> Any:
     """Tensors in the low dtype of their device where autocast is on there; others, None and float64 as they are."""
     mode = gradmode.casting()
     return tuple([_cast(x, "low", mode) if hasattr(x, "meta") else x for x in tensors]) if mode & _ANY else tensors
 
 
+@pure
 def wide(*tensors: Any) -> Any:
     """Half tensors as float32 where autocast is on for their device."""
     mode = gradmode.casting()

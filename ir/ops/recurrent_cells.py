@@ -277,14 +277,15 @@ def _through(decompose: Any) -> Any:
 
 #: What the state h (batch, width) becomes over the steps of `gates` (steps, batch, 3 * width: reset, update, new); each step's
 #: own part is ``h @ w.T + b``: (all h, for each step the three gates behind their functions and its own part of the new one).
+#: Under autocast its state stays float32, as PyTorch's does.
 gru_steps: Op = register(Op(
-    "gru_steps", (), _gru_infer, _gru_eager, _gru_grad, Decompose(_gru_decompose), _gru_samples, tolerance=LOOSE, autocast="low",
+    "gru_steps", (), _gru_infer, _gru_eager, _gru_grad, Decompose(_gru_decompose), _gru_samples, tolerance=LOOSE, autocast="f32",
     heavy=True,
 ))  # fmt: skip
 #: From the gradients of all h and, where there are any, of the other result: those of the gates, of each step's own part, of h.
 gru_steps_backward: Op = register(Op(
     "gru_steps_backward", (), _gru_backward_infer, _gru_backward_eager, _through(_gru_backward_decompose),
-    Decompose(_gru_backward_decompose), _gru_backward_samples, tolerance=LOOSE, autocast="low", heavy=True,
+    Decompose(_gru_backward_decompose), _gru_backward_samples, tolerance=LOOSE, autocast="f32", heavy=True,
 ))  # fmt: skip
 #: All h = tanh(gates + h @ w.T), or `clipped` at zero from below in place of tanh.
 rnn_steps: Op = register(Op(
