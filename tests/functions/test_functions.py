@@ -127,8 +127,8 @@ def test_errors(call: str) -> None:
 
 def stored(lib: Any, call: str) -> list[Any]:
     """What the call returns and what the given tensors hold then."""
-    given = {"e64": lib.empty(0, dtype=lib.float64), "f64": lib.empty(0, dtype=lib.float64), "ei": lib.empty(0, dtype=lib.int64),
-             "e32": lib.empty(0, dtype=lib.int32), "eb": lib.empty(0, dtype=lib.bool), "wide64": lib.zeros(7, dtype=lib.float64)}  # fmt: skip
+    kinds = {"e64": "float64", "f64": "float64", "ei": "int64", "e32": "int32", "eb": "bool", "wide64": "float64"}
+    given = {name: lib.empty(7 if name == "wide64" else 0, dtype=getattr(lib, kind)) for name, kind in kinds.items()}
     inputs = operands(lib, [n for n in ("m", "ints") if n in call], False)
     result = eval("t." + call, {"t": lib, **given, **inputs})
     return flat(result) + [x for name, x in given.items() if name in call.split("out=")[1]]
