@@ -96,21 +96,24 @@ class Names:
 
     # ---- sizes ----------------------------------------------------------------------------------------------------
     def dims_of(self, size: Size) -> Dims:
-        """The dimensions over which a size varies."""
-        out = NONE
+        """The dimensions over which a size varies, written as `index` does."""
+        size, out = self._simplest(size), NONE
         for name in sizes.symbols_of(size):
             flat = self._flat(name)
             out |= flat.dims if flat else NONE
         return out
 
     def _flat(self, name: str) -> Flat | None:
-        return next((f for f in reversed(self.flats) if name in f.axes), None)
+        return next((f for f in reversed(self.flats) if name in f.axes or name == f.name), None)
 
     def index(self, size: Size) -> str:
         """An index expression: in terms of the index vectors where that is simpler than by axes."""
+        return self.size(self._simplest(size))
+
+    def _simplest(self, size: Size) -> Size:
         flat = sizes.simplify(sizes.substitute(size, {n: e for f in self.flats for n, e in f.axes.items()}))
         vectors = {f.name for f in self.flats}
-        return self.size(size if any(vectors & set(_in_calls(flat))) else flat)
+        return size if any(vectors & set(_in_calls(flat))) else flat
 
     def size(self, size: Size) -> str:
         """A size as an expression."""

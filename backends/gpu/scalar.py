@@ -220,7 +220,7 @@ RULES: dict[str, Rule] = {
     "minimum": _extreme(False), "maximum": _extreme(True), "sqrt": _sqrt, "exp": _library("exp"), "expm1": _library("expm1"),
     "log": _library("log"), "log1p": _library("log1p"), "sin": _library("sin"), "cos": _library("cos"), "tanh": _library("tanh"),
     "erf": _library("erf"), "pow": _pow, "floor": _rounding("tl.floor"), "ceil": _rounding("tl.ceil"),
-    "trunc": _rounding("libdevice.trunc"), "round": _rounding("libdevice.rint"), "eq": _infix("=="), "lt": _infix("<"),
+    "trunc": _rounding("libdevice.trunc"), "round": _rounding("libdevice.nearbyint"), "eq": _infix("=="), "lt": _infix("<"),
     "le": _infix("<="), "and": _infix("&"), "or": _infix("|"), "xor": _infix("^"),
     "not": lambda dtype, args: f"{args[0]} ^ 255" if dtype.kind == "u" else f"~{args[0]}",
     "shl": _shift("<<"), "shr": _shift(">>"),

@@ -50,14 +50,9 @@ def prepare(variants: Sequence[Variant], processes: int) -> int:
 
 def missing(variants: Sequence[Variant]) -> Work:
     """What the variants would compile, each once."""
-    found: dict[str, tuple[stages.Build, Target]] = {}
-    for variant in variants:
-        if isinstance(variant.load, compiling.Once) and variant.load.made is None:
-            for build in variant.load.builds():
-                name = compiling.entry(build, variant.load.target)
-                if store.get(compiling.KIND, name) is None:
-                    found[name] = build, variant.load.target
-    return list(found.values())
+    loads = [v.load for v in variants if isinstance(v.load, compiling.Once) and v.load.made is None]
+    wanted = {compiling.entry(build, load.target): (build, load.target) for load in loads for build in load.builds()}
+    return [work for name, work in wanted.items() if store.get(compiling.KIND, name) is None]
 
 
 def main() -> None:

@@ -64,7 +64,7 @@ def install() -> None:
     floats: dict[str, Callable[..., Any]] = {
         "exp": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "sin": np.sin, "cos": np.cos, "tanh": np.tanh,
         "erf": np.vectorize(math.erf, otypes=[np.float64]), "pow": np.power, "fmod": np.fmod, "copysign": np.copysign,
-        "trunc": np.trunc, "rint": np.rint, "sqrt": np.sqrt, "exp2": np.exp2, "log2": np.log2,
+        "trunc": np.trunc, "nearbyint": np.rint, "sqrt": np.sqrt, "exp2": np.exp2, "log2": np.log2,
     }  # fmt: skip
     for name, function in floats.items():
         setattr(libdevice, name, _interpreted(function))
