@@ -17,7 +17,6 @@ from ..runtime import gradmode
 from .factory import make
 from .inplace import store
 
-
 R = TypeVar("R")
 
 

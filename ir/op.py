@@ -180,8 +180,8 @@ class Op:
     heavy      worth compiling alone: eager programs run it as a graph of one node from its third call on (`eager/hot.py`), where
                its operands have that many elements (True: as few as any)
     binds      the attribute that is a bare symbol, which the first dimension of the first result settles: a size that data decide
-    parts      the call on `ir.pair.Pair`s for complex operands, which gives a Pair, or a Value where the result is real: for ops on
-               complex numbers that are neither pointwise nor data movement (`ir/passes/pairs.py`)
+    parts      the call on `ir.pair.Pair`s for complex operands, which gives a Pair, or a Value where the result is real: for ops
+               on complex numbers that are neither pointwise nor data movement (`ir/passes/pairs.py`)
     eager_only  its operand or result is complex: generated programs and tests over all records leave it out
     operator   Python's operator that is this op, as its special method is called without underscores ("add", "eq", "invert")
     """

@@ -101,7 +101,8 @@ class _Verifier:
             if isinstance(a, Value):
                 self.used(a, before, f"operand {i}")
             else:
-                self.require(a is None or type(a) in (bool, int, float, complex), f"operand {i} is {a!r}: neither Value, number nor None")
+                number = a is None or type(a) in (bool, int, float, complex)
+                self.require(number, f"operand {i} is {a!r}: neither Value, number nor None")
         for name, attr in node.attrs.items():
             self.require(_static(attr), f"attr {name} is {attr!r}: not a number, string, dtype, Size, None or tuple of these")
             self.symbols(_sizes_in(attr), f"attr {name}")

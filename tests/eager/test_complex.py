@@ -184,7 +184,8 @@ def test_rotary_embedding_of_llama() -> None:
     for got, want in zip(compiled(q, k, turn), embed(q, k, turn), strict=True):
         assert fusewire.allclose(got, want, atol=1e-6)
         weight = fusewire.randn(*got.shape)
-        ours, theirs = (fusewire.autograd.grad((x * weight).sum(), [q, k], retain_graph=True, allow_unused=True) for x in (got, want))
+        again = {"retain_graph": True, "allow_unused": True}
+        ours, theirs = (fusewire.autograd.grad((x * weight).sum(), [q, k], **again) for x in (got, want))
         for a, b in zip(ours, theirs, strict=True):
             assert fusewire.allclose(fusewire.zeros(1) if a is None else a, fusewire.zeros(1) if b is None else b, atol=1e-5)
 
