@@ -421,12 +421,13 @@ class Attributes:
     def _given(self, tensor: Any, name: str) -> Any:
         """An attribute that the user has given a Tensor from outside."""
         source, found = self.session.outside.source_of(tensor), self.session.recorder.input_of(tensor)
-        if found is not None and source is None:
+        if found is None:
+            return self.session.native(getattr, tensor, name)
+        if source is None:
             raise Break("tensor-state", subject(f"{name}, an attribute that a Tensor may have been given,"))
-        if found is not None and name in found.real.__dict__:
+        if name in found.real.__dict__:
             return self.session.outside.admit(found.real.__dict__[name], Item(InstanceDict(source), name))
-        if found is not None:
-            self.session.outside.guard(Lacks(InstanceDict(source), name))
+        self.session.outside.guard(Lacks(InstanceDict(source), name))
         return self.session.native(getattr, tensor, name)
 
     def _is_leaf(self, tensor: Any) -> bool:

@@ -133,9 +133,9 @@ def _effects(session: Session) -> list[Any]:
     """The journal, with each mode of the thread set once at most."""
     journal = session.effects.journal
     kept = without_covered([e for e in journal if not isinstance(e, (GradModeSet, CastingSet))])
-    modes = [e for e in journal if isinstance(e, GradModeSet)][-1:]
+    switches = [e for e in journal if isinstance(e, GradModeSet)][-1:]
     casts = [e for e in journal if isinstance(e, CastingSet)][-1:]
-    kept += [e for e in modes if e.enabled is not session.outside.mode]
+    kept += [e for e in switches if e.enabled is not session.outside.mode]
     return kept + [e for e in casts if e.mode != session.outside.casting]
 
 

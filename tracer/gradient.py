@@ -226,11 +226,11 @@ class Watch:
 
     def __init__(self, x: Tensor) -> None:
         self.last: list[int] = []
-        made: Any
+        made: Any = x._storage
         if x._array is None:
             from ..eager.gpu import watched
 
-            made = x._storage = watched(x._storage, self.last)
+            made = x._storage = watched(made, self.last)
         else:
             made = x._storage = Watched(x._array, self.last)
         self.storage = weakref.ref(made)

@@ -168,9 +168,7 @@ def checkpoint(
     return rebuild(outs)
 
 
-def checkpoint_sequential(
-    functions: Any, segments: int, input: Any, use_reentrant: bool | None = None, **kwargs: Any
-) -> Any:
+def checkpoint_sequential(functions: Any, segments: int, input: Any, use_reentrant: bool | None = None, **kwargs: Any) -> Any:
     """A Sequential (or a list of functions) on `input`, cut into `segments`, each a checkpoint but for the last."""
     preserve = kwargs.pop("preserve_rng_state", True)
     if kwargs:

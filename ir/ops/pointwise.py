@@ -4,7 +4,7 @@ executor of `eager` and by the graph interpreter: infinities and NaN are results
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -207,7 +207,7 @@ def _pow_eager(x: Any, y: Any) -> Any:
 
 
 #: as PyTorch computes them
-_SIMPLE_POWERS = {
+_SIMPLE_POWERS: dict[float, Callable[[Any], Any]] = {
     0.5: np.sqrt, 1: np.positive, 2: np.square, 3: lambda x: np.square(x) * x,
     -0.5: lambda x: np.reciprocal(np.sqrt(x)), -1: np.reciprocal, -2: lambda x: np.reciprocal(np.square(x)),
 }  # fmt: skip
