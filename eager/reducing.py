@@ -91,7 +91,8 @@ def std(
     axis: Any = None, keepdims: Any = None, out: Any = None,
 ) -> Tensor:  # fmt: skip
     """Square root of `var`."""
-    return finished(_root(var(input, dim, unbiased, keepdim, correction=correction, axis=axis, keepdims=keepdims)), out)  # type: ignore[no-any-return]
+    root = _root(var(input, dim, unbiased, keepdim, correction=correction, axis=axis, keepdims=keepdims))
+    return finished(root, out)  # type: ignore[no-any-return]
 
 
 def _root(x: Tensor) -> Tensor:
