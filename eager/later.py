@@ -19,14 +19,15 @@ FUNCTIONS: dict[str, str] = {
     "sparse": "sparse_coo_tensor mm:spmm mm:hspmm mm:smm",
     "rarer": "kl_div binary_cross_entropy_with_logits cosine_embedding_loss margin_ranking_loss hinge_embedding_loss "
              "triplet_margin_loss poisson_nll_loss embedding batch_norm instance_norm rms_norm adaptive_max_pool1d grid_sampler "
-             "grid_sampler_2d constant_pad_nd conv_tbc dropout_ feature_dropout fill binomial nonzero_static "
-             "as_strided_scatter frobenius_norm nuclear_norm norm_except_dim pca_lowrank svd_lowrank "
-             "native_channel_shuffle view_copy expand_copy permute_copy transpose_copy t_copy squeeze_copy unsqueeze_copy "
+             "grid_sampler_2d constant_pad_nd dropout_ feature_dropout fill binomial nonzero_static "
+             "as_strided_scatter frobenius_norm nuclear_norm norm_except_dim view_copy expand_copy permute_copy transpose_copy "
+             "t_copy squeeze_copy unsqueeze_copy "
              "select_copy diagonal_copy as_strided_copy unfold_copy detach_copy unbind_copy split_copy split_with_sizes_copy "
              "narrow_copy cond while_loop sym_int sym_float sym_not sym_max sym_min sym_sum sym_ite get_num_interop_threads "
              "set_num_interop_threads set_warn_always is_warn_always_enabled get_deterministic_debug_mode "
              "set_deterministic_debug_mode compiled_with_cxx11_abi is_vulkan_available sparse_csr_tensor sparse_csc_tensor "
              "sparse_bsr_tensor sparse_bsc_tensor sparse_compressed_tensor",
+    "further": "conv_tbc native_channel_shuffle",
     "searching": "cummax cummin logcumsumexp diff nanmedian nanmean nansum mode quantile nanquantile unique unique_consecutive "
                  "searchsorted bucketize histc histogram msort isin std_mean aminmax count_nonzero trapezoid trapz "
                  "cumulative_trapezoid cov corrcoef renorm gradient",
@@ -37,7 +38,7 @@ FUNCTIONS: dict[str, str] = {
     "linalg": "logdet old_cholesky:cholesky cholesky_inverse old_qr:qr old_svd:svd triangular_solve",
     "factors": "lu_pair:lu lu_unpack geqrf ormqr svd_lowrank pca_lowrank lobpcg",
     "products": "addmm addmv addr baddbmm addbmm mv vdot inner ger kron tensordot chain_matmul cross trace cdist pdist bilinear "
-                "block_diag cartesian_prod combinations vander",
+                "combinations vander",
     "activations": "celu celu_ selu selu_ prelu rrelu rrelu_ relu_ threshold threshold_ alpha_dropout feature_alpha_dropout "
                    "hardshrink",
     "losses": "cosine_similarity pairwise_distance ctc_loss",
@@ -77,7 +78,7 @@ LAYERS: dict[str, str] = {
 #: Module of `eager` -> methods of Tensor.
 METHODS: dict[str, str] = {
     "random": "bernoulli",
-    "remaking": "resize_ resize_as_ set_ apply_ map_ as_subclass bernoulli untyped_storage",
+    "remaking": "resize_ resize_as_ set_ apply_ map_ as_subclass untyped_storage",
     "sparse": "to_sparse to_sparse:to_sparse_coo",
     "rarer": "as_strided_ as_strided_scatter swapaxes_ swapdims_ map2_ nonzero_static",
     "layouts": "to_dense resize resize_as indices values coalesce is_coalesced sparse_dim dense_dim dequantize q_scale "

@@ -12,7 +12,7 @@ from ..ir.ops.creation import filled
 from . import casting
 from . import generated as g
 from .arguments import wrap_dim
-from .arranging import einsum, meshgrid, pad
+from .arranging import einsum
 from .functional import bmm, expand, matmul, mm, narrow, outer, permute, reshape, stack, transpose, unlowered, unsqueeze
 from .outputs import matched
 from .pure import pure
@@ -270,29 +270,6 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Any = None) -
 
 
 # -- arrangements of several tensors
-
-
-@pure
-def block_diag(*tensors: Any) -> Tensor:
-    """Matrices along the diagonal of one, zeros elsewhere."""
-    given = [reshape(x, (1, -1)) if x.ndim < 2 else x for x in tensors]
-    for x in given:
-        if x.ndim > 2:
-            raise RuntimeError(f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Got a tensor of {x.ndim}")
-    wide = sum([x.shape[1] for x in given])
-    rows, before = [], 0
-    for x in given:
-        rows.append(pad(x, (before, wide - before - x.shape[1])))
-        before += x.shape[1]
-    return g.cat(rows, 0)
-
-
-@pure
-def cartesian_prod(*tensors: Any) -> Tensor:
-    """Every choice of one element from each vector, as rows."""
-    if len(tensors) == 1:
-        return g.clone(tensors[0])
-    return stack([reshape(x, (-1,)) for x in meshgrid(*tensors, indexing="ij")], 1)
 
 
 @pure

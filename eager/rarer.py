@@ -96,13 +96,6 @@ def constant_pad_nd(input: Tensor, pad: Sequence[int], value: Any = 0) -> Any:
     return _of_layers("pad")(input, list(pad), value=value)
 
 
-def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Any:
-    """Convolution over (time, batch, channels) with a weight (width, in, out)."""
-    from .windows import conv1d
-
-    return f.permute(conv1d(f.permute(input, 1, 2, 0), f.permute(weight, 2, 1, 0), bias, padding=pad), 2, 0, 1)
-
-
 def dropout_(input: Tensor, p: float, train: bool) -> Any:
     """`dropout`, stored in `input`."""
     return _of_layers("dropout")(input, p, train, inplace=True)
@@ -162,27 +155,6 @@ def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
         return v.norm(pow)  # type: ignore[no-any-return]
     others = [d for d in range(v.ndim) if d != dim % v.ndim]
     return (v.abs() ** pow).sum(others, keepdim=True) ** (1 / pow)
-
-
-def pca_lowrank(A: Tensor, q: int | None = None, center: bool = True, niter: int = 2) -> tuple[Tensor, Tensor, Tensor]:
-    """(U, S, V) of the `q` (6) largest singular values of `A`, whose columns are centred first."""
-    kept = min(6, *A.shape[-2:]) if q is None else q
-    if not 0 <= kept <= min(A.shape[-2:]):
-        raise ValueError(f"q(={kept}) must be non-negative integer and not greater than min(m, n)={min(A.shape[-2:])}")
-    return svd_lowrank(A - A.mean(-2, keepdim=True) if center else A, kept)
-
-
-def svd_lowrank(A: Tensor, q: int = 6, niter: int = 2, M: Any = None) -> tuple[Tensor, Tensor, Tensor]:
-    """(U, S, V) of the `q` largest singular values of ``A - M``, exactly: from the whole decomposition."""
-    from .linalg import svd
-
-    u, s, vh = svd(A if M is None else A - M, full_matrices=False)
-    return u[..., :q], s[..., :q], vh.mH[..., :q]
-
-
-def native_channel_shuffle(input: Tensor, groups: int) -> Any:
-    """`nn.functional.channel_shuffle`."""
-    return _of_layers("channel_shuffle")(input, groups)
 
 
 def as_strided_(self: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:

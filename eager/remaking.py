@@ -14,7 +14,6 @@ from ..ir.types import contiguous_strides
 from ..runtime.size import Size
 from ..runtime.storage import Storage
 from . import functional as f
-from . import random
 from .arguments import size_of
 from .creation import as_tensor
 from .factory import make, make_view, storage_of
@@ -134,12 +133,6 @@ def as_subclass(self: Tensor, cls: type) -> Any:
     out = f.view(self, self.shape)
     out.__class__ = cls  # type: ignore[assignment]
     return out
-
-
-def bernoulli(self: Tensor, p: Any = None, *, generator: Any = None) -> Tensor:
-    """1 with the probability that each element says, or `p`, else 0."""
-    chance = self if p is None else f.to(self.detach(), self.dtype) * 0 + p
-    return random.bernoulli(chance, generator=generator)
 
 
 # -- dtypes and shapes

@@ -223,6 +223,9 @@ def column_stack(tensors: Sequence[Tensor], *, out: Any = None) -> Tensor:
 def block_diag(*tensors: Any) -> Tensor:
     """Matrices along the diagonal of a matrix of zeros."""
     parts = [atleast_2d(x) for x in tensors]
+    for x in parts:
+        if x.ndim > 2:
+            raise RuntimeError(f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Got a tensor of {x.ndim}")
     width, rows, left = sum(x.shape[1] for x in parts), [], 0
     for x in parts:
         right = width - left - x.shape[1]

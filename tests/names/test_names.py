@@ -6,6 +6,7 @@ import importlib
 import sys
 import types
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import fusewire
+from fusewire.eager import later
 
 sys.path.insert(0, str(Path(__file__).parent))
 import api_names
@@ -82,6 +84,13 @@ def same(ours: Any, theirs: Any, where: str) -> None:
         assert ours == pytest.approx(theirs, rel=1e-5), where
     else:
         assert ours == theirs or repr(ours) == repr(theirs), f"{where}: {ours!r}, not {theirs!r}"
+
+
+@pytest.mark.parametrize("table", [later.FUNCTIONS, later.LAYERS, later.METHODS], ids=["functions", "layers", "methods"])
+def test_one_module_has_a_function_that_loads_later(table: dict[str, str]) -> None:
+    """Of two rows with one name the later one would silently win."""
+    given = [word.rpartition(":")[2] for row in table.values() for word in row.split()]
+    assert [name for name, count in Counter(given).items() if count > 1] == []
 
 
 @pytest.fixture(scope="module")
