@@ -17,6 +17,7 @@ from ..runtime import gradmode
 from . import executor, tape
 from .factory import Detached, make, storage_of
 
+_HALVES = frozenset(("view_as_real", "view_as_complex"))  # views whose elements are parts of other elements
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 
@@ -211,8 +212,13 @@ class WindowWrite(tape.Node):
     def __init__(self, chain: list[tape.OpNode], root: Any) -> None:
         super().__init__()
         self.chain, self.dense = chain, root.meta.type.is_contiguous
-        self.mask = make(np.ones_like(root._array, np.bool_, subok=False))
-        executor.write(self._window(self.mask), False)
+        halves = any(node.op.name in _HALVES for node in chain)  # the window may be one half of complex elements
+        dtype = root._array.dtype if halves else np.dtype(np.bool_)
+        ones = np.full_like(root._array, 1 + 1j if dtype.kind == "c" else 1, dtype, subok=False)
+        self.mask = make(ones)
+        executor.write(self._window(self.mask), 0 if halves else False)
+        if halves:
+            self.mask = make((np.stack((ones.real, ones.imag), -1) if dtype.kind == "c" else ones) != 0)
 
     def _window(self, x: Any) -> Any:
         for node in self.chain:
@@ -220,10 +226,18 @@ class WindowWrite(tape.Node):
         return x
 
     def apply(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
-        from ..ir.ops.compare import where
-
         (g,) = grads
         if self.dense and g is not None and not g.meta.type.is_contiguous:
             g = contiguous(g)  # the views that lead to the window may be none of other strides
-        kept = where(self.mask, g, 0.0) if self.edges[0] is not None else None
+        kept = self._kept(g) if self.edges[0] is not None else None
         return kept, self._window(g) if self.edges[1] is not None else None
+
+    def _kept(self, g: Any) -> Any:
+        """The gradient where the window is not."""
+        from ..ir.ops.compare import where
+
+        if self.mask.shape == g.shape:
+            return where(self.mask, g, 0.0)
+        from ..ir.ops.complexes import view_as_complex, view_as_real
+
+        return view_as_complex(contiguous(where(self.mask, view_as_real(g), 0.0)))

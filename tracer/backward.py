@@ -253,6 +253,8 @@ def _root(s: Session, out: Any, g: Any) -> Value:
         if out.numel() != 1:
             text = f"grad can be implicitly created only for scalar outputs, not for shape {list(out.shape)}"
             raise s.thrown(AutogradError(text))
+        if out.meta.dtype.kind == "c":
+            raise s.thrown(AutogradError(f"grad can be implicitly created only for real scalar outputs but got {out.dtype}"))
         ones: Value = s.recorder._emit(lookup("full"), (1.0,), {"shape": out.meta.shape, "dtype": out.meta.dtype})
         return ones
     return _gradient(s, g, s.recorder.value_of(out))
