@@ -1,7 +1,8 @@
 """``torch.distributed`` over TCP sockets, for tensors in the CPU's memory: process groups, collectives, sending and receiving.
 
 Who takes part trusts the others: objects travel as pickles. Collectives are made through the group's first rank, which adds in
-the order of ranks, so all ranks hold the same bits. Nothing runs in the background: what `async_op` gives is done already.
+the order of ranks, so all ranks hold the same bits. What a collective's `async_op` gives is done already; `isend` and `irecv`
+run in threads, and messages between two ranks keep the order of the calls, whatever their `tag`.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class ProcessGroup:
 
 
 class Work:
-    """A call that is done."""
+    """A call that is done, or runs in `thread`."""
 
     def __init__(self, thread: Any = None) -> None:
         self._thread = thread
@@ -423,12 +424,15 @@ def recv(tensor: Any, src: int, group: Any = None, tag: int = 0) -> int:
 def isend(tensor: Any, dst: int, group: Any = None, tag: int = 0) -> Work:
     """`send` in a thread: ``wait()`` before `tensor` is written to."""
     links, raw = _group(group).links, _array(tensor).tobytes()
-    return Work(links.later(lambda: links.send(dst, raw)))
+    turn = links.turn("send", dst)
+    return Work(links.later(lambda: links.send(dst, raw, turn)))
 
 
 def irecv(tensor: Any, src: int, group: Any = None, tag: int = 0) -> Work:
     """`recv` in a thread: ``wait()`` before `tensor` is read."""
-    return Work(_group(group).links.later(lambda: recv(tensor, src, group)))
+    links = _group(group).links
+    turn = links.turn("receive", src)
+    return Work(links.later(lambda: _store(tensor, links.receive(src, turn))))
 
 
 def batch_isend_irecv(p2p_op_list: list[P2POp]) -> list[Work]:

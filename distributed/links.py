@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 _LENGTH = struct.Struct("<Q")
+#: set when the message before is through, and to be set when this one is
+Turn = tuple[threading.Event | None, threading.Event]
 
 
 class Links:
@@ -22,6 +24,7 @@ class Links:
             raise ValueError(f"rank {rank} is none of {size} processes")
         self.rank, self.size, self.timeout = rank, size, timeout
         self._sockets: dict[int, socket.socket] = {}
+        self._last: dict[tuple[str, int], threading.Event] = {}
         if size > 1:
             self._meet(address)
 
@@ -85,22 +88,36 @@ class Links:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return made
 
-    def send(self, rank: int, raw: bytes) -> None:
-        """Give `raw` to process `rank`."""
-        link = self._link(rank)
+    def turn(self, way: str, rank: int) -> Turn:
+        """A place in the row of messages `way` "send" to or "receive" from process `rank`: each waits for those before it."""
+        before, own = self._last.get((way, rank)), threading.Event()
+        self._last[way, rank] = own
+        return before, own
+
+    def send(self, rank: int, raw: bytes, turn: Turn | None = None) -> None:
+        """Give `raw` to process `rank`, at its `turn` (behind all messages begun so far)."""
+        link, (before, own) = self._link(rank), turn or self.turn("send", rank)
         try:
+            if before is not None:
+                before.wait()
             link.sendall(_LENGTH.pack(len(raw)))
             link.sendall(raw)
         except OSError as error:
             raise RuntimeError(f"rank {self.rank} cannot send to rank {rank}: {error}") from error
+        finally:
+            own.set()
 
-    def receive(self, rank: int) -> bytes:
-        """The next message of process `rank`."""
-        link = self._link(rank)
+    def receive(self, rank: int, turn: Turn | None = None) -> bytes:
+        """The next message of process `rank`, at its `turn` (behind all that are waited for so far)."""
+        link, (before, own) = self._link(rank), turn or self.turn("receive", rank)
         try:
+            if before is not None:
+                before.wait()
             return _read(link)
         except OSError as error:
             raise RuntimeError(f"rank {self.rank} got nothing from rank {rank}: {error}") from error
+        finally:
+            own.set()
 
     def _link(self, rank: int) -> socket.socket:
         found = self._sockets.get(rank)
@@ -108,7 +125,8 @@ class Links:
             raise ValueError(f"rank {self.rank} has no connection to rank {rank} (of {self.size} processes)")
         return found
 
-    def later(self, run: Callable[[], Any]) -> threading.Thread:
+    @staticmethod
+    def later(run: Callable[[], Any]) -> threading.Thread:
         """A thread that makes the call; its `error` is what that raised."""
         thread = _Call(run)
         thread.start()
@@ -124,13 +142,14 @@ class Links:
 class _Call(threading.Thread):
     def __init__(self, run: Callable[[], Any]) -> None:
         super().__init__(daemon=True)
-        self._run, self.error = run, None
+        self._run = run
+        self.error: Exception | None = None
 
     def run(self) -> None:
         try:
             self._run()
         except Exception as error:
-            self.error = error  # type: ignore[assignment]
+            self.error = error
 
 
 def _read(link: socket.socket) -> bytes:

@@ -58,6 +58,23 @@ def training(rank: int, size: int, port: int, out: torch.Tensor) -> None:
     dist.destroy_process_group()
 
 
+def streams(rank: int, size: int, port: int, out: torch.Tensor) -> None:
+    """Many large messages at once from process 0 to process 1, then one that waits for them; 1 if all came in their order."""
+    dist.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=size)
+    count, last = 12, torch.zeros(3)
+    if rank == 0:
+        begun = [dist.isend(torch.full((200_000,), float(i)), 1) for i in range(count)]
+        dist.send(last + 7, 1)
+        came = True
+    else:
+        taken = [torch.zeros(200_000) for _ in range(count)]
+        begun = [dist.irecv(t, 0) for t in taken]
+        dist.recv(last, 0)
+        came = all(bool((t == i).all()) for i, t in enumerate(taken)) and bool((last == 7).all())
+    out[rank] = came and all(w.wait() for w in begun)
+    dist.destroy_process_group()
+
+
 def failing(rank: int) -> None:
     """Process 1 raises."""
     if rank == 1:

@@ -36,6 +36,12 @@ def test_collectives_between_three_processes() -> None:
         assert few.equal(base * 2 + 2 if rank != 1 else base + 1)
 
 
+def test_messages_that_are_under_way_together_keep_their_order() -> None:
+    out = torch.zeros(2).share_memory_()
+    mp.spawn(work.streams, (2, free_port(), out), nprocs=2, start_method="fork")
+    assert out.tolist() == [1.0, 1.0]
+
+
 def test_gradients_are_averaged() -> None:
     out = torch.zeros(2, 3).share_memory_()
     mp.spawn(work.training, (2, free_port(), out), nprocs=2, start_method="fork")
