@@ -65,10 +65,12 @@ def compile(
     `fullgraph`: GraphBreakError in place of a graph break. `dynamic`: which sizes of Tensors one variant serves at any value:
     None those that have differed between calls, True all from the first call on (but those of Parameters), False none; see
     `mark_dynamic`, `mark_static`. `backend`: a name of `list_backends` ("cpu"; "reference", kernels in NumPy; "interpret", the
-    graph in NumPy; "eager", the graph as eager ops), or a function as `register_backend` takes. `mode`: "default",
-    "reduce-overhead" and "max-autotune" mean the same here; "strict" gives eager's results to the last bit, by running the graph
-    as eager ops, unfused. `options`: knobs that hold while this function is compiled, e.g. ``{"variant_limit": 8}`` (see
-    `OPTIONS`). `disable`: give the function back as it is.
+    graph in NumPy; "eager", the graph as eager ops), or a function as `register_backend` takes. `mode`: on a
+    GPU "reduce-overhead" records launches and runs them as one; "max-autotune" does that with blocks that are measured at first
+    need and kept with the cache (gpu-choices.txt), "max-autotune-no-cudagraphs" measures alone; on a CPU all three mean
+    "default". "strict" gives eager's results to the last bit, by running the graph as eager ops, unfused. `options`: knobs that
+    hold while this function is compiled, e.g. ``{"variant_limit": 8}`` (see `OPTIONS`). `disable`: give the function
+    back as it is.
 
     A debugger, coverage tool or `sys.settrace` sees no lines of calls that compiled code serves. Captures of all threads take
     turns; calls need no lock. A generator or coroutine function runs uncompiled. TypeError for what cannot be called, and for a

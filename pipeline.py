@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import field
+from functools import partial
 from typing import Any
 
 from . import knobs
@@ -120,8 +121,18 @@ def _gpu_graphs(plan: Plan, code: Any, graph: Graph) -> Any:
     return GraphedExecutable(plan, code, graph)
 
 
+def _tuned(make: Callable[[Plan, Any, Graph], Any], plan: Plan, code: Any, graph: Graph) -> Any:
+    from .backends.gpu.tuning import choose
+
+    made = make(plan, code, graph)
+    made.choose = choose
+    return made
+
+
 #: Back ends by name.
 BACKENDS: dict[str, Backend] = {
     "cpu": Backend(_machine_code, CLAIMS), "reference": Backend(_in_numpy),
     "cuda": Backend(_on_gpu, _claimed_on_gpu, _gpu_executable), "cuda graphs": Backend(_on_gpu, _claimed_on_gpu, _gpu_graphs),
+    "cuda tuned": Backend(_on_gpu, _claimed_on_gpu, partial(_tuned, _gpu_executable)),
+    "cuda tuned graphs": Backend(_on_gpu, _claimed_on_gpu, partial(_tuned, _gpu_graphs)),
 }  # fmt: skip

@@ -107,6 +107,10 @@ class Replayed:
             gradmode.set(mode)
 
 
+#: which of a device's back ends serves a mode
+_KINDS = {"reduce-overhead": " graphs", "max-autotune": " tuned graphs", "max-autotune-no-cudagraphs": " tuned"}
+
+
 class Carried:
     """A compiled graph of tensors on a GPU, run on Tensors."""
 
@@ -134,7 +138,7 @@ class Variant:
         self, captured: Capture, backend: Any, plain: Callable[[Sequence[Any]], Any], mode: str | None = None
     ) -> None:
         if captured.device != "cpu" and backend == "cpu":
-            backend = captured.device.partition(":")[0] + (" graphs" if mode == "reduce-overhead" else "")
+            backend = captured.device.partition(":")[0] + _KINDS.get(mode, "")
         self.capture, self.backend, self.plain = captured, backend, plain
         self.raising = tuple({kind for node in captured.graph.nodes for kind in node.op.effects.raises})
         self.hits = 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from ...ir.loops import Kernel
 from ...runtime.gpu import device as devices
 from .kernel import Code, Target, Variant
+
+Candidates = Mapping[str, Callable[[], tuple[Variant, ...]]]
 
 
 class Builder(Protocol):
@@ -22,6 +25,9 @@ class Builder(Protocol):
 
     def routine(self, step: Any, target: Target) -> tuple[Variant, ...]:
         """The variants of a step (RoutineStep) that the claims have made."""
+
+    def candidates(self, work: Any, target: Target) -> Candidates:
+        """The variants worth a measurement of a Kernel or RoutineStep, by readable names, the model's choice first."""
 
 
 class Triton:
@@ -45,6 +51,16 @@ class Triton:
         from .compile import routine
 
         return routine(step, target)
+
+    def candidates(self, work: Any, target: Target) -> Candidates:
+        """The block sizes that the model ranks best."""
+        from .compile import variant
+        from .tuned import candidates
+
+        def made(ways: Callable[[], Any]) -> tuple[Variant, ...]:
+            return tuple([variant(way, target) for way in ways()])
+
+        return {name: partial(made, ways) for name, ways in candidates(work, target).items()}
 
 
 current: Builder = Triton()

@@ -6,7 +6,7 @@ the host between copies.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,9 @@ from ...runtime.gpu.allocator import Memory
 from ...runtime.gpu.device import GPU
 from ...runtime.gpu.storage import address_of, extent_of
 from .kernel import Code
-from .launch import Frame, Host, Program
+from .launch import Chosen, Frame, Host, Program
 
+Choose = Callable[[Plan, Code, dict[str, int], GPU], Chosen]
 MAX_PROGRAMS = 256
 #: bytes up to which an arena is kept for the next call
 SMALL = 64 << 10
@@ -52,13 +53,15 @@ class OfInput:
 
 
 class DeviceExecutable:
-    """A compiled graph for GPUs. `code`: the variants of its kernels by name."""
+    """A compiled graph for GPUs. `code`: the variants of its kernels by name. `choose` may be set to what says, for given sizes,
+    which variants steps use instead (`tuning.choose`)."""
 
     def __init__(self, plan: Plan, code: Code, graph: Graph) -> None:
         self.plan, self.graph, self.code = plan, graph, code
         self.symbols = [(s, s.index) for s in plan.symbols]
         self.tensors = [i for i, t in enumerate(plan.inputs) if isinstance(t, TensorType)]
         self._programs: dict[Any, Program] = {}
+        self.choose: Choose | None = None
 
     @property
     def kernel_count(self) -> int:
@@ -110,7 +113,8 @@ class DeviceExecutable:
         powers = [256] * len(self.plan.inputs)
         for i, power in zip(self.tensors, aligned or (), strict=False):
             powers[i] = power
-        made = self._programs[key] = Program(self.plan, self.code, named, gpu, powers)
+        chosen = self.choose(self.plan, self.code, named, gpu) if self.choose is not None else None
+        made = self._programs[key] = Program(self.plan, self.code, named, gpu, powers, chosen)
         return made
 
     def check(self, inputs: Sequence[Any], values: dict[str, int]) -> None:

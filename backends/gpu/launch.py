@@ -22,6 +22,7 @@ from . import builder, tensor_maps
 from .kernel import Aligned, Below, Code, CompiledKernel, Divisible, Parameter, Variant
 from .launcher import Rows, launching
 
+Chosen = Mapping[int, Sequence[Variant]]
 AREA = 256  # bytes to whose multiples scratch areas are aligned
 
 
@@ -93,12 +94,21 @@ def _teller(errors: Sequence[KernelError], values: Mapping[str, int]) -> Callabl
     return tell
 
 
+def _untold(status: int) -> None:
+    """Says nothing of a status."""
+
+
 class Program:
     """`plan` where its symbols have these `values`, on `gpu`. `aligned`: for each input, the power of two that its address is a
-    multiple of (at most 256)."""
+    multiple of (at most 256). `chosen`: variants to be used for some of the steps, by their places, in place of `code`'s.
+    `quiet`: errors that kernels find are not told."""
 
-    def __init__(self, plan: Plan, code: Code, values: Mapping[str, int], gpu: GPU, aligned: Sequence[int]) -> None:
+    def __init__(
+        self, plan: Plan, code: Code, values: Mapping[str, int], gpu: GPU, aligned: Sequence[int], chosen: Chosen | None = None,
+        quiet: bool = False,
+    ) -> None:  # fmt: skip
         self.plan, self.values, self.gpu, self.aligned = plan, values, gpu, aligned
+        self.quiet = quiet
         self.slots: dict[Slot, int] = {}
         self.constants: list[bytes] = []
         self.maps: list[tensor_maps.Made] = []
@@ -106,8 +116,8 @@ class Program:
         self.scratch_at = -(-self._number(plan.arena) // AREA) * AREA
         self.arena = self.scratch_at
         self.steps: list[Launch | Host] = []
-        for step in plan.steps:
-            self.steps += self._step(step, code)
+        for place, step in enumerate(plan.steps):
+            self.steps += self._step(step, code, (chosen or {}).get(place))
         self.frames: list[Frame] = []
         self.launch = launching(gpu.driver)
 
@@ -122,16 +132,17 @@ class Program:
 
     # -- steps
 
-    def _step(self, step: Any, code: Code) -> list[Launch | Host]:
+    def _step(self, step: Any, code: Code, chosen: Sequence[Variant] | None) -> list[Launch | Host]:
         if isinstance(step, KernelStep):
             pointers = [self._slot(b, 0) for b in step.buffers]
             kernel = step.kernel
             values = {name: self.values[name] for name in kernel.sizes}
-            return self._launches(code[kernel.name], pointers, list(values.values()), values, step.scalars, kernel)
+            variants = chosen or code[kernel.name]
+            return self._launches(variants, pointers, list(values.values()), values, step.scalars, kernel)
         if isinstance(step, RoutineStep):
             views = [None if v is None else self._view(v) for v in step.views]
             numbers = [self._number(s) for s in step.sizes]
-            variants = builder.current.routine(step, builder.target_of(self.gpu))
+            variants = chosen or builder.current.routine(step, builder.target_of(self.gpu))
             return self._launches(variants, views, numbers, None, step.scalars, step)
         return [Host(step)]
 
@@ -155,7 +166,8 @@ class Program:
             areas.append(Slot("arena", 0, end))
             end += -(-int(sizes.evaluate(size, named)) // AREA) * AREA
         self.arena = max(self.arena, end)
-        status = self.gpu.status_word(_teller(step.errors, self.values)) if step.errors else 0
+        tell = _untold if self.quiet else _teller(step.errors, self.values)
+        status = self.gpu.status_word(tell) if step.errors else 0
         given = _Given(pointers, numbers, named, scalars, areas, status)
         made: list[Launch | Host] = []
         for kernel in chosen.load():

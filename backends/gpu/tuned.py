@@ -2,7 +2,7 @@
 
     <cache folder>/gpu-choices.txt        device, key, what was chosen, microseconds and name, one choice a line
 
-The file is only added to, a line at a time; of two lines for one key the later counts. Measures nothing itself: the launcher runs
+The file is only added to, a line at a time; of two lines for one key the later counts. Measures nothing itself: `tuning` runs
 `candidates` and calls `Choices.remember`.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Union
 
@@ -20,6 +20,7 @@ from ...ir.loops import Kernel
 from ...ir.plan import RoutineStep
 from ...runtime import store
 from . import config, templates
+from .config import power
 from .kernel import SM90, Target
 from .spread import spread
 from .ways import Way, kernel_ways
@@ -28,11 +29,13 @@ Ways = Callable[[], tuple[Way, ...]]
 _LINE = re.compile(r"(\S+) (\w+) \[(.*)\] ([\d.]+) us (.*)$")
 
 
-def key_of(work: Union[Kernel, RoutineStep]) -> str:
-    """What a choice is kept under: the kernel without its name and the user's lines, or the routine with its sizes."""
+def key_of(work: Union[Kernel, RoutineStep], values: Iterable[int] = ()) -> str:
+    """What a choice is kept under: the kernel without its name and the user's lines, or the routine with its sizes; and the
+    powers of two next to the `values` of its sizes."""
+    near = repr([power(n) for n in values])
     if isinstance(work, RoutineStep):
-        return store.digest("routine", work.routine, str(work.sizes), str(work.finish or ""))
-    return store.digest("kernel", re.sub(r"  # \S+:\d+$", "", str(work), flags=re.MULTILINE).split("(", 1)[1])
+        return store.digest("routine", work.routine, str(work.sizes), str(work.finish or ""), near)
+    return store.digest("kernel", re.sub(r"  # \S+:\d+$", "", str(work), flags=re.MULTILINE).split("(", 1)[1], near)
 
 
 def candidates(work: Union[Kernel, RoutineStep], target: Target = SM90) -> Mapping[str, Ways]:
@@ -59,15 +62,21 @@ class Choices:
                 if found and found[1] == self.device:
                     self.known[found[2]] = found[3]
 
+    def name(self, work: Union[Kernel, RoutineStep], values: Iterable[int] = ()) -> str | None:
+        """The name of the candidate chosen before for sizes near these `values`; None where there is none."""
+        return self.known.get(key_of(work, values))
+
     def ways(self, work: Union[Kernel, RoutineStep], target: Target = SM90) -> tuple[Way, ...] | None:
         """The ways of the candidate chosen before; None where there is none, or it is no candidate any more."""
-        name = self.known.get(key_of(work))
+        name = self.name(work)
         make = candidates(work, target).get(name) if name is not None else None
         return make() if make is not None else None
 
-    def remember(self, work: Union[Kernel, RoutineStep], name: str, microseconds: float) -> None:
+    def remember(
+        self, work: Union[Kernel, RoutineStep], name: str, microseconds: float, values: Iterable[int] = ()
+    ) -> None:
         """Keep a choice, in this process and on disk where that can be written."""
-        key = key_of(work)
+        key = key_of(work, values)
         self.known[key] = name
         what = work.routine if isinstance(work, RoutineStep) else work.name
         with contextlib.suppress(OSError):

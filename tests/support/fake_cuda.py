@@ -353,6 +353,9 @@ class Reference:
     def routine(self, step: Any, target: Target) -> tuple[Variant, ...]:
         raise AssertionError(f"nothing claims {step}")
 
+    def candidates(self, work: Any, target: Target) -> dict[str, Any]:
+        return {name: lambda: self.variants(work, target) for name in ("one", "two")}
+
     def variants(self, kernel: Kernel, target: Target) -> tuple[Variant, ...]:
         aligned = tuple(Aligned(i) for i in range(len(kernel.buffers)))
         return tuple(self.variant(kernel, target, assumes) for assumes in (aligned, ()))
