@@ -179,7 +179,7 @@ def _plain(x: Any, dtype: Any) -> Any:
     return np.array(x.astype(dtype, copy=False), order="C", copy=None).reshape(x.shape) if x.ndim else x.astype(dtype)
 
 
-_SINGULAR = "The diagonal element is zero, the input matrix is singular"
+SINGULAR = "The diagonal element is zero, the input matrix is singular"
 
 # -- inverse, solutions
 
@@ -191,7 +191,7 @@ def _inv_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
 
 #: Inverse matrices; LinAlgError where one is singular. Public: linalg.inv.
 inv: Op = register(Op(
-    "inv", (), same_infer("inv"), refused("inv", np.linalg.inv, _SINGULAR), holomorphic(_inv_grad), Extern(LAPACK),
+    "inv", (), same_infer("inv"), refused("inv", np.linalg.inv, SINGULAR), holomorphic(_inv_grad), Extern(LAPACK),
     square_samples(spread), batch=batched("inv"), autocast="f32", tolerance=SAME, effects=RAISES,
 ))  # fmt: skip
 
@@ -226,7 +226,7 @@ def _solve_samples(make: Callable[..., Any], **attrs: Any) -> Callable[..., Iter
 
 #: X of A X = B for square A; LinAlgError where one is singular. Public: linalg.solve.
 solve: Op = register(Op(
-    "solve", (), _solve_infer("solve"), refused("solve", np.linalg.solve, _SINGULAR), holomorphic(_solve_grad),
+    "solve", (), _solve_infer("solve"), refused("solve", np.linalg.solve, SINGULAR), holomorphic(_solve_grad),
     Extern(LAPACK), _solve_samples(spread), batch=batched("solve"), autocast="f32", tolerance=SAME, effects=RAISES,
 ))  # fmt: skip
 
@@ -264,7 +264,7 @@ def _strong(rng: np.random.Generator, *shape: int) -> Any:
 
 #: X of A X = B, where only the lower (`up`: upper) triangle of A counts; `unit`: its diagonal is 1. Public: solve_triangular.
 solve_triangular: Op = register(Op(
-    "solve_triangular", (), _solve_infer("solve_triangular"), refused("solve_triangular", _triangular, _SINGULAR),
+    "solve_triangular", (), _solve_infer("solve_triangular"), refused("solve_triangular", _triangular, SINGULAR),
     holomorphic(_triangular_grad), Extern(LAPACK), _triangular_samples, batch=batched("solve_triangular"), autocast="f32",
     tolerance=SAME,
 ))  # fmt: skip
@@ -283,7 +283,7 @@ def _det_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
 
 #: Determinants. The gradient wants matrices that can be inverted. Public: linalg.det.
 det: Op = register(Op(
-    "det", (), _det_infer, refused("det", np.linalg.det, _SINGULAR), holomorphic(_det_grad), Extern(LAPACK),
+    "det", (), _det_infer, refused("det", np.linalg.det, SINGULAR), holomorphic(_det_grad), Extern(LAPACK),
     square_samples(spread), batch=batched("det"), tolerance=SAME, effects=RAISES,
 ))  # fmt: skip
 
@@ -303,7 +303,7 @@ def _slogdet_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
 
 #: (signs of determinants, logarithms of their magnitudes). Public: linalg.slogdet, logdet.
 slogdet: Op = register(Op(
-    "slogdet", (), _slogdet_infer, refused("slogdet", lambda x: tuple(np.linalg.slogdet(x)), _SINGULAR),
+    "slogdet", (), _slogdet_infer, refused("slogdet", lambda x: tuple(np.linalg.slogdet(x)), SINGULAR),
     _slogdet_grad, Extern(LAPACK),
     square_samples(spread), batch=batched("slogdet"), tolerance=SAME, effects=RAISES,
 ))  # fmt: skip
@@ -368,7 +368,7 @@ def _qr_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
     return (adjoint(solve_triangular(r, adjoint(right), up=True)),)
 
 
-def _tall_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def tall_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape in ((4, 3), (2, 3, 3), (1, 1)):
         yield Sample((spread(rng, *shape),))
     yield Sample((spread(rng, 2, 5, 2).astype(np.float32),))
@@ -379,6 +379,6 @@ def _tall_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 #: (Q with orthonormal columns, upper triangle R), A = Q R, of matrices not wider than high. Public: linalg.qr.
 qr: Op = register(Op(
-    "qr", (), _qr_infer, refused("qr", _qr, "it did not converge"), _qr_grad, Extern(LAPACK), _tall_samples, batch=batched("qr"),
+    "qr", (), _qr_infer, refused("qr", _qr, "it did not converge"), _qr_grad, Extern(LAPACK), tall_samples, batch=batched("qr"),
     autocast="f32", tolerance=SAME,
 ))  # fmt: skip

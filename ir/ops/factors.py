@@ -15,10 +15,9 @@ from ..sizes import Size
 from ..types import TensorType, tensor
 from .compare import eq, where
 from .decompositions import (
-    _SINGULAR,
     LAPACK,
     SAME,
-    _tall_samples,
+    SINGULAR,
     adjoint,
     batched,
     checked,
@@ -30,10 +29,12 @@ from .decompositions import (
     solve_triangular,
     spread,
     square_samples,
+    tall_samples,
     upper,
 )
 from .linalg import matmul
 from .pointwise import add, mul, sub
+from .reductions import converted
 from .shape import cat, front, slice_
 
 
@@ -49,7 +50,7 @@ def _lu(x: Any) -> Any:
     pivots = np.zeros((out.shape[0], min(m, n)), np.int32)
     each = np.arange(out.shape[0])
     for k in range(min(m, n)):
-        at = k + np.argmax(_size(out[:, k:, k]), 1) if out.shape[0] else each
+        at = k + np.argmax(magnitude(out[:, k:, k]), 1) if out.shape[0] else each
         pivots[:, k] = at + 1
         taken = out[each, at].copy()
         out[each, at] = out[:, k]
@@ -60,7 +61,7 @@ def _lu(x: Any) -> Any:
     return out.reshape(x.shape), pivots.reshape(*x.shape[:-2], min(m, n))
 
 
-def _size(x: Any) -> Any:
+def magnitude(x: Any) -> Any:
     """What LAPACK compares to choose a pivot: of complex numbers the sum of both parts' magnitudes."""
     return np.abs(x.real) + np.abs(x.imag) if x.dtype.kind == "c" else np.abs(x)
 
@@ -115,7 +116,7 @@ def _any_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 #: (L below the diagonal and U on and above it, exchanged rows counted from 1). Public: linalg.lu_factor, lu.
 lu_factor: Op = register(Op(
-    "lu_factor", (), _lu_infer, refused("lu_factor", _lu, _SINGULAR), _lu_grad, Extern(LAPACK), _any_samples,
+    "lu_factor", (), _lu_infer, refused("lu_factor", _lu, SINGULAR), _lu_grad, Extern(LAPACK), _any_samples,
     batch=batched("lu_factor"), tolerance=SAME,
 ))  # fmt: skip
 
@@ -157,8 +158,6 @@ lu_permutation: Op = register(Op(
 
 def permutation(pivots: Any, g: Any, rows: Size) -> Any:
     """`lu_permutation` in the dtype of `g`."""
-    from .reductions import converted
-
     return converted(lu_permutation(pivots, rows=rows), g.dtype)
 
 
@@ -177,7 +176,7 @@ def _raw(x: Any) -> Any:
 
 #: (R on and above the diagonal, the reflections' vectors below it; their factors), as LAPACK leaves them. Public: geqrf.
 geqrf: Op = register(Op(
-    "geqrf", (), _raw_infer, refused("geqrf", _raw, "it did not converge"), None, Extern(LAPACK), _tall_samples,
+    "geqrf", (), _raw_infer, refused("geqrf", _raw, "it did not converge"), None, Extern(LAPACK), tall_samples,
     batch=batched("geqrf"), tolerance=SAME, constant="as PyTorch: differentiate linalg.qr",
 ))  # fmt: skip
 
@@ -215,8 +214,6 @@ def _exponential(x: Any) -> Any:
 
 def _exponential_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
     """The upper right block of exp([[A^H, g], [0, A^H]])."""
-    from .shape import cat, slice_
-
     n, turned = x.shape[-1], adjoint(x)
     last = x.ndim - 1
     top = cat(turned, g, dim=last)

@@ -14,7 +14,7 @@ from .. import dtypes, layout
 from ..op import Extern, Op, Sample, register
 from ..types import TensorType, tensor
 from .decompositions import LAPACK, SAME, batched, checked
-from .factors import _size
+from .factors import magnitude
 from .shape import aligned, expand, front
 
 _ALPHA = (1 + math.sqrt(17)) / 8
@@ -28,7 +28,7 @@ def _factor_infer(x: TensorType, *, hermitian: bool) -> tuple[TensorType, Tensor
 def _pivot(a: Any, k: int) -> tuple[int, int]:
     """(which row and column to bring to place, how many rows the pivot takes)."""
     n = a.shape[0]
-    size = _size(a)
+    size = magnitude(a)
     own = size[k, k]
     if k == n - 1:
         return k, 1

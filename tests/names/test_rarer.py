@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import fusewire
@@ -124,6 +125,26 @@ def test_files_are_fetched_with_their_checksum(tmp_path: Path) -> None:
     assert fusewire.hub.load_state_dict_from_url(source.as_uri(), str(tmp_path / "b"))["w"].tolist() == [1.0, 1.0]
     with pytest.raises(RuntimeError, match="not run"):
         fusewire.hub.load("someone/code", "model")
+
+
+def test_sparse_softmax_counts_what_is_kept() -> None:
+    indices, values = fusewire.tensor([[0, 0, 1], [0, 2, 1]]), fusewire.tensor([1.0, 2.0, 3.0])
+    x = fusewire.sparse_coo_tensor(indices, values, (2, 3))
+    share = 1 / (1 + np.exp(1.0))
+    for dtype in (None, fusewire.float64):
+        found = fusewire.sparse.softmax(x, 1, dtype=dtype).to_dense()
+        assert found.dtype is (dtype or fusewire.float32)
+        np.testing.assert_allclose(found.numpy(), [[share, 0, 1 - share], [0, 1, 0]], rtol=1e-6)
+        logs = fusewire.sparse.log_softmax(x, 1, dtype=dtype).coalesce()
+        np.testing.assert_allclose(logs.values().numpy(), np.log([share, 1 - share, 1]), rtol=1e-6, atol=1e-7)
+
+
+def test_sparse_diagonals() -> None:
+    rows, at = fusewire.arange(1.0, 7.0).reshape(2, 3), fusewire.tensor([0, 1])
+    made = fusewire.sparse.spdiags(rows, at, (3, 3))
+    assert made.to_dense().tolist() == [[1, 5, 0], [0, 2, 6], [0, 0, 3]]
+    with pytest.raises(RuntimeError, match="coordinate"):
+        fusewire.sparse.spdiags(rows, at, (3, 3), layout=fusewire.sparse_csr)
 
 
 @pytest.mark.filterwarnings("ignore")  # PyTorch says that sparse tensors are in beta
