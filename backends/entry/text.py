@@ -349,16 +349,18 @@ def _call_on_error(b: EntryWriter) -> None:
 
 def _release(b: EntryWriter) -> None:
     """Drop what the call owns; a small arena that nobody else holds goes back to the variant, a large one to the cache of all."""
-    at, owned = b.get(b.T, w.T_ARENA_AT), b.get(b.T, w.T_OWNED)
-    arena = b.v(at)
+    place, owned = b.get(b.T, w.T_ARENA_AT), b.get(b.T, w.T_OWNED)
+    arena = b.v(place)
     keep = b.let(f"and i1 {b.ne(arena, '0')}, {b.eq(b.get(b.T, w.T_ARENA), '0')}")
     for _ in b.when(keep):
         alone = b.eq(b.load(arena, 0, "i32"), "1")
-        small = b.compare("slt", b.get(b.T, w.T_ARENA_BYTES), str(blocks.LARGE))
+        size = b.load(b.load(arena, at.DIMS))  # its own: another thread's call may have made a larger one meanwhile
+        small = b.compare("slt", size, str(blocks.LARGE))
         ours = b.let(f"or i1 {small}, {b.eq(b.get(b.api, w.A_BLOCK_NEW), '0')}")
         for _ in b.when(b.let(f"and i1 {alone}, {ours}")):
             b.put(b.T, w.T_ARENA, arena)
-            b.set(at, "0")
+            b.put(b.T, w.T_ARENA_BYTES, size)
+            b.set(place, "0")
     for i in b.loop(b.get(b.T, w.T_NOWNED)):
         obj = b.v(b.get(owned, i))
         for _ in b.when(b.ne(obj, "0")):

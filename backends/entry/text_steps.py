@@ -143,7 +143,6 @@ def arena(b: EntryWriter) -> None:
     for _ in b.when(b.ne(kept, "0")):  # too small: the new one takes its place
         b.put(b.T, w.T_ARENA, "0")
         b.decref(kept)
-    b.put(b.T, w.T_ARENA_BYTES, wanted)
     b.goto(done)
     b.block(done)
     data = b.load(b.v(b.dest), at.DATA)
