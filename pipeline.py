@@ -34,9 +34,14 @@ class Stages:
     @property
     def kernels(self) -> tuple[Kernel, ...]:
         """The kernels in the order they run; those that finish a routine's results among them."""
-        steps = (s for s in self.plan.steps if isinstance(s, (KernelStep, RoutineStep)))
-        found = (s.kernel if isinstance(s, KernelStep) else s.finish for s in steps)
-        return tuple(k for k in found if k is not None)
+        return kernels_of(self.plan)
+
+
+def kernels_of(plan: Plan) -> tuple[Kernel, ...]:
+    """The kernels of a plan in the order they run; those that finish a routine's results among them."""
+    steps = (s for s in plan.steps if isinstance(s, (KernelStep, RoutineStep)))
+    found = (s.kernel if isinstance(s, KernelStep) else s.finish for s in steps)
+    return tuple(k for k in found if k is not None)
 
 
 #: Each is shown the stages of every graph (`bench.replay` records them).
@@ -67,6 +72,12 @@ def compile_graph(graph: Graph, *, backend: str | Backend = "cpu") -> Any:
         return Chain(graph, lambda part: compile_graph(part, backend=chosen))
     made = stages(graph, chosen.claims if not callable(chosen.claims) else chosen.claims())
     return chosen.executable(made.plan, chosen.build(made.kernels), made.optimised)
+
+
+def rebuilt(plan: Plan, graph: Graph, backend: str) -> Any:
+    """What runs a plan that an earlier process has made; the back end finds the code of its kernels by itself."""
+    chosen = BACKENDS[backend]
+    return chosen.executable(plan, chosen.build(kernels_of(plan)), graph)
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ def save(dispatcher: Dispatcher, args: Sequence[Any], variant: Variant) -> None:
         if not store.put(KIND, name, data):
             raise Unwritable(f"{store.folder()} cannot be written")
         if variant.training is not None:
-            variant.training.kept = Routes(name, dispatcher.options.code)
+            variant.training.kept = Routes(name, dispatcher.options.code, variant.backend)
         _note(dispatcher, "stored")
     except (Unwritable, fingerprint.Opaque) as why:
         _note(dispatcher, "not stored", why)
@@ -153,7 +153,8 @@ def _part(places: Places, *roots: Any) -> bytes:
 
 def _graphs(variant: Variant) -> tuple[Graph, ...]:
     """Graphs behind the one that was captured, in the order in which `_restored` takes them."""
-    own = (variant.executable.graph,) if hasattr(variant.executable, "plan") else ()
+    made = _inner(variant.executable)
+    own = (made.graph,) if hasattr(made, "plan") else ()
     return (*own, variant.training.cut.forward, variant.training.cut.backward) if variant.training is not None else own
 
 
@@ -190,16 +191,32 @@ def _tail(tail: Any) -> Any:
     return tail.source, marshal.dumps(code), {name: standins.packed(x) for name, x in names.items()}
 
 
+def _inner(executable: Any) -> Any:
+    """What has the plan: for tensors on a GPU that is inside of what takes Tensors."""
+    return getattr(executable, "executable", executable)
+
+
+def _why_none(executable: Any) -> str:
+    """Why there is no plan of a graph."""
+    from ..runtime.chain import Chain
+
+    in_parts = isinstance(executable, Chain)
+    return "a graph in parts, with sizes that earlier ones find" if in_parts else "a graph that no back end could build"
+
+
 def _code_of(executable: Any) -> Any:
-    """Plan and machine code of an executable; None for one that runs its graph."""
+    """Plan and machine code of an executable; None for one that runs its graph. The code of a GPU's kernels is not named: its
+    back end finds it under their text."""
     if executable is None:
         return None
-    plan: Any = getattr(executable, "plan", None)
+    plan: Any = getattr(_inner(executable), "plan", None)
     code: Any = getattr(executable, "code", None)
     if plan is None:
         if executable.graph.nodes:
-            raise Unwritable("a graph that no back end could build")
+            raise Unwritable(_why_none(_inner(executable)))
         return None
+    if _inner(executable) is not executable:
+        return plan, None, None
     if not hasattr(code, "key") or (code.names and not code.key):
         raise Unwritable("kernels without machine code")
     return plan, dict(code.names), code.key
@@ -254,7 +271,7 @@ def _restored(
     dispatcher: Dispatcher, finder: Finder, name: str, body: Sequence[Any], graph: bytes, graphs: bytes
 ) -> Variant:
     from .captured import Capture
-    from .variant import Interpreted, Variant, bind_plain, build
+    from .variant import Interpreted, Variant, bind_plain, build, serving
 
     fields, tail, before, record, code, state, trained = body
     captured = Capture(
@@ -262,7 +279,9 @@ def _restored(
         break_=_record_of(record), prologue=_tail_of(before), **fields,
     )  # fmt: skip
     made: Variant = object.__new__(Variant)
-    vars(made).update(state, capture=captured, plain=dispatcher._plain, backend=dispatcher.options.backend, training=None)
+    options = dispatcher.options
+    backend = serving(captured, options.backend, options.mode)
+    vars(made).update(state, capture=captured, plain=dispatcher._plain, backend=backend, training=None)
     made.hits, made.number = 0, {}
     bind_plain(captured.tail, dispatcher._plain)
 
@@ -270,20 +289,25 @@ def _restored(
         return _lazy(lambda: codec.read(graphs, finder.foreign)[i])
 
     if code is not None:
-        made.executable = _executable(code, behind(0), dispatcher.options.code)
+        made.executable = _executable(code, behind(0), options.code, backend)
     else:
         made.executable = None if made.replays else Interpreted(captured.graph)
     if trained is not None:
         cuts = behind(1), behind(2)
         made.training = _training(captured.graph, trained, cuts, made.executable, lambda g: build(g, made.backend))
-        made.training.kept = Routes(name, dispatcher.options.code)
+        made.training.kept = Routes(name, options.code, backend)
     return made
 
 
-def _executable(stored: Any, graph: Graph, load_code: Any) -> Any:
+def _executable(stored: Any, graph: Graph, load_code: Any, backend: Any) -> Any:
     from ..runtime.executable import Executable
 
     plan, names, code = stored
+    if names is None:
+        from ..pipeline import rebuilt
+        from .variant import Carried
+
+        return Carried(graph, rebuilt(plan, graph, backend))
     return Executable(plan, load_code(names, code), graph)
 
 
@@ -319,8 +343,8 @@ class Routes:
 
     KIND = "backward"
 
-    def __init__(self, name: str, load_code: Any) -> None:
-        self.name, self.load_code = name, load_code
+    def __init__(self, name: str, load_code: Any, backend: Any) -> None:
+        self.name, self.load_code, self.backend = name, load_code, backend
 
     def _entry(self, used: tuple[int, ...]) -> str:
         return store.digest(self.name, repr(used))
@@ -333,7 +357,8 @@ class Routes:
         body, graph = marshal.loads(data)
         try:
             code, types_, given = codec.read(body, _no_foreign)
-            return _executable(code, _lazy(lambda: codec.read(graph, _no_foreign)[0]), self.load_code), types_, given
+            behind = _lazy(lambda: codec.read(graph, _no_foreign)[0])
+            return _executable(code, behind, self.load_code, self.backend), types_, given
         except (Unreadable, FusewireError):
             return None
 
@@ -343,7 +368,8 @@ class Routes:
             code = _code_of(executable)
             if code is not None:
                 body = Writer(_no_foreign).bytes(code, types_, given)
-                store.put(self.KIND, self._entry(used), marshal.dumps((body, Writer(_no_foreign).bytes(executable.graph))))
+                graph = Writer(_no_foreign).bytes(_inner(executable).graph)
+                store.put(self.KIND, self._entry(used), marshal.dumps((body, graph)))
         except Unwritable as why:
             knobs.say(2, f"not stored: a backward graph: {why}")
 

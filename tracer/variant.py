@@ -111,6 +111,11 @@ class Replayed:
 _KINDS = {"reduce-overhead": " graphs", "max-autotune": " tuned graphs", "max-autotune-no-cudagraphs": " tuned"}
 
 
+def serving(captured: Capture, backend: Any, mode: str | None) -> Any:
+    """The back end for a capture: that of its device, where none was asked for."""
+    return backend if captured.device == "cpu" or backend != "cpu" else captured.device.partition(":")[0] + _KINDS.get(mode, "")
+
+
 class Carried:
     """A compiled graph of tensors on a GPU, run on Tensors."""
 
@@ -137,8 +142,7 @@ class Variant:
     def __init__(
         self, captured: Capture, backend: Any, plain: Callable[[Sequence[Any]], Any], mode: str | None = None
     ) -> None:
-        if captured.device != "cpu" and backend == "cpu":
-            backend = captured.device.partition(":")[0] + _KINDS.get(mode, "")
+        backend = serving(captured, backend, mode)
         self.capture, self.backend, self.plain = captured, backend, plain
         self.raising = tuple({kind for node in captured.graph.nodes for kind in node.op.effects.raises})
         self.hits = 0
