@@ -10,6 +10,7 @@ from typing import Any
 
 from .dtypes import float32
 from .graph import Builder, Graph, Node, Value, rewrite
+from .layout import view_strides
 from .lazyclass import dataclass
 from .op import WHOLE, Decompose, Gemm, Move, Op, Scatter, lookup
 from .plan import BufferView, Step
@@ -168,16 +169,28 @@ def _turning(graph: Graph) -> Visit:
         if node.op is contiguous and args[0] in turned and args[0].type == node.results[0].type:
             return args[0]
         if node.op is not permute or args[0] not in products or not isinstance(source, Value):
-            return None
+            return _viewed(node, builder, args)
         dims = tuple(node.attrs["dims"])
         if readers[source] > 1 or source in kept or node.results[0] in kept or dims != _swapped(len(dims)):
-            return None
+            return _viewed(node, builder, args)
         a, b = (permute(x, dims=_swapped(len(x.shape))) for x in products[args[0]])
         made = builder.emit(producers[source].op, (b, a), producers[source].attrs)
         turned.add(made)
         return made
 
     return visit
+
+
+def _viewed(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
+    """A view of what lies in another order than it did: taken of a row-major copy where the new order does not allow it."""
+    if node.op.effects.aliases is None or all(a.type == b.type for a, b in zip(args, node.args, strict=True) if isinstance(b, Value)):
+        return None
+    x, was = args[0], node.args[0]
+    if node.op is lookup("view"):
+        fits = view_strides(x.tensor_type, node.results[0].shape) is not None
+    else:  # as_strided and parts of complex elements
+        fits = x.tensor_type.is_contiguous or not was.tensor_type.is_contiguous
+    return None if fits else builder.emit(node.op, (lookup("contiguous")(x), *args[1:]), node.attrs)
 
 
 def _tables(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:

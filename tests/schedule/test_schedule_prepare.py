@@ -98,3 +98,17 @@ def test_weight_gradient_that_is_a_result_is_the_product_itself() -> None:
     inputs = arrays(cut.backward)
     (got,) = pipeline.compile_graph(cut.backward).run(inputs)
     np.testing.assert_allclose(got, interpret(cut.backward, inputs)[0][0], rtol=1e-4, atol=1e-5)
+
+
+def test_view_of_a_product_that_is_made_in_another_order() -> None:
+    """Turning the product may take away strides that a later view needs: it is then taken of a copy."""
+
+    def make(a: Value, b: Value) -> Any:
+        turned = op("permute")(op("matmul")(a, b), dims=(0, 2, 1))
+        kept = op("slice")(turned, dim=2, start=0, stop=2, step=1)
+        return op("view")(op("permute")(kept, dims=(0, 2, 1)), shape=(2, 8))
+
+    made = graph(make, (2, 3, 5), (2, 5, 4))
+    inputs = arrays(made)
+    (got,) = pipeline.compile_graph(made, backend="reference").run(inputs)
+    np.testing.assert_allclose(got, interpret(made, inputs)[0][0], rtol=1e-4, atol=1e-5)

@@ -42,6 +42,7 @@ REASONS = (
     ("to_sparse", "", "sparse tensors are a class of their own"),
     ("gather", "refuses", "an empty index of uint8"),
     ("rms_norm logcumsumexp matrix_exp", "refuses", "complex (rms_norm, logcumsumexp) or half (matrix_exp) operands are not built"),
+    ("as_strided_scatter", "grad", "PyTorch's gradient of the operand is the window's part instead of the rest: finite differences of PyTorch's own values agree with ours"),
     ("as_strided.partial_views", "refuses", "as_strided of a view that requires grad: refused rather than wrong"),
     ("addbmm addcdiv conv_transpose2d conv_transpose3d embedding_bag", "value", "bfloat16: sums are rounded once here, at each step there"),
     ("pinv.singular", "refuses", "the sweep hands the second operand over as rtol"),
