@@ -11,14 +11,14 @@ import numpy as np
 from ..errors import AutogradError, ShapeError
 from ..ir import dtypes
 from ..ir.op import Op
-from ..ir.ops.casts import contiguous
-from ..ir.ops.shape import as_strided
+from ..ir.ops.casts import cast, clone, contiguous
+from ..ir.ops.compare import where
+from ..ir.ops.complexes import view_as_complex, view_as_real
+from ..ir.ops.creation import filled
+from ..ir.ops.shape import as_strided, expand
 from ..runtime import gradmode
 from . import executor, tape
 from .factory import Detached, make, storage_of
-
-_HALVES = frozenset(("view_as_real", "view_as_complex"))  # views whose elements are parts of other elements
-_RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 
 def inplace(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
@@ -42,10 +42,8 @@ def store(target: Any, out: Any) -> Any:
         raise ShapeError(f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(out.shape)}")
     wanted = target.dtype
     if out.dtype is not wanted:
-        if _RANK[out.dtype.kind] > _RANK[wanted.kind]:
+        if dtypes.RANK[out.dtype.kind] > dtypes.RANK[wanted.kind]:
             raise RuntimeError(f"result type {out.dtype.name} can't be cast to the desired output type {wanted.name}")
-        from ..ir.ops.casts import cast
-
         out = cast(out, dtype=wanted)
     if gradmode.get() and target.requires_grad and not out.requires_grad:
         out = _over(target, out)
@@ -57,9 +55,6 @@ def store(target: Any, out: Any) -> Any:
 
 def _over(target: Any, out: Any) -> Any:
     """`out`, a constant, with a history in which `target` had a part: its former values get gradients of zeros, not none."""
-    from ..ir.ops.compare import where
-    from ..ir.ops.creation import filled
-
     return where(filled(target, (), True, dtypes.bool_), out, target)
 
 
@@ -73,9 +68,6 @@ def store_checked(target: Any, out: Any) -> Any:
 def store_broadcast(target: Any, value: Any) -> Any:
     """Write `value`, a Tensor or number that broadcasts, into `target`, without history; returns `target`."""
     if hasattr(value, "meta"):
-        from ..ir.ops.casts import cast
-        from ..ir.ops.shape import expand
-
         lead = value.ndim - target.ndim
         if lead > 0 and all(n == 1 for n in value.shape[:lead]):
             value = value.reshape(value.shape[lead:])
@@ -130,8 +122,6 @@ def rebase(target: Any, out: Any) -> None:
         _rebase_view(target, root, out)
         return
     if out._node is None:  # a leaf: its gradient is its own, and the target must not become one
-        from ..ir.ops.casts import clone
-
         out = executor.apply(clone, (out,), {})
     target.meta = target.meta.with_grad(True)
     before, target._node = target._node, out._node
@@ -180,7 +170,7 @@ def _rebase_view(view: Any, root: Any, out: Any) -> None:
     old = make(root._array, root.meta.requires_grad)
     old._node = root._node
     edges = (tape.edge_of(old), tape.edge_of(out))
-    node = WindowWrite(chain, root)
+    node = WindowWrite(chain, root, view)
     node.edges = edges
     node.results = (root.meta.type,)
     root.meta = root.meta.with_grad(True)
@@ -209,10 +199,11 @@ class WindowWrite(tape.Node):
 
     __slots__ = ("chain", "dense", "mask")
 
-    def __init__(self, chain: list[tape.OpNode], root: Any) -> None:
+    def __init__(self, chain: list[tape.OpNode], root: Any, view: Any) -> None:
         super().__init__()
         self.chain, self.dense = chain, root.meta.type.is_contiguous
-        halves = any(node.op.name in _HALVES for node in chain)  # the window may be one half of complex elements
+        seen = {node.base.meta.dtype for node in chain if node.base is not None} | {view.meta.dtype}
+        halves = len(seen) > 1  # a view in other elements: the window may be one half of complex ones
         dtype = root._array.dtype if halves else np.dtype(np.bool_)
         ones = np.full_like(root._array, 1 + 1j if dtype.kind == "c" else 1, dtype, subok=False)
         self.mask = make(ones)
@@ -234,10 +225,6 @@ class WindowWrite(tape.Node):
 
     def _kept(self, g: Any) -> Any:
         """The gradient where the window is not."""
-        from ..ir.ops.compare import where
-
         if self.mask.shape == g.shape:
             return where(self.mask, g, 0.0)
-        from ..ir.ops.complexes import view_as_complex, view_as_real
-
         return view_as_complex(contiguous(where(self.mask, view_as_real(g), 0.0)))

@@ -151,12 +151,9 @@ def result_type(tensor1: Any, tensor2: Any) -> DType:
     )
 
 
-_RANK = {"b": 0, "u": 1, "i": 2, "f": 3, "c": 4}
-
-
 def can_cast(from_: DType, to: DType) -> bool:
     """Whether a result of one dtype may be stored in the other: not float in int, complex in float, or numbers in bool."""
-    return _RANK[from_.kind] <= _RANK[to.kind] or {from_.kind, to.kind} <= {"u", "i"}
+    return dtypes.RANK[from_.kind] <= dtypes.RANK[to.kind]
 
 
 def broadcast_shapes(*shapes: Any) -> Size:

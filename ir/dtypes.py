@@ -104,7 +104,8 @@ INTEGRAL = (uint8, int8, int16, int32, int64)
 BY_NAME: dict[str, DType] = {d.name: d for d in (*EVERY, *STORED)} | {d.short: d for d in (*EVERY, *STORED)}
 BY_NUMPY: dict[NumpyDType, DType] = {d.np: d for d in (*EVERY, *STORED)}
 
-_RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+#: Kinds by what they can hold; integers of either sign are one kind.
+RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 
 def from_numpy(dtype: Any) -> DType:
@@ -135,8 +136,8 @@ def promote_types(type1: DType, type2: DType) -> DType:
         return a
     if "c" in (a.kind, b.kind):
         return complex128 if "f64" in (a.short, b.short) or "c128" in (a.short, b.short) else complex64
-    if _RANK[a.kind] != _RANK[b.kind]:
-        return a if _RANK[a.kind] > _RANK[b.kind] else b
+    if RANK[a.kind] != RANK[b.kind]:
+        return a if RANK[a.kind] > RANK[b.kind] else b
     if a.kind == "f":
         if a.itemsize == b.itemsize:
             return float32
@@ -160,7 +161,7 @@ def result_type(
         joined = tier[0]
         for d in tier[1:]:
             joined = promote_types(joined, d)
-        if out is None or _RANK[joined.kind] > _RANK[out.kind]:
+        if out is None or RANK[joined.kind] > RANK[out.kind]:
             out = out.to_complex() if out is not None and out.kind == "f" else joined
     assert out is not None
     return out
