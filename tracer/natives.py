@@ -48,10 +48,10 @@ TENSOR_STATE = {
 
 _OURS = __name__.split(".")[0]
 NATIVE = tuple(f"{_OURS}.{part}" for part in ("ir.", "eager.", "runtime."))
-FOLLOWED = {f"{_OURS}.{part}" for part in ("eager.modes", "eager.random", "eager.sampling")}
+FOLLOWED = {f"{_OURS}.{part}" for part in ("eager.modes", "eager.random", "eager.sampling", "eager.sparse")}
 _TAPE = (
     "autograd", "tape", "interop", "serialization", "display", "transforms", "batching", "jacobians", "gradcheck", "anomaly",
-    "keeping", "profiler", "forward_ad", "duals", "edges",
+    "keeping", "profiler", "forward_ad", "duals", "edges", "remaking",
 )  # fmt: skip
 TAPE = {f"{_OURS}.eager.{part}" for part in _TAPE}
 TRANSFORMS = {f"{_OURS}.eager.transforms", f"{_OURS}.eager.jacobians"}  # they call functions of the user's

@@ -217,3 +217,28 @@ def test_files_and_copies() -> None:
             file.seek(0)
             back = read.load(file)
             assert back.tolist() == [1 + 2j, 3 + 0j] and repr(back.dtype) == f"torch.{dtype}"
+
+
+def test_writes_with_history_into_halves_of_numbers() -> None:
+    def f(torch: Any, x: Any, z: Any) -> Any:
+        y = x * 1
+        torch.view_as_complex(y).mul_(1j)
+        w = z * 1
+        w.real.zero_()
+        w[0].imag.add_(w[1].real + z[1].imag)
+        loss = (y**3).sum() + (w.abs() ** 2 * w.imag).sum()
+        return y, w, *torch.autograd.grad(loss, (x, z))
+
+    args = [(m, m.tensor(R.reshape(3, 2, 2), requires_grad=True), m.tensor(Z, requires_grad=True)) for m in (fusewire, torch)]
+    compiled = fusewire.compile(lambda x, z: f(fusewire, x, z))
+    for ours in (f(*args[0]), compiled(*args[0][1:])):
+        for a, b in zip(ours, f(*args[1]), strict=True):
+            assert np.allclose(a.detach().numpy(), b.detach().numpy())
+
+
+def test_a_complex_number_is_no_root_of_a_backward_pass() -> None:
+    z = fusewire.tensor(Z, requires_grad=True)
+    for f in (lambda z: z.sum().backward(), fusewire.compile(lambda z: z.sum().backward())):
+        with pytest.raises(RuntimeError, match="real scalar"):
+            f(z)
+    assert z.grad is None

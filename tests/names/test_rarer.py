@@ -158,3 +158,24 @@ def test_sparse_gradients() -> None:
         return plain([values.grad, x.grad, s.coalesce().indices(), t.sparse.sum(s, 0).to_dense(), (s + s).to_dense(), (s * 2.0).to_dense()])
 
     assert near(run(fusewire), run(torch))
+
+
+def test_sparse_tensors_in_compiled_functions_are_read_at_every_call() -> None:
+    def f(x: Any) -> Any:
+        s = x.relu().to_sparse()
+        return (s + s).coalesce().values(), s._nnz(), s @ x, s.indices()
+
+    def g(s: Any, x: Any) -> Any:
+        return s @ x, s._nnz(), s.values() * 2
+
+    whole = {h: fusewire.compile(h) for h in (f, g)}
+    for n, fill in ((3, 1.0), (5, -1.0), (4, 2.0)):
+        x = fusewire.eye(n) * 3 - 1 + fill
+        for h, args in ((f, (x,)), (g, (x.to_sparse(), x))):
+            for a, b in zip(whole[h](*args), h(*args), strict=True):
+                assert a == b if isinstance(a, int) else fusewire.equal(a, b)
+
+
+def test_the_size_of_a_storage_in_compiled_functions() -> None:
+    sizes = fusewire.compile(lambda x: (x * 2).sum() * 0 + x.untyped_storage().nbytes())
+    assert [sizes(fusewire.ones(n, 2)).item() for n in (3, 5, 6, 3)] == [24.0, 40.0, 48.0, 24.0]
