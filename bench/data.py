@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,25 @@ COUNT, BATCH = 16_384, 64
 
 def rows(threads: int, quick: bool) -> Iterator[Row]:
     """One row for each kind of items and number of workers: the best of a few passes with workers that stay."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, range(os.cpu_count() or 1))  # workers are processes beside this one
+    with _all_cores():
+        yield from _rows_of(threads, quick)
+
+
+@contextmanager
+def _all_cores() -> Iterator[None]:
+    """Workers are processes beside this one: for as long as they run this process may use all cores."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _rows_of(threads: int, quick: bool) -> Iterator[Row]:
     fw, torch = package(), peers.torch_at(threads)
     fw.set_num_threads(threads)
     libraries = {"fusewire": fw, **({peers.TORCH_EAGER: torch} if torch is not None else {})}
@@ -95,9 +113,11 @@ def _compose(library: Any) -> Any:
     mean, std = [0.49, 0.48, 0.45], [0.2, 0.2, 0.2]
     if library is package():
         steps = library.vision.transforms.functional
-        change: Callable[[Array, bool], Any] = lambda image, turn: steps.normalize(  # noqa: E731
-            steps.hflip(steps.to_tensor(image)) if turn else steps.to_tensor(image), mean, std
-        )
+
+        def change(image: Array, turn: bool) -> Any:
+            x = steps.to_tensor(image)
+            return steps.normalize(steps.hflip(x) if turn else x, mean, std)
+
     else:
 
         def change(image: Array, turn: bool) -> Any:

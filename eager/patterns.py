@@ -31,7 +31,6 @@ class Pattern:
         shown = [str(t) if isinstance(t, (TensorType, ScalarType)) else (type(t), repr(t)) for t in types]
         self.key = (op, *shown, *[(k, str(v)) for k, v in attrs.items()])
 
-
     @property
     def counted(self) -> list[str]:
         """The symbols that no tensor's type has: numbers that the graph takes as inputs of their own."""
@@ -51,23 +50,20 @@ class _Names:
 
     def size(self, n: int) -> Any:
         """The symbol of a size; those of at most `fixed` are themselves."""
-        if n <= self.fixed:
-            return n
-        if n not in self.sizes:
-            self.sizes[n] = self._new(f"s{len(self.sizes)}", n, 2)
-        return self.sizes[n]
+        return self._of(self.sizes, "s", n)
 
     def step(self, n: int) -> Any:
         """The symbol of a stride that does not follow from sizes."""
+        return self._of(self.steps, "t", n)
+
+    def _of(self, table: dict[int, Any], letter: str, n: int) -> Any:
         if n <= self.fixed:
             return n
-        if n not in self.steps:
-            self.steps[n] = self._new(f"t{len(self.steps)}", n, 2)
-        return self.steps[n]
-
-    def _new(self, name: str, n: int, low: int) -> Any:
-        self.values[name] = n
-        return sizes.symbol(name, low)
+        if n not in table:
+            name = f"{letter}{len(table)}"
+            self.values[name] = n
+            table[n] = sizes.symbol(name, 2)
+        return table[n]
 
     def type(self, shape: Dims, strides: Dims, dtype: DType) -> TensorType:
         """A tensor's type with symbols: strides are products of sizes where they may be."""
