@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DTypeError, ShapeError
 from ..ir import layout
-from ..ir.dtypes import DType
+from ..ir.dtypes import DType, float16
 from ..ir.ops import attention, composites, pointwise
 from ..ir.ops import linear as linears
 from ..ir.ops import random as draws
-from ..ir.ops.compare import ne, where
+from ..ir.ops.compare import eq, ne, where
 from ..ir.types import tensor as tensor_type
 from . import casting
 from . import generated as g
@@ -146,21 +146,21 @@ def _reduced(loss: Tensor, reduction: str) -> Tensor:
 
 @pure
 def mse_loss(
-    input: Tensor, target: Tensor, size_average: None = None, reduce: None = None, reduction: str = "mean"
+    input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
     """Squared differences, reduced by "mean", "sum" or "none"."""
     if casting.on:
         input, target = casting.wide(input, target)
     away = input - target
-    return _reduced(away * away, reduction)
+    return _reduced(away * away, _named(reduction, size_average, reduce))
 
 
 @pure
-def l1_loss(input: Tensor, target: Tensor, size_average: None = None, reduce: None = None, reduction: str = "mean") -> Tensor:
+def l1_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:
     """Absolute differences, reduced."""
     if casting.on:
         input, target = casting.wide(input, target)
-    return _reduced((input - target).abs(), reduction)
+    return _reduced((input - target).abs(), _named(reduction, size_average, reduce))
 
 
 @pure
@@ -174,8 +174,19 @@ def binary_cross_entropy(
     if target.shape != input.shape:
         raise ValueError(f"Using a target size ({list(target.shape)}) that is different to the input size "
                          f"({list(input.shape)}) is deprecated. Please ensure they have the same size.")  # fmt: skip
-    low = input.log().clamp(min=-100.0) * target + (1 - input).log().clamp(min=-100.0) * (1 - target)
+    rest = 1 - input
+    low = _held_log(input, rest) * target + _held_log(rest, input) * (1 - target)
     return _reduced(-low if weight is None else -low * weight, _named(reduction, size_average, reduce))
+
+
+def _held_log(p: Tensor, rest: Tensor) -> Tensor:
+    """log(p), -100 at least, whose slope is 1e12 at most (float16: 2**14), and 0 where p is 1 (`rest` is 1 - p): a saturated
+    sigmoid gives probabilities of just 0 and 1, and a slope without bound would be NaN behind it."""
+    tiny = 2.0**-14 if p.dtype is float16 else 1e-12
+    value = p.detach().log().clamp(min=-100.0)
+    sloped = (p - p.detach()) * (1 / tiny) + value
+    held: Tensor = where(p < tiny, sloped, where(eq(rest, 0), value, p.clamp(min=tiny).log()))
+    return held
 
 
 @pure
@@ -188,7 +199,7 @@ def binary_cross_entropy_with_logits(
         input, target, weight, pos_weight = casting.wide(input, target, weight, pos_weight)
     if target.shape != input.shape:
         raise ValueError(f"Target size ({list(target.shape)}) must be the same as input size ({list(input.shape)})")
-    surprise = (-input).clamp(min=0.0) + (1 + (-input.abs()).exp()).log()
+    surprise = g.softplus(-input, 1.0, 50.0)
     if pos_weight is not None:
         surprise = surprise * ((pos_weight - 1) * target + 1)
     loss = (1 - target) * input + surprise
@@ -197,12 +208,13 @@ def binary_cross_entropy_with_logits(
 
 @pure
 def nll_loss(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: None = None, ignore_index: int = -100,
-    reduce: None = None, reduction: str = "mean",
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100,
+    reduce: Any = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """Minus the entry of `input` (log-probabilities, classes along dimension 1) at each target."""
     if casting.on:
         input, weight = casting.wide(input, weight)
+    reduction = _named(reduction, size_average, reduce)
     dim = 0 if input.ndim == 1 else 1
     if dim and input.shape[0] != target.shape[0]:
         raise ValueError(f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]}).")
@@ -216,12 +228,13 @@ def nll_loss(
 
 @pure
 def cross_entropy(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: None = None, ignore_index: int = -100,
-    reduce: None = None, reduction: str = "mean", label_smoothing: float = 0.0,
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100,
+    reduce: Any = None, reduction: str = "mean", label_smoothing: float = 0.0,
 ) -> Tensor:  # fmt: skip
     """Negative log likelihood of class indices, or of probabilities of `input`'s shape, under ``softmax(input, 1)``."""
     if casting.on:
         input, target, weight = casting.wide(input, target, weight)
+    reduction = _named(reduction, size_average, reduce)
     dim = 0 if input.ndim == 1 else 1
     if target.dtype.is_floating_point:
         return _soft_cross_entropy(input, target, weight, dim, reduction, label_smoothing)

@@ -87,6 +87,10 @@ PRODUCTS = [
     "t.addcmul(x, y, p, value=2)", "t.addcdiv(x, y, p)", "t.lerp(x, y, 0.3)", "t.lerp(x, y, p)", "t.meshgrid(v, u, indexing='ij')",
 ]  # fmt: skip
 LAYERS = [
+    "F.logsigmoid(x - x.detach())", "F.binary_cross_entropy_with_logits(x - x.detach(), mask.to(x.dtype))",  # slopes at just 0
+    "F.binary_cross_entropy(x - x.detach() + mask.to(x.dtype), 1 - mask.to(x.dtype))",  # and of probabilities 0 and 1
+    "F.binary_cross_entropy(x - x.detach() + mask.to(x.dtype), mask.to(x.dtype))", "F.mse_loss(x, y, size_average=False)",
+    "F.l1_loss(x, y, reduce=False)", "F.nll_loss(x, cls, reduce=False)", "F.cross_entropy(x, cls, size_average=False)",
     "F.elu(x)", "F.elu(x, 0.5)", "F.celu(x, 1.3)", "F.selu(x)", "F.relu6(x * 5)", "F.hardtanh(x)", "F.hardtanh(x, -0.5, 0.3)", "F.hardswish(x * 3)",
     "F.hardsigmoid(x * 3)", "F.mish(x)", "F.glu(x)", "F.glu(b, 2)", "F.logsigmoid(x * 4)", "F.softsign(x)", "F.softmin(x, 1)", "F.tanhshrink(x)",
     "F.softshrink(x)", "F.hardshrink(x)", "F.threshold(x, 0.1, 9.0)", "F.prelu(x, u)", "F.prelu(x, u[:1])", "F.rrelu(x)", "F.softplus(x, 2.0)",
