@@ -89,6 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     actions = cache.add_subparsers(required=True, metavar="action")
     actions.add_parser("info", help="folder, entries and bytes by kind").set_defaults(run=_cache_info)
     actions.add_parser("clear", help="remove every entry").set_defaults(run=_cache_clear)
+    warm = actions.add_parser("warm", help="compile the kernels that eager programs on the GPU here commonly run")
+    warm.add_argument("--processes", type=int, metavar="N", help="processes that compile; default: as many as processors")
+    warm.set_defaults(run=_cache_warm)
     why = actions.add_parser("why", help="call a function and say whether it comes from the cache, and if not, why")
     why.set_defaults(run=_cache_why)
     for command in (dump, explain, why):
@@ -166,6 +169,17 @@ def _cache_clear(options: argparse.Namespace) -> int:
 
     folder = store.folder()
     print(f"{store.clear()} entries removed from {folder}")
+    return 0
+
+
+def _cache_warm(options: argparse.Namespace) -> int:
+    from .eager import warming
+
+    try:
+        kept = warming.warm(lambda line: print(line, flush=True), options.processes)
+    except FusewireError as error:
+        raise UsageError(str(error)) from error
+    print(f"{kept} kernels are kept")
     return 0
 
 
