@@ -39,7 +39,8 @@ def choices(gpu: GPU) -> Choices:
 
 def choose(plan: Plan, code: Code, values: Mapping[str, int], gpu: GPU) -> dict[int, Sequence[Variant]]:
     """The fastest variants of each step where the symbols have these `values`, by the steps' places."""
-    kept, target, chosen = choices(gpu), builder.target_of(gpu), {}
+    kept, target = choices(gpu), builder.target_of(gpu)
+    chosen: dict[int, Sequence[Variant]] = {}
     open_: dict[int, tuple[Any, list[int], dict[str, Sequence[Variant]]]] = {}
     for place, step in enumerate(plan.steps):
         work, numbers = _work(step, values)
@@ -47,7 +48,7 @@ def choose(plan: Plan, code: Code, values: Mapping[str, int], gpu: GPU) -> dict[
             continue
         found = builder.current.candidates(work, target)
         name = kept.name(work, numbers)
-        if name in found:
+        if name is not None and name in found:
             chosen[place] = found[name]()
         elif len(found) > 1 and not gpu.capturing:
             open_[place] = work, numbers, {name: make() for name, make in found.items()}
