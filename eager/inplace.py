@@ -26,12 +26,12 @@ def inplace(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     target = operands[0]
     if not attrs and executor.written_through(op, operands):
         return target
-    tracked = gradmode.get() and _is_eager(target)
-    if tracked:
+    recorded = gradmode.get()
+    if recorded and _is_eager(target):
         check_writable(target)
-        if any(getattr(x, "requires_grad", False) for x in operands):
-            before = _before(target)
-            operands = tuple([before if x is target else x for x in operands])
+    if recorded and (_is_eager(target) or _is_member(target)) and any(getattr(x, "requires_grad", False) for x in operands):
+        before = _before(target)
+        operands = tuple([before if x is target else x for x in operands])
     out = executor.apply(op, operands, attrs)
     return store(target, out)
 
@@ -106,8 +106,16 @@ def _is_eager(x: Any) -> bool:
     return x._array is not None or x._storage.recorder is None or x._storage.on_device
 
 
+def _is_member(x: Any) -> bool:
+    """Whether a tensor stands for one member of a batch (`batching`)."""
+    return x._array is None and hasattr(x._storage, "level")
+
+
 def _before(target: Any) -> Any:
     """The target's present values with its history, in memory of its own: what a gradient rule may read after the write."""
+    if target._array is None and not _is_eager(target):
+        storage = target._storage
+        return storage.level.wrap(_before(storage.value)) if _is_member(target) else target
     old = make(target._array.copy(), target.meta.requires_grad)
     old._node = target._node
     return old

@@ -71,6 +71,8 @@ def normal(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Normal numbers: of the size given, or of the shape of `mean` or `std` where these are tensors."""
+    if not hasattr(std, "meta"):
+        _check("normal", std >= 0.0, f"std >= 0.0, but found std {std}")
     if size is None:
         like = mean if hasattr(mean, "meta") else std
         shape = (mean + std).shape if hasattr(mean, "meta") and hasattr(std, "meta") else like.shape

@@ -772,3 +772,14 @@ def autograd_functional(t: Any, n: Any) -> Any:
 @pytest.mark.parametrize("name", program)
 def test_as_pytorch(name: str) -> None:
     assert differences(outcome(program[name], fw), outcome(program[name], torch)) == []
+
+
+def test_writes_that_read_what_they_overwrite_inside_of_vmap() -> None:
+    def run(t: Any) -> Any:
+        x = t.linspace(-1.0, 2.0, 12).view(3, 4).requires_grad_()
+        t.func.vmap(lambda a: (a * 1).mul_(a).sum())(x).sum().backward()
+        rows = t.func.vmap(t.func.grad(lambda a: (a.clone().add_(1).mul_(a)).sum()))
+        return x.grad, rows(x.detach()), t.func.vmap(rows)(x.detach().view(3, 2, 2))
+
+    for ours, theirs in zip(run(fw), run(torch), strict=True):
+        assert torch.allclose(torch.tensor(ours.tolist()), theirs)
