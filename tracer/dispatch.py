@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .. import knobs, logs
 from ..eager import batching, duals
-from ..errors import RecompileError
+from ..errors import RecompileError, ShapeError
 from ..ir.graph import Where
 from ..ir.lazyclass import dataclass
 from ..runtime import collector, forks
@@ -246,7 +246,19 @@ class Dispatcher:
                 self._changes(made.break_)
         if knobs.debug >= 3:
             knobs.say(3, str(made.graph))
-        return Variant(made, self.options.backend, self._plain, self.options.mode)
+        try:
+            return Variant(made, self.options.backend, self._plain, self.options.mode)
+        except ShapeError as error:
+            self._undifferentiated(error)
+            return None
+
+    def _undifferentiated(self, error: ShapeError) -> None:
+        """The gradients of a graph ask of open sizes what they cannot say: the function runs eagerly from now on."""
+        from .breaks import BreakRecord
+
+        self.refused = BreakRecord("tracer-error", f"the gradients of the graph: {error}", self.where)
+        self._broken(self.refused)
+        knobs.warn(f"{self.where.function} ({self.where}) runs eagerly: its gradients cannot be compiled for open sizes: {error}")
 
     def _changes(self, record: BreakRecord) -> None:
         """A number has been too many constants: say so once, of a function of the user's."""
