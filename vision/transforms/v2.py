@@ -1,4 +1,4 @@
-"""The same transforms under the name of torchvision's second version, which adds `ToImage` and `ToDtype`."""
+"""The transforms under the name of torchvision's second version, `ToImage` and `ToDtype` of which `transforms` has, too."""
 
 from __future__ import annotations
 
@@ -6,5 +6,4 @@ from . import *  # noqa: F403
 from . import __all__ as _names
 from . import functional
 
-__all__ = [*_names]
-_ = functional
+__all__ = [*_names, "functional"]
