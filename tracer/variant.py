@@ -113,7 +113,9 @@ _KINDS = {"reduce-overhead": " graphs", "max-autotune": " tuned graphs", "max-au
 
 def serving(captured: Capture, backend: Any, mode: str | None) -> Any:
     """The back end for a capture: that of its device, where none was asked for."""
-    return backend if captured.device == "cpu" or backend != "cpu" else captured.device.partition(":")[0] + _KINDS.get(mode or "", "")
+    if captured.device == "cpu" or backend != "cpu":
+        return backend
+    return captured.device.partition(":")[0] + _KINDS.get(mode or "", "")
 
 
 class Carried:
