@@ -22,7 +22,7 @@ from .arguments import size_of, wrap_dim
 from .arranging import flip, movedim
 from .executor import apply
 from .factory import make, make_view, storage_of
-from .inplace import store_checked
+from .inplace import store_checked, view_root
 from .outputs import fills, matched
 from .pure import pure
 from .reducing import index_along
@@ -413,13 +413,18 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
         raise RuntimeError("mismatch in length of strides and shape")
     offset = (input._offset or 0) if storage_offset is None else storage_offset
     traced = input._array is None
+    if traced and _is_made_here(input):
+        return _window_of_made(input, {"shape": shape, "strides": strides, "offset": offset})
     if traced and (storage_offset is not None or not _within(input, shape, strides)):
         storage_of(input).read(input)  # an input of a graph may be a view: how far into its storage it begins is not known
     if (input.meta.requires_grad or traced) and layout.is_row_major(input.meta.type) and not input._offset:
         attrs = {"shape": shape, "strides": strides, "offset": offset}
         return apply(shapes.as_strided, (input,), attrs)  # type: ignore[no-any-return]
+    root: Any = view_root(input)
+    if root is not input and _is_whole(root) and _inside(input, shape, strides, offset):
+        return apply(shapes.as_strided, (root,), {"shape": shape, "strides": strides, "offset": offset})  # type: ignore[no-any-return]
     if input.meta.requires_grad:
-        raise NotImplementedError("as_strided of a view that requires grad: take it of the tensor that the view was made of")
+        raise NotImplementedError(_VIEW_WITH_GRAD)
     flat = storage_of(input).flat
     last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     if 0 not in shape and not (offset >= 0 and last < flat.size):
@@ -427,6 +432,40 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
                            f"for storage of {flat.size} elements")  # fmt: skip
     step = flat.itemsize
     return make_view(np.lib.stride_tricks.as_strided(flat[offset:], shape, [s * step for s in strides]), input)
+
+
+_VIEW_WITH_GRAD = "as_strided of a view that requires grad: take it of the tensor that the view was made of"
+
+
+def _is_whole(root: Any) -> bool:
+    """Whether a tensor that views were made of can be asked for any element of its memory by its place."""
+    return root._array is not None and not root._offset and layout.is_row_major(root.meta.type)
+
+
+def _is_made_here(x: Any) -> bool:
+    """Whether a traced tensor lies in memory that its graph makes, all of which the graph knows."""
+    storage = x._storage
+    fresh = getattr(storage.recorder, "is_fresh", None)  # levels of vmap and forward_ad have none
+    return not storage.on_device and fresh is not None and fresh(x) and bool(storage.cover.type.is_contiguous)
+
+
+def _window_of_made(x: Any, window: dict[str, Any]) -> Tensor:
+    """A window on all of the memory that a traced tensor, maybe a view, lies in; gradients reach what `x` shows."""
+    whole = x._storage.recorder.whole(x)
+    if not x.meta.requires_grad:
+        whole = apply(casts.detach, (whole,), {}) if whole.meta.requires_grad else whole
+    elif not _inside(x, **window):  # its other elements are constants, as in PyTorch
+        shown = {"shape": x.meta.shape, "strides": x.meta.strides, "offset": x._offset or 0}
+        whole = apply(shapes.as_strided_scatter, (apply(casts.detach, (whole,), {}), x), shown)
+    return apply(shapes.as_strided, (whole,), window)  # type: ignore[no-any-return]
+
+
+def _inside(x: Any, shape: Sequence[int], strides: Sequence[int], offset: int) -> bool:
+    """Whether a window on the memory of `x` shows nothing but elements of `x`, which fills all between its ends."""
+    first, meta = x._offset or 0, x.meta
+    reach = sum((n - 1) * s for n, s in zip(meta.shape, meta.strides, strict=True)) + 1
+    last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    return 0 not in shape and 0 not in meta.shape and reach == x.numel() and first <= offset and last < first + reach
 
 
 def _within(input: Tensor, shape: Sequence[int], strides: Sequence[int]) -> bool:

@@ -183,9 +183,10 @@ def _turning(graph: Graph) -> Visit:
 
 def _viewed(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
     """A view of what lies in another order than it did: taken of a row-major copy where the new order does not allow it."""
-    if node.op.effects.aliases is None or all(a.type == b.type for a, b in zip(args, node.args, strict=True) if isinstance(b, Value)):
+    x: Any = args[0] if args else None
+    was: Any = node.args[0] if args else None
+    if node.op.effects.aliases is None or not isinstance(was, Value) or x.type == was.type:
         return None
-    x, was = args[0], node.args[0]
     if node.op is lookup("view"):
         fits = view_strides(x.tensor_type, node.results[0].shape) is not None
     else:  # as_strided and parts of complex elements
