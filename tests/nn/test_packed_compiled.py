@@ -5,9 +5,13 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import pytest
+
 import fusewire as fw
 from fusewire import nn
+from fusewire.errors import ShapeError
 from fusewire.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from fusewire.tracer import dispatch
 
 
 class Reader(nn.Module):
@@ -37,3 +41,15 @@ def test_packed_sequences_of_other_lengths() -> None:
                 value.backward()
                 seen.append([value.detach(), *(p.grad.clone() for p in model.parameters())])
             assert all(fw.allclose(a, b, atol=1e-5) for a, b in zip(*seen, strict=True))
+
+
+def test_gradients_that_open_sizes_do_not_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*args: Any) -> Any:
+        raise ShapeError("slice: [s1:s0 - 1:1] lies outside")
+
+    monkeypatch.setattr(dispatch, "Variant", refuses)
+    twice = fw.compile(lambda x: (x * 2).sum())
+    x = fw.ones(3, requires_grad=True)
+    with pytest.warns(RuntimeWarning, match="runs eagerly: its gradients cannot be compiled"):
+        twice(x).backward()
+    assert x.grad is not None and x.grad.tolist() == [2.0, 2.0, 2.0] and twice(x).item() == 6.0
