@@ -247,7 +247,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     out = devices.placed(make(np.array(_array_of(data, to_dtype(dtype)), copy=True, order="C")), device)
     if requires_grad:
         out.requires_grad = True
-    return out
+    return out  # type: ignore[no-any-return]
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:

@@ -440,7 +440,7 @@ def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     try:
         rows, columns = len(a.meta.shape), len(b.meta.shape)
     except AttributeError:
-        return _of_others("matmul", linalg.matmul, a, b)
+        return _of_others("matmul", linalg.matmul, a, b)  # type: ignore[no-any-return]
     if not rows or not columns:
         raise ShapeError(f"matmul: both arguments need to be at least 1D, but they are {rows}D and {columns}D")
     left, right = rows == 1, columns == 1
