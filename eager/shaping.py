@@ -422,7 +422,8 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
         return apply(shapes.as_strided, (input,), attrs)  # type: ignore[no-any-return]
     root: Any = view_root(input)
     if root is not input and _is_whole(root) and _inside(input, shape, strides, offset):
-        return apply(shapes.as_strided, (root,), {"shape": shape, "strides": strides, "offset": offset})  # type: ignore[no-any-return]
+        window = {"shape": shape, "strides": strides, "offset": offset}
+        return apply(shapes.as_strided, (root,), window)  # type: ignore[no-any-return]
     if input.meta.requires_grad:
         raise NotImplementedError(_VIEW_WITH_GRAD)
     flat = storage_of(input).flat
