@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ShapeError
@@ -11,8 +13,8 @@ from ..ir.ops.compare import eq, where
 from . import casting
 from . import generated as g
 from .arguments import one_of, size_of, to_dtype, wrap_dim, wrap_dims
-from .executor import apply
-from .functional import expand, narrow, permute, reshape, unsqueeze
+from .executor import apply, is_plain
+from .functional import expand, matmul, narrow, permute, reshape, unsqueeze
 from .inplace import store_checked
 from .outputs import into
 from .pure import pure
@@ -210,7 +212,11 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     """Sums of products by Einstein's rule, "ij,jk->ik"; "..." stands for dimensions that broadcast. Pairs are multiplied from
     left to right, as matrix products."""
     given = list(operands[0]) if len(operands) == 1 and isinstance(operands[0], (tuple, list)) else list(operands)
-    terms, target = _parsed(equation, given)
+    if len(given) == 2 and all(getattr(x, "_array", None) is not None and is_plain(x) for x in given):
+        known = _steps(equation, given[0].meta.shape, given[1].meta.shape)
+        if known is not None:
+            return _stepped(*given, *known)  # type: ignore[no-any-return]
+    terms, target = _parsed(equation, [x.shape for x in given])
     parts = [_diagonal(x, term) for x, term in zip(given, terms, strict=True)]
     while len(parts) > 1:
         later = {c for _, term in parts[2:] for c in term} | set(target)
@@ -222,9 +228,52 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     return permute(x, [term.index(c) for c in target]) if term != target else x
 
 
+@lru_cache(maxsize=512)
+def _steps(equation: str, left_shape: tuple[int, ...], right_shape: tuple[int, ...]) -> Any:
+    """How two operands are one matrix product: (order of each one's dimensions and its shape as matrices, shape of the product,
+    order of its dimensions), None for a step that changes nothing; None where there is more to do."""
+    (left, right), target = _parsed(equation, (left_shape, right_shape))
+    size = dict(zip([*left, *right], (*left_shape, *right_shape), strict=True))
+    sizes = [size[c] for c in (*left, *right)]
+    both = [c for c in left if c in right]
+    alone = [c for c in (*left, *right) if c not in both and c not in target]
+    repeated = len(set(left)) < len(left) or len(set(right)) < len(right)
+    if repeated or alone or sizes != [*left_shape, *right_shape] or set(both) <= set(target):
+        return None
+    batch, inner = [c for c in both if c in target], [c for c in both if c not in target]
+    rows, columns = [c for c in left if c not in both], [c for c in right if c not in both]
+    out = [*batch, *rows, *columns]
+    return (
+        *_as_matrices(left, batch, (rows, inner), size), *_as_matrices(right, batch, (inner, columns), size),
+        tuple([size[c] for c in out]), None if out == target else tuple([out.index(c) for c in target]),
+    )  # fmt: skip
+
+
+def _as_matrices(term: list[str], batch: list[str], groups: Any, size: dict[str, int]) -> tuple[Any, Any]:
+    """The order of dimensions and the shape that make an operand a batch of matrices; None where it is one."""
+    order = [*batch, *groups[0], *groups[1]]
+    lead = (prod([size[c] for c in batch]),) if batch else ()
+    shape = (*lead, *[prod([size[c] for c in group]) for group in groups])
+    return (
+        None if order == term else tuple([term.index(c) for c in order]),
+        None if shape == tuple([size[c] for c in order]) else shape,
+    )
+
+
+def _stepped(a: Any, b: Any, turn_a: Any, shape_a: Any, turn_b: Any, shape_b: Any, shape: Any, turn: Any) -> Any:
+    """The product that `_steps` has found."""
+    a = a if turn_a is None else permute(a, turn_a)
+    a = a if shape_a is None else reshape(a, shape_a)
+    b = b if turn_b is None else permute(b, turn_b)
+    b = b if shape_b is None else reshape(b, shape_b)
+    product = matmul(a, b)
+    product = product if product.meta.shape == shape else reshape(product, shape)
+    return product if turn is None else permute(product, turn)
+
+
 def _parsed(equation: str, given: Sequence[Any]) -> tuple[list[list[str]], list[str]]:
-    """(the letters of each operand's dimensions, those of the result); dimensions under "..." are letters "0", "1", ... counted
-    from the last."""
+    """(the letters of the dimensions of operands of the shapes `given`, those of the result); dimensions under "..." are letters
+    "0", "1", ... counted from the last."""
     text = equation.replace(" ", "")
     left, arrow, right = text.partition("->")
     terms = left.split(",")
@@ -232,9 +281,9 @@ def _parsed(equation: str, given: Sequence[Any]) -> tuple[list[list[str]], list[
         raise RuntimeError(f"einsum(): {len(terms)} subscripts in the equation {equation!r} for {len(given)} operands")
     out, most = [], 0
     for term, x in zip(terms, given, strict=True):
-        dots = x.ndim - len(term.replace("...", ""))
+        dots = len(x) - len(term.replace("...", ""))
         if dots < 0 or (dots and "..." not in term):
-            raise RuntimeError(f"einsum(): the subscripts {term!r} do not match an operand of shape {list(x.shape)}")
+            raise RuntimeError(f"einsum(): the subscripts {term!r} do not match an operand of shape {list(x)}")
         most = max(most, dots)
         before, found, after = term.partition("...")
         out.append([*before, *([str(dots - 1 - d) for d in range(dots)] if found else []), *after])

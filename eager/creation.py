@@ -16,7 +16,7 @@ from ..ir.ops import creation as made
 from ..ir.ops.compare import where
 from . import device as devices
 from .arguments import size_of, to_dtype
-from .executor import EAGER, Executor, forget, is_recording, recorder
+from .executor import EAGER, Executor, forget, is_plain, is_recording, recorder
 from .factory import make
 from .outputs import matched
 
@@ -182,6 +182,10 @@ def full_like(
 def _like(x: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, executor: Executor | None) -> Any:
     if device is not None and executor is None:
         executor = devices.executor(device) or EAGER
+    elif executor is None and type(value) is int and 0 <= value <= 1 and is_plain(x):
+        wanted: Any = x.meta.dtype if dtype is None else to_dtype(dtype)
+        result: Any = make(np.full(x.meta.shape, value, wanted.np) if value else np.zeros(x.meta.shape, wanted.np))
+        return result.requires_grad_() if requires_grad else result
     attrs = {"shape": x.shape, "dtype": to_dtype(dtype) or x.dtype}
     run = made.made_by(x, made.full, value, **attrs) if executor is None else executor.apply(made.full, (value,), attrs)
     if x._array is None and hasattr(x._storage, "like"):
@@ -194,6 +198,11 @@ def arange(
     out: Any = None, _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
     """Numbers from `start` (default 0) up to, not including, `end`."""
+    low, high = (0, start) if end is None else (start, end)
+    counted = type(low) is type(high) is type(step) is int and low <= high and step > 0
+    if counted and dtype is out is _executor is None and _is_plain((), device):
+        whole_numbers: Any = make(np.arange(low, high, step, dtype=np.int64))
+        return _finish(whole_numbers, requires_grad)  # type: ignore[no-any-return]
     given: tuple[Any, ...] = (0, start, step) if end is None else (start, end, step)
     start, end, step = (x.item() if hasattr(x, "meta") else x for x in given)
     if step == 0:

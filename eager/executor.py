@@ -79,6 +79,12 @@ def is_recording() -> bool:
     return bool(_recorders) and _recording.recorder is not None
 
 
+def is_plain(x: Any) -> bool:
+    """Whether `x` is a tensor on the CPU with values, while nothing is recorded or cast: no op need be called for what NumPy
+    does."""
+    return not _recorders and x._array is not None
+
+
 def recorder() -> Any:
     """What this thread's ops go to, while they are recorded."""
     return _recording.recorder

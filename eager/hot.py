@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import knobs
 from ..errors import FusewireError
-from ..ir.op import Gather, Gemm, Move, Reduce
+from ..ir.op import Gather, Gemm, Move, Reduce, Scan
 from ..runtime import forks
 from ..runtime.meta import Meta
 from ..runtime.storage import Storage
@@ -67,7 +67,7 @@ def wait(op: Any, operands: tuple[Any, ...]) -> int:
         return 0
     if op.heavy is True or op.effects.draws is not None:
         return WAIT
-    moves = isinstance(op.lowering, (Move, Gather, Reduce, Gemm)) and op.effects.aliases is None
+    moves = isinstance(op.lowering, (Move, Gather, Reduce, Scan, Gemm)) and op.effects.aliases is None
     return WAIT_MOVES if moves else 0
 
 

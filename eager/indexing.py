@@ -304,6 +304,8 @@ def put(x: Any, index: Any, value: Any) -> None:
         if target is not None and _goes_in(value, target):
             executor.write(target, value)
             return
+    if type(value) in _NUMBERS and hasattr(index, "meta") and _fill_masked(x, index, value):
+        return
     x, index = _unfolded(x, index)
     traced = x._array is None or executor.is_recording()
     if not traced and gradmode.get() and (x.meta.requires_grad or (hasattr(value, "meta") and value.meta.requires_grad)):
@@ -320,6 +322,20 @@ def put(x: Any, index: Any, value: Any) -> None:
         _put_traced(x, items, at, drop, insert, value)
     else:
         _put_array(x, index, value.storage.read(value) if hasattr(value, "meta") else value)
+
+
+_NUMBERS = frozenset((bool, int, float))
+
+
+def _fill_masked(x: Any, mask: Any, value: Any) -> bool:
+    """Whether one number has been stored where a mask of the leading dimensions is true, which nothing records."""
+    if not executor.is_plain(x) or x.meta.requires_grad or mask.meta.dtype is not dtypes.bool_ or mask._array is None:
+        return False
+    rank = len(mask.meta.shape)
+    if not rank or mask.meta.shape != x.meta.shape[:rank] or _is_one_value(x, mask, value):
+        return False
+    storage_of(x).write_at(x, (), mask._array, value)
+    return True
 
 
 def _goes_in(value: Any, target: Any) -> bool:

@@ -67,7 +67,7 @@ def forget() -> None:
 def remember(kinds: tuple[Any, ...], operands: tuple[Any, ...], attrs: dict[str, Any], out: Tensor, wait: int) -> None:
     """Enter a kind whose first call gave `out`."""
     op: Op = kinds[0]
-    if op.binds or (type(op.lowering) is Extern and op.effects.aliases is None):
+    if op.binds or (type(op.lowering) is Extern and op.effects.aliases is None and op.grad is not None):
         return
     plan = Plan()
     plan.ufunc = type(op.eager) is np.ufunc or type(op.lowering) is Gemm

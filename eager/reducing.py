@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from ..ir.ops.compare import ge, where
 from . import generated as g
 from . import return_types as results
 from .arguments import one_of, wrap_dim, wrap_dims
-from .executor import apply
+from .executor import apply, is_plain, write
+from .factory import make
 from .functional import squeeze, to, unsqueeze
 from .inplace import inplace, store_checked
 from .outputs import fills, finished, into, matched
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 _NONE: dict[str, Any] = {}
+#: elements of the largest triangles that are kept
+_SMALL = 1 << 14
 
 
 @pure
@@ -54,7 +58,7 @@ def _extreme(
         wrap_dim(dim, 0)
         return made(input.clone(), where_is(ranked))
     at = wrap_dim(dim, input.ndim)
-    index = where_is(ranked, at, keepdim=True)
+    index = where_is(ranked, at, True)
     values = g.gather(input, at, index)
     return made(values, index) if keepdim else made(squeeze(values, at), squeeze(index, at))
 
@@ -233,6 +237,9 @@ def fill_(self: Tensor, value: Any) -> Tensor:
 @pure
 def zero_(self: Tensor) -> Tensor:
     """Every element 0."""
+    if is_plain(self) and not self.meta.requires_grad:
+        write(self, 0)
+        return self
     return store_checked(self, creation.filled(self, self.shape, 0))  # type: ignore[no-any-return]
 
 
@@ -303,11 +310,25 @@ def _is_matrix(name: str, x: Tensor) -> None:
         raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions, but it has shape {list(x.shape)}")
 
 
+def _triangle(x: Tensor, diagonal: int, upper: bool) -> Any:
+    """Which elements of the matrices in `x` lie on or below (`upper`: above) the diagonal."""
+    if is_plain(x) and type(diagonal) is int and x.meta.shape[-2] * x.meta.shape[-1] <= _SMALL:
+        return _known_triangle(*x.meta.shape[-2:], diagonal, upper)
+    down, across = unsqueeze(index_along(x, -2), 1) + diagonal, index_along(x, -1)
+    return ge(across, down) if upper else ge(down, across)
+
+
+@lru_cache(maxsize=64)
+def _known_triangle(rows: int, columns: int, diagonal: int, upper: bool) -> Any:
+    below = np.tri(rows, columns, diagonal - upper, np.bool_)
+    return make(~below if upper else below)
+
+
 @pure
 def tril(input: Tensor, diagonal: int = 0, *, out: Any = None) -> Tensor:
     """Matrices with zeros above the given diagonal."""
     _is_matrix("tril", input)
-    keep = ge(unsqueeze(index_along(input, -2), 1) + diagonal, index_along(input, -1))
+    keep = _triangle(input, diagonal, False)
     kind = input.dtype.kind
     return matched(where(keep, input, False if kind == "b" else 0.0 if kind == "f" else 0), out)  # type: ignore[no-any-return]
 
@@ -316,7 +337,7 @@ def tril(input: Tensor, diagonal: int = 0, *, out: Any = None) -> Tensor:
 def triu(input: Tensor, diagonal: int = 0, *, out: Any = None) -> Tensor:
     """Matrices with zeros below the given diagonal."""
     _is_matrix("triu", input)
-    keep = ge(index_along(input, -1), unsqueeze(index_along(input, -2), 1) + diagonal)
+    keep = _triangle(input, diagonal, True)
     kind = input.dtype.kind
     return matched(where(keep, input, False if kind == "b" else 0.0 if kind == "f" else 0), out)  # type: ignore[no-any-return]
 

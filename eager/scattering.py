@@ -13,7 +13,7 @@ from ..ir.ops import indexing, pointwise, scans
 from ..ir.ops.creation import filled
 from . import generated as g
 from .arguments import wrap_dim
-from .executor import apply
+from .executor import apply, is_plain
 from .factory import make
 from .functional import expand, narrow, reshape, stack, to, unsqueeze
 from .generated import where
@@ -283,6 +283,11 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         raise DTypeError(f"one_hot is only applicable to index tensor of type LongTensor, got {tensor.dtype.name}")
     if num_classes == -1:
         num_classes = int(g.amax(tensor).item()) + 1
+    if is_plain(tensor) and tensor.meta.shape and type(num_classes) is int and num_classes > 0:
+        known: Any = tensor._array
+        if known.size and known.min() >= 0 and known.max() < num_classes:
+            rows = known.reshape(-1, 1)
+            return make(np.equal(rows, np.arange(num_classes)).astype(np.int64).reshape(*known.shape, num_classes))
     flat = reshape(tensor, (-1,))
     attrs = {"shape": (flat.shape[0], num_classes), "dims": (0, 1), "wrap": False}
     hot = apply(indexing.spread, (filled(flat, flat.shape, 1), index_along(flat, 0), flat), attrs)

@@ -260,6 +260,8 @@ class Tensor(Methods):
     @pure
     def detach(self) -> Tensor:
         """The same memory outside the tape."""
+        if self._array is not None and not executor._recorders:
+            return factory.detached(self)
         made = executor.apply(casts.detach, (self,), {})
         if made._array is not None:
             made._offset = factory.Detached(made._offset or 0)
