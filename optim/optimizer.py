@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
+from ..eager.complexes import view_as_real
 from ..eager.modes import capturing, enable_grad, no_grad
 from ..eager.tensor import Tensor
 from ..ir.dtypes import float32
@@ -204,6 +205,8 @@ class Optimizer:
     def _write(self, rule: fused.Rule, form: Any, x: Mapping[str, Tensor], n: Mapping[str, Any], is_new: bool) -> None:
         """Store what ``rule(x, n, form)`` gives: by one kernel, or op by op while capturing and for parameters seen first (a
         program that takes one step compiles nothing)."""
+        if x["p"].dtype.is_complex:  # pairs of numbers, each updated for itself
+            x = {k: view_as_real(v) if v.dtype.is_complex else v for k, v in x.items()}
         if capturing() or is_new or self.defaults.get("differentiable") or not fused.run(rule, form, x, n):
             fused.store(rule, form, x, n)
 

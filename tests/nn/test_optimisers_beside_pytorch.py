@@ -249,3 +249,15 @@ def test_optimiser_step_is_one_graph(text: str) -> None:
     steps(a, loss, 4)
     steps(b, other, 4, compiled=True)
     same(arrays(compiled), arrays(plain), 1e-4)
+
+
+@pytest.mark.parametrize("text", ["SGD(p, 0.1, momentum=0.9)", "Adam(p, 0.1)", "RMSprop(p, 0.1)", "Adagrad(p, 0.1)"])
+def test_complex_parameters_are_pairs_of_numbers(text: str) -> None:
+    torch = pytest.importorskip("torch")
+    ends = []
+    for lib in (torch, fw):
+        p = [lib.nn.Parameter(lib.tensor([1 + 2j, -0.3 + 0.1j]))]
+        optimiser = eval(f"lib.optim.{text}", {"lib": lib, "p": p})
+        steps(optimiser, lambda p=p: ((p[0] - 1).abs() ** 2).sum(), 4)
+        ends.append(p[0].detach().numpy())
+    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-5, atol=1e-6)
