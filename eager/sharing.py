@@ -68,19 +68,19 @@ def share(x: Any) -> Any:
     flat, base = storage.flat, storage.base
     moved = np.frombuffer(_fresh(max(flat.nbytes, 1)), flat.dtype, flat.size)
     moved[...] = flat
-    start, size = address_of(flat), flat.itemsize
-    window = _window(base, flat, moved, start, size)
+    start = address_of(flat)
+    window = _window(base, moved, start)
     for held in gc.get_referrers(storage):
         array = getattr(held, "_array", None)
         if isinstance(array, np.ndarray) and getattr(held, "_storage", None) is storage:
-            held._array = _window(array, flat, moved, start, size)
+            held._array = _window(array, moved, start)
     storage.base, storage._address = window, None
     return x
 
 
-def _window(array: Any, flat: Any, moved: Any, start: int, size: int) -> Any:
-    first = (address_of(array) - start) // size if array.size else 0
-    return np.lib.stride_tricks.as_strided(moved[first:], array.shape, array.strides)
+def _window(array: Any, moved: Any, start: int) -> Any:
+    first = address_of(array) - start if array.size else 0
+    return np.ndarray(array.shape, array.dtype, moved, first, array.strides)  # a view may see the memory in another dtype
 
 
 def _send(x: Any) -> Any:

@@ -65,3 +65,11 @@ def test_a_thread_s_arena_is_not_taken_for_the_larger_one_of_another() -> None:
     x = np.linspace(0, 1, 2500, dtype=np.float32)
     expected = fw.softmax(fw.tensor(x).sin(), 0).cumsum(0) * fw.tensor(x).sin().sum()
     assert np.allclose(f(fw.tensor(x)).numpy(), expected.numpy(), rtol=1e-4)
+
+
+def test_a_view_in_another_dtype_stays_within_shared_memory() -> None:
+    whole = fw.ones(8)
+    view = whole[2:].view(fw.int16)
+    before = view.tolist()
+    whole.share_memory_()
+    assert view._array.dtype == np.int16 and view._array.nbytes == 24 and view.tolist() == before
