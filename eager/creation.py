@@ -86,7 +86,7 @@ def _full(
     shape: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, executor: Executor | None, out: Any = None
 ) -> Any:
     wanted = _wanted(dtype, out, dtypes.default())
-    if executor is None and out is None and type(value) is int and _is_plain(shape, device):
+    if executor is None and out is None and type(value) is int and 0 <= value < 128 and _is_plain(shape, device):
         result: Any = make(np.full(shape, value, wanted.np) if value else np.zeros(shape, wanted.np))
         return result.requires_grad_() if requires_grad else result
     result = _maker(executor, device).apply(made.full, (value,), {"shape": shape, "dtype": wanted})
