@@ -45,7 +45,7 @@ def rows(threads: int, quick: bool) -> Iterator[Row]:
     end = time.perf_counter() + SECONDS
     bandwidth = _bandwidth(fw, size["flat"])
     yield _row("copy, GB/s in facts", {"fusewire": bandwidth[0]}, threads, {"gbs": bandwidth[1]} | _machine(fw))
-    works: list[Callable[[], Iterator[Row]]] = [partial(launches, fw, threads)]
+    works: list[partial[Iterator[Row]]] = [partial(launches, fw, threads)]
     works.append(partial(_flat, fw, size["flat"], bandwidth[1], threads))
     works += [partial(_product, fw, n, threads) for n in size["gemm"]]
     works.append(partial(_attention, fw, size["attention"], threads))
@@ -129,9 +129,13 @@ def _beside(
 ) -> dict[str, float]:
     """The work that `make` makes of a library and its compile, in these modes and eager; `peer`: microseconds of JAX's."""
     torch, found = _torch(), dict[str, float]()
+
+    def contender(lib: Any, mode: str) -> Callable[[], object]:
+        return make(lib, partial(lib.compile, mode=mode))
+
     for lib, name in ((fw, "fusewire"), (torch, "torch.compile")):
         for mode in modes if lib is not None else ():
-            _one(found, name + _MODES[mode], lambda lib=lib, mode=mode: make(lib, partial(lib.compile, mode=mode)))  # type: ignore[misc]
+            _one(found, name + _MODES[mode], partial(contender, lib, mode))
     if torch is not None:
         _one(found, peers.TORCH_EAGER, lambda: make(torch, lambda f: f))
     if peer is not None and _jax() is not None:

@@ -14,7 +14,8 @@ MODELS: dict[bool, dict[str, tuple[int, ...]]] = {
 
 def network(lib: Any, name: str, size: tuple[int, ...]) -> tuple[Any, Any]:
     """The network on the GPU and an input for it; "gpt2" is in bfloat16, the others in float32."""
-    made = {"mlp": _mlp, "gpt": _gpt, "gpt2": _gpt, "resnet": _resnet}[name](lib, *size)
+    makers: dict[str, Callable[..., tuple[Any, Any]]] = {"mlp": _mlp, "gpt": _gpt, "gpt2": _gpt, "resnet": _resnet}
+    made = makers[name](lib, *size)
     net, x = (part.to("cuda") for part in made)
     return (net.to(lib.bfloat16), x.to(lib.bfloat16)) if name == "gpt2" else (net, x)
 
