@@ -18,7 +18,8 @@ MODULES = {name: f"{__name__}.{name}" for name in (
     "overrides",
     "profiler", "signal", "sparse", "testing", "types",
 )}  # fmt: skip
-MODULES |= {"random": __name__.replace("namespace", "eager.random"), "quantization": f"{__name__}.ao"}
+MODULES |= {name: __name__.replace("namespace", f"eager.{name}") for name in ("autograd", "random")}
+MODULES |= {"quantization": f"{__name__}.ao"}
 
 
 def find(name: str) -> types.ModuleType | None:
