@@ -100,10 +100,11 @@ def test_much_depth_and_few_tiles_are_shared_out() -> None:
 
 @needs_triton
 def test_templates_agree_with_the_reference() -> None:
-    done = subprocess.run([sys.executable, str(_PROGRAM)], capture_output=True, text=True, timeout=300, check=False)
+    """A fifth of them; the program itself runs all."""
+    done = subprocess.run([sys.executable, str(_PROGRAM), "5"], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["templates"] > 60 and not found["different"], done.stdout
+    assert found["templates"] > 12 and not found["different"], done.stdout
 
 
 @needs_triton
