@@ -79,15 +79,15 @@ def say(level: int, text: str) -> None:
         print(text, file=sys.stderr)
 
 
-def warn(text: str) -> None:
-    """A RuntimeWarning at the line outside of the library that led here, as far as there is one."""
+def warn(text: str, category: type[Warning] = RuntimeWarning) -> None:
+    """A warning at the line outside of the library that led here, as far as there is one."""
     frame = start = sys._getframe(1)
     while _of_library(frame) and frame.f_back is not None:
         frame = frame.f_back
     found = start if _of_library(frame) else frame
     registry = found.f_globals.setdefault("__warningregistry__", {})
     module = str(found.f_globals.get("__name__", "<unknown>"))
-    warnings.warn_explicit(text, RuntimeWarning, found.f_code.co_filename, found.f_lineno, module, registry)
+    warnings.warn_explicit(text, category, found.f_code.co_filename, found.f_lineno, module, registry)
 
 
 def _of_library(frame: FrameType) -> bool:

@@ -15,7 +15,7 @@ from . import generated as g
 from .activations import logsigmoid
 from .arranging import pad
 from .functional import expand, narrow, reshape, unsqueeze
-from .neural import _reduced
+from .neural import _reduced, warn_of_shapes
 from .pure import pure
 from .reducing import index_along, norm
 
@@ -44,6 +44,7 @@ def smooth_l1_loss(
         input, target = casting.wide(input, target)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
+    warn_of_shapes(input, target)
     size = g.abs(input - target)
     loss = size if beta == 0 else where(size < beta, size * size * (0.5 / beta), size - 0.5 * beta)
     return _reduced(loss, _by(reduction, size_average, reduce))
@@ -56,6 +57,7 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
         input, target = casting.wide(input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    warn_of_shapes(input, target)
     size = g.abs(input - target)
     loss = where(size <= delta, size * size * 0.5, (size - 0.5 * delta) * delta)
     return _reduced(loss if weight is None else loss * weight, reduction)

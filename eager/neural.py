@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .. import knobs
 from ..errors import DTypeError, ShapeError
 from ..ir import layout
 from ..ir.dtypes import DType, float16
@@ -144,22 +145,33 @@ def _reduced(loss: Tensor, reduction: str) -> Tensor:
     raise ValueError(f"{reduction} is not a valid value for reduction")
 
 
+def warn_of_shapes(input: Tensor, target: Tensor) -> None:
+    """Shapes that differ broadcast: (n, 1) beside (n,) makes (n, n), which is seldom meant."""
+    if target.shape != input.shape:
+        knobs.warn(
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely lead to "
+            "incorrect results due to broadcasting. Please ensure they have the same size.", UserWarning,
+        )  # fmt: skip
+
+
 @pure
 def mse_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
-    """Squared differences, reduced by "mean", "sum" or "none"."""
+    """Squared differences, reduced by "mean", "sum" or "none". A warning where the shapes differ."""
     if casting.on:
         input, target = casting.wide(input, target)
+    warn_of_shapes(input, target)
     away = input - target
     return _reduced(away * away, _named(reduction, size_average, reduce))
 
 
 @pure
 def l1_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:
-    """Absolute differences, reduced."""
+    """Absolute differences, reduced. A warning where the shapes differ."""
     if casting.on:
         input, target = casting.wide(input, target)
+    warn_of_shapes(input, target)
     return _reduced((input - target).abs(), _named(reduction, size_average, reduce))
 
 
