@@ -57,7 +57,7 @@ class Archive:
         self.file.seek(start)
         total = 0
         for at in range(0, out.size, _PIECE):
-            piece = memoryview(out)[at : at + _PIECE]
+            piece = out.data[at : at + _PIECE]
             read = 0
             while read < len(piece):
                 count = self.file.readinto(piece[read:]) if hasattr(self.file, "readinto") else _copied(self.file, piece[read:])

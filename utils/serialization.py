@@ -89,7 +89,7 @@ def _write(file: IO[bytes], folder: str, pickled: bytes, storages: Storages) -> 
         _member(archive, file, f"{folder}/data.pkl", pickled)
         _member(archive, file, f"{folder}/byteorder", sys.byteorder.encode())
         for key, array in storages.arrays():
-            _member(archive, file, f"{folder}/data/{key}", memoryview(np.ascontiguousarray(array).view(np.uint8)))
+            _member(archive, file, f"{folder}/data/{key}", np.ascontiguousarray(array).view(np.uint8).data)
         _member(archive, file, f"{folder}/version", b"3\n")
 
 

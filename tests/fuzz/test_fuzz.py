@@ -70,5 +70,6 @@ def test_coverage(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[
             rare = sorted(names, key=lambda name: COVERED[name])[:4]
             print(f"  {len(names):3} {group:8} rarest: " + ", ".join(f"{n.partition(' ')[2]} {COVERED[n]}" for n in rare))
     missing = {n: COVERED[n] for names in groups.values() for n in names if COVERED[n] < least}
-    assert not missing, missing
+    chance = 0 if least > 1 else sum(map(len, groups.values())) // 20  # fewer programs may leave some things out
+    assert len(missing) <= chance, missing
     assert set(graph_level.BAIT) == set(graph_level.RULES), "every rule of canonicalise.py has a bait in graph_level.py"

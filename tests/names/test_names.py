@@ -105,7 +105,7 @@ def theirs() -> dict[str, Any]:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("text", programs.PROGRAMS, ids=[t[:40] for t in programs.PROGRAMS])
 def test_programs(text: str, theirs: dict[str, Any]) -> None:
-    loaded = {n: m for n, m in sys.modules.items() if n == "torch" or n.startswith("torch.")}
+    loaded = {n: m for n, m in sys.modules.items() if n in ("torch", "safetensors.torch") or n.startswith("torch.")}
     for name in loaded:
         del sys.modules[name]
     try:
