@@ -70,6 +70,7 @@ def streams(rank: int, size: int, port: int, out: torch.Tensor) -> None:
         taken = [torch.zeros(200_000) for _ in range(count)]
         begun = [dist.irecv(t, 0) for t in taken]
         dist.recv(last, 0)
+        assert all(w.wait() for w in begun)  # a tensor may be read when its call is done
         came = all(bool((t == i).all()) for i, t in enumerate(taken)) and bool((last == 7).all())
     out[rank] = came and all(w.wait() for w in begun)
     dist.destroy_process_group()
