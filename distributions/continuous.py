@@ -407,6 +407,15 @@ class StudentT(Distribution):
         return (self.df + 1) * -0.5 * (away * away / self.df).log1p() - constant
 
 
+def factor_of(covariance_matrix: Any, precision_matrix: Any, scale_tril: Any) -> Any:
+    """The Cholesky factor of a covariance that is given as one of the three. ValueError for none or several."""
+    if sum([m is not None for m in (covariance_matrix, precision_matrix, scale_tril)]) != 1:
+        raise ValueError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
+    if scale_tril is not None:
+        return scale_tril
+    return linalg.cholesky(linalg.inv(precision_matrix) if covariance_matrix is None else covariance_matrix)
+
+
 class MultivariateNormal(Distribution):
     """Normal vectors of mean `loc`, by one of a covariance matrix, its inverse (`precision_matrix`) or its Cholesky factor."""
 
@@ -416,10 +425,7 @@ class MultivariateNormal(Distribution):
         self, loc: Any, covariance_matrix: Any = None, precision_matrix: Any = None, scale_tril: Any = None,
         validate_args: bool | None = None,
     ) -> None:  # fmt: skip
-        if sum([m is not None for m in (covariance_matrix, precision_matrix, scale_tril)]) != 1:
-            raise ValueError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
-        if scale_tril is None:
-            scale_tril = linalg.cholesky(linalg.inv(precision_matrix) if covariance_matrix is None else covariance_matrix)
+        scale_tril = factor_of(covariance_matrix, precision_matrix, scale_tril)
         batch = (loc[..., 0] + scale_tril[..., 0, 0]).shape
         n = loc.shape[-1]
         self.loc, self.scale_tril = loc.expand((*batch, n)), scale_tril.expand((*batch, n, n))

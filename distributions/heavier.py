@@ -14,7 +14,7 @@ from ..eager.random import rand, randn
 from ..eager.shaping import diag_embed
 from . import constraints
 from .base import Distribution, broadcast
-from .continuous import Cauchy, Located, OneParameter
+from .continuous import Cauchy, Located, OneParameter, factor_of
 from .gammas import Gamma, Shaped, standard_gamma
 
 
@@ -313,10 +313,7 @@ class Wishart(Distribution):
         self, df: Any, covariance_matrix: Any = None, precision_matrix: Any = None, scale_tril: Any = None,
         validate_args: bool | None = None,
     ) -> None:  # fmt: skip
-        if sum([m is not None for m in (covariance_matrix, precision_matrix, scale_tril)]) != 1:
-            raise ValueError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
-        if scale_tril is None:
-            scale_tril = linalg.cholesky(linalg.inv(precision_matrix) if covariance_matrix is None else covariance_matrix)
+        scale_tril = factor_of(covariance_matrix, precision_matrix, scale_tril)
         n = scale_tril.shape[-1]
         (held,) = broadcast(df) if hasattr(df, "meta") else (scale_tril[..., 0, 0] * 0 + df,)
         batch = (held + scale_tril[..., 0, 0]).shape

@@ -223,9 +223,11 @@ def _backward_grad(grads: Any, need: Any, out: Any, *ins: Any) -> tuple[Any, ...
 
 
 # ---- samples -------------------------------------------------------------------------------------------------------------
-def _cases(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
+def cases(rng: np.random.Generator, count: int = 4, states: int = 2) -> Iterator[tuple[Any, ...]]:
+    """Gates, `states` states and weights of cells with `count` gates."""
+
     def one(steps: int, batch: int, width: int, dtype: Any = dtypes.float64) -> Any:
-        shapes = (steps, batch, 4 * width), (batch, width), (batch, width), (4 * width, width)
+        shapes = (steps, batch, count * width), *[(batch, width)] * states, (count * width, width)
         return tuple((floats(rng, s, dtypes.float64) / 2).astype(dtype.np) for s in shapes)
 
     for dtype in dtypes.FLOATING:
@@ -238,9 +240,9 @@ def _cases(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
 
 
 def _samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for case in _cases(rng):
+    for case in cases(rng):
         yield Sample(case)
-    gates, h, c, w = next(_cases(rng))
+    gates, h, c, w = next(cases(rng))
     yield Sample((gates[:, :, 1:], h, c, w), raises=ShapeError)
     yield Sample((gates, h[:1], c, w), raises=ShapeError)
     yield Sample((gates, h, c, w.T), raises=ShapeError)
@@ -248,14 +250,14 @@ def _samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 def _backward_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for gates, h, c, w in _cases(rng):
+    for gates, h, c, w in cases(rng):
         if h.shape[1] < 16 and gates.dtype.kind == "f" and gates.dtype.itemsize >= 4:
             _, last, cells, acts = _eager(gates, h, c, w)
             g = rng.standard_normal(cells.shape).astype(gates.dtype)
             yield Sample((g, None, None, None, c, w, cells, acts))
             last = rng.standard_normal(last.shape).astype(gates.dtype)
             yield Sample((np.asfortranarray(g), last, None, None, c, w, cells, acts), note="strided")
-    gates, h, c, w = (x.astype(np.float64) for x in next(_cases(rng)))
+    gates, h, c, w = (x.astype(np.float64) for x in next(cases(rng)))
     _, _, cells, acts = _eager(gates, h, c, w)
     yield Sample((cells, c, cells * 2, acts * 3, c, w, cells, acts))
     yield Sample((cells[:, :1], None, None, None, c, w, cells, acts), raises=ShapeError)

@@ -19,7 +19,7 @@ from .creation import zeros_like
 from .declare import floats
 from .linalg import matmul, swapped
 from .pointwise import add, mul, relu, sigmoid, sub, tanh
-from .recurrent import before_each, bend, constant, empty, like, logistic, part, step_of, together
+from .recurrent import before_each, bend, cases, constant, empty, like, logistic, part, step_of, together
 from .reductions import converted, sum_to, wide
 from .shape import cat, reshape
 from .through import gradients
@@ -215,35 +215,21 @@ def _rnn_grad(g: Any, need: Any, out: Any, gates: Any, h: Any, w: Any, *, clippe
 
 
 # ---- samples -------------------------------------------------------------------------------------------------------------
-def _cases(rng: np.random.Generator, count: int) -> Iterator[tuple[Any, ...]]:
-    def one(steps: int, batch: int, width: int, dtype: Any = dtypes.float64) -> Any:
-        shapes = (steps, batch, count * width), (batch, width), (count * width, width)
-        return tuple((floats(rng, s, dtypes.float64) / 2).astype(dtype.np) for s in shapes)
-
-    for dtype in dtypes.FLOATING:
-        yield one(3, 2, 5, dtype)
-    for steps, batch, width in ((1, 1, 1), (2, 3, 16), (2, 0, 3)):
-        yield one(steps, batch, width)
-    yield one(2, 9, 19, dtypes.float32)
-    gates, *rest = one(3, 2, 4)
-    yield (np.ascontiguousarray(gates.swapaxes(0, 1)).swapaxes(0, 1), *rest)
-
-
 def _errors(rng: np.random.Generator, count: int, attrs: dict[str, Any], *rest: Any) -> Iterator[Sample]:
-    gates, h, w = next(_cases(rng, count))
+    gates, h, w = next(cases(rng, count, 1))
     yield Sample((gates[:, :1], h, w, *rest), attrs, raises=ShapeError)
     yield Sample((gates, h, w[:, 1:], *rest), attrs, raises=ShapeError)
     yield Sample((gates, h.astype(np.int64), w, *rest), attrs, raises=DTypeError)
 
 
 def _gru_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for i, (gates, h, w) in enumerate(_cases(rng, 3)):
+    for i, (gates, h, w) in enumerate(cases(rng, 3, 1)):
         yield Sample((gates, h, w, floats(rng, w.shape[:1], dtypes.float64).astype(w.dtype) if i % 3 else None))
     yield from _errors(rng, 3, {}, None)
 
 
 def _gru_backward_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for gates, h, w in _cases(rng, 3):
+    for gates, h, w in cases(rng, 3, 1):
         if h.shape[1] < 16 and gates.dtype.kind == "f" and gates.dtype.itemsize >= 4:
             states, acts = _gru_eager(gates, h, w, None)
             yield Sample((floats(rng, states.shape, dtypes.float64).astype(h.dtype), None, h, w, states, acts))
@@ -253,13 +239,13 @@ def _gru_backward_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 def _rnn_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for i, case in enumerate(_cases(rng, 1)):
+    for i, case in enumerate(cases(rng, 1, 1)):
         yield Sample(case, {"clipped": i % 2 == 1})
     yield from _errors(rng, 1, {"clipped": False})
 
 
 def _rnn_backward_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for i, (gates, h, w) in enumerate(_cases(rng, 1)):
+    for i, (gates, h, w) in enumerate(cases(rng, 1, 1)):
         if h.shape[1] < 16 and gates.dtype.kind == "f" and gates.dtype.itemsize >= 4:
             states = _rnn_eager(gates, h, w, clipped=i % 2 == 1)
             states[states == 0] = -0.5  # off the corner, where there is no slope
