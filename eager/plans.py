@@ -99,7 +99,7 @@ def remember(kinds: tuple[Any, ...], operands: tuple[Any, ...], attrs: dict[str,
     if len(PLANS) > MOST:
         forget()
     PLANS[kinds] = plan
-    if plan.view is not None and len(operands) == 1:
+    if plan.view is not None and len(operands) == 1 and (plan.track or not any(plan.wants)):  # detach makes no view of its own
         VIEWS[metas[0], plan.meta, plan.view] = plan, op, attrs  # type: ignore[index]
 
 
