@@ -24,6 +24,7 @@ from ...runtime.gpu.device import GPU
 from ...runtime.gpu.storage import address_of, extent_of
 from .kernel import Code
 from .launch import Chosen, Frame, Host, Program
+from .launcher_text import LIBRARY_FAILED
 
 Choose = Callable[[Plan, Code, dict[str, int], GPU], Chosen]
 MAX_PROGRAMS = 256
@@ -174,6 +175,8 @@ class DeviceExecutable:
                 self._refused(step.names[number - 1], gpu, status)
 
     def _refused(self, name: str, gpu: GPU, status: int) -> None:
+        if status & LIBRARY_FAILED:
+            raise DeviceError(f"{name} of {self.plan.name} could not be launched: status {status - LIBRARY_FAILED} of the library")
         try:
             gpu.driver.check(status)
         except DeviceError as error:

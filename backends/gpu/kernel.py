@@ -7,7 +7,7 @@ assumptions hold is launched: all its kernels, in order, on one stream. The last
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Union
+from typing import Any, Union
 
 from ...ir.lazyclass import dataclass
 from ...ir.sizes import Size
@@ -89,7 +89,44 @@ class Below:
     limit: int
 
 
-Assumption = Union[Aligned, Divisible, Below]
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One argument of a library's function. `kind` "number" (`value` itself); "pointer": the address of pointer argument `index`
+    of the step, `value` bytes further on; "at": where that address is kept; "scratch": memory of `Calls.scratch` bytes;
+    "own": what `make()` gives, a ctypes object that each call under way has for itself (objects made equal are one)."""
+
+    kind: str
+    index: int = 0
+    value: int = 0
+    make: Callable[[], Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls of C functions that launch by themselves: (address, at most 15 words) each; the stream is the 16th argument, and
+    a status of 0 means that all is well. `scratch`: bytes that they work in."""
+
+    calls: tuple[tuple[int, tuple[Word, ...]], ...]
+    scratch: int
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryCall:
+    """What stands in the place of a `CompiledKernel` where a library does the work. `find(gpu, alignments, numbers)`: the calls
+    for the sizes at hand and for pointers that are multiples of these powers of two; None where the library cannot."""
+
+    name: str
+    find: Callable[[Any, tuple[int, ...], tuple[int, ...]], Calls | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The library has a way."""
+
+    call: LibraryCall
+
+
+Assumption = Union[Aligned, Divisible, Below, Offered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +155,7 @@ class Variant:
     assumes: tuple[Assumption, ...]
     sizes: tuple[str, ...]
     scratch: tuple[Size, ...]
-    load: Callable[[], tuple[CompiledKernel, ...]]
+    load: Callable[[], tuple[CompiledKernel | LibraryCall, ...]]
 
 
 Code = Mapping[str, tuple[Variant, ...]]

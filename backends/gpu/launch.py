@@ -10,7 +10,7 @@ import ctypes
 import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import CompileError
@@ -19,8 +19,9 @@ from ...ir.loops import Kernel, KernelError
 from ...ir.plan import BufferView, FromArena, FromInput, FromOutput, KernelStep, Plan, RoutineStep, ScalarInput
 from ...runtime.gpu.device import GPU
 from . import builder, tensor_maps
-from .kernel import Aligned, Below, Code, CompiledKernel, Divisible, Parameter, Variant
+from .kernel import Aligned, Below, Code, CompiledKernel, Divisible, LibraryCall, Offered, Parameter, Variant, Word
 from .launcher import Rows, launching
+from .launcher_text import LIBRARY_WORDS
 
 Chosen = Mapping[int, Sequence[Variant]]
 AREA = 256  # bytes to whose multiples scratch areas are aligned
@@ -38,14 +39,15 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One launch of a program: `arguments` are addresses of slots, of constants, or of tensor maps (in the frame)."""
+    """One launch of a program: `arguments` are addresses of slots, of constants, of tensor maps, or of words that hold the address
+    of a slot ("at") or of an object of the frame's own ("own"). `threads` 0: no kernel, but a C function (`kernel.Calls`)."""
 
     function: int
     name: str
     grid: tuple[int, int, int]
     threads: int
     shared: int
-    arguments: tuple[tuple[str, int], ...]  # ("slot" | "constant" | "map", number)
+    arguments: tuple[tuple[str, int], ...]  # ("slot" | "constant" | "map" | "at" | "own", number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class Program:
         self.slots: dict[Slot, int] = {}
         self.constants: list[bytes] = []
         self.maps: list[tensor_maps.Made] = []
+        self.own: list[Callable[[], Any]] = []
         self.fresh = [self._fresh(k, o.type) for k, o in enumerate([o for o in plan.outputs if o.source is None])]
         self.scratch_at = -(-self._number(plan.arena) // AREA) * AREA
         self.arena = self.scratch_at
@@ -160,7 +163,7 @@ class Program:
         scalars: Sequence[Any], step: Kernel | RoutineStep,
     ) -> list[Launch | Host]:  # fmt: skip
         named = dict(zip(variants[0].sizes, numbers, strict=True)) if values is None else values
-        chosen = next(v for v in variants if all(self._holds(a, pointers, named) for a in v.assumes))
+        chosen = next(v for v in variants if all(self._holds(a, pointers, named, numbers) for a in v.assumes))
         areas, end = [], self.scratch_at
         for size in chosen.scratch:
             areas.append(Slot("arena", 0, end))
@@ -171,6 +174,9 @@ class Program:
         given = _Given(pointers, numbers, named, scalars, areas, status)
         made: list[Launch | Host] = []
         for kernel in chosen.load():
+            if isinstance(kernel, LibraryCall):
+                made += self._calls(kernel, pointers, numbers)
+                continue
             grid = [int(sizes.evaluate(g, named)) for g in kernel.grid]
             if 0 not in grid:
                 arguments = tuple([self._argument(p, kernel, given) for p in kernel.params])
@@ -179,19 +185,51 @@ class Program:
                 made.append(Launch(function, kernel.name, (grid[0], grid[1], grid[2]), threads, kernel.shared, arguments))
         return made
 
-    def _holds(self, assumption: Any, pointers: Sequence[Slot | None], values: Mapping[str, int]) -> bool:
+    def _holds(
+        self, assumption: Any, pointers: Sequence[Slot | None], values: Mapping[str, int], numbers: Sequence[int]
+    ) -> bool:
         if isinstance(assumption, Aligned):
-            slot = pointers[assumption.buffer]
-            if slot is None:
-                return True
-            base = self.aligned[slot.index] if slot.kind == "input" else AREA
-            return base % assumption.bytes == 0 and slot.delta % assumption.bytes == 0
+            return self._power(pointers[assumption.buffer]) % assumption.bytes == 0
+        if isinstance(assumption, Offered):
+            return assumption.call.find(self.gpu, tuple(map(self._power, pointers)), tuple(numbers)) is not None
         value = int(sizes.evaluate(assumption.size, values))
         if isinstance(assumption, Divisible):
             return value % assumption.by == 0
         if isinstance(assumption, Below):
             return value < assumption.limit
         raise CompileError(f"unknown assumption {assumption}")
+
+    def _power(self, slot: Slot | None) -> int:
+        """The power of two, at most 256, that a pointer argument is a multiple of."""
+        if slot is None:
+            return AREA
+        base = self.aligned[slot.index] if slot.kind == "input" else AREA
+        return min(base, slot.delta & -slot.delta) if slot.delta else base
+
+    def _calls(self, call: LibraryCall, pointers: Sequence[Slot | None], numbers: Sequence[int]) -> list[Launch | Host]:
+        found = call.find(self.gpu, tuple(map(self._power, pointers)), tuple(numbers))
+        if found is None:
+            raise CompileError(f"{call.name} has no way to do this")
+        scratch = Slot("arena", 0, self.scratch_at)
+        self.arena = max(self.arena, self.scratch_at + -(-found.scratch // AREA) * AREA)
+        made: list[Launch | Host] = []
+        for address, words in found.calls:
+            arguments = [self._word(w, pointers, scratch) for w in words]
+            arguments += [self._constant(b"")] * (LIBRARY_WORDS - len(arguments))
+            made.append(Launch(address, call.name, (0, 0, 0), 0, 0, tuple(arguments)))
+        return made
+
+    def _word(self, word: Word, pointers: Sequence[Slot | None], scratch: Slot) -> tuple[str, int]:
+        if word.kind == "number":
+            return self._constant(struct.pack("<q", word.value))
+        if word.make is not None:
+            if word.make not in self.own:
+                self.own.append(word.make)
+            return "own", self.own.index(word.make)
+        slot = scratch if word.kind == "scratch" else pointers[word.index]
+        assert slot is not None
+        number = self.slots.setdefault(replace(slot, delta=slot.delta + word.value), len(self.slots))
+        return ("at" if word.kind == "at" else "slot"), number
 
     def _argument(self, p: Parameter, kernel: CompiledKernel, given: _Given) -> tuple[str, int]:
         if p.kind in ("buffer", "scratch"):
@@ -250,14 +288,22 @@ class Frame:
         self.reads = [(s.kind, s.index, s.delta) for s in slots]
         self.fill = struct.Struct("<" + "".join(_FORMS.get(s.kind, "Q") for s in slots))
         constants_at = 8 * len(slots)
-        maps_at = -(-(constants_at + 8 * len(program.constants)) // 64) * 64
+        own = [make() for make in program.own]
+        at_at = constants_at + 8 * len(program.constants)
+        own_at = at_at + 8 * len(slots)
+        maps_at = -(-(own_at + 8 * len(own)) // 64) * 64
         total = maps_at + 128 * len(program.maps)
         raw = (ctypes.c_ubyte * (total + 64))()
         self.base = -(-ctypes.addressof(raw) // 64) * 64
         ctypes.memmove(self.base + constants_at, b"".join(program.constants), 8 * len(program.constants))
-        starts = {"slot": (self.base, 8), "constant": (self.base + constants_at, 8), "map": (self.base + maps_at, 128)}
+        cells = [self.base + 8 * k for k in range(len(slots))] + [ctypes.addressof(x) for x in own]
+        (ctypes.c_uint64 * len(cells)).from_address(self.base + at_at)[:] = cells
+        starts = {
+            "slot": (self.base, 8), "constant": (self.base + constants_at, 8), "map": (self.base + maps_at, 128),
+            "at": (self.base + at_at, 8), "own": (self.base + own_at, 8),
+        }  # fmt: skip
         self.launches: list[Any] = []
-        keep: list[Any] = [raw, (ctypes.c_ubyte * max(total, 1)).from_address(self.base)]
+        keep: list[Any] = [raw, (ctypes.c_ubyte * max(total, 1)).from_address(self.base), own]
         for step in program.steps:
             if isinstance(step, Host):
                 self.launches.append(step)

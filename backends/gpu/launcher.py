@@ -9,7 +9,7 @@ from typing import Any
 
 from ...errors import FusewireError
 from ...runtime.gpu.driver import Driver
-from .launcher_text import WORDS
+from .launcher_text import LIBRARY_FAILED, LIBRARY_WORDS, WORDS
 
 _L = ctypes.c_int64
 
@@ -69,6 +69,13 @@ _WELL = 0, 0
 
 
 def _one_by_one(driver: Driver, rows: Rows, stream: int) -> tuple[int, int]:
-    for function, x, y, z, threads, shared, arguments in rows.rows:
-        driver.launch(function, (x, y, z), threads, shared, stream, arguments)
+    for number, (function, x, y, z, threads, shared, arguments) in enumerate(rows.rows):
+        if threads:
+            driver.launch(function, (x, y, z), threads, shared, stream, arguments)
+            continue
+        pointers = (ctypes.c_void_p * LIBRARY_WORDS).from_address(arguments)
+        words = [_L.from_address(p).value for p in pointers if p is not None]
+        status = ctypes.PYFUNCTYPE(ctypes.c_int, *[_L] * (LIBRARY_WORDS + 1))(function)(*words, stream)
+        if status:
+            return number + 1, status | LIBRARY_FAILED
     return _WELL
