@@ -25,7 +25,6 @@ from ..runtime.source import Attr, Const
 from . import checkpoints, functions  # noqa: F401  (the first one registers a model)
 from .breaks import Break, Restart, UserRaise, ValueNeeded
 from .histories import _floating, active, reaching
-from .metas import meta_of
 from .special import models
 
 if TYPE_CHECKING:
@@ -153,7 +152,7 @@ class Pass:
         tracked = self.create and g in self.histories.tracked()
         if not tracked:
             g = self.recorder.cut(g)
-        return self.recorder.wrap(g, meta_of(g.tensor_type, tracked))
+        return self.recorder.wrap(g, self.recorder.meta_of(g.tensor_type, tracked))
 
 
 class MemberPass(Pass):
@@ -184,7 +183,7 @@ class MemberPass(Pass):
         """A value of the graph as a Tensor."""
         if not isinstance(x, Value) or not isinstance(x.type, TensorType):
             return x
-        return self.recorder.wrap(x, meta_of(x.tensor_type, self.create and x in self.histories.tracked()))
+        return self.recorder.wrap(x, self.recorder.meta_of(x.tensor_type, self.create and x in self.histories.tracked()))
 
     def _hooked(self, value: Value) -> Any:
         if value in self.histories.hooks or value in self.histories.retained:

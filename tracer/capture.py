@@ -40,7 +40,6 @@ from .captured import Capture
 from .effects import Call, CastingSet, Evaluate, GradModeSet, without_covered
 from .frame import Frame
 from .generators import Generator
-from .metas import device, device_open
 from .parameters import parameters
 from .policy import Policy
 from .resume import origin, refusal
@@ -78,7 +77,7 @@ def capture(
     for _ in range(_ATTEMPTS):
         session = Session(name, forced, policy or Policy(False))
         try:
-            with device_open(), executor.recording(session.recorder):
+            with executor.recording(session.recorder):
                 return _attempt(session, function, args, continuations)
         except TextNeeded as needed:
             session.outside.policy.in_text |= needed.sources
@@ -188,7 +187,7 @@ def _captured(
     known = tuple(session.recorder.final_meta(m) for m in metas)
     drawn = len(session.drawn.slots)
     sources = tuple(session.recorder.sources)
-    return Capture(graph, sources, guards, known, tail, flat, record, prologue.write(session), drawn, device())
+    return Capture(graph, sources, guards, known, tail, flat, record, prologue.write(session), drawn, session.recorder.device)
 
 
 # -- a function that breaks ------------------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from ..ir.op import Decompose, Op
 from ..ir.ops.creation import zeros_like
 from ..runtime import gradmode
 from .breaks import Break, Restart, UserRaise
-from .metas import meta_of
 from .special import models
 
 if TYPE_CHECKING:
@@ -146,7 +145,7 @@ def _tied(s: Session, call: Followed, outputs: list[Any]) -> list[Any]:
     made = []
     for value, old, o in zip(values, raw, outputs, strict=True):
         constant = any(o is c for c in call.ctx._constant)
-        made.append(recorder.wrap(old if constant else value, meta_of(value.tensor_type, not constant)))
+        made.append(recorder.wrap(old if constant else value, recorder.meta_of(value.tensor_type, not constant)))
     return made
 
 
@@ -155,7 +154,7 @@ def arrived(s: Session, call: Followed, node: Node, tensors: Sequence[Any]) -> l
     if not call.ctx.materialize_grads:
         return list(tensors)
     pairs = zip(tensors, node.results, strict=True)
-    return [s.recorder.constant(0.0, meta_of(v.tensor_type, False)) if t is None else t for t, v in pairs]
+    return [s.recorder.constant(0.0, s.recorder.meta_of(v.tensor_type, False)) if t is None else t for t, v in pairs]
 
 
 def settle(s: Session, found: set[Value]) -> None:
@@ -183,7 +182,7 @@ def _followed(s: Session, call: Followed, node: Node, known: set[Value]) -> Rule
     mode = gradmode.get()
     gradmode.set(True)
     try:
-        grads = [recorder.wrap(v, meta_of(v.tensor_type, True)) for v in given]
+        grads = [recorder.wrap(v, recorder.meta_of(v.tensor_type, True)) for v in given]
         made = [None if g is None else recorder.value_of(recorder._twin(g)) for g in call.backward(s, grads)]
     except (Break, UserRaise) as broken:
         why = broken.what if isinstance(broken, Break) else repr(broken.exc)

@@ -45,7 +45,6 @@ from ..runtime.source import Arg, Attr, Computed, Const, Item, Length, Next, Sou
 from .breaks import Break, describe
 from .bytecode import NULL
 from .classes import native_base
-from .metas import device, settle
 from .policy import Policy
 from .recorder import Recorder, source_of
 from .symbols import SizeInt
@@ -191,8 +190,7 @@ class Outside:
 
     def _tensor(self, value: Any, source: Source) -> Any:
         cls = type(value)
-        if not settle(value.meta.device):
-            raise Break("outside-object", f"a tensor on {value.meta.device} beside tensors on {device()}")
+        self.recorder.place(value.meta.device, "a tensor")
         sized = self.policy.type_of(value, source, self.recorder.symbols)
         if sized is None:
             self.guard(TensorIs(source, cls, value.meta))

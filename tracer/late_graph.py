@@ -14,7 +14,6 @@ from ..ir.graph import Value
 from ..ir.op import Op, lookup
 from ..ir.promote import target_dtype, type_of
 from .late import EXAMPLES, WEAK, Late, Snapshot
-from .metas import meta_of
 from .symbols import SizeInt
 from .values import SYMBOLIC, python_type
 
@@ -92,7 +91,7 @@ def cast(recorder: Recorder, value: Value, dtype: Any) -> Any:
 
 
 def _wrapped(recorder: Recorder, value: Value) -> Any:
-    return recorder.wrap(value, meta_of(value.tensor_type, False))
+    return recorder.wrap(value, recorder.meta_of(value.tensor_type, False))
 
 
 def number(recorder: Recorder, late: Any) -> Value:

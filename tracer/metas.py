@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,47 +19,17 @@ class SizedMeta(Meta):
     __slots__ = ()
 
     def with_grad(self, requires_grad: bool) -> Meta:
-        return meta_of(self.type, requires_grad)
+        return meta_of(self.type, requires_grad, self.device)
 
 
-class _Now(threading.local):
-    """Where the tensors of this thread's capture lie: all on one device, which the first that has one settles ("": open)."""
-
-    device = ""
-
-
-_now = _Now()
-
-
-@contextmanager
-def device_open() -> Iterator[None]:
-    """For the length of a capture, whose first tensor settles the device."""
-    before, _now.device = _now.device, ""
-    try:
-        yield
-    finally:
-        _now.device = before
-
-
-def device() -> str:
-    """Where the capture's tensors lie."""
-    return _now.device or "cpu"
-
-
-def settle(name: str) -> bool:
-    """A tensor on device `name` takes part: whether it may."""
-    _now.device = _now.device or name
-    return _now.device == name
-
-
-def meta_of(type: TensorType, requires_grad: bool) -> Meta:
-    """The Meta of a Tensor of this type: interned where all its sizes are fixed; only floating and complex types require grad."""
+def meta_of(type: TensorType, requires_grad: bool, device: str) -> Meta:
+    """The Meta of a Tensor of this type on `device`: interned where all its sizes are fixed; only floating and complex types require grad."""
     requires_grad = requires_grad and type.dtype.is_inexact
     if not any(isinstance(n, SizeInt) for n in (*type.shape, *type.strides)):
-        return Meta.of(type.shape, type.strides, type.dtype, requires_grad, device())  # type: ignore[arg-type]
+        return Meta.of(type.shape, type.strides, type.dtype, requires_grad, device)  # type: ignore[arg-type]
     meta = SizedMeta()
     meta.shape, meta.strides, meta.dtype = type.shape, type.strides, type.dtype  # type: ignore[assignment]
-    meta.requires_grad, meta.device, meta.type, meta.plain, meta.raw = requires_grad, device(), type, False, b""
+    meta.requires_grad, meta.device, meta.type, meta.plain, meta.raw = requires_grad, device, type, False, b""
     meta.kind = None
     meta.size = Size(type.shape)  # type: ignore[arg-type]
     return meta

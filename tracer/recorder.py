@@ -28,8 +28,7 @@ from .breaks import Break
 from .histories import Histories
 from .late import WEAK
 from .late_graph import Lates
-from .metas import SizedMeta, meta_of, settle, view_offset
-from .metas import device as capture_device
+from .metas import SizedMeta, meta_of, view_offset
 from .ratios import SizeFloat
 from .recast import Recast
 from .symbols import SizeInt, Symbols, raw
@@ -49,12 +48,22 @@ class Recorder:
     sources: list[Source] = field(default_factory=list)
     writes: list[WriteBack] = field(default_factory=list)
     follow: Callable[..., Any] = field(init=False)  # calls what library code that runs as it is gets from the user
+    settled: str = ""  # the one device on which all tensors of the capture lie; "" until the first of them settles it
 
-    @staticmethod
-    def place(device: str) -> None:
-        """A tensor is made on `device`, where the capture's other tensors must lie."""
-        if not settle(device):
-            raise Break("outside-object", f"a tensor made on {device} beside tensors on {capture_device()}")
+    @property
+    def device(self) -> str:
+        """Where the capture's tensors lie."""
+        return self.settled or "cpu"
+
+    def place(self, device: str, what: str = "a tensor made") -> None:
+        """A tensor on `device` takes part: the capture breaks where its other tensors lie elsewhere."""
+        self.settled = self.settled or device
+        if self.settled != device:
+            raise Break("outside-object", f"{what} on {device} beside tensors on {self.device}")
+
+    def meta_of(self, type: TensorType, requires_grad: bool) -> Meta:
+        """The Meta of a traced Tensor of this type."""
+        return meta_of(type, requires_grad, self.device)
 
     def adopt(self, real: Any) -> Any:
         """The traced twin of a real Tensor that library code came across; the session knows which may be met so."""
@@ -83,7 +92,7 @@ class Recorder:
             raise Break("write-shared", "the use of a tensor whose memory was written to through another input")
         value = self.builder.input(type or real.meta.type, _input_name(source, self.builder))
         self.sources.append(source)
-        meta = real.meta if type is None else meta_of(type, real.meta.requires_grad)
+        meta = real.meta if type is None else self.meta_of(type, real.meta.requires_grad)
         traced = self.wrap(value, meta, real.__class__)
         self.inputs.append(InputTensor(real, traced, value, source))
         self.of_storage[id(traced._storage)] = self.inputs[-1]
@@ -160,7 +169,7 @@ class Recorder:
     def size_tensor(self, x: SizeInt) -> Any:
         """A size as a traced Tensor."""
         value = self._size_operand(x)
-        return self.wrap(value, meta_of(value.tensor_type, False))
+        return self.wrap(value, self.meta_of(value.tensor_type, False))
 
     def number_input(self, name: str, source: Source) -> Value:
         """The graph input for a symbol that is an int from outside; it has the symbol's name."""
@@ -174,7 +183,7 @@ class Recorder:
         from ..ir.ops.creation import full
 
         made = self._emit(full, (value,), {"shape": meta.shape, "dtype": meta.dtype})
-        out = self.wrap(made, meta_of(made.tensor_type, False))
+        out = self.wrap(made, self.meta_of(made.tensor_type, False))
         out.requires_grad = meta.requires_grad
         return out
 
@@ -238,7 +247,7 @@ class Recorder:
         return made if isinstance(out, tuple) else made[0]
 
     def _wrapped(self, out: Any, differentiable: bool) -> tuple[Any, ...]:
-        return tuple(self.wrap(v, meta_of(v.tensor_type, differentiable)) for v in (out if isinstance(out, tuple) else (out,)))
+        return tuple(self.wrap(v, self.meta_of(v.tensor_type, differentiable)) for v in (out if isinstance(out, tuple) else (out,)))
 
     def settle_doubts(self, storages: Sequence[Any]) -> None:
         """Of copies that would have been none had some size been 1: it is none of them, where it matters who shares memory."""
@@ -280,14 +289,14 @@ class Recorder:
     def _view(self, op: Op, base: Any, attrs: dict[str, Any], value: Value, differentiable: bool) -> Any:
         storage: TracedStorage = base._storage
         if value.dtype is not base.meta.dtype:
-            made = self.wrap(value, meta_of(value.tensor_type, differentiable))
+            made = self.wrap(value, self.meta_of(value.tensor_type, differentiable))
             self.recast.note(storage, made._storage, self.histories.unit())
             return made
         offset = view_offset(op, base.meta, attrs)
         if offset is None:  # this call copies
-            return self.wrap(value, meta_of(value.tensor_type, differentiable))
+            return self.wrap(value, self.meta_of(value.tensor_type, differentiable))
         chain = (*self.seen[id(base)].chain, (op, dict(attrs)))
-        meta = meta_of(value.tensor_type, differentiable)
+        meta = self.meta_of(value.tensor_type, differentiable)
         return self._tensor(Tensor, meta, storage, (base._offset or 0) + offset, value, chain)
 
     def write(self, target: Any, source: Any) -> None:

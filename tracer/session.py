@@ -19,7 +19,6 @@ from .effects import Effects
 from .frame import Frame
 from .guards import Outside, of_library
 from .late import LATE
-from .metas import settle
 from .policy import Policy
 from .prologue import Drawn, graph_input
 from .recorder import Recorder
@@ -77,8 +76,9 @@ class Session:
     def _state_on(self, real: Any) -> Source:
         """Where the state of a GPU's default generator comes from."""
         generator = generators.of(real.meta.device)
-        if real is not generator.state or not settle(real.meta.device):
+        if real is not generator.state:
             raise Break("outside-object", "a tensor that is held by Python code which the tracer did not follow")
+        self.recorder.place(real.meta.device, "random numbers")
         return Attr(Const(generator, "cuda_generator"), "state")
 
     def close(self) -> None:
