@@ -17,22 +17,29 @@ _create.argtypes = [ctypes.c_void_p]
 _tss_set.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
 
 
+def make_key() -> int:
+    """The address of a fresh thread-specific storage key (Py_tss_t); its value is null in every thread."""
+    key = _alloc()
+    if not key or _create(key):
+        raise MemoryError("no thread-specific storage key left")
+    return int(key)
+
+
+def publish(key: int, value: int) -> None:
+    """Set the value of such a key in this thread."""
+    if _tss_set(key, value or None):
+        raise MemoryError("the state of this thread cannot be stored")
+
+
 class _Local(threading.local):
     enabled = True
     casting = 0
 
 
-def _make_key() -> int:
-    key = _alloc()
-    if not key or _create(key):
-        raise MemoryError("no thread-specific storage key left for the gradient mode")
-    return int(key)
-
-
 _local = _Local()
 
 #: address of the Py_tss_t whose value is the word of the thread's modes: what machine code reads
-KEY: int = _make_key()
+KEY: int = make_key()
 
 
 def get() -> bool:
@@ -45,7 +52,7 @@ def set(enabled: bool) -> None:
     enabled = bool(enabled)
     if enabled is _local.enabled:
         return
-    _publish(word(enabled, _local.casting))
+    publish(KEY, word(enabled, _local.casting))
     _local.enabled = enabled
 
 
@@ -58,15 +65,10 @@ def set_casting(mode: int) -> None:
     """Switch autocast on this thread; `mode` as `casting` gives it."""
     if mode == _local.casting:
         return
-    _publish(word(_local.enabled, mode))
+    publish(KEY, word(_local.enabled, mode))
     _local.casting = mode
 
 
 def word(enabled: bool, casting: int = 0) -> int:
     """Both modes as one number; 0 where gradients are recorded and nothing is cast."""
     return casting << 1 | (not enabled)
-
-
-def _publish(word: int) -> None:
-    if _tss_set(KEY, word or None):
-        raise MemoryError("the modes of this thread cannot be stored")

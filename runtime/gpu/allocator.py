@@ -3,10 +3,15 @@
 A block belongs to the stream it was made for: what is freed may be handed out again to the same stream at once, since the stream
 runs in order. Another stream that reads a block says so (`record_stream`); the block then waits for that stream. Blocks are
 given back through a queue without a lock, because a collector may do so at any moment.
+
+A size that compiled calls ask for again and again has a bin of its own for each stream: what is given back waits there whole, for
+machine code to take (`Bin`), until a segment would have to be asked for. All numbers are int64 words, which machine code counts
+in, too; every change of them is one step of the interpreter.
 """
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from bisect import bisect_left, insort
 from collections import Counter, deque
@@ -18,12 +23,28 @@ from .driver import Driver, OutOfMemory
 #: bytes: multiple of all blocks; most of a small block; segments for small blocks, for large ones; blocks from which on a segment
 #: is for one of them alone
 ROUND, SMALL, SMALL_SEGMENT, LARGE_SEGMENT, ALONE = 512, 1 << 20, 2 << 20, 20 << 20, 10 << 20
+#: what is counted: held now; behind that, PEAKS words on, the most so far of the same; then totals
+ALLOCATED, REQUESTED, ACTIVE, RESERVED, SEGMENTS = range(5)
+PEAKS = 5
+ALLOCATIONS, FREES, MADE, RETRIES, FAILURES = range(10, 15)
+COUNTS = 15
+
+
+class Bin:
+    """Blocks of one size that wait whole for the next call in one stream. `words`: address of the allocator's counts."""
+
+    __slots__ = ("blocks", "words")
+
+    def __init__(self, words: int) -> None:
+        self.blocks: list[Block] = []
+        self.words = words
 
 
 class Block:
-    """`size` bytes from `address` on, part of a segment. `before`, `after`: its neighbours in the segment."""
+    """`size` bytes from `address` on, part of a segment. `before`, `after`: its neighbours in the segment. `bin`: where it waits
+    once it is given back, for what it was asked for."""
 
-    __slots__ = ("address", "after", "asked", "before", "free", "home", "size", "small", "stream", "users")
+    __slots__ = ("address", "after", "asked", "before", "bin", "free", "home", "size", "small", "stream", "users")
 
     def __init__(self, home: Allocator, address: int, size: int, stream: int, small: bool) -> None:
         self.home, self.address, self.size, self.stream, self.small = home, address, size, stream, small
@@ -32,6 +53,7 @@ class Block:
         self.before: Block | None = None
         self.after: Block | None = None
         self.users: set[int] | None = None
+        self.bin: Bin | None = None
 
     def __lt__(self, other: Block) -> bool:
         return (self.size, self.address) < (other.size, other.address)
@@ -50,15 +72,19 @@ class Memory:
         block.home.returned.append(block)
 
 
+def give_back(block: Block) -> None:
+    """Nobody holds the block any more."""
+    block.home.returned.append(block)
+
+
 class Allocator:
     """The memory of one device. `activate` makes the device the calling thread's; `describe` names it in errors."""
 
     def __init__(self, driver: Driver, activate: Callable[[], None], describe: Callable[[], str]) -> None:
         self.driver, self.activate, self.describe = driver, activate, describe
         self.returned: deque[Block] = deque()
-        self.counts: dict[str, int] = dict.fromkeys(("allocated", "reserved", "requested", "active", "segments"), 0)
-        self.peaks = dict(self.counts)
-        self.totals = dict.fromkeys(("allocations", "frees", "segments", "retries", "failures"), 0)
+        self.words = (ctypes.c_int64 * COUNTS)()
+        self._bins: dict[tuple[int, int], Bin] = {}
         self._lock = threading.Lock()
         self._kept: Counter[int] = Counter()  # streams whose memory graphs replay into
         self._pools: dict[tuple[int, bool], list[Block]] = {}
@@ -66,29 +92,57 @@ class Allocator:
 
     def allocate(self, nbytes: int, stream: int = 0) -> Memory:
         """Memory for work in the order of `stream`; OutOfMemory that says what was asked for, is held and is free."""
-        size = max(ROUND, -(-nbytes // ROUND) * ROUND)
-        small = size <= SMALL
+        return Memory(self.block(nbytes, stream))
+
+    def block(self, nbytes: int, stream: int) -> Block:
+        """As `allocate`, for a caller who gives the block back himself (`give_back`)."""
+        size = rounded(nbytes)
         with self._lock:
             if self.returned or self._waiting:
                 self._settle()
-            block = self._take(size, stream, small) or self._segment(size, stream, small, nbytes)
-            rest = block.size - size
-            if rest >= (ROUND if small else SMALL):
-                self._cut(block, size)
-            block.free, block.asked = False, nbytes
-            self.totals["allocations"] += 1
+            waits = self._bins.get((stream, size))
+            block = _popped(waits) or self._cut_for(size, stream, nbytes)
+            block.bin, block.free, block.asked = waits, False, nbytes
+            self.words[ALLOCATIONS] += 1
             self._count(1, block, nbytes)
-        return Memory(block)
+        return block
+
+    def _cut_for(self, size: int, stream: int, nbytes: int) -> Block:
+        """A block of this size, of the pool or of a new segment."""
+        small = size <= SMALL
+        block = self._take(size, stream, small)
+        if block is None and self._unbin(stream):
+            block = self._take(size, stream, small)
+        if block is None:
+            block = self._segment(size, stream, small, nbytes)
+        if block.size - size >= (ROUND if small else SMALL):
+            self._cut(block, size)
+        return block
+
+    def bin(self, nbytes: int, stream: int) -> Bin:
+        """Where blocks for so many bytes wait from now on."""
+        key = stream, rounded(nbytes)
+        found = self._bins.get(key)
+        return found if found is not None else self._bins.setdefault(key, Bin(ctypes.addressof(self.words)))
+
+    def _unbin(self, stream: int | None = None) -> bool:
+        """Let the blocks that wait in bins (of one stream) join their neighbours; whether there were any."""
+        some = False
+        for (at, _), waits in list(self._bins.items()):
+            while stream in (None, at) and (block := _popped(waits)) is not None:
+                self._release(block)
+                some = True
+        return some
 
     def _count(self, sign: int, block: Block, asked: int) -> None:
-        counts, peaks = self.counts, self.peaks
-        counts["allocated"] += sign * block.size
-        counts["requested"] += sign * asked
-        counts["active"] += sign
+        words = self.words
+        words[ALLOCATED] += sign * block.size
+        words[REQUESTED] += sign * asked
+        words[ACTIVE] += sign
         if sign > 0:
-            for name in ("allocated", "requested", "active"):
-                if counts[name] > peaks[name]:
-                    peaks[name] = counts[name]
+            for which in (ALLOCATED, REQUESTED, ACTIVE):
+                if words[which] > words[PEAKS + which]:
+                    words[PEAKS + which] = words[which]
 
     def _take(self, size: int, stream: int, small: bool) -> Block | None:
         """The smallest free block that is large enough."""
@@ -120,30 +174,30 @@ class Allocator:
         try:
             address = self.driver.allocate(whole)
         except OutOfMemory:
-            self.totals["retries"] += 1
+            self.words[RETRIES] += 1
             self._empty()
             try:
                 address = self.driver.allocate(whole)
             except OutOfMemory as error:
-                self.totals["failures"] += 1
+                self.words[FAILURES] += 1
                 raise self._refused(asked, error) from None
         self._reserve(whole)
         return Block(self, address, whole, stream, small)
 
     def _reserve(self, size: int) -> None:
-        sign = 1 if size > 0 else -1
-        self.counts["reserved"] += size
-        self.counts["segments"] += sign
-        self.totals["segments"] += size > 0
-        for name in ("reserved", "segments"):
-            self.peaks[name] = max(self.peaks[name], self.counts[name])
+        words, sign = self.words, 1 if size > 0 else -1
+        words[RESERVED] += size
+        words[SEGMENTS] += sign
+        words[MADE] += size > 0
+        for which in (RESERVED, SEGMENTS):
+            words[PEAKS + which] = max(words[PEAKS + which], words[which])
 
     def _refused(self, asked: int, error: OutOfMemory) -> OutOfMemory:
         free, total = self.driver.memory_info()
-        held, cached = self.counts["allocated"], self.counts["reserved"] - self.counts["allocated"]
+        held, cached = self.words[ALLOCATED], self.words[RESERVED] - self.words[ALLOCATED]
         return OutOfMemory(
             f"CUDA out of memory. Tried to allocate {text(asked)} on {self.describe()}, which has {text(total)}, "
-            f"{text(free)} of it free. Tensors of this process hold {text(held)} ({self.counts['active']} blocks), its cache "
+            f"{text(free)} of it free. Tensors of this process hold {text(held)} ({self.words[ACTIVE]} blocks), its cache "
             f"{text(cached)} more, in pieces that are too small or belong to other streams. The driver said: {error}"
         )
 
@@ -165,11 +219,13 @@ class Allocator:
         returned = self.returned
         while returned:
             block = returned.popleft()
-            self.totals["frees"] += 1
+            self.words[FREES] += 1
             self._count(-1, block, block.asked)
             if block.users:
                 self._waiting.append(([self._mark(s) for s in block.users], block))
                 block.users = None
+            elif block.bin is not None:
+                block.bin.blocks.append(block)
             else:
                 self._release(block)
         if self._waiting:
@@ -222,6 +278,7 @@ class Allocator:
         self.activate()
         self.driver.synchronize()
         self._settle()
+        self._unbin()
         for key, pool in self._pools.items():
             if self._kept[key[0]]:
                 continue
@@ -244,28 +301,42 @@ class Allocator:
     def statistics(self) -> dict[str, Any]:
         """Bytes and numbers of blocks: now, at most, and in all."""
         self.settle()
+        words = self.words
         names = {
-            "allocated_bytes.all": "allocated", "reserved_bytes.all": "reserved", "requested_bytes.all": "requested",
-            "active.all": "active", "segment.all": "segments",
+            "allocated_bytes.all": ALLOCATED, "reserved_bytes.all": RESERVED, "requested_bytes.all": REQUESTED,
+            "active.all": ACTIVE, "segment.all": SEGMENTS,
         }  # fmt: skip
         found: dict[str, Any] = {}
-        for shown, name in names.items():
-            found[f"{shown}.current"], found[f"{shown}.peak"] = self.counts[name], self.peaks[name]
-        totals = self.totals
+        for shown, which in names.items():
+            found[f"{shown}.current"], found[f"{shown}.peak"] = words[which], words[PEAKS + which]
         return found | {
-            "allocation.all.allocated": totals["allocations"], "allocation.all.freed": totals["frees"],
-            "num_alloc_retries": totals["retries"], "num_ooms": totals["failures"], "num_device_alloc": totals["segments"],
+            "allocation.all.allocated": words[ALLOCATIONS], "allocation.all.freed": words[FREES],
+            "num_alloc_retries": words[RETRIES], "num_ooms": words[FAILURES], "num_device_alloc": words[MADE],
         }  # fmt: skip
 
     def reset_peaks(self) -> None:
         """The most so far is what is held now."""
         self.settle()
-        self.peaks = dict(self.counts)
+        self.words[PEAKS : 2 * PEAKS] = self.words[:PEAKS]
 
     def blocks(self) -> list[tuple[int, int, int]]:
         """(address, bytes, stream) of every free block."""
         self.settle()
-        return [(b.address, b.size, b.stream) for pool in self._pools.values() for b in pool]
+        binned = [b for waits in self._bins.values() for b in waits.blocks]
+        return [(b.address, b.size, b.stream) for pool in (*self._pools.values(), binned) for b in pool]
+
+
+def rounded(nbytes: int) -> int:
+    """Bytes of the block that serves so many."""
+    return max(ROUND, -(-nbytes // ROUND) * ROUND)
+
+
+def _popped(waits: Bin | None) -> Block | None:
+    """A block that waits; machine code may have been faster."""
+    try:
+        return waits.blocks.pop() if waits is not None else None
+    except IndexError:
+        return None
 
 
 def _size(block: Block) -> int:

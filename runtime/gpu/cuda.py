@@ -14,6 +14,7 @@ from typing import Any
 from ... import knobs
 from ...errors import DeviceError
 from .driver import OutOfMemory, Properties
+from .thread import here
 
 _P, _I, _U, _Q, _N = c_void_p, c_int, c_uint, c_uint64, c_size_t
 #: entry point -> types of its arguments; all give a status
@@ -161,7 +162,7 @@ class Cuda:
                 device = self._int(self.cuDeviceGet, ordinal)
                 context = self._contexts[ordinal] = self._handle(self.cuDevicePrimaryCtxRetain, device)
         self.check(self.cuCtxSetCurrent(context))
-        self._here.ordinal = ordinal
+        self._here.ordinal = here.context = ordinal
 
     def synchronize(self) -> None:
         """Wait for all that this thread's device does."""

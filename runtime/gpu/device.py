@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 import weakref
 from collections.abc import Callable
@@ -16,19 +17,11 @@ import numpy as np
 from ...errors import DeviceError
 from .allocator import ROUND, Allocator, Memory
 from .driver import Driver, Properties
+from .thread import here
 
 Array = np.ndarray[Any, Any]
 
 
-class _Here(threading.local):
-    """What this thread has chosen: its device, and its stream on each."""
-
-    def __init__(self) -> None:
-        self.ordinal = 0
-        self.streams: dict[int, int] = {}
-
-
-here = _Here()
 _STATUSES = 4096  # words of a page
 _executors: list[Callable[[GPU], Any]] = []  # makes what runs tensors' ops on a device
 _lock = threading.Lock()
@@ -71,12 +64,12 @@ def forget() -> None:
     """Let go of the driver and all devices; what lies on them must not be used again. (For tests that change the driver.)"""
     global _driver
     for gpu in _devices.values():
-        gpu.alive = False
+        gpu.alive, gpu.open.value = False, 0
     _devices.clear()
     pinned.forget()
     _driver = None
     _why_none.cache_clear()
-    here.__init__()  # type: ignore[misc]
+    here.__init__()
 
 
 def started() -> list[GPU]:
@@ -111,7 +104,9 @@ class GPU:
         self.driver, self.ordinal = driver, ordinal
         self.name = f"{driver.kind}:{ordinal}"
         self.alive = True  # until `forget`
-        self.capturing = False  # whether a graph is being recorded
+        #: what machine code looks at before it launches: 0 where it may not
+        self.open = ctypes.c_int64(1)
+        self._capturing = False
         self.properties: Properties = driver.properties(ordinal)
         self.memory = Allocator(driver, self.activate, lambda: f"{self.name} ({self.properties.name})")
         self.executor: Any = _executors[0](self) if _executors else None
@@ -120,6 +115,15 @@ class GPU:
     def activate(self) -> None:
         """Let this thread's driver calls go to this device."""
         self.driver.activate(self.ordinal)
+
+    @property
+    def capturing(self) -> bool:
+        """Whether a graph is being recorded."""
+        return self._capturing
+
+    @capturing.setter
+    def capturing(self, on: bool) -> None:
+        self._capturing, self.open.value = on, not on
 
     @property
     def stream(self) -> int:
@@ -247,8 +251,6 @@ class Pinned:
 
 
 def _at(address: int, size: int) -> Any:
-    import ctypes
-
     return (ctypes.c_ubyte * size).from_address(address)
 
 
