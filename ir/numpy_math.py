@@ -96,9 +96,13 @@ def philox(key: Any, counter: Any, word: Any) -> np.ndarray:
     return np.asarray(np.choose(word, (c0, c1, c2, c3))).view(np.int64)
 
 
-def philox_words(key: int, counter: int, count: int) -> np.ndarray:
-    """`count` consecutive words from block `counter` on, as uint64: the stream `philox` defines, by NumPy's C generator."""
+def philox_stream(key: int, counter: int) -> np.random.Philox:
+    """The stream `philox` defines, from block `counter` on, by NumPy's C generator."""
     start = (counter % (1 << 64) - 1) % (1 << 256)  # NumPy advances the counter before each block
     words = [start >> 64 * i & (1 << 64) - 1 for i in range(4)]
-    bits = np.random.Philox(counter=np.array(words, np.uint64), key=np.array([key % (1 << 64), 0], np.uint64))
-    return bits.random_raw(count)
+    return np.random.Philox(counter=np.array(words, np.uint64), key=np.array([key % (1 << 64), 0], np.uint64))
+
+
+def philox_words(key: int, counter: int, count: int) -> np.ndarray:
+    """`count` consecutive words of the stream from block `counter` on, as uint64."""
+    return philox_stream(key, counter).random_raw(count)

@@ -1,7 +1,8 @@
 """Random draws as pure functions of a generator state: i64[2] = (key, counter of 256-bit blocks) of Philox4x64-10.
 
-Element i of `rand` is word i % 4 of block counter + i // 4 (equal to numpy.random.Philox at that key and counter); element
-i of `randn` takes words 2i and 2i + 1. Whoever draws advances the state by `effects.draws(result type)` blocks.
+Element i of `rand` is word i % 4 of block counter + i // 4 (equal to numpy.random.Philox at that key and counter). Element i
+of `randn` takes the two halves of that word, and in float64 words 2i and 2i + 1. Whoever draws advances the state by
+`effects.draws(result type)` blocks.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from .shape import front, slice_, view
 
 #: dtype -> bits of a uniform number: its mantissa with the leading one, so that every value is exact and below 1.
 _BITS = {"f16": 11, "bf16": 8, "f32": 24, "f64": 53}
+#: 2 pi / 2^24: one of 2^24 steps round the circle, in float32
+_TURN = np.float32(2 * math.pi * 2.0**-24)
 
 
 def _check(op: str, state: TensorType, dtype: DType) -> None:
@@ -45,6 +48,10 @@ def _draw_infer(op: str) -> Any:
     return infer
 
 
+#: words at a time, so that what is made of them stays in the cache
+_PIECE = 1 << 14
+
+
 def _uniforms(state: Any, n: int, dtype: DType) -> Any:
     bits = _BITS[dtype.short]
     words = numpy_math.philox_words(int(state[0]), int(state[1]), n)
@@ -59,9 +66,24 @@ def _rand_eager(state: Any, *, shape: tuple[int, ...], dtype: DType) -> Any:
 def _randn_eager(state: Any, *, shape: tuple[int, ...], dtype: DType) -> Any:
     if not dtype.is_floating_point:
         raise TypeError("floating dtype expected")
-    pairs = _uniforms(state, 2 * math.prod(shape), dtypes.float64).reshape(-1, 2)
-    out = np.sqrt(-2 * np.log1p(-pairs[:, 0])) * np.cos(2 * math.pi * pairs[:, 1])
-    return out.astype(dtype.np).reshape(shape)
+    if dtype is dtypes.float64:
+        pairs = _uniforms(state, 2 * math.prod(shape), dtype).reshape(-1, 2)
+        return (np.sqrt(-2 * np.log1p(-pairs[:, 0])) * np.cos(2 * math.pi * pairs[:, 1])).reshape(shape)
+    out = np.empty(math.prod(shape), np.float32)
+    stream = numpy_math.philox_stream(int(state[0]), int(state[1]))
+    for start in range(0, out.size, _PIECE):
+        _normals(stream.random_raw(min(_PIECE, out.size - start)), out[start : start + _PIECE])
+    return out.astype(dtype.np, copy=False).reshape(shape)
+
+
+def _normals(words: Any, out: Any) -> None:
+    """One normal number of each word, see `_normal_scalar`."""
+    np.log((words >> np.uint64(32)).astype(np.float32) * np.float32(2.0**-32) + np.float32(2.0**-33), out=out)
+    out *= np.float32(-2)
+    np.sqrt(out, out=out)
+    angle = (words >> np.uint64(8) & np.uint64((1 << 24) - 1)).astype(np.float32)
+    angle *= _TURN
+    out *= np.cos(angle, out=angle)
 
 
 def halves(state: Any) -> tuple[Any, Any]:
@@ -79,12 +101,17 @@ def _point_infer(op: str) -> Any:
     return infer
 
 
+def _word(s: Any, key: Any, counter: Any, number: Any) -> Any:
+    """Word `number` of the stream, as i64 bits."""
+    block = s.add(counter, s.shr(number, s.const_as(2, dtypes.int64)))
+    return s.philox(key, block, s.and_(number, s.const_as(3, dtypes.int64)))
+
+
 def _uniform(s: Any, key: Any, counter: Any, number: Any, dtype: DType) -> Any:
     """Uniform number `number` of the stream, in the compute dtype of `dtype`."""
     bits = _BITS[dtype.short]
     kind = dtypes.float32 if dtype.is_half else dtype
-    block = s.add(counter, s.shr(number, s.const_as(2, dtypes.int64)))
-    word = s.philox(key, block, s.and_(number, s.const_as(3, dtypes.int64)))
+    word = _word(s, key, counter, number)
     top = s.and_(s.shr(word, s.const_as(64 - bits, dtypes.int64)), s.const_as((1 << bits) - 1, dtypes.int64))
     return s.mul(s.cast(top, kind), s.const_as(2.0**-bits, kind))
 
@@ -94,14 +121,22 @@ def _uniform_scalar(s: Any, key: Any, counter: Any, *, shape: tuple[Size, ...], 
 
 
 def _normal_scalar(s: Any, key: Any, counter: Any, *, shape: tuple[Size, ...], dtype: DType) -> Any:
-    """Box and Muller's method in float64: two uniforms make one normal number (the sine is not used)."""
-    f64 = dtypes.float64
+    """Box and Muller's method: two uniforms make one normal number (the sine is not used). What is narrower than float64 is
+    computed in float32, from the 32 high bits of a word and from 24 of its low ones."""
+    f64, f32, i64 = dtypes.float64, dtypes.float32, dtypes.int64
+    if dtype is not f64:
+        word = _word(s, key, counter, s.number(shape))
+        high = s.and_(s.shr(word, s.const_as(32, i64)), s.const_as((1 << 32) - 1, i64))
+        low = s.and_(s.shr(word, s.const_as(8, i64)), s.const_as((1 << 24) - 1, i64))
+        u = s.add(s.mul(s.cast(high, f32), s.const_as(2.0**-32, f32)), s.const_as(2.0**-33, f32))
+        radius = s.sqrt(s.mul(s.log(u), s.const_as(-2.0, f32)))
+        out = s.mul(radius, s.cos(s.mul(s.cast(low, f32), s.const_as(float(_TURN), f32))))
+        return out if dtype is f32 else s.cast(out, dtype)
     twice = s.mul(s.number(shape), s.const_as(2, dtypes.int64))
     u1 = _uniform(s, key, counter, twice, f64)
     u2 = _uniform(s, key, counter, s.add(twice, s.const_as(1, dtypes.int64)), f64)
     radius = s.sqrt(s.mul(s.const_as(-2.0, f64), s.log1p(s.neg(u1))))
-    out = s.mul(radius, s.cos(s.mul(s.const_as(2 * math.pi, f64), u2)))
-    return out if dtype is f64 else s.cast(out, dtype)
+    return s.mul(radius, s.cos(s.mul(s.const_as(2 * math.pi, f64), u2)))
 
 
 def _point_eager(draw: Any) -> Any:
@@ -128,9 +163,14 @@ def _point_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample(no_key, {"shape": (3,), "dtype": dtypes.float32}, raises=ShapeError)
 
 
-def blocks_of(elements_per_block: int) -> Any:
-    """`effects.draws`: blocks taken by a result that gets `elements_per_block` elements out of each."""
-    return lambda t: sizes.floordiv(numel(t.shape) + elements_per_block - 1, elements_per_block)
+def blocks_of(narrow: int, wide: int) -> Any:
+    """`effects.draws`: blocks taken by a result that gets `wide` elements out of each in float64, else `narrow`."""
+
+    def draws(t: TensorType) -> Size:
+        n = wide if t.dtype is dtypes.float64 else narrow
+        return sizes.floordiv(numel(t.shape) + n - 1, n)
+
+    return draws
 
 
 _STREAM = "a fixed stream of numbers"
@@ -151,7 +191,7 @@ def _draw(name: str, eager: Any, scalar: Any, per_block: int) -> tuple[Op, Op]:
     ))  # fmt: skip
     draw = register(Op(
         name, (), _draw_infer(name), eager, None, Decompose(lambda state, **attrs: point(*halves(state), **attrs)), _draw_samples,
-        effects=Effects(draws=blocks_of(per_block)), upcast=False, tolerance=CLOSE, constant=_STREAM, batch=looped, looped=_OWN,
+        effects=Effects(draws=blocks_of(4, per_block)), upcast=False, tolerance=CLOSE, constant=_STREAM, batch=looped, looped=_OWN,
     ))  # fmt: skip
     return draw, point
 
@@ -236,5 +276,5 @@ def _dropout_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: training: eager/functional.py takes the snapshot of the state and advances the generator.
 dropout: Op = register(Op(
     "dropout", (), _dropout_infer, _dropout_eager, _dropout_grad, Decompose(_dropout_decompose), _dropout_samples,
-    effects=Effects(draws=blocks_of(4), raises=(ValueError,)), tolerance=CLOSE, heavy=1 << 14,
+    effects=Effects(draws=blocks_of(4, 4), raises=(ValueError,)), tolerance=CLOSE, heavy=1 << 14,
 ))  # fmt: skip

@@ -62,7 +62,7 @@ def test_normal_numbers_have_the_moments_of_the_normal_distribution() -> None:
     assert np.isfinite(x).all()
 
 
-@pytest.mark.parametrize(("name", "per_block"), [("rand", 4), ("randn", 2), ("dropout", 4)])
+@pytest.mark.parametrize(("name", "per_block"), [("rand", 4), ("randn", 4), ("dropout", 4)])
 def test_blocks_drawn(name: str, per_block: int) -> None:
     count = OPS[name].effects.draws
     assert count is not None
@@ -74,7 +74,7 @@ def test_two_draws_in_a_row_are_one_longer_draw() -> None:
     state = np.array([11, 4])
     rand, advance = lookup("rand").eager, lookup("rng_advance").eager
     whole = rand(state, shape=(20,), dtype=dtypes.float32)
-    later = advance(state, blocks=draws.blocks_of(4)(tensor((8,), dtypes.float32)))
+    later = advance(state, blocks=draws.blocks_of(4, 4)(tensor((8,), dtypes.float32)))
     np.testing.assert_array_equal(whole[8:], rand(later, shape=(12,), dtype=dtypes.float32))
 
 
