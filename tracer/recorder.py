@@ -247,7 +247,8 @@ class Recorder:
         return made if isinstance(out, tuple) else made[0]
 
     def _wrapped(self, out: Any, differentiable: bool) -> tuple[Any, ...]:
-        return tuple(self.wrap(v, self.meta_of(v.tensor_type, differentiable)) for v in (out if isinstance(out, tuple) else (out,)))
+        values = out if isinstance(out, tuple) else (out,)
+        return tuple(self.wrap(v, self.meta_of(v.tensor_type, differentiable)) for v in values)
 
     def settle_doubts(self, storages: Sequence[Any]) -> None:
         """Of copies that would have been none had some size been 1: it is none of them, where it matters who shares memory."""
