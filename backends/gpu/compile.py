@@ -27,7 +27,7 @@ from .ways import Job, Way, kernel_ways
 
 #: what entries of the disk cache are called
 KIND = "triton"
-_FORMAT = "2"
+_FORMAT = "3"
 _LENGTH = struct.Struct("<I")
 _NULLS = (Parameter("null"), Parameter("null"))
 #: bytes of shared memory of one program that the hardware has, by kind

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...ir import dtypes
-from ...ir.dtypes import DType
+from ...ir.dtypes import DType, bool_, float32
 from ...ir.loops import method_of
 from ...ir.scalar_numpy import NumpyScalars
 from .names import Text
@@ -22,13 +22,24 @@ TYPES: dict[DType, str] = {
 HELPERS: dict[str, str] = {
     "_floordiv": '''@triton.jit
 def _floordiv(a, b):
-    """Integer division toward minus infinity; Triton's own goes toward zero."""
-    q = a // b
-    return tl.where((a % b != 0) & ((a < 0) != (b < 0)), q - 1, q)''',
+    """Integer division toward minus infinity; Triton's own goes toward zero. What machines leave open, zero and the one
+    overflow, is never divided: the compiler may take it for impossible."""
+    safe = tl.where((b == 0) | (b == -1), 1, b)
+    q = a // safe
+    q = tl.where((a % safe != 0) & ((a < 0) != (safe < 0)), q - 1, q)
+    return tl.where(b == -1, -a, q)''',
+    "_udiv": '''@triton.jit
+def _udiv(a, b):
+    """Division of unsigned integers, of which none is by zero."""
+    return a // tl.where(b == 0, 1, b)''',
+    "_umod": '''@triton.jit
+def _umod(a, b):
+    """Remainder of unsigned integers, of which none is by zero."""
+    return a % tl.where(b == 0, 1, b)''',
     "_mod": '''@triton.jit
 def _mod(a, b):
-    """Integer remainder with the sign of the divisor."""
-    r = a % b
+    """Integer remainder with the sign of the divisor. (As in division, nothing is left to the machine.)"""
+    r = a % tl.where((b == 0) | (b == -1), 1, b)
     return tl.where((r != 0) & ((r < 0) != (b < 0)), r + b, r)''',
     "_fmod": '''@triton.jit
 def _fmod(a, b):
@@ -93,11 +104,16 @@ def compute(prim: str, dtype: DType, operand: DType, args: tuple[str, ...]) -> s
 
 
 def cast(source: DType, target: DType, x: str) -> str:
-    """`x` as `target`; to bool by ``x != 0``."""
+    """`x` as `target`; to bool by ``x != 0``. To a half type by way of float32, as eager and PyTorch do. A float beyond the
+    integers of 32 (64) bits becomes the nearest of them, NaN 0 (in 64 bits the least): as PyTorch does on a GPU; on a CPU both
+    have what the processor makes of it."""
     if source is target:
         return x
     if target.kind == "b":
         return f"({x} != 0)"
+    if target.is_half and source not in (float32, bool_):
+        x = f"{x}.to(tl.float32)"
+        x = f"({x} + 0.0)" if source.kind == "i" and source.itemsize > 2 else x  # else Triton rounds once, from the integer
     if source.kind == "f" and target.kind in "ui" and target.itemsize < 4:
         return f"{x}.to(tl.int32).to({TYPES[target]})"
     return f"{x}.to({TYPES[target]})"
@@ -181,13 +197,12 @@ def _extreme(greater: bool) -> Rule:
 def _div(dtype: DType, args: tuple[str, ...]) -> str:
     if dtype.kind == "f":
         return f"tl.div_rn({args[0]}, {args[1]})" if dtype is dtypes.float32 else f"{args[0]} / {args[1]}"
-    return f"_floordiv({args[0]}, {args[1]})" if dtype.kind == "i" else f"{args[0]} // {args[1]}"
+    return f"{'_floordiv' if dtype.kind == 'i' else '_udiv'}({args[0]}, {args[1]})"
 
 
 def _remainder(dtype: DType, args: tuple[str, ...]) -> str:
-    if dtype.kind == "u":
-        return f"{args[0]} % {args[1]}"
-    return f"{'_fmod' if dtype.kind == 'f' else '_mod'}({args[0]}, {args[1]})"
+    name = {"f": "_fmod", "u": "_umod"}.get(dtype.kind, "_mod")
+    return f"{name}({args[0]}, {args[1]})"
 
 
 def _fma(dtype: DType, args: tuple[str, ...]) -> str:

@@ -19,6 +19,8 @@ from ...ir.lazyclass import dataclass
 from .kernel import Target
 
 _lock = threading.RLock()
+#: what keeps each op's rounding: no multiplication and addition of two ops as one, denormal numbers in the mathematical library
+_EXACT = {"enable_fp_fusion": False, "enable_reflect_ftz": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def _run(build: Build, target: Target, until: str | None) -> Built:
     attributes = {(place[name],): [["tt.divisibility", 16]] for name in build.divisible}
     source = ASTSource(fn, signature, constants, attributes)
     backend = make_backend(GPUTarget(target.kind, target.arch, target.warp))
-    options = backend.parse_options({"enable_fp_fusion": False, **build.options})
+    options = backend.parse_options({**_EXACT, **build.options})
     context = ir.context()
     ir.load_dialects(context)
     backend.load_dialects(context)

@@ -87,6 +87,7 @@ class Printer:
     written: dict[str, int] = field(default_factory=dict)  # buffer -> stores so far
     dirty: set[str] = field(default_factory=set)  # buffers stored to since the last barrier
     read: set[str] = field(default_factory=set)  # buffers that a load has reached
+    lent: dict[str, set[str]] = field(default_factory=dict)  # buffer -> what was loaded since the last barrier, by whose lanes
     serial: int = 0
 
     # ---- the source -----------------------------------------------------------------------------------------------
@@ -189,7 +190,7 @@ class Printer:
             self._constant(s.dest, scalar.folded(s.prim, s.dtype, values), s.dtype)
             return
         dims = frozenset[str]().union(*(v.dims for v in values))
-        plain = s.prim in scalar.INLINE and any(v.constant is None for v in values)
+        plain = s.prim in scalar.INLINE and any(v.constant is None for v in values[s.prim == "select" :])
         operand = values[-1].dtype
         args = tuple(scalar.inline(v.constant, v.dtype) if plain and v.constant is not None else v.text for v in values)
         self.define(s.dest, s.dtype, scalar.compute(s.prim, s.dtype, operand, args), dims, s.where)
@@ -277,6 +278,7 @@ class Printer:
         dims = self.mask(dims, [*(self.masks if isinstance(s, LoadAt) else ()), *more])[1]
         text = f"tl.load({pointer}, mask={mask}, other=0)" if mask else f"tl.load({pointer})"
         name = self.at.fresh(s.dest)
+        self.lent.setdefault(s.buffer, set()).add(f"{pointer} {sorted(dims)}")
         self.at.say(f"{name} = {f'({text} != 0)' if dtype is dtypes.bool_ else text}")
         self.values[s.dest] = Text(name, dtype, dims)
         self._remember(place, s.dest)
@@ -298,6 +300,8 @@ class Printer:
 
     def _write(self, s: Store | StoreAt, value: Text) -> None:
         pointer, mask = self._address(s, value.dims, self.masks)
+        if not self.flat and self.lent.get(s.buffer, set()) - {f"{pointer} {sorted(X | R)}"}:
+            self._barrier()  # another thread of the program may not have read yet what is written over here
         tail = f", mask={mask}" if mask else ""
         text = f"{value.text}.to(tl.int8)" if value.dtype is dtypes.bool_ else value.text
         if isinstance(s, StoreAt) and s.combine and not self.serial:
@@ -324,6 +328,7 @@ class Printer:
         """What a program's threads have written before is seen by all of them behind it."""
         self.at.say("tl.debug_barrier()")
         self.dirty.clear()
+        self.lent.clear()
 
     # ---- loops ----------------------------------------------------------------------------------------------------
     def _loop(self, s: Loop | Reduce) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ...ir import sizes
-from ...ir.loops import Kernel
+from ...ir.loops import Kernel, Loop, Reduce, walk
 from ...ir.sizes import Size
 from ...ir.staged import Split
 from . import stages
@@ -54,7 +54,9 @@ def kernel_ways(kernel: Kernel, config: Config | None = None) -> tuple[Way, ...]
 def _narrow(kernel: Kernel) -> tuple[Assumption, ...] | None:
     """What must hold for indices of 32 bits; None where they cannot do."""
     points = numel(kernel.grid)
-    spans = [*(b.size for b in kernel.buffers), points, *(s.size * points for s in kernel.scratch)]
+    loops = [s for s in walk(kernel.body) if isinstance(s, (Loop, Reduce))]
+    rounds = [numel(s.axes) if isinstance(s, Reduce) else s.axis.extent for s in loops]
+    spans = [*(b.size for b in kernel.buffers), points, *(s.size * points for s in kernel.scratch), *rounds]
     if any(isinstance(n, int) and n >= NARROW for n in spans):
         return None
     return tuple(Below(n, NARROW) for n in dict.fromkeys(n for n in spans if not isinstance(n, int)))

@@ -104,7 +104,7 @@ def test_templates_agree_with_the_reference() -> None:
     done = subprocess.run([sys.executable, str(_PROGRAM), "5"], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["templates"] > 12 and not found["different"], done.stdout
+    assert found["templates"] > 12 and not found["different"] and not found["raced"], done.stdout
 
 
 @needs_triton

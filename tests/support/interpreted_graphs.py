@@ -3,7 +3,7 @@
     python interpreted_graphs.py chosen|rounds EVERY
 
 "chosen": by the model's configuration; "rounds": small blocks, loops in several rounds, indices of 64 bits. EVERY: one sample
-of so many. Prints what differs, and as the last line the counts as JSON.
+of so many. Prints what differs or hangs on the order of threads, and as the last line the counts as JSON.
 """
 
 from __future__ import annotations
@@ -102,6 +102,17 @@ def graphs(every: int) -> Iterator[tuple[Graph, list[Any]]]:
         yield random_graphs.random_graph(seed)
 
 
+#: of several stores to one element any may win, as in PyTorch; a copy with overlapping elements stores the same
+_ANY = {"two programs store one element"}
+
+
+def raced() -> dict[str, list[str]]:
+    """The kernels whose results hang on the order in which threads or programs run."""
+    stores = {name for name in triton_interpreter.found if any(op in name for op in ("scatter", "index_put", "copy"))}
+    found = {name: kinds - (_ANY if name in stores else set()) for name, kinds in triton_interpreter.found.items()}
+    return {name: sorted(kinds) for name, kinds in found.items() if kinds}
+
+
 def main(way: str, every: str) -> None:
     """Run all and print what was found."""
     both = Both(way == "rounds")
@@ -109,7 +120,7 @@ def main(way: str, every: str) -> None:
     for graph, inputs in graphs(int(every)):
         if not produced_symbols(graph):
             pipeline.compile_graph(graph, backend=backend).run(list(inputs))
-    print(json.dumps({"kernels": both.kernels, "different": both.different}))
+    print(json.dumps({"kernels": both.kernels, "different": both.different, "raced": raced()}))
 
 
 if __name__ == "__main__":

@@ -137,7 +137,8 @@ def main(each: int = 1) -> None:
         graphs, templates = graphs + 1, templates + count
         different += [] if fine else [name]
     different += [] if mapped() else ["tensor maps"]
-    print(json.dumps({"graphs": graphs, "templates": templates, "different": different}))
+    raced = {name: sorted(kinds) for name, kinds in triton_interpreter.found.items()}
+    print(json.dumps({"graphs": graphs, "templates": templates, "different": different, "raced": raced}))
 
 
 if __name__ == "__main__":

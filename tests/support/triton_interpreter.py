@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import races
 import triton
 import triton.language as tl
 from triton.language.extra import libdevice
@@ -118,10 +119,14 @@ def function(name: str, text: str) -> Any:
     return getattr(sys.modules[module], name)
 
 
+#: what real threads would have made of each launch in another order (`races`), by the kernel's name
+found: dict[str, set[str]] = {}
+
+
 def run_way(
     way: Way, buffers: Sequence[np.ndarray[Any, Any]], values: Sequence[int], scalars: Sequence[Any]
 ) -> int:
-    """Run the launches of a way on first elements of arrays; the status."""
+    """Run the launches of a way on first elements of arrays; the status. What hangs on the order of threads goes into `found`."""
     known = dict(zip(way.sizes, values, strict=True))
     status = np.zeros(1, np.int32)
     areas = [np.full(int(sizes.evaluate(s, known)) + 64, 0xAB, np.uint8) for s in way.scratch]
@@ -138,8 +143,10 @@ def run_way(
                 args.append(number((values if p.kind == "size" else scalars)[p.index], kind))
         grid = tuple(int(sizes.evaluate(n, known)) for n in job.grid)
         if all(grid):
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), races.watched(frozenset((status.ctypes.data,))) as watch:
                 function(job.build.name, job.build.text)[grid](*args, **job.build.constants)
+            if watch.found:
+                found.setdefault(job.build.name, set()).update(watch.found)
     return int(status[0])
 
 
