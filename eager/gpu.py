@@ -236,13 +236,15 @@ class Executor:
             return
         if type(source) not in _WEAK and not hasattr(source, "meta"):
             source = make(np.array(source, target.meta.dtype.np))
-        if type(source) not in _WEAK:
-            source = source if source._array is None else moved(source, target._storage.gpu)
         storage = target._storage
+        if type(source) not in _WEAK:
+            if source._array is not None or source._storage.gpu is not storage.gpu:
+                source = moved(source, storage.gpu)
+            source = _apart(source, target)
         if type(source) not in _WEAK and source.meta.type == target.meta.type and _dense(target.meta):
             nbytes = target.numel() * target.meta.dtype.itemsize
             storage.gpu.activate()
-            if nbytes:
+            if nbytes and address_of(source) != address_of(target):
                 storage.gpu.driver.copy(address_of(target), address_of(source), nbytes, storage.gpu.stream)
         else:
             self._write_by_kernel(target, source)
@@ -297,6 +299,17 @@ def _dense(meta: Meta) -> bool:
     """Whether the elements fill their memory without gaps or repetition."""
     steps = [s for s, n in zip(meta.strides, meta.shape, strict=True) if n > 1]
     return meta.plain or (extent_of(meta.shape, meta.strides) == int(np.prod(meta.shape)) and 0 not in steps)
+
+
+def _apart(source: Any, target: Any) -> Any:
+    """`source`, or a copy of it where writing to `target` would change it under way."""
+    first, other = address_of(source), address_of(target)
+    size = source.meta.dtype.itemsize
+    if first == other and (source.meta.shape, source.meta.strides) == (target.meta.shape, target.meta.strides):
+        return source
+    ends = first + extent_of(source.meta.shape, source.meta.strides) * size
+    clear = ends <= other or other + extent_of(target.meta.shape, target.meta.strides) * target.meta.dtype.itemsize <= first
+    return source if clear else copied(source)
 
 
 def copied(x: Any) -> Any:
@@ -432,8 +445,13 @@ def to_cpu(x: Any) -> Any:
 def moved(x: Any, gpu: GPU) -> Any:
     """The values of a tensor as one on `gpu`, without history."""
     if x._array is None:
+        source = x if _dense(x.meta) or x._storage.gpu is gpu else copied(x)
         out = fresh(gpu, x.meta.shape, x.meta.strides if _dense(x.meta) else _plain(x.meta), x.meta.dtype)
-        gpu.executor.write(out, x)
+        if source._storage.gpu is gpu:
+            gpu.executor.write(out, source)
+        else:
+            nbytes = x.numel() * x.meta.dtype.itemsize
+            devices.copy_across(gpu, out._storage.address, source._storage.gpu, address_of(source), nbytes)
         return out
     array = x._array
     dense = array.copy(order="K") if not _dense(x.meta) or not array.flags.aligned else array

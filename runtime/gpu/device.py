@@ -180,6 +180,25 @@ class GPU:
             self.synchronize(self.stream)
 
 
+def copy_across(to: GPU, target: int, home: GPU, source: int, nbytes: int) -> None:
+    """Copy memory of device `home` to device `to`: behind all that their current streams were given, before all that comes."""
+    if not nbytes:
+        return
+    run = home.driver
+    to.activate()
+    ready = run.event_create(False)
+    run.event_record(ready, to.stream)
+    home.activate()
+    run.stream_wait(home.stream, ready)
+    run.copy(target, source, nbytes, home.stream)
+    done = run.event_create(False)
+    run.event_record(done, home.stream)
+    to.activate()
+    run.stream_wait(to.stream, done)
+    run.event_destroy(ready)
+    run.event_destroy(done)
+
+
 class Pinned:
     """Page-locked host memory. Freed memory is kept, by size, for the next that asks, once copies from and to it are done."""
 
