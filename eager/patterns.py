@@ -131,7 +131,8 @@ def number(op: Op, i: int, x: Any) -> Any:
 
 def collapsed(tensors: Sequence[TensorType], out: TensorType) -> list[tuple[Dims, Dims, DType]] | None:
     """(shape, strides, dtype) of each operand of a pointwise call, dimensions joined wherever all operands allow it, in the
-    order of the result's memory; None where the result has gaps, no elements or no dimensions."""
+    order of the result's memory; None where the result has gaps, no elements or no dimensions, or where every operand is
+    repeated along one of them (whose size no operand would tell)."""
     shape: Any = out.shape
     out_strides: Any = out.strides
     if not shape or 0 in shape:
@@ -144,6 +145,8 @@ def collapsed(tensors: Sequence[TensorType], out: TensorType) -> list[tuple[Dims
         run *= shape[d]
     order = [d for d in order if shape[d] > 1]
     steps = [_steps(t, len(shape)) for t in tensors]
+    if any(not any(step[d] for step in steps) for d in order):
+        return None
     groups: list[list[int]] = []
     for d in order:
         if groups and all(s[groups[-1][-1]] == s[d] * shape[d] for s in steps):

@@ -95,6 +95,16 @@ def test_one_kernel_serves_all_sizes(fake: fake_cuda.Fake) -> None:
     assert built(whole) == 4  # sum of rows, the same kept as a dimension; mul along rows; sum of all
 
 
+def test_operands_that_are_all_repeated(fake: fake_cuda.Fake) -> None:
+    x = fw.arange(12, dtype=fw.float64).view(3, 4)
+    e, on = x.expand(2, 3, 4), x.to("cuda").expand(2, 3, 4)
+    for f in (lambda y: y + 0.0, lambda y: y.clone(), lambda y: y[:, :, :1].expand(2, 3, 4) * y[:1].expand(2, 3, 4)):
+        assert f(on).cpu().tolist() == f(e).tolist()
+    given = x.to("cuda").requires_grad_()
+    given.sum(0).backward(fw.ones(4, dtype=fw.float64, device="cuda"))
+    assert given.grad.cpu().tolist() == fw.ones(3, 4).tolist()
+
+
 def test_patterns_join_dimensions_that_lie_as_one() -> None:
     def pattern(*types: TensorType, out: tuple[int, ...]) -> tuple[str, ...]:
         strides = tuple(int(s) for s in np.cumprod([1, *reversed(out)])[-2::-1])
