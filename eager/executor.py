@@ -427,7 +427,10 @@ def written_through(op: Op, operands: tuple[Any, ...]) -> bool:
         op.eager(*arrays, out=array)
     finally:
         _errors.reset(token)
-    storage_of(target).version += 1
+    storage = storage_of(target)
+    storage.version += 1
+    if target._offset is not None and type(target._offset) is not int and target._offset.count is not None:
+        storage.counted_apart(target._offset.count)
     return True
 
 

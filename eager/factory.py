@@ -85,8 +85,14 @@ def view_at(array: Array, base: Tensor, offset: int | None, requires_grad: bool 
     t = make(array, requires_grad)
     storage = base._storage
     t._storage = storage_of(base) if storage is None else storage
-    t._offset = offset or None
+    t._offset = place(base, offset or 0)
     return t
+
+
+def place(base: Tensor, offset: int) -> int | None:
+    """The `_offset` of a view of `base` that lies `offset` elements into the storage."""
+    first = base._offset
+    return offset or None if type(first) is not Detached else first.at(offset)
 
 
 def view_of(array: Array, meta: Meta, base: Tensor, offset: int) -> Tensor:
@@ -96,7 +102,8 @@ def view_of(array: Array, meta: Meta, base: Tensor, offset: int) -> Tensor:
     t._array = array
     storage = base._storage
     t._storage = storage_of(base) if storage is None else storage
-    t._offset = (base._offset or 0) + offset or None
+    first = base._offset
+    t._offset = offset or None if first is None else place(base, first + offset)
     t.grad = None
     t._node = None
     return t
@@ -115,13 +122,47 @@ def alias(x: Tensor, requires_grad: bool = False) -> Tensor:
 
 
 class Detached(int):
-    """The offset of a tensor on the memory of another one outside its history, which is no view of it to the tape."""
+    """The offset of a tensor on the memory of another one outside its history, which is no view of it to the tape, and of the
+    views of that tensor. `first`: the offset of the tensor that was detached; None: this one is it."""
+
+    first: Detached | None = None
+    seen = False  # whether the detached tensor has views
+    count: Any = None  # of `x.data`: what tells its writes from those of `x`, which do not count to each other
+
+    def at(self, offset: int) -> Detached:
+        """The offset of a view."""
+        made = Detached(offset)
+        made.first = first = self if self.first is None else self.first
+        made.count = self.count
+        first.seen = True
+        return made
+
+
+def family(x: Tensor) -> Detached | None:
+    """What tells tensors on one memory apart that are no views of each other: None, or the offset of a detached tensor that this
+    is, or is a view of."""
+    offset = x._offset
+    return None if type(offset) is not Detached else offset if offset.first is None else offset.first
 
 
 def detached(x: Tensor) -> Tensor:
-    """`x.data`: an alias that takes no part in histories which others on its memory get."""
+    """``x.detach()``: an alias that takes no part in histories which others on its memory get."""
     made = alias(x)
-    made._offset = Detached(made._offset or 0)
+    offset = x._offset
+    if offset is None:
+        made._offset = Detached()
+    else:
+        made._offset = own = Detached(offset)
+        if type(offset) is Detached:
+            own.count = offset.count
+    return made
+
+
+def data_of(x: Tensor) -> Tensor:
+    """``x.data``: as `detached`, with a version of its own: its writes go unseen by what has saved `x`."""
+    made = alias(x)
+    made._offset = own = Detached(x._offset or 0)
+    own.count = object()
     return made
 
 
@@ -151,6 +192,24 @@ def address_of_first(x: Tensor) -> int:
 
 
 def version_of(x: Tensor) -> int:
-    """Number of writes to the memory of `x`; a tensor that never needed a Storage was never written to."""
+    """Number of writes to the memory of `x`, those of its `data` too; a tensor that never needed a Storage was never written to."""
     storage = x._storage
     return 0 if storage is None else storage.version
+
+
+def written_since(x: Tensor, version: int) -> bool:
+    """Whether a write that counts to `x` was made since its memory had that version."""
+    storage = x._storage
+    if storage is None or storage.version == version:
+        return False
+    offset = x._offset
+    return storage.writes_since(version, offset.count if type(offset) is Detached else None) > 0
+
+
+def visible_version(x: Tensor) -> int:
+    """``x._version``: the writes that count to `x`."""
+    storage = x._storage
+    if storage is None:
+        return 0
+    offset = x._offset
+    return storage.writes_since(0, offset.count if type(offset) is Detached else None)

@@ -18,7 +18,7 @@ from ..ir.ops.declare import LARGE
 from ..runtime import gradmode
 from . import executor, tape
 from .creation import as_tensor
-from .factory import alias, make, make_view, meta_of, of_meta, storage_of, view_of
+from .factory import alias, make, make_view, meta_of, of_meta, place, storage_of, view_of
 from .functional import expand
 from .generated import where
 from .inplace import check_writable, rebase, store_broadcast
@@ -156,7 +156,7 @@ def _plain_view(x: Any, items: tuple[Any, ...]) -> Any:
         return None
     view = of_meta(made, meta_of(made))
     view._storage = storage_of(x) if x._storage is None else x._storage
-    view._offset = offset or None
+    view._offset = offset or None if x._offset is None else place(x, offset)
     return view
 
 

@@ -18,7 +18,7 @@ from ..ir.ops.creation import filled
 from ..ir.ops.shape import as_strided, expand
 from ..runtime import gradmode
 from . import executor, tape
-from .factory import Detached, make, storage_of
+from .factory import family, make, place, storage_of
 
 
 def inplace(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
@@ -123,7 +123,7 @@ def _before(target: Any) -> Any:
 
 def rebase(target: Any, out: Any) -> None:
     """Give `target`, whose memory already holds the values of `out`, the history of `out`; a view passes it on to its root."""
-    if out.meta.requires_grad and not target.meta.requires_grad and type(target._offset) is not Detached and _is_shared(target):
+    if out.meta.requires_grad and not target.meta.requires_grad and _is_shared(target):
         _tie(target)
     root = view_root(target)
     if root is not target:
@@ -144,7 +144,10 @@ def _keep_retained(x: Any, before: Any) -> None:
 
 
 def _is_shared(target: Any) -> bool:
-    """Whether others lie in the memory of a tensor."""
+    """Whether a tensor may be a view of others, or others views of it."""
+    own = family(target)
+    if own is not None:
+        return own.seen
     storage = storage_of(target)
     own = 3  # the target's slot, the variable here, and the argument of getrefcount
     return storage.base is not target._array or sys.getrefcount(storage) > own
@@ -153,12 +156,12 @@ def _is_shared(target: Any) -> bool:
 def _tie(target: Any) -> None:
     """Make all that lie in the memory of `target`, which gets a history, views of one root: views that were made while there was
     nothing to record do not know each other. Those with a history of their own keep it."""
-    storage = storage_of(target)
+    storage, own = storage_of(target), family(target)
     flat = storage.flat
     root = make(flat)
-    root._storage = storage
+    root._storage, root._offset = storage, place(target, 0)
     for x in gc.get_referrers(storage):
-        if not hasattr(x, "meta") or x is root or x.meta.requires_grad or type(x._offset) is Detached or x._array is None:
+        if not hasattr(x, "meta") or x is root or x.meta.requires_grad or x._array is None or family(x) is not own:
             continue
         meta = x.meta
         window = {"shape": meta.shape, "strides": meta.strides, "offset": x._offset or 0}

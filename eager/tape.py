@@ -17,7 +17,7 @@ from ..ir.ops.reductions import sum_to
 from ..ir.types import TensorType
 from ..runtime import gradmode
 from . import hot
-from .factory import alias, make, storage_of, version_of
+from .factory import alias, make, storage_of, version_of, written_since
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -201,7 +201,7 @@ class Saved:
             old = make(self.array, x.meta.requires_grad)  # type: ignore[arg-type]
             old._node = x._node
             return old
-        if now != self.version:
+        if now != self.version and written_since(x, self.version):
             raise AutogradError(
                 "one of the variables needed for gradient computation has been modified by an inplace operation: "
                 f"[{x.meta.dtype!r} {list(x.meta.shape)}], saved by {owner.name()}, is at version {now}; expected version "

@@ -106,7 +106,7 @@ class Tensor(Methods):
 
     @property
     def _version(self) -> int:
-        return factory.version_of(self)
+        return factory.visible_version(self)
 
     def dim(self) -> int:
         """Number of dimensions."""
@@ -250,12 +250,12 @@ class Tensor(Methods):
     @property
     def data(self) -> Tensor:
         """The same memory outside the tape."""
-        return factory.detached(self)
+        return factory.data_of(self)
 
     @data.setter
     def data(self, other: Tensor) -> None:
         self.meta = other.meta.with_grad(self.meta.requires_grad)
-        self._array, self._storage, self._offset = other._array, factory.storage_of(other), other._offset
+        self._array, self._storage, self._offset = other._array, factory.storage_of(other), factory.Detached(other._offset or 0)
 
     @pure
     def detach(self) -> Tensor:

@@ -16,6 +16,7 @@ class Held(Protocol):
     """What a Storage may read of the tensors that lie in it."""
 
     _array: Any
+    _offset: Any
     _storage: Any
 
 
@@ -26,7 +27,10 @@ class Storage:
     None`` is what every eager storage answers.
     """
 
-    __slots__ = ("_address", "base", "version")
+    __slots__ = ("_address", "apart", "base", "version")
+
+    #: runs of versions (first, last) that tensors with a count of their own made, and whose count it was; the newest only
+    apart: list[list[Any]]
 
     recorder: Any = None
     on_device = False  # whether the memory is a GPU's
@@ -68,6 +72,24 @@ class Storage:
         """Where `tensor`, a mask, is true: an array of positions for each dimension."""
         return self.read(tensor).nonzero()
 
+    def counted_apart(self, whose: Any) -> None:
+        """The last write was made by a tensor with a count of its own, `whose`: to others on this memory it does not count."""
+        try:
+            runs = self.apart
+        except AttributeError:
+            runs = self.apart = []
+        if runs and runs[-1][1] == self.version - 1 and runs[-1][2] is whose:
+            runs[-1][1] = self.version
+        else:
+            runs.append([self.version, self.version, whose])
+            del runs[:-_RUNS]
+
+    def writes_since(self, version: int, whose: Any) -> int:
+        """The writes since then that count to a tensor whose count is `whose` (None: the storage's)."""
+        runs = getattr(self, "apart", ())
+        others = sum(max(0, last - max(first - 1, version)) for first, last, count in runs if count is not whose)
+        return self.version - version - others
+
     def becomes_leaf(self, tensor: Held) -> None:
         """`tensor` is about to record, or to stop recording, gradients: an identity that a graph value does not have."""
 
@@ -92,6 +114,12 @@ class Storage:
         else:
             array[window][key] = values
         self.version += 1
+        offset = tensor._offset
+        if offset is not None and type(offset) is not int and offset.count is not None:
+            self.counted_apart(offset.count)
+
+
+_RUNS = 64
 
 
 def _repeats(array: Array) -> bool:

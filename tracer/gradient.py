@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..eager import autograd, carried, casting, executor, tape
-from ..eager.factory import alias, make, version_of
+from ..eager.factory import alias, make, version_of, written_since
 from ..eager.tensor import Tensor
 from ..errors import AutogradError
 from ..ir.graph import Graph, Output, Value, View
@@ -303,7 +303,7 @@ class CompiledNode(tape.Node):
         x = inputs[index]
         if not isinstance(x, Tensor):
             return x
-        if version_of(x) != self.versions[index] and index not in self.step.only_sized:
+        if written_since(x, self.versions[index]) and index not in self.step.only_sized:
             raise AutogradError(
                 "one of the variables needed for gradient computation has been modified by an inplace operation: "
                 f"[{x.meta.dtype!r} {list(x.meta.shape)}], input %{self.step.graph.inputs[index].name} of {self.name()}, is at "

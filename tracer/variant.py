@@ -13,7 +13,7 @@ import numpy as np
 from .. import knobs
 from ..eager.carried import carried, tensor_of
 from ..eager.carried import view_of as view_made
-from ..eager.factory import make_view, storage_of
+from ..eager.factory import make_view, place, storage_of
 from ..eager.tensor import Tensor
 from ..ir.graph import Graph
 from ..ir.interpret import bind_symbols, concrete, interpret
@@ -67,7 +67,8 @@ def view_of(x: Any, meta: Meta, offset: int) -> Any:
     item = array.itemsize
     seen = np.ndarray(meta.shape, array.dtype, array, offset * item, tuple([s * item for s in strides]))
     made: Any = object.__new__(Tensor)
-    made.meta, made._array, made._storage, made._offset = meta, seen, storage_of(x), (x._offset or 0) + offset or None
+    made.meta, made._array, made._storage = meta, seen, storage_of(x)
+    made._offset = place(x, (x._offset or 0) + offset)
     made.grad = made._node = None
     return made
 
