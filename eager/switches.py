@@ -28,9 +28,11 @@ def get_float32_matmul_precision() -> str:
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
     """With True, eager calls give the same bits however often a program has made them before: ops called again and again are
-    not compiled (knob hot_ops). Every algorithm is deterministic anyway: nothing is refused, and `warn_only` is only kept."""
+    not compiled (knob hot_ops). What GPUs compile from then on adds floats to one element one after the other (knob
+    deterministic; on CPUs every algorithm does). Nothing is refused, and `warn_only` is only kept."""
     if bool(mode) is not _deterministic[0]:
         knobs.hot_ops = not mode
+        knobs.deterministic = bool(mode)
     _deterministic[:] = [bool(mode), bool(warn_only)]
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
-
-import numpy as np
 
 from .dtypes import DType
 from .graph import Value
@@ -154,17 +152,28 @@ class Arithmetic:
         return pair_of([_choose(c, one[k], other[k]) for k in (0, 1)], self.result)
 
 
+_NUMBERS: dict[str, Callable[..., Any]] = {
+    "add": lambda x, y: x + y, "sub": lambda x, y: x - y, "mul": lambda x, y: x * y, "neg": lambda x: -x,
+    "eq": lambda x, y: x == y, "ne": lambda x, y: x != y, "logical_and": lambda x, y: x and y, "logical_not": lambda x: not x,
+    "logical_or": lambda x, y: x or y, "ge": lambda x, y: x >= y, "abs": abs,
+}  # fmt: skip
+
+
 def _call(name: str, *xs: Any) -> Any:
-    """An op on real operands; on numbers alone its value, by the op's own kernel."""
-    op = lookup(name)
+    """An op on real operands; on numbers alone its value."""
     if any(isinstance(x, Value) for x in xs):
-        return op(*xs)
-    with np.errstate(all="ignore"):
-        return op.eager(*map(np.asarray, xs)).item()
+        return lookup(name)(*xs)
+    if name not in _NUMBERS:
+        raise Whole
+    return _NUMBERS[name](*xs)
 
 
 def _choose(c: Any, x: Any, y: Any) -> Any:
-    return lookup("where")(c, x, y) if isinstance(c, Value) else x if c else y
+    return _call_where(c, x, y) if isinstance(c, Value) else x if c else y
+
+
+def _call_where(c: Value, x: Any, y: Any) -> Any:
+    return lookup("where")(c, x, y)
 
 
 def _cast(x: Any, dtype: DType) -> Any:

@@ -127,10 +127,11 @@ def _near(c: Config) -> Iterator[Config]:
 
 
 def _pointwise(points: int, kernel: Kernel, wide: bool) -> Config:
-    block = max(128, min(_POINTWISE, power(points // (4 * PROCESSORS))))
+    bytes_alone = all(b.dtype.itemsize == 1 for b in kernel.buffers)
+    block = max(128, min(_POINTWISE * (1 + bytes_alone), power(points // (4 * PROCESSORS))))
     if any(isinstance(s, (Loop, Reduce)) for s in kernel.body):
         block = min(block, 128)
-    return Config(block, 0, False, _warps(block, 256), wide)
+    return Config(block, 0, False, min(4, _warps(block, 256)), wide)
 
 
 def _warps(elements: int, each: int) -> int:

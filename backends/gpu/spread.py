@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ... import knobs
 from ...ir.dtypes import DType, float32, float64, int32, int64
 from ...ir.loops import (
     Check,
@@ -32,11 +33,11 @@ _PURE = (Check, Compute, Const, Index, Load, LoadAt, Param)
 
 
 def atomic(combine: str | None, dtype: DType) -> bool:
-    """Whether many threads may combine into one element at a time."""
+    """Whether many threads may combine into one element at a time. (With knob deterministic not where their order tells.)"""
     if combine is None:
-        return True
+        return not knobs.deterministic
     if combine == "add":
-        return dtype in (float32, float64, int32, int64)
+        return dtype in (int32, int64) or (dtype in (float32, float64) and not knobs.deterministic)
     return combine in ("maximum", "minimum") and dtype in (int32, int64)
 
 

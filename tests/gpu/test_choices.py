@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from fusewire import knobs
 from fusewire.backends.gpu import tuned
 from fusewire.backends.gpu.config import choose
 from fusewire.backends.gpu.kernel import Aligned, Below, Divisible
 from fusewire.backends.gpu.split import split
 from fusewire.backends.gpu.ways import kernel_ways
 from fusewire.ir import dtypes, sizes
-from fusewire.ir.loops import Acc, Axis, Buffer, Compute, Kernel, Load, Reduce, Store
+from fusewire.ir.loops import Acc, Axis, Buffer, Compute, Kernel, Load, Loop, Reduce, Store, StoreAt
 from fusewire.ir.sizes import Size
 
 F = dtypes.float32
@@ -96,3 +97,12 @@ if __name__ == "__main__":
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_with_deterministic_algorithms_floats_are_not_added_atomically() -> None:
+    at = (Load("at", "index", J), Load("v", "source", J * 8 + I), StoreAt("o", I, "at", 8, "v", "add"))
+    buffers = Buffer("index", dtypes.int64, 100, "r"), Buffer("source", F, 800, "r"), Buffer("o", F, 80, "rw")
+    k = Kernel("k", buffers, (), (), (Axis("i", 8),), (Loop(Axis("j", 100), at, True),))
+    assert "tl.atomic_add" in kernel_ways(k)[0].jobs[0].build.text
+    with knobs.override(deterministic=True):
+        assert "tl.atomic" not in kernel_ways(k)[0].jobs[0].build.text
