@@ -157,6 +157,18 @@ class Sample:
     note: str = ""
 
 
+def same_attrs(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`Op.members` of ops whose attributes count dimensions from the last, or none."""
+    return attrs
+
+
+def inner_dim(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`Op.members` of ops with one attribute `dim`, which is not that of the members."""
+    if attrs["dim"] == 0:
+        raise ValueError("dimension 0 is that of the members")
+    return {**attrs, "dim": attrs["dim"] - 1}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Op:
     """One op.
@@ -183,6 +195,8 @@ class Op:
     parts      the call on `ir.pair.Pair`s for complex operands, which gives a Pair, or a Value where the result is real: for ops
                on complex numbers that are neither pointwise nor data movement (`ir/passes/pairs.py`)
     eager_only  its operand or result is complex: generated programs and tests over all records leave it out
+    members    ``(attrs) -> attrs`` of the call on each member, for operands whose first dimension is a list of members of several
+               shapes (nested tensors); raises ValueError where the call mixes members. Pointwise ops need none
     operator   Python's operator that is this op, as its special method is called without underscores ("add", "eq", "invert")
     """
 
@@ -207,6 +221,7 @@ class Op:
     parts: Callable[..., Any] | None = None
     eager_only: bool = False
     looped: str = ""
+    members: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
 
     def __call__(self, *operands: Any, **attrs: Any) -> Any:
         """Apply to Tensors (eager or traced) or to graph Values: the first operand that knows how decides."""

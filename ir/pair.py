@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 from .dtypes import DType
 from .graph import Value
@@ -152,28 +154,17 @@ class Arithmetic:
         return pair_of([_choose(c, one[k], other[k]) for k in (0, 1)], self.result)
 
 
-_NUMBERS: dict[str, Callable[..., Any]] = {
-    "add": lambda x, y: x + y, "sub": lambda x, y: x - y, "mul": lambda x, y: x * y, "neg": lambda x: -x,
-    "eq": lambda x, y: x == y, "ne": lambda x, y: x != y, "logical_and": lambda x, y: x and y, "logical_not": lambda x: not x,
-    "logical_or": lambda x, y: x or y, "ge": lambda x, y: x >= y, "abs": abs,
-}  # fmt: skip
-
-
 def _call(name: str, *xs: Any) -> Any:
-    """An op on real operands; on numbers alone its value."""
+    """An op on real operands; on numbers alone its value, by the op's own kernel."""
+    op = lookup(name)
     if any(isinstance(x, Value) for x in xs):
-        return lookup(name)(*xs)
-    if name not in _NUMBERS:
-        raise Whole
-    return _NUMBERS[name](*xs)
+        return op(*xs)
+    with np.errstate(all="ignore"):
+        return op.eager(*map(np.asarray, xs)).item()
 
 
 def _choose(c: Any, x: Any, y: Any) -> Any:
-    return _call_where(c, x, y) if isinstance(c, Value) else x if c else y
-
-
-def _call_where(c: Value, x: Any, y: Any) -> Any:
-    return lookup("where")(c, x, y)
+    return lookup("where")(c, x, y) if isinstance(c, Value) else x if c else y
 
 
 def _cast(x: Any, dtype: DType) -> Any:

@@ -105,10 +105,12 @@ class NestedTensor:
 
     def __apply_op__(self, op: Any, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """Elementwise records, and those along the last dimension or of matrices, part by part."""
-        if not isinstance(op.lowering, Scalar) and op.name not in ("matmul", "linear", "layer_norm", "softmax", "cast"):
+        if op.members is None and not isinstance(op.lowering, Scalar):
             raise NotImplementedError(f"{op.name} of a nested tensor is not built: take it of each of unbind()")
-        if op.name == "softmax":
-            attrs = {**attrs, "dim": attrs["dim"] - 1}
+        try:
+            attrs = attrs if op.members is None else dict(op.members(attrs))
+        except ValueError as error:
+            raise RuntimeError(f"{op.name} of a nested tensor: {error}") from None
         nested = [x for x in operands if isinstance(x, NestedTensor)]
         if len({len(x._parts) for x in nested}) > 1:
             raise RuntimeError("nested tensors of different batch sizes")

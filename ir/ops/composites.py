@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import DTypeError, PositionError, ShapeError
 from .. import dtypes, layout
-from ..op import Decompose, Effects, Op, Sample, register
+from ..op import Decompose, Effects, Op, Sample, inner_dim, register, same_attrs
 from ..sizes import Size
 from ..types import TensorType, numel, tensor
 from .casts import cast
@@ -108,7 +108,7 @@ def _softmax_samples(rng: np.random.Generator) -> Iterator[Sample]:
 def _normaliser(name: str, eager: Any, grad: Any, decompose: Any) -> Op:
     op = Op(
         name, (), _softmax_infer(name), eager, grad, Decompose(decompose), _softmax_samples, tolerance=CLOSE, autocast="f32 gpu",
-        batch=lambda dims, x, *, dim: _normaliser_batch(op, front(x, dims[0]), dim), heavy=True,
+        batch=lambda dims, x, *, dim: _normaliser_batch(op, front(x, dims[0]), dim), heavy=True, members=inner_dim,
     )  # fmt: skip
     return register(op)
 
@@ -216,7 +216,7 @@ layer_norm: Op = register(Op(
     "layer_norm",
     ("layer_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05)",),
     _layer_norm_infer, _layer_norm_eager, _layer_norm_grad, Decompose(_layer_norm_decompose), _layer_norm_samples,
-    tolerance=CLOSE, autocast="f32 gpu", batch=_layer_norm_batch, heavy=True,
+    tolerance=CLOSE, autocast="f32 gpu", batch=_layer_norm_batch, heavy=True, members=same_attrs,
 ))  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import DTypeError, ShapeError
 from .. import dtypes, layout
-from ..op import Gemm, Op, Sample, register
+from ..op import Gemm, Op, Sample, register, same_attrs
 from ..types import TensorType, numel, tensor
 from .declare import CLOSE, conjugated, floats
 from .shape import aligned, front, permute, reshape
@@ -75,5 +75,5 @@ def _matmul_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: Batched matrix product.
 matmul: Op = register(Op(
     "matmul", (), _matmul_infer, _matmul_eager, _matmul_grad, Gemm(), _matmul_samples, batch=_matmul_batch, autocast="low",
-    heavy=1 << 16, tolerance={**CLOSE, "f32": (1e-5, 1e-5), "f64": (1e-12, 1e-12)},
+    heavy=1 << 16, members=same_attrs, tolerance={**CLOSE, "f32": (1e-5, 1e-5), "f64": (1e-12, 1e-12)},
 ))  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import DTypeError, ShapeError
 from .. import dtypes, layout
-from ..op import Decompose, Op, Sample, register
+from ..op import Decompose, Op, Sample, register, same_attrs
 from ..types import TensorType, numel
 from .declare import CLOSE, conjugated, floats
 from .linalg import matmul, swapped
@@ -73,6 +73,6 @@ def _samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 #: ``x @ w.T + b`` over the last dimension of `x`; `b` may be None.
 linear: Op = register(Op(
-    "linear", (), _infer, _eager, _grad, Decompose(_decompose), _samples, autocast="low", heavy=True,
+    "linear", (), _infer, _eager, _grad, Decompose(_decompose), _samples, autocast="low", heavy=True, members=same_attrs,
     tolerance={**CLOSE, "f32": (1e-5, 1e-5), "f64": (1e-12, 1e-12)},
 ))  # fmt: skip

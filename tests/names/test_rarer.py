@@ -179,3 +179,15 @@ def test_sparse_tensors_in_compiled_functions_are_read_at_every_call() -> None:
 def test_the_size_of_a_storage_in_compiled_functions() -> None:
     sizes = fusewire.compile(lambda x: (x * 2).sum() * 0 + x.untyped_storage().nbytes())
     assert [sizes(fusewire.ones(n, 2)).item() for n in (3, 5, 6, 3)] == [24.0, 40.0, 48.0, 24.0]
+
+
+def test_what_a_nested_tensor_does_member_by_member() -> None:
+    parts = [fusewire.arange(6.0).view(2, 3), fusewire.arange(12.0).view(4, 3)]
+    nested = fusewire.nested.nested_tensor(parts)
+    for made in (fusewire.softmax(nested, 2), fusewire.softmax(nested, -1)):
+        for got, part in zip(made.unbind(), parts, strict=True):
+            np.testing.assert_array_equal(got.numpy(), fusewire.softmax(part, 1).numpy())
+    with pytest.raises(RuntimeError, match="softmax of a nested tensor: dimension 0 is that of the members"):
+        fusewire.softmax(nested, 0)
+    with pytest.raises(NotImplementedError, match="cumsum of a nested tensor is not built"):
+        fusewire.cumsum(nested, 1)
