@@ -51,10 +51,10 @@ NATIVE = tuple(f"{_OURS}.{part}" for part in ("ir.", "eager.", "runtime."))
 FOLLOWED = {f"{_OURS}.{part}" for part in ("eager.modes", "eager.random", "eager.sampling", "eager.sparse")}
 _TAPE = (
     "autograd", "tape", "interop", "serialization", "display", "transforms", "batching", "jacobians", "gradcheck", "anomaly",
-    "keeping", "profiler", "forward_ad", "duals", "edges", "remaking",
+    "keeping", "profiler", "forward_ad", "duals", "edges", "remaking", "scores",
 )  # fmt: skip
 TAPE = {f"{_OURS}.eager.{part}" for part in _TAPE}
-TRANSFORMS = {f"{_OURS}.eager.transforms", f"{_OURS}.eager.jacobians"}  # they call functions of the user's
+TRANSFORMS = {f"{_OURS}.eager.{part}" for part in ("transforms", "jacobians", "scores")}  # they call functions of the user's
 FILES = {f"{_OURS}.utils.serialization"}  # their functions read and write files
 TAKES_NUMBERS = {f"{_OURS}.{part}" for part in ("eager.generated", "eager.functional")}
 TAKES_LATE = TAKES_NUMBERS | {f"{_OURS}.eager.{part}" for part in ("scattering", "inplace", "tensor", "reducing")}
