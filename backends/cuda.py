@@ -6,13 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .. import knobs
+
 
 class Matmul:
     """Switches of products on a GPU."""
 
-    allow_tf32 = False
     allow_fp16_reduced_precision_reduction = True
     allow_bf16_reduced_precision_reduction = True
+
+    @property
+    def allow_tf32(self) -> bool:
+        """Whether products of float32 may be made with 10 bits (knob tf32)."""
+        return bool(knobs.tf32)
+
+    @allow_tf32.setter
+    def allow_tf32(self, allowed: bool) -> None:
+        knobs.tf32 = bool(allowed)
 
 
 matmul = Matmul()

@@ -14,16 +14,20 @@ _deterministic = [False, False]  # asked for; only to warn
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Keeps "highest", "high" or "medium"; products have the highest precision in any case."""
+    """Keeps "highest", "high" or "medium"; with the two lower ones GPUs may multiply with 10 bits (knob tf32). On CPUs products
+    have the highest precision in any case."""
     if precision in ("highest", "high", "medium"):
         _precision[0] = precision
+        knobs.tf32 = precision != "highest"
     else:
         warnings.warn(f"{precision} is not one of 'highest', 'high', or 'medium'; the current setting stays", stacklevel=2)
 
 
 def get_float32_matmul_precision() -> str:
-    """What `set_float32_matmul_precision` was given last."""
-    return _precision[0]
+    """What `set_float32_matmul_precision` was given last, or ``backends.cuda.matmul.allow_tf32`` stands for."""
+    if knobs.tf32 == (_precision[0] != "highest"):
+        return _precision[0]
+    return "high" if knobs.tf32 else "highest"
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:

@@ -47,10 +47,11 @@ class Triton:
         return compile_kernels(kernels, target)
 
     def routine(self, step: Any, target: Target) -> tuple[Variant, ...]:
-        """The variants of a template."""
+        """By the vendor's library where there is one and it has all of the step; by a template."""
+        from . import cublas
         from .compile import routine
 
-        return routine(step, target)
+        return (*(cublas.variants(step) if target.kind == "cuda" else ()), *routine(step, target))
 
     def candidates(self, work: Any, target: Target) -> Candidates:
         """The block sizes that the model ranks best."""
@@ -60,7 +61,21 @@ class Triton:
         def made(ways: Callable[[], Any]) -> tuple[Variant, ...]:
             return tuple([variant(way, target) for way in ways()])
 
-        return {name: partial(made, ways) for name, ways in candidates(work, target).items()}
+        return {**_by_library(work, target), **{name: partial(made, ways) for name, ways in candidates(work, target).items()}}
+
+
+def _by_library(work: Any, target: Target) -> Candidates:
+    """What the vendor's library may have for a step: its algorithms in its own order."""
+    from . import cublas
+    from .compile import routine
+
+    if isinstance(work, Kernel) or target.kind != "cuda" or not cublas.variants(work):
+        return {}
+
+    def made(algorithm: int) -> tuple[Variant, ...]:
+        return (*cublas.variants(work, algorithm), *routine(work, target))
+
+    return {f"cublasLt {n}": partial(made, n) for n in range(cublas.ALGORITHMS)}
 
 
 current: Builder = Triton()

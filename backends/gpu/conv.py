@@ -17,7 +17,7 @@ from ...ir.ops.convolution import conv_input, conv_weight
 from ...ir.plan import BufferView, RoutineStep
 from ...ir.sizes import Size
 from ...ir.types import numel
-from .gemm_text import Product
+from .gemm_text import Product, precision
 
 _PLAIN = 3  # pointer arguments of a convolution with a bias
 _NARROW = 2**31 - 2**16
@@ -202,7 +202,7 @@ class Convolution(Product):
             where.append(joined([(f"there{d}" if walk.divisor == 1 else f"(there{d} // {walk.divisor})", walk.stride)]))
         mask = f", mask={' & '.join(conditions)}, other=0.0" if conditions else ""
         lines.append(f"        right = tl.load(b_ptr + {' + '.join(where)}{mask})")
-        lines.append('        acc = tl.dot(left, right, acc, input_precision="ieee")')
+        lines.append(f"        acc = tl.dot(left, right, acc, input_precision={precision(self.dtype)})")
         return "\n".join(lines)
 
     def after(self) -> list[str]:

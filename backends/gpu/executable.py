@@ -176,7 +176,7 @@ class DeviceExecutable:
 
     def _refused(self, name: str, gpu: GPU, status: int) -> None:
         if status & LIBRARY_FAILED:
-            raise DeviceError(f"{name} of {self.plan.name} could not be launched: status {status - LIBRARY_FAILED} of the library")
+            raise DeviceError(f"{name} of {self.plan.name} could not be launched: status {status - LIBRARY_FAILED} of it")
         try:
             gpu.driver.check(status)
         except DeviceError as error:

@@ -10,6 +10,7 @@ import re
 import textwrap
 from dataclasses import dataclass, field
 
+from ... import knobs
 from ...ir import dtypes, sizes
 from ...ir.dtypes import DType
 from ...ir.plan import RoutineStep
@@ -61,7 +62,7 @@ _TILES = """\
         else:
             left = tl.load(a_at, mask=deep[None, :] < K - k, other=0.0)
             right = tl.load(b_at, mask=deep[:, None] < K - k, other=0.0)
-        acc = tl.dot(left, right, acc, input_precision="ieee")
+        acc = tl.dot(left, right, acc, input_precision={precision})
         a_at += BK * a_deep
         b_at += BK * b_deep"""
 _MAPPED = """\
@@ -88,6 +89,11 @@ _ORDER = """\
 _INSIDE = """\
     row_in = row % M
     column_in = column % N"""
+
+
+def precision(dtype: DType) -> str:
+    """How Triton may multiply: float32 with all its bits, unless the user allowed 10 (knob tf32)."""
+    return '"tf32"' if knobs.tf32 and dtype is dtypes.float32 else '"ieee"'
 
 
 @dataclass
@@ -142,7 +148,7 @@ class Product:
 
     def loop(self) -> str:
         """The loop over the depth."""
-        return _ONE_BY_ONE if gemm.tiles(self.dtype)[0][0].depth == 1 else _TILES
+        return _ONE_BY_ONE if gemm.tiles(self.dtype)[0][0].depth == 1 else _TILES.format(precision=precision(self.dtype))
 
     @property
     def finish(self) -> Epilogue | None:

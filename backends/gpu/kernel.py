@@ -104,10 +104,11 @@ class Word:
 @dataclass(frozen=True, slots=True)
 class Calls:
     """Calls of C functions that launch by themselves: (address, at most 15 words) each; the stream is the 16th argument, and
-    a status of 0 means that all is well. `scratch`: bytes that they work in."""
+    a status of 0 means that all is well. `scratch`: bytes that they work in; `kept`: what must live as long as calls are made."""
 
     calls: tuple[tuple[int, tuple[Word, ...]], ...]
     scratch: int
+    kept: Any = None
 
 
 @dataclass(frozen=True, slots=True)

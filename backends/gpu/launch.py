@@ -39,8 +39,8 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One launch of a program: `arguments` are addresses of slots, of constants, of tensor maps, or of words that hold the address
-    of a slot ("at") or of an object of the frame's own ("own"). `threads` 0: no kernel, but a C function (`kernel.Calls`)."""
+    """One launch of a program: `arguments` are addresses of slots, of constants, of tensor maps, or of words that hold the
+    address of a slot ("at") or of an object of the frame's own ("own"). `threads` 0: a C function (`kernel.Calls`)."""
 
     function: int
     name: str
@@ -115,6 +115,7 @@ class Program:
         self.constants: list[bytes] = []
         self.maps: list[tensor_maps.Made] = []
         self.own: list[Callable[[], Any]] = []
+        self.kept: list[Any] = []
         self.fresh = [self._fresh(k, o.type) for k, o in enumerate([o for o in plan.outputs if o.source is None])]
         self.scratch_at = -(-self._number(plan.arena) // AREA) * AREA
         self.arena = self.scratch_at
@@ -210,6 +211,7 @@ class Program:
         found = call.find(self.gpu, tuple(map(self._power, pointers)), tuple(numbers))
         if found is None:
             raise CompileError(f"{call.name} has no way to do this")
+        self.kept.append(found.kept)
         scratch = Slot("arena", 0, self.scratch_at)
         self.arena = max(self.arena, self.scratch_at + -(-found.scratch // AREA) * AREA)
         made: list[Launch | Host] = []

@@ -1,7 +1,7 @@
 """cuBLASLt by ctypes: finds the library, describes products to it, asks which of its algorithms fit. Launches nothing itself.
 
-`Lt` gives each device a handle. Descriptors lie in memory of ours: nothing has to be given back. Column-major matrices throughout,
-as in the library; the back end turns its row-major products into these.
+`Lt` gives each device a handle. Descriptors lie in memory of ours: nothing has to be given back. Matrices are column-major, as in
+the library; the back end turns its row-major products into these.
 """
 
 from __future__ import annotations

@@ -23,6 +23,9 @@ def test_switches_and_seeds_are_accepted() -> None:
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     torch.backends.cuda.matmul.allow_tf32 = True
+    assert torch.get_float32_matmul_precision() == "high"
+    torch.set_float32_matmul_precision("highest")
+    assert not torch.backends.cuda.matmul.allow_tf32
     with torch.backends.cuda.sdp_kernel(enable_flash=True):
         assert torch.backends.cudnn.benchmark is True
     torch.backends.cudnn.benchmark = before

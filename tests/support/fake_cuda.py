@@ -25,7 +25,7 @@ from fusewire.backends.gpu.kernel import Aligned, CompiledKernel, Parameter, Tar
 from fusewire.backends.reference import run_kernel
 from fusewire.ir import sizes
 from fusewire.ir.loops import Kernel
-from fusewire.runtime.gpu import cuda, device
+from fusewire.runtime.gpu import cublaslt, cuda, device
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fake_work import ANYWHERE, ATTRIBUTES, BEFORE, ERRORS, WHOLE, Capture, Event, Refused, Stream, put
@@ -554,8 +554,9 @@ class Reference:
 def installed(triton: bool = False, **options: Any) -> Iterator[Fake]:
     """The fake in the driver's place; no fault of it stays unseen. With `triton` kernels are compiled by it, and not run."""
     fake = Fake(**options)
-    find, current = cuda.find_library, builder.current
+    find, current, products = cuda.find_library, builder.current, cublaslt.find_libraries
     cuda.find_library = lambda: fake
+    cublaslt.find_libraries = lambda: iter(())  # a real one would be handed memory that is none of a GPU's
     builder.current = builder.Triton() if triton else Reference(fake)
     device.forget()
     launch._functions.clear()
@@ -563,6 +564,6 @@ def installed(triton: bool = False, **options: Any) -> Iterator[Fake]:
         yield fake
     finally:
         device.forget()
-        cuda.find_library, builder.current = find, current
+        cuda.find_library, builder.current, cublaslt.find_libraries = find, current, products
     if fake.faults:
         raise fake.faults[0]
