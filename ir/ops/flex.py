@@ -8,11 +8,11 @@ some rows at a time. Half dtypes are computed in float32 and rounded once. Rows 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
-from ...errors import AutogradError, DTypeError, ShapeError
+from ...errors import DTypeError, ShapeError
 from .. import body as bodies
 from .. import dtypes, layout
 from ..op import Decompose, Op, Sample, register
@@ -25,6 +25,7 @@ from .linalg import matmul, swapped
 from .pointwise import add, div, exp, log, mul, sub
 from .reductions import amax, converted, sum, sum_to, wide
 from .shape import cat, expand, reshape, slice_, view
+from .through import gradients
 
 #: Operands before those that the functions read: query, key, value, then the eight tensors of a block mask or None: for each
 #: block of queries the number and the numbers of the blocks of keys with closed keys, of those without; the same turned round.
@@ -214,8 +215,7 @@ def _backward_eager(*operands: Any, **attrs: Any) -> tuple[Any, ...]:
 
 # ---- gradients -----------------------------------------------------------------------------------------------------------
 def _grad(g: Any, need: Any, out: Any, q: Any, k: Any, v: Any, *rest: Any, **attrs: Any) -> tuple[Any, ...]:
-    """As that of `attention`; the gradient of the scores goes on through the function of each score. The third result, the
-    largest score of a row, has none."""
+    """As that of `attention`; the gradient of the scores goes on through the function of each score."""
     (result, lse, _), to = out, wide(q.dtype)
     reached = filled(result, tuple(result.shape), 0.0, q.dtype) if g[0] is None else g[0]
     delta = sum(mul(converted(reached, to), converted(result, to)), dim=(_RANK - 1,), keepdim=False)
@@ -225,11 +225,20 @@ def _grad(g: Any, need: Any, out: Any, q: Any, k: Any, v: Any, *rest: Any, **att
     grads: list[Any] = [x if needed else None for x, needed in zip(made[:3], need[:3], strict=True)] + [None] * (len(rest))
     for i, x in zip(wanted, made[3:], strict=True):
         grads[FRONT + i] = x
+    if g[2] is not None:
+        more = _of_largest(g[2], need, (q, k, v, *rest), attrs)
+        grads = [a if b is None else b if a is None else add(a, b) for a, b in zip(grads, more, strict=True)]
     return tuple(grads)
 
 
-def _no_grad(*_operands: Any, **_attrs: Any) -> NoReturn:
-    raise AutogradError("flex_attention: its gradient has no gradient of its own; write the scores as a product and a softmax")
+def _of_largest(g: Any, need: Any, operands: Any, attrs: Any) -> tuple[Any, ...]:
+    """The gradients that the largest scores of rows send."""
+    return gradients(lambda *xs: _decompose(*xs, **attrs), operands, need, (None, None, g))
+
+
+def _backward_grad(g: Any, need: Any, out: Any, *operands: Any, **attrs: Any) -> tuple[Any, ...]:
+    """That of the ops that the record stands for: second derivatives hold all scores."""
+    return gradients(lambda *xs: _backward_decompose(*xs, **attrs), operands, need, g)
 
 
 # ---- samples -------------------------------------------------------------------------------------------------------------
@@ -258,6 +267,9 @@ def _cases(rng: np.random.Generator) -> Iterator[Sample]:
     yield one(dtypes.float32, slopes(dtypes.float32), heads=1, score=ALIBI)
     yield one(dtypes.float64, score=CAPPED)
     yield one(dtypes.float64, keys=0)
+    heads = floats(rng, (2, 5, 2, 12), dtypes.float64)
+    apart = tuple(x.transpose(0, 2, 1, 3) for x in np.split(heads, 3, -1))
+    yield Sample((*apart, *(None,) * (FRONT - 3)), {"scale": 0.5, "mask": CAUSAL}, note="heads within rows")
 
 
 def _samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -270,13 +282,16 @@ def _samples(rng: np.random.Generator) -> Iterator[Sample]:
 def _backward_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for case in _cases(rng):
         q, _, v, *_ = case.operands
+        to = np.float32 if q.dtype.itemsize == 2 else q.dtype
         with np.errstate(all="ignore"):
-            to = np.float32 if q.dtype.itemsize == 2 else q.dtype
-            lse = _eager(*(x.astype(to) if getattr(x, "dtype", None) == q.dtype else x for x in case.operands), **case.attrs)[1]
+            wide_ones = [x if x is None or x.dtype != q.dtype else x.astype(to) for x in case.operands]
+            lse = _eager(*wide_ones, **case.attrs)[1]
         g = floats(rng, (*q.shape[:-1], v.shape[-1]), dtypes.from_numpy(q.dtype))
         delta = floats(rng, q.shape[:-1], dtypes.from_numpy(np.dtype(to)), (-1, 1))
         wanted = (0,) if "score" in case.attrs and len(case.operands) > FRONT else ()
         yield Sample((g, delta, lse, *case.operands), {**case.attrs, "wanted": wanted})
+    q, row = floats(rng, (1, 2, 3, 4), dtypes.float64), floats(rng, (1, 2, 3), dtypes.float64)
+    yield Sample((q[..., :2], row, row, q, q, q, *(None,) * (FRONT - 3)), {"scale": 1.0}, raises=ShapeError)
 
 
 #: softmax(score(scale q k')) v where the mask is true, per row the logarithm of the sum of exponentials (minus infinity where
@@ -286,6 +301,6 @@ flex_attention: Op = register(Op(
 ))  # fmt: skip
 #: The gradients of `flex_attention` by query, key, value and the operands `wanted` of those that its functions read.
 flex_attention_backward: Op = register(Op(
-    "flex_attention_backward", (), _backward_infer, _backward_eager, _no_grad, Decompose(_backward_decompose),
+    "flex_attention_backward", (), _backward_infer, _backward_eager, _backward_grad, Decompose(_backward_decompose),
     _backward_samples, tolerance=_LOOSE, autocast="low", heavy=True,
 ))  # fmt: skip
