@@ -299,7 +299,7 @@ class Frame:
         self.base = -(-ctypes.addressof(raw) // 64) * 64
         ctypes.memmove(self.base + constants_at, b"".join(program.constants), 8 * len(program.constants))
         cells = [self.base + 8 * k for k in range(len(slots))] + [ctypes.addressof(x) for x in own]
-        (ctypes.c_uint64 * len(cells)).from_address(self.base + at_at)[:] = cells
+        ctypes.memmove(self.base + at_at, struct.pack(f"<{len(cells)}Q", *cells), 8 * len(cells))
         starts = {
             "slot": (self.base, 8), "constant": (self.base + constants_at, 8), "map": (self.base + maps_at, 128),
             "at": (self.base + at_at, 8), "own": (self.base + own_at, 8),
