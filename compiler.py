@@ -20,6 +20,7 @@ from . import knobs
 from .eager import hot
 from .eager.modes import capturing
 from .logs import set_logs
+from .runtime import dispatchers
 from .runtime.install import copy_function, original_of
 from .tracer import stance
 from .tracer.dispatch import Dispatcher, Options, entry_of, is_capturing
@@ -370,8 +371,7 @@ SPECIAL[capturing] = lambda session: True
 
 def reset() -> None:
     """Forget all compiled variants of all functions, and what hot eager ops were compiled to; the next calls compile again."""
-    for dispatcher in list(stance.everyone):
-        dispatcher.forget()
+    dispatchers.forget_all()
     hot.forget()
 
 

@@ -5,7 +5,6 @@ Functions whose result is an op of no operand take `_executor`: a tracer passes 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from ..ir import dtypes
 from ..ir.dtypes import DType
 from ..ir.ops import creation as made
 from ..ir.ops.compare import where
+from ..runtime import dispatchers
 from . import device as devices
 from .arguments import size_of, to_dtype
 from .executor import EAGER, Executor, forget, is_plain, is_recording, recorder
@@ -22,10 +22,6 @@ from .outputs import matched
 
 if TYPE_CHECKING:
     from .tensor import Tensor
-
-#: called when the default dtype has changed: what was compiled under the former one is forgotten
-changed: list[Callable[[], None]] = []
-
 
 def get_default_dtype() -> DType:
     """The dtype of tensors made from Python floats."""
@@ -41,8 +37,7 @@ def set_default_dtype(d: DType) -> None:
     if wanted is not dtypes.default():
         dtypes.set_default(wanted)  # type: ignore[arg-type]
         forget()
-        for made_before in changed:
-            made_before()
+        dispatchers.forget_all()
 
 
 def get_default_device() -> Any:

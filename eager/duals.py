@@ -6,7 +6,6 @@ which applies the op to the values and what `ir.forward` makes of the op's gradi
 
 from __future__ import annotations
 
-import gc
 import threading
 from typing import Any
 
@@ -21,7 +20,7 @@ from ..runtime.meta import Meta
 from ..runtime.storage import Storage
 from . import executor, tape
 from .creation import full
-from .factory import alias, storage_of
+from .factory import alias, storage_of, tensors_in
 from .tensor import Tensor
 
 
@@ -157,8 +156,7 @@ class Level:
         """Give `target` and all that lie in its memory a change of zeros, in one memory as well."""
         memory = storage_of(target)
         flat = full((int(memory.flat.size),), 0, dtype=target.dtype)
-        others = [x for x in gc.get_referrers(memory) if hasattr(x, "meta") and x._array is not None]
-        for x in others:
+        for x in tensors_in(memory):
             window = {"shape": x.meta.shape, "strides": x.meta.strides, "offset": int(x._offset or 0)}
             primal = alias(x, x.meta.requires_grad)
             primal._node = x._node

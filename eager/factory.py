@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,10 +20,8 @@ _new = object.__new__
 _class: Any = None
 _LIMIT = 8192
 _metas: dict[tuple[Any, ...], Meta] = {}
-
-
-#: called with each class derived from Tensor
-subclassed: list[Callable[[type], None]] = []
+#: whether multiprocessing sends tensors by their memory (`sharing.register`): it asks for each class by itself
+sent_by_memory = False
 
 
 def bind(tensor_class: type) -> type:
@@ -184,6 +182,12 @@ def storage_of(x: Tensor) -> Storage:
     return storage
 
 
+def tensors_in(storage: Storage) -> list[Tensor]:
+    """All tensors on the CPU that lie in this memory. The garbage collector is asked who refers to it: that takes milliseconds,
+    in the three rare places that need it; a list kept by each Storage would cost every view, those of machine code too."""
+    return [x for x in gc.get_referrers(storage) if isinstance(x, _class) and x._storage is storage and x._array is not None]
+
+
 def address_of_first(x: Tensor) -> int:
     """Address of the first element of `x`, in the memory of its device."""
     if x._array is None and x._storage.on_device:  # type: ignore[union-attr]
@@ -192,7 +196,7 @@ def address_of_first(x: Tensor) -> int:
 
 
 def version_of(x: Tensor) -> int:
-    """Number of writes to the memory of `x`, those of its `data` too; a tensor that never needed a Storage was never written to."""
+    """Number of writes to the memory of `x`, those of its `data` too; a tensor that never needed a Storage was not written to."""
     storage = x._storage
     return 0 if storage is None else storage.version
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from typing import Any
 
@@ -18,7 +17,7 @@ from ..ir.ops.creation import filled
 from ..ir.ops.shape import as_strided, expand
 from ..runtime import gradmode
 from . import executor, tape
-from .factory import family, make, place, storage_of
+from .factory import family, make, place, storage_of, tensors_in
 
 
 def inplace(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
@@ -145,9 +144,9 @@ def _keep_retained(x: Any, before: Any) -> None:
 
 def _is_shared(target: Any) -> bool:
     """Whether a tensor may be a view of others, or others views of it."""
-    own = family(target)
-    if own is not None:
-        return own.seen
+    apart = family(target)
+    if apart is not None:
+        return apart.seen
     storage = storage_of(target)
     own = 3  # the target's slot, the variable here, and the argument of getrefcount
     return storage.base is not target._array or sys.getrefcount(storage) > own
@@ -160,8 +159,8 @@ def _tie(target: Any) -> None:
     flat = storage.flat
     root = make(flat)
     root._storage, root._offset = storage, place(target, 0)
-    for x in gc.get_referrers(storage):
-        if not hasattr(x, "meta") or x is root or x.meta.requires_grad or x._array is None or family(x) is not own:
+    for x in tensors_in(storage):
+        if x is root or x.meta.requires_grad or family(x) is not own:
             continue
         meta = x.meta
         window = {"shape": meta.shape, "strides": meta.strides, "offset": x._offset or 0}

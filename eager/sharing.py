@@ -6,7 +6,6 @@ left behind: the memory goes with the last process that has it. Method: PyTorch'
 
 from __future__ import annotations
 
-import gc
 import mmap
 import os
 import tempfile
@@ -18,7 +17,7 @@ import numpy as np
 from ..ir import dtypes
 from ..runtime.storage import Storage, address_of
 from . import factory
-from .factory import make, storage_of
+from .factory import make, storage_of, tensors_in
 
 
 class SharedMap(mmap.mmap):
@@ -70,10 +69,8 @@ def share(x: Any) -> Any:
     moved[...] = flat
     start = address_of(flat)
     window = _window(base, moved, start)
-    for held in gc.get_referrers(storage):
-        array = getattr(held, "_array", None)
-        if isinstance(array, np.ndarray) and getattr(held, "_storage", None) is storage:
-            held._array = _window(array, moved, start)
+    for held in tensors_in(storage):
+        held._array = _window(held._array, moved, start)
     storage.base, storage._address = window, None
     return x
 
@@ -112,22 +109,19 @@ def _receive(
     return out
 
 
-_registered: list[bool] = []
-
-
 def register() -> None:
     """From now on multiprocessing sends tensors and Parameters by their memory."""
-    if _registered:
+    if factory.sent_by_memory:
         return
     from .tensor import Tensor
 
-    _registered.append(True)
+    factory.sent_by_memory = True
     for kind in (Tensor, *_derived(Tensor)):
-        _enter(kind)
-    factory.subclassed.append(_enter)
+        enter(kind)
 
 
-def _enter(kind: type) -> None:
+def enter(kind: type) -> None:
+    """Multiprocessing sends tensors of just this class so."""
     reduction.ForkingPickler.register(kind, _send)  # type: ignore[arg-type]
 
 

@@ -59,8 +59,10 @@ class Tensor(Methods):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for seen in factory.subclassed:
-            seen(cls)
+        if factory.sent_by_memory:
+            from . import sharing  # multiprocessing is slow to import
+
+            sharing.enter(cls)
 
     @staticmethod
     def _from_array(array: Array, requires_grad: bool = False) -> Tensor:

@@ -18,7 +18,7 @@ from ..eager import batching, duals
 from ..errors import RecompileError, ShapeError
 from ..ir.graph import Where
 from ..ir.lazyclass import dataclass
-from ..runtime import collector, forks
+from ..runtime import collector, dispatchers, forks
 from ..runtime.guard import first_failure
 from . import stance, stored
 from .parameters import binder, call_bound
@@ -100,7 +100,7 @@ class Dispatcher:
             self.options.seen.append(self)
         self.native = self.options.install(self) if self.options.install is not None else None
         self.live = self.function if self.native is None else self.native.function
-        stance.everyone.add(self)
+        dispatchers.enter(self)
 
     @property
     def continuations(self) -> Continuations:

@@ -23,7 +23,8 @@ class SizedMeta(Meta):
 
 
 def meta_of(type: TensorType, requires_grad: bool, device: str) -> Meta:
-    """The Meta of a Tensor of this type on `device`: interned where all its sizes are fixed; only floating and complex types require grad."""
+    """The Meta of a Tensor of this type on `device`: interned where all its sizes are fixed; only floating and complex types
+    require grad."""
     requires_grad = requires_grad and type.dtype.is_inexact
     if not any(isinstance(n, SizeInt) for n in (*type.shape, *type.strides)):
         return Meta.of(type.shape, type.strides, type.dtype, requires_grad, device)  # type: ignore[arg-type]

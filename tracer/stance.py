@@ -6,14 +6,8 @@ Changed by `compiler.set_stance` and `compiler.disable`; read by every dispatche
 from __future__ import annotations
 
 import threading
-import weakref
-from typing import TYPE_CHECKING
 
-from ..eager import creation
-from ..runtime import forks
-
-if TYPE_CHECKING:
-    from .dispatch import Dispatcher
+from ..runtime import dispatchers, forks
 
 STANCES = {
     "default": "compile what a call needs",
@@ -21,17 +15,6 @@ STANCES = {
     "eager_on_recompile": "run calls that would compile under CPython; what is compiled serves on",
     "fail_on_recompile": "raise RecompileError in calls that would compile; what is compiled serves on",
 }
-#: every dispatcher that lives
-everyone: weakref.WeakSet[Dispatcher] = weakref.WeakSet()
-
-
-def forget_all() -> None:
-    """Every compiled function compiles again."""
-    for dispatcher in list(everyone):
-        dispatcher.forget()
-
-
-creation.changed.append(forget_all)
 _lock = forks.hold(forks.SHORT, threading.RLock())
 _chosen = "default"
 _disabling = 0  # `disable` blocks that are open, in all threads
@@ -72,7 +55,7 @@ def _follow() -> None:
     global _now
     before, _now = _now, "force_eager" if _disabling else _chosen
     if (before == "force_eager") != (_now == "force_eager"):
-        for dispatcher in list(everyone):
+        for dispatcher in dispatchers.living():
             dispatcher.serve_natively(_now != "force_eager")
 
 
