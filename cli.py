@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("suites", nargs="*", metavar="SUITE", help=suites)
     bench.add_argument("--no-torch", action="store_true", help="without PyTorch beside fusewire")
     bench.add_argument("--threads", type=_counts, default=(1,), metavar="N[,N...]", help="numbers of threads, e.g. 1,2")
-    bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: the suite gpu alone")
+    bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: python -m fusewire.bench.gpu")
     bench.add_argument("--quick", action="store_true", help="fewer rounds")
     bench.add_argument("--json", type=Path, metavar="FILE", help="append a JSON line a row to FILE")
     bench.add_argument("--chart", type=Path, metavar="FILE", help="draw the rows into FILE (.svg, .png, .pdf)")
@@ -132,8 +132,10 @@ def _bench(options: argparse.Namespace) -> int:
     try:
         if options.suites[:1] == ["constructs"]:
             return constructs.main(options.suites[1:], beside=not options.no_torch)
-        if options.device == "cuda":
-            options.suites = ["gpu"]
+        if options.device == "cuda" or options.suites == ["gpu"]:
+            from .bench import gpu
+
+            return gpu.main(["--no-peers"] * options.no_torch + ["--tiny"] * options.quick)
         wanted = options.suites, options.threads, options.quick, options.json, options.chart
         return suites.main(*wanted, beside=not options.no_torch)
     except (ValueError, FusewireError) as error:

@@ -2,5 +2,5 @@
 
 #: what `fusewire bench` runs, each a module here
 SUITES = ("overhead", "eager", "compile_time", "tracing", "kernels", "models", "training", "loops", "data", "memory")
-#: what needs more than a CPU, and runs where it is asked for
-OTHERS = ("gpu",)
+#: what runs only where it is asked for: on a GPU (`bench.gpu`), and the GPU's compiler without one
+OTHERS = ("gpu", "gpu-host")

@@ -1,287 +1,285 @@
-"""Suite `gpu`: what a GPU does with our kernels, by its own events, beside PyTorch and JAX where they are installed with one.
+"""Suite `gpu`: everything the GPU back end is judged by, in one run of under eight minutes on a machine with nothing but Python.
 
-    fusewire bench --device cuda                 this suite
-    python -m fusewire.bench.gpu [FOLDER]        the tests marked `gpu` (where pytest is), then this suite; JSON lines and a
-                                                 table into FOLDER (bench/results)
+    python -m fusewire.bench.gpu [FOLDER]     or `fusewire bench --device cuda`; from a checkout alone: python bench/bare.py
+      --seconds N    all of it (450); what comes too late is left out, and said
+      --only NAME    these sections
+      --fake         rehearse on the tests' driver: the flow is real, numbers mean nothing; --tiny: small sizes
+      --device cpu   rehearse the peers, where they have no GPU
 
-The second is all that is to be done on a bare machine: no network, under eight minutes: what comes after `SECONDS` is left out,
-and said. A row that fails says so in its facts; the others are measured.
+The driver's layer and every record are checked, while other processes compile what will be measured; then sections are measured,
+each in a process of its own, started again behind an item that crashed or hung. Rows go to FOLDER (bench/results) as JSON lines
+at once, a table and the verdict on each measure at the end.
 """
 
 from __future__ import annotations
 
-import importlib
-import statistics
+import argparse
+import json
+import os
+import queue
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..backends.gpu.measuring import times
-from . import peers
-from .gpu_models import MODELS, inference, training
 from .row import Row, package
-from .table import heading, table
 
-#: elements of pointwise and reduction rows, sizes of square products, (batch, heads, length, width) of attention
-SIZES: dict[bool, dict[str, Any]] = {
-    False: {"flat": 1 << 26, "gemm": (1024, 4096, 8192), "attention": (4, 16, 2048, 64)},
-    True: {"flat": 1 << 22, "gemm": (1024,), "attention": (2, 4, 512, 64)},
-}
-#: of the suite, and of the tests before it
-SECONDS, TESTS = 300.0, 120.0
-#: what contenders are called, by library and mode
-_MODES = {"default": "", "reduce-overhead": " reduce-overhead", "max-autotune": " max-autotune"}
+#: section -> (seconds it may take, seconds an item may take)
+PLAN: dict[str, tuple[float, float]] = {
+    "machine": (30, 30), "check": (40, 25), "records": (80, 40), "peaks": (30, 30), "launches": (30, 20), "flat": (55, 25),
+    "products": (60, 25), "attention": (50, 25), "models": (180, 75),
+}  # fmt: skip
+#: what is compiled ahead, the longest first: (section, items; none: all)
+AHEAD: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("models", ("GPT-2 small training step",)), ("models", ("GPT-2 small inference",)), ("flat", ()),
+    ("models", ("ResNet-18 training step",)), ("attention", ()), ("models", ("GPT, 4 layers training step",)), ("products", ()),
+    ("launches", ()), ("models", ("GPT, 4 layers inference", "MLP inference")), ("models", ("MLP training step",)),
+    ("models", ("ResNet-18 inference",)),
+)  # fmt: skip
+SECONDS, RESTARTS = 450.0, 12
+#: seconds after which nothing is compiled ahead any more, as a share of all
+_COMPILED = 0.33
 
 
-def rows(threads: int, quick: bool) -> Iterator[Row]:
-    """Microseconds on the device, and of the host for launches."""
-    fw, size = package(), SIZES[quick]
-    if not fw.cuda.is_available():
-        raise fw.errors.DeviceError("suite gpu needs a GPU: fusewire.cuda.is_available() is False")
-    end = time.perf_counter() + SECONDS
-    bandwidth = _bandwidth(fw, size["flat"])
-    yield _row("copy, GB/s in facts", {"fusewire": bandwidth[0]}, threads, {"gbs": bandwidth[1]} | _machine(fw))
-    works: list[partial[Iterator[Row]]] = [partial(launches, fw, threads)]
-    works.append(partial(_flat, fw, size["flat"], bandwidth[1], threads))
-    works += [partial(_product, fw, n, threads) for n in size["gemm"]]
-    works.append(partial(_attention, fw, size["attention"], threads))
-    works += [partial(_model, fw, name, shape, threads) for name, shape in MODELS[quick].items()]
-    for work in works:
-        if time.perf_counter() > end:
-            yield _row("left out: no time", {}, threads)
-            return
+@dataclass
+class Run:
+    """One run: rows as they come."""
+
+    options: argparse.Namespace
+    lines: Path
+    settings: list[str]  # of the environment of children
+    start: float = field(default_factory=time.perf_counter)
+    rows: list[Row] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def left(self) -> float:
+        """Seconds."""
+        return float(self.start + self.options.seconds - time.perf_counter())
+
+    def keep(self, row: Row, quiet: bool = False) -> None:
+        """Write a row down."""
+        with self.lock:
+            self.rows.append(row)
+            with self.lines.open("a", encoding="utf-8") as out:
+                out.write(row.json() + "\n")
+            if not quiet:
+                print(f"{time.perf_counter() - self.start:5.0f} s  {brief(row)}", flush=True)
+
+
+def brief(row: Row) -> str:
+    """A row on a line."""
+    values = ", ".join(f"{name} {t:.4g}" for name, t in row.values.items())
+    facts = {name: v for name, v in row.facts.items() if name not in ("first_call_s", "tflops")}
+    return f"{row.name}: {values}{' ' + row.unit if values else ''} {facts if facts else ''}".rstrip()
+
+
+def main(argv: Sequence[str] = ()) -> int:
+    """Everything; 0 where all items went through, whatever was measured."""
+    options = _options(argv)
+    name = f"gpu-{'rehearsal-' if options.fake or options.device == 'cpu' else ''}{time.strftime('%Y-%m-%d-%H%M%S')}"
+    options.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="fusewire-gpu-") as cache:
+        run = Run(options, options.folder / f"{name}.jsonl", _settings(cache))
         try:
-            yield from work()
-        except Exception as error:  # the other rows are worth having
-            yield _row(f"failed: {work.args[1:2]}", {}, threads, {"error": f"{type(error).__name__}: {error}"[:300]})
-
-
-def _machine(fw: Any) -> dict[str, Any]:
-    properties = fw.cuda.get_device_properties()
-    return {"device": properties.name, "driver": properties.driver, "date": time.strftime("%Y-%m-%d")}
-
-
-def _row(name: str, values: dict[str, float], threads: int, facts: dict[str, Any] | None = None) -> Row:
-    return Row("gpu", name, threads, "us", values, facts or {})
-
-
-def _timed(works: dict[str, Callable[[], object]], runs: int = 20) -> dict[str, float]:
-    """Median microseconds of each, on the device."""
-    return {who: 1e3 * statistics.median(times(work, runs=runs)) for who, work in works.items()}
-
-
-def _bandwidth(fw: Any, n: int) -> tuple[float, float]:
-    x, y = fw.ones(n, device="cuda"), fw.empty(n, device="cuda")
-    (spent,) = _timed({"copy": lambda: y.copy_(x)}).values()
-    return spent, 8e-3 * n / max(spent, 1e-9)
-
-
-def launches(fw: Any, threads: int) -> Iterator[Row]:
-    """Microseconds of the host for a call with few and with many kernels, and for an eager op."""
-    x = fw.ones(8, 64, device="cuda")
-    works: dict[str, Callable[[], object]] = {"eager op": lambda: x + 1.0}
-    for count in (1, 20):
-        for mode in ("default", "reduce-overhead"):
-            compiled = fw.compile(_chain(count), fullgraph=True, mode=mode)
-            works[f"{2 * count} kernels, {mode}"] = lambda f=compiled: f(x)  # type: ignore[misc]
-    for name, work in works.items():
-        yield _row(f"host, {name}", {"fusewire": _host(fw, work)}, threads)
-
-
-def _chain(count: int) -> Callable[[Any], Any]:
-    def chain(x: Any) -> Any:
-        for _ in range(count):
-            x = x - x.sum(0, keepdim=True)
-        return x
-
-    return chain
-
-
-def _host(fw: Any, work: Callable[[], object], calls: int = 200) -> float:
-    for _ in range(5):
-        work()
-    best = float("inf")
-    for _ in range(5):
-        fw.cuda.synchronize()
-        start = time.perf_counter()
-        for _ in range(calls):
-            work()
-        best = min(best, time.perf_counter() - start)
-    fw.cuda.synchronize()
-    return 1e6 * best / calls
-
-
-def _torch() -> Any:
-    """PyTorch, where it is installed with a GPU."""
-    torch = importlib.import_module("torch") if peers.installed("torch") and "torch" not in peers.LEFT_OUT else None
-    return torch if torch is not None and torch.cuda.is_available() else None
-
-
-Make = Callable[[Any, Callable[[Any], Any]], Callable[[], object]]
-
-
-def _beside(
-    make: Make, fw: Any, modes: Sequence[str] = ("default",), peer: Callable[[], float] | None = None
-) -> dict[str, float]:
-    """The work that `make` makes of a library and its compile, in these modes and eager; `peer`: microseconds of JAX's."""
-    torch, found = _torch(), dict[str, float]()
-
-    def contender(lib: Any, mode: str) -> Callable[[], object]:
-        return make(lib, partial(lib.compile, mode=mode))
-
-    for lib, name in ((fw, "fusewire"), (torch, "torch.compile")):
-        for mode in modes if lib is not None else ():
-            _one(found, name + _MODES[mode], partial(contender, lib, mode))
-    if torch is not None:
-        _one(found, peers.TORCH_EAGER, lambda: make(torch, lambda f: f))
-    if peer is not None and _jax() is not None:
-        try:
-            found[peers.JAX] = peer()
-        except Exception as error:  # a peer's fault is not ours
-            print(f"# left out: jax: {type(error).__name__}: {error}", flush=True)
-    return found
-
-
-def _one(found: dict[str, float], name: str, make: Callable[[], Callable[[], object]]) -> None:
-    """Measure one contender; a peer that fails is left out."""
-    if name.startswith("fusewire"):
-        found |= _timed({name: make()})
-        return
-    made: list[Callable[[], object]] = []
-    if peers.works(lambda: made.append(make())) and peers.works(made[0]):
-        found |= _timed({name: made[0]})
-
-
-def _jax() -> Any:
-    """JAX, where it is installed with a GPU."""
-    jax = peers.jax_here()
-    return jax if jax is not None and jax.default_backend() == "gpu" else None
-
-
-def _jax_time(f: Callable[..., Any], *shapes: tuple[tuple[int, ...], str], runs: int = 20) -> float:
-    """Microseconds of a call of `f` compiled by JAX, by the host's clock over many."""
-    jax = _jax()
-    args = [jax.numpy.ones(shape, dtype) for shape, dtype in shapes]
-    compiled = jax.jit(f)
-    compiled(*args).block_until_ready()
-    start = time.perf_counter()
-    for _ in range(runs):
-        out = compiled(*args)
-    out.block_until_ready()
-    return 1e6 * (time.perf_counter() - start) / runs
-
-
-def _jax_norm(x: Any, y: Any) -> Any:
-    return (x - x.mean(-1, keepdims=True)) / (x.var(-1, keepdims=True) + 1e-5) ** 0.5
-
-
-_JAX: dict[str, Callable[..., Any]] = {
-    "gelu(x) * y + x": lambda x, y: _jax().nn.gelu(x, approximate=False) * y + x,
-    "sum of rows": lambda x, y: x.sum(-1),
-    "softmax of rows": lambda x, y: _jax().nn.softmax(x, -1),
-    "layer norm of rows": _jax_norm,
-}
-
-
-def _flat(fw: Any, n: int, bandwidth: float, threads: int) -> Iterator[Row]:
-    kinds: dict[str, tuple[Callable[..., Any], float]] = {
-        "gelu(x) * y + x": (lambda lib, x, y: lib.nn.functional.gelu(x) * y + x, 12.0),
-        "sum of rows": (lambda lib, x, y: x.sum(-1), 4.0),
-        "softmax of rows": (lambda lib, x, y: x.softmax(-1), 8.0),
-        "layer norm of rows": (lambda lib, x, y: lib.nn.functional.layer_norm(x, x.shape[-1:]), 8.0),
-    }
-    for name, (f, bytes_each) in kinds.items():
-
-        def make(lib: Any, compiled: Any, f: Any = f) -> Callable[[], object]:
-            x, y = (lib.ones(n // 4096, 4096, device="cuda") for _ in range(2))
-            run = compiled(lambda x, y: f(lib, x, y))
-            return lambda: run(x, y)
-
-        both = ((n // 4096, 4096), "float32")
-        values = _beside(make, fw, peer=partial(_jax_time, _JAX[name], both, both))
-        reached = 1e-3 * bytes_each * n / max(values["fusewire"], 1e-9)
-        yield _row(f"{name}, {n >> 20} M", values, threads, {"gbs": reached, "of_copy": reached / max(bandwidth, 1e-9)})
-
-
-def _product(fw: Any, n: int, threads: int) -> Iterator[Row]:
-    def make(lib: Any, compiled: Any, fused: bool = True) -> Callable[[], object]:
-        a, b = (lib.randn(n, n, device="cuda", dtype=lib.bfloat16) for _ in range(2))
-        bias = lib.ones(n, device="cuda", dtype=lib.bfloat16)
-        run = compiled(lambda a, b, bias: lib.relu(a @ b + bias) if fused else a @ b)
-        return lambda: run(a, b, bias)
-
-    def jax_product(a: Any, b: Any, bias: Any) -> Any:
-        return _jax().nn.relu(a @ b + bias)
-
-    kinds, modes = [((n, n), "bfloat16")] * 2 + [((n,), "bfloat16")], ("default", "max-autotune")
-    values = _beside(make, fw, modes, partial(_jax_time, jax_product, *kinds))
-    torch, peak = _torch(), 0.0
-    if torch is not None:
-        (spent,) = _timed({"a @ b": make(torch, lambda f: f, False)}).values()
-        peak = 2e-6 * n**3 / spent
-    best = min(v for name, v in values.items() if name.startswith("fusewire"))
-    reached = 2e-6 * n**3 / max(best, 1e-9)
-    facts = {"tflops": reached} | ({"cublas": peak, "of_cublas": reached / peak} if peak else {})
-    yield _row(f"relu(a @ b + bias), bf16, {n}", values, threads, facts)
-
-
-def _attention(fw: Any, shape: tuple[int, int, int, int], threads: int) -> Iterator[Row]:
-    def make(lib: Any, compiled: Any, backward: bool = False) -> Callable[[], object]:
-        q, k, v = (lib.randn(*shape, device="cuda", dtype=lib.bfloat16, requires_grad=backward) for _ in range(3))
-        run = compiled(lambda q, k, v: lib.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True))
-        return (lambda: run(q, k, v).sum().backward()) if backward else lambda: run(q, k, v)
-
-    b, h, t, d = shape
-    for name, backward, work in (("forward", False, 2.0), ("forward and backward", True, 7.0)):
-        values = _beside(partial(make, backward=backward), fw)
-        facts = {"tflops": 1e-6 * work * b * h * t * t * d / max(values["fusewire"], 1e-9)}
-        yield _row(f"causal attention, {name}, bf16, {shape}", values, threads, facts)
-
-
-def _model(fw: Any, name: str, size: tuple[int, ...], threads: int) -> Iterator[Row]:
-    for kind, work, modes in (("inference", inference, tuple(_MODES)), ("training step", training, tuple(_MODES)[:2])):
-
-        def make(lib: Any, compiled: Any, work: Any = work) -> Callable[[], object]:
-            return work(lib, name, size, compiled)  # type: ignore[no-any-return]
-
-        yield _row(f"{name} {size}, {kind}", _beside(make, fw, modes), threads)
-
-
-def main(folder: Path) -> int:
-    """The tests that need a GPU, where pytest is, then the suite; 0 where all went through."""
-    failed = _tests()
-    found, name = [], f"gpu-{time.strftime('%Y-%m-%d-%H%M%S')}"
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = folder / f"{name}.jsonl"
-    for row in rows(1, quick=False):
-        print(row.json(), flush=True)
-        with lines.open("a", encoding="utf-8") as out:
-            out.write(row.json() + "\n")
-        found.append(row)
-        failed |= "error" in row.facts
-    text = f"{heading()}, {_machine(package())}\n\n{table(found)}\n"
-    (folder / f"{name}.md").write_text(text, encoding="utf-8")
+            _all(run)
+        except KeyboardInterrupt:
+            print("interrupted: what there is is written", flush=True)
+    text = page(run.rows)
+    (options.folder / f"{name}.md").write_text(text, encoding="utf-8")
     print(text)
-    return int(failed)
+    print(f"{time.perf_counter() - run.start:.0f} s; {options.folder / name}.md and .jsonl")
+    return int(any("error" in row.facts for row in run.rows))
 
 
-def _tests() -> bool:
-    """Whether a test failed."""
-    root = Path(__file__).resolve().parents[1]
-    if not peers.installed("pytest") or not (root / "tests" / "gpu").exists():
-        print("# the tests are left out: pytest or tests/gpu is not here", flush=True)
-        return False
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", str(root / "tests" / "gpu")]
+def _options(argv: Sequence[str]) -> argparse.Namespace:
+    found = argparse.ArgumentParser(prog="python -m fusewire.bench.gpu", allow_abbrev=False)
+    found.add_argument("folder", nargs="?", type=Path, default=Path(__file__).resolve().parent / "results")
+    found.add_argument("--seconds", type=float, default=SECONDS, help="all of it")
+    found.add_argument("--only", nargs="*", default=list(PLAN), choices=list(PLAN), metavar="SECTION", help=", ".join(PLAN))
+    found.add_argument("--processes", type=int, default=max(1, (os.cpu_count() or 1) // 3), help="at a time, before measuring")
+    found.add_argument("--device", default="cuda", choices=("cuda", "cpu"), help="cpu: a rehearsal")
+    found.add_argument("--no-peers", action="store_true", help="without PyTorch and JAX")
+    found.add_argument("--no-ahead", action="store_true", help="compile nothing ahead")
+    found.add_argument("--tiny", action="store_true", help="sizes of a rehearsal")
+    found.add_argument("--fake", action="store_true", help="a driver without a GPU")
+    return found.parse_args(list(argv))
+
+
+def _settings(cache: str) -> list[str]:
+    """Caches of the run's own, so that first calls are first ones; JAX leaves memory to others."""
+    folders = [f"{name}={Path(cache) / name}" for name in ("FUSEWIRE_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")]
+    return ["env", *folders, "FUSEWIRE_DISK_CACHE=1", "XLA_PYTHON_CLIENT_PREALLOCATE=false", "TF_CPP_MIN_LOG_LEVEL=3"]
+
+
+def _all(run: Run) -> None:
+    section(run, "machine")
+    if not run.rows or "error" in run.rows[0].facts:
+        return
+    ahead = None if run.options.no_ahead else threading.Thread(target=_ahead, args=(run,))
+    if ahead is not None:
+        ahead.start()
+    section(run, "check")
+    _records(run)
+    if ahead is not None:
+        ahead.join()  # what is timed has the machine for itself
+    for name in list(PLAN)[3:]:
+        section(run, name)
+
+
+def _ahead(run: Run) -> None:
+    """Compile what will be measured, in processes."""
+    wanted = [(name, items) for name, items in AHEAD if name in run.options.only]
+    end = run.start + _COMPILED * run.options.seconds
+
+    def work() -> None:
+        while wanted and time.perf_counter() < end:
+            name, items = wanted.pop(0)
+            more = ["--ahead", *(["--only", *items] if items else [])]
+            for row in child(run, name, end - time.perf_counter(), end - time.perf_counter(), more):
+                run.keep(replace(row, name=f"ahead: {row.name}"), quiet=True)
+
+    _threads([threading.Thread(target=work) for _ in range(run.options.processes)])
+
+
+def _threads(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _records(run: Run) -> None:
+    """Every record, in processes; one row for all."""
+    if "records" not in run.options.only:
+        return
+    seconds, patience = PLAN["records"]
+    shards, found = run.options.processes, list[Row]()
+
+    def work(shard: int) -> None:
+        more = ["--shard", str(shard), str(shards)]
+        found.extend(child(run, "records", min(seconds, run.left()), patience, more))
+
+    _threads([threading.Thread(target=work, args=(shard,)) for shard in range(shards)])
+    done = [row for row in found if "samples" in row.facts]
+    wrong = [f"{row.name.removeprefix('record: ')}: {w}" for row in found
+             for w in row.facts.get("wrong", ()) or [row.facts[e] for e in ("error",) if e in row.facts]]  # fmt: skip
+    facts: dict[str, Any] = {"records": len(done), "wrong": len(wrong)}
+    for name in ("samples", "compiled", "gradients"):
+        facts[name] = sum(row.facts[name] for row in done)
+    run.keep(Row("gpu", "records", 1, "us", {}, facts))
+    for text in wrong:
+        run.keep(Row("gpu", f"differs: {text}", 1, "us", {}))
+
+
+def section(run: Run, name: str) -> None:
+    """Measure a section, unless it is not wanted or the time is over."""
+    seconds, patience = PLAN[name]
+    if name != "machine" and (name not in run.options.only or run.left() < 5):
+        return
+    limit = run.left() if name == "models" else min(seconds, run.left())
+    for row in child(run, name, limit, patience, []):
+        run.keep(row)
+
+
+def child(run: Run, name: str, seconds: float, patience: float, more: list[str]) -> Iterator[Row]:
+    """The rows of a section, measured in a child; another goes on behind an item in which one died or hung."""
+    end, skip = time.perf_counter() + seconds, 0
+    for _ in range(RESTARTS):
+        state: dict[str, Any] = {"number": skip - 1, "item": name}
+        yield from _one(run, name, ["--skip", str(skip), *more], end, patience, state)
+        if state.get("status") == 0 or time.perf_counter() > end:
+            return
+        skip = max(state["number"], skip) + 1
+
+
+def _one(run: Run, name: str, more: list[str], end: float, patience: float, state: dict[str, Any]) -> Iterator[Row]:
+    why = ""
+    with tempfile.TemporaryFile() as said:
+        process, lines = _start(command(run, name, end - time.perf_counter(), more), said)
+        try:
+            while (line := lines.get(timeout=max(0.1, min(patience, end + 5.0 - time.perf_counter())))) is not None:
+                yield from _heard(line, state)
+        except queue.Empty:
+            why = f"no answer within {patience:.0f} s" if time.perf_counter() < end else "the time of the section was over"
+        finally:
+            _stop(process, patience=0.0 if why else 3.0)
+        state["status"] = 1 if why else process.returncode
+        said.seek(0)
+        tail = " ".join(said.read().decode(errors="replace").split())[-300:]
+    if state["status"]:
+        error = why or f"the process ended with status {process.returncode}: {tail}"
+        yield Row("gpu", f"{name}: {state['item']}", 1, "us", {}, {"error": error})
+
+
+def _heard(line: str, state: dict[str, Any]) -> Iterator[Row]:
+    """The row of a line, if it is one."""
+    if not line.startswith("{"):
+        return
+    found = json.loads(line)
+    if "suite" in found:
+        yield Row(**found)
+    elif "begin" in found:
+        state.update(number=found["number"], item=found["begin"])
+    elif "failed" in found:
+        yield Row("gpu", found["failed"], 1, "us", {}, {"error": found["error"]})
+    else:
+        yield Row("gpu", f"left out, no time: {found['left']}", 1, "us", {})
+
+
+def _start(command: list[str], said: Any) -> tuple[Any, queue.Queue[str | None]]:
+    """A child, and its lines; None behind the last."""
+    lines: queue.Queue[str | None] = queue.Queue()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, start_new_session=True)
+
+    def read() -> None:
+        with process.stdout or nullcontext(()) as out:
+            for line in out:
+                lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    return process, lines
+
+
+def command(run: Run, name: str, seconds: float, more: list[str]) -> list[str]:
+    """What a child is started with."""
+    o = run.options
+    flags = [flag for flag, on in (("--tiny", o.tiny), ("--fake", o.fake), ("--no-peers", o.no_peers)) if on]
+    root = package().__name__
+    program = f"import sys; sys.path[:] = {sys.path!r}; from {root}.bench.gpu_child import main; sys.exit(main(sys.argv[1:]))"
+    return [*run.settings, sys.executable, "-c", program, name, "--seconds", str(seconds), "--device", o.device, *flags, *more]
+
+
+def _stop(process: Any, patience: float) -> None:
+    """End the child and what it has started, if it has not ended."""
     try:
-        return subprocess.run(command, check=False, timeout=TESTS).returncode not in (0, 5)
+        process.wait(patience)
     except subprocess.TimeoutExpired:
-        print(f"# the tests took more than {TESTS:.0f} s", flush=True)
-        return True
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def page(rows: Sequence[Row]) -> str:
+    """The verdict, then all rows but those of compiling ahead, as Markdown."""
+    from . import gpu_verdict
+    from .table import heading, table
+
+    machine = next((row.facts for row in rows if row.name == "machine"), {})
+    ahead = [row for row in rows if row.name.startswith("ahead: ") and row.facts.get("first_call_s")]
+    shown = [row for row in rows if not row.name.startswith(("ahead: ", "machine"))]
+    firsts = [f"- {row.name.removeprefix('ahead: ')}: {row.facts['first_call_s']}" for row in ahead]
+    title = f"# GPU, {time.strftime('%Y-%m-%d')}\n\n{heading()}; {machine}"
+    parts = {"Verdict": gpu_verdict.table(rows), "Rows": table(shown),
+             "Seconds of first calls, nothing on disk, beside other processes": "\n".join(firsts)}  # fmt: skip
+    return "\n\n".join([title, *(f"## {name}\n\n{text}" for name, text in parts.items())]) + "\n"
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent / "results"))
+    sys.exit(main(sys.argv[1:]))

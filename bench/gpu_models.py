@@ -3,76 +3,96 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-#: name -> sizes, by whether the run is quick
-MODELS: dict[bool, dict[str, tuple[int, ...]]] = {
-    False: {"mlp": (4096, 1024, 4096), "gpt": (16, 4, 256, 256), "gpt2": (8, 12, 768, 512), "resnet": (64, 64, 32)},
-    True: {"mlp": (256, 128, 256), "gpt": (2, 2, 64, 64), "resnet": (4, 16, 16)},
-}
+from . import zoo
 
 
-def network(lib: Any, name: str, size: tuple[int, ...]) -> tuple[Any, Any]:
-    """The network on the GPU and an input for it; "gpt2" is in bfloat16, the others in float32."""
-    makers: dict[str, Callable[..., tuple[Any, Any]]] = {"mlp": _mlp, "gpt": _gpt, "gpt2": _gpt, "resnet": _resnet}
-    made = makers[name](lib, *size)
-    net, x = (part.to("cuda") for part in made)
-    return (net.to(lib.bfloat16), x.to(lib.bfloat16)) if name == "gpt2" else (net, x)
+@dataclass(frozen=True)
+class Case:
+    """`kind` "gpt": sizes (batch, length, vocabulary, width, heads, layers), tokens in, logits out; "mlp": (batch, width,
+    hidden); "resnet": (batch, side, classes). `half`: in bfloat16. `flops` of an inference's products."""
+
+    name: str
+    kind: str
+    sizes: tuple[int, ...]
+    half: bool = False
+
+    @property
+    def text(self) -> str:
+        """Sizes and type, for a table."""
+        return f"{'x'.join(map(str, self.sizes))} {'bf16' if self.half else 'f32'}"
+
+    @property
+    def flops(self) -> float:
+        """Multiplications and additions of an inference's products; 0 where nobody has counted."""
+        if self.kind == "mlp":
+            batch, width, hidden = self.sizes
+            return 2.0 * batch * hidden * (2 * width + hidden)
+        if self.kind == "gpt":
+            batch, length, vocabulary, width, _, layers = self.sizes
+            return 2.0 * batch * length * (layers * (12 * width * width + length * width) + vocabulary * width)
+        return 0.0
 
 
-def _mlp(lib: Any, batch: int, width: int, hidden: int) -> tuple[Any, Any]:
-    nn = lib.nn
-    layers = (nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, width))
-    return nn.Sequential(*layers), lib.randn(batch, width)
+def cases(tiny: bool) -> tuple[Case, ...]:
+    """What is measured, the most telling first."""
+    if tiny:
+        return (Case("GPT-2 small", "gpt", (1, 16, 64, 32, 2, 1), True), Case("MLP", "mlp", (4, 8, 16)),
+                Case("ResNet-18", "resnet", (1, 32, 10)))  # fmt: skip
+    return (
+        Case("GPT-2 small", "gpt", (8, 1024, 50304, 768, 12, 12), True), Case("GPT, 4 layers", "gpt", (16, 256, 5000, 256, 4, 4)),
+        Case("MLP", "mlp", (4096, 1024, 4096), True), Case("ResNet-18", "resnet", (32, 224, 1000)),
+    )  # fmt: skip
 
 
-def _gpt(lib: Any, batch: int, layers: int, width: int, length: int) -> tuple[Any, Any]:
-    nn, heads = lib.nn, max(1, width // 64)
-
-    class Block(nn.Module):  # type: ignore[misc,name-defined]
-        """One layer with causal attention."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
-            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-            self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-
-        def forward(self, x: Any) -> Any:
-            """(batch, length, width) to the same."""
-            b, t, _ = x.shape
-            q, k, v = (p.view(b, t, heads, -1).transpose(1, 2) for p in self.qkv(self.before(x)).chunk(3, -1))
-            y = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-            x = x + self.out(y.transpose(1, 2).reshape(b, t, width))
-            return x + self.down(nn.functional.gelu(self.up(self.between(x))))
-
-    return nn.Sequential(*[Block() for _ in range(layers)]), lib.randn(batch, length, width)
+def network(lib: Any, case: Case, device: str) -> Any:
+    """The network on `device`."""
+    if case.kind == "gpt":
+        _, length, vocabulary, width, heads, layers = case.sizes
+        net = zoo.gpt(lib, vocabulary, width, heads, layers, length)
+    elif case.kind == "resnet":
+        net = zoo.resnet18(lib, case.sizes[2])
+    else:
+        nn, (_, width, hidden) = lib.nn, case.sizes
+        layers_ = (nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, width))
+        net = nn.Sequential(*layers_)
+    net = net.to(device)
+    return net.to(lib.bfloat16) if case.half else net
 
 
-def _resnet(lib: Any, batch: int, width: int, side: int) -> tuple[Any, Any]:
-    nn = lib.nn
-
-    class Block(nn.Module):  # type: ignore[misc,name-defined]
-        """Two convolutions beside an identity."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.first, self.second = (nn.Conv2d(width, width, 3, padding=1, bias=False) for _ in range(2))
-            self.norm1, self.norm2 = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
-
-        def forward(self, x: Any) -> Any:
-            """(batch, width, side, side) to the same."""
-            y = self.norm2(self.second(self.norm1(self.first(x)).relu()))
-            return (x + y).relu()
-
-    head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10))
-    return nn.Sequential(nn.Conv2d(3, width, 3, padding=1), *[Block() for _ in range(4)], *head), lib.randn(batch, 3, side, side)
+def batch(lib: Any, case: Case, device: str) -> tuple[Any, Any]:
+    """(inputs, targets)."""
+    if case.kind == "gpt":
+        tokens, targets = (lib.randint(0, case.sizes[2], case.sizes[:2]).to(device) for _ in range(2))
+        return tokens, targets
+    kind = lib.bfloat16 if case.half else lib.float32
+    if case.kind == "resnet":
+        n, side, classes = case.sizes
+        return lib.randn(n, 3, side, side).to(device), lib.randint(0, classes, (n,)).to(device)
+    n, width, _ = case.sizes
+    x, y = (lib.randn(n, width).to(device).to(kind) for _ in range(2))
+    return x, y
 
 
-def inference(lib: Any, name: str, size: tuple[int, ...], compiled: Callable[[Any], Any]) -> Callable[[], object]:
+def loss_of(lib: Any, case: Case) -> Callable[[Any, Any, Any], Any]:
+    """A function of (network, inputs, targets)."""
+    functional = lib.nn.functional
+    if case.kind == "mlp":
+        return lambda net, x, y: functional.mse_loss(net(x).float(), y.float())
+
+    def loss(net: Any, x: Any, y: Any) -> Any:
+        found = net(x).float()
+        return functional.cross_entropy(found.view(-1, found.shape[-1]), y.view(-1))
+
+    return loss
+
+
+def inference(lib: Any, case: Case, device: str, compiled: Callable[[Any], Any]) -> Callable[[], object]:
     """Runs the network without gradients."""
-    net, x = network(lib, name, size)
-    run_net = compiled(net.eval())
+    net = network(lib, case, device).eval()
+    run_net, (x, _) = compiled(net), batch(lib, case, device)
 
     def run() -> object:
         with lib.no_grad():
@@ -81,15 +101,15 @@ def inference(lib: Any, name: str, size: tuple[int, ...], compiled: Callable[[An
     return run
 
 
-def training(lib: Any, name: str, size: tuple[int, ...], compiled: Callable[[Any], Any]) -> Callable[[], object]:
+def training(lib: Any, case: Case, device: str, compiled: Callable[[Any], Any]) -> Callable[[], object]:
     """One step: forward, backward, AdamW."""
-    net, x = network(lib, name, size)
+    net = network(lib, case, device).train()
+    (x, y), forward = batch(lib, case, device), compiled(loss_of(lib, case))
     optimizer = lib.optim.AdamW(net.parameters(), lr=1e-4)
-    forward = compiled(lambda x: (net(x).float() ** 2).mean())
 
     def run() -> object:
         optimizer.zero_grad()
-        loss = forward(x)
+        loss = forward(net, x, y)
         loss.backward()
         optimizer.step()
         return loss  # type: ignore[no-any-return]

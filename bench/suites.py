@@ -67,11 +67,10 @@ def _run(name: str, threads: int, options: list[str], say: Callable[[str], None]
 
 def worker(name: str, threads: int, options: Sequence[str]) -> int:
     """Measure one suite in this process, a JSON line a row. `options`: any of "quick", "no-torch"."""
-    if name != "gpu":  # whose kernels many processes compile
-        peers.pin(threads)
+    peers.pin(threads)
     peers.LEFT_OUT.update({"torch"} & {o.removeprefix("no-") for o in options})
     importlib.import_module(f"{package().__name__}.backends.entry").warm()
-    suite: Suite = importlib.import_module(f"{__package__}.{name}").rows
+    suite: Suite = importlib.import_module(f"{__package__}.{name.replace('-', '_')}").rows
     for row in suite(threads, "quick" in options):
         print(row.json(), flush=True)
     return 0

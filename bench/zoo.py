@@ -40,7 +40,7 @@ def gpt(torch: Any, vocabulary: int = 5000, width: int = 256, heads: int = 4, la
             self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, vocabulary, bias=False)
 
         def forward(self, tokens: Any) -> Any:
-            x = self.token(tokens) + self.position(torch.arange(tokens.shape[1]))
+            x = self.token(tokens) + self.position(torch.arange(tokens.shape[1], device=tokens.device))
             for layer in self.blocks:
                 x = layer(x)
             return self.head(self.norm(x))
