@@ -41,7 +41,7 @@ _CHANGING: dict[Any, set[str]] = {
     dict: {"pop", "popitem", "clear", "update", "setdefault", "__setitem__", "__delitem__", "__ior__"},
     set: {
         "add", "discard", "remove", "pop", "clear", "update", "difference_update", "intersection_update",
-        "symmetric_difference_update",
+        "symmetric_difference_update", "__ior__", "__iand__", "__isub__", "__ixor__",
     },
 }  # fmt: skip
 _KEYED = {

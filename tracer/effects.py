@@ -7,6 +7,7 @@ else has seen them yet.
 from __future__ import annotations
 
 import collections
+import copy
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Union
 
@@ -108,6 +109,7 @@ class Evaluate:
 
 
 _KEEPS = {"append", "insert", "setdefault", "add", "__setitem__"}  # these hold their argument itself
+_FILLED = {list, dict, set, collections.deque, collections.OrderedDict, collections.defaultdict, collections.Counter}
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 Effect = Union[SetAttr, SetItem, SetCell, Method, GradModeSet, CastingSet, Call, Evaluate]
 
@@ -192,7 +194,7 @@ class Effects:
         """A container that the region made, whose items are taken: as they are now, whatever becomes of it."""
         if self.outside.source_of(x) is not None:
             return x
-        return x.copy() if type(x) in (list, dict, set, collections.deque) else list(x) if type(x) in _VIEWS else x
+        return list(x) if type(x) in _VIEWS else copy.copy(x) if type(x) in _FILLED else x
 
     def attr_of(self, target: Any, name: str) -> Any:
         """What an earlier store left in the attribute (NULL: deleted); None where there was none. Wrapped in a tuple."""

@@ -120,7 +120,7 @@ class Frame:
         handler = self.program.handler(self.step)
         if handler is None:
             if not session.is_caught():
-                raise Break("raise", f"{type(exc).__name__}: {exc}")
+                raise Break("raise", _said(exc))
             session.handled = self.entered
             raise UserRaise(exc)
         target, depth, lasti = handler
@@ -179,3 +179,10 @@ class Frame:
         items = self.stack[-n:]
         del self.stack[-n:]
         return items
+
+
+def _said(exc: BaseException) -> str:
+    """What an exception says, where saying it neither reads a traced value nor runs the user's code."""
+    if isinstance(type(exc).__str__, types.WrapperDescriptorType) and all(type(x) in (str, int, float, bool) for x in exc.args):
+        return f"{type(exc).__name__}: {exc}"
+    return type(exc).__name__

@@ -71,6 +71,7 @@ _NAMES = {
     ">>": "rshift", "-": "sub", "/": "truediv", "^": "xor",
 }  # fmt: skip
 _SEQUENCES = (str, bytes, bytearray, list, tuple, collections.deque)
+_IN_PLACE = {f"__i{name}__" for name in _NAMES.values()}
 _COMPARISONS = {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"}
 _LOOKS = ("__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__iter__", "__len__", "__getitem__", "__contains__")
 _COMPARE = {"<": ("lt", "gt"), "<=": ("le", "ge"), "==": ("eq", "eq"), "!=": ("ne", "ne"), ">": ("gt", "lt"), ">=": ("ge", "le")}
@@ -198,9 +199,10 @@ class Operators:
         if type(a) in CONTAINERS or type(b) in CONTAINERS:
             if symbol == "%":
                 b = self.settle(b)
-            if symbol.endswith("=") and type(a) in (list, dict, set, collections.deque):
+            change = f"__i{_NAMES[symbol[:-1]]}__"
+            if symbol.endswith("=") and type(a) in CONTAINERS and hasattr(type(a), change):
                 b = self.session.calls.iterable(b) if type(a) is list and symbol == "+=" else b
-                self.session.effects.container(a, f"__i{_NAMES[symbol[:-1]]}__", (b,))
+                self.session.effects.container(a, change, (b,))
         if type(a) is str and symbol.startswith("%") and late_ops.holds(b):
             return late_ops.percent(self.session, a, b)
         if type(a) is str and symbol.startswith("%") and not self._printable(b):
@@ -241,7 +243,10 @@ class Operators:
             if not free and not all(map(self.is_plain, args)):
                 code = "own-text" if isinstance(x, str) else "own-number"
                 raise Break(code, f"{name} of {describe(x)} with an object with code of its own")
-            return self.session.native(raw, concrete(x), *args)  # a built-in type says NotImplemented to a stranger
+            found = self.session.native(raw, concrete(x), *args)  # a built-in type says NotImplemented to a stranger
+            if name in _IN_PLACE and isinstance(x, CONTAINERS) and found is not NotImplemented:
+                self.session.effects.container(x, name, args)
+            return found
         return self.session.call(raw, (x, *args))
 
     def special(self, x: Any, name: str, *args: Any) -> Any:

@@ -31,3 +31,36 @@ def test_effects_before_the_error(backend: str) -> None:
             out += [seen.count, x.tolist()]
         observed.append(out)
     assert observed[0] == observed[1]
+
+
+class Refused(Exception):
+    pass
+
+
+class Told(Exception):
+    def __str__(self) -> str:
+        told.append(self.args)
+        return "told"
+
+
+told: list[Any] = []
+
+
+@pytest.mark.parametrize("kind", [Refused, Told, ValueError])
+def test_an_exception_that_holds_a_tensor_passes_handlers_that_do_not_want_it(kind: type[Exception]) -> None:
+    def refuse(v: Any) -> None:
+        raise kind(v, "no")
+
+    def program(x: Any) -> Any:
+        try:
+            refuse(x * 2)
+        except LookupError:
+            return None
+
+    told.clear()
+    compiled = fw.compile(program)
+    for k in (1.0, 2.0):
+        with pytest.raises(kind) as caught:
+            compiled(fw.full((2,), k))
+        assert caught.value.args[0].tolist() == [2 * k, 2 * k] and caught.value.args[1] == "no"
+    assert not told  # nobody asked for its text
