@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 _LENGTH = struct.Struct("<Q")
@@ -137,6 +138,27 @@ class Links:
         for link in self._sockets.values():
             link.close()
         self._sockets.clear()
+
+
+class Work:
+    """A call that is done, or runs in `thread`."""
+
+    def __init__(self, thread: Any = None) -> None:
+        self._thread = thread
+
+    def wait(self, timeout: Any = None) -> bool:
+        """True, when the call is done."""
+        if self._thread is not None:
+            self._thread.join(timeout.total_seconds() if isinstance(timeout, timedelta) else timeout)
+            if self._thread.error is not None:
+                raise self._thread.error
+        return True
+
+    def is_completed(self) -> bool:
+        """Whether it is done."""
+        return self._thread is None or not self._thread.is_alive()
+
+    is_success = is_completed
 
 
 class _Call(threading.Thread):
