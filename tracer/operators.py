@@ -199,7 +199,7 @@ class Operators:
         if type(a) in CONTAINERS or type(b) in CONTAINERS:
             if symbol == "%":
                 b = self.settle(b)
-            change = f"__i{_NAMES[symbol[:-1]]}__"
+            change = f"__i{_NAMES[symbol.rstrip('=')]}__"
             if symbol.endswith("=") and type(a) in CONTAINERS and hasattr(type(a), change):
                 b = self.session.calls.iterable(b) if type(a) is list and symbol == "+=" else b
                 self.session.effects.container(a, change, (b,))
