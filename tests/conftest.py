@@ -24,6 +24,7 @@ ops.load_rare()  # whatever runs first, all tests see the same records
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the text at hand as the new golden text")
     parser.addoption("--fuzz", type=int, help="number of random programs in tests/fuzz (default: 1000 on CPython 3.12, else 250)")
+    parser.addoption("--whole", action="store_true", help="run the sweeps of tests/gpu over all cases, not a part of them")
     parser.addoption("--warm", type=Path, metavar="DIR", help="run with the disk cache in DIR: twice, to test what is stored")
     parser.addoption("--replay", type=Path, metavar="FILE", help="record what is emitted for every graph (fusewire.bench.replay)")
 
