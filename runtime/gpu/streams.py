@@ -21,7 +21,9 @@ def _handle(gpu: GPU, priority: int) -> int:
     at = next(turn) % MOST
     if at >= len(made):
         gpu.activate()
-        made.append(gpu.driver.stream_create(priority))
+        fresh = gpu.driver.stream_create(priority)
+        made.append(fresh)
+        return fresh  # another thread's may lie at that place by now
     return made[at]
 
 
