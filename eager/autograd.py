@@ -435,7 +435,7 @@ def Variable(data: Any, requires_grad: bool = False) -> Any:
 
 
 _PARTS = {
-    "function": "custom", "functional": "jacobians", "graph": "keeping", "profiler": "profiler", "anomaly_mode": "anomaly",
+    "function": "custom", "functional": "jacobians", "graph": "saved", "profiler": "profiler", "anomaly_mode": "anomaly",
     "grad_mode": "modes", "forward_ad": "forward_ad",
 }  # fmt: skip
 _LATER = {

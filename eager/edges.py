@@ -124,7 +124,7 @@ class allow_mutation_on_saved_tensors:
     run inside of it too."""
 
     def __init__(self) -> None:
-        from .keeping import saved_tensors_hooks
+        from .saved import saved_tensors_hooks
 
         self.hooks = saved_tensors_hooks(lambda x: make(x.array.copy()), lambda x: x)
 

@@ -153,3 +153,9 @@ def is_nonzero(input: Tensor) -> bool:
 def is_same_size(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have one shape."""
     return bool(input.shape == other.shape)
+
+
+@pure
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A tensor like `input`, `value` everywhere."""
+    return f.expand(value.to(input.dtype), input.shape).clone() if hasattr(value, "meta") else input.clone().fill_(value)

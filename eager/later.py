@@ -16,18 +16,19 @@ from .pure import pure
 #: Module of `eager` -> functions of the top namespace.
 FUNCTIONS: dict[str, str] = {
     "random": "seed",
-    "sparse": "sparse_coo_tensor mm:spmm mm:hspmm mm:smm",
-    "rarer": "kl_div binary_cross_entropy_with_logits cosine_embedding_loss margin_ranking_loss hinge_embedding_loss "
-             "triplet_margin_loss poisson_nll_loss embedding batch_norm instance_norm rms_norm adaptive_max_pool1d grid_sampler "
-             "grid_sampler_2d constant_pad_nd dropout_ feature_dropout fill binomial nonzero_static "
-             "as_strided_scatter frobenius_norm nuclear_norm norm_except_dim view_copy expand_copy permute_copy transpose_copy "
-             "t_copy squeeze_copy unsqueeze_copy "
-             "select_copy diagonal_copy as_strided_copy unfold_copy detach_copy unbind_copy split_copy split_with_sizes_copy "
-             "narrow_copy cond while_loop sym_int sym_float sym_not sym_max sym_min sym_sum sym_ite get_num_interop_threads "
-             "set_num_interop_threads set_warn_always is_warn_always_enabled get_deterministic_debug_mode "
-             "set_deterministic_debug_mode compiled_with_cxx11_abi is_vulkan_available sparse_csr_tensor sparse_csc_tensor "
-             "sparse_bsr_tensor sparse_bsc_tensor sparse_compressed_tensor",
-    "further": "conv_tbc native_channel_shuffle",
+    "sparse": "sparse_coo_tensor mm:spmm mm:hspmm mm:smm sparse_csr_tensor sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor "
+              "sparse_compressed_tensor",
+    "layer_forms": "kl_div binary_cross_entropy_with_logits cosine_embedding_loss margin_ranking_loss hinge_embedding_loss "
+                   "triplet_margin_loss poisson_nll_loss embedding batch_norm instance_norm rms_norm adaptive_max_pool1d "
+                   "grid_sampler grid_sampler_2d constant_pad_nd dropout_ feature_dropout",
+    "view_copies": "as_strided_scatter view_copy expand_copy permute_copy transpose_copy t_copy squeeze_copy unsqueeze_copy "
+                   "select_copy diagonal_copy as_strided_copy unfold_copy detach_copy unbind_copy split_copy "
+                   "split_with_sizes_copy narrow_copy",
+    "control": "cond while_loop sym_int sym_float sym_not sym_max sym_min sym_sum sym_ite",
+    "norms": "frobenius_norm nuclear_norm norm_except_dim",
+    "sampling": "binomial",
+    "scattering": "nonzero_static",
+    "windows": "conv_tbc",
     "searching": "cummax cummin logcumsumexp diff nanmedian nanmean nansum mode quantile nanquantile unique unique_consecutive "
                  "searchsorted bucketize histc histogram msort isin std_mean aminmax count_nonzero trapezoid trapz "
                  "cumulative_trapezoid cov corrcoef renorm gradient",
@@ -42,13 +43,15 @@ FUNCTIONS: dict[str, str] = {
     "activations": "celu celu_ selu selu_ prelu rrelu rrelu_ relu_ threshold threshold_ alpha_dropout feature_alpha_dropout "
                    "hardshrink",
     "losses": "cosine_similarity pairwise_distance ctc_loss",
-    "planes": "pixel_shuffle pixel_unshuffle channel_shuffle",
+    "planes": "pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle",
     "making": "asarray empty_permuted empty_strided from_dlpack frombuffer logspace scalar_tensor to_dlpack range_:range",
     "limits": "finfo iinfo",
     "switches": "set_float32_matmul_precision get_float32_matmul_precision use_deterministic_algorithms set_flush_denormal "
-                "are_deterministic_algorithms_enabled is_deterministic_algorithms_warn_only_enabled",
+                "are_deterministic_algorithms_enabled is_deterministic_algorithms_warn_only_enabled "
+                "get_num_interop_threads set_num_interop_threads set_warn_always is_warn_always_enabled "
+                "get_deterministic_debug_mode set_deterministic_debug_mode compiled_with_cxx11_abi is_vulkan_available",
     "elements": "isinf isfinite isposinf isneginf isreal isclose signbit logical_xor float_power nan_to_num positive clamp_min "
-                "clamp_max is_nonzero is_same_size",
+                "clamp_max is_nonzero is_same_size fill",
     "complexes": "real imag conj conj:conj_physical angle sgn view_as_real view_as_complex polar complex_of:complex",
     "shaping": "adjoint as_strided atleast_1d atleast_2d atleast_3d block_diag broadcast_tensors cartesian_prod column_stack "
                "diag diag_embed diagflat diagonal diagonal_scatter dsplit dstack hsplit hstack ravel repeat_interleave rot90 "
@@ -65,22 +68,26 @@ LAYERS: dict[str, str] = {
                    "alpha_dropout feature_alpha_dropout dropout1d dropout3d gumbel_softmax local_response_norm",
     "losses": "smooth_l1_loss huber_loss kl_div poisson_nll_loss gaussian_nll_loss margin_ranking_loss hinge_embedding_loss "
               "cosine_embedding_loss soft_margin_loss multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss "
-              "triplet_margin_loss triplet_margin_with_distance_loss cosine_similarity pairwise_distance ctc_loss",
+              "triplet_margin_loss triplet_margin_with_distance_loss cosine_similarity pairwise_distance ctc_loss "
+              "linear_cross_entropy",
     "planes": "grid_sample affine_grid unfold fold pixel_shuffle pixel_unshuffle channel_shuffle embedding_bag upsample "
               "lp_pool1d lp_pool2d lp_pool3d max_unpool1d max_unpool2d max_unpool3d max_pool1d_with_indices "
-              "max_pool2d_with_indices max_pool3d_with_indices upsample_nearest upsample_bilinear",
+              "max_pool2d_with_indices max_pool3d_with_indices upsample_nearest upsample_bilinear "
+              "native_channel_shuffle",
     "products": "pdist bilinear",
-    "heads": "multi_head_attention_forward",
-    "further": "fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d "
-               "fractional_max_pool3d_with_indices adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices "
-               "adaptive_max_pool3d_with_indices native_channel_shuffle conv_tbc linear_cross_entropy",
+    "multihead": "multi_head_attention_forward",
+    "fractional": "fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d "
+                  "fractional_max_pool3d_with_indices adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices "
+                  "adaptive_max_pool3d_with_indices",
+    "windows": "conv_tbc",
 }  # fmt: skip
 #: Module of `eager` -> methods of Tensor.
 METHODS: dict[str, str] = {
     "random": "bernoulli",
-    "remaking": "resize_ resize_as_ set_ apply_ map_ as_subclass untyped_storage",
+    "remaking": "resize_ resize_as_ set_ apply_ map_ as_subclass untyped_storage map2_",
     "sparse": "to_sparse to_sparse:to_sparse_coo",
-    "rarer": "as_strided_ as_strided_scatter swapaxes_ swapdims_ map2_ nonzero_static",
+    "view_copies": "as_strided_ as_strided_scatter swapaxes_ swapdims_",
+    "scattering": "nonzero_static",
     "layouts": "to_dense resize resize_as indices values coalesce is_coalesced sparse_dim dense_dim dequantize q_scale "
                "q_zero_point qscheme int_repr q_per_channel_scales q_per_channel_zero_points q_per_channel_axis",
     "elements": "isinf isfinite isposinf isneginf isreal isclose signbit logical_xor float_power nan_to_num positive clamp_min "
@@ -166,7 +173,7 @@ def _method(module: str, name: str) -> Callable[..., Any]:
 
 
 #: Modules whose functions that end in "_" store by themselves.
-_OWN = ("shaping", "remaking", "rarer")
+_OWN = ("shaping", "remaking", "view_copies")
 
 
 class LaterMethods:

@@ -15,7 +15,7 @@ from . import generated as g
 from .activations import logsigmoid
 from .arranging import pad
 from .functional import expand, narrow, reshape, unsqueeze
-from .neural import _reduced, warn_of_shapes
+from .neural import _reduced, cross_entropy, linear, warn_of_shapes
 from .pure import pure
 from .reducing import index_along, norm
 
@@ -368,3 +368,15 @@ def _log_sum(*parts: Any) -> Any:
     top = where(nothing, 0.0, top)
     total = sum([g.exp(part - top) for part in parts])
     return where(nothing, -math.inf, g.log(where(nothing, 1.0, total)) + top)
+
+
+def linear_cross_entropy(
+    input: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None, weight: Tensor | None = None,
+    reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0, options: Any = None,
+) -> Tensor:  # fmt: skip
+    """`cross_entropy` of ``linear(input, linear_weight, linear_bias)``. `options` change nothing."""
+    *sizes, features = linear_weight.shape
+    bias = None if linear_bias is None else linear_bias.reshape(-1)
+    logits = linear(input, linear_weight.reshape((-1, features)), bias).reshape((*input.shape[:-1], *sizes))
+    ignored = -100 if ignore_index is None else ignore_index
+    return cross_entropy(logits, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing)

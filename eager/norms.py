@@ -10,7 +10,7 @@ from . import generated as g
 from .arguments import to_dtype, wrap_dim, wrap_dims
 from .functional import permute, reshape, to
 from .linalg import inv, svdvals
-from .outputs import matched
+from .outputs import finished, matched
 from .pure import pure
 from .reducing import norm as _plain_norm
 
@@ -88,3 +88,21 @@ def cond(A: Tensor, p: Any = None, *, out: Any = None) -> Tensor:
 
 
 __all__ = ["cond", "matrix_norm", "norm", "vector_norm"]
+
+
+def frobenius_norm(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Tensor:
+    """Root of the sum of squares."""
+    return finished((input.abs() ** 2).sum(dim, keepdim).sqrt(), out)  # type: ignore[no-any-return]
+
+
+def nuclear_norm(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Sum of the singular values of a matrix, or of those that lie along two dimensions."""
+    return to(input, input.dtype).norm("nuc", dim, keepdim)  # type: ignore[no-any-return]
+
+
+def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
+    """The norm over all dimensions but `dim`; over all where `dim` is -1."""
+    if dim == -1:
+        return v.norm(pow)  # type: ignore[no-any-return]
+    others = [d for d in range(v.ndim) if d != dim % v.ndim]
+    return (v.abs() ** pow).sum(others, keepdim=True) ** (1 / pow)

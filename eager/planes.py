@@ -388,3 +388,6 @@ def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) 
 def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """`interpolate`, bilinear, with corners aligned."""
     return interpolate(input, size, scale_factor, "bilinear", True)
+
+
+native_channel_shuffle = channel_shuffle

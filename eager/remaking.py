@@ -182,3 +182,10 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
         out.append(rest % n)
         rest = rest // n
     return tuple(reversed(out))
+
+
+def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Callable[[Any, Any, Any], Any]) -> Tensor:
+    """Each element replaced by what a Python function makes of it and those of `x` and `y` (slow)."""
+    rows = zip(*[f.expand(t.detach(), self.shape).reshape(-1).tolist() for t in (self, x, y)], strict=True)
+    values = np.array([callable(*row) for row in rows]).reshape(tuple(self.shape))
+    return self.copy_(make(values.astype(self.dtype.np)))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..ir import dtypes
 from . import random
 from .arguments import size_of, to_dtype
+from .factory import make
 from .inplace import store_checked
+from .modes import no_grad
 from .outputs import makes
 
 if TYPE_CHECKING:
@@ -100,3 +104,13 @@ def poisson(input: Tensor, generator: Any = None) -> Tensor:
         left = left - step.to(rate.dtype)
         count = count + (left > 0).to(rate.dtype)
     return count  # type: ignore[no-any-return]
+
+
+def binomial(count: Tensor, prob: Tensor, generator: Any = None) -> Tensor:
+    """How many of `count` draws of probability `prob` succeed, element by element."""
+    with no_grad():
+        shape = np.broadcast_shapes(count.shape, prob.shape)
+        most = int(count.max().item()) if count.numel() else 0
+        hits = random.rand((most, *shape), generator=generator, dtype=prob.dtype) < prob
+        turn = make(np.arange(most).reshape(-1, *(1,) * len(shape)))
+        return (hits & (turn < count)).sum(0).to(count.dtype)  # type: ignore[no-any-return]

@@ -13,6 +13,7 @@ from ..ir.ops import indexing, pointwise, scans
 from ..ir.ops.creation import filled
 from . import generated as g
 from .arguments import wrap_dim
+from .creation import full
 from .executor import apply, is_plain
 from .factory import make
 from .functional import expand, narrow, reshape, stack, to, unsqueeze
@@ -389,3 +390,10 @@ def where_or_nonzero(condition: Tensor, input: Any = None, other: Any = None, *,
         return nonzero(condition, as_tuple=True)
     condition = to(condition, dtypes.bool_) if condition.dtype is dtypes.uint8 else condition
     return where(condition, input, other, out=out)
+
+
+def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
+    """`nonzero` of `size` rows: cut, or filled up with `fill_value`."""
+    found = input.nonzero()
+    rows = min(int(found.shape[0]), size)
+    return g.cat([found[:rows], full((size - rows, input.ndim), fill_value, dtype=found.dtype)], 0)

@@ -347,3 +347,11 @@ def sparse_coo_tensor(
     if requires_grad:
         held = held.detach().requires_grad_()
     return SparseTensor(where, held, shape, bool(is_coalesced))
+
+
+def sparse_csr_tensor(*args: Any, **kwargs: Any) -> Any:
+    """NotImplementedError: there are sparse tensors in coordinate form."""
+    raise NotImplementedError("compressed sparse tensors are not built: sparse_coo_tensor(indices, values, size) is")
+
+
+sparse_csc_tensor = sparse_bsr_tensor = sparse_bsc_tensor = sparse_compressed_tensor = sparse_csr_tensor

@@ -6,6 +6,7 @@ A program gives the same bits on every run and any number of threads, and produc
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 from .. import knobs
 
@@ -52,4 +53,47 @@ def is_deterministic_algorithms_warn_only_enabled() -> bool:
 
 def set_flush_denormal(mode: bool) -> bool:
     """False: denormal numbers are never flushed."""
+    return False
+
+
+def get_num_interop_threads() -> int:
+    """1: ops run one after the other."""
+    return 1
+
+
+def set_num_interop_threads(num: int) -> None:
+    """Accepted without effect: ops run one after the other."""
+
+
+def set_warn_always(b: bool) -> None:
+    """Accepted: warnings are Python's, whose filters say how often they are shown."""
+
+
+def is_warn_always_enabled() -> bool:
+    """False."""
+    return False
+
+
+def get_deterministic_debug_mode() -> int:
+    """0, 1 (warn) or 2 (error): what `use_deterministic_algorithms` was given."""
+    if not are_deterministic_algorithms_enabled():
+        return 0
+    return 1 if is_deterministic_algorithms_warn_only_enabled() else 2
+
+
+def set_deterministic_debug_mode(debug_mode: Any) -> None:
+    """`use_deterministic_algorithms` by "default", "warn" or "error", or 0, 1, 2."""
+    mode = {"default": 0, "warn": 1, "error": 2}.get(debug_mode, debug_mode)
+    if mode not in (0, 1, 2):
+        raise RuntimeError(f"invalid value of debug_mode, expected `default`, `warn` or `error`, but got {debug_mode}")
+    use_deterministic_algorithms(mode > 0, warn_only=mode == 1)
+
+
+def compiled_with_cxx11_abi() -> bool:
+    """True."""
+    return True
+
+
+def is_vulkan_available() -> bool:
+    """False."""
     return False

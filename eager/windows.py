@@ -435,3 +435,8 @@ def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = 
     if casting.on:
         (input,) = casting.wide(input)
     return _adaptive_max(3, input, output_size, return_indices)
+
+
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """Cross-correlation of (time, batch, channels); `weight` (kernel, in, out)."""
+    return conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, 1, pad).permute(2, 0, 1)

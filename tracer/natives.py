@@ -51,7 +51,7 @@ NATIVE = tuple(f"{_OURS}.{part}" for part in ("ir.", "eager.", "runtime."))
 FOLLOWED = {f"{_OURS}.{part}" for part in ("eager.modes", "eager.random", "eager.sampling", "eager.sparse")}
 _TAPE = (
     "autograd", "tape", "interop", "serialization", "display", "transforms", "batching", "jacobians", "gradcheck", "anomaly",
-    "keeping", "profiler", "forward_ad", "duals", "edges", "remaking", "scores",
+    "saved", "profiler", "forward_ad", "duals", "edges", "remaking", "scores",
 )  # fmt: skip
 TAPE = {f"{_OURS}.eager.{part}" for part in _TAPE}
 TRANSFORMS = {f"{_OURS}.eager.{part}" for part in ("transforms", "jacobians", "scores")}  # they call functions of the user's

@@ -1,5 +1,4 @@
-"""Functions of `nn.functional` that few programs call: pooling over windows at drawn places, other orders of dimensions, a
-projection with its loss."""
+"""Pooling by the largest element that says where it was: over windows at drawn places, and over as many windows as are wanted."""
 
 from __future__ import annotations
 
@@ -7,11 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import generated as g
 from .creation import arange
-from .neural import cross_entropy, linear
-from .planes import channel_shuffle
 from .pure import pure
 from .random import rand
-from .windows import _each, adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d, conv1d
+from .windows import _each, adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -103,23 +100,3 @@ def adaptive_max_pool2d_with_indices(input: Tensor, output_size: Any, return_ind
 def adaptive_max_pool3d_with_indices(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """(values, places) of `adaptive_max_pool3d`."""
     return adaptive_max_pool3d(input, output_size, True)
-
-
-native_channel_shuffle = channel_shuffle
-
-
-def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
-    """Cross-correlation of (time, batch, channels); `weight` (kernel, in, out)."""
-    return conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, 1, pad).permute(2, 0, 1)
-
-
-def linear_cross_entropy(
-    input: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None, weight: Tensor | None = None,
-    reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0, options: Any = None,
-) -> Tensor:  # fmt: skip
-    """`cross_entropy` of ``linear(input, linear_weight, linear_bias)``. `options` change nothing."""
-    *sizes, features = linear_weight.shape
-    bias = None if linear_bias is None else linear_bias.reshape(-1)
-    logits = linear(input, linear_weight.reshape((-1, features)), bias).reshape((*input.shape[:-1], *sizes))
-    ignored = -100 if ignore_index is None else ignore_index
-    return cross_entropy(logits, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing)
