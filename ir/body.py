@@ -152,16 +152,18 @@ def _alive(body: Body) -> Body:
 
 
 # ---- running --------------------------------------------------------------------------------------------------------------
-def run(body: Body, env: Mapping[str, Any], like: Any, rank: int = 0) -> dict[str, Any]:
+def run(
+    body: Body, env: Mapping[str, Any], like: Any, rank: int = 0, load: Callable[[str, list[Any]], Any] | None = None
+) -> dict[str, Any]:
     """Every value of a body by name. `env`: its arguments and operands from outside; all have `rank` dimensions but for the
-    operands; `like`: a value beside which constants are made."""
+    operands; `like`: a value beside which constants are made; `load`: what reads an element, of (operand's name, positions)."""
     from .ops.creation import filled
 
     made = dict(env)
     for n, (name, args, attrs) in enumerate(body.steps):
         ins = [made[a] if isinstance(a, str) else a for a in args]
         if name == LOAD:
-            made[str(n)] = _loaded(ins, rank)
+            made[str(n)] = _loaded(ins, rank) if load is None else load(args[0], ins[1:])
         elif name == FULL:
             made[str(n)] = filled(like, (1,) * rank, ins[0], dict(attrs)["dtype"])
         else:

@@ -104,6 +104,11 @@ def attr_text(x: Any) -> str:
     return str(x) if isinstance(x, Expr) else repr(x)
 
 
+def parse_attr(text: str) -> Any:
+    """The static value that `attr_text` wrote as `text`; sizes in it are constants."""
+    return _Reader().static(text)
+
+
 def _view(source: str, view: View) -> str:
     return f"view(%{source}, offset={view.offset}, shape={attr_text(view.shape)}, strides={attr_text(view.strides)})"
 

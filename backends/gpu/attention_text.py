@@ -121,8 +121,12 @@ class Attention:
         width = self.step.sizes[WIDTH if column == "e" else OUT]
         r, c = (f"{row}[None, :]", f"{column}[:, None]") if turned else (f"{row}[:, None]", f"{column}[None, :]")
         mask = f"({r} < {count})" + ("" if width == self._wide(WIDTH if column == "e" else OUT) else f" & ({c} < {width})")
-        place = f"{name}_ptr + {self._times(r, self.stride(name, 3))} + {self._times(c, self.stride(name, 4))}"
+        place = f"{self.pointer(name)} + {self._times(r, self.stride(name, 3))} + {self._times(c, self.stride(name, 4))}"
         self.say(f"{dest} = tl.load({place}, mask={mask}, other=0.0)")
+
+    def pointer(self, name: str) -> str:
+        """What points to the first element of an argument that belongs to the program's item."""
+        return f"{name}_ptr"
 
     @staticmethod
     def _times(index: str, stride: str) -> str:
@@ -132,7 +136,7 @@ class Attention:
         count = self.word(ROWS, "rows") if row == "row" else self.word(KEYS, "keys")
         width = self.step.sizes[WIDTH if column == "e" else OUT]
         r, c = f"{row}[:, None]", f"{column}[None, :]"
-        place = f"{name}_ptr + {self._times(r, self.stride(name, 3))} + {self._times(c, self.stride(name, 4))}"
+        place = f"{self.pointer(name)} + {self._times(r, self.stride(name, 3))} + {self._times(c, self.stride(name, 4))}"
         view = self.step.views[self.names.index(name)]
         assert view is not None
         self.say(f"tl.store({place}, {value}.to({scalar.TYPES[view.type.dtype]}), mask=({r} < {count}) & ({c} < {width}))")

@@ -7,6 +7,7 @@ from typing import Any
 from ...ir.graph import Node
 from ...ir.ops.attention import attention, attention_backward
 from ...ir.ops.convolution import conv_input, conv_weight, convolution
+from ...ir.ops.flex import flex_attention, flex_attention_backward
 from ...ir.ops.linalg import matmul
 from ...ir.plan import BufferView, KernelStep, RoutineStep, Step
 from ...ir.schedule_prepare import Claim, Claims
@@ -36,6 +37,18 @@ def _attention(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...
     return claim(node, args, results)
 
 
+def _takes_flex(node: Node) -> bool:
+    from .flex import accepts
+
+    return accepts(node)
+
+
+def _flex(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step:
+    from .flex import claim
+
+    return claim(node, args, results)
+
+
 def _takes_convolution(node: Node) -> bool:
     from .conv import accepts
 
@@ -54,5 +67,7 @@ CLAIMS: Claims = {
     conv_weight: Claim(_takes_convolution, _convolution, _epilogue),
     attention: Claim(_takes_attention, _attention),
     attention_backward: Claim(_takes_attention, _attention),
+    flex_attention: Claim(_takes_flex, _flex),
+    flex_attention_backward: Claim(_takes_flex, _flex),
     matmul: Claim(step=_product, finish=_epilogue, half=True),
 }

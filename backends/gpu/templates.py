@@ -10,8 +10,8 @@ from typing import Any
 from ...errors import CompileError
 from ...ir import sizes
 from ...ir.plan import RoutineStep
-from . import attention, attention_text, gemm, gemm_text, stages
-from .config import PROCESSORS, power
+from . import gemm, gemm_text, stages
+from .config import PROCESSORS
 from .conv import Convolution
 from .gemm import Tile
 from .gemm_text import Product
@@ -112,43 +112,10 @@ def _product(
 
 
 def attention_ways(step: RoutineStep, target: Target = SM90) -> tuple[Way, ...]:
-    """Attention, forward or backward."""
-    aligned = tuple(Aligned(n) for n, v in enumerate(step.views) if v is not None)
-    return _attention(step, aligned), _attention(step, ())
+    """Attention, forward or backward, with functions of scores or without."""
+    from .attention_ways import ways
 
-
-def _attention(step: RoutineStep, assumes: tuple[Assumption, ...]) -> Way:
-    names = names_of(step)
-    words = tuple(n if isinstance(n, int) else sizes.symbol(names[i]) for i, n in enumerate(step.sizes))
-    parts = ("forward",) if step.routine.split()[1] == "forward" else ("keys", "queries")
-    jobs = []
-    for part in parts:
-        down, across, warps, depth = _attention_blocks(step, part)
-        printed = attention_text.Attention(step, part, down, across)
-        text = printed.source()
-        divisible = divided(step, printed, assumes)
-        options = {"num_warps": warps, "num_stages": depth}
-        build = stages.Build("attention", text, printed.signature, {"BM": down, "BN": across}, divisible, options)
-        count, block = (words[attention.KEYS], across) if part == "keys" else (words[attention.ROWS], down)
-        programs = sizes.floordiv(count + block - 1, block) * words[0] * words[1] * words[2]
-        jobs.append(Job(build, tuple(printed.params), (programs, 1, 1)))
-    return Way(assumes, names, tuple(jobs))
-
-
-def _attention_blocks(step: RoutineStep, part: str) -> tuple[int, int, int, int]:
-    """(queries, keys, warps, stages) of a block, so that what a program holds fits the registers."""
-    widest = max(n for n in step.sizes[attention.WIDTH : attention.OUT + 1] if isinstance(n, int))
-    half = step.routine.split()[2] != "f32"
-    rows = step.sizes[attention.ROWS]
-    if half:
-        down, across, warps, depth = 128 if part == "forward" else 64, 64, 4 if widest <= 64 else 8, 3 if widest <= 128 else 2
-    else:
-        down, across, warps, depth = 64 if part == "forward" and widest <= 64 else 32, 32, 8, 1
-    if widest > 128:
-        down, across = max(16, down // 2), max(16, across // 2)
-    if isinstance(rows, int):
-        down = max(16, min(down, power(rows)))
-    return down, across, warps, depth
+    return ways(step, target)
 
 
 def divided(step: RoutineStep, printed: Any, assumes: tuple[Assumption, ...]) -> tuple[str, ...]:
@@ -167,9 +134,13 @@ def candidates(step: RoutineStep, target: Target = SM90) -> Mapping[str, Callabl
     """Ways worth a measurement by a readable name, the model's choice first."""
     if step.routine.startswith("product"):
         return {repr(tile): partial(product_ways, step, target, tile) for tile in gemm.ranked(step)[:6]}
+    if step.routine.startswith(("attention", "flex")):
+        from .attention_ways import candidates as of_attention
+
+        return of_attention(step, target)
     return {"": partial(routine_ways, step, target)}
 
 
 _TEMPLATES: dict[str, Callable[[RoutineStep, Target], tuple[Way, ...]]] = {
-    "product": product_ways, "attention": attention_ways, "conv": conv_ways,
+    "product": product_ways, "attention": attention_ways, "flex": attention_ways, "conv": conv_ways,
 }  # fmt: skip

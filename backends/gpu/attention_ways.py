@@ -1,0 +1,159 @@
+"""The ways to run attention: blocks of queries and keys by a model of registers and shared memory, and those worth a measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ...ir import sizes
+from ...ir.plan import RoutineStep
+from ...ir.sizes import Size
+from . import attention, flex, stages
+from .attention_text import Attention
+from .config import power
+from .flex_text import Flex, zero_text
+from .flex_text import names_of as flex_names
+from .kernel import SM90, Aligned, Assumption, Parameter, Target
+from .templates import divided, names_of
+from .ways import Job, Way
+
+#: bytes of shared memory that a program may hold, by kind of device; float32 numbers that a thread may
+_SHARED = {"cuda": 227 * 1024, "hip": 64 * 1024}
+_REGISTERS = 168
+_ZERO = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Queries and keys of a block, warps of a program, blocks under way at once."""
+
+    down: int
+    across: int
+    warps: int
+    stages: int
+
+
+def ways(step: RoutineStep, target: Target = SM90, chosen: tuple[Blocks, ...] | None = None) -> tuple[Way, ...]:
+    """The ways to run a step, best first. `chosen`: the blocks of its launches."""
+    aligned = tuple(Aligned(n) for n, v in enumerate(step.views) if v is not None)
+    return _way(step, target, chosen, aligned), _way(step, target, chosen, ())
+
+
+def candidates(step: RoutineStep, target: Target = SM90) -> Mapping[str, Callable[[], tuple[Way, ...]]]:
+    """Ways worth a measurement by a readable name, the model's choice first."""
+    lists = [ranked(step, part, target) for part in parts_of(step)]
+    found: dict[str, Callable[[], tuple[Way, ...]]] = {}
+    for n in range(max(map(len, lists))):
+        chosen = tuple(blocks[min(n, len(blocks) - 1)] for blocks in lists)
+        found[" ".join(map(repr, chosen))] = partial(ways, step, target, chosen)
+    return found
+
+
+def parts_of(step: RoutineStep) -> tuple[str, ...]:
+    """The launches of a step."""
+    return ("forward",) if step.routine.split()[1] == "forward" else ("keys", "queries")
+
+
+def ranked(step: RoutineStep, part: str, target: Target = SM90) -> list[Blocks]:
+    """Blocks for a launch, the model's choice first."""
+    first = choose(step, part, target)
+    half = step.routine.split()[2] != "f32"
+    more = [Blocks(d, a, w, s) for d in (128, 64, 32) for a in (128, 64, 32) for w in (4, 8) for s in ((2, 3) if half else (1,))]
+    limit = max(16, power(n)) if isinstance(n := step.sizes[attention.ROWS], int) else 128
+    fitting = [b for b in more if b != first and b.down <= max(first.down, limit) and _fits(step, part, b, target)]
+    fitting.sort(key=lambda b: (-_worth(b), b.warps != first.warps, -b.stages))
+    return [first, *fitting[:5]]
+
+
+def _worth(b: Blocks) -> float:
+    """Products for each number loaded."""
+    return b.down * b.across / (b.down + b.across)
+
+
+def _widths(step: RoutineStep) -> tuple[int, int]:
+    wide, out = (power(max(16, int(str(n)))) for n in step.sizes[attention.WIDTH : attention.OUT + 1])
+    return wide, out
+
+
+def _fits(step: RoutineStep, part: str, b: Blocks, target: Target) -> bool:
+    """Whether a block's operands lie in shared memory and its sums in registers."""
+    wide, out = _widths(step)
+    item = 4 if step.routine.split()[2] == "f32" else 2
+    own, other = (b.down, b.across) if part != "keys" else (b.across, b.down)
+    held = {"forward": own * wide, "keys": own * (wide + out), "queries": own * (wide + out)}[part]
+    held += b.stages * other * (wide + out) + (0 if part == "forward" else 2 * b.down * b.across)
+    sums = {"forward": own * out, "keys": own * (wide + out), "queries": own * wide}[part]
+    scores = b.down * b.across * (1 if part == "forward" else 2)
+    return item * held <= _SHARED[target.kind] and (sums + scores) / (target.warp * b.warps) <= _REGISTERS
+
+
+def choose(step: RoutineStep, part: str, target: Target = SM90) -> Blocks:
+    """The model's choice, so that what a program holds fits the registers."""
+    widest = max(_widths(step))
+    half = step.routine.split()[2] != "f32"
+    rows = step.sizes[attention.ROWS]
+    if half:
+        down, across, warps, depth = 128 if part == "forward" else 64, 64, 4 if widest <= 64 else 8, 3 if widest <= 128 else 2
+    else:
+        down, across, warps, depth = 64 if part == "forward" and widest <= 64 else 32, 32, 8, 1
+    if widest > 128:
+        down, across = max(16, down // 2), max(16, across // 2)
+    if isinstance(rows, int):
+        down = max(16, min(down, power(rows)))
+    if _is_flex(step):
+        at = flex.tail(step)
+        down, across = (_dividing(b, n) for b, n in zip((down, across), step.sizes[at : at + 2], strict=True))
+    blocks = Blocks(down, across, warps, depth)
+    while blocks.stages > 1 and not _fits(step, part, blocks, target):
+        blocks = Blocks(down, across, warps, blocks.stages - 1)
+    return blocks
+
+
+def _dividing(block: int, size: Size) -> int:
+    """The largest block that divides that of a mask, if one does."""
+    found = block
+    while isinstance(size, int) and size and found > 16 and size % found:
+        found //= 2
+    return found if isinstance(size, int) and size and size % found == 0 else block
+
+
+def _is_flex(step: RoutineStep) -> bool:
+    return step.routine.startswith("flex")
+
+
+def _way(step: RoutineStep, target: Target, chosen: tuple[Blocks, ...] | None, assumes: tuple[Assumption, ...]) -> Way:
+    names = names_of(step)
+    words = tuple(n if isinstance(n, int) else sizes.symbol(names[i]) for i, n in enumerate(step.sizes))
+    jobs = _zeros(step, words) if _is_flex(step) else []
+    for n, part in enumerate(parts_of(step)):
+        blocks = choose(step, part, target) if chosen is None else chosen[n]
+        printed: Any = (Flex if _is_flex(step) else Attention)(step, part, blocks.down, blocks.across)
+        text = printed.source()
+        options = {"num_warps": blocks.warps, "num_stages": blocks.stages}
+        constants = {"BM": blocks.down, "BN": blocks.across}
+        build = stages.Build("attention", text, printed.signature, constants, divided(step, printed, assumes), options)
+        jobs.append(Job(build, tuple(printed.params), (_programs(step, part, blocks, words), 1, 1)))
+    return Way(assumes, names, tuple(jobs))
+
+
+def _programs(step: RoutineStep, part: str, blocks: Blocks, words: tuple[Any, ...]) -> Size:
+    """How many programs there are: one for each block and item."""
+    own, block = (words[attention.KEYS], blocks.across) if part == "keys" else (words[attention.ROWS], blocks.down)
+    items = words[0] * words[1] * words[2]
+    if part == "keys" and _is_flex(step):
+        items = words[flex.tail(step) + 2] * words[1]
+    return sizes.floordiv(own + block - 1, block) * items
+
+
+def _zeros(step: RoutineStep, words: tuple[Any, ...]) -> list[Job]:
+    """The launches that clear the gradients of tensors from outside, which are added to."""
+    known, jobs = flex.functions(step.routine), []
+    first = flex.tail(step) + flex.TAIL
+    for i in known.wanted if step.routine.split()[1] == "backward" else ():
+        place = first + flex.TABLE * i + flex.TABLE - 1
+        build = stages.Build("zero", zero_text(), {"d_ptr": "*fp32", "count": "i64"}, {"XBLOCK": _ZERO}, (), {"num_warps": 4})
+        params = (Parameter("buffer", flex_names(step).index(f"d{i}")), Parameter("size", place, "i64"))
+        jobs.append(Job(build, params, (sizes.floordiv(words[place] + _ZERO - 1, _ZERO), 1, 1)))
+    return jobs
