@@ -165,7 +165,10 @@ class Histories:
 
     def is_plain(self, x: Any) -> bool:
         """Whether the graph's output is all that the caller gets of a traced Tensor."""
-        return self.recorder.input_of(x) is not None or (x.grad is None and self.kind(x) is None)
+        if self.recorder.input_of(x) is not None:
+            return True
+        alone = self.recorder.is_fresh(x) or self.recorder.family(x) is None
+        return alone and x.grad is None and self.kind(x) is None
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

@@ -320,12 +320,19 @@ class Recorder:
         storage.value = value if whole else self._scatter(storage, target, value)
         storage.version += 1
         if gradmode.get() and isinstance(source, Tensor) and source.meta.requires_grad:
+            family = self.family(target)
             for seen in self._on(storage):
-                seen.tensor.meta = seen.tensor.meta.with_grad(True)
+                if self.family(seen.tensor) is family:
+                    seen.tensor.meta = seen.tensor.meta.with_grad(True)
         if owner is not None:
             storage.written = owner.value
             storage.value = self.histories.written(owner, storage.value)
             self.writes.append(WriteBack(owner.value, storage.value, len(self.builder.nodes)))
+
+    def family(self, tensor: Any) -> Any:
+        """What the views of one tensor share, and no detached alias has: the last step out of a history on the way to it."""
+        self.value_of(tensor)
+        return next((step for step in reversed(self.seen[id(tensor)].chain) if step[0] is _detach()), None)
 
     def _on(self, storage: TracedStorage) -> list[Seen]:
         return [seen for seen in self.seen.values() if seen.tensor._storage is storage]
@@ -337,8 +344,13 @@ class Recorder:
             history = any(seen.tensor.meta.requires_grad for seen in self._on(target._storage) if not self.histories.made(seen))
             if history and not (gradmode.get() and target.meta.requires_grad):
                 raise Break("write-gradient", "an in-place write past the history of a tensor that requires grad")
+            family = self.family(target) if tracked else None
+            if family is not None and any(all(step is not family for step in x.chain) for x in self._on(target._storage)):
+                raise Break("write-gradient", "an in-place write with a history into a detached alias of another tensor")
         elif tracked or (gradmode.get() and target.meta.requires_grad):
             raise Break("write-gradient", "an in-place write to an input with a history")
+        elif owner.real._node is not None and any(s.tensor.meta.requires_grad for s in self._on(target._storage) if s.chain):
+            raise Break("write-gradient", "an in-place write past the history of a view")
         elif self._shared(owner):
             raise Break("write-shared", "an in-place write to a tensor that shares its memory with another input")
         strides = zip(target.meta.shape, target.meta.strides, strict=True)

@@ -34,6 +34,7 @@ from .breaks import describe
 from .bytecode import NULL
 from .class_statements import made_of
 from .classes import by_python, native_base
+from .families import told
 from .generators import Generator
 from .late import LATE, Snapshot
 from .late_ops import holds
@@ -219,7 +220,7 @@ class ValueWriter:
         if self.session.recorder.is_fresh(x) and id(x._storage) in self.storages:
             self.split.add(id(x._storage))  # both are views of one output
             raise Cycle
-        return self._output(x) if self.session.recorder.histories.is_plain(x) else self._with_history(x)
+        return told(self, x, self._output(x) if self.session.recorder.histories.is_plain(x) else self._with_history(x))
 
     def _with_history(self, x: Any) -> str:
         """A Tensor that the region itself has made a leaf, whose history it has used up, or to which it gave a gradient."""
@@ -237,9 +238,6 @@ class ValueWriter:
 
     def _view(self, x: Any) -> str:
         """A Tensor that shares its fresh memory with another: the same views are taken of all of it again."""
-        known = self.memo.get(id(x))
-        if known is not None:
-            return known[1]
         recorder = self.session.recorder
         base = self.bases.get(id(x._storage))
         if base is None:
@@ -254,6 +252,7 @@ class ValueWriter:
         self.builds += ["set_grad(False)"] if tracked else []
         if base[0].meta.requires_grad and not x.meta.requires_grad:
             text = self.assign(f"{text}.detach()")
+        text = told(self, x, text)
         return self._with_gradient(x, self.assign(f"leaf({text}, None)") if recorder.histories.kind(x) == "leaf" else text)
 
     def _attrs(self, attrs: dict[str, Any]) -> str:

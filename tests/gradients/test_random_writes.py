@@ -1,13 +1,17 @@
-"""In-place writes through views and detached aliases, in random programs: gradients, flags and values as PyTorch's, and `x.data`."""
+"""Random programs of in-place writes through views and detached aliases: gradients, flags and values as PyTorch's; `x.data`."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
-from write_programs import alike, function, outcome, text
 
 import fusewire
+
+sys.path.insert(0, str(Path(__file__).parent))
+from write_programs import alike, function, outcome, text
 
 
 @pytest.mark.parametrize("first", range(0, 240, 40))
@@ -19,6 +23,16 @@ def test_as_pytorch(first: int) -> None:
             if isinstance(its[0], str) or (isinstance(mine[0], str) and ".data" in text(seed)):
                 continue  # PyTorch refuses more; a saved `x.data` is refused here when x is written, too
             assert alike(mine, its), (seed, graded, text(seed), mine, its)
+
+
+@pytest.mark.parametrize("seed", [4, 9, 44, 117, 213, 276, 290])
+def test_compiled_as_eager(seed: int) -> None:
+    """Aliases that are written, leave the region or live behind a break; eager refuses more."""
+    fn = function(seed)
+    for graded in (False, True):
+        eager = outcome(fusewire, fn, graded)
+        if not isinstance(eager[0], str):
+            assert alike(eager, outcome(fusewire, fusewire.compile(fn), graded)), text(seed)
 
 
 def versions(t: Any) -> list[Any]:

@@ -1,7 +1,7 @@
 """Random programs that write in place through views, views of views and detached aliases, as Python text, and what they give.
 
-``python tests/gradients/write_programs.py FROM TO [--compiled]`` runs a range of them in both libraries (PyTorch is the oracle), or
-compiled against eager. Asserts nothing itself.
+``python tests/gradients/write_programs.py FROM TO [--compiled]`` runs a range of them in both libraries (PyTorch is the oracle),
+or compiled against eager. Asserts nothing itself.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _VIEWS: dict[int, tuple[Callable[[Shape, random.Random], tuple[str, Shape]], ...
         lambda s, r: (f"x[{r.randrange(s[0])}]", s[1:]),
         lambda s, r: (f"x[{(k := r.randrange(s[0]))}:]", (s[0] - k, s[1])),
         lambda s, r: (f"x[:, {(k := r.randrange(s[1]))}:]", (s[0], s[1] - k)),
-        lambda s, r: (f"x.narrow(1, {(k := r.randrange(s[1]))}, 1)", (s[0], 1)),
+        lambda s, r: (f"x.narrow(1, {r.randrange(s[1])}, 1)", (s[0], 1)),
         lambda s, r: (f"x.select(1, {r.randrange(s[1])})", s[:1]),
         lambda s, r: (f"x.unsqueeze({(k := r.randrange(3))}).squeeze({k})", s),
         lambda s, r: ("x[::2]", (-(-s[0] // 2), s[1])),
@@ -41,15 +41,14 @@ _VIEWS: dict[int, tuple[Callable[[Shape, random.Random], tuple[str, Shape]], ...
     0: (lambda s, r: ("x.unsqueeze(0)", (1,)), lambda s, r: ("x.view(1, 1)", (1, 1))),
 }
 _WRITES = (
-    "x.add_({v})", "x.copy_({v})", "x.mul_({v} + 1)", "x[...] = {v} * 2", "x.sin_()", "x.fill_(w[{k}])", "x.mul_(0.5)", "x.zero_()",
-    "x.exp_()", "x.addcmul_({v}, {v})", "x.masked_fill_(x > 0.1, 0.25)", "x.sub_(0.5)",
+    "x.add_({v})", "x.copy_({v})", "x.mul_({v} + 1)", "x[...] = {v} * 2", "x.sin_()", "x.fill_(w[{k}])", "x.mul_(0.5)",
+    "x.exp_()", "x.addcmul_({v}, {v})", "x.masked_fill_(x > 0.1, 0.25)", "x.sub_(0.5)", "x.zero_()",
 )  # fmt: skip
 _READS = ("x", "x", "x * x", "x.exp()", "x.sin() * 0.5", "x * {v}")
 
 
 def text(seed: int, apart: float = 0.2) -> str:
-    """Program number `seed`: ``program(t, w, b)`` gives (a sum, all tensors it named). `apart`: share of detached aliases among its
-    views."""
+    """Program number `seed`: ``program(t, w, b)`` gives (a sum, all tensors it named). `apart`: share of detached aliases."""
     r = random.Random(seed)
     shapes: list[Shape] = [(3, 4)]
     lines = ["def program(t, w, b):", "    x0 = b", "    total = b.sum() * 0"]
