@@ -25,7 +25,7 @@ Make = Callable[[Any, Callable[[Any], Any]], Work]
 MODES = {"default": "", "reduce-overhead": " reduce-overhead", "max-autotune": " max-autotune"}
 DEFAULT, BOTH, ALL = ("default",), ("default", "reduce-overhead"), tuple(MODES)
 #: bytes written between two runs, more than any cache holds
-_FLUSH = 256 << 20
+_FLUSH, _SMALL = 256 << 20, 1 << 12
 
 
 @dataclass
@@ -40,6 +40,7 @@ class Lab:
     fw: Any = field(default_factory=package)
     torch: Any = None
     jax: Any = None
+    _flushed: Any = None
 
     @staticmethod
     def open(device: str, tiny: bool = False, ahead: bool = False, end: float = float("inf")) -> Lab:
@@ -55,12 +56,15 @@ class Lab:
         return time.perf_counter() > self.end
 
     def contenders(self, make: Make, modes: Sequence[str] = DEFAULT, eager: bool = True) -> dict[str, Callable[[], Work]]:
-        """Makers by name: fusewire and torch.compile in `modes`, and PyTorch's eager."""
+        """Makers by name: fusewire and torch.compile in `modes`, for the sizes at hand, and PyTorch's eager. (torch.compile keeps
+        what it compiled by code: what other sizes of the same code left there would make it compile for open sizes, then none.)"""
+        if self.torch is not None:
+            self.torch._dynamo.reset()
         found: dict[str, Callable[[], Work]] = {}
         for lib, name in ((self.fw, "fusewire"), (self.torch, peers.TORCH_COMPILE)):
             for mode in modes if lib is not None else ():
                 if not (self.ahead and mode == "max-autotune"):  # which measures
-                    found[name + MODES[mode]] = partial(make, lib, partial(lib.compile, mode=mode))
+                    found[name + MODES[mode]] = partial(make, lib, partial(lib.compile, mode=mode, dynamic=False))
         if eager and self.torch is not None and not self.ahead:
             found[peers.TORCH_EAGER] = partial(make, self.torch, _same)
         return found
@@ -94,7 +98,7 @@ class Lab:
         if self.device == "cpu":
             return {name: 1e6 * t for name, t in _turns(works, partial(_by_clock, wait=_nothing), seconds).items()}
         on_device = {name: work for name, work in works.items() if name != peers.JAX}
-        turn = partial(_by_events, self.gpu, self._rubbish() if flush else 0)
+        turn = partial(_by_events, self.gpu, self._rubbish() if flush else None, _SMALL if self.tiny else _FLUSH)
         found = {name: 1e6 * t for name, t in _turns(on_device, turn, seconds).items()}
         if peers.JAX in works:  # whose streams know nothing of our events
             alone = {peers.JAX: works[peers.JAX]}
@@ -130,11 +134,11 @@ class Lab:
 
         return device()
 
-    def _rubbish(self) -> int:
-        found = self.__dict__.get("_flushed")
-        if found is None:
-            found = self.__dict__["_flushed"] = self.gpu.allocate(1 << 12 if self.tiny else _FLUSH)
-        return int(found.address)
+    def _rubbish(self) -> Any:
+        """Memory to be overwritten between runs."""
+        if self._flushed is None:
+            self._flushed = self.gpu.allocate(_SMALL if self.tiny else _FLUSH)
+        return self._flushed
 
     def release(self) -> None:
         """Give back what nobody needs any more, to the driver."""
@@ -180,22 +184,22 @@ def _by_clock(work: Work, calls: int, wait: Callable[[], None]) -> float:
     return (time.perf_counter() - start) / calls
 
 
-def _by_events(gpu: Any, rubbish: int, work: Work, calls: int) -> float:
+def _by_events(gpu: Any, rubbish: Any, nbytes: int, work: Work, calls: int) -> float:
     """Seconds a call on the device. With `rubbish` each finds the caches empty, and the device busy until the call is issued."""
     from ..runtime.gpu.streams import Event
 
-    calls = min(calls, 10) if rubbish else calls
-    pairs = [(Event(True), Event(True)) for _ in range(calls if rubbish else 1)]
+    calls = min(calls, 10) if rubbish is not None else calls
+    pairs = [(Event(True), Event(True)) for _ in range(1 if rubbish is None else calls)]
     for start, end in pairs:
-        if rubbish:
-            gpu.driver.fill(rubbish, 0, _FLUSH if gpu.properties.name != "Fake GPU" else 1 << 12, gpu.stream)
+        if rubbish is not None:
+            gpu.driver.fill(rubbish.address, 0, nbytes, gpu.stream)
         start.record()
-        for _ in range(1 if rubbish else calls):
+        for _ in range(calls if rubbish is None else 1):
             work()
         end.record()
     gpu.synchronize()
     spent = statistics.median(start.elapsed_time(end) for start, end in pairs)
-    return 1e-3 * spent / (1 if rubbish else calls)
+    return 1e-3 * spent / (calls if rubbish is None else 1)
 
 
 def _torch(device: str) -> Any:
