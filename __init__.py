@@ -211,7 +211,7 @@ _LEGACY = (
 )  # fmt: skip
 _MODULES = (
     "nn", "optim", "utils", "vision", "special", "linalg", "fft", "func", "distributions", "backends", "cuda", "accelerator",
-    "mps", "amp", "distributed",
+    "mps", "amp", "distributed", "version",
 )
 _sys.meta_path.append(_namespace.Finder())  # type: ignore[arg-type]
 _AUTOCAST = (

@@ -57,6 +57,8 @@ KNOBS: dict[str, Knob] = {
     "threads": Knob(0, int, "threads that kernels and matrix products may use (0: the cores this process may use)"),
     "recycle": Knob(512, int, "megabytes of large results that may be kept for the next ones (0: the system allocates each)"),
     "spin": Knob(5000, int, "rounds a worker of the thread pool waits for the next job before it sleeps"),
+    "libhip": Knob("", str, "file of AMD's HIP runtime, asked where there is no CUDA; empty: libamdhip64.so"),
+    "cuda_launch_blocking": Knob(False, _flag, "wait behind every kernel on a GPU: errors name it and its line", True),
     "libcuda": Knob("", str, "file of the CUDA driver; empty: libcuda.so.1 as the system finds it"),
     "cublaslt": Knob("auto", str, "products on GPUs by cuBLASLt where it is found (auto), never (off), or by this file"),
     "tf32": Knob(False, _flag, "products of float32 on GPUs may be made with 10 bits (set_float32_matmul_precision sets it)"),

@@ -18,7 +18,7 @@ from ..runtime.gpu.streams import Event, Stream
 from ..runtime.meta import Meta
 from .gpu import tensor_in
 
-CUDA = 2
+CUDA, ROCM = 2, 10  # DLPack's kinds of devices that are ours
 _CODES = {"i": 0, "u": 1, "f": 2, "c": 5, "b": 6}
 _NAMES = b"dltensor", b"dltensor_versioned"  # capsules keep these very pointers
 _USED = b"used_dltensor", b"used_dltensor_versioned"
@@ -74,7 +74,8 @@ def exported(x: Any, stream: Any = None, max_version: Any = None, dl_device: Any
     if x.meta.requires_grad:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
     gpu = x._storage.gpu
-    if dl_device is not None and tuple(dl_device) != (CUDA, gpu.ordinal):
+    home = kind_of(gpu), gpu.ordinal
+    if dl_device is not None and tuple(dl_device) != home:
         raise BufferError(f"a tensor on {gpu.name} is not exported to DLPack device {tuple(dl_device)}: move it there first")
     if copy:
         x = x.clone()
@@ -87,7 +88,7 @@ def exported(x: Any, stream: Any = None, max_version: Any = None, dl_device: Any
     rank = max(len(x.meta.shape), 1)
     shape, strides = (c_int64 * rank)(*x.meta.shape), (c_int64 * rank)(*x.meta.strides)
     t = made.tensor
-    t.data, t.kind, t.ordinal, t.ndim = x.data_ptr() if x.numel() else None, CUDA, gpu.ordinal, len(x.meta.shape)
+    t.data, t.kind, t.ordinal, t.ndim = x.data_ptr() if x.numel() else None, *home, len(x.meta.shape)
     t.code, t.bits, t.lanes = _code(x.meta.dtype), 8 * x.meta.dtype.itemsize, 1
     t.shape, t.strides = cast(shape, POINTER(c_int64)), cast(strides, POINTER(c_int64))
     if versioned:
@@ -96,6 +97,11 @@ def exported(x: Any, stream: Any = None, max_version: Any = None, dl_device: Any
     address = ctypes.addressof(made)
     _exports[address] = made, shape, strides, x._storage
     return _new(address, _NAMES[versioned], cast(_DESTROY, c_void_p))
+
+
+def kind_of(gpu: Any) -> int:
+    """DLPack's number for a device of this vendor."""
+    return ROCM if gpu.driver.target == "hip" else CUDA
 
 
 def _here(gpu: Any) -> Event:
@@ -138,7 +144,7 @@ def imported(source: Any) -> Any:
     managed: Any = _KINDS[kind].from_address(address)
     t = managed.tensor
     dtype = _dtype(t)
-    if t.kind != CUDA:
+    if t.kind not in (CUDA, ROCM):
         raise BufferError(f"from_dlpack: memory on a device of DLPack kind {t.kind}")
     _rename(capsule, _USED[kind])
     shape = tuple(t.shape[: t.ndim])

@@ -326,7 +326,11 @@ class Tensor(Methods):
         return to_capsule(self, max_version, dl_device, copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0) if self.meta.device == "cpu" else (2, self.device.index or 0)
+        if self.meta.device == "cpu":
+            return (1, 0)
+        from .dlpack import kind_of
+
+        return kind_of(self._storage.gpu), self.device.index or 0
 
     def __bool__(self) -> bool:
         if self.numel() != 1:

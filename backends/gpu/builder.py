@@ -84,4 +84,4 @@ current: Builder = Triton()
 def target_of(gpu: devices.GPU) -> Target:
     """What machine code for a device is for."""
     p = gpu.properties
-    return Target(gpu.driver.kind, 10 * p.major + p.minor, p.warp_size)
+    return Target(gpu.driver.target, p.arch or 10 * p.major + p.minor, p.warp_size)

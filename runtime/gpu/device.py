@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -37,14 +39,53 @@ def provide(make_executor: Callable[[GPU], Any]) -> None:
 
 
 def driver() -> Driver:
-    """The driver, started at the first call; DeviceError where there is none."""
+    """The driver, started at the first call; DeviceError where there is none, and in a fork of a process that had it."""
     global _driver
     if _driver is None:
-        from .cuda import Cuda
-
+        if _forked:
+    """The driver, started at the first call; DeviceError where there is none, and in forks of a process that had started it."""
+                              "'spawn' start method")  # fmt: skip
         with _lock:
-            _driver = _driver or Cuda()
+            if _driver is None:
+                _driver = _started()
+                atexit.register(_close)
     return _driver
+
+
+def _started() -> Driver:
+    """CUDA's driver, or HIP's where that is the one there; what CUDA's says where there is none."""
+    from .cuda import Cuda
+
+    try:
+        return Cuda()
+    except DeviceError:
+        from .hip import Hip
+
+        try:
+            return Hip()
+        except DeviceError:
+            pass
+        raise
+
+
+_forked: list[bool] = []  # not empty in a fork of a process that had started the driver
+
+
+def _close() -> None:
+    """The interpreter ends, and the driver may go before our objects: nothing of theirs is given back any more."""
+    for gpu in _devices.values():
+        gpu.alive, gpu.open.value = False, 0
+    pinned.forget()
+
+
+def _fork() -> None:
+    if _driver is not None:
+        forget()
+        _forked.append(True)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_fork)
 
 
 @lru_cache(maxsize=1)
@@ -69,6 +110,7 @@ def forget() -> None:
     pinned.forget()
     _driver = None
     _why_none.cache_clear()
+    _forked.clear()
     here.__init__()
 
 

@@ -18,8 +18,9 @@ class OutOfMemory(DeviceError):
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """What a device is. Sizes in bytes; `major`, `minor`: compute capability; `shared_limit`: dynamic shared memory that one
-    block may ask for; `driver`: version of the driver as ``1000 * major + 10 * minor``."""
+    """What a device is. Sizes in bytes, clocks in kHz, widths in bits; `major`, `minor`: compute capability; `shared_limit`:
+    dynamic shared memory that one block may ask for; `driver`: version of the driver as the vendor counts (CUDA: ``1000 * major +
+    10 * minor``); `arch`: name of the architecture where the vendor goes by names ("gfx942")."""
 
     name: str
     major: int
@@ -32,13 +33,38 @@ class Properties:
     L2_cache_size: int
     regs_per_multiprocessor: int
     driver: int
+    arch: str = ""
+    max_threads_per_block: int = 1024
+    shared_memory_per_block: int = 48 << 10
+    shared_memory_per_multiprocessor: int = 0
+    clock_rate: int = 0
+    memory_clock_rate: int = 0
+    memory_bus_width: int = 0
+    is_integrated: int = 0
+    is_multi_gpu_board: int = 0
+    pci_bus_id: int = 0
+    pci_device_id: int = 0
+    pci_domain_id: int = 0
+
+    @property
+    def shared_memory_per_block_optin(self) -> int:
+        """As `shared_limit`."""
+        return self.shared_limit
+
+    @property
+    def gcnArchName(self) -> str:
+        """As `arch`; the name again where the vendor goes by numbers, as PyTorch has it."""
+        return self.arch or self.name
 
 
 class Driver(Protocol):
-    """One vendor's driver. `kind` names its devices ("cuda"); `launch_address` is the machine code that launches a kernel, for
-    the native entry: ``i32 (function, u32 grid x, y, z, u32 threads x, y, z, u32 shared, stream, ptr params, ptr null)``."""
+    """One vendor's driver. `kind` names its devices ("cuda"), `target` the code it runs ("cuda", "hip"), `version` counts as in
+    `Properties`. `launch_address` is the machine code that launches a kernel, for the native entry: ``i32 (function, u32 grid x,
+    y, z, u32 threads x, y, z, u32 shared, stream, ptr params, ptr null)``."""
 
     kind: str
+    target: str
+    version: int
     launch_address: int
 
     def check(self, status: int) -> None:
@@ -55,6 +81,12 @@ class Driver(Protocol):
 
     def synchronize(self) -> None:
         """Wait for all that this thread's device does."""
+
+    def reaches(self, ordinal: int, other: int) -> bool:
+        """Whether one device can be let read the other's memory."""
+
+    def priorities(self) -> tuple[int, int]:
+        """Priorities of streams: (the least urgent, the most urgent, which is the lower number)."""
 
     # -- memory
     def allocate(self, nbytes: int) -> int:
@@ -103,8 +135,8 @@ class Driver(Protocol):
     def stream_wait(self, stream: int, event: int) -> None:
         """What is put into `stream` from now on waits for `event`."""
 
-    def event_create(self, timing: bool) -> int:
-        """An event; with `timing` it keeps the time."""
+    def event_create(self, timing: bool, blocking: bool = False) -> int:
+        """An event; with `timing` it keeps the time; with `blocking` who waits for it sleeps."""
 
     def event_destroy(self, event: int) -> None:
         """Let an event go."""

@@ -1,4 +1,4 @@
-"""What we call, beside the vendors' own headers (which Triton brings along): names that are exported, arguments, numbers, layouts."""
+"""What we call, beside the vendors' own headers (which Triton brings along): exported names, arguments, numbers, layouts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from fusewire.runtime.gpu import cuda
+from fusewire.runtime.gpu import cuda, hip, vendor
+from fusewire.runtime.gpu.driver import Properties
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 import c_header
+import fake_work
 
 _triton = importlib.util.find_spec("triton")
 pytestmark = pytest.mark.skipif(_triton is None, reason="Triton, which brings the headers, is not installed")
@@ -44,17 +46,44 @@ def same(ours: Any, theirs: Any) -> bool:
     return m == n and (a == b or {a, b} <= {"address", "unsigned"})
 
 
-@pytest.mark.parametrize("name", sorted(cuda.SIGNATURES))
-def test_entry_points(name: str) -> None:
-    functions = header("cuda").functions
+VENDORS = {"cuda": cuda, "hip": hip}
+
+
+@pytest.mark.parametrize(("which", "name"), [(v, n) for v, module in VENDORS.items() for n in sorted(module.SIGNATURES)])
+def test_entry_points(which: str, name: str) -> None:
+    functions, ours = header(which).functions, VENDORS[which].SIGNATURES[name]
     assert name in functions, f"the header exports no {name}"
-    assert len(cuda.SIGNATURES[name]) == len(functions[name])
-    assert all(map(same, cuda.SIGNATURES[name], functions[name])), functions[name]
+    assert len(ours) == len(functions[name])
+    assert all(map(same, ours, functions[name])), functions[name]
 
 
-def test_numbers() -> None:
+@pytest.mark.parametrize("which", VENDORS)
+def test_numbers(which: str) -> None:
+    values, ours = header(which).values, VENDORS[which].NUMBERS
+    assert {name: values.get(name) for name in ours} == ours
+    prefix = "CU_DEVICE_ATTRIBUTE_" if which == "cuda" else "hipDeviceAttribute"
+    for field, (name, number) in VENDORS[which].FIELDS.items():
+        assert values.get(prefix + name) == number, field
+        assert hasattr(Properties, field)
+    assert set(VENDORS[which].ENTRIES.values()) <= set(VENDORS[which].SIGNATURES)
+
+
+def test_statuses_that_both_vendors_number_alike() -> None:
+    of_cuda, of_hip = header("cuda").values, header("hip").values
+    names = {"OUT_OF_MEMORY": "OutOfMemory", "NOT_INITIALIZED": "NotInitialized", "NOT_READY": "NotReady",
+             "NO_DEVICE": "NoDevice",
+             "INVALID_IMAGE": "InvalidImage", "NO_BINARY_FOR_GPU": "NoBinaryForGpu", "ILLEGAL_ADDRESS": "IllegalAddress",
+             "LAUNCH_FAILED": "LaunchFailure", "STREAM_CAPTURE_UNSUPPORTED": "StreamCaptureUnsupported",
+             "CAPTURED_EVENT": "CapturedEvent", "ASSERT": "Assert"}  # fmt: skip
+    for name, other in names.items():
+        assert of_cuda[f"CUDA_ERROR_{name}"] == of_hip[f"hipError{other}"]
+        assert name == "NO_DEVICE" or of_cuda[f"CUDA_ERROR_{name}"] in {*vendor.HINTS, vendor.OUT_OF_MEMORY, vendor.NOT_READY}
+    assert (vendor.OUT_OF_MEMORY, vendor.NOT_INITIALIZED, vendor.NOT_READY) == (2, 3, 600)
+
+
+def test_names_of_errors_in_the_driver_without_a_gpu() -> None:
     values = header("cuda").values
-    assert {name: values.get(name) for name in cuda.NUMBERS} == cuda.NUMBERS
+    assert {name: values.get(name) for name in fake_work.ERRORS.values()} == {v: k for k, v in fake_work.ERRORS.items()}
 
 
 def test_the_newest_form_of_each_entry_point_is_called() -> None:
@@ -71,3 +100,5 @@ def test_layouts() -> None:
     config, attribute = types["CUlaunchConfig"], types["CUlaunchAttribute"]
     assert (ctypes.sizeof(config), config.hStream.offset, config.attrs.offset, config.numAttrs.offset) == (56, 32, 40, 48)
     assert (ctypes.sizeof(attribute), attribute.value.offset) == (72, 8)
+    about = header("hip").types["hipDeviceProp_t"]
+    assert (ctypes.sizeof(about), about.gcnArchName.offset) == (hip.PROPERTIES, hip.ARCHITECTURE)

@@ -1,6 +1,6 @@
-"""Reads C headers as far as a caller by ctypes needs: functions under the names that a library exports, enum values, struct layouts.
+"""Reads C headers as far as a caller by ctypes needs: functions under their exported names, enum values, struct layouts.
 
-Knows `#if` with numbers and `defined`, object-like and one-argument macros in names, and plain declarations. No compiler is needed.
+Knows `#if` with numbers and `defined`, object-like and one-argument macros in names, and plain declarations. Needs no compiler.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _nameless(argument: str) -> str:
 
 
 def _types(text: str, made: Header) -> None:
-    for found in re.finditer(r"\benum\s*(\w*)\s*(?::\s*\w+\s*)?\{([^{}]*)\}\s*(\w*)\s*;", text):
+    for found in re.finditer(r"\benum\s*(?:__\w+\s+)?(\w*)\s*(?::\s*\w+\s*)?\{([^{}]*)\}\s*(\w*)\s*;", text):
         _enum(found.group(2), made)
         for name in (found.group(1), found.group(3)):
             if name:

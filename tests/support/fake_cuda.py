@@ -23,25 +23,27 @@ import numpy as np
 from fusewire.backends.gpu import builder, launch
 from fusewire.backends.gpu.kernel import Aligned, CompiledKernel, Parameter, Target, Variant
 from fusewire.backends.reference import run_kernel
+from fusewire.errors import DeviceError
 from fusewire.ir import sizes
 from fusewire.ir.loops import Kernel
-from fusewire.runtime.gpu import cublaslt, cuda, device
+from fusewire.runtime.gpu import cublaslt, cuda, device, hip
 
 sys.path.insert(0, str(Path(__file__).parent))
 from fake_work import ANYWHERE, ATTRIBUTES, BEFORE, ERRORS, WHOLE, Capture, Event, Refused, Stream, put
 
-class Fake:
-    """The driver. `launches`: (name of the kernel, grid, stream) of each. `memory`: bytes of a device. `dead`: the status that all
-    calls give, once a kernel has spoiled the context."""
 
-    names: Any = None  # the vendor's module, for the signatures
-    kind = "cuda"
+class Fake:
+    """The driver. `launches`: (name of the kernel, grid, stream) of each. `memory`: bytes of a device. `dead`: the status that
+    all calls give, once a kernel has spoiled the context."""
+
+    signatures: Any = cuda.SIGNATURES
 
     def __init__(self, count: int = 1, lazy: bool = False, memory: int = 1 << 30, run: bool = True) -> None:
         self.count, self.lazy, self.total, self.run = count, lazy, memory, run
         self.launches: list[tuple[str, tuple[int, int, int], int]] = []
         self.faults: list[BaseException] = []
         self.calls: dict[str, int] = {}
+        self.lock = threading.RLock()
         self.threads = threading.local()
         self.ready, self.dead, self.process = False, 0, os.getpid()
         self.answers: dict[str, int] = {}  # statuses that entry points are to give
@@ -62,21 +64,26 @@ class Fake:
     def address(self, name: str) -> int:
         """The entry point's machine code."""
         if name not in self._entries:
-            call = ctypes.PYFUNCTYPE(ctypes.c_int, *cuda.SIGNATURES[name])
+            call = ctypes.PYFUNCTYPE(ctypes.c_int, *self.signatures[name])
             self._entries[name] = call(lambda *args: self.called(name, args))
         return ctypes.cast(self._entries[name], ctypes.c_void_p).value or 0
 
     def called(self, name: str, args: tuple[Any, ...]) -> int:
         """The status of a call."""
-        self.calls[name] = self.calls.get(name, 0) + 1
-        try:
-            self.allowed(name)
-            return getattr(self, name)(*args) or 0
-        except Refused as refused:
-            return refused.status
-        except BaseException as error:
-            self.faults.append(error)
-            return 1
+        with self.lock:  # a driver may be called from several threads
+            self.calls[name] = self.calls.get(name, 0) + 1
+            try:
+                self.allowed(self.known_as(name))
+                return getattr(self, name)(*args) or 0
+            except Refused as refused:
+                return refused.status
+            except BaseException as error:
+                self.faults.append(error)
+                return 1
+
+    def known_as(self, name: str) -> str:
+        """CUDA's name of an entry point."""
+        return name
 
     def allowed(self, name: str) -> None:
         """Refused where a driver takes no such call at all."""
@@ -424,7 +431,7 @@ class Fake:
         del self.objects[module]
 
     def cuModuleGetFunction(self, out: int, module: int, name: bytes) -> int:
-        device, kernel = self.known(module, tuple)
+        _, kernel = self.known(module, tuple)
         found = kernel or (None, name.decode())
         if found[0] is not None and found[1].name != name.decode():
             return 500
@@ -550,12 +557,20 @@ class Reference:
         return Variant(assumes, kernel.sizes, scratch, load)
 
 
+def no_driver() -> Any:
+    """As a machine without a vendor's driver."""
+    raise DeviceError("no such driver: the library cannot be loaded")
+
+
 @contextmanager
-def installed(triton: bool = False, **options: Any) -> Iterator[Fake]:
-    """The fake in the driver's place; no fault of it stays unseen. With `triton` kernels are compiled by it, and not run."""
-    fake = Fake(**options)
-    find, current, products = cuda.find_library, builder.current, cublaslt.find_libraries
-    cuda.find_library = lambda: fake
+def installed(triton: bool = False, hip_runtime: bool = False, **options: Any) -> Iterator[Fake]:
+    """The fake in the driver's place; no fault of it stays unseen. With `triton` kernels are compiled by it, and not run; with
+    `hip_runtime` there is AMD's driver instead of CUDA's."""
+    from fake_hip import FakeHip
+
+    fake = FakeHip(**options) if hip_runtime else Fake(**options)
+    places, current, products = (cuda.find_library, hip.find_library), builder.current, cublaslt.find_libraries
+    cuda.find_library, hip.find_library = (no_driver, lambda: fake) if hip_runtime else (lambda: fake, no_driver)
     cublaslt.find_libraries = lambda: iter(())  # a real one would be handed memory that is none of a GPU's
     builder.current = builder.Triton() if triton else Reference(fake)
     device.forget()
@@ -564,6 +579,6 @@ def installed(triton: bool = False, **options: Any) -> Iterator[Fake]:
         yield fake
     finally:
         device.forget()
-        cuda.find_library, builder.current, cublaslt.find_libraries = find, current, products
+        (cuda.find_library, hip.find_library), builder.current, cublaslt.find_libraries = places, current, products
     if fake.faults:
         raise fake.faults[0]
