@@ -191,7 +191,8 @@ def _draw(name: str, eager: Any, scalar: Any, per_block: int) -> tuple[Op, Op]:
     ))  # fmt: skip
     draw = register(Op(
         name, (), _draw_infer(name), eager, None, Decompose(lambda state, **attrs: point(*halves(state), **attrs)), _draw_samples,
-        effects=Effects(draws=blocks_of(4, per_block)), upcast=False, tolerance=CLOSE, constant=_STREAM, batch=looped, looped=_OWN,
+        effects=Effects(draws=blocks_of(4, per_block)), upcast=False, tolerance=CLOSE, constant=_STREAM, batch=looped,
+        looped=_OWN,
     ))  # fmt: skip
     return draw, point
 
