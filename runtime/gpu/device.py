@@ -39,11 +39,11 @@ def provide(make_executor: Callable[[GPU], Any]) -> None:
 
 
 def driver() -> Driver:
-    """The driver, started at the first call; DeviceError where there is none, and in a fork of a process that had it."""
+    """The driver, started at the first call; DeviceError where there is none, and in forks of a process that had it."""
     global _driver
     if _driver is None:
         if _forked:
-    """The driver, started at the first call; DeviceError where there is none, and in forks of a process that had started it."""
+            raise DeviceError("Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must use the "
                               "'spawn' start method")  # fmt: skip
         with _lock:
             if _driver is None:
