@@ -57,7 +57,7 @@ class Lab:
 
     def contenders(self, make: Make, modes: Sequence[str] = DEFAULT, eager: bool = True) -> dict[str, Callable[[], Work]]:
         """Makers by name: fusewire and torch.compile in `modes`, for the sizes at hand, and PyTorch's eager. (torch.compile keeps
-        what it compiled by code: what other sizes of the same code left there would make it compile for open sizes, then none.)"""
+        what it compiled by code: other sizes of the same code would make it compile for open sizes, and at last not at all.)"""
         if self.torch is not None:
             self.torch._dynamo.reset()
         found: dict[str, Callable[[], Work]] = {}

@@ -1,5 +1,5 @@
 """What only a GPU can show, beside the CPU: the driver's layer, every record (eager, compiled, gradients), views and writes,
-training steps, models, streams, memory, graphs, other libraries' tensors. ``pytest -m gpu``; with the `xdist` plugin also ``-n 8``.
+training steps, models, streams, memory, graphs, other libraries' tensors. ``pytest -m gpu``; where xdist is, with ``-n 8``.
 
 Without a GPU the records are skipped and a part of the rest runs on the tests' driver, whose kernels the reference runs.
 """
