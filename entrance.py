@@ -35,6 +35,8 @@ class _Native:
         """Serve this variant natively as far as that goes: its guards at least. One that cannot be is the dispatcher's."""
         try:
             self.entry.add(_native_variant(variant, self.function))
+            if _on_device(variant.executable) is not None and variant.capture.prologue is None:
+                self.entry.add(_launched(variant, self.function))
         except CompileError:
             return
 
@@ -52,6 +54,39 @@ def _native_variant(variant: Variant, function: types.FunctionType) -> Any:
     if made.prologue is not None:
         return entry.Variant.of_python(made.guards, function, _bare(_behind_prologue(variant, function)))
     return _planned(variant, function, made.guards)
+
+
+def _on_device(executable: Any) -> Any:
+    """What has the plan of a graph for a GPU; None for others."""
+    inner = getattr(executable, "executable", None)
+    return inner if hasattr(inner, "run_at") else None
+
+
+def _launched(variant: Variant, function: types.FunctionType) -> Any:
+    """A variant for a GPU that machine code launches. What it leaves to Python (another context, a graph being recorded, memory
+    that is not ours) the variant behind it takes."""
+    made = variant.capture
+    launcher = _launcher(_on_device(variant.executable), [x for x in made.guards if isinstance(x, (TensorIs, TensorLike))])
+    return _planned(variant, function, made.guards, launcher)
+
+
+def _launcher(executable: Any, guards: Sequence[Any]) -> Any:
+    """Who runs a plan on the device of the tensors that the guards name. CompileError where machine code cannot."""
+    from .backends import entry
+    from .backends.gpu.native import Launcher
+    from .eager.gpu import Watched, tensor_in
+    from .runtime.gpu.device import device
+    from .runtime.gpu.storage import DeviceStorage
+
+    names = {x.meta.device if isinstance(x, TensorIs) else x.device for x in guards} - {"cpu"}
+    if len(names) != 1:
+        raise CompileError("no guard, or guards on several devices, say where the plan runs")
+    entry.configure_device(DeviceStorage, Watched)
+
+    def view(x: Any, meta: Meta, offset: int) -> Any:
+        return tensor_in(x._storage, meta, (x._offset or 0) + offset)
+
+    return Launcher(executable, device(int(names.pop().rpartition(":")[2])), view)
 
 
 def _behind_prologue(variant: Variant, function: types.FunctionType) -> Callable[..., Any]:
@@ -85,17 +120,17 @@ def _guard_of(source: Arg, type_: Any) -> Any:
     return TypeIs(source, float) if type_.kind == "float" else FitsInt64(source)
 
 
-def _planned(variant: Variant, function: types.FunctionType, guards: Sequence[Any]) -> Any:
+def _planned(variant: Variant, function: types.FunctionType, guards: Sequence[Any], launcher: Any = None) -> Any:
     from .backends import entry
 
-    made, executable = variant.capture, variant.executable
+    made, executable = variant.capture, variant.executable if launcher is None else launcher.executable
     plan = executable.plan
     metas: list[Any] = list(made.metas)
     tail = made.tail
     if variant.training is not None:
         metas = [meta.with_grad(False) for meta in metas] + [_meta_of(o) for o in plan.outputs[len(metas) :]]
         tail = _recording(variant)
-        variant.training.native = _backward(variant)
+        variant.training.native = _backward(variant, launcher)
     for output, meta in zip(plan.outputs, metas, strict=True):
         if output.source is None and meta is not None and output.type != meta.type:
             raise CompileError(f"an output is laid out as {output.type}, not {meta.type}")
@@ -106,7 +141,7 @@ def _planned(variant: Variant, function: types.FunctionType, guards: Sequence[An
         plan, executable.code, guards, made.sources, function, output_metas=known, output_grads=grads, tail=tail,
         single=not made.flat,
         on_error=_bare(lambda native, args, status, step: variant.failed(args[:own], errors_of(plan.steps[step])[status - 1])),
-        keep=executable,
+        keep=executable, launcher=launcher,
     )  # fmt: skip
 
 
@@ -133,12 +168,12 @@ def _meta_of(output: PlanOutput) -> Any:
     return _meta_of_type(output.type)
 
 
-def _meta_of_type(t: Any) -> Any:
+def _meta_of_type(t: Any, device: str = "cpu") -> Any:
     if not isinstance(t, TensorType):
         return None
     if not all(isinstance(n, int) for n in (*t.shape, *t.strides)):
-        return MetaPattern(t)
-    return Meta.of(t.shape, t.strides, t.dtype)  # type: ignore[arg-type]
+        return MetaPattern(t, device=device)
+    return Meta.of(t.shape, t.strides, t.dtype, device=device)  # type: ignore[arg-type]
 
 
 def _recording(variant: Variant) -> Callable[..., Any]:
@@ -159,8 +194,8 @@ def _recording(variant: Variant) -> Callable[..., Any]:
     return _bare(finish) if tail is not None else finish
 
 
-def _backward(variant: Variant) -> Callable[[Training, Any, Callable[..., Any]], Callable[..., Any] | None]:
-    """What makes a backward graph of a variant a native function."""
+def _backward(variant: Variant, launcher: Any = None) -> Callable[[Training, Any, Callable[..., Any]], Callable[..., Any] | None]:
+    """What makes a backward graph of a variant a native function. `launcher`: of its forward graph, where that is a GPU's."""
     known: dict[Any, Any] = {x.source: (x.cls, x.meta) for x in variant.capture.guards if isinstance(x, TensorIs)}
     likes = [x for x in variant.capture.guards if isinstance(x, TensorLike)]
     known |= {x.source: (x.cls, MetaPattern(x.type, x.requires_grad, x.device)) for x in likes}
@@ -169,14 +204,17 @@ def _backward(variant: Variant) -> Callable[[Training, Any, Callable[..., Any]],
     def make(training: Training, executable: Any, otherwise: Callable[..., Any]) -> Callable[..., Any] | None:
         from .backends import entry
 
+        executable = executable if launcher is None else _on_device(executable)
         plan = getattr(executable, "plan", None)
         if plan is None or callable(executable.code) or any(o.source is not None for o in plan.outputs):
             return None  # a gradient that is an operand itself: a Tensor of its own is made of it in Python
         first = dict(enumerate(saved[i] for i in training.cut.saved_inputs))
         try:
-            inputs = [first.get(n) or _kind_of(v.type) for n, v in enumerate(training.cut.backward.inputs)]
+            device = "cpu" if launcher is None else launcher.device
+            inputs = [first.get(n) or _kind_of(v.type, device) for n, v in enumerate(training.cut.backward.inputs)]
             metas = [_known(_meta_of(o)) for o in plan.outputs]
-            return entry.routine(plan, executable.code, inputs, metas, otherwise, keep=executable)
+            who = None if launcher is None else type(launcher)(executable, launcher.gpu, launcher.view)
+            return entry.routine(plan, executable.code, inputs, metas, otherwise, keep=executable, launcher=who)
         except CompileError:
             return None
 
@@ -186,9 +224,9 @@ def _backward(variant: Variant) -> Callable[[Training, Any, Callable[..., Any]],
 _NUMBERS = {"float": float, "int": int, "bool": bool}
 
 
-def _kind_of(type_: Any) -> tuple[type, Any]:
+def _kind_of(type_: Any, device: str) -> tuple[type, Any]:
     """Class and Meta of what a graph input of this type is at a call."""
-    return (Tensor, _meta_of_type(type_)) if isinstance(type_, TensorType) else (_NUMBERS[type_.kind], None)
+    return (Tensor, _meta_of_type(type_, device)) if isinstance(type_, TensorType) else (_NUMBERS[type_.kind], None)
 
 
 _refusal: list[str | None] = []

@@ -46,25 +46,21 @@ def original_of(function: Any) -> Any:
     return dispatcher.function
 
 
-def _write_word(address: int, value: int) -> None:
-    ctypes.c_size_t.from_address(address).value = value
-
-
 def _make_subclass() -> type:
     """A subclass of `function` of the same layout; `function` is made a legal base for the length of one statement."""
     function = types.FunctionType
     flags = id(function) + layout.TP_FLAGS
-    _write_word(flags, layout.word(flags) | _BASETYPE)
+    layout.set_word(flags, layout.word(flags) | _BASETYPE)
     try:
         sub = type("function", (function,), _SUBCLASS_BODY)
     finally:
-        _write_word(flags, layout.word(flags) & ~_BASETYPE)
+        layout.set_word(flags, layout.word(flags) & ~_BASETYPE)
         _pyapi.PyType_Modified(ctypes.py_object(function))
     del sub.__slots__  # type: ignore[attr-defined]
     layout.need(sub.__basicsize__ == function.__basicsize__ and sub.__itemsize__ == 0, "subclasses of function")
     flags = id(sub) + layout.TP_FLAGS
-    _write_word(flags, layout.word(flags) | _HAVE_VECTORCALL | _METHOD_DESCRIPTOR)
-    _write_word(id(sub) + layout.TP_VECTORCALL_OFFSET, layout.function_offsets()["vectorcall"])
+    layout.set_word(flags, layout.word(flags) | _HAVE_VECTORCALL | _METHOD_DESCRIPTOR)
+    layout.set_word(id(sub) + layout.TP_VECTORCALL_OFFSET, layout.function_offsets()["vectorcall"])
     _pyapi.PyType_Modified(ctypes.py_object(sub))
     return sub
 
@@ -91,8 +87,8 @@ def set_vectorcall(function: types.FunctionType, address: int) -> None:
     if not _subclass:
         _subclass.append(_make_subclass())
     _pyapi.Py_IncRef(ctypes.py_object(_subclass[0]))  # an instance owns its class
-    _write_word(id(function) + layout.function_offsets()["vectorcall"], address)
-    _write_word(id(function) + layout.TYPE, id(_subclass[0]))
+    layout.set_word(id(function) + layout.function_offsets()["vectorcall"], address)
+    layout.set_word(id(function) + layout.TYPE, id(_subclass[0]))
 
 
 class Thunks:
@@ -114,11 +110,11 @@ class Thunks:
         pair = self._free.pop()
         made = copy_function(function)
         made.__dict__[KEEP] = keep  # not in the finalizer: a table that leads back to the function would never die
-        _write_word(pair[1], table)
+        layout.set_word(pair[1], table)
         set_vectorcall(made, pair[0])
         weakref.finalize(made, self._release, pair, memory).atexit = False
         return made
 
     def _release(self, pair: tuple[int, int], memory: Any) -> None:
-        _write_word(pair[1], 0)
+        layout.set_word(pair[1], 0)
         self._free.append(pair)

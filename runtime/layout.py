@@ -19,6 +19,8 @@ from ..errors import LoadError
 
 _api = ctypes.PyDLL(None)
 
+#: offset in a list of the number of items that it has memory for
+LIST_ROOM = 32
 #: offsets in a PyObject, and in list, tuple, bytes, float, dict and set objects
 TYPE, SIZE, LIST_ITEMS, TUPLE_ITEMS, BYTES, FLOAT, SET_USED, CELL = 8, 16, 24, 24, 32, 16, 24, 16
 #: offset in a dict of its version, a number that no other state of a dict has ever had
@@ -50,6 +52,11 @@ class LayoutError(LoadError):
 def word(address: int) -> int:
     """The 8 bytes at `address`."""
     return ctypes.c_size_t.from_address(address).value
+
+
+def set_word(address: int, value: int) -> None:
+    """Store a 64-bit word."""
+    ctypes.c_int64.from_address(address).value = value
 
 
 def half(address: int) -> int:
@@ -121,6 +128,20 @@ def function_offsets() -> dict[str, int]:
     return out
 
 
+@lru_cache(maxsize=1)
+def finalizer_offset() -> int:
+    """Offset in a type object of tp_finalize, which runs ``__del__``."""
+
+    def with_del() -> type:
+        return type("Probe", (), {"__slots__": (), "__del__": lambda self: None})
+
+    one, other, none = with_del(), with_del(), type("Probe", (), {"__slots__": ()})
+    span = range(TP_FLAGS + 8, type.__basicsize__, 8)
+    found = [o for o in span if word(id(one) + o) == word(id(other) + o) != 0 and not word(id(none) + o)]
+    need(len(found) == 1, "types with a finalizer")
+    return found[0]
+
+
 def _array_is_known() -> bool:
     a = np.zeros((3, 5, 7), "f4").transpose(2, 0, 1)
     at = id(a)
@@ -141,6 +162,7 @@ def _containers_are_known() -> bool:
     return (
         word(word(id(a_list) + LIST_ITEMS)) == word(id(a_tuple) + TUPLE_ITEMS) == word(id(cell) + CELL) == id(mark)
         and word(id(a_list) + SIZE) == word(id(a_tuple) + SIZE) == word(id(a_dict) + SIZE) == word(id(a_set) + SET_USED) == 3
+        and 3 <= word(id(a_list) + LIST_ROOM) < 64
         and ctypes.string_at(id(text) + BYTES, 8) == text
         and ctypes.c_double.from_address(id(number) + FLOAT).value == number
     )

@@ -29,6 +29,8 @@ class Frame:
         self.consts: dict[int, int] = {}
         self.owned_words: list[int] = []
         self.arena_at: int | None = None
+        self.hold = 0  # of a plan for a GPU: `words.T_HOLD`, then first and number of the pairs of words for memory
+        self.blocks = 0, 0
         self._runs: list[tuple[int, int]] = []
         #: lists that Python callbacks write to once the rows are an array: (function of the address of a row, row number)
         self.patches: list[tuple[Any, int]] = []

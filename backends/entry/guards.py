@@ -159,7 +159,10 @@ class GuardRows:
         if isinstance(known, g.TensorLike):
             del self._arrays[source]
             return self.like(known)
-        if known is not None:
+        if known is not None and known.meta.device != "cpu":
+            self.guard_meta(known)
+            self._place(source, at, known.meta.dtype.itemsize)
+        elif known is not None:
             self._done.add(known)
             self.frame.row("tensor", at, self.word(source), self.frame.object(known.cls), self.frame.object(known.meta))
         elif source in self.types:
@@ -377,7 +380,16 @@ class GuardRows:
         if x.source in self._inputs:
             self.tensor(x.source)
         else:
-            self.frame.row("meta", 0, self.word(x.source), self.frame.object(x.cls), self.frame.object(x.meta))
+            self.guard_meta(x)
+
+    def guard_meta(self, x: g.TensorIs) -> None:
+        """The row of a guard on a tensor whose memory nobody asks for."""
+        self._done.add(x)
+        self.frame.row("meta", 0, self.word(x.source), self.frame.object(x.cls), self.frame.object(x.meta))
+
+    def _place(self, source: s.Source, at: int, itemsize: int) -> None:
+        """Where a tensor of a GPU lies: its storage, and the address of its first element behind it."""
+        self.frame.row("place", at, self.word(source), 0, itemsize)
 
     def like(self, x: g.TensorLike) -> int:
         """The word with the array of a tensor that has sizes known at the call; behind it the address of its data, then its sizes
@@ -390,7 +402,10 @@ class GuardRows:
             wanted = [n if isinstance(n, int) else WILD for n in found]
             at = self._arrays[x.source] = self.frame.words(2 + len(found))
             descr = self.frame.array([self.frame.object(kind), len(found), *wanted])
-            self.frame.row("like", at, self.word(x.source), self.frame.object(x.cls), descr)
+            on_device = x.device != "cpu"
+            self.frame.row("like_meta" if on_device else "like", at, self.word(x.source), self.frame.object(x.cls), descr)
+            if on_device and x.source in self._inputs:
+                self._place(x.source, at, x.dtype.itemsize)
         return at
 
     def _sizes_fit(self, x: g.SizesFit) -> None:

@@ -58,9 +58,12 @@ class PlanRows:
             else:
                 self.arrays[i] = self.guards.tensor(source)
         for target in dict.fromkeys(write.target for write in self.plan.writes):
-            self.frame.row("writable", 0, self.arrays[target])
+            self._writable(target)
         for s in self.plan.symbols:
             self._symbol(s)
+
+    def _writable(self, target: int) -> None:
+        self.frame.row("writable", 0, self.arrays[target])
 
     def _symbol(self, s: p.SymbolSource) -> None:
         if s.name in self.symbols:

@@ -8,6 +8,7 @@ where it is a small part of what has been spent on compiling. Never in the backg
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
@@ -78,6 +79,55 @@ def configure(
     Classes.tensor, Classes.view = tensor_cls, make_view
 
 
+_DEVICE_FUNCTIONS = {
+    w.A_INT_AS: "PyLong_AsLongLong", w.A_LIST_APPEND: "PyList_Append", w.A_ERR_FETCH: "PyErr_Fetch",
+    w.A_ERR_RESTORE: "PyErr_Restore",
+}  # fmt: skip
+
+
+def configure_device(storage_cls: type, watched_cls: type) -> None:
+    """Tell the entry which classes hold tensors of GPUs, once. LayoutError where this interpreter is unknown.
+
+    `storage_cls` is `runtime.gpu.storage.DeviceStorage`; `watched_cls` a subclass that may stand in its place.
+    """
+    from ...runtime.gpu import allocator, thread
+
+    if _api[w.A_DEVICE]:
+        return
+    slots, memory = layout.slot_offsets(storage_cls), _memory_slots(allocator.Memory)
+    block, waits = layout.slot_offsets(allocator.Block), layout.slot_offsets(allocator.Bin)
+    values = {which: layout.capi(name) for which, name in _DEVICE_FUNCTIONS.items()}
+    values |= {w.A_D_ADDRESS: slots["_address"], w.A_D_BASE: slots["base"], w.A_D_GPU: slots["gpu"]}
+    values |= {w.A_D_MEMORY: slots["memory"], w.A_D_NBYTES: slots["nbytes"]}
+    values |= {w.A_Y_BLOCK: memory["block"], w.A_Y_ADDRESS: memory["address"], w.A_B_ADDRESS: block["address"]}
+    values |= {w.A_B_SIZE: block["size"], w.A_B_ASKED: block["asked"], w.A_B_USERS: block["users"], w.A_B_BIN: block["bin"]}
+    values |= {w.A_N_BLOCKS: waits["blocks"], w.A_N_WORDS: waits["words"], w.A_THREAD_KEY: thread.KEY, w.A_ZERO: id(_ZERO)}
+    values |= {w.A_GIVE_BACK: id(allocator.give_back), w.A_MEMORY: id(allocator.Memory), w.A_WATCHED: id(watched_cls)}
+    code = map_code()
+    for which, value in values.items():
+        _api[which] = value
+    _api[w.A_DEVICE] = id(storage_cls)
+    _on_device.extend([storage_cls, watched_cls, allocator.give_back, allocator.Memory, code])
+    layout.set_word(code["home"], api_table())
+    finalizer = id(allocator.Memory) + layout.finalizer_offset()
+    atexit.register(layout.set_word, finalizer, layout.word(finalizer))  # tensors may outlive our code
+    layout.set_word(finalizer, code["finalize"])
+
+
+_ZERO = 0
+_on_device: list[Any] = []  # what machine code for GPUs needs, for good
+
+
+def _memory_slots(memory_cls: Any) -> dict[str, int]:
+    class Probe(memory_cls):  # type: ignore[misc]
+        __slots__ = ()
+
+        def __del__(self) -> None:
+            """Marks are no memory."""
+
+    return layout.slot_offsets(Probe)
+
+
 def api_table() -> int:
     """Address of the process table; CompileError before `configure`."""
     if Classes.tensor is None:
@@ -107,9 +157,13 @@ def api(which: int) -> int:
 
 # ---- code ----------------------------------------------------------------------------------------------------------
 #: the files that the entry's text follows from
+_TEXTS = ("words", "writer", "text", "text_guards", "text_steps", "text_device")
 SOURCES = (
-    *(os.path.join(os.path.dirname(__file__), f"{name}.py") for name in ("words", "writer", "text", "text_guards", "text_steps")),
-    layout.__file__, pool.__file__, blocks.__file__,
+    *(os.path.join(os.path.dirname(__file__), f"{name}.py") for name in _TEXTS),
+    layout.__file__,
+    pool.__file__,
+    blocks.__file__,
+    os.path.join(os.path.dirname(layout.__file__), "gpu", "allocator.py"),
 )
 
 

@@ -11,19 +11,20 @@ from ...ir.sizes import atoms_of, symbol
 from ...runtime import guard as g
 from ...runtime.meta import Meta, MetaPattern
 from ...runtime.source import Arg, Source
+from .devices import Launcher
 from .table import Entry, Variant
 
 
 def routine(
     plan: Plan, code: Any, inputs: Sequence[tuple[type, Meta | MetaPattern | None]],
     output_metas: Sequence[Meta | None],
-    otherwise: Callable[..., Any], keep: Any = None,
+    otherwise: Callable[..., Any], keep: Any = None, launcher: Launcher | None = None,
 ) -> FunctionType:  # fmt: skip
     """A function of the plan's inputs, by position, that returns the tuple of its outputs.
 
     `inputs`: the class and the Meta of each, or its pattern (a number: its class and None). A call with anything else is
-    ``otherwise(*inputs)``, as is one where a kernel returns nonzero. `code` as for `Variant`. CompileError where the plan cannot
-    be run natively.
+    ``otherwise(*inputs)``, as is one where a kernel returns nonzero. `code` and `launcher` as for `Variant`. CompileError where
+    the plan cannot be run natively.
     """
     names = [f"a{i}" for i in range(len(inputs))]
     space: dict[str, Any] = {}
@@ -39,7 +40,7 @@ def routine(
     entry = Entry(function, otherwise)
     variant = Variant(
         plan, code, guards, sources, entry.function, output_metas=output_metas, single=False,
-        on_error=lambda variant, args, status, step: otherwise(*args), keep=keep,
+        on_error=lambda variant, args, status, step: otherwise(*args), keep=keep, launcher=launcher,
     )  # fmt: skip
     entry.add(variant)
     made: FunctionType = entry.function

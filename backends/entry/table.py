@@ -23,6 +23,7 @@ from ...runtime.meta import Meta
 from ...runtime.source import Source
 from . import process
 from . import words as w
+from .devices import DeviceRows, Launcher
 from .frame import Frame
 from .guards import GuardRows
 from .plans import PlanRows, viewed_by
@@ -47,6 +48,7 @@ class Variant:
     tail          None: the call returns the one output, or a tuple of them; else ``tail(args, outputs)`` of two tuples
     single        whether one output is returned bare (True) or in a tuple
     output_metas  the Meta of each fresh output, None where its shape is known at the call only
+    launcher      who runs the plan, where that is a GPU; then there is no `code`
     on_error      ``(variant, args, status, step) -> result`` when a kernel returns nonzero; it should raise
 
     CompileError where the plan cannot be run natively.
@@ -55,13 +57,14 @@ class Variant:
     def __init__(
         self, plan: Plan, code: Any, guards: Sequence[g.Guard], sources: Sequence[Source], function: types.FunctionType,
         *, output_metas: Sequence[Meta | None], output_grads: Sequence[bool] = (), tail: Callable[..., Any] | None = None,
-        single: bool = True, on_error: OnError | None = None, keep: Any = None,
+        single: bool = True, on_error: OnError | None = None, keep: Any = None, launcher: Launcher | None = None,
     ) -> None:  # fmt: skip
         self.plan, self.guards, self.function_code = plan, tuple(guards), function.__code__
         self.nparams = len(parameters(function))
         self._next: Variant | None = None
         frame = Frame(self.nparams)
         self._callee(frame, function)
+        self.launcher = launcher
         grads = output_grads or [m is not None and m.requires_grad for m in output_metas]
         self._program(frame, plan, code, sources, output_metas, grads, tail is not None, single)
         self._finish(frame)
@@ -109,10 +112,14 @@ class Variant:
     ) -> None:  # fmt: skip
         guards = GuardRows(frame, self.guards)
         guards.emit(sources)
-        rows = PlanRows(frame, guards, plan, code, sources)
+        if self.launcher is None:
+            rows = PlanRows(frame, guards, plan, code, sources)
+        else:
+            rows = DeviceRows(frame, guards, plan, self.launcher, sources, grads)
         rows.load_inputs()
         frame.row("begin")
-        if rows.python_runs or any(o.offset is not None for o in plan.outputs) or any(map(rows.releases, plan.steps)):
+        views = any(o.offset is not None for o in plan.outputs)
+        if self.launcher is not None or rows.python_runs or views or any(map(rows.releases, plan.steps)):
             rows.hold_inputs()
         rows.allocate()
         rows.steps()
@@ -125,7 +132,8 @@ class Variant:
         frame.row("tail" if has_tail else "ret", 0, result)
 
     def _view(self, plan: Plan, number: int, meta: Meta | None, grad: bool) -> Callable[..., Any]:
-        view, out = process.Classes.view, plan.outputs[number]
+        on, out = self.launcher, plan.outputs[number]
+        view, device = (process.Classes.view, "cpu") if on is None else (on.view, on.device)
         offset, names = out.offset, viewed_by(out)
         if view is None or (meta is None and not names):
             raise CompileError(f"output {number} is a view of an input, which nobody makes")
@@ -138,7 +146,7 @@ class Variant:
             if found is None:
                 if len(made) > w.METAS:
                     made.clear()
-                found = made[values] = _placed(out, dict(zip(names, values, strict=True)), grad)
+                found = made[values] = _placed(out, dict(zip(names, values, strict=True)), grad, device)
             return view(tensor, *found)
 
         return at_call
@@ -155,6 +163,7 @@ class Variant:
         table[w.T_NCONSTS] = len(consts)
         table[w.T_OWNED], table[w.T_NOWNED] = frame.array(frame.owned_words), len(frame.owned_words)
         table[w.T_PROGRAM], table[w.T_ARENA_AT] = rows.ctypes.data, arena_at
+        table[w.T_HOLD], (table[w.T_BLOCKS], table[w.T_NBLOCKS]) = frame.hold, frame.blocks
         self._words, self._rows, self.frame_words = table, rows, frame.size
 
     @property
@@ -187,12 +196,12 @@ class Variant:
             layout.decref(arena)
 
 
-def _placed(out: PlanOutput, values: dict[str, int], grad: bool) -> tuple[Meta, int]:
+def _placed(out: PlanOutput, values: dict[str, int], grad: bool, device: str) -> tuple[Meta, int]:
     """Meta and offset of an output that is a view, for values of the symbols."""
     type_ = out.type
     assert isinstance(type_, TensorType)
     shape, strides = (tuple(evaluate(n, values) for n in part) for part in (type_.shape, type_.strides))
-    return Meta.of(shape, strides, type_.dtype, grad), 0 if out.offset is None else evaluate(out.offset, values)
+    return Meta.of(shape, strides, type_.dtype, grad, device), 0 if out.offset is None else evaluate(out.offset, values)
 
 
 def _no_handler(variant: Variant, args: tuple[Any, ...], status: int, step: int) -> Any:

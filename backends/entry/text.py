@@ -81,11 +81,14 @@ done:
 _INTRINSICS = "\n".join(
     [f"declare {{i64, i1}} @llvm.s{name}.with.overflow.i64(i64, i64)" for name in ("add", "sub", "mul")]
     + [f"declare double @llvm.{name}.f64(double)" for name in ("sqrt", "fabs")]
+    + ["declare i64 @llvm.cttz.i64(i64, i1)"]
 )
 
 
 def module_text() -> str:
-    """The whole module: `entry`, and `thunk0` ... which hand the table in ``slots[i]`` to it."""
+    """The whole module: `entry`, and `thunk0` ... which hand the table in ``slots[i]`` to it; `text_device.give_text`."""
+    from .text_device import give_text
+
     thunks = "\n".join(
         f"define i64 @thunk{i}(i64 %callee, i64 %args, i64 %nargsf, i64 %kw) #0 {{\n"
         f"  %E = load i64, ptr getelementptr ([{w.THUNKS} x i64], ptr @slots, i64 0, i64 {i})\n"
@@ -94,16 +97,16 @@ def module_text() -> str:
     )
     slots = f"@slots = hidden global [{w.THUNKS} x i64] zeroinitializer"  # internal ones would be folded to 0
     tail = 'attributes #0 = { nounwind "no-builtins" "probe-stack"="inline-asm" }\n!0 = !{!"branch_weights", i32 2000, i32 1}'
-    return "\n".join([slots, _INTRINSICS, _INCREF, _entry(), thunks, tail])
+    return "\n".join([slots, _INTRINSICS, _INCREF, give_text(), _entry(), thunks, tail])
 
 
 def _entry() -> str:
-    from . import text_guards, text_steps
+    from . import text_device, text_guards, text_steps
 
     b = EntryWriter()
     _bind(b)
     _variants(b)
-    bodies = {**text_guards.BODIES, **text_steps.BODIES}
+    bodies = {**text_guards.BODIES, **text_steps.BODIES, **text_device.BODIES}
     table = " ".join(f"i64 {i}, label %op.{name}" for i, name in enumerate(w.OPS))
     b.do(f"switch i64 {_fetch(b)}, label %miss [{table}]")
     for name in w.OPS:
@@ -111,6 +114,8 @@ def _entry() -> str:
         bodies[name](b)
         if not b.lines[-1].lstrip().startswith("br "):
             b.goto("next")
+    b.block("undo")
+    text_device.undo(b)
     _exits(b)
     return b.text()
 

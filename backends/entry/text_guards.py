@@ -168,7 +168,7 @@ def array(b: EntryWriter) -> None:
     _array(b, b.v(b.a))
 
 
-def like(b: EntryWriter) -> None:
+def like_meta(b: EntryWriter) -> None:
     """V[a] is of type b, its Meta of the kind in list c; its dims and strides go to V[dest + 2] on, and are those in the list
     where that names some."""
     obj = b.v(b.a)
@@ -181,7 +181,11 @@ def like(b: EntryWriter) -> None:
         n, expected = b.get(found, i), b.get(wanted, i)
         b.set(b.add(first, i), n)
         b.need(b.let(f"or i1 {b.eq(n, expected)}, {b.eq(expected, str(w.WILD))}"), "miss")
-    _array(b, obj)
+
+
+def like(b: EntryWriter) -> None:
+    like_meta(b)
+    _array(b, b.v(b.a))
 
 
 def same(b: EntryWriter) -> None:
@@ -433,7 +437,7 @@ def bool_(b: EntryWriter) -> None:
 BODIES: dict[str, Callable[[EntryWriter], None]] = {
     "load": load, "field": field, "instance_dict": instance_dict, "dict_get": dict_get,
     "strings": strings, "memo": memo, "learn": learn, "meta": meta, "item": item, "tensor": tensor, "array": array,
-    "writable": writable, "like": like, "same": same, "differ": differ, "at_most": at_most, "less": less,
+    "writable": writable, "like": like, "like_meta": like_meta, "same": same, "differ": differ, "at_most": at_most, "less": less,
     "add_int": _checked("add"), "sub_int": _checked("sub"), "mul_int": _checked("mul"), "to_float": to_float,
     "add_float": _float("fadd"), "sub_float": _float("fsub"), "mul_float": _float("fmul"), "div_float": _float("fdiv"),
     "sqrt_float": sqrt_float, "libm1": _libm(1), "libm2": _libm(2), "positive": positive,

@@ -16,7 +16,7 @@ from ...errors import DeviceError, ShapeError
 from ...ir import sizes
 from ...ir.graph import Graph
 from ...ir.interpret import concrete
-from ...ir.plan import BufferView, ExternStep, FromArena, FromInput, GemmStep, KernelStep, Plan, ScalarInput
+from ...ir.plan import BufferView, ExternStep, FromArena, FromInput, GemmStep, KernelStep, Plan, RoutineStep, ScalarInput
 from ...ir.run_op import run_op
 from ...ir.types import TensorType
 from ...runtime.gpu.allocator import Memory
@@ -57,6 +57,8 @@ class DeviceExecutable:
     """A compiled graph for GPUs. `code`: the variants of its kernels by name. `choose` may be set to what says, for given sizes,
     which variants steps use instead (`tuning.choose`)."""
 
+    records = False  # whether calls are recorded, and run again as one
+
     def __init__(self, plan: Plan, code: Code, graph: Graph) -> None:
         self.plan, self.graph, self.code = plan, graph, code
         self.symbols = [(s, s.index) for s in plan.symbols]
@@ -68,6 +70,11 @@ class DeviceExecutable:
     def kernel_count(self) -> int:
         """Number of kernels a call runs (routines and steps on the host not counted)."""
         return sum(isinstance(s, KernelStep) for s in self.plan.steps)
+
+    @property
+    def on_host(self) -> bool:
+        """Whether some step runs on the host."""
+        return not all(isinstance(s, (KernelStep, RoutineStep)) for s in self.plan.steps)
 
     @property
     def refusals(self) -> tuple[Any, ...]:
@@ -101,6 +108,14 @@ class DeviceExecutable:
         if program is None:
             program = self._made(key, addresses)
         return self._run(program, inputs, addresses)
+
+    def program(self, gpu: GPU, named: dict[str, int], powers: Sequence[int]) -> Program:
+        """The program for values of the symbols, and addresses of the tensors among the inputs that are multiples of these powers
+        of two (at most 256)."""
+        values = tuple([named[s.name] for s, _ in self.symbols])
+        key: Any = (gpu, values, None if min(powers, default=256) == 256 else tuple(powers))
+        found = self._programs.get(key)
+        return self._made(key, []) if found is None else found
 
     def _program(self, key: Any, inputs: Sequence[Any], addresses: list[int]) -> Program:
         self.check(inputs, {s.name: v for (s, _), v in zip(self.symbols, key[1], strict=True)})
@@ -172,9 +187,10 @@ class DeviceExecutable:
                 continue
             number, status = launch(step, stream)
             if number:
-                self._refused(step.names[number - 1], gpu, status)
+                self.refused(step.names[number - 1], gpu, status)
 
-    def _refused(self, name: str, gpu: GPU, status: int) -> None:
+    def refused(self, name: str, gpu: GPU, status: int) -> None:
+        """DeviceError for a launch that gave this status, with the driver's words; nothing where all is well."""
         if status & LIBRARY_FAILED:
             raise DeviceError(f"{name} of {self.plan.name} could not be launched: status {status - LIBRARY_FAILED} of it")
         try:

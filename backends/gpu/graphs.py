@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from ... import knobs
 from ...errors import DeviceError
 from ...runtime.gpu.allocator import Memory
 from ...runtime.gpu.device import GPU
@@ -68,6 +69,8 @@ class Recording:
 class GraphedExecutable(DeviceExecutable):
     """As `DeviceExecutable`; calls of a kind that has come before are recordings."""
 
+    records = True
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.recordings: dict[Any, list[Recording]] = {}
@@ -76,7 +79,7 @@ class GraphedExecutable(DeviceExecutable):
 
     def _run(self, program: Program, inputs: Sequence[Any], addresses: list[int]) -> list[Fresh | OfInput]:
         gpu = program.gpu
-        if gpu.capturing or any(isinstance(s, Host) for s in program.steps):
+        if gpu.capturing or knobs.cuda_launch_blocking or any(isinstance(s, Host) for s in program.steps):
             return super()._run(program, inputs, addresses)
         numbers = tuple([x for x in inputs if type(x) in (int, float, bool)])
         key = (program, gpu.stream, numbers, *addresses)

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from ...errors import FusewireError
+from ... import knobs
+from ...errors import DeviceError, FusewireError
+from ...runtime.gpu.device import started
 from ...runtime.gpu.driver import Driver
 from .launcher_text import LIBRARY_FAILED, LIBRARY_WORDS, WORDS
 
@@ -25,6 +27,12 @@ def _routine() -> Any:
         return ctypes.PYFUNCTYPE(_L, _L, _L, _L, _L)(code["launch_all"]), code
     except (FusewireError, ImportError, OSError):
         return None
+
+
+def address() -> int:
+    """The machine code of ``launch_all``; 0 where this machine maps none of ours."""
+    found = _routine()
+    return 0 if found is None else int(found[1]["launch_all"])
 
 
 class Rows:
@@ -53,6 +61,8 @@ class Rows:
 
 def launching(driver: Driver) -> Callable[[Rows, int], tuple[int, int]]:
     """What launches rows in a stream; it gives (0, 0), or (number of the launch that failed, from 1, the driver's status)."""
+    if knobs.cuda_launch_blocking:
+        return lambda rows, stream: _waiting(driver, rows, stream)
     found = _routine()
     if found is None:
         return lambda rows, stream: _one_by_one(driver, rows, stream)
@@ -66,6 +76,22 @@ def launching(driver: Driver) -> Callable[[Rows, int], tuple[int, int]]:
 
 
 _WELL = 0, 0
+
+
+def _waiting(driver: Driver, rows: Rows, stream: int) -> tuple[int, int]:
+    """One by one, with a wait behind each (but while a graph is recorded), so that an error names its kernel."""
+    for name, row in zip(rows.names, rows.rows, strict=True):
+        one = Rows()
+        one.add(name, row[0], (row[1], row[2], row[3]), *row[4:])
+        try:
+            number, status = _one_by_one(driver, one, stream)
+            if number:
+                return rows.names.index(name) + 1, status
+            if not any(gpu.capturing for gpu in started()):
+                driver.stream_synchronize(stream)
+        except DeviceError as error:
+            raise DeviceError(f"kernel {name}: {error}") from None
+    return _WELL
 
 
 def _one_by_one(driver: Driver, rows: Rows, stream: int) -> tuple[int, int]:

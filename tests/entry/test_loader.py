@@ -188,8 +188,8 @@ def test_the_code_on_disk_is_named_by_every_source_of_its_text() -> None:
     texts = sorted(Path(process.__file__).parent.glob("text*.py"))
     wanted = set(texts)
     for text in texts:
-        for folder, module, names in re.findall(r"^from (\.+)(\w*) import ([\w, ]+)", text.read_text(), re.MULTILINE):
-            base = text.parents[len(folder) - 1]
+        for folder, module, names in re.findall(r"^from (\.+)([\w.]*) import ([\w, ]+)", text.read_text(), re.MULTILINE):
+            base, module = text.parents[len(folder) - 1], module.replace(".", "/")
             files = [base / f"{module}.py", *(base / module / f"{name.split()[0]}.py" for name in names.split(","))]
             wanted |= {p for p in files if p.is_file()}
     assert {Path(p).resolve() for p in process.SOURCES} == {p.resolve() for p in wanted}
