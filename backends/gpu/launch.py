@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ... import knobs
 from ...errors import CompileError
 from ...ir import sizes
-from ...ir.loops import Kernel, KernelError
+from ...ir.loops import Compute, Kernel, KernelError, walk
 from ...ir.plan import BufferView, FromArena, FromInput, FromOutput, KernelStep, Plan, RoutineStep, ScalarInput
 from ...runtime.gpu.device import GPU
 from . import builder, tensor_maps
@@ -98,6 +99,14 @@ def _teller(errors: Sequence[KernelError], values: Mapping[str, int]) -> Callabl
 
 def _untold(status: int) -> None:
     """Says nothing of a status."""
+
+
+def _called(kernel: CompiledKernel, step: Kernel | RoutineStep) -> str:
+    """A kernel's name; with the user's lines that it computes where errors are looked for (knob `cuda_launch_blocking`)."""
+    if not knobs.cuda_launch_blocking or not isinstance(step, Kernel):
+        return kernel.name
+    lines = dict.fromkeys(str(s.where) for s in walk(step.body) if isinstance(s, Compute) and s.where is not None)
+    return f"{kernel.name} (of {', '.join(lines)})" if lines else kernel.name
 
 
 class Program:
@@ -183,7 +192,8 @@ class Program:
                 arguments = tuple([self._argument(p, kernel, given) for p in kernel.params])
                 function = functions(self.gpu).of(kernel)
                 threads = kernel.num_warps * kernel.target.warp
-                made.append(Launch(function, kernel.name, (grid[0], grid[1], grid[2]), threads, kernel.shared, arguments))
+                name = _called(kernel, step)
+                made.append(Launch(function, name, (grid[0], grid[1], grid[2]), threads, kernel.shared, arguments))
         return made
 
     def _holds(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from bisect import bisect_left, insort
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -59,6 +59,17 @@ class Block:
         return (self.size, self.address) < (other.size, other.address)
 
 
+class Pool:
+    """Memory that belongs to recorded graphs alone: while one is recorded, what its thread asks for comes from segments apart, so
+    that a replay writes into nobody else's. `streams`: what the allocator calls each stream inside; `graphs`: how many live."""
+
+    __slots__ = ("graphs", "streams")
+
+    def __init__(self) -> None:
+        self.streams: dict[int, int] = {}
+        self.graphs = 0
+
+
 class Memory:
     """Device memory that somebody holds: its block goes back when the last reference does."""
 
@@ -86,7 +97,10 @@ class Allocator:
         self.words = (ctypes.c_int64 * COUNTS)()
         self._bins: dict[tuple[int, int], Bin] = {}
         self._lock = threading.Lock()
-        self._kept: Counter[int] = Counter()  # streams whose memory graphs replay into
+        self.limit: int | None = None  # bytes that segments may take in all
+        self.recording: dict[int, Pool] = {}  # threads that record a graph
+        self._apart: dict[int, tuple[int, Pool]] = {}  # what a pool's stream is called -> the stream, the pool
+        self._later: list[Block] = []  # given back while a graph is recorded, and used by other streams
         self._pools: dict[tuple[int, bool], list[Block]] = {}
         self._waiting: list[tuple[list[int], Block]] = []
 
@@ -98,6 +112,8 @@ class Allocator:
         """As `allocate`, for a caller who gives the block back himself (`give_back`)."""
         size = rounded(nbytes)
         with self._lock:
+            if self.recording:
+                stream = self._inside(stream)
             if self.returned or self._waiting:
                 self._settle()
             waits = self._bins.get((stream, size))
@@ -106,6 +122,16 @@ class Allocator:
             self.words[ALLOCATIONS] += 1
             self._count(1, block, nbytes)
         return block
+
+    def _inside(self, stream: int) -> int:
+        """What a stream is called in the pool that this thread records for; itself where it records nothing."""
+        pool = self.recording.get(threading.get_ident())
+        if pool is None:
+            return stream
+        if stream not in pool.streams:
+            name = pool.streams[stream] = -1 - len(self._apart)
+            self._apart[name] = stream, pool
+        return pool.streams[stream]
 
     def _cut_for(self, size: int, stream: int, nbytes: int) -> Block:
         """A block of this size, of the pool or of a new segment."""
@@ -172,17 +198,24 @@ class Allocator:
         whole = SMALL_SEGMENT if small else LARGE_SEGMENT if size < ALONE else -(-size // SMALL_SEGMENT) * SMALL_SEGMENT
         self.activate()
         try:
-            address = self.driver.allocate(whole)
+            address = self._asked(whole)
         except OutOfMemory:
             self.words[RETRIES] += 1
             self._empty()
+            whole = -(-size // SMALL_SEGMENT) * SMALL_SEGMENT  # no more than is needed
             try:
-                address = self.driver.allocate(whole)
+                address = self._asked(whole)
             except OutOfMemory as error:
                 self.words[FAILURES] += 1
                 raise self._refused(asked, error) from None
         self._reserve(whole)
         return Block(self, address, whole, stream, small)
+
+    def _asked(self, nbytes: int) -> int:
+        """Memory from the driver, as long as the limit lasts."""
+        if self.limit is not None and self.words[RESERVED] + nbytes > self.limit:
+            raise OutOfMemory(f"nothing: {text(self.limit)} are what set_per_process_memory_fraction() lets this process have")
+        return self.driver.allocate(nbytes)
 
     def _reserve(self, size: int) -> None:
         words, sign = self.words, 1 if size > 0 else -1
@@ -206,7 +239,7 @@ class Allocator:
     def record_stream(self, memory: Memory, stream: int) -> None:
         """Work in `stream` uses the memory, too: once given back it waits for what that stream has to do by then."""
         block = memory.block
-        if stream != block.stream:
+        if stream != (block.stream if block.stream >= 0 else self._apart[block.stream][0]):
             with self._lock:
                 block.users = (block.users or set()) | {stream}
 
@@ -221,7 +254,9 @@ class Allocator:
             block = returned.popleft()
             self.words[FREES] += 1
             self._count(-1, block, block.asked)
-            if block.users:
+            if block.users and self.recording:
+                self._later.append(block)
+            elif block.users:
                 self._waiting.append(([self._mark(s) for s in block.users], block))
                 block.users = None
             elif block.bin is not None:
@@ -238,6 +273,8 @@ class Allocator:
         return event
 
     def _poll(self) -> None:
+        if self.recording:
+            return
         waiting, self._waiting = self._waiting, []
         self.activate()
         for events, block in waiting:
@@ -275,12 +312,14 @@ class Allocator:
             self._empty()
 
     def _empty(self) -> None:
+        if self.recording:
+            return  # while a graph is recorded nothing may wait for the device
         self.activate()
         self.driver.synchronize()
         self._settle()
         self._unbin()
         for key, pool in self._pools.items():
-            if self._kept[key[0]]:
+            if key[0] < 0 and self._apart[key[0]][1].graphs:
                 continue
             whole = [b for b in pool if b.before is None and b.after is None]
             self._pools[key] = [b for b in pool if b.before is not None or b.after is not None]
@@ -288,13 +327,27 @@ class Allocator:
                 self.driver.free(block.address)
                 self._reserve(-block.size)
 
-    def reserve(self, stream: int) -> None:
-        """Keep the memory of a stream, free blocks included: a graph was recorded in it."""
-        self._kept[stream] += 1
+    # -- memory of recorded graphs
 
-    def unreserve(self, stream: int) -> None:
-        """A graph of `reserve` is gone."""
-        self._kept[stream] -= 1
+    def record(self, pool: Pool) -> None:
+        """From now on this thread asks for memory of a graph; `recorded` ends it."""
+        with self._lock:
+            pool.graphs += 1
+            self.recording[threading.get_ident()] = pool
+
+    def recorded(self, thread: int | None = None) -> None:
+        """The graph of this thread (or of `thread`) is recorded."""
+        with self._lock:
+            self.recording.pop(threading.get_ident() if thread is None else thread, None)
+            if not self.recording:
+                self._waiting += [([self._mark(s) for s in block.users or ()], block) for block in self._later]
+                for block in self._later:
+                    block.users = None
+                self._later.clear()
+
+    def leave(self, pool: Pool) -> None:
+        """A graph of the pool is gone: once it was the last, the pool's memory goes back to the driver with the cache."""
+        pool.graphs -= 1
 
     # -- statistics
 

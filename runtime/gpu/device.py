@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import knobs
 from ...errors import DeviceError
 from .allocator import ROUND, Allocator, Memory
 from .driver import Driver, Properties
@@ -43,8 +44,8 @@ def driver() -> Driver:
     global _driver
     if _driver is None:
         if _forked:
-            raise DeviceError("Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must use the "
-                              "'spawn' start method")  # fmt: skip
+            raise DeviceError("Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must use "
+                              "the 'spawn' start method")  # fmt: skip
         with _lock:
             if _driver is None:
                 _driver = _started()
@@ -147,8 +148,9 @@ class GPU:
         self.name = f"{driver.kind}:{ordinal}"
         self.alive = True  # until `forget`
         #: what machine code looks at before it launches: 0 where it may not
-        self.open = ctypes.c_int64(1)
+        self.open = ctypes.c_int64(not knobs.cuda_launch_blocking)
         self._capturing = False
+        self.held: list[Array] = []  # pinned memory that copies of the graph under way read
         self.properties: Properties = driver.properties(ordinal)
         self.memory = Allocator(driver, self.activate, lambda: f"{self.name} ({self.properties.name})")
         self.executor: Any = _executors[0](self) if _executors else None
@@ -165,7 +167,12 @@ class GPU:
 
     @capturing.setter
     def capturing(self, on: bool) -> None:
-        self._capturing, self.open.value = on, not on
+        self._capturing, self.open.value = on, not on and not knobs.cuda_launch_blocking
+
+    @property
+    def recording(self) -> bool:
+        """Whether this thread records a graph."""
+        return self._capturing and threading.get_ident() in self.memory.recording
 
     @property
     def stream(self) -> int:
@@ -209,12 +216,18 @@ class GPU:
         the caller keeps until the stream has come so far."""
         if array.nbytes:
             self.activate()
+            if self.recording and not pinned.is_pinned(array):
+                raise RuntimeError("Cannot copy between CPU and CUDA tensors during CUDA graph capture unless the CPU tensor is "
+                                   "pinned: put the values on the device before the capture")  # fmt: skip
             self.driver.to_device(target, array.__array_interface__["data"][0], array.nbytes, self.stream)
             if not held:
                 pinned.busy(array, self)
 
     def download(self, source: int, array: Array, wait: bool = True) -> None:
         """Copy from the device into a dense array; it is there on return, or with `wait` False once the stream is so far."""
+        if self.recording and (wait or not pinned.is_pinned(array)):
+            raise RuntimeError("operation not permitted when stream is capturing: values of the device cannot be read while a "
+                               "CUDA graph is recorded (.item(), .cpu(), printing, branches on tensors)")  # fmt: skip
         if array.nbytes:
             self.activate()
             self.driver.to_host(array.__array_interface__["data"][0], source, array.nbytes, self.stream)
@@ -253,17 +266,17 @@ class Pinned:
         self._age = object()
         self._free: dict[int, list[int]] = {}
         self._sizes: dict[int, int] = {}  # of all that there are, by address
-        self._waiting: list[tuple[int, GPU, int]] = []  # (address, device, event behind the last copy)
-        self._used: dict[int, tuple[GPU, int]] = {}
+        self._waiting: list[tuple[int, list[tuple[GPU, int]]]] = []  # given back; events behind the last copies
+        self._used: dict[int, dict[tuple[GPU, int], int]] = {}  # address -> the event of each stream's last copy
 
     def array(self, nbytes: int) -> Array:
         """`nbytes` of page-locked memory as bytes."""
         gpu = device()
-        gpu.activate()
         size = 1 << max(9, (nbytes - 1).bit_length())
         with self._lock:
             self._collect()
             kept = self._free.get(size)
+            gpu.activate()
             address = kept.pop() if kept else gpu.driver.allocate_host(size)
             self._sizes[address] = size
         raw = _at(address, size)
@@ -283,32 +296,42 @@ class Pinned:
         address = self._find(array) if self._sizes else None
         if address is None:
             return
+        if gpu.recording:
+            gpu.held.append(array)  # each replay reads it again
+            return
         with self._lock:
-            event = gpu.driver.event_create(False)
-            gpu.driver.event_record(event, gpu.stream)
-            former = self._used.pop(address, None)
+            gpu.activate()
+            event, stream = gpu.driver.event_create(False), gpu.stream
+            gpu.driver.event_record(event, stream)
+            former = self._used.setdefault(address, {}).pop((gpu, stream), None)
             if former is not None:
-                former[0].driver.event_destroy(former[1])
-            self._used[address] = gpu, event
+                gpu.driver.event_destroy(former)
+            self._used[address][gpu, stream] = event
 
     def _give_back(self, address: int, age: object) -> None:
         if age is not self._age:
             return
         with self._lock:
-            gpu, event = self._used.pop(address, (None, 0))
-            if gpu is None:
+            used = self._used.pop(address, None)
+            if not used:
                 self._free.setdefault(self._sizes[address], []).append(address)
             else:
-                self._waiting.append((address, gpu, event))
+                self._waiting.append((address, [(gpu, event) for (gpu, _), event in used.items()]))
 
     def _collect(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for address, gpu, event in waiting:
-            if gpu.driver.event_query(event):
-                gpu.driver.event_destroy(event)
-                self._free.setdefault(self._sizes[address], []).append(address)
+        for address, events in waiting:
+            left = []
+            for gpu, event in events:
+                gpu.activate()
+                if gpu.driver.event_query(event):
+                    gpu.driver.event_destroy(event)
+                else:
+                    left.append((gpu, event))
+            if left:
+                self._waiting.append((address, left))
             else:
-                self._waiting.append((address, gpu, event))
+                self._free.setdefault(self._sizes[address], []).append(address)
 
 
 def _at(address: int, size: int) -> Any:

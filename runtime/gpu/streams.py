@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import threading
 from typing import Any
 
 from ...errors import DeviceError
 from . import device as devices
+from .allocator import Pool
 from .device import GPU
 
 #: streams of each priority that a device has
@@ -94,12 +97,15 @@ class Stream:
 class Event:
     """A place in a stream. With `enable_timing` it keeps the time."""
 
-    __slots__ = ("gpu", "handle", "timed")
+    __slots__ = ("__weakref__", "blocking", "gpu", "handle", "timed")
 
-    def __init__(self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False) -> None:
+    def __init__(
+        self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False, external: bool = False
+    ) -> None:
+        self.handle, self.gpu = 0, None
         if interprocess:
             raise DeviceError("events that other processes see are not supported")
-        self.timed = enable_timing
+        self.timed, self.blocking = enable_timing, blocking
         self.handle = 0
         self.gpu: GPU | None = None
 
@@ -109,7 +115,7 @@ class Event:
         gpu.activate()
         if self.gpu is not gpu:
             self._destroy()
-            self.gpu, self.handle = gpu, gpu.driver.event_create(self.timed)
+            self.gpu, self.handle = gpu, gpu.driver.event_create(self.timed, self.blocking)
         gpu.driver.event_record(self.handle, gpu.stream if stream is None else stream.cuda_stream)
 
     def wait(self, stream: Stream | None = None) -> None:
@@ -118,7 +124,10 @@ class Event:
 
     def query(self) -> bool:
         """Whether it has happened, or was never recorded."""
-        return self.gpu is None or self.gpu.driver.event_query(self.handle)
+        if self.gpu is None:
+            return True
+        self.gpu.activate()
+        return self.gpu.driver.event_query(self.handle)
 
     def synchronize(self) -> None:
         """Wait until it has happened."""
@@ -132,7 +141,21 @@ class Event:
             raise ValueError("Both events must be created with argument 'enable_timing=True'.")
         if self.gpu is None or end_event.gpu is None:
             raise ValueError("Both events must be recorded before calculating elapsed time.")
+        self.gpu.activate()
         return self.gpu.driver.event_elapsed(self.handle, end_event.handle)
+
+    @property
+    def cuda_event(self) -> int:
+        """The driver's handle; 0 before the first record."""
+        return self.handle
+
+    @property
+    def device(self) -> Any:
+        """The device, once it was recorded."""
+        return None if self.gpu is None else self.gpu.name
+
+    def __repr__(self) -> str:
+        return f"<torch.cuda.Event {self.handle:#x}>" if self.handle else "<torch.cuda.Event uninitialized>"
 
     def _destroy(self) -> None:
         if self.gpu is not None and self.gpu.alive:
@@ -154,31 +177,49 @@ def current(gpu: GPU | None = None) -> Stream:
 
 class Graph:
     """Launches recorded once and run again as one. What lies in the memory that the recorded calls were given is read anew at
-    each replay; what they allocated stays theirs."""
+    each replay; what they allocated stays theirs, apart from all other memory."""
 
     def __init__(self, keep_graph: bool = False) -> None:
         self.handle = 0
         self.stream: Stream | None = None
         self.gpu: GPU | None = None
+        self.memory: Pool | None = None
+        self._held: list[Any] = []  # host memory that recorded copies read
+        self._thread: int | None = None
 
     def capture_begin(self, pool: Any = None, capture_error_mode: str = "global") -> None:
-        """Record what this thread puts into the current stream, which is not the default one."""
+        """Record what this thread puts into the current stream, which is not the default one. `pool`: of another graph whose
+        memory this one shares; the two are replayed in the order of their recording."""
+        if self.gpu is not None:
+            raise RuntimeError("this CUDA graph has captured before: call reset(), or take a new one")
         stream = current()
         if not stream.cuda_stream:
             raise RuntimeError("CUDA graphs must be captured on a non-default stream: use torch.cuda.graph(g), or a Stream.")
-        self.gpu, self.stream = stream.gpu, stream
-        stream.gpu.memory.reserve(stream.cuda_stream)
-        stream.gpu.activate()
-        stream.gpu.driver.capture_begin(stream.cuda_stream)
-        stream.gpu.capturing = True
+        gpu = stream.gpu
+        if gpu.capturing:
+            raise RuntimeError("another CUDA graph is being recorded on this device: one at a time")
+        self.memory = pool if isinstance(pool, Pool) else Pool()
+        gpu.activate()
+        gpu.memory.settle()
+        gpu.driver.capture_begin(stream.cuda_stream)
+        self.gpu, self.stream, self._thread = gpu, stream, threading.get_ident()
+        gpu.memory.record(self.memory)
+        gpu.capturing = True
 
     def capture_end(self) -> None:
         """The graph of what was recorded; RuntimeError where something spoiled it."""
-        if self.gpu is None or self.stream is None:
+        if self.gpu is None or self.stream is None or self._thread is None:
             raise RuntimeError("capture_end() without capture_begin()")
-        self.gpu.capturing = False
-        self.handle = self.gpu.driver.capture_end(self.stream.cuda_stream)
+        gpu, thread, self._thread = self.gpu, self._thread, None
+        gpu.capturing = False
+        self._held, gpu.held = gpu.held, []
+        try:
+            gpu.activate()
+            self.handle = gpu.driver.capture_end(self.stream.cuda_stream)
+        finally:
+            gpu.memory.recorded(thread)
         if not self.handle:
+            self.reset()
             raise RuntimeError("the capture of a CUDA graph was spoiled by a call that waits for the device: run the code once "
                                "before, and read no values in it")  # fmt: skip
 
@@ -194,19 +235,39 @@ class Graph:
         if self.handle and self.gpu is not None and self.gpu.alive:
             self.gpu.activate()
             self.gpu.driver.graph_destroy(self.handle)
-        if self.gpu is not None and self.stream is not None:
-            self.gpu.memory.unreserve(self.stream.cuda_stream)
-        self.handle, self.gpu, self.stream = 0, None, None
+        if self.gpu is not None and self.memory is not None:
+            self.gpu.memory.leave(self.memory)
+        self.handle, self.gpu, self.stream, self.memory, self._held = 0, None, None, None, []
 
     def pool(self) -> Any:
-        """What names the graph's memory."""
-        return (0, 0 if self.stream is None else self.stream.cuda_stream)
+        """The graph's memory, for other graphs to share."""
+        return self.memory
+
+    def enable_debug_mode(self) -> None:
+        """Accepted without effect."""
+
+    def debug_dump(self, debug_path: str) -> None:
+        """RuntimeError: graphs are not written to files."""
+        raise RuntimeError("CUDA graphs are not dumped: knobs.debug = 4 prints their kernels")
 
     def __del__(self) -> None:
         try:
             self.reset()
-        except (DeviceError, TypeError):
+        except (AttributeError, DeviceError, TypeError):
             return
+
+
+#: the streams in which ``with graph(g)`` records, one of each device
+_recorders: dict[GPU, int] = {}
+
+
+def _recorder(gpu: GPU) -> Stream:
+    for old in [g for g in _recorders if not g.alive]:
+        del _recorders[old]
+    if gpu not in _recorders:
+        gpu.activate()
+        _recorders[gpu] = gpu.driver.stream_create(0)
+    return Stream(gpu=gpu, handle=_recorders[gpu])
 
 
 class Capturing:
@@ -215,16 +276,20 @@ class Capturing:
     def __init__(
         self, cuda_graph: Graph, pool: Any = None, stream: Stream | None = None, capture_error_mode: str = "global"
     ) -> None:
-        self.graph, self.stream = cuda_graph, stream
+        self.graph, self.pool, self.stream = cuda_graph, pool, stream
 
     def __enter__(self) -> None:
-        gpu = devices.device()
+        gpu = devices.device() if self.stream is None else self.stream.gpu
         gpu.synchronize()
-        if self.stream is None:
-            gpu.activate()
-            self.stream = Stream(gpu=gpu, handle=gpu.driver.stream_create(0))
-        self.stream.__enter__()
-        self.graph.capture_begin()
+        gc.collect()  # what only a collector frees is not freed in the midst of it
+        gpu.memory.empty()
+        self._stream = _recorder(gpu) if self.stream is None else self.stream
+        self._stream.__enter__()
+        try:
+            self.graph.capture_begin(self.pool)
+        except BaseException:
+            self._stream.__exit__()
+            raise
 
     def __exit__(self, *exc: object) -> None:
         try:
@@ -232,6 +297,8 @@ class Capturing:
         except RuntimeError:
             if exc[0] is None:
                 raise
+        else:
+            if exc[0] is not None:
+                self.graph.reset()  # a part of the work only
         finally:
-            assert self.stream is not None
-            self.stream.__exit__()
+            self._stream.__exit__()
