@@ -13,8 +13,9 @@ from ..eager.creation import empty
 from ..eager.functional import stack
 from ..eager.generated import cat, relu, sigmoid, tanh
 from ..eager.tensor import Tensor
-from ..ir.ops.recurrent import lstm_steps
-from ..ir.ops.recurrent_cells import gru_steps, rnn_steps
+from ..ir.ops.gru import gru_steps
+from ..ir.ops.lstm import lstm_steps
+from ..ir.ops.rnn import rnn_steps
 from . import functional as F
 from . import init
 from .module import Module

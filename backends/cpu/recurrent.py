@@ -1,4 +1,4 @@
-"""All steps of an LSTM and their gradient as routines: step after step on some sequences, the weight packed once for all steps.
+"""What the routines of recurrent layers have in common: step after step on some sequences, the weight packed once for all steps.
 
 The product of a step is `attention_tile`'s block on panels of the weight; what follows it runs along rows. Writes LLVM text
 (`text`); which calls become such routines, and with which words, says `recurrent_claim`.
@@ -6,35 +6,28 @@ The product of a step is `attention_tile`'s block on panels of the weight; what 
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from . import math
 from .attention_parts import TURN
 from .attention_tile import HEAD, shape
-from .gemm_tile import Tile, above, add, at, branch, least, load, mul, store, sub
+from .gemm_tile import Tile, above, add, at, least, load, mul, store, sub
 from .lanes import Lanes
 from .module import host_target
 from .real import Real
 from .recurrent_claim import NUMBERS, PANEL, STRIDES
 from .writer import Writer
 
-FORWARD = ("gates", "h", "c", "w", "states", "last", "cells", "acts")
-BACKWARD = ("g", "gc", "gcells", "gacts", "c", "w", "cells", "acts", "slopes", "dh", "dc")
-#: Parts of a row of gates.
-INPUT, FORGET, NEW, OUTPUT = range(4)
 _ARGUMENTS = "ptr noalias %args, ptr noalias %sizes, ptr noalias %scalars, ptr noalias %scratch, i64 %thread, i64 %threads"
 
 
 def text(words: Sequence[str]) -> str:
     """The module of the routine "forward" or "backward" of an "lstm", a "gru" or an "rnn", of this perhaps "clipped"."""
-    from . import recurrent_cells as more
-
-    kinds: dict[tuple[str, str], type[Steps]] = {
-        ("lstm", "forward"): _Forward, ("lstm", "backward"): _Backward, ("gru", "forward"): more.GruForward,
-        ("gru", "backward"): more.GruBackward, ("rnn", "forward"): more.RnnForward, ("rnn", "backward"): more.RnnBackward,
-    }  # fmt: skip
-    w = kinds[words[0], words[1]](shape(host_target()).tile, "clipped" in words).write()
+    cell = importlib.import_module(f".recurrent_{words[0]}", __package__)
+    kind: type[Steps] = {"forward": cell.Forward, "backward": cell.Backward}[words[1]]
+    w = kind(shape(host_target()).tile, "clipped" in words).write()
     w.declare("void", "block", *HEAD.split(", "))
     w.declare("void", "turn", *TURN.split(", "))
     return "\n".join([*sorted(w.declared.values()), *w.helpers.values(), w.text(), ""])
@@ -52,7 +45,19 @@ class Steps:
         self.f = Real(Lanes(self.w, t.lanes), "float")
 
     def write(self) -> Writer:
-        """The routine's own function."""
+        """The routine's own function. Scratch begins with the panels of the weight."""
+        self.arguments()
+        self.pack()
+        self.run()
+        self.w.do("ret i32 0")
+        return self.w
+
+    def run(self) -> None:
+        """All steps, behind the packed weight."""
+        raise NotImplementedError
+
+    def pack(self) -> None:
+        """Packs the weight."""
         raise NotImplementedError
 
     def word(self, base: str, index: int, type_: str = "i64") -> str:
@@ -94,51 +99,6 @@ class Steps:
             f"i64 {self.rows}, i64 {columns}, i64 {depth}, i1 {str(more).lower()})"
         )
 
-    def pack_turned(self) -> None:
-        """Packs the transposed weight, as `forward` takes it."""
-        w = self.w
-        with self.panels(self.gates, self.width) as (j, count, panel):
-            source = at(w, self.t, self.base["w"], mul(w, j, self.strides["w"][1]))
-            w.do(
-                f"call void @turn(ptr {source}, i64 {self.strides['w'][1]}, i64 1, i64 {count}, i64 {self.width}, ptr {panel}, "
-                f"i64 1, i64 {PANEL}, i64 {PANEL}, float 1.0)"
-            )
-
-    def forward(self, before: tuple[str, str], to: tuple[str, str]) -> None:
-        """Rows of gates: the state `before` a step times the transposed weight."""
-        with self.panels(self.gates, self.width) as (j, count, panel):
-            self.block(before, panel, (at(self.w, self.t, to[0], j), to[1]), count, self.width)
-
-    def backward(self, slopes: tuple[str, str], to: tuple[str, str]) -> None:
-        """Rows of a state: the gradient of gates times the weight."""
-        with self.panels(self.width, self.gates) as (j, count, panel):
-            self.block(slopes, panel, (at(self.w, self.t, to[0], j), to[1]), count, self.gates)
-
-    def cleared(self, to: tuple[str, str]) -> None:
-        """Zero in the rows of a state."""
-        with self.vectors() as (row, column, mask):
-            store(self.w, self.t, "zeroinitializer", self.place(to, row, column), mask)
-
-    def earlier(self, name: str, first: str, step: str) -> tuple[str, str]:
-        """The rows of `name` before a step: those of the state `first` before step 0."""
-        w = self.w
-        is_first, before = w.let(f"icmp eq i64 {step}, 0"), self.of_step(name, sub(w, step, "1"))
-        state = self.base[first], self.strides[first][1]
-        where = w.let(f"select i1 {is_first}, ptr {state[0]}, ptr {before[0]}")
-        return where, w.let(f"select i1 {is_first}, i64 {state[1]}, i64 {before[1]}")
-
-    def pack(self) -> None:
-        """Packs the weight, as `backward` takes it."""
-        w, t = self.w, self.t
-        with self.panels(self.width, self.gates) as (j, count, panel):
-            k = w.open_loop("0", self.gates, 1)
-            source = at(w, t, at(w, t, self.base["w"], mul(w, k.index, self.strides["w"][1])), j)
-            to = at(w, t, panel, mul(w, k.index, str(PANEL)))
-            for v in range(PANEL // t.lanes):
-                value = load(w, t, at(w, t, source, str(t.lanes * v)), above(w, t, t.lanes * v, count))
-                w.do(f"store {t.vector} {value}, ptr {at(w, t, to, str(t.lanes * v))}, align 4")
-            w.close_loop(k)
-
     @contextmanager
     def vectors(self) -> Iterator[tuple[str, str, str]]:
         """Vectors of the rows of a step: (row, first column, mask)."""
@@ -168,88 +128,54 @@ class Steps:
             store(self.w, self.t, load(self.w, self.t, self.place(source, row, column), mask), self.place(to, row, column), mask)
 
 
-class _Forward(Steps):
-    names = FORWARD
+class ForwardSteps(Steps):
+    """Steps that take the transposed weight."""
 
-    def write(self) -> Writer:
-        """The routine's own function. Scratch: panels of the transposed weight."""
+    def pack(self) -> None:
+        """Packs the transposed weight."""
         w = self.w
-        self.arguments()
-        self.pack_turned()
-        state = ("h", "c")
-        h, c = ((self.base[x], self.strides[x][1]) for x in state)
-        t = w.open_loop("0", self.steps, 1, [("ptr", h[0]), ("i64", h[1]), ("ptr", c[0]), ("i64", c[1])])
-        acts, made, cells = (self.of_step(x, t.index) for x in ("acts", "states", "cells"))
-        before = t.carried[0], t.carried[1]
-        self.forward(before, acts)
-        self._rows(self.of_step("gates", t.index), acts, (t.carried[2], t.carried[3]), cells, made)
-        end = w.close_loop(t, [*made, *cells])
-        self.copied((end[2], end[3]), (self.base["last"], self.strides["last"][1]))
-        w.do("ret i32 0")
-        return w
+        with self.panels(self.gates, self.width) as (j, count, panel):
+            source = at(w, self.t, self.base["w"], mul(w, j, self.strides["w"][1]))
+            w.do(
+                f"call void @turn(ptr {source}, i64 {self.strides['w'][1]}, i64 1, i64 {count}, i64 {self.width}, ptr {panel}, "
+                f"i64 1, i64 {PANEL}, i64 {PANEL}, float 1.0)"
+            )
 
-    def _rows(self, gates: tuple[str, str], acts: tuple[str, str], before: tuple[str, str], cells: tuple[str, str],
-              made: tuple[str, str]) -> None:  # fmt: skip
-        w, t, f = self.w, self.t, self.f
+    def product(self, before: tuple[str, str], to: tuple[str, str]) -> None:
+        """Rows of gates: the state `before` a step times the transposed weight."""
+        with self.panels(self.gates, self.width) as (j, count, panel):
+            self.block(before, panel, (at(self.w, self.t, to[0], j), to[1]), count, self.width)
+
+
+class BackwardSteps(Steps):
+    """Steps from the last to the first, which take the weight as it is."""
+
+    def pack(self) -> None:
+        """Packs the weight."""
+        w, t = self.w, self.t
+        with self.panels(self.width, self.gates) as (j, count, panel):
+            k = w.open_loop("0", self.gates, 1)
+            source = at(w, t, at(w, t, self.base["w"], mul(w, k.index, self.strides["w"][1])), j)
+            to = at(w, t, panel, mul(w, k.index, str(PANEL)))
+            for v in range(PANEL // t.lanes):
+                value = load(w, t, at(w, t, source, str(t.lanes * v)), above(w, t, t.lanes * v, count))
+                w.do(f"store {t.vector} {value}, ptr {at(w, t, to, str(t.lanes * v))}, align 4")
+            w.close_loop(k)
+
+    def product(self, slopes: tuple[str, str], to: tuple[str, str]) -> None:
+        """Rows of a state: the gradient of gates times the weight."""
+        with self.panels(self.width, self.gates) as (j, count, panel):
+            self.block(slopes, panel, (at(self.w, self.t, to[0], j), to[1]), count, self.gates)
+
+    def cleared(self, to: tuple[str, str]) -> None:
+        """Zero in the rows of a state."""
         with self.vectors() as (row, column, mask):
-            values = []
-            for part in (INPUT, FORGET, NEW, OUTPUT):
-                place = self.place(acts, row, column, part)
-                x = f.add(load(w, t, self.place(gates, row, column, part), mask), load(w, t, place, mask))
-                values.append(math.tanh(f, x) if part == NEW else self.sigmoid(x))
-                store(w, t, values[-1], place, mask)
-            c = load(w, t, self.place(before, row, column), mask)
-            c = f.fma(values[INPUT], values[NEW], f.mul(values[FORGET], c))
-            store(w, t, c, self.place(cells, row, column), mask)
-            store(w, t, f.mul(values[OUTPUT], math.tanh(f, c)), self.place(made, row, column), mask)
+            store(self.w, self.t, "zeroinitializer", self.place(to, row, column), mask)
 
-
-class _Backward(Steps):
-    names = BACKWARD
-
-    def write(self) -> Writer:
-        """The routine's own function. Scratch: panels of the weight. The gradients of the states are kept where they end."""
+    def earlier(self, name: str, first: str, step: str) -> tuple[str, str]:
+        """The rows of `name` before a step: those of the state `first` before step 0."""
         w = self.w
-        self.arguments()
-        self.pack()
-        dh, dc = ((self.base[x], self.strides[x][1]) for x in ("dh", "dc"))
-        zero = w.let(f"icmp eq ptr {self.word('%args', BACKWARD.index('gc'), 'ptr')}, null")
-        self.cleared(dh)
-        self._begin(zero, dc)
-        step = w.open_loop("0", self.steps, 1)
-        at_step = sub(w, sub(w, self.steps, step.index), "1")
-        slopes = self.of_step("slopes", at_step)
-        self._rows(at_step, self.earlier("cells", "c", at_step), slopes, dh, dc)
-        self.backward(slopes, dh)
-        w.close_loop(step)
-        w.do("ret i32 0")
-        return w
-
-    def _begin(self, zero: str, dc: tuple[str, str]) -> None:
-        """`dc` as given, or zero."""
-        w, join = self.w, self.w.fresh("join")
-        with branch(w, zero, join):
-            self.cleared(dc)
-        self.copied((self.base["gc"], self.strides["gc"][1]), dc)
-        w.do(f"br label %{join}")
-        w.label(join)
-
-    def _rows(self, step: str, before: tuple[str, str], slopes: tuple[str, str], dh: tuple[str, str],
-              dc: tuple[str, str]) -> None:  # fmt: skip
-        w, t, f = self.w, self.t, self.f
-        acts, cells, g = (self.of_step(x, step) for x in ("acts", "cells", "g"))
-        one = f.c(1.0)
-        with self.vectors() as (row, column, mask):
-            i, forget, new, o = (load(w, t, self.place(acts, row, column, part), mask) for part in range(4))
-            top = math.tanh(f, load(w, t, self.place(cells, row, column), mask))
-            h = f.add(load(w, t, self.place(dh, row, column), mask), load(w, t, self.place(g, row, column), mask))
-            c = load(w, t, self.place(dc, row, column), mask)
-            c = f.fma(f.mul(h, o), f.sub(one, f.mul(top, top)), c)
-            old = load(w, t, self.place(before, row, column), mask)
-            towards = {
-                INPUT: f.mul(f.mul(c, new), self.bend(i)), FORGET: f.mul(f.mul(c, old), self.bend(forget)),
-                NEW: f.mul(f.mul(c, i), f.sub(one, f.mul(new, new))), OUTPUT: f.mul(f.mul(h, top), self.bend(o)),
-            }  # fmt: skip
-            for part, value in towards.items():
-                store(w, t, value, self.place(slopes, row, column, part), mask)
-            store(w, t, f.mul(c, forget), self.place(dc, row, column), mask)
+        is_first, before = w.let(f"icmp eq i64 {step}, 0"), self.of_step(name, sub(w, step, "1"))
+        state = self.base[first], self.strides[first][1]
+        where = w.let(f"select i1 {is_first}, ptr {state[0]}, ptr {before[0]}")
+        return where, w.let(f"select i1 {is_first}, i64 {state[1]}, i64 {before[1]}")

@@ -7,8 +7,9 @@ from typing import Any
 from ...ir import dtypes
 from ...ir import sizes as z
 from ...ir.graph import Node, Value
-from ...ir.ops.recurrent import lstm_steps, lstm_steps_backward
-from ...ir.ops.recurrent_cells import gru_steps, gru_steps_backward, rnn_steps, rnn_steps_backward
+from ...ir.ops.gru import gru_steps, gru_steps_backward
+from ...ir.ops.lstm import lstm_steps, lstm_steps_backward
+from ...ir.ops.rnn import rnn_steps, rnn_steps_backward
 from ...ir.plan import BufferView, ExternStep, RoutineStep, Step
 from ...ir.schedule_prepare import Claim, Claims
 from ...ir.sizes import Size

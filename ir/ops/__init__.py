@@ -34,8 +34,8 @@ __all__ = [
 
 #: Modules of records that few programs use: loaded by the public functions over them, or by `load_rare`.
 RARE = (
-    "complexes", "searching", "special", "decompositions", "spectra", "factors", "symmetric", "fourier", "recurrent",
-    "recurrent_cells", "flex",
+    "complexes", "searching", "special", "decompositions", "spectra", "factors", "symmetric", "fourier", "lstm", "gru", "rnn",
+    "flex",
 )  # fmt: skip
 
 

@@ -1,28 +1,25 @@
-"""All steps of a GRU and of a plain recurrent layer as routines, and their gradients: see `recurrent`, whose parts they share."""
+"""All steps of a GRU and their gradient as routines (see `recurrent`). Writes LLVM text."""
 
 from __future__ import annotations
 
 from . import math
 from .gemm_tile import add, at, load, mul, store, sub
-from .recurrent import Steps
+from .recurrent import BackwardSteps, ForwardSteps
 from .recurrent_claim import PANEL
-from .writer import Writer
 
 RESET, UPDATE, NEW, HIDDEN = range(4)
 Rows = tuple[str, str]
 
 
-class GruForward(Steps):
+class Forward(ForwardSteps):
     """Scratch: panels of the transposed weight, then the own part of a step."""
 
     names = ("gates", "h", "w", "b", "states", "acts")
     parts = 3
 
-    def write(self) -> Writer:
-        """The routine's own function."""
+    def run(self) -> None:
+        """All steps."""
         w = self.w
-        self.arguments()
-        self.pack_turned()
         bias = self.word("%args", self.names.index("b"), "ptr")
         self.biased = w.let(f"icmp ne ptr {bias}, null")
         self.bias = w.let(f"select i1 {self.biased}, ptr {bias}, ptr {self.base['w']}")  # masked off, but no address that faults
@@ -31,11 +28,9 @@ class GruForward(Steps):
         t = w.open_loop("0", self.steps, 1, [("ptr", self.base["h"]), ("i64", self.strides["h"][1])])
         before = t.carried[0], t.carried[1]
         made = self.of_step("states", t.index)
-        self.forward(before, own)
+        self.product(before, own)
         self._rows(self.of_step("gates", t.index), own, self.of_step("acts", t.index), before, made)
         w.close_loop(t, [*made])
-        w.do("ret i32 0")
-        return w
 
     def _own(self, own: Rows, row: str, column: str, part: int, mask: str) -> str:
         """The own part of a gate, with its bias: masked off where there is none."""
@@ -59,17 +54,15 @@ class GruForward(Steps):
             store(w, t, f.fma(update, f.sub(old, new), new), self.place(made, row, column), mask)
 
 
-class GruBackward(Steps):
+class Backward(BackwardSteps):
     """Scratch: panels of the weight. The gradient of the state is kept where it ends."""
 
     names = ("g", "gacts", "h", "w", "states", "acts", "slopes", "own", "dh")
     parts = 3
 
-    def write(self) -> Writer:
-        """The routine's own function."""
+    def run(self) -> None:
+        """All steps."""
         w, t = self.w, self.t
-        self.arguments()
-        self.pack()
         dh = self.base["dh"], self.strides["dh"][1]
         self.cleared(dh)
         step = w.open_loop("0", self.steps, 1)
@@ -79,8 +72,6 @@ class GruBackward(Steps):
         with self.panels(self.width, self.gates) as (j, count, panel):
             self.block(own, panel, (at(w, t, dh[0], j), dh[1]), count, self.gates, more=True)
         w.close_loop(step)
-        w.do("ret i32 0")
-        return w
 
     def _rows(self, step: str, before: Rows, own: Rows, dh: Rows) -> None:
         """The gradients of a step's gates; `dh` becomes what goes past them to the state before."""
@@ -99,55 +90,3 @@ class GruBackward(Steps):
                 store(w, t, value, self.place(slopes, row, column, part), mask)
                 store(w, t, f.mul(value, reset) if part == NEW else value, self.place(own, row, column, part), mask)
             store(w, t, f.mul(reached, update), self.place(dh, row, column), mask)
-
-
-class RnnForward(Steps):
-    """Scratch: panels of the transposed weight."""
-
-    names = ("gates", "h", "w", "states")
-    parts = 1
-
-    def write(self) -> Writer:
-        """The routine's own function."""
-        w, t, f = self.w, self.t, self.f
-        self.arguments()
-        self.pack_turned()
-        step = w.open_loop("0", self.steps, 1, [("ptr", self.base["h"]), ("i64", self.strides["h"][1])])
-        made, gates = self.of_step("states", step.index), self.of_step("gates", step.index)
-        self.forward((step.carried[0], step.carried[1]), made)
-        with self.vectors() as (row, column, mask):
-            place = self.place(made, row, column)
-            x = f.add(load(w, t, self.place(gates, row, column), mask), load(w, t, place, mask))
-            below = f.is_("olt", x, f.c(0.0))
-            store(w, t, f.select(below, f.c(0.0), x) if self.clipped else math.tanh(f, x), place, mask)
-        w.close_loop(step, [*made])
-        w.do("ret i32 0")
-        return w
-
-
-class RnnBackward(Steps):
-    """Scratch: panels of the weight. The gradient of the state is kept where it ends."""
-
-    names = ("g", "h", "w", "states", "slopes", "dh")
-    parts = 1
-
-    def write(self) -> Writer:
-        """The routine's own function."""
-        w, t, f = self.w, self.t, self.f
-        self.arguments()
-        self.pack()
-        dh = self.base["dh"], self.strides["dh"][1]
-        self.cleared(dh)
-        step = w.open_loop("0", self.steps, 1)
-        at_step = sub(w, sub(w, self.steps, step.index), "1")
-        states, g, slopes = (self.of_step(x, at_step) for x in ("states", "g", "slopes"))
-        with self.vectors() as (row, column, mask):
-            y = load(w, t, self.place(states, row, column), mask)
-            reached = f.add(load(w, t, self.place(dh, row, column), mask), load(w, t, self.place(g, row, column), mask))
-            slope = f.mul(reached, f.sub(f.c(1.0), f.mul(y, y)))
-            slope = f.select(f.is_("ogt", y, f.c(0.0)), reached, f.c(0.0)) if self.clipped else slope
-            store(w, t, slope, self.place(slopes, row, column), mask)
-        self.backward(slopes, dh)
-        w.close_loop(step)
-        w.do("ret i32 0")
-        return w
