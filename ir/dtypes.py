@@ -69,6 +69,13 @@ def lookup(name: str) -> DType:
     return BY_NAME[name]
 
 
+def converted(x: Any, dtype: DType) -> Any:
+    """An array in `dtype`, rounded to nearest even. What float8_e4m3fn cannot hold becomes its largest number, infinity too."""
+    if dtype is float8_e4m3fn and x.dtype != dtype.np:
+        x = np.clip(x.astype(np.float32), -448.0, 448.0)
+    return x.astype(dtype.np)
+
+
 def _make(name: str, short: str, kind: str, np_name: Any, compute: Any = None) -> DType:
     stored = np.dtype(np_name)
     return DType(name, short, kind, stored.itemsize, stored, stored if compute is None else np.dtype(compute))
@@ -94,6 +101,24 @@ uint64 = _make("uint64", "u64", "u", np.uint64)
 float8_e4m3fn = _make("float8_e4m3fn", "f8e4m3", "f", ml_dtypes.float8_e4m3fn, np.float32)
 float8_e5m2 = _make("float8_e5m2", "f8e5m2", "f", ml_dtypes.float8_e5m2, np.float32)
 STORED = (uint16, uint32, uint64, float8_e4m3fn, float8_e5m2)
+
+
+@dataclass(frozen=True, slots=True)
+class ByteFloat:
+    """How a float of 8 bits lies behind its sign: `mantissa` bits below an exponent with this `bias`. What rounds beyond `top`
+    becomes `top`; NaN becomes `nan`; from `special` on bytes are no numbers."""
+
+    mantissa: int
+    bias: int
+    top: int
+    nan: int
+    special: int
+
+
+#: float8 -> its layout, for kernels, which cast from and to them
+BYTES: dict[DType, ByteFloat] = {
+    float8_e4m3fn: ByteFloat(3, 7, 0x7E, 0x7F, 0x7F), float8_e5m2: ByteFloat(2, 15, 0x7C, 0x7E, 0x7C),
+}  # fmt: skip
 
 #: The dtypes that graphs and kernels know; complex ones are the eager library's.
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)

@@ -84,7 +84,7 @@ class NumpyScalars:
     def cast(self, x: Any, dtype: DType) -> Any:
         """Conversion to `dtype`, truncating toward zero from floating to integral."""
         with np.errstate(all="ignore"):
-            return np.asarray(x).astype(dtype.np)
+            return dtypes.converted(np.asarray(x), dtype)
 
     def literal(self, x: Any) -> Any:
         """`x` where it is a number."""

@@ -189,9 +189,10 @@ def aligned_bytes(count: int) -> Array:
 
 def window(x: Array, offset: int, shape: Sequence[int], strides: Sequence[int]) -> Array:
     """The memory of `x` from its first element on, seen through a window in elements."""
-    step = x.itemsize
+    step, kind = x.itemsize, x.dtype
+    x = x.view(np.uint8) if step == 1 and kind.kind == "f" else x  # NumPy forgets this dtype on the way
     moved = as_strided(x, (offset + 1,), (step,))[offset:] if offset else x
-    return as_strided(moved, tuple(shape), tuple(s * step for s in strides))
+    return as_strided(moved, tuple(shape), tuple(s * step for s in strides)).view(kind)
 
 
 def _shaped(flat: Array, kind: TensorType, offset: int, values: dict[str, int]) -> Array:

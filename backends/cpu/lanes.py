@@ -1,6 +1,7 @@
 """LLVM types, literals and elementary operations on values of `n` lanes (1: plain scalars). Knows no kernels.
 
-Values in registers: bool is i1, bfloat16 its 16 bits, everything else the type of the same name. In memory bool is i8.
+Values in registers: bool is i1, bfloat16 its 16 bits, a float8 its 8, everything else the type of the same name. In memory
+bool is i8.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from .writer import Writer
 ELEMENT: dict[DType, str] = {
     dtypes.bool_: "i1", dtypes.uint8: "i8", dtypes.int8: "i8", dtypes.int16: "i16", dtypes.int32: "i32", dtypes.int64: "i64",
     dtypes.float16: "half", dtypes.bfloat16: "i16", dtypes.float32: "float", dtypes.float64: "double",
+    dtypes.float8_e4m3fn: "i8", dtypes.float8_e5m2: "i8",
 }  # fmt: skip
 
 

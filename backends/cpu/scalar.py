@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ...ir import dtypes
 from ...ir.dtypes import DType
-from . import intmath, math, philox
+from . import byte_floats, intmath, math, philox
 from .lanes import ELEMENT, Lanes
 from .real import Real
 
@@ -174,6 +174,8 @@ def cast(lanes: Lanes, source: DType, target: DType, x: str) -> str:
 
 
 def _widen(lanes: Lanes, source: DType, x: str) -> str:
+    if source in dtypes.BYTES:
+        return byte_floats.widen(lanes, dtypes.BYTES[source], x)
     if source is dtypes.float16:
         return lanes.convert("fpext", "half", "float", x)
     high = lanes.op("shl", "i32", lanes.convert("zext", "i16", "i32", x), lanes.const(16, "i32"))
@@ -181,6 +183,8 @@ def _widen(lanes: Lanes, source: DType, x: str) -> str:
 
 
 def _narrow(lanes: Lanes, target: DType, x: str) -> str:
+    if target in dtypes.BYTES:
+        return byte_floats.narrow(lanes, dtypes.BYTES[target], x)
     if target is dtypes.float16:
         return lanes.convert("fptrunc", "float", "half", x)
     bits = lanes.convert("bitcast", "float", "i32", x)

@@ -15,7 +15,7 @@ from .names import Text
 TYPES: dict[DType, str] = {
     dtypes.bool_: "tl.int1", dtypes.uint8: "tl.uint8", dtypes.int8: "tl.int8", dtypes.int16: "tl.int16", dtypes.int32: "tl.int32",
     dtypes.int64: "tl.int64", dtypes.float16: "tl.float16", dtypes.bfloat16: "tl.bfloat16", dtypes.float32: "tl.float32",
-    dtypes.float64: "tl.float64",
+    dtypes.float64: "tl.float64", dtypes.float8_e4m3fn: "tl.uint8", dtypes.float8_e5m2: "tl.uint8",
 }  # fmt: skip
 
 #: what a kernel's source may need before the kernel, by the name it is called with
@@ -82,6 +82,27 @@ def _philox(key, counter, word):
         k1 = k1 + w1
     out = tl.where(word == 0, c0, tl.where(word == 1, c1, tl.where(word == 2, c2, c3)))
     return out.to(tl.int64, bitcast=True)''',
+    "_from_byte": '''@triton.jit
+def _from_byte(x, MANTISSA: tl.constexpr, SCALE: tl.constexpr, SPECIAL: tl.constexpr):
+    """The 8 bits of a float8 as float32. Shifted into place they are a number that is too small by a power of two."""
+    magnitude = (x & 0x7F).to(tl.int32)
+    moved = magnitude << (23 - MANTISSA)
+    number = (moved.to(tl.float32, bitcast=True) * SCALE).to(tl.int32, bitcast=True)
+    bits = tl.where(magnitude >= SPECIAL, moved | 0x7F800000, number)
+    return (bits | ((x & 0x80).to(tl.int32) << 24)).to(tl.float32, bitcast=True)''',
+    "_to_byte": '''@triton.jit
+def _to_byte(x, MANTISSA: tl.constexpr, BIAS: tl.constexpr, TOP: tl.constexpr, NAN: tl.constexpr):
+    """float32 as the 8 bits of a float8, to nearest even; beyond `TOP` it stays `TOP`. Of numbers below the smallest normal one
+    an addition keeps the bits that count."""
+    bits = x.to(tl.int32, bitcast=True)
+    magnitude = bits & 0x7FFFFFFF
+    odd = (magnitude >> (23 - MANTISSA)) & 1
+    normal = (magnitude + odd + ((1 << (22 - MANTISSA)) - 1 - ((127 - BIAS) << 23))) >> (23 - MANTISSA)
+    unit = ((151 - BIAS - MANTISSA) << 23) + bits * 0
+    small = (magnitude.to(tl.float32, bitcast=True) + unit.to(tl.float32, bitcast=True)).to(tl.int32, bitcast=True) - unit
+    out = tl.where(magnitude < ((128 - BIAS) << 23), small, tl.where(normal < TOP, normal, TOP))
+    out = tl.where(magnitude > 0x7F800000, NAN, out)
+    return (out | ((bits >> 24) & 0x80)).to(tl.uint8)''',
     "_add": "@triton.jit\ndef _add(a, b):\n    return a + b",
     "_mul": "@triton.jit\ndef _mul(a, b):\n    return a * b",
     "_and": "@triton.jit\ndef _and(a, b):\n    return a & b",
@@ -109,11 +130,17 @@ def cast(source: DType, target: DType, x: str) -> str:
     have what the processor makes of it."""
     if source is target:
         return x
+    if source in dtypes.BYTES:
+        b = dtypes.BYTES[source]
+        return cast(float32, target, f"_from_byte({x}, {b.mantissa}, {2.0 ** (127 - b.bias)!r}, {b.special})")
+    if target in dtypes.BYTES:
+        b = dtypes.BYTES[target]
+        return f"_to_byte({cast(source, float32, x)}, {b.mantissa}, {b.bias}, {b.top}, {b.nan})"
     if target.kind == "b":
         return f"({x} != 0)"
     if target.is_half and source not in (float32, bool_):
         x = f"{x}.to(tl.float32)"
-        x = f"({x} + 0.0)" if source.kind == "i" and source.itemsize > 2 else x  # else Triton rounds once, from the integer
+        x = f"({x} + 0.0)" if source.kind == "i" else x
     if source.kind == "f" and target.kind in "ui" and target.itemsize < 4:
         return f"{x}.to(tl.int32).to({TYPES[target]})"
     return f"{x}.to({TYPES[target]})"

@@ -49,7 +49,7 @@ HEAD = "import triton\nimport triton.language as tl\nfrom triton.language.extra 
 #: dtype -> the Triton type of a pointer to it
 POINTER = {
     "bool": "*i8", "uint8": "*u8", "int8": "*i8", "int16": "*i16", "int32": "*i32", "int64": "*i64", "float16": "*fp16",
-    "bfloat16": "*bf16", "float32": "*fp32", "float64": "*fp64",
+    "bfloat16": "*bf16", "float32": "*fp32", "float64": "*fp64", "float8_e4m3fn": "*u8", "float8_e5m2": "*u8",
 }  # fmt: skip
 
 
@@ -89,6 +89,7 @@ class Printer:
     read: set[str] = field(default_factory=set)  # buffers that a load has reached
     lent: dict[str, set[str]] = field(default_factory=dict)  # buffer -> what was loaded since the last barrier, by whose lanes
     serial: int = 0
+    whole: set[str] = field(default_factory=set)  # float32 values made from integers
 
     # ---- the source -----------------------------------------------------------------------------------------------
     def source(self) -> Source:
@@ -193,7 +194,11 @@ class Printer:
         plain = s.prim in scalar.INLINE and any(v.constant is None for v in values[s.prim == "select" :])
         operand = values[-1].dtype
         args = tuple(scalar.inline(v.constant, v.dtype) if plain and v.constant is not None else v.text for v in values)
-        self.define(s.dest, s.dtype, scalar.compute(s.prim, s.dtype, operand, args), dims, s.where)
+        if s.prim == "cast" and s.dtype.is_half and args[0] in self.whole:
+            args = (f"({args[0]} + 0.0)",)  # else Triton rounds once, from the integer
+        made = self.define(s.dest, s.dtype, scalar.compute(s.prim, s.dtype, operand, args), dims, s.where)
+        if s.prim == "cast" and s.dtype is dtypes.float32 and operand.kind == "i":
+            self.whole.add(made.text)
 
     def _constant(self, dest: str, value: bool | int | float, dtype: DType) -> None:
         self.values[dest] = Text(scalar.literal(value, dtype), dtype, NONE, value)

@@ -23,9 +23,9 @@ def _cast_eager(x: Any, *, dtype: DType) -> Any:
         x = x.astype(np.float32)  # rounded twice, as kernels and PyTorch do
     if x.dtype.kind == "c" and not dtype.is_complex:
         x = x.astype(np.bool_) if dtype.kind == "b" else x.real
+    values = dtypes.converted(x, dtype)
     if x.flags.c_contiguous:
-        return x.astype(dtype.np)
-    values = x.astype(dtype.np)
+        return values
     if [s * x.itemsize for s in values.strides] == [s * values.itemsize for s in x.strides]:
         return values  # x is dense: its order is kept
     out = layout.empty_like(x, dtype.np)

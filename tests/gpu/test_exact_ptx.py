@@ -64,8 +64,9 @@ def test_two_ops_are_not_contracted() -> None:
 @pytest.mark.parametrize(("source", "first"), [(D, "cvt.rn.f32.f64"), (L, "cvt.rn.f32.s64"), (dtypes.int32, "cvt.rn.f32.s32")])
 def test_half_types_are_reached_through_float32(source: DType, first: str) -> None:
     for half in (H, dtypes.float16):
-        text = ptx(pointwise("cast", [source], half))
-        assert first in text and re.search(rf"cvt\.rn\.{half.short}(x2)?\.f32", text), half
+        steps = Compute("t", "cast", ("a",), F), Compute("v", "cast", ("t",), half)
+        for k in (pointwise("cast", [source], half), loop(source, 4096, *steps, out=half)):
+            assert first in ptx(k) and re.search(rf"cvt\.rn\.{half.short}(x2)?\.f32", ptx(k)), half
 
 
 @compiles

@@ -113,6 +113,7 @@ def every_primitive() -> list[Kernel]:
             if prim != "cast":
                 out.append(pointwise(prim, operands, result))
     out += [pointwise("cast", [a], b) for a in dtypes.ALL for b in dtypes.ALL]
+    out += [pointwise("cast", [a], b) for byte in dtypes.BYTES for a, b in ((F, byte), (byte, F))]
     out += [
         pointwise(prim, [dtypes.bool_] * loops.PRIMITIVES[prim], dtypes.bool_)
         for prim in ("and", "or", "xor", "not", "eq", "add")

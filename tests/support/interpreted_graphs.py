@@ -27,9 +27,10 @@ from fusewire.backends import reference
 from fusewire.backends.gpu.config import Config, choose
 from fusewire.backends.gpu.spread import spread
 from fusewire.errors import FusewireError
-from fusewire.ir import layout
+from fusewire.ir import dtypes, layout
 from fusewire.ir.graph import Builder, Graph, produced_symbols
 from fusewire.ir.loops import Kernel
+from fusewire.ir.ops.casts import cast
 
 _RANDOM = 60
 _TOLERANCE = {2: 1e-2, 4: 2e-5, 8: 1e-10}
@@ -78,10 +79,23 @@ class Both:
 
 def close(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
     """Whether two arrays agree up to the rounding of their type; integers in every bit."""
-    if a.dtype.kind in "biu":
+    if a.dtype.kind in "biu" or a.dtype in {kind.np for kind in dtypes.BYTES}:
+        a, b = (x.view(np.uint8) if x.itemsize == 1 else x for x in (a, b))
         return bool(np.array_equal(a, b))
     tolerance = _TOLERANCE[a.dtype.itemsize]
     return bool(np.allclose(a.astype(np.float64), b.astype(np.float64), rtol=tolerance, atol=tolerance, equal_nan=True))
+
+
+def byte_floats(kind: dtypes.DType) -> tuple[Graph, list[Any]]:
+    """Numbers of all magnitudes to floats of 8 bits, and all of those back."""
+    bits = np.random.default_rng(0).integers(0, 1 << 32, 4000, dtype=np.uint64).astype(np.uint32).view(np.float32)
+    every = np.arange(256, dtype=np.uint8).view(kind.np)
+    hard = np.array([464, 465, 61439, 61440, -np.inf, 2**-10, 2**-17, -0.0], np.float32)
+    bits = np.concatenate([bits[np.isfinite(bits)], hard])
+    builder = Builder("byte_floats")
+    x, y = (builder.input(layout.type_of_array(a)) for a in (bits, every))
+    back = builder.emit(cast, (y,), {"dtype": dtypes.float32})
+    return builder.finish([builder.emit(cast, (x,), {"dtype": kind}), back]), [bits, every]
 
 
 def graphs(every: int) -> Iterator[tuple[Graph, list[Any]]]:
@@ -98,6 +112,8 @@ def graphs(every: int) -> Iterator[tuple[Graph, list[Any]]]:
         except FusewireError:  # takes its numbers from outside of graphs
             continue
         yield builder.finish(list(made) if isinstance(made, tuple) else [made]), inputs
+    for kind in dtypes.BYTES:
+        yield byte_floats(kind)
     for seed in range(0, _RANDOM, every):
         yield random_graphs.random_graph(seed)
 

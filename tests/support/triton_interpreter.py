@@ -162,7 +162,13 @@ def run_kernel(
 def flat(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The memory of an array from its first element on."""
     span = 1 + sum((n - 1) * s for n, s in zip(x.shape, x.strides, strict=True)) // x.itemsize if x.size else 0
-    return np.lib.stride_tricks.as_strided(x, (span,), (x.itemsize,))
+    return window(x, (span,), (x.itemsize,))
+
+
+def window(x: np.ndarray[Any, Any], shape: Sequence[int], strides: Sequence[int]) -> np.ndarray[Any, Any]:
+    """`as_strided`, also of floats of 8 bits, which NumPy's does not know."""
+    raw = x.view(np.uint8) if x.dtype.kind == "f" and x.itemsize == 1 else x
+    return np.lib.stride_tricks.as_strided(raw, shape, strides).view(x.dtype)
 
 
 def run_plan(plan: Plan, inputs: Sequence[Any], which: int = -1) -> list[Any]:
@@ -185,7 +191,7 @@ def run_plan(plan: Plan, inputs: Sequence[Any], which: int = -1) -> list[Any]:
     for n, o in enumerate(plan.outputs):
         made = next(m for b, m in zip(plan.buffers, memory, strict=True) if b.place == FromOutput(n))
         strides = [s * made.itemsize for s in o.type.strides]
-        out.append(np.lib.stride_tricks.as_strided(made, o.type.shape, strides))
+        out.append(window(made, o.type.shape, strides))
     return out
 
 
