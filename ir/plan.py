@@ -92,6 +92,19 @@ class ExternStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Begin:
+    """How a routine gets the elements of ``args[operand]``, which is None then: `kernel`, whose last buffer they would be and
+    whose axes are the operand's "row" and "column", computes each where it is read. `args`: which of the step's args its other
+    buffers are; `sizes`, `scalars`: from which of the step's its own begin."""
+
+    operand: int
+    kernel: Kernel
+    args: tuple[int, ...]
+    sizes: int
+    scalars: int
+
+
+@dataclass(frozen=True, slots=True)
 class RoutineStep:
     """Run native routine `routine` of the back end: machine code of the Kernel ABI that is generic over sizes, so that equal
     names are equal code (``code[routine]`` is its address, as a kernel's).
@@ -99,7 +112,8 @@ class RoutineStep:
     Its pointer arguments are the first elements of `args`, then of `results`; an arg that is None is a null pointer. `sizes`:
     its i64 arguments; `scalars`: 8 bytes each, as f64 where they are floats. `scratch`: bytes one thread needs. `parts`: into
     how many pieces the work may be split between threads, which must not touch each other's results; `work`: multiplications
-    in all. `finish`: a kernel that the routine calls on what it has made; its address is one size more, the last."""
+    in all. `finish`: a kernel that the routine calls on what it has made; its address is one size more, the last. `begins`:
+    kernels that it computes operands by, where it reads them (templates of GPUs)."""
 
     routine: str
     args: tuple[BufferView | None, ...]
@@ -111,6 +125,7 @@ class RoutineStep:
     work: Size = 0
     errors: tuple[KernelError, ...] = ()
     finish: Kernel | None = None
+    begins: tuple[Begin, ...] = ()
 
     @property
     def views(self) -> tuple[BufferView | None, ...]:

@@ -56,6 +56,7 @@ def _step(plan: Plan, step: Step) -> str:
 def _routine(plan: Plan, step: RoutineStep) -> str:
     given = [_operand(plan, a) for a in step.args] + [_operand(plan, s) for s in step.scalars]
     text = f"{', '.join(_view(plan, r) for r in step.results)} = routine {step.routine}({', '.join(given)})"
+    text += "".join(f", operand {b.operand} by kernel {b.kernel.name}" for b in step.begins)
     return text if step.finish is None else f"{text}, each block by kernel {step.finish.name}"
 
 

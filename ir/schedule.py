@@ -37,6 +37,7 @@ from .plan import (
     Step,
     SymbolSource,
 )  # fmt: skip
+from .schedule_begin import Begins, Start, begun
 from .schedule_collapse import collapse
 from .schedule_emit import Emitter, Target, size_of
 from .schedule_finish import Finish, Outcome, finished
@@ -87,6 +88,7 @@ def _step_text(step: Step) -> str:
         return f"gemm {step.a.type} @ {step.b.type} -> {step.out.type}\n"
     if isinstance(step, RoutineStep):
         text = f"routine {step.routine} -> {', '.join(str(r.type) for r in step.results)}\n"
+        text += "".join(map(str, (b.kernel for b in step.begins)))
         return text + str(step.finish) if step.finish else text
     return f"extern {step.op.name} -> {', '.join(str(r.type) for r in step.results)}\n"
 
@@ -105,6 +107,7 @@ class _Scheduler:
     kernels: int = 0
     twins: Twins = field(default_factory=Twins)
     finishers: dict[int, Finish] = field(default_factory=dict)  # by the id of the step
+    beginners: dict[str, Begins] = field(default_factory=dict)  # by the name of the routine
     units: dict[int, Unit] = field(default_factory=dict)  # by the id of the step
     place: dict[Value, int] = field(init=False)  # numbers of the graph's inputs
     written: dict[Value, list[WriteBack]] = field(default_factory=dict)  # the write-backs of each value
@@ -127,6 +130,8 @@ class _Scheduler:
         steps += [self._copy(w.value, self._write_target(w)) for w in self.graph.writes if w not in self.direct]
         steps, outcomes = finished(steps, self.finishers, self.buffers)
         self._note(outcomes)
+        steps, starts = begun(steps, self.beginners, self.buffers)
+        self._note_starts(starts)
         return Schedule(
             self.original, symbol_sources(self.graph), tuple(self.buffers), tuple(steps), self._outputs(),
             tuple(PlanWrite(self.place[w.target]) for w in self.graph.writes), tuple(self.fusion.refusals),
@@ -143,11 +148,25 @@ class _Scheduler:
             product, group = self.units.get(id(outcome.routine)), self.units.get(id(outcome.reader))
             if isinstance(product, Group) or product is None or not isinstance(group, Group):
                 continue
+            if outcome.joined is not None:
+                self.units[id(outcome.joined)] = product
             consumers = {self.fusion.label(n) for n in group.nodes}
             about = [r for r in said.get(self.fusion.label(product.node), ()) if r.consumer in consumers]
             known.update(map(id, about))
             more += [replace(r, reason=f"{r.reason}: {outcome.reason}") for r in about if outcome.reason]
         self.fusion.refusals[:] = [r for r in self.fusion.refusals if id(r) not in known] + more
+
+    def _note_starts(self, starts: list[Start]) -> None:
+        """As `_note`, of the kernels that make operands of routines, which nothing else reads."""
+        for start in starts:
+            group, product = self.units.get(id(start.maker)), self.units.get(id(start.routine))
+            if not isinstance(group, Group) or isinstance(product, Group) or product is None:
+                continue
+            makers = [self.fusion.label(n) for n in group.nodes]
+            kept = [r for r in self.fusion.refusals if r.producer not in makers or r.consumer in makers]
+            if start.reason:
+                kept.append(Refusal(makers[0], self.fusion.label(product.node), start.reason, str(product.node.where or "")))
+            self.fusion.refusals[:] = kept
 
     def _buffer(self, name: str, kind: TensorType, place: Place, offset: Size = 0) -> Target:
         name = re.sub(r"\W", "_", name)
@@ -405,6 +424,8 @@ class _Scheduler:
         step = claim.step(node, args, results)
         if claim.finish is not None:
             self.finishers[id(step)] = claim.finish
+        if claim.begin is not None and isinstance(step, RoutineStep):
+            self.beginners[step.routine] = claim.begin
         return step
 
     def _extern(self, node: Node) -> Step:

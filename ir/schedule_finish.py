@@ -19,11 +19,13 @@ Finish = Callable[[RoutineStep, KernelStep, bool], "RoutineStep | str"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of `reader`, the first step to read what `routine` makes: joined, or a step of its own because of `reason`."""
+    """What became of `reader`, the first step to read what `routine` makes: `joined` with it, or a step of its own because of
+    `reason`."""
 
     routine: RoutineStep
     reader: KernelStep
     reason: str = ""
+    joined: RoutineStep | None = None
 
 
 def finished(
@@ -50,7 +52,8 @@ def finished(
         joined = finish(step, reader, lone)
         if isinstance(joined, RoutineStep):
             out[at], out[users[0]] = None, joined
-        outcomes.append(Outcome(step, reader, joined if isinstance(joined, str) else ""))
+        whole, reason = (None, joined) if isinstance(joined, str) else (joined, "")
+        outcomes.append(Outcome(step, reader, reason, whole))
     return [s for s in out if s is not None], outcomes
 
 

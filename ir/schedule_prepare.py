@@ -14,6 +14,7 @@ from .layout import view_strides
 from .lazyclass import dataclass
 from .op import WHOLE, Decompose, Gemm, Move, Op, Scatter, lookup
 from .plan import BufferView, Step
+from .schedule_begin import Begins
 from .schedule_finish import Finish
 from .schedule_limit import MAX_SOURCES, joined_in_turn
 from .types import TensorType
@@ -26,11 +27,13 @@ class Claim:
     """How a back end runs the calls of a composite whole. `accepts(node)`: which ones; the others are decomposed.
     `step(node, args, results)`: the step, from where the operands (BufferView, ScalarInput, number or None) and the results
     lie; without it the op's NumPy kernel runs (an ExternStep). `finish`: how a kernel that reads the result becomes the step's
-    last part. `half`: products of half types are taken as they are, not as products in float32."""
+    last part; `begin`: how one that makes an operand becomes its first. `half`: products of half types are taken as they are,
+    not as products in float32."""
 
     accepts: Callable[[Node], bool] = lambda node: True
     step: Callable[[Node, tuple[Any, ...], tuple[BufferView, ...]], Step] | None = None
     finish: Finish | None = None
+    begin: Begins | None = None
     half: bool = False
 
 

@@ -25,6 +25,12 @@ def _epilogue(step: RoutineStep, reader: KernelStep, lone: bool) -> RoutineStep 
     return join(step, reader, lone)
 
 
+def _prologue(step: RoutineStep, operand: int, maker: KernelStep) -> RoutineStep | str:
+    from .prologue import join
+
+    return join(step, operand, maker)
+
+
 def _takes_attention(node: Node) -> bool:
     from .attention import accepts
 
@@ -69,5 +75,5 @@ CLAIMS: Claims = {
     attention_backward: Claim(_takes_attention, _attention),
     flex_attention: Claim(_takes_flex, _flex),
     flex_attention_backward: Claim(_takes_flex, _flex),
-    matmul: Claim(step=_product, finish=_epilogue, half=True),
+    matmul: Claim(step=_product, finish=_epilogue, begin=_prologue, half=True),
 }

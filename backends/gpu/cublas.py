@@ -59,7 +59,7 @@ def finish_of(step: RoutineStep) -> Finish | None:
     """What the library does with the product; None where the step is none of its products. Low precision is rounded once behind
     an epilogue, where single ops round each (as a `linear` called by itself does)."""
     own = step.args[0]
-    if not step.routine.startswith("product") or own is None or own.type.dtype not in TYPES:
+    if not step.routine.startswith("product") or step.begins or own is None or own.type.dtype not in TYPES:
         return None
     if any(v is not None and v.type.dtype is not own.type.dtype for v in step.views):
         return None

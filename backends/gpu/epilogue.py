@@ -171,9 +171,10 @@ class Epilogue:
         p = Printer(self.kernel, Config(0, wide=True), flat=False, height="BM", width="BN")
         p.at.taken |= {*signature, "row", "column", "row_mask", "column_mask", made, "acc", "k", "left", "right", "deep"}
         first = len(self.step.views) - len(others)
+        mine = len(self.step.args) - sum(len(b.args) for b in self.step.begins)
         for n, b in enumerate(others):
             inputs = sum(b.access == "r" for b in others)
-            at = len(self.step.args) - inputs + n if n < inputs else first + n
+            at = mine - inputs + n if n < inputs else first + n
             p.pointers[b.name] = name = p.at.fresh(f"{b.name}_ptr")
             signature[name] = POINTER[b.dtype.name]
             params.append(Parameter("buffer", at))

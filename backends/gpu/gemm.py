@@ -106,6 +106,11 @@ def result_digits(step: RoutineStep) -> list[tuple[Size, Size]]:
     return list(out) or [(1, 1)]
 
 
+def dtype_of(step: RoutineStep) -> DType:
+    """The type of what is multiplied."""
+    return dtypes.BY_NAME[step.routine.split()[1]]
+
+
 def tiles(dtype: DType) -> tuple[tuple[Tile, float], ...]:
     """The tiles that a product of `dtype` may have."""
     return _HALF if dtype.is_half else _SINGLE if dtype is dtypes.float32 else _PLAIN
@@ -119,10 +124,8 @@ def choose(step: RoutineStep) -> Tile:
 def ranked(step: RoutineStep) -> list[Tile]:
     """All tiles, the one that the model expects to be fastest first."""
     m, n, total = (_guess(step.sizes[i]) for i in (ROWS, COLUMNS, TOTAL))
-    own = step.args[0]
-    assert own is not None
     found = []
-    for order, (tile, share) in enumerate(_WINDOWS if step.routine.startswith("conv") else tiles(own.type.dtype)):
+    for order, (tile, share) in enumerate(_WINDOWS if step.routine.startswith("conv") else tiles(dtype_of(step))):
         count = -(-m // tile.rows) * -(-n // tile.columns) * total
         rounds = -(-count // PROCESSORS)
         found.append((rounds * tile.rows * tile.columns / share / shares(step, tile), order, tile))
@@ -135,10 +138,8 @@ def _guess(size: Size) -> int:
 
 def mapped(step: RoutineStep, tile: Tile, target: Target) -> bool:
     """Whether the hardware can copy the operands box by box, and there is enough to do for that to pay."""
-    own = step.args[0]
-    assert own is not None
-    if target.kind != "cuda" or int(target.arch) < 90 or not own.type.dtype.is_half or batch_dims(step):
-        return False
+    if target.kind != "cuda" or int(target.arch) < 90 or not dtype_of(step).is_half or batch_dims(step) or step.begins:
+        return False  # (what the hardware copies it copies as it lies)
     depth = step.sizes[DEPTH]
     if tile.rows < 128 or not isinstance(depth, int) or depth < 4 * tile.depth:
         return False
@@ -159,9 +160,9 @@ def shares(step: RoutineStep, tile: Tile) -> int:
     return min(PROCESSORS // count, deep, 32) if few else 1
 
 
-def small(step: RoutineStep, tile: Tile) -> Tile:
-    """A tile whose operands may be read element by element and still fit the registers."""
-    return tile if tile.rows * tile.columns <= _SMALL else next(t for t in ranked(step) if t.rows * t.columns <= _SMALL)
+def small(step: RoutineStep, tile: Tile, most: int = _SMALL) -> Tile:
+    """A tile whose operands may be read element by element and still fit the registers: of `most` elements."""
+    return tile if tile.rows * tile.columns <= most else next(t for t in ranked(step) if t.rows * t.columns <= most)
 
 
 def wide_loads(step: RoutineStep) -> bool:

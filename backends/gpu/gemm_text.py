@@ -34,6 +34,7 @@ from .gemm import (
     Tile,
 )  # fmt: skip
 from .kernel import Parameter, TensorMap
+from .prologue import begun_loop
 from .triton import HEAD, POINTER
 
 SHAPE = (ROWS, COLUMNS, DEPTH)
@@ -113,15 +114,14 @@ class Product:
     @property
     def dtype(self) -> DType:
         """Of the operands and the result."""
-        own = self.step.args[0]
-        assert own is not None
-        return own.type.dtype
+        return gemm.dtype_of(self.step)
 
     def source(self) -> str:
         """The text; `signature` and `params` are there behind it."""
         if self.stage != "total":
-            self._pointer("a_ptr", 0)
-            self._pointer("b_ptr", 1)
+            for view, name in enumerate(("a_ptr", "b_ptr")):
+                if self.step.args[view] is not None:
+                    self._pointer(name, view)
         if self.stage != "whole":
             self.signature["part_ptr"] = POINTER[self._wide.name]
             self.params.append(Parameter("scratch", 0))
@@ -148,6 +148,8 @@ class Product:
 
     def loop(self) -> str:
         """The loop over the depth."""
+        if self.step.begins:
+            return begun_loop(self)
         return _ONE_BY_ONE if gemm.tiles(self.dtype)[0][0].depth == 1 else _TILES.format(precision=precision(self.dtype))
 
     @property

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ...errors import CompileError
-from ...ir import sizes
+from ...ir import dtypes, sizes
 from ...ir.plan import RoutineStep
 from . import gemm, gemm_text, stages
 from .config import PROCESSORS
@@ -35,7 +35,9 @@ def names_of(step: RoutineStep) -> tuple[str, ...]:
 def product_ways(step: RoutineStep, target: Target = SM90, tile: Tile | None = None) -> tuple[Way, ...]:
     """A matrix product by `tile` or the model's choice."""
     mapped = tile or gemm.choose(step)
-    tile = gemm.deep(tile or gemm.choose(step), step.sizes[gemm.DEPTH])
+    if step.begins and gemm.dtype_of(step) is dtypes.float32:
+        mapped = gemm.small(step, mapped, 64 * 64)  # what is multiplied in registers leaves few for other work
+    tile = gemm.deep(mapped, step.sizes[gemm.DEPTH])
     names = names_of(step)
     even = gemm.whole(step.sizes, gemm.DEPTH, tile.depth)
     aligned = tuple(Aligned(n) for n in range(len(step.views)))

@@ -64,6 +64,39 @@ def products() -> Iterator[tuple[str, Callable[..., Any], list[Any]]]:
     yield "left turned", lambda a, b: mm(turned(a), b), [normal(40, 33), normal(40, 20)]
 
 
+def prologues() -> Iterator[tuple[str, Callable[..., Any], list[Any]]]:
+    """Operands that are computed where they are read: weights of 8 bits with scales, activations, norms' scales, masks."""
+    mm, permute, add, relu, mul, cast, gelu, reshape = (
+        lookup(name) for name in ("matmul", "permute", "add", "relu", "mul", "cast", "gelu", "view")
+    )  # fmt: skip
+    for half in (dtypes.bfloat16, dtypes.float16, dtypes.float32):
+        d = half.np
+        codes = _RNG.integers(-128, 127, (70, 45), dtype=np.int8)
+
+        def weights(x: Any, w: Any, s: Any, half: Any = half) -> Any:
+            return mm(x, mul(cast(w, dtype=half), s))
+
+        yield f"scale of columns {half}", weights, [normal(33, 70, dtype=d), codes, normal(45, dtype=d)]
+        yield f"scale of rows {half}", weights, [normal(17, 70, dtype=d), codes, normal(70, 1, dtype=d)]
+
+        def turned(x: Any, w: Any, s: Any, b: Any, half: Any = half) -> Any:
+            return relu(add(mm(x, permute(mul(cast(w, dtype=half), s), dims=(1, 0))), b))
+
+        rows = [normal(33, 45, dtype=d), codes, normal(70, 1, dtype=d), normal(70, dtype=d)]
+        yield f"turned, with an epilogue {half}", turned, rows
+
+        def groups(x: Any, w: Any, s: Any, half: Any = half) -> Any:
+            return mm(x, reshape(mul(cast(w, dtype=half), s), shape=(96, 45)))
+
+        grouped = [normal(5, 96, dtype=d), _RNG.integers(-8, 7, (6, 16, 45), dtype=np.int8), normal(6, 1, 45, dtype=d)]
+        yield f"scale of groups {half}", groups, grouped
+        yield f"activations {half}", lambda x, w: mm(gelu(x), w), [normal(65, 130, dtype=d), normal(130, 17, dtype=d)]
+        both = [normal(65, 40, dtype=d), normal(40, dtype=d), normal(40, 129, dtype=d)]
+        yield f"both {half}", lambda x, s, w: mm(relu(mul(x, s)), mul(w, 0.5)), both
+        deep = [normal(33, 2100, dtype=d), normal(2100, dtype=d), normal(2100, 45, dtype=d)]
+        yield f"shared depth {half}", lambda x, s, w: relu(mm(add(mul(x, s), 1.0), w)), deep
+
+
 def records() -> Iterator[tuple[str, Callable[..., Any], list[Any]]]:
     """The samples of the composites that are claimed, in types that the templates take."""
     for name in ("attention", "attention_backward", "convolution", "conv_input", "conv_weight"):
@@ -131,7 +164,7 @@ def agrees(name: str, graph: Graph, arrays: list[Any]) -> tuple[bool, int]:
 def main(each: int = 1) -> None:
     """Run all, or one of `each`, and print what was found."""
     different, graphs, templates = [], 0, 0
-    for name, call, arrays in (*products(), *records(), *wide_attention())[::each]:
+    for name, call, arrays in (*products(), *prologues(), *records(), *wide_attention())[::each]:
         graph = graph_of(call, arrays)
         fine, count = agrees(name, graph, arrays)
         graphs, templates = graphs + 1, templates + count
