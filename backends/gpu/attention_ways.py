@@ -1,4 +1,4 @@
-"""The ways to run attention: blocks of queries and keys by a model of registers and shared memory, and those worth a measurement."""
+"""The ways to run attention: blocks of queries and keys by a model of registers and shared memory, and others to measure."""
 
 from __future__ import annotations
 
@@ -103,6 +103,7 @@ def choose(step: RoutineStep, part: str, target: Target = SM90) -> Blocks:
     if isinstance(rows, int):
         down = max(16, min(down, power(rows)))
     if _is_flex(step):
+        down = down // 2 if part == "keys" and half and 64 < widest <= 128 else down  # the function holds registers, too
         at = flex.tail(step)
         down, across = (_dividing(b, n) for b, n in zip((down, across), step.sizes[at : at + 2], strict=True))
     blocks = Blocks(down, across, warps, depth)

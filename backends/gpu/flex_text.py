@@ -1,8 +1,8 @@
 """The text of attention with functions of scores: the blocks of `attention_text` with the functions' lines in their inner loops.
 
-Where a mask by blocks is at hand, programs walk over its lists: blocks without an open key are not touched, those without a closed
-one skip the mask's function. Heads of queries that share keys follow one another in the program that owns these keys. Gradients of
-tensors that the function of scores reads are added atomically, hence in any order.
+Where a mask by blocks is at hand, programs walk over its lists: blocks without an open key are not touched, those without a
+closed one skip the mask's function. Heads of queries that share keys follow one another in the program that owns these keys.
+Gradients of tensors that the function of scores reads are added atomically, hence in any order.
 """
 
 from __future__ import annotations
@@ -140,7 +140,8 @@ class Flex(Attention):
             per = other // (self.down if turned else self.across)
             line = f"first // {own}"
             self.say(f"many = tl.load({self.pointer(counts)} + {self._times(f'({line})', self.stride(counts, 3))})")
-            place = f"{self._times(f'({line})', self.stride(numbers, 3))} + {self._times(f'(turn // {per})', self.stride(numbers, 4))}"
+            place = self._times(f"({line})", self.stride(numbers, 3))
+            place = f"{place} + {self._times(f'(turn // {per})', self.stride(numbers, 4))}"
             start = f"start = tl.load({self.pointer(numbers)} + {place}) * {other} + turn % {per} * {block}"
             self.closed = closed
             self._loop(f"for turn in range(0, many * {per}):", [start], inner)

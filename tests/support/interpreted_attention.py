@@ -1,0 +1,95 @@
+"""Attention with functions of scores and in parts, by Triton's interpreter beside the graph's own interpreter.
+
+    python interpreted_attention.py        prints what differs, and as the last line the counts as JSON
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+import interpreted_templates as templates
+import numpy as np
+import random_graphs
+from interpreted_templates import graph_of, normal
+
+import fusewire
+from fusewire.ir import interpret
+from fusewire.ir.op import lookup
+from fusewire.ir.ops import flex
+from fusewire.nn.attention.flex_attention import and_masks, create_block_mask
+
+_RNG = np.random.default_rng(0)
+_NONE = [None] * 8
+RELATIVE = ((("sub", ("q", "kv"), ()), ("load", ("c0", "h", "0"), ()), ("add", ("score", "1"), ()), ("tanh", ("2",), ())), "3")
+BOTH = ((("ge", ("q", "kv"), ()), ("load", ("c1", "q"), ()), ("load", ("c1", "kv"), ()), ("eq", ("1", "2"), ()),
+         ("logical_and", ("0", "3"), ())), "4")  # fmt: skip
+Case = tuple[str, Callable[..., Any], list[Any]]
+
+
+def samples() -> Iterator[Case]:
+    """Those of the records."""
+    for name in ("flex_attention", "flex_attention_backward"):
+        op = lookup(name)
+        for n, sample in enumerate(random_graphs.samples(op)):
+            operands = [x.astype(np.float32) if getattr(x, "dtype", None) == np.float64 else x for x in sample.operands]
+
+            def call(*values: Any, operands: Any = operands, op: Any = op, attrs: Any = sample.attrs) -> Any:
+                given = iter(values)
+                return op(*(next(given) if isinstance(x, np.ndarray) else x for x in operands), **attrs)
+
+            yield f"{name}#{n}", call, [x for x in operands if isinstance(x, np.ndarray)]
+
+
+def wide_flex() -> Iterator[Case]:
+    """Several blocks, masks by blocks, heads of keys for several of queries, one batch of keys, elements at computed positions."""
+    documents = np.sort(_RNG.integers(0, 3, 150))
+    t = fusewire.tensor(documents)
+    mask = create_block_mask(and_masks(lambda b, h, q, k: q >= k, lambda b, h, q, k: t[q] == t[k]), 1, 1, 150, 130, "cpu", 64)
+    lists = [x.numpy() for x in mask.tensors()]
+    relative, slopes = [normal(4, 300), documents], [normal(4)]
+    for heads, batch in ((4, 2), (2, 2), (1, 1)):
+        yield from both_ways(f"lists {heads}", heads, batch, lists, relative, score=RELATIVE, mask=BOTH, blocks=(64, 64))
+        yield from both_ways(f"no lists {heads}", heads, batch, _NONE, relative, score=RELATIVE, mask=BOTH)
+        yield from both_ways(f"scores only {heads}", heads, batch, _NONE, slopes, score=flex.ALIBI)
+
+
+def both_ways(name: str, heads: int, batch: int, lists: list[Any], captured: list[Any], **attrs: Any) -> Iterator[Case]:
+    """Forward and backward call."""
+    fixed = [x is None for x in lists]
+    arrays = [normal(2, 4, 150, 20), normal(batch, heads, 130, 20), normal(batch, heads, 130, 24)]
+    arrays += [*(x for x in lists if x is not None), *captured]
+
+    def spread(xs: tuple[Any, ...]) -> list[Any]:
+        rest = iter(xs)
+        return [*(next(rest) for _ in range(3)), *(None if f else next(rest) for f in fixed), *rest]
+
+    def forward(*xs: Any) -> Any:
+        return lookup("flex_attention")(*spread(xs), scale=0.3, **attrs)
+
+    def backward(*xs: Any) -> Any:
+        return lookup("flex_attention_backward")(*xs[:3], *spread(xs[3:]), scale=0.3, wanted=(0,), **attrs)
+
+    yield name, forward, arrays
+    lse = interpret.interpret(graph_of(forward, arrays), arrays)[0][1]
+    yield f"{name} backward", backward, [normal(2, 4, 150, 24), normal(2, 4, 150), lse, *arrays]
+
+
+def main(each: int = 1) -> None:
+    """Run all, or one of `each`, and print what was found."""
+    different, count = [], 0
+    for name, call, arrays in (*samples(), *wide_flex())[::each]:
+        fine, steps = templates.agrees(name, graph_of(call, arrays), arrays)
+        count += steps
+        different += [] if fine else [name]
+    print(json.dumps({"templates": count, "different": different}))
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
