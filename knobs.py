@@ -62,7 +62,7 @@ KNOBS: dict[str, Knob] = {
     "libcuda": Knob("", str, "file of the CUDA driver; empty: libcuda.so.1 as the system finds it"),
     "cublaslt": Knob("auto", str, "products on GPUs by cuBLASLt where it is found (auto), never (off), or by this file"),
     "tf32": Knob(False, _flag, "products of float32 on GPUs may be made with 10 bits (set_float32_matmul_precision sets it)"),
-    "deterministic": Knob(False, _flag, "GPU kernels add in one order (use_deterministic_algorithms sets it): no atomic float sums"),
+    "deterministic": Knob(False, _flag, "GPU kernels add floats in one order (use_deterministic_algorithms sets it): no atomics"),
     "inline_limit": Knob(64, int, "depth of inlined calls at which the graph breaks"),
 }
 

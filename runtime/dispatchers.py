@@ -1,4 +1,4 @@
-"""Every compiled function that lives, so that what all of them took for granted can change. Compiles nothing, keeps none alive."""
+"""Every compiled function that lives, so that what all of them took for granted can change. Keeps none alive."""
 
 from __future__ import annotations
 

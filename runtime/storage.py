@@ -88,7 +88,7 @@ class Storage:
         """The writes since then that count to a tensor whose count is `whose` (None: the storage's)."""
         runs = getattr(self, "apart", ())
         others = sum(max(0, last - max(first - 1, version)) for first, last, count in runs if count is not whose)
-        return self.version - version - others
+        return int(self.version - version - others)
 
     def becomes_leaf(self, tensor: Held) -> None:
         """`tensor` is about to record, or to stop recording, gradients: an identity that a graph value does not have."""
