@@ -164,7 +164,7 @@ class _Scheduler:
                 continue
             makers = [self.fusion.label(n) for n in group.nodes]
             kept = [r for r in self.fusion.refusals if r.producer not in makers or r.consumer in makers]
-            if start.reason:
+            if start.reason and makers:
                 kept.append(Refusal(makers[0], self.fusion.label(product.node), start.reason, str(product.node.where or "")))
             self.fusion.refusals[:] = kept
 
