@@ -54,6 +54,10 @@ _SINGLE = (
     (Tile(128, 128, 16, 8, 3), 1.0), (Tile(64, 128, 16, 4, 3), 0.9), (Tile(64, 64, 16, 4, 3), 0.75),
     (Tile(32, 64, 16, 4, 3), 0.5), (Tile(32, 32, 16, 4, 3), 0.3), (Tile(16, 32, 32, 2, 3), 0.2),
 )  # fmt: skip
+#: of float64, on tensor cores too
+_DOUBLE = (
+    (Tile(64, 64, 16, 8, 3), 1.0), (Tile(32, 64, 16, 4, 3), 0.8), (Tile(32, 32, 16, 4, 3), 0.6), (Tile(16, 32, 16, 2, 3), 0.4),
+)  # fmt: skip
 #: of convolutions, whose operands take more registers to find
 _WINDOWS = (
     (Tile(128, 128, 32, 8, 3), 1.0), (Tile(64, 128, 32, 8, 3), 0.8), (Tile(64, 64, 32, 4, 3), 0.6),
@@ -61,6 +65,9 @@ _WINDOWS = (
 )  # fmt: skip
 #: of types that no dot product of Triton takes: one step of the depth at a time
 _PLAIN = ((Tile(32, 64, 1, 4, 2), 1.0), (Tile(16, 32, 1, 4, 2), 0.6))
+
+
+_BY_DTYPE = {dtypes.float32: _SINGLE, dtypes.float64: _DOUBLE}
 
 
 def accepts(node: Node) -> bool:
@@ -113,7 +120,7 @@ def dtype_of(step: RoutineStep) -> DType:
 
 def tiles(dtype: DType) -> tuple[tuple[Tile, float], ...]:
     """The tiles that a product of `dtype` may have."""
-    return _HALF if dtype.is_half else _SINGLE if dtype is dtypes.float32 else _PLAIN
+    return _HALF if dtype.is_half else _BY_DTYPE.get(dtype, _PLAIN)
 
 
 def choose(step: RoutineStep) -> Tile:

@@ -93,7 +93,10 @@ _INSIDE = """\
 
 
 def precision(dtype: DType) -> str:
-    """How Triton may multiply: float32 with all its bits, unless the user allowed 10 (knob tf32)."""
+    """How Triton may multiply: float32 with all its bits, unless the user allowed 10 (knob tf32); and what it sums up in, where
+    that is not float32."""
+    if dtype is dtypes.float64:
+        return '"ieee", out_dtype=tl.float64'
     return '"tf32"' if knobs.tf32 and dtype is dtypes.float32 else '"ieee"'
 
 

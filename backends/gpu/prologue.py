@@ -121,8 +121,8 @@ def _moved(s: Stmt, values: Mapping[str, Size]) -> Stmt:
 # -- text
 
 _NAMES = (
-    "row", "column", "row_in", "column_in", "row_mask", "column_mask", "acc", "k", "made", "left", "right", "deep", "begin", "end",
-    "a_at", "b_at", "program", "part",
+    "row", "column", "row_in", "column_in", "row_mask", "column_mask", "acc", "k", "made", "left", "right", "deep", "begin",
+    "end", "a_at", "b_at", "program", "part",
 )  # fmt: skip
 _PLAIN_LOADS = {
     0: ("a_at", "a_ptr + row_in * a_row + (begin + deep[None, :]) * a_deep", "deep[None, :]", "BK * a_deep"),

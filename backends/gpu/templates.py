@@ -83,7 +83,7 @@ def _parts(
         build = stages.Build("product", text, printed.signature, {**blocks, "PARTS": parts, "SHARE": share}, divisible, options)
         count = gemm_text.programs((m, n, k, *step.sizes[3:]), t)
         jobs.append(Job(build, tuple(printed.params), (count * parts if stage == "parts" else count, 1, 1)))
-    return Way(assumes, names, tuple(jobs), (4 * parts * total * m * n,))
+    return Way(assumes, names, tuple(jobs), (max(4, gemm.dtype_of(step).itemsize) * parts * total * m * n,))
 
 
 def mapped_way(step: RoutineStep, tile: Tile, assumes: tuple[Assumption, ...]) -> Way:

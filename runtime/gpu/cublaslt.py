@@ -6,6 +6,7 @@ the library; the back end turns its row-major products into these.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import glob
 import os
@@ -15,6 +16,7 @@ from ctypes import byref, c_int, c_int64, c_size_t, c_uint64, c_void_p
 from typing import Any
 
 from ... import knobs
+from ...errors import DeviceError
 from ...ir import dtypes
 from ...ir.dtypes import DType
 from ...ir.lazyclass import dataclass
@@ -212,13 +214,11 @@ def files() -> Iterator[str]:
 
 def find_libraries() -> Iterator[Any]:
     """The libraries that can be loaded, newest first. (Tests put one of their own in their place.)"""
-    from .cuda import Library
+    from .vendor import Library
 
     for name in files():
-        try:
-            yield Library(name)
-        except Exception:  # not there, or not for this machine
-            continue
+        with contextlib.suppress(DeviceError):  # not there, or not for this machine
+            yield Library(name, "cuBLASLt")
 
 
 _known: dict[tuple[int, str], tuple[GPU, Lt | None]] = {}
@@ -226,7 +226,7 @@ _known: dict[tuple[int, str], tuple[GPU, Lt | None]] = {}
 
 def of(gpu: GPU) -> Lt | None:
     """The library on `gpu`; None where none can be loaded, or knob `cublaslt` is off."""
-    if knobs.cublaslt == "off" or gpu.driver.kind != "cuda":
+    if knobs.cublaslt == "off" or gpu.driver.target != "cuda":
         return None
     key = gpu.ordinal, knobs.cublaslt
     known = _known.get(key)
@@ -239,7 +239,7 @@ def _made(gpu: GPU) -> Lt | None:
     for library in find_libraries():
         try:
             return Lt(library, gpu)
-        except Exception as error:  # too old, or newer than the driver
+        except (CublasError, DeviceError) as error:  # too old, or newer than the driver
             knobs.say(2, f"cuBLASLt is not used: {error}")
     if knobs.cublaslt != "auto":
         knobs.warn(f"knob cublaslt: {knobs.cublaslt} cannot be used as cuBLASLt; products run by Triton")

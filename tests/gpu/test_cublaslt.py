@@ -119,3 +119,14 @@ def test_the_knob_turns_the_library_off() -> None:
         assert cublaslt.of(device()) is not None
         with knobs.override(cublaslt="off"):
             assert cublaslt.of(device()) is None
+
+
+def test_a_file_that_is_no_such_library_is_told() -> None:
+    from fusewire.runtime.gpu import cublaslt
+    from fusewire.runtime.gpu.device import device
+
+    find = cublaslt.find_libraries
+    with fake_cublaslt.installed():
+        cublaslt.find_libraries = find
+        with knobs.override(cublaslt="libc.so.6"), pytest.warns(RuntimeWarning, match="cannot be used as cuBLASLt"):
+            assert list(find()) and cublaslt.of(device()) is None
