@@ -7,44 +7,62 @@ from contextlib import contextmanager
 from typing import Any
 
 from .addresses import address
+from .cudamemory import (
+    caching_allocator_alloc,
+    caching_allocator_delete,
+    empty_cache,
+    get_allocator_backend,
+    get_per_process_memory_fraction,
+    host_memory_stats,
+    ipc_collect,
+    max_memory_allocated,
+    max_memory_cached,
+    max_memory_reserved,
+    mem_get_info,
+    memory_allocated,
+    memory_cached,
+    memory_reserved,
+    memory_snapshot,
+    memory_stats,
+    memory_stats_as_nested_dict,
+    memory_summary,
+    reset_accumulated_memory_stats,
+    reset_max_memory_allocated,
+    reset_max_memory_cached,
+    reset_peak_memory_stats,
+    set_per_process_memory_fraction,
+)
+from .cudaplace import gpu as _gpu
+from .cudaplace import ordinal as _ordinal
 from .eager import generators
-from .eager.device import Device
 from .errors import DeviceError
 from .runtime.gpu import device as _devices
 from .runtime.gpu import streams as _streams
-from .runtime.gpu.allocator import text as _size
+from .runtime.gpu.allocator import Pool
 from .runtime.gpu.driver import OutOfMemory as OutOfMemoryError
 from .runtime.gpu.driver import Properties as _CudaDeviceProperties
 from .runtime.gpu.streams import Capturing as graph
 from .runtime.gpu.streams import Event, Stream
 from .runtime.gpu.streams import Graph as CUDAGraph
 
-__all__ = ["CUDAGraph", "Event", "OutOfMemoryError", "Stream", "graph", "is_available"]
+__all__ = [
+    "CUDAGraph", "Event", "OutOfMemoryError", "Stream", "caching_allocator_alloc", "caching_allocator_delete", "empty_cache",
+    "get_allocator_backend", "get_per_process_memory_fraction", "graph", "host_memory_stats", "ipc_collect", "is_available",
+    "max_memory_allocated", "max_memory_cached", "max_memory_reserved", "mem_get_info", "memory_allocated", "memory_cached",
+    "memory_reserved", "memory_snapshot", "memory_stats", "memory_stats_as_nested_dict", "memory_summary",
+    "reset_accumulated_memory_stats", "reset_max_memory_allocated", "reset_max_memory_cached", "reset_peak_memory_stats",
+    "set_per_process_memory_fraction",
+]  # fmt: skip
 
 CudaError = DeviceError
 __path__: list[str] = []  # so that torch.cuda.amp is imported as a module
-amp = address("cuda.amp", "cudaamp")
+amp, memory, nvtx = address("cuda.amp", "cudaamp"), address("cuda.memory", "cudamemory"), address("cuda.nvtx", "cudanvtx")
+comm, profiler = address("cuda.comm", "cudacomm"), address("cuda.profiler", "cudaprofiler")
 for _part in ("autocast_mode", "grad_scaler", "common"):
     address(f"cuda.amp.{_part}", "cudaamp")
-has_half = True
-
-
-def _ordinal(device: Any = None) -> int:
-    """The number of a device (None: the current one); ValueError for the CPU."""
-    if device is None:
-        return _devices.here.ordinal
-    if isinstance(device, int):
-        return device if device >= 0 else _devices.here.ordinal
-    found = Device(device)
-    if found.type != "cuda":
-        raise ValueError(f"Expected a cuda device, but got: {found}")
-    return _devices.here.ordinal if found.index is None else found.index
-
-
-def _gpu(device: Any = None) -> _devices.GPU:
-    from .eager import gpu  # noqa: F401  (says what runs the ops of tensors there)
-
-    return _devices.device(_ordinal(device))
+graphs, random, streams = (address(f"cuda.{_part}", "cuda") for _part in ("graphs", "random", "streams"))
+has_half, has_magma = True, False
+AcceleratorError = DeviceError
 
 
 # -- devices
@@ -63,6 +81,13 @@ def is_initialized() -> bool:
 def init() -> None:
     """Start the driver; DeviceError where there is none."""
     _gpu()
+
+
+_lazy_init = init
+
+
+def _is_in_bad_fork() -> bool:
+    return _devices.in_fork()
 
 
 def device_count() -> int:
@@ -123,14 +148,59 @@ def get_arch_list() -> list[str]:
     return sorted({"sm_{}{}".format(*get_device_capability(i)) for i in range(device_count())})
 
 
+def get_gencode_flags() -> str:
+    """The architectures at hand as nvcc's options."""
+    named = [a.removeprefix("sm_") for a in get_arch_list()]
+    return " ".join(f"-gencode compute=compute_{a},code=sm_{a}" for a in named)
+
+
 def is_bf16_supported(including_emulation: bool = True) -> bool:
-    """Whether there is a device, all of which compute with bfloat16 (in float32)."""
-    return is_available()
+    """Whether the current device computes with bfloat16; with `including_emulation` also where it does so in float32."""
+    return is_available() and (including_emulation or get_device_capability()[0] >= 8)
+
+
+def is_tf32_supported() -> bool:
+    """Whether the current device has products in TF32."""
+    return is_available() and _devices.driver().target == "cuda" and get_device_capability()[0] >= 8
 
 
 def can_device_access_peer(device: Any, peer_device: Any) -> bool:
-    """Whether one device reaches the memory of another."""
-    return _ordinal(device) != _ordinal(peer_device)
+    """Whether one device can be let read the memory of another."""
+    one, other = _gpu(device), _gpu(peer_device)
+    return one is not other and one.driver.reaches(one.ordinal, other.ordinal)
+
+
+def check_error(res: int) -> None:
+    """DeviceError for a status of the driver that is not 0."""
+    if res:
+        _devices.driver().check(int(res))
+
+
+def set_sync_debug_mode(debug_mode: int | str) -> None:
+    """What reading values of a device does: nothing (0, "default"), a warning (1, "warn"), or RuntimeError (2, "error")."""
+    names = {"default": 0, "warn": 1, "error": 2}
+    mode = names.get(debug_mode, -1) if isinstance(debug_mode, str) else debug_mode
+    if mode not in (0, 1, 2):
+        raise RuntimeError("invalid value of debug_mode, expected one of `default`, `warn`, `error`")
+    _devices.waits.mode = mode
+
+
+def get_sync_debug_mode() -> int:
+    """As `set_sync_debug_mode` has set it."""
+    return _devices.waits.mode
+
+
+def _without_nvml(name: str) -> Callable[..., Any]:
+    def ask(device: Any = None) -> Any:
+        raise ModuleNotFoundError(f"{name}() asks NVIDIA's management library, which is not used here: see nvidia-smi")
+
+    ask.__doc__ = "ModuleNotFoundError: the management library is not used here."
+    return ask
+
+
+utilization, temperature, power_draw = map(_without_nvml, ("utilization", "temperature", "power_draw"))
+clock_rate, memory_usage, list_gpu_processes = map(_without_nvml, ("clock_rate", "memory_usage", "list_gpu_processes"))
+device_memory_used = _without_nvml("device_memory_used")
 
 
 # -- streams
@@ -176,14 +246,17 @@ def ExternalStream(stream_ptr: int, device: Any = None) -> Stream:
     return Stream(gpu=_gpu(device), handle=stream_ptr)
 
 
+get_stream_from_external = ExternalStream
+
+
 def is_current_stream_capturing() -> bool:
     """Whether a graph is being recorded in the current stream."""
     return bool(_devices.started()) and _gpu().capturing
 
 
-def graph_pool_handle() -> Any:
-    """A name for memory that graphs share. (Each keeps its own.)"""
-    return (0, 0)
+def graph_pool_handle() -> Pool:
+    """Memory for graphs to share (``pool=``), which are replayed in the order of their recording."""
+    return Pool()
 
 
 def make_graphed_callables(callables: Any, sample_args: Any, *args: Any, **kwargs: Any) -> Any:
@@ -193,66 +266,6 @@ def make_graphed_callables(callables: Any, sample_args: Any, *args: Any, **kwarg
     several = isinstance(callables, tuple)
     made = tuple(compile(f, mode="reduce-overhead") for f in (callables if several else (callables,)))
     return made if several else made[0]
-
-
-# -- memory
-
-
-def empty_cache() -> None:
-    """Give memory that no tensor uses back to the driver."""
-    for gpu in _devices.started():
-        gpu.memory.empty()
-
-
-def ipc_collect() -> None:
-    """Accepted without effect: no memory is shared with other processes."""
-
-
-def memory_stats(device: Any = None) -> dict[str, Any]:
-    """Bytes and numbers of blocks and segments: now, at most, and in all."""
-    return _gpu(device).memory.statistics() if is_available() else {}
-
-
-def _statistic(name: str, doc: str) -> Callable[..., int]:
-    def read(device: Any = None) -> int:
-        return int(memory_stats(device).get(name, 0))
-
-    read.__doc__ = doc
-    return read
-
-
-memory_allocated = _statistic("allocated_bytes.all.current", "Bytes that tensors hold; 0 without a device.")
-max_memory_allocated = _statistic("allocated_bytes.all.peak", "The most bytes that tensors have held.")
-memory_reserved = _statistic("reserved_bytes.all.current", "Bytes taken from the driver, for tensors and for the cache.")
-max_memory_reserved = _statistic("reserved_bytes.all.peak", "The most bytes taken from the driver.")
-memory_cached, max_memory_cached = memory_reserved, max_memory_reserved
-
-
-def reset_peak_memory_stats(device: Any = None) -> None:
-    """The most so far is what is held now."""
-    if is_available():
-        _gpu(device).memory.reset_peaks()
-
-
-reset_max_memory_allocated = reset_max_memory_cached = reset_peak_memory_stats
-
-
-def mem_get_info(device: Any = None) -> tuple[int, int]:
-    """(free, total) bytes of the device, as the driver counts."""
-    gpu = _gpu(device)
-    gpu.activate()
-    return gpu.driver.memory_info()
-
-
-def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
-    """The statistics as a table to read."""
-    found = memory_stats(device)
-    rows = [f"memory of cuda:{_ordinal(device)}", f"  {'':24}{'now':>14}{'at most':>14}"]
-    for title, name in (("held by tensors", "allocated_bytes.all"), ("asked for", "requested_bytes.all"),
-                        ("taken from the driver", "reserved_bytes.all")):  # fmt: skip
-        rows.append(f"  {title:24}{_size(found[f'{name}.current']):>14}{_size(found[f'{name}.peak']):>14}")
-    rows.append(f"  {'allocations':24}{found['allocation.all.allocated']:>14}")
-    return "\n".join(rows)
 
 
 # -- random numbers

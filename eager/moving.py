@@ -95,6 +95,27 @@ def copied(x: Any, memo: dict[int, Any]) -> Any:
     return tensor_in(kept[1], x.meta, x._offset or 0)
 
 
+def whole(x: Any) -> Any:
+    """All memory of a tensor on a GPU, as one dimension of its dtype."""
+    count = x._storage.nbytes // x.meta.dtype.itemsize
+    return tensor_in(x._storage, Meta.of((count,), (1,), x.meta.dtype, False, x.meta.device))
+
+
+def grown_to(x: Any, shape: tuple[int, ...], count: int) -> Any:
+    """`x`, a tensor on a GPU, with another shape row by row; its memory, which its views share, has `count` elements at least."""
+    storage, nbytes = x._storage, count * x.meta.dtype.itemsize
+    if storage.nbytes < nbytes:
+        gpu = storage.gpu
+        memory = gpu.allocate(nbytes)
+        gpu.activate()
+        if storage.nbytes:
+            gpu.driver.copy(memory.address, storage.address, storage.nbytes, gpu.stream)
+        storage.record_stream(gpu.stream)
+        storage.memory, storage.nbytes, storage._address = memory, nbytes, memory.address
+    x.meta = Meta.of(shape, contiguous_strides(shape), x.meta.dtype, x.meta.requires_grad, x.meta.device)  # type: ignore[arg-type]
+    return x
+
+
 def reduced(x: Any) -> tuple[Any, ...]:
     """What ``pickle`` keeps of a tensor on a GPU."""
     return rebuilt, (type(x), to_cpu(x.detach().contiguous()), x.meta.device, x.meta.requires_grad)

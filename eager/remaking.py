@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 def _real(x: Any, what: str) -> None:
-    if x._array is None:
-        raise RuntimeError(f"{what} of a traced tensor, or of one on a GPU: memory is exchanged between tensors of the CPU only")
+    if x._array is None and not x._storage.on_device:
+        raise RuntimeError(f"{what} of a traced tensor: a graph cannot record that memory is exchanged")
     if x.meta.requires_grad:
         raise RuntimeError(f"cannot {what} a tensor that requires grad")
 
@@ -39,6 +39,10 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
     _real(self, "resize")
     shape = size_of(sizes)
     count, first = int(np.prod(shape, dtype=np.int64)), self._offset or 0
+    if self._array is None:
+        from .moving import grown_to
+
+        return grown_to(self, shape, first + count)  # type: ignore[no-any-return]
     flat = storage_of(self).flat
     if flat.size < first + count:
         grown = np.zeros(first + count, flat.dtype)
@@ -59,9 +63,12 @@ def set_(self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = 
     """On the memory of `source` from now on, a Tensor or a storage; without one empty."""
     _real(self, "set")
     if source is None:
-        source = make(np.empty(0, self.dtype.np))
+        source = self.new_empty(0)
     if hasattr(source, "tensor"):
         source = source.tensor
+    if source.device != self.device:
+        raise RuntimeError(f"Attempted to set the storage of a tensor on device {self.device} to a storage on different device "
+                           f"{source.device}")  # fmt: skip
     if source.dtype is not self.dtype:
         raise RuntimeError(f"could not set tensor of type {source.dtype.name} to a tensor of type {self.dtype.name}")
     if size is not None:
@@ -78,7 +85,12 @@ class UntypedStorage:
 
     def __init__(self, tensor: Any) -> None:
         self.storage: Storage = storage_of(tensor)
-        self.tensor = make_view(self.storage.flat, tensor)
+        if tensor._array is None:
+            from .moving import whole
+
+            self.tensor = whole(tensor)
+        else:
+            self.tensor = make_view(self.storage.flat, tensor)
 
     def data_ptr(self) -> int:
         """Address of the first element."""
@@ -86,7 +98,7 @@ class UntypedStorage:
 
     def nbytes(self) -> int:
         """Number of bytes."""
-        return int(self.storage.flat.nbytes)
+        return int(self.storage.nbytes if self.storage.on_device else self.storage.flat.nbytes)  # type: ignore[attr-defined]
 
     size = __len__ = nbytes
 

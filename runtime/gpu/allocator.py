@@ -103,6 +103,7 @@ class Allocator:
         self._later: list[Block] = []  # given back while a graph is recorded, and used by other streams
         self._pools: dict[tuple[int, bool], list[Block]] = {}
         self._waiting: list[tuple[list[int], Block]] = []
+        self._segments: dict[int, Block] = {}  # address -> the first block
 
     def allocate(self, nbytes: int, stream: int = 0) -> Memory:
         """Memory for work in the order of `stream`; OutOfMemory that says what was asked for, is held and is free."""
@@ -209,7 +210,8 @@ class Allocator:
                 self.words[FAILURES] += 1
                 raise self._refused(asked, error) from None
         self._reserve(whole)
-        return Block(self, address, whole, stream, small)
+        made = self._segments[address] = Block(self, address, whole, stream, small)
+        return made
 
     def _asked(self, nbytes: int) -> int:
         """Memory from the driver, as long as the limit lasts."""
@@ -325,6 +327,7 @@ class Allocator:
             self._pools[key] = [b for b in pool if b.before is not None or b.after is not None]
             for block in whole:
                 self.driver.free(block.address)
+                del self._segments[block.address]
                 self._reserve(-block.size)
 
     # -- memory of recorded graphs
@@ -357,15 +360,44 @@ class Allocator:
         words = self.words
         names = {
             "allocated_bytes.all": ALLOCATED, "reserved_bytes.all": RESERVED, "requested_bytes.all": REQUESTED,
-            "active.all": ACTIVE, "segment.all": SEGMENTS,
+            "active_bytes.all": ALLOCATED, "active.all": ACTIVE, "allocation.all": ACTIVE, "segment.all": SEGMENTS,
         }  # fmt: skip
         found: dict[str, Any] = {}
         for shown, which in names.items():
             found[f"{shown}.current"], found[f"{shown}.peak"] = words[which], words[PEAKS + which]
+        split = [b for pool in self._pools.values() for b in pool if b.before is not None or b.after is not None]
         return found | {
+            "inactive_split.all.current": len(split), "inactive_split_bytes.all.current": sum(b.size for b in split),
+            "num_device_free": words[MADE] - words[SEGMENTS], "num_sync_all_streams": 0, "max_split_size": -1,
             "allocation.all.allocated": words[ALLOCATIONS], "allocation.all.freed": words[FREES],
             "num_alloc_retries": words[RETRIES], "num_ooms": words[FAILURES], "num_device_alloc": words[MADE],
         }  # fmt: skip
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """Every segment with its blocks. (What waits in a bin counts as inactive.)"""
+        self.settle()
+        with self._lock:
+            binned = {b.address for waits in self._bins.values() for b in waits.blocks}
+            return [self._described(first, binned) for first in self._segments.values()]
+
+    def _described(self, first: Block, binned: set[int]) -> dict[str, Any]:
+        blocks: list[dict[str, Any]] = []
+        block: Block | None = first
+        while block is not None:
+            idle = block.free or block.address in binned
+            asked, state = (0, "inactive") if idle else (block.asked, "active_allocated")
+            blocks.append({"address": block.address, "size": block.size, "requested_size": asked, "state": state})
+            block = block.after
+        held = sum(b["size"] for b in blocks if b["state"] != "inactive")
+        stream = first.stream if first.stream >= 0 else self._apart[first.stream][0]
+        return {
+            "address": first.address, "total_size": sum(b["size"] for b in blocks), "allocated_size": held, "active_size": held,
+            "stream": stream, "segment_type": "small" if first.small else "large", "blocks": blocks,
+        }  # fmt: skip
+
+    def reset_totals(self) -> None:
+        """What is counted in all starts at 0 again."""
+        self.words[ALLOCATIONS:COUNTS] = [0] * (COUNTS - ALLOCATIONS)
 
     def reset_peaks(self) -> None:
         """The most so far is what is held now."""

@@ -115,6 +115,11 @@ def forget() -> None:
     here.__init__()
 
 
+def in_fork() -> bool:
+    """Whether this process is a fork of one that had started the driver."""
+    return bool(_forked)
+
+
 def started() -> list[GPU]:
     """The devices that were asked for so far."""
     return list(_devices.values())
@@ -138,6 +143,22 @@ def device(ordinal: int | None = None) -> GPU:
         with _lock:
             found = _devices.setdefault(number, _devices.get(number) or GPU(driver(), number))
     return found
+
+
+class Waits:
+    """What reading values of a device does beside waiting. `mode`: 0 nothing, 1 a warning, 2 an error."""
+
+    mode = 0
+
+    def note(self) -> None:
+        """The host is about to wait."""
+        if self.mode == 1:
+            knobs.warn("called a synchronizing CUDA operation")
+        if self.mode == 2:
+            raise RuntimeError("called a synchronizing CUDA operation")
+
+
+waits = Waits()
 
 
 class GPU:
@@ -232,6 +253,8 @@ class GPU:
             self.activate()
             self.driver.to_host(array.__array_interface__["data"][0], source, array.nbytes, self.stream)
         if wait:
+            if waits.mode:
+                waits.note()
             self.synchronize(self.stream)
 
 
@@ -282,6 +305,10 @@ class Pinned:
         raw = _at(address, size)
         weakref.finalize(raw, self._give_back, address, self._age).atexit = False
         return np.frombuffer(raw, np.uint8, nbytes)
+
+    def sizes(self) -> list[int]:
+        """Bytes of each piece that was taken from the driver."""
+        return list(self._sizes.values())
 
     def is_pinned(self, array: Array) -> bool:
         """Whether the array lies in such memory."""

@@ -42,6 +42,13 @@ class Stream:
         self.cuda_stream = _handle(self.gpu, priority) if handle is None else handle
         self._before: list[tuple[int, int]] = []
 
+    @staticmethod
+    def priority_range() -> tuple[int, int]:
+        """(the least urgent, the most urgent) of the current device."""
+        gpu = devices.device()
+        gpu.activate()
+        return gpu.driver.priorities()
+
     @property
     def device_index(self) -> int:
         """Number of the device."""
