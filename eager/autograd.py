@@ -406,26 +406,26 @@ def _hooked(node: Node, g: Tensor | None, given: set[int]) -> Tensor | None:
     for ref in node.retained or ():
         x = ref()
         if x is not None:
-            x.grad = g if x.grad is None else executor.apply(add, (x.grad, g), {})
+            x._grad = g if x._grad is None else executor.apply(add, (x._grad, g), {})
             given.add(id(g))
     return g
 
 
 def _accumulate(leaf: Any, g: Any, create: bool, given: set[int]) -> None:
     """Add `g` to the leaf's gradient; the first one is taken over where nothing else can hold its memory."""
-    old = leaf.grad
+    old = leaf._grad
     if old is not None:
         if create:
-            leaf.grad = executor.apply(add, (old, g), {})
+            leaf._grad = executor.apply(add, (old, g), {})
         else:
             old.add_(g)
         return
     if create:
-        leaf.grad = executor.apply(clone, (g,), {}) if id(g) in given else g
+        leaf._grad = executor.apply(clone, (g,), {}) if id(g) in given else g
     else:
         shared = id(g) in given or g._storage is not None or g.meta.requires_grad
-        leaf.grad = executor.apply(clone, (executor.apply(detach, (g,), {}),), {}) if shared else g
-    given.add(id(leaf.grad))
+        leaf._grad = executor.apply(clone, (executor.apply(detach, (g,), {}),), {}) if shared else g
+    given.add(id(leaf._grad))
     given.add(id(g))
 
 

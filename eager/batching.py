@@ -110,7 +110,7 @@ class Level:
         meta = value.meta
         made = object.__new__(Tensor)
         made.meta = Meta.of(tuple(meta.shape[1:]), tuple(meta.strides[1:]), meta.dtype, meta.requires_grad, meta.device)
-        made._array, made._offset, made.grad = None, None, None
+        made._array, made._offset, made._grad = None, None, None
         made._storage = BatchStorage(self, value)
         made._node = value._node
         return made

@@ -86,7 +86,7 @@ class Level:
         meta = primal.meta
         made = object.__new__(Tensor)
         made.meta = Meta.of(tuple(meta.shape), tuple(meta.strides), meta.dtype, meta.requires_grad, meta.device)
-        made._array, made._offset, made.grad, made._node = None, None, None, None
+        made._array, made._offset, made._grad, made._node = None, None, None, None
         made._storage = DualStorage(self, primal, tangent)
         return made
 

@@ -62,7 +62,7 @@ def of_meta(array: Array, meta: Meta) -> Tensor:
     t._array = array
     t._storage = None
     t._offset = None
-    t.grad = None
+    t._grad = None
     t._node = None
     return t
 
@@ -102,7 +102,7 @@ def view_of(array: Array, meta: Meta, base: Tensor, offset: int) -> Tensor:
     t._storage = storage_of(base) if storage is None else storage
     first = base._offset
     t._offset = offset or None if first is None else place(base, first + offset)
-    t.grad = None
+    t._grad = None
     t._node = None
     return t
 
@@ -114,7 +114,7 @@ def alias(x: Tensor, requires_grad: bool = False) -> Tensor:
     t._array = x._array
     t._storage = storage_of(x)
     t._offset = x._offset
-    t.grad = None
+    t._grad = None
     t._node = None
     return t
 

@@ -63,7 +63,7 @@ class _Trace(Level):
         kind = value.tensor_type
         made = object.__new__(Tensor)
         made.meta = Meta.of(kind.shape, kind.strides, kind.dtype, False, self.device)
-        made._array, made._offset, made.grad, made._node = None, None, None, None
+        made._array, made._offset, made._grad, made._node = None, None, None, None
         made._storage = BatchStorage(self, value)
         return made
 

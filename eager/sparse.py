@@ -41,7 +41,7 @@ class SparseTensor:
     @property
     def grad(self) -> SparseTensor | None:
         """The gradient, at the same places."""
-        g = self._values.grad
+        g = self._values._grad
         return None if g is None else SparseTensor(self._indices, g, self.shape, self._coalesced)
 
     def dim(self) -> int:

@@ -20,7 +20,7 @@ from ..ir.ops import casts
 from ..runtime.meta import Meta
 from ..runtime.size import Size
 from ..runtime.storage import Storage, address_of
-from . import arranging, executor, factory, functional, indexing, neural, ordering, random, reducing, scattering
+from . import arranging, executor, factory, functional, gradients, indexing, neural, ordering, random, reducing, scattering
 from .arguments import wrap_dim
 from .device import Device
 from .generated import TensorOps
@@ -34,7 +34,7 @@ Array = np.ndarray[Any, Any]
 class Tensor(Methods):
     """A dense array of one dtype whose gradients can be recorded."""
 
-    __slots__ = ("__dict__", "__weakref__", "_array", "_node", "_offset", "_storage", "grad", "meta")
+    __slots__ = ("__dict__", "__weakref__", "_array", "_grad", "_node", "_offset", "_storage", "meta")
 
     __array_priority__ = 1000  # ndarray op Tensor is a Tensor
 
@@ -42,7 +42,7 @@ class Tensor(Methods):
     _array: Array | None
     _storage: Storage | None
     _offset: int | None
-    grad: Tensor | None
+    _grad: Tensor | None
     _node: Any
 
     def __new__(cls, *data: Any, requires_grad: bool = False) -> Any:
@@ -209,6 +209,24 @@ class Tensor(Methods):
         from .autograd import register_post_accumulate_grad_hook
 
         return register_post_accumulate_grad_hook(self, hook)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that backward passes have accumulated; None before the first, and for tensors that are no leaves unless
+        they retain it. What is assigned must be a Tensor of the same shape, dtype and device, or None."""
+        if self._grad is None and self._node is not None:
+            gradients.warn_of_non_leaf(self)
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            gradients.check(self, value)
+        self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
 
     @property
     def is_leaf(self) -> bool:
@@ -384,8 +402,8 @@ class Tensor(Methods):
         out = self._copied(memo) if self._array is not None else self._copied_on_device(memo)
         out.__class__ = self.__class__
         memo[id(self)] = out
-        if self.grad is not None:
-            out.grad = self.grad.__deepcopy__(memo)
+        if self._grad is not None:
+            out._grad = self._grad.__deepcopy__(memo)
         if self.__dict__:
             out.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return out

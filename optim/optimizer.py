@@ -182,7 +182,7 @@ class Optimizer:
 
     def _with_gradients(self) -> list[tuple[Tensor, Tensor, dict[str, Any]]]:
         """Each parameter that has a gradient, the gradient, and the parameter's group."""
-        return [(p, p.grad, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
+        return [(p, p._grad, group) for group in self.param_groups for p in group["params"] if p._grad is not None]
 
     def _update_all(self) -> None:
         for p, grad, group in self._with_gradients():

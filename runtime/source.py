@@ -105,7 +105,7 @@ class Attr(_Way):
         return getattr(self.base.load(args), self.name)
 
     def expr(self) -> str:
-        return f"{self.base.expr()}.{self.name}"
+        return f"{self.base.expr()}.{'grad' if self.name == '_grad' else self.name}"  # the field behind Tensor.grad
 
 
 def _key_text(key: Any) -> str:

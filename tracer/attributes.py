@@ -12,6 +12,7 @@ import types
 from typing import TYPE_CHECKING, Any
 
 from ..eager.device import Device
+from ..eager.gradients import may_be
 from ..eager.tensor import Tensor
 from ..ir.dtypes import DType
 from ..ir.op import Effects, Op
@@ -399,7 +400,7 @@ class Attributes:
     # -- tensors -------------------------------------------------------------------------------------------------------
 
     def _of_tensor(self, tensor: Any, name: str) -> Any:
-        if name == "grad":
+        if name in ("grad", "_grad"):
             return self._grad(tensor)
         if name == "is_leaf":
             return self._is_leaf(tensor)
@@ -444,8 +445,8 @@ class Attributes:
         source = self.session.outside.source_of(tensor)
         found = self.session.recorder.input_of(tensor)
         if source is None or found is None:
-            return tensor.grad
-        return self.session.outside.admit(found.real.grad, Attr(source, "grad"))
+            return tensor._grad
+        return self.session.outside.admit(found.real._grad, Attr(source, "_grad"))
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
@@ -530,12 +531,14 @@ class Attributes:
 
             set_requires_grad(self.session, tensor, value)
             return
-        if name != "grad" or not (value is None or isinstance(value, Tensor)):
+        if name not in ("grad", "_grad") or not (value is None or isinstance(value, Tensor)):
             raise Break("tensor-state", f"a store to Tensor.{name}")
+        if value is not None and (value is tensor or not may_be(value.meta, tensor.meta)):
+            raise Break("raise", "a store of what is no gradient of the tensor to its grad")
         if self.session.outside.source_of(tensor) is not None:
-            self.session.effects.set_attr(tensor, name, value)
+            self.session.effects.set_attr(tensor, "grad", value)
         else:
-            tensor.grad = value
+            tensor._grad = value
 
 
 def snapshot(session: Session, obj: Any) -> dict[str, Any]:

@@ -93,8 +93,8 @@ class Pass:
                 g = _gradient(self.session, changed, value)
         kept = self.histories.retained.get(value)
         if kept is not None:
-            old, new = kept[0].grad, self.tensor(g)
-            kept[0].grad = new if old is None else self.recorder.apply(lookup("add"), (old, new), {})
+            old, new = kept[0]._grad, self.tensor(g)
+            kept[0]._grad = new if old is None else self.recorder.apply(lookup("add"), (old, new), {})
         return g
 
     def _visit(self, node: Node, live: set[Value]) -> None:

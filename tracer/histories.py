@@ -168,7 +168,7 @@ class Histories:
         if self.recorder.input_of(x) is not None:
             return True
         alone = self.recorder.is_fresh(x) or self.recorder.family(x) is None
-        return alone and x.grad is None and self.kind(x) is None
+        return alone and x._grad is None and self.kind(x) is None
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

@@ -104,7 +104,7 @@ class Recorder:
 
     def _tensor(self, cls: type, meta: Meta, storage: TracedStorage, offset: int, value: Value, chain: Chain) -> Any:
         t: Any = object.__new__(cls)
-        t.meta, t._array, t._storage, t._offset, t.grad, t._node = meta, None, storage, offset or None, None, None
+        t.meta, t._array, t._storage, t._offset, t._grad, t._node = meta, None, storage, offset or None, None, None
         self.seen[id(t)] = Seen(t, value, storage.version, chain)
         return t
 

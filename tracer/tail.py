@@ -62,6 +62,8 @@ class TailWriter(ValueWriter):
         if isinstance(e, SetAttr):
             if isinstance(e.target, type) and e.value is NULL:
                 return f"delattr({self.text(e.target)}, {e.name!r})"
+            if isinstance(e.target, Tensor) and e.name == "grad":
+                return f"{self.text(e.target)}._grad = {self.text(e.value)}"
             if isinstance(e.target, (Tensor, type)):
                 return f"{self.text(e.target)}.{e.name} = {self.text(e.value)}"
             if e.value is NULL:

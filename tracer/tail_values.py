@@ -232,8 +232,8 @@ class ValueWriter:
     def _with_gradient(self, x: Any, text: str) -> str:
         """`text` of a Tensor, which gets the gradient that the region gave it."""
         self.memo[id(x)] = x, text
-        if x.grad is not None:
-            self.line(f"{text}.grad = {self.text(x.grad)}")
+        if x._grad is not None:
+            self.line(f"{text}._grad = {self.text(x._grad)}")
         return text
 
     def _view(self, x: Any) -> str:

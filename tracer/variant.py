@@ -69,7 +69,7 @@ def view_of(x: Any, meta: Meta, offset: int) -> Any:
     made: Any = object.__new__(Tensor)
     made.meta, made._array, made._storage = meta, seen, storage_of(x)
     made._offset = place(x, (x._offset or 0) + offset)
-    made.grad = made._node = None
+    made._grad = made._node = None
     return made
 
 

@@ -54,14 +54,14 @@ def configure(
 ) -> None:
     """Tell the entry which classes it builds, once, before the first `Variant`.
 
-    `tensor_cls` has the slots meta, _array, _storage, _offset, grad, _node; `storage_cls` the slot version.
+    `tensor_cls` has the slots meta, _array, _storage, _offset, _grad, _node; `storage_cls` the slot version.
     `make_view(tensor, meta, offset)` and `make_meta(array, requires_grad)` are called where a result is a view, or has a
     shape that no guard fixes. LayoutError where this interpreter is unknown.
     """
     layout.check()
     need = layout.need
     slots, storage = layout.slot_offsets(tensor_cls), layout.slot_offsets(storage_cls)
-    need({"meta", "_array", "_storage", "_offset", "grad", "_node"} <= slots.keys(), f"slots of {tensor_cls.__name__}")
+    need({"meta", "_array", "_storage", "_offset", "_grad", "_node"} <= slots.keys(), f"slots of {tensor_cls.__name__}")
     npy = layout.numpy_api()
     values = {which: layout.capi(name) for which, name in _FUNCTIONS.items()}
     values |= {w.A_NONE: id(None), w.A_TRUE: id(True), w.A_FALSE: id(False), w.A_FLOAT: id(float), w.A_INT: id(int)}
@@ -69,7 +69,7 @@ def configure(
     values |= {w.A_SET_BASE: npy[layout.NPY_SET_BASE], w.A_U8: id(np.dtype(np.uint8)), w.A_GRAD_KEY: gradmode.KEY}
     values |= {w.A_TENSOR: id(tensor_cls), w.A_NEW_META: id(make_meta)}
     values |= {w.A_S_META: slots["meta"], w.A_S_ARRAY: slots["_array"], w.A_S_STORAGE: slots["_storage"]}
-    values |= {w.A_S_OFFSET: slots["_offset"], w.A_S_GRAD: slots["grad"], w.A_S_NODE: slots["_node"]}
+    values |= {w.A_S_OFFSET: slots["_offset"], w.A_S_GRAD: slots["_grad"], w.A_S_NODE: slots["_node"]}
     values[w.A_S_VERSION] = storage["version"]
     metas = layout.slot_offsets(Meta)
     values |= {w.A_M_KIND: metas["kind"], w.A_M_RAW: metas["raw"]}

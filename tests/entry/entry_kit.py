@@ -27,12 +27,12 @@ class Storage:
 
 
 class Tensor:
-    __slots__ = ("__weakref__", "_array", "_node", "_offset", "_storage", "grad", "meta")
+    __slots__ = ("__weakref__", "_array", "_grad", "_node", "_offset", "_storage", "meta")
 
     def __init__(self, array: Any, requires_grad: bool = False) -> None:
         self._array = np.asarray(array)
         self.meta = Meta.of_array(self._array, requires_grad)
-        self._storage = self._offset = self.grad = self._node = None
+        self._storage = self._offset = self._grad = self._node = None
 
     @property
     def storage(self) -> Storage:

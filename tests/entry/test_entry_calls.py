@@ -56,7 +56,7 @@ def test_result_is_a_whole_tensor() -> None:
     call, variant, _ = muladd(user, A, B)
     result = call(A, B)
     assert right(result) and variant.hits == 1
-    assert (result._storage, result._offset, result.grad, result._node) == (None,) * 4
+    assert (result._storage, result._offset, result._grad, result._node) == (None,) * 4
     assert "x is Tensor f32[64]" in variant.guard_text
     assert variant.failed_guard((A, 3)) is variant.guards[1] and variant.failed_guard((A, B)) is None
 

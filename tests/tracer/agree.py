@@ -17,7 +17,7 @@ def plain(x: Any, seen: dict[int, int] | None = None) -> Any:
     """A value as something that compares: tensors by dtype, shape and values, objects by class and content."""
     seen = {} if seen is None else seen
     if isinstance(x, Tensor):
-        grad = None if x.grad is None else x.grad.numpy().tolist()
+        grad = None if x._grad is None else x._grad.numpy().tolist()
         return type(x).__name__, x.dtype.name, tuple(x.shape), x.requires_grad, x.detach().numpy().tolist(), grad
     if isinstance(x, (type(None), bool, int, float, str, bytes, type, types.FunctionType, types.ModuleType, range, slice)):
         return type(x).__name__, getattr(x, "__qualname__", x)

@@ -23,7 +23,7 @@ World = tuple[Callable[..., Any], Callable[[int], tuple[Any, ...]], Callable[[],
 def values(x: Any) -> Any:
     """Tensors as arrays with what else of them is seen, however deep."""
     if isinstance(x, fw.Tensor):
-        return [x.detach().numpy().astype(np.float64), x.requires_grad, None if x.grad is None else values(x.grad)]
+        return [x.detach().numpy().astype(np.float64), x.requires_grad, None if x._grad is None else values(x.grad)]
     if isinstance(x, dict):
         return [values(v) for v in x.values()]
     return [values(v) for v in x] if isinstance(x, (list, tuple)) else x
