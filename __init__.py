@@ -5,12 +5,11 @@ Importing it loads neither llvmlite, networkx nor triton; what needs them, and t
 
 from __future__ import annotations
 
-import importlib
 import math as _math
 import sys as _sys
 from typing import Any
 
-from . import namespace as _namespace
+from . import addresses as _addresses
 from .eager import autograd
 from .eager import generated as _generated
 from .eager import later as _later
@@ -205,36 +204,7 @@ __all__ = [  # noqa: RUF022  (sorted by hand: dtypes and functions mix cases)
 ]  # fmt: skip
 __all__ += _generated.__all__
 
-_LEGACY = (
-    "FloatTensor", "DoubleTensor", "HalfTensor", "BFloat16Tensor", "LongTensor", "IntTensor", "ShortTensor", "CharTensor",
-    "ByteTensor", "BoolTensor",
-)  # fmt: skip
-_MODULES = (
-    "nn", "optim", "utils", "vision", "special", "linalg", "fft", "func", "distributions", "backends", "cuda", "accelerator",
-    "mps", "amp", "distributed", "version",
-)
-_sys.meta_path.append(_namespace.Finder())  # type: ignore[arg-type]
-_AUTOCAST = (
-    "autocast", "autocast_decrement_nesting", "autocast_increment_nesting", "clear_autocast_cache", "get_autocast_cpu_dtype",
-    "get_autocast_dtype", "get_autocast_gpu_dtype", "is_autocast_available", "is_autocast_cache_enabled",
-    "is_autocast_cpu_enabled", "is_autocast_enabled", "set_autocast_cache_enabled", "set_autocast_cpu_dtype",
-    "set_autocast_cpu_enabled", "set_autocast_dtype", "set_autocast_enabled", "set_autocast_gpu_dtype",
-)  # fmt: skip
-_OF_TENSORS = frozenset((
-    "put", "resolve_conj", "resolve_neg", "is_conj", "is_neg", "is_signed", "is_inference", "unsafe_chunk", "unsafe_split",
-    "dequantize", "int_repr", "q_scale", "q_zero_point",
-))  # fmt: skip
-#: names of the top namespace -> where they lie
-_ELSEWHERE = {
-    "GradScaler": "amp.GradScaler", "Stream": "cuda.Stream", "Event": "cuda.Event",
-    "UntypedStorage": "eager.remaking.UntypedStorage",
-    "set_anomaly_enabled": "autograd.set_detect_anomaly",
-    "embedding_bag": "nn.functional.embedding_bag", "AcceleratorError": "errors.DeviceError",
-    **{name: f"ir.dtypes.{name}" for name in ("uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2")},
-}  # fmt: skip
-_COMPILER = ("compile", "explain", "compiler", "set_logs")
-_ALIASES = ("install_as", "uninstall_as")
-_FILES = ("save", "load", "serialization")
+_sys.meta_path.append(_addresses.Finder())  # type: ignore[arg-type]
 
 
 def is_tensor(obj: Any) -> bool:  # type: ignore[valid-type]
@@ -264,36 +234,10 @@ def is_complex(input: Tensor) -> bool:  # type: ignore[valid-type]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    if name in _COMPILER:
-        compiler = importlib.import_module(f"{__name__}.compiler")
-        return compiler if name == "compiler" else getattr(compiler, name)
-    if name in _ALIASES:
-        return getattr(importlib.import_module(f"{__name__}.aliases"), name)
-    if name == "return_types":
-        return importlib.import_module(f"{__name__}.eager.return_types")
-    if name == "set_printoptions":
-        return importlib.import_module(f"{__name__}.eager.display").set_printoptions
-    if name in _FILES:
-        serialization = importlib.import_module(f"{__name__}.utils.serialization")
-        return serialization if name == "serialization" else getattr(serialization, name)
-    if name == "vmap":
-        return importlib.import_module(f"{__name__}.eager.transforms").vmap
-    if name in _AUTOCAST:
-        return getattr(importlib.import_module(f"{__name__}.amp"), name)
-    found = _later.find(name) or _namespace.find(name)
-    if found is not None:
-        return globals().setdefault(name, found)
-    if name.endswith("Tensor") and name in _LEGACY:
-        from .eager.legacy import legacy
-
-        return legacy(name)
-    if name in _OF_TENSORS:
-        return getattr(Tensor, name)
-    if name in _ELSEWHERE:
-        place, _, inner = _ELSEWHERE[name].rpartition(".")
-        return getattr(importlib.import_module(f"{__name__}.{place}" if place else __name__), inner)
-    if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
-        return getattr(Tensor, name)  # relu_(x) is x.relu_()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = _addresses.find(name)
+    found = _later.find(name) if found is None else found
+    if found is None and name.endswith("_") and not name.startswith("_"):
+        found = getattr(Tensor, name, None)  # relu_(x) is x.relu_()
+    if found is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals().setdefault(name, found)

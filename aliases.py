@@ -14,31 +14,13 @@ from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from typing import Any
 
+from .addresses import PLACES, spec_of
+
 _PACKAGE = __name__.rpartition(".")[0]
 #: packages that come with one of that name, and the part of fusewire that stands for them
 _BESIDE = {"torch": {"torchvision": "vision", "safetensors.torch": "utils.safetensors"}}
-#: PyTorch's modules whose content lies in another one here; "*" stands for any further name
-_PLACES = {
-    "nn.modules": "nn", "nn.modules.*": "nn", "autograd.function": "autograd", "autograd.functional": "autograd",
-    "utils.data.*": "utils.data", "utils.data._utils.*": "utils.data", "optim.*": "optim", "nn.utils.*": "nn.utils",
-    "datasets": "", "datasets.*": "", "transforms": "",
-    "_dynamo": "compiler", "cuda.amp": "amp", "cuda.amp.*": "amp", "amp.*": "amp",
-}  # fmt: skip
 _lock = threading.RLock()
 _finders: dict[str, _Finder] = {}
-
-
-class _Loader:
-    """Gives a module that is there already, and leaves it as it is."""
-
-    def __init__(self, module: types.ModuleType) -> None:
-        self.module, self.spec = module, module.__spec__
-
-    def create_module(self, spec: ModuleSpec) -> types.ModuleType:
-        return self.module
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        module.__spec__ = self.spec  # the import system has put the alias's there
 
 
 class _Finder:
@@ -53,8 +35,7 @@ class _Finder:
         module = self._module(fullname[len(self.name) + 1 :])
         if module is None:
             raise ModuleNotFoundError(f"{self.target} has nothing for {fullname!r} (it stands for {self.name})", name=fullname)
-        loader: Any = _Loader(module)
-        return ModuleSpec(fullname, loader, is_package=hasattr(module, "__path__"))
+        return spec_of(fullname, module)
 
     def _module(self, rest: str) -> types.ModuleType | None:
         for name in _ways(rest):
@@ -89,8 +70,8 @@ def _ways(rest: str) -> Iterator[str]:
     yield rest
     above = rest.rpartition(".")[0]
     for pattern in (rest, f"{above}.*" if above else ""):
-        if pattern in _PLACES:
-            yield _PLACES[pattern]
+        if pattern in PLACES:
+            yield PLACES[pattern]
 
 
 class _Again:

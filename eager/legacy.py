@@ -50,3 +50,7 @@ def legacy(name: str, device: str = "cpu") -> Any:
         place = "torch" if device == "cpu" else f"torch.{device}"
         _made[key] = LegacyType(name, (), {"dtype": kind, "device": device, "__module__": place})
     return _made[key]
+
+
+def __getattr__(name: str) -> Any:
+    return legacy(name)

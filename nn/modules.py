@@ -4,34 +4,15 @@ names that lie nowhere else); which file a layer comes from is not told apart.""
 from __future__ import annotations
 
 import importlib
-import sys
-import types
 from typing import Any
+
+from ..addresses import address
 
 _PARTS = (
     "activation", "adaptive", "batchnorm", "channelshuffle", "container", "conv", "distance", "dropout", "flatten", "fold",
     "instancenorm", "lazy", "linear", "loss", "module", "normalization", "padding", "pixelshuffle", "pooling", "rnn", "sparse",
     "transformer", "upsampling", "utils",
 )  # fmt: skip
-_NN = __package__
-
-
-class _Part(types.ModuleType):
-    """One of PyTorch's files."""
-
-    def __getattr__(self, name: str) -> Any:
-        return _named(name, self.__name__)
-
-
-def _named(name: str, asked: str) -> Any:
-    if name in _COUNTS:
-        return repeated(_COUNTS[name], name)
-    found = None if name.startswith("__") else getattr(importlib.import_module(_NN), name, None)
-    if found is None:
-        raise AttributeError(f"module {asked!r} has no attribute {name!r}")
-    return found
-
-
 #: PyTorch's functions that make tuples of so many
 _COUNTS = {"_single": 1, "_pair": 2, "_triple": 3, "_quadruple": 4}
 
@@ -47,16 +28,13 @@ def repeated(count: int, name: str) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    return _named(name, __name__)
-
-
-def _enter() -> None:
-    for name in _PARTS:
-        part = _Part(f"{__name__}.{name}", f"`torch.nn.modules.{name}`: layers of `nn`.")
-        part.__package__ = __name__
-        sys.modules[part.__name__] = part
-        globals()[name] = part
+    if name in _COUNTS:
+        return repeated(_COUNTS[name], name)
+    found = None if name.startswith("__") else getattr(importlib.import_module(__package__), name, None)
+    if found is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return found
 
 
 __path__: list[str] = []
-_enter()
+globals().update({_part: address(f"nn.modules.{_part}", "nn.modules") for _part in _PARTS})

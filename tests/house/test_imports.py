@@ -39,3 +39,18 @@ def test_no_submodule_is_named_like_a_function_of_pytorch() -> None:
         "print(sorted(n for n in ours if isinstance(getattr(torch, n, None), (types.FunctionType, types.BuiltinFunctionType))))"
     )
     assert run(code) == "[]"
+
+
+def test_everything_that_loads_later_is_there() -> None:
+    """Each name of the tables of `addresses` and `eager.later` is found, and in one table only."""
+    code = (
+        "import fusewire, importlib\n"
+        "from fusewire import addresses as a\n"
+        "from fusewire.eager import later\n"
+        "for n in (*a.MODULES, *a.NAMES, *later.names()): getattr(fusewire, n)\n"
+        "for n in a.MODULES: importlib.import_module('fusewire.' + n)\n"
+        "for home, n in later._rows(later.LAYERS).values(): getattr(importlib.import_module('fusewire.eager.' + home), n)\n"
+        "tables = [set(a.MODULES), set(a.NAMES), set(later.names())]\n"
+        "print(sorted(x for i, t in enumerate(tables) for u in tables[:i] for x in t & u))"
+    )
+    assert run(code) == "[]"
