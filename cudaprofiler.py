@@ -16,7 +16,7 @@ def _call(name: str) -> None:
     if not _devices.is_available() or _devices.driver().target != "cuda":
         return
     try:
-        address = _devices.driver().library.address(name)
+        address = getattr(_devices.driver(), "library").address(name)
     except (DeviceError, KeyError):
         return
     ctypes.CFUNCTYPE(ctypes.c_int)(address)()

@@ -74,7 +74,7 @@ def exported(x: Any, stream: Any = None, max_version: Any = None, dl_device: Any
     if x.meta.requires_grad:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
     gpu = x._storage.gpu
-    home = kind_of(gpu), gpu.ordinal
+    home = kind_of(x._storage), gpu.ordinal
     if dl_device is not None and tuple(dl_device) != home:
         raise BufferError(f"a tensor on {gpu.name} is not exported to DLPack device {tuple(dl_device)}: move it there first")
     if copy:
@@ -99,9 +99,9 @@ def exported(x: Any, stream: Any = None, max_version: Any = None, dl_device: Any
     return _new(address, _NAMES[versioned], cast(_DESTROY, c_void_p))
 
 
-def kind_of(gpu: Any) -> int:
-    """DLPack's number for a device of this vendor."""
-    return ROCM if gpu.driver.target == "hip" else CUDA
+def kind_of(storage: Any) -> int:
+    """DLPack's number for the vendor of a storage's device."""
+    return ROCM if storage.gpu.driver.target == "hip" else CUDA
 
 
 def _here(gpu: Any) -> Event:

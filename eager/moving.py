@@ -112,7 +112,8 @@ def grown_to(x: Any, shape: tuple[int, ...], count: int) -> Any:
             gpu.driver.copy(memory.address, storage.address, storage.nbytes, gpu.stream)
         storage.record_stream(gpu.stream)
         storage.memory, storage.nbytes, storage._address = memory, nbytes, memory.address
-    x.meta = Meta.of(shape, contiguous_strides(shape), x.meta.dtype, x.meta.requires_grad, x.meta.device)  # type: ignore[arg-type]
+    steps: Any = contiguous_strides(shape)
+    x.meta = Meta.of(shape, steps, x.meta.dtype, x.meta.requires_grad, x.meta.device)
     return x
 
 

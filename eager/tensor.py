@@ -348,7 +348,7 @@ class Tensor(Methods):
             return (1, 0)
         from .dlpack import kind_of
 
-        return kind_of(self._storage.gpu), self.device.index or 0
+        return kind_of(self._storage), self.device.index or 0
 
     def __bool__(self) -> bool:
         if self.numel() != 1:

@@ -397,7 +397,8 @@ class Allocator:
 
     def reset_totals(self) -> None:
         """What is counted in all starts at 0 again."""
-        self.words[ALLOCATIONS:COUNTS] = [0] * (COUNTS - ALLOCATIONS)
+        for which in range(ALLOCATIONS, COUNTS):
+            self.words[which] = 0
 
     def reset_peaks(self) -> None:
         """The most so far is what is held now."""

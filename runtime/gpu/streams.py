@@ -109,12 +109,11 @@ class Event:
     def __init__(
         self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False, external: bool = False
     ) -> None:
-        self.handle, self.gpu = 0, None
+        self.handle = 0
+        self.gpu: GPU | None = None
         if interprocess:
             raise DeviceError("events that other processes see are not supported")
         self.timed, self.blocking = enable_timing, blocking
-        self.handle = 0
-        self.gpu: GPU | None = None
 
     def record(self, stream: Stream | None = None) -> None:
         """Happen once `stream` (None: the current one) has come so far."""
