@@ -24,7 +24,6 @@ from ..eager.neural import (
     normalize,
     relu,
     rms_norm,
-    scaled_dot_product_attention,
     silu,
     softmax,
 )
@@ -51,6 +50,7 @@ from ..eager.windows import (
     max_pool2d,
     max_pool3d,
 )
+from .attention.bias import scaled_dot_product_attention
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",

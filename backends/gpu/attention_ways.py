@@ -127,7 +127,7 @@ def _is_flex(step: RoutineStep) -> bool:
 def _way(step: RoutineStep, target: Target, chosen: tuple[Blocks, ...] | None, assumes: tuple[Assumption, ...]) -> Way:
     names = names_of(step)
     words = tuple(n if isinstance(n, int) else sizes.symbol(names[i]) for i, n in enumerate(step.sizes))
-    jobs = _zeros(step, words) if _is_flex(step) else []
+    jobs = _zeros(step, words) if _is_flex(step) else list[Job]()
     for n, part in enumerate(parts_of(step)):
         blocks = choose(step, part, target) if chosen is None else chosen[n]
         printed: Any = (Flex if _is_flex(step) else Attention)(step, part, blocks.down, blocks.across)
@@ -150,7 +150,7 @@ def _programs(step: RoutineStep, part: str, blocks: Blocks, words: tuple[Any, ..
 
 def _zeros(step: RoutineStep, words: tuple[Any, ...]) -> list[Job]:
     """The launches that clear the gradients of tensors from outside, which are added to."""
-    known, jobs = flex.functions(step.routine), []
+    known, jobs = flex.functions(step.routine), list[Job]()
     first = flex.tail(step) + flex.TAIL
     for i in known.wanted if step.routine.split()[1] == "backward" else ():
         place = first + flex.TABLE * i + flex.TABLE - 1

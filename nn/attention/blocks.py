@@ -13,7 +13,6 @@ from ...eager.arranging import pad
 from ...eager.creation import arange
 from ...eager.generated import where
 from ...eager.indexing import get
-from ...eager.ordering import argsort
 from ...eager.tensor import Tensor
 from ...ir import dtypes
 
@@ -37,8 +36,11 @@ def sliced_mask(batch: Any, head: Any, token_q: Any, token_kv: Any) -> NoReturn:
 # ---- lists of blocks -----------------------------------------------------------------------------------------------------
 def ordered(blocks: Any) -> tuple[Any, Any]:
     """(number of blocks in each row, their numbers first and in order) of 0s and 1s."""
-    blocks = blocks.to(dtypes.int32)
-    return blocks.sum(-1).to(dtypes.int32), argsort(blocks, -1, True, True).to(dtypes.int32)
+    ones = blocks.to(dtypes.int32)
+    count, columns = ones.sum(-1), blocks.shape[-1]
+    rank = where(ones != 0, ones.cumsum(-1) - 1, F.unsqueeze(count, -1) + (1 - ones).cumsum(-1) - 1)  # a sort that needs no sort
+    numbers = F.expand(arange(columns, dtype=dtypes.int32, device=blocks.device), blocks.shape)
+    return count.to(dtypes.int32), ones.scatter(-1, rank, numbers)
 
 
 def dense(counts: Any, numbers: Any, columns: int) -> Any:

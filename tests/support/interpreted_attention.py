@@ -48,7 +48,7 @@ def samples() -> Iterator[Case]:
 
 
 def wide_flex() -> Iterator[Case]:
-    """Several blocks, masks by blocks, heads of keys for several of queries, one batch of keys, elements at computed positions."""
+    """Several blocks, masks by blocks, shared heads and batches of keys, elements at computed positions."""
     documents = np.sort(_RNG.integers(0, 3, 150))
     t = fusewire.tensor(documents)
     mask = create_block_mask(and_masks(lambda b, h, q, k: q >= k, lambda b, h, q, k: t[q] == t[k]), 1, 1, 150, 130, "cpu", 64)
