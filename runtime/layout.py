@@ -136,7 +136,7 @@ def finalizer_offset() -> int:
         return type("Probe", (), {"__slots__": (), "__del__": lambda self: None})
 
     one, other, none = with_del(), with_del(), type("Probe", (), {"__slots__": ()})
-    span = range(TP_FLAGS + 8, type.__basicsize__, 8)
+    span = range(TP_FLAGS + 8, type.__basicsize__, 8)  # type: ignore[call-overload]
     found = [o for o in span if word(id(one) + o) == word(id(other) + o) != 0 and not word(id(none) + o)]
     need(len(found) == 1, "types with a finalizer")
     return found[0]

@@ -165,6 +165,8 @@ class Calls:
             return self.session.inline(original, args, kwargs)
         if runs_natively(fn):
             return self.library(fn, args, kwargs)
+        if natives.launches(fn):
+            raise Break("c-function", f"a launch of a Triton kernel, by {subject(describe(fn))}")
         return self.session.inline(fn, args, kwargs)
 
     def library(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:

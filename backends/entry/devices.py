@@ -57,7 +57,7 @@ class Launcher(Protocol):
     def bind(self, words: Words) -> Bound:
         """The programs of a variant with these frame words."""
 
-    def view(self, tensor: Any, meta: Meta, offset: int) -> Any:
+    def view(self, tensor: Any, meta: Any, offset: Any) -> Any:
         """A Tensor on the memory of `tensor`, `offset` elements from its first one."""
 
 

@@ -138,7 +138,7 @@ class Variant:
         if view is None or (meta is None and not names):
             raise CompileError(f"output {number} is a view of an input, which nobody makes")
         if not names:
-            return lambda tensor: view(tensor, meta, offset)
+            return lambda tensor: view(tensor, meta, offset)  # type: ignore[arg-type]
         made: dict[tuple[int, ...], Any] = {}
 
         def at_call(tensor: Any, *values: int) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import knobs
 from ...errors import CompileError
 from ...runtime.gpu.allocator import Block
 from ...runtime.gpu.device import GPU
@@ -20,7 +21,7 @@ from . import launcher
 from .executable import MAX_PROGRAMS, DeviceExecutable
 from .launch import Frame, Host, Program
 
-View = Callable[[Any, Meta, int], Any]
+View = Callable[[Any, Any, Any], Any]
 _L = ctypes.c_int64
 
 
@@ -32,8 +33,8 @@ class Launcher:
         self.ordinal, self.device, self.open = gpu.ordinal, gpu.name, ctypes.addressof(gpu.open)
         if launcher.address() == 0:
             raise CompileError("this machine maps no machine code of ours")
-        if executable.on_host or executable.records:
-            raise CompileError("the plan has steps on the host, or is recorded")
+        if executable.on_host or executable.records or knobs.cuda_launch_blocking:
+            raise CompileError("the plan has steps on the host, is recorded, or is waited for step by step")
 
     def bind(self, words: Words) -> Bound:
         """The programs of a variant whose frame has these words."""
@@ -59,7 +60,7 @@ class Bound:
                 self.tables.clear()
                 self._memory[:] = 0
             table = self.tables.setdefault(found, made)
-        (_L * (self.count + 2)).from_address(entry)[:] = (id(table), table.address, *found)
+        (_L * (self.count + 2)).from_address(entry)[:] = [id(table), table.address, *found]
 
     def _made(self, key: tuple[int, ...]) -> Table:
         stream, powers, sizes = key[0], key[1 : 1 + self.words.powers], key[1 + self.words.powers :]

@@ -68,6 +68,36 @@ def test_in_a_compiled_function() -> None:
     assert any("mul" in n for n in names[:at]) and any("add" in n for n in names[at:])
 
 
+@triton.autotune(configs=[triton.Config({"BLOCK": n}, num_warps=4) for n in (128, 256)], key=["n"], restore_value=["x_ptr"])
+@triton.heuristics({"EVEN": lambda args: args["n"] % args["BLOCK"] == 0})
+@triton.jit
+def doubled(x_ptr, n, EVEN: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    if EVEN:
+        tl.store(x_ptr + i, tl.load(x_ptr + i) * 2)
+    else:
+        tl.store(x_ptr + i, tl.load(x_ptr + i, i < n) * 2, i < n)
+
+
+@pytest.mark.skipif("torch" in sys.modules, reason="PyTorch is loaded: its driver serves Triton")
+def test_tuned_kernels_and_one_break_for_each_launch() -> None:
+    def f(x: fw.Tensor) -> fw.Tensor:
+        y = x * 2
+        doubled[lambda meta: (triton.cdiv(1000, meta["BLOCK"]),)](y, 1000)
+        return y + 1
+
+    with fake_cuda.installed(triton=True) as fake:
+        x, compiled = fw.ones(1000, device="cuda"), fw.compile(f)
+        f(x)
+        for _ in range(2):
+            compiled(x)
+        del fake.launches[:]
+        compiled(x)
+        assert [name for name, _, _ in fake.launches if "doubled" in name] == ["doubled"] and len(fake.launches) == 3
+        found = fw.explain(f)(x).breaks
+    assert [b.code for b in found] == ["c-function"] and "a launch of a Triton kernel" in found[0].what
+
+
 def test_triton_imported_behind_the_first_tensor() -> None:
     program = """
         import sys
