@@ -6,13 +6,13 @@ kernel runs on the host between copies, which is said once for each op.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import knobs
-from ..errors import CompileError, DeviceError
+from ..errors import CompileError, DeviceError, FusewireError
 from ..ir.op import Extern, Op
 from ..ir.promote import rounded, type_of
 from ..ir.run_op import run_op
@@ -124,8 +124,7 @@ class Executor:
         single = not isinstance(results, tuple)
         out = [v.tensor_type for v in ((results,) if single else results)]
         try:
-            for fixed in _FIXED:
-                pattern = of_call(op, types, attrs, out, fixed)
+            for pattern in _patterns(op, types, attrs, out):
                 executable = self._serving(op, pattern)
                 if executable is not None:
                     break
@@ -291,7 +290,8 @@ def _placed(found: Any, inputs: list[Any], gpu: GPU, meta: Meta) -> Any:
 
 
 #: sizes up to which patterns keep sizes as they are: the first that a graph can be built for serves
-_FIXED = (1, 4, 1 << 62)
+_ALL = 1 << 62
+_FIXED = (1, 4, _ALL)
 _missing = object()
 
 
@@ -354,6 +354,39 @@ def _writer(gpu: GPU, target: TensorType, source: Any) -> Plan:
 
 
 # -- views
+
+
+def _patterns(op: Op, types: Sequence[Any], attrs: dict[str, Any], out: list[TensorType]) -> Iterator[Pattern]:
+    """The patterns of a call, those that serve most calls first. What a template runs where sizes are known has as many of them
+    known as that takes: the last ones, heads too, or all."""
+    from ..backends.gpu import builder
+
+    claim = builder.current.claims.get(op)
+    if claim is not None and _claimed(claim, op, of_call(op, types, attrs, out, _ALL)):
+        shapes: list[Any] = [t.shape for t in types if isinstance(t, TensorType)]
+        shapes = [s for s in shapes if len(s) == max(map(len, shapes))]
+        ends = frozenset(s[-1] for s in shapes)
+        for kept in (frozenset(), ends, ends | {s[1] for s in shapes if len(s) > 2}):
+            pattern = of_call(op, types, attrs, out, 1, kept)
+            if _claimed(claim, op, pattern):
+                yield pattern
+        yield of_call(op, types, attrs, out, _ALL)
+        return
+    for fixed in _FIXED:
+        yield of_call(op, types, attrs, out, fixed)
+
+
+def _claimed(claim: Any, op: Op, pattern: Pattern) -> bool:
+    """Whether a template runs the calls of a pattern."""
+    from ..ir.graph import Builder
+
+    made = Builder(op.name)
+    try:
+        given = [made.input(t) if isinstance(t, (TensorType, ScalarType)) else t for t in pattern.types]
+        made.emit(op, given, pattern.attrs)
+        return bool(claim.accepts(made.nodes[-1]))
+    except FusewireError:
+        return False
 
 
 def _window(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> tuple[Meta, int] | None:

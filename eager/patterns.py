@@ -42,15 +42,15 @@ class Pattern:
 class _Names:
     """Symbols for sizes and strides by their values."""
 
-    def __init__(self, fixed: int) -> None:
-        self.fixed = fixed
+    def __init__(self, fixed: int, kept: frozenset[int] = frozenset()) -> None:
+        self.fixed, self.kept = fixed, kept
         self.values: dict[str, int] = {}
         self.sizes: dict[int, Any] = {}
         self.steps: dict[int, Any] = {}
 
     def size(self, n: int) -> Any:
-        """The symbol of a size; those of at most `fixed` are themselves."""
-        return self._of(self.sizes, "s", n)
+        """The symbol of a size; those of at most `fixed`, and those `kept`, are themselves."""
+        return n if n in self.kept else self._of(self.sizes, "s", n)
 
     def step(self, n: int) -> Any:
         """The symbol of a stride that does not follow from sizes."""
@@ -100,10 +100,12 @@ def loose(op: Op) -> bool:
     return type(op.lowering) is Scalar
 
 
-def of_call(op: Op, operands: Sequence[Any], attrs: dict[str, Any], out: Sequence[Any], fixed: int = 1) -> Pattern:
+def of_call(
+    op: Op, operands: Sequence[Any], attrs: dict[str, Any], out: Sequence[Any], fixed: int = 1, kept: frozenset[int] = frozenset()
+) -> Pattern:
     """The pattern of a call with TensorTypes and numbers as `operands`, whose results are of the types `out`. Sizes of at most
-    `fixed` are part of it."""
-    names = _Names(fixed)
+    `fixed`, and those `kept`, are part of it."""
+    names = _Names(fixed, kept)
     given = [number(op, i, x) for i, x in enumerate(operands)]
     tensors = [t for t in operands if isinstance(t, TensorType)]
     if tensors and len(out) == 1 and not _sized(op) & attrs.keys() and _pointwise(op, operands, attrs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,3 +75,18 @@ def test_without_a_driver() -> None:
 
         device.forget()
         fw.ones(3, device="cuda")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="the optional package triton is not installed")
+def test_templates_serve_eager_calls_with_as_many_sizes_open_as_they_can() -> None:
+    attend = fw.nn.functional.scaled_dot_product_attention
+    with fake_cuda.installed(triton=True, run=False) as fake:
+        for length in (100, 130):
+            q, k, v = (fw.empty(2, 3, length, 16, device="cuda", dtype=fw.bfloat16, requires_grad=True) for _ in range(3))
+            attend(q, k, v, is_causal=True).backward(fw.empty(2, 3, length, 16, device="cuda", dtype=fw.bfloat16))
+        x, w = fw.empty(2, 4, 8, 8, device="cuda"), fw.empty(4, 4, 3, 3, device="cuda")
+        fw.nn.functional.conv2d(x, w, padding=1)
+        names = [name for name, _, _ in fake.launches]
+        plans = [key[1][0].name for key, found in x._storage.recorder.generic.items() if found is not None]
+    assert names[-1] == "product" and "attention" in names and not any(name.endswith("convolution") for name in names)
+    assert plans.count("attention") == plans.count("attention_backward") == 1
