@@ -145,15 +145,25 @@ def _guess(size: Size) -> int:
 
 def mapped(step: RoutineStep, tile: Tile, target: Target) -> bool:
     """Whether the hardware can copy the operands box by box, and there is enough to do for that to pay."""
-    if target.kind != "cuda" or int(target.arch) < 90 or not dtype_of(step).is_half or batch_dims(step) or step.begins:
+    if target.kind != "cuda" or int(target.arch) < 90 or not dtype_of(step).is_half or batch_dims(step) > 1 or step.begins:
         return False  # (what the hardware copies it copies as it lies)
     depth = step.sizes[DEPTH]
-    if tile.rows < 128 or not isinstance(depth, int) or depth < 4 * tile.depth:
+    if tile.rows < 128 or (isinstance(depth, int) and depth < 4 * tile.depth):
         return False
     for one, other in ((A_DEEP, A_ROW), (B_DEEP, B_COLUMN)):
-        if not any(is_number(step.sizes[x], 1) and whole(step.sizes, y, 8) for x, y in ((one, other), (other, one))):
+        if not any(is_number(step.sizes[x], 1) and whole(step.sizes, y, 8) is not False for x, y in ((one, other), (other, one))):
             return False
-    return True
+    return not batch_dims(step) or all(_boxed(step, BATCH + n) for n in (1, 2))
+
+
+def _boxed(step: RoutineStep, far: int) -> bool:
+    """Whether an operand's matrices lie so far apart that the hardware can tell them apart, or are the same one."""
+    return is_number(step.sizes[far], 0) or (isinstance(step.sizes[far], int) and whole(step.sizes, far, 8) is True)
+
+
+def boxed_strides(step: RoutineStep) -> list[int]:
+    """The words of which tensor maps ask that they are multiples of 8, where only a call tells."""
+    return [i for i in (A_ROW, A_DEEP, B_DEEP, B_COLUMN) if whole(step.sizes, i, 8) is None]
 
 
 def shares(step: RoutineStep, tile: Tile) -> int:

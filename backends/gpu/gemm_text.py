@@ -72,7 +72,10 @@ _MAPPED = """\
 _TILE_BY_TILE = """\
     tiles_down = tl.cdiv(M, BM)
     tiles_across = tl.cdiv(N, BN)
-    for program in tl.range(tl.program_id(0), tiles_down * tiles_across, PROGRAMS, flatten=True):"""
+    for program in tl.range(tl.program_id(0), tiles_down * tiles_across{times}, PROGRAMS, flatten=True):"""
+_ITEM = """\
+    item = program // (tiles_down * tiles_across)
+    inside = program % (tiles_down * tiles_across)"""
 _PLACE = """\
     program = tl.program_id(0)
     tiles_down = tl.cdiv(M, BM)
@@ -200,8 +203,8 @@ class Product:
         if self.finish is not None and self.stage != "parts":
             text = "\n".join([text, *self.finish.lines(self._name, self.signature, self.params)])
         if deeper:
-            head, body = text.split(_TILE_BY_TILE)
-            text = head + _TILE_BY_TILE + textwrap.indent(body, "    ")
+            head, body = text.split("flatten=True):")
+            text = f"{head}flatten=True):{textwrap.indent(body, '    ')}"
         arguments = ", ".join([*self.signature, *(f"{b}: tl.constexpr" for b in blocks)])
         whole = f"@triton.jit\ndef product({arguments}):\n{text}"
         helpers = [scalar.HELPERS[name] for name in scalar.helpers_in(whole)]
@@ -226,7 +229,9 @@ class Product:
             if index > DEPTH and index < TOTAL and isinstance(word, int) and word == 1:
                 self.ones.append(name)
                 continue
-            if index == TOTAL or name in self.skipped or name == "batch0" or (wanted is not None and index not in wanted):
+            if index == TOTAL or name in self.skipped or (wanted is not None and index not in wanted):
+                continue
+            if name == "batch0" and wanted is None:
                 continue
             kind = "i64" if index > BATCH and (index - BATCH) % EACH else "i32"
             self.signature[name] = kind
@@ -264,9 +269,18 @@ class Mapped(Product):
         right = self._map("b", 1, (n, k), (B_COLUMN, B_DEEP), (t.columns, t.depth), "across * BN")
         right = right[:-2] if right.endswith(".T") else f"{right}.T"
         self._result()
-        self._words(SHAPE if not self.stored else (*SHAPE, C_ROW, C_COLUMN))
-        lines = [_TILE_BY_TILE, _ORDER, self._start(), _MAPPED.format(left=left, right=right)]
+        batch = (BATCH, BATCH + 3) if gemm.batch_dims(self.step) else ()
+        self._words((*SHAPE, *batch) if not self.stored else (*SHAPE, C_ROW, C_COLUMN, *batch))
+        order = [_ORDER]
+        if gemm.batch_dims(self.step):
+            order = [_ITEM, _ORDER.replace("program", "inside")]
+        lines = [_TILE_BY_TILE.format(times=" * batch0" if len(order) > 1 else ""), *order, self._start()]
+        lines.append(_MAPPED.format(left=left, right=right))
         return self._whole([*lines, *self._made()], ["BM", "BN", "BK", "GROUP", "PROGRAMS"], 1)
+
+    def _at(self) -> str:
+        """Where the tile lies."""
+        return super()._at().replace("c_ptr", "c_ptr + item * c_batch0" if gemm.batch_dims(self.step) else "c_ptr")
 
     def _size(self, index: int) -> Size:
         word = self.step.sizes[index]
@@ -283,13 +297,19 @@ class Mapped(Product):
         own = self.step.args[view]
         assert own is not None
         kind = POINTER[own.type.dtype.name][1:]
-        self.signature[f"{name}_map"] = f"tensordesc<{kind}[{box[0]}, {box[1]}]>"
-        index = len(self.maps)
-        self.maps += (TensorMap(view, shape, (row, 1), box, 0, 0, own.type.dtype.itemsize),)
+        index, places, strides = len(self.maps), (["k", first] if turned else [first, "k"]), (row, 1)
+        whole, blocks = shape, box
+        if gemm.batch_dims(self.step) and not gemm.is_number(self.step.sizes[BATCH + 1 + view], 0):
+            whole, strides, blocks = (self._size(BATCH), *shape), (self._size(BATCH + 1 + view), row, 1), (1, *box)
+            places = ["item", *places]
+        self.signature[f"{name}_map"] = f"tensordesc<{kind}[{', '.join(map(str, blocks))}]>"
+        self.maps += (TensorMap(view, whole, strides, blocks, 0, 0, own.type.dtype.itemsize),)
         self.params.append(Parameter("map", index))
-        self.params += [Parameter("map size", index, "i32", n) for n in shape]
-        self.params += [Parameter("map size", index, "i64", n) for n in (row, 1)]
-        return f"{name}_map.load([k, {first}]).T" if turned else f"{name}_map.load([{first}, k])"
+        self.params += [Parameter("map size", index, "i32", n) for n in whole]
+        self.params += [Parameter("map size", index, "i64", n) for n in strides]
+        tile = f"{name}_map.load([{', '.join(places)}])"
+        tile += f".reshape({box[0]}, {box[1]})" if len(blocks) > len(box) else ""
+        return f"{tile}.T" if turned else tile
 
 
 def programs(words: tuple[Size, ...], tile: Tile) -> Size:

@@ -45,13 +45,14 @@ def product_ways(step: RoutineStep, target: Target = SM90, tile: Tile | None = N
     divisible = tuple(Divisible(sizes.symbol(names[i])) for i in unknown)
     deep = (Divisible(sizes.symbol(names[gemm.DEPTH]), tile.depth),) if even is None else ()
     best = _product(step, tile, even is not False, (*aligned, *divisible, *deep))
-    least = gemm.deep(gemm.small(step, tile), step.sizes[gemm.DEPTH])
+    least = gemm.deep(gemm.small(step, tile, 64 * 64), step.sizes[gemm.DEPTH])
     if not gemm.wide_loads(step):
         best = _product(step, least, even is not False, (*aligned, *divisible, *deep))
     shared = gemm.shares(step, tile)
     if shared > 1:
         return tuple(_parts(step, t, shared, a) for t, a in ((tile if gemm.wide_loads(step) else least, aligned), (least, ())))
-    boxes = (mapped_way(step, mapped, (*aligned, *divisible)),) if gemm.mapped(step, mapped, target) else ()
+    strides = tuple(Divisible(sizes.symbol(names[i])) for i in gemm.boxed_strides(step))
+    boxes = (mapped_way(step, mapped, (*aligned, *strides)),) if gemm.mapped(step, mapped, target) else ()
     return *boxes, best, _product(step, least, gemm.whole(step.sizes, gemm.DEPTH, least.depth) is True, ())
 
 

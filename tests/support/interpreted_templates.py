@@ -127,23 +127,24 @@ def largest(x: np.ndarray[Any, Any]) -> float:
 
 
 def mapped() -> bool:
-    """Operands read by tensor maps, in each order of rows and columns, by small tiles."""
-    tile, fine = Tile(32, 32, 16, 4, 2), True
-    for left, right in itertools.product((False, True), repeat=2):
+    """Operands read by tensor maps, in each order of rows and columns, by small tiles; alone, in batches, with one repeated."""
+    tile, fine, half = Tile(32, 32, 16, 4, 2), True, dtypes.bfloat16.np
+    mm, permute = lookup("matmul"), lookup("permute")
+    for left, right, lead in itertools.product((False, True), (False, True), ((), (3,), (3, 1))):
         shapes = ((80, 40) if left else (40, 80)), ((72, 80) if right else (80, 72))
-        arrays = [normal(*s, dtype=dtypes.bfloat16.np) for s in shapes]
-        mm, permute = lookup("matmul"), lookup("permute")
+        arrays = [normal(*lead[: 1 - n if len(lead) == 2 else 1], *s, dtype=half) for n, s in enumerate(shapes)]
 
-        def call(a: Any, b: Any, turns: Any = (left, right), mm: Any = mm, permute: Any = permute) -> Any:
-            return mm(*(permute(x, dims=(1, 0)) if t else x for x, t in zip((a, b), turns, strict=True)))
+        def call(a: Any, b: Any, turns: Any = (left, right)) -> Any:
+            last = [(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2) for x in (a.tensor_type, b.tensor_type)]
+            return mm(*(permute(x, dims=d) if t else x for x, d, t in zip((a, b), last, turns, strict=True)))
 
         graph = graph_of(call, arrays)
         (step,) = pipeline.stages(graph, CLAIMS).plan.steps
         assert isinstance(step, RoutineStep)
-        views = [triton_interpreter.flat(a) for a in arrays] + [np.zeros(40 * 72, dtypes.bfloat16.np)]
-        triton_interpreter.run_way(mapped_way(step, tile, ()), views, [int(str(n)) for n in step.sizes], ())
         wanted = interpret.interpret(graph, arrays)[0][0].astype(np.float64)
-        fine &= bool(np.allclose(views[-1].astype(np.float64).reshape(40, 72), wanted, atol=0.5, rtol=3e-2))
+        views = [triton_interpreter.flat(a) for a in arrays] + [np.zeros(wanted.size, half)]
+        triton_interpreter.run_way(mapped_way(step, tile, ()), views, [int(str(n)) for n in step.sizes], ())
+        fine &= bool(np.allclose(views[-1].astype(np.float64).reshape(wanted.shape), wanted, atol=0.5, rtol=3e-2))
     return fine
 
 
