@@ -9,6 +9,7 @@ import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,32 @@ def test_knob_libcuda() -> None:
         with knobs.override(libcuda=path), pytest.raises(fw.errors.DeviceError, match=path or "CUDA"):
             device.device(7)
         device.forget()
+
+
+def test_knob_libhip() -> None:
+    from fusewire.runtime.gpu import device
+
+    for path, said in (("", "no CUDA driver"), ("libother.so.1", "no HIP driver: libother.so.1")):
+        device.forget()
+        with knobs.override(libhip=path, libcuda="libnone.so"), pytest.raises(fw.errors.DeviceError, match=said):
+            device.device(7)
+        device.forget()
+
+
+def test_knob_cuda_launch_blocking() -> None:
+    from fusewire.backends.gpu.launcher import Rows, launching
+
+    said: list[Any] = []
+    waits = said.append
+    driver: Any = SimpleNamespace(
+        launch_address=0, launch=lambda function, *rest: said.append(function), stream_synchronize=lambda stream: waits("wait")
+    )
+    rows = Rows()
+    assert launching(driver)(rows, 0) == (0, 0) and said == []
+    rows.add("one", 1, (1, 1, 1), 32, 0, 0)
+    rows.add("two", 2, (1, 1, 1), 32, 0, 0)
+    with knobs.override(cuda_launch_blocking=True):
+        assert launching(driver)(rows, 0) == (0, 0) and said == [1, "wait", 2, "wait"]
 
 
 def test_knob_hot_ops() -> None:
