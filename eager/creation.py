@@ -247,7 +247,11 @@ def eye(
 
 
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
-    """A new tensor with a copy of `data`: numbers, nested sequences, NumPy arrays or Tensors."""
+    """A new tensor with a copy of `data`: numbers, nested sequences, NumPy arrays, Tensors or arrays on a GPU."""
+    if type(data) not in _LISTS and hasattr(data, "__cuda_array_interface__"):
+        copied = as_tensor(data, dtype, device).detach().clone()
+        copied.requires_grad = requires_grad
+        return copied
     out = devices.placed(make(np.array(_array_of(data, to_dtype(dtype)), copy=True, order="C")), device)
     if requires_grad:
         out.requires_grad = True
@@ -259,7 +263,16 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     wanted = to_dtype(dtype)
     if hasattr(data, "meta"):
         return data if wanted is None and device is None else data.to(device=device, dtype=wanted)  # type: ignore[no-any-return]
+    if type(data) not in _LISTS and hasattr(data, "__cuda_array_interface__"):
+        from .moving import from_array_interface
+
+        found = from_array_interface(data)
+        return found if wanted is None and device is None else found.to(device=device, dtype=wanted)  # type: ignore[no-any-return]
     return devices.placed(make(_array_of(data, wanted)), device)  # type: ignore[no-any-return]
+
+
+#: what `tensor` is called with most, and what is no array of another library
+_LISTS = frozenset((list, tuple, int, float, bool, complex, np.ndarray))
 
 
 def from_numpy(ndarray: Any) -> Tensor:

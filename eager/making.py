@@ -139,7 +139,7 @@ def _imported(ext_tensor: Any, copy: bool | None) -> Tensor:
     if hasattr(source, "meta"):
         return source.clone() if copy else source.detach()  # type: ignore[no-any-return]
     kind = source.__dlpack_device__()[0] if hasattr(source, "__dlpack_device__") else 1
-    if int(kind) in (2, 10):
+    if int(kind) in (2, 10, 13):
         from .dlpack import imported
 
         found = imported(source)

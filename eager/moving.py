@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import knobs
 from ..ir import dtypes
 from ..ir.dtypes import DType
 from ..ir.types import contiguous_strides
@@ -13,6 +14,7 @@ from ..runtime import gradmode
 from ..runtime.gpu import device as gpus
 from ..runtime.gpu.device import pinned
 from ..runtime.gpu.storage import DeviceStorage, extent_of
+from ..runtime.gpu.streams import Stream
 from ..runtime.meta import Meta
 from . import device as devices
 from . import tape
@@ -156,10 +158,16 @@ def from_array_interface(x: Any) -> Any:
     shape = tuple(found["shape"])
     given = found.get("strides")
     strides = contiguous_strides(shape) if given is None else tuple(s // dtype.itemsize for s in given)
+    if given is not None and any(s % dtype.itemsize or (s < 0 and n > 1) for s, n in zip(given, shape, strict=True)):
+        raise ValueError(f"strides of {given} bytes: a tensor of {dtype} takes multiples of {dtype.itemsize} that run forwards")
+    if found["data"][1]:
+        knobs.warn("the array of __cuda_array_interface__ is read-only, and no tensor knows that: do not write to it")
     gpu = gpus.device(gpus.device().driver.device_of(address)) if address else gpus.device()
     stream = found.get("stream")
-    if stream is not None and (stream if stream > 2 else 0) != gpu.stream:
-        gpu.activate()
-        gpu.driver.stream_synchronize(stream if stream > 2 else 0)
+    if stream == 0:
+        raise ValueError("__cuda_array_interface__: stream 0 names none: 1 is the default stream")
+    theirs = 0 if stream == 1 else stream
+    if theirs is not None and theirs != gpu.stream:
+        Stream(gpu=gpu, handle=gpu.stream).wait_stream(Stream(gpu=gpu, handle=theirs))
     storage = DeviceStorage(gpu, x, extent_of(shape, strides) * dtype.itemsize, address)  # type: ignore[arg-type]
     return tensor_in(storage, Meta.of(shape, strides, dtype, False, gpu.name))  # type: ignore[arg-type]

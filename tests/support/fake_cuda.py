@@ -50,6 +50,7 @@ class Fake:
         self._numbers = itertools.count(0x1000)
         self.objects: dict[int, Any] = {}
         self.gone: list[Stream] = []
+        self.of_threads: dict[tuple[int, int], Stream] = {}
         self.defaults = [Stream(i) for i in range(max(count, 1))]
         self.blocks: dict[int, tuple[Any, int, int]] = {}  # address -> (buffer, bytes, device)
         self.pinned: dict[int, tuple[Any, int]] = {}
@@ -110,7 +111,8 @@ class Fake:
 
     def streams(self) -> list[Stream]:
         """All streams."""
-        return [*self.defaults, *self.gone, *(x for x in self.objects.values() if isinstance(x, Stream))]
+        made = (x for x in self.objects.values() if isinstance(x, Stream))
+        return [*self.defaults, *self.gone, *self.of_threads.values(), *made]
 
     def new(self, thing: Any) -> int:
         number = next(self._numbers)
@@ -125,8 +127,10 @@ class Fake:
         return found
 
     def stream(self, handle: int | None) -> Stream:
-        if not handle:
+        if not handle or handle == 1:
             return self.defaults[self.here or 0]
+        if handle == 2:  # this thread's own default stream
+            return self.of_threads.setdefault((self.here or 0, threading.get_ident()), Stream(self.here or 0))
         found: Stream = self.known(handle, Stream)
         return found
 
