@@ -7,11 +7,12 @@ call fills the slots and launches. Compiles what the variants have not compiled 
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ... import knobs
 from ...errors import CompileError
@@ -25,6 +26,7 @@ from .launcher import Rows, launching
 from .launcher_text import LIBRARY_WORDS
 
 Chosen = Mapping[int, Sequence[Variant]]
+EACH = 4  # kernels for which another process that compiles is worth its start
 AREA = 256  # bytes to whose multiples scratch areas are aligned
 
 
@@ -109,6 +111,23 @@ def _called(kernel: CompiledKernel, step: Kernel | RoutineStep) -> str:
     return f"{kernel.name} (of {', '.join(lines)})" if lines else kernel.name
 
 
+def _compile_ahead(variants: Sequence[Variant]) -> None:
+    """Compile what is not on disk yet in processes, where there is much of it."""
+    if len(variants) >= 2 * EACH:
+        from . import workers
+
+        workers.prepare(variants, os.cpu_count() or 1)
+
+
+class _Taken(NamedTuple):
+    """A variant for a step, where its pointer arguments lie, its sizes in order and by name."""
+
+    variant: Variant
+    pointers: Sequence[Slot | None]
+    numbers: list[int]
+    named: Mapping[str, int]
+
+
 class Program:
     """`plan` where its symbols have these `values`, on `gpu`. `aligned`: for each input, the power of two that its address is a
     multiple of (at most 256). `chosen`: variants to be used for some of the steps, by their places, in place of `code`'s.
@@ -129,8 +148,10 @@ class Program:
         self.scratch_at = -(-self._number(plan.arena) // AREA) * AREA
         self.arena = self.scratch_at
         self.steps: list[Launch | Host] = []
-        for place, step in enumerate(plan.steps):
-            self.steps += self._step(step, code, (chosen or {}).get(place))
+        taken = [self._taken(step, code, (chosen or {}).get(place)) for place, step in enumerate(plan.steps)]
+        _compile_ahead([t.variant for t in taken if t is not None])
+        for step, found in zip(plan.steps, taken, strict=True):
+            self.steps += [Host(step)] if found is None else self._launches(found, step)
         self.frames: list[Frame] = []
         self.launch = launching(gpu.driver)
 
@@ -145,19 +166,21 @@ class Program:
 
     # -- steps
 
-    def _step(self, step: Any, code: Code, chosen: Sequence[Variant] | None) -> list[Launch | Host]:
+    def _taken(self, step: Any, code: Code, chosen: Sequence[Variant] | None) -> _Taken | None:
+        """The variant that serves a step here; None for one on the host."""
         if isinstance(step, KernelStep):
-            pointers = [self._slot(b, 0) for b in step.buffers]
-            kernel = step.kernel
-            values = {name: self.values[name] for name in kernel.sizes}
-            variants = chosen or code[kernel.name]
-            return self._launches(variants, pointers, list(values.values()), values, step.scalars, kernel)
-        if isinstance(step, RoutineStep):
-            views = [None if v is None else self._view(v) for v in step.views]
+            pointers: list[Slot | None] = [self._slot(b, 0) for b in step.buffers]
+            named = {name: self.values[name] for name in step.kernel.sizes}
+            variants, numbers = chosen or code[step.kernel.name], list(named.values())
+        elif isinstance(step, RoutineStep):
+            pointers = [None if v is None else self._view(v) for v in step.views]
             numbers = [self._number(s) for s in step.sizes]
             variants = chosen or builder.current.routine(step, builder.target_of(self.gpu))
-            return self._launches(variants, views, numbers, None, step.scalars, step)
-        return [Host(step)]
+            named = dict(zip(variants[0].sizes, numbers, strict=True))
+        else:
+            return None
+        variant = next(v for v in variants if all(self._holds(a, pointers, named, numbers) for a in v.assumes))
+        return _Taken(variant, pointers, numbers, named)
 
     def _view(self, view: BufferView) -> Slot:
         return self._slot(view.buffer, self._number(view.offset) * view.type.dtype.itemsize)
@@ -168,22 +191,19 @@ class Program:
             return Slot("arena", 0, self._number(place.offset) + delta)
         return Slot("input" if isinstance(place, FromInput) else "output", place.index, delta)
 
-    def _launches(
-        self, variants: Sequence[Variant], pointers: Sequence[Slot | None], numbers: list[int], values: Mapping[str, int] | None,
-        scalars: Sequence[Any], step: Kernel | RoutineStep,
-    ) -> list[Launch | Host]:  # fmt: skip
-        named = dict(zip(variants[0].sizes, numbers, strict=True)) if values is None else values
-        chosen = next(v for v in variants if all(self._holds(a, pointers, named, numbers) for a in v.assumes))
+    def _launches(self, taken: _Taken, step: KernelStep | RoutineStep) -> list[Launch | Host]:
+        of: Kernel | RoutineStep = step.kernel if isinstance(step, KernelStep) else step
+        pointers, numbers, named = taken.pointers, taken.numbers, taken.named
         areas, end = [], self.scratch_at
-        for size in chosen.scratch:
+        for size in taken.variant.scratch:
             areas.append(Slot("arena", 0, end))
             end += -(-int(sizes.evaluate(size, named)) // AREA) * AREA
         self.arena = max(self.arena, end)
-        tell = _untold if self.quiet else _teller(step.errors, self.values)
-        status = self.gpu.status_word(tell) if step.errors else 0
-        given = _Given(pointers, numbers, named, scalars, areas, status)
+        tell = _untold if self.quiet else _teller(of.errors, self.values)
+        status = self.gpu.status_word(tell) if of.errors else 0
+        given = _Given(pointers, numbers, named, step.scalars, areas, status)
         made: list[Launch | Host] = []
-        for kernel in chosen.load():
+        for kernel in taken.variant.load():
             if isinstance(kernel, LibraryCall):
                 made += self._calls(kernel, pointers, numbers)
                 continue
@@ -192,7 +212,7 @@ class Program:
                 arguments = tuple([self._argument(p, kernel, given) for p in kernel.params])
                 function = functions(self.gpu).of(kernel)
                 threads = kernel.num_warps * kernel.target.warp
-                name = _called(kernel, step)
+                name = _called(kernel, of)
                 made.append(Launch(function, name, (grid[0], grid[1], grid[2]), threads, kernel.shared, arguments))
         return made
 

@@ -17,9 +17,8 @@ from ...runtime import store
 from . import compile as compiling
 from . import stages
 from .kernel import Target, Variant
+from .launch import EACH
 
-#: kernels for which another process is worth its start
-_EACH = 4
 #: seconds after which a worker is given up
 _PATIENCE = 600.0
 Work = list[tuple[stages.Build, Target]]
@@ -28,7 +27,7 @@ Work = list[tuple[stages.Build, Target]]
 def prepare(variants: Sequence[Variant], processes: int) -> int:
     """Compile what `variants` need and is not kept yet, in up to `processes` processes; how many kernels went to them."""
     work = missing(variants)
-    count = min(processes, len(work) // _EACH)
+    count = min(processes, len(work) // EACH)
     if count < 2 or not store.enabled():
         return 0
     root = __name__.split(".", 1)[0]
