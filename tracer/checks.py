@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ..eager.tensor import Tensor
 from ..ir import dtypes
 from ..ir.op import lookup
+from ..ir.ops.casts import cast
+from ..ir.ops.creation import full
+from ..ir.ops.indexing import gather
 from ..runtime import gradmode
 from .bytecode import Program
 from .late import NUMBERS, Late
@@ -84,10 +87,6 @@ def _check(s: Session, x: Any, expected: bool) -> bool:
 
 def _emit(s: Session, x: Any, expected: bool) -> None:
     """A read at position 0 of one element, or where the condition does not hold at position 1, which raises."""
-    from ..ir.ops.casts import cast
-    from ..ir.ops.creation import full
-    from ..ir.ops.indexing import gather
-
     recorder = s.recorder
     value = recorder.value_of(x)
     flat = recorder._emit(lookup("view"), (value,), {"shape": (1,)})

@@ -10,6 +10,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .breaks import Break, describe
 from .deferred import defer, when_loaded
 from .late import LATE, Late
@@ -140,8 +142,6 @@ _PLAIN = {"random": 0, "random_sample": 0, "standard_normal": 0, "standard_expon
 
 def _from_numpy(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A method of a RandomState or Generator."""
-    import numpy as np
-
     named = {k: s.operators.settle(v) for k, v in kwargs.items()}
     given: list[Any] = [x if isinstance(x, LATE) else s.operators.settle(x) for x in args]
     if name in ("rand", "randn"):
@@ -189,21 +189,16 @@ def method(s: Session, owner: Any, name: str, args: list[Any], kwargs: dict[str,
 def of_numpy(s: Session, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A call of a function of `numpy.random`; NotImplemented where it is none that can wait."""
     if getattr(fn, "__name__", "") == "default_rng" and not kwargs and all(type(x) in (int, _NONE) for x in args):
-        import numpy as np
 
         slots = ", ".join(f"${1 + i}" for i in range(len(args)))
         return defer(
             s, f"$0({slots})", (fn, *args), np.random.Generator, owner=object(), code=_CODE, draws=True,
             what="a generator of random numbers that the region made",
         )  # fmt: skip
-    if getattr(fn, "__name__", "") == "seed" and not kwargs and all(type(x) is int for x in map(s.operators.settle, args)):
-        import numpy as np
-
-        if fn is np.random.seed:
-            values = [s.operators.settle(x) for x in args]
-            owner = np.random.mtrand._rand
-            slots = ", ".join(f"${1 + i}" for i in range(len(values)))
-            return defer(s, f"$0({slots})", (fn, *values), _NONE, owner=owner, draws=True)
+    if fn is np.random.seed and not kwargs and all(type(x) is int for x in map(s.operators.settle, args)):
+        values = [s.operators.settle(x) for x in args]
+        slots = ", ".join(f"${1 + i}" for i in range(len(values)))
+        return defer(s, f"$0({slots})", (fn, *values), _NONE, owner=np.random.mtrand._rand, draws=True)
     return method(s, args[0], fn.__name__, args[1:], kwargs) if args else NotImplemented
 
 

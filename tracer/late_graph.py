@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..ir import dtypes
 from ..ir.graph import Value
 from ..ir.op import Op, lookup
+from ..ir.ops import casts
 from ..ir.promote import target_dtype, type_of
 from .late import EXAMPLES, WEAK, Late, Snapshot
 from .symbols import SizeInt
@@ -50,13 +51,11 @@ class Lates:
 
     def before_write(self, storage: Any) -> None:
         """The memory of an input is about to be written to: what a snapshot shows of it is copied."""
-        from ..ir.ops.casts import clone
-
         if id(storage) not in self.recorder.of_storage:
             return
         for x in self.kept:
             if x.tensor._storage is storage and x.version == storage.version:
-                x.value = self.recorder._emit(clone, (x.value,), {})
+                x.value = self.recorder._emit(casts.clone, (x.value,), {})
 
 
 def operands(recorder: Recorder, op: Op, given: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -83,10 +82,8 @@ def _plain(x: Any) -> Any:
 
 def cast(recorder: Recorder, value: Value, dtype: Any) -> Any:
     """A traced Tensor of no dimension and this dtype."""
-    from ..ir.ops.casts import cast as op
-
     if value.dtype is not dtype:
-        value = recorder._emit(op, (value,), {"dtype": dtype})
+        value = recorder._emit(casts.cast, (value,), {"dtype": dtype})
     return _wrapped(recorder, value)
 
 
@@ -118,26 +115,22 @@ def _made(recorder: Recorder, late: Late) -> Value:
 
 
 def _of_tensor(recorder: Recorder, x: Snapshot, at: tuple[int, ...], dtype: Any) -> Value:
-    from ..ir.ops.casts import cast as cast_op
-
     t: Any = _wrapped(recorder, recorder.cut(x.value) if x.tensor.meta.requires_grad else x.value)
     for i in at:
         t = t[i]
     t = t.reshape(())
     value = recorder.value_of(t)
-    return value if value.dtype is dtype else recorder._emit(cast_op, (value,), {"dtype": dtype})
+    return value if value.dtype is dtype else recorder._emit(casts.cast, (value,), {"dtype": dtype})
 
 
 def _part(recorder: Recorder, x: Any, dtype: Any) -> Any:
-    from ..ir.ops.casts import cast as cast_op
-
     if type(x) is not Late:
         return recorder.scalar(x)
     drawn = recorder.lates.drawn(x)
     if drawn is not None:
         return drawn
     value = number(recorder, x)
-    return value if value.dtype is dtype else recorder._emit(cast_op, (value,), {"dtype": dtype})
+    return value if value.dtype is dtype else recorder._emit(casts.cast, (value,), {"dtype": dtype})
 
 
 def bounds(x: Any) -> tuple[int, int] | None:

@@ -10,6 +10,8 @@ import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..eager.tensor import Tensor
 from .breaks import Break, describe
 from .classes import by_python
@@ -89,8 +91,6 @@ def _elements(whole: Late, shape: tuple[int, ...], cls: type, at: tuple[int, ...
 
 def numpy(s: Session, tensor: Any) -> Late:
     """``tensor.numpy()``: shares the memory of the tensor, so it shows later writes."""
-    import numpy as np
-
     if tensor.meta.requires_grad:
         raise Break("tensor-value", "numpy() of a tensor that requires grad")
     return Late("$0.numpy()", (tensor,), np.ndarray)

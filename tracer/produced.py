@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..ir.graph import Node, Value
+from ..ir.ops import indexing
+from ..ir.ops.casts import contiguous
 from ..ir.types import numel
 
 if TYPE_CHECKING:
@@ -18,16 +20,13 @@ _DEEPEST = 6
 
 def true_places(recorder: Recorder, mask: Any) -> tuple[Any, ...]:
     """Traced positions, one vector for each dimension, of the true elements of a traced mask."""
-    from ..ir.ops.casts import contiguous
-    from ..ir.ops.indexing import true_places as op
-
     made_by = {r: node for node in recorder.builder.nodes for r in node.results}
     key = _key(recorder.value_of(mask), made_by, _DEEPEST)
     found = recorder.places.get(key)
     if found is None:
         dense = mask if mask.meta.type.is_contiguous else recorder.apply(contiguous, (mask,), {})
         size = recorder.symbols.made(numel(mask.meta.shape))
-        made = recorder.apply(op, (dense,), {"size": size})
+        made = recorder.apply(indexing.true_places, (dense,), {"size": size})
         found = recorder.places[key] = made if isinstance(made, tuple) else (made,)
     return found
 

@@ -17,7 +17,8 @@ from ..eager.tensor import Tensor
 from ..ir import dtypes, sizes, solve
 from ..ir.graph import Builder, Graph, Output, Value, View, Where, WriteBack
 from ..ir.lazyclass import dataclass
-from ..ir.op import Op
+from ..ir.op import Op, lookup
+from ..ir.ops import casts, creation, shape
 from ..ir.promote import target_dtype, type_of
 from ..ir.types import ScalarType, TensorType, sizes_of
 from ..runtime import gradmode
@@ -130,13 +131,11 @@ class Recorder:
 
     def _size_operand(self, x: SizeInt) -> Any:
         """A size as an operand: the int input that it is, else its number in a tensor of no dimension."""
-        from ..ir.ops.creation import size_of
-
         size = self.symbols.now(x.size)
         if isinstance(size, int):
             return size
         source = self.numbers.get(str(size))
-        return self._emit(size_of, (), {"size": x}) if source is None else self.number_input(str(size), source)
+        return self._emit(creation.size_of, (), {"size": x}) if source is None else self.number_input(str(size), source)
 
     def _with_ratios(self, op: Op, operands: tuple[Any, ...]) -> tuple[Any, ...]:
         """`operands` with floats of sizes as tensors of no dimension, which act as the weak numbers would; else pinned."""
@@ -150,21 +149,18 @@ class Recorder:
 
     def _ratio(self, x: Any, target: Any) -> Any:
         """A float of sizes as a graph value of dtype `target`, computed in float64."""
-        from ..ir.op import lookup
-        from ..ir.ops.casts import cast
-
         if type(x) is SizeInt:
             found = self._size_operand(x)
             if isinstance(found, Value) and isinstance(found.type, ScalarType):
                 found = self._emit(lookup("full"), (found,), {"shape": (), "dtype": dtypes.int64})
-            return self._emit(cast, (found,), {"dtype": target}) if isinstance(found, Value) else found
+            return self._emit(casts.cast, (found,), {"dtype": target}) if isinstance(found, Value) else found
         if type(x) is not SizeFloat:
             return x
         parts = [self._ratio(y, dtypes.float64) for y in x.args]
         if not any(isinstance(y, Value) for y in parts):
             return x.pin()
         made = self._emit(lookup(x.op), tuple(parts), {})
-        return made if target is dtypes.float64 else self._emit(cast, (made,), {"dtype": target})
+        return made if target is dtypes.float64 else self._emit(casts.cast, (made,), {"dtype": target})
 
     def size_tensor(self, x: SizeInt) -> Any:
         """A size as a traced Tensor."""
@@ -180,9 +176,7 @@ class Recorder:
 
     def constant(self, value: Any, meta: Meta) -> Any:
         """A fresh tensor all of whose elements are `value`."""
-        from ..ir.ops.creation import full
-
-        made = self._emit(full, (value,), {"shape": meta.shape, "dtype": meta.dtype})
+        made = self._emit(creation.full, (value,), {"shape": meta.shape, "dtype": meta.dtype})
         out = self.wrap(made, self.meta_of(made.tensor_type, False))
         out.requires_grad = meta.requires_grad
         return out
@@ -209,7 +203,7 @@ class Recorder:
             if x._storage is tensor._storage and x._offset == tensor._offset and x.meta.type == tensor.meta.type:
                 value = self.value_of(x)
                 if x.meta.requires_grad and not tensor.meta.requires_grad:
-                    value = self._emit(_detach(), (value,), {})
+                    value = self._emit(casts.detach, (value,), {})
                 return Seen(tensor, value, tensor._storage.version, seen.chain)
         raise Break("tracer-error", "a tensor that was laid over the memory of a traced one")
 
@@ -242,7 +236,7 @@ class Recorder:
         if op.effects.aliases is not None and not isinstance(out, tuple):
             return self._view(op, self._twin(operands[op.effects.aliases]), attrs, out, differentiable)
         made = self._wrapped(out, differentiable)
-        if op is _contiguous() and isinstance(tensors[0].meta, SizedMeta):
+        if op is casts.contiguous and isinstance(tensors[0].meta, SizedMeta):
             self.doubts.append((tensors[0]._storage, made[0]._storage, tensors[0].meta))
         return made if isinstance(out, tuple) else made[0]
 
@@ -277,7 +271,7 @@ class Recorder:
         if x.meta.requires_grad and gradmode.get() and self._is_foreign(x._storage.written):
             raise Break("write-gradient", "the use of an input that requires grad behind a write to it")
         value = self.value_of(x)
-        return self._emit(_detach(), (value,), {}) if detached and x.meta.requires_grad else value
+        return self._emit(casts.detach, (value,), {}) if detached and x.meta.requires_grad else value
 
     def _is_foreign(self, written: Value | None) -> bool:
         """Whether an input that was written to has a history from before the region."""
@@ -285,7 +279,7 @@ class Recorder:
 
     def cut(self, value: Value) -> Value:
         """The same values without a history."""
-        return self._emit(_detach(), (value,), {})  # type: ignore[no-any-return]
+        return self._emit(casts.detach, (value,), {})  # type: ignore[no-any-return]
 
     def _view(self, op: Op, base: Any, attrs: dict[str, Any], value: Value, differentiable: bool) -> Any:
         storage: TracedStorage = base._storage
@@ -332,7 +326,7 @@ class Recorder:
     def family(self, tensor: Any) -> Any:
         """What the views of one tensor share, and no detached alias has: the last step out of a history on the way to it."""
         self.value_of(tensor)
-        return next((step for step in reversed(self.seen[id(tensor)].chain) if step[0] is _detach()), None)
+        return next((step for step in reversed(self.seen[id(tensor)].chain) if step[0] is casts.detach), None)
 
     def _on(self, storage: TracedStorage) -> list[Seen]:
         return [seen for seen in self.seen.values() if seen.tensor._storage is storage]
@@ -363,37 +357,29 @@ class Recorder:
 
     def _fitted(self, value: Any, target: Any, whole: bool) -> Value:
         """`value` in the shape and dtype of `target`, and in its strides if it replaces all memory."""
-        from ..ir.ops.casts import cast
-        from ..ir.ops.creation import full
-        from ..ir.ops.shape import expand
-
         type = target.meta.type
         if not isinstance(value, Value) or isinstance(value.type, ScalarType):
-            value = self._emit(full, (value,), {"shape": type.shape, "dtype": type.dtype})
+            value = self._emit(creation.full, (value,), {"shape": type.shape, "dtype": type.dtype})
         if value.dtype is not type.dtype:
-            value = self._emit(cast, (value,), {"dtype": type.dtype})
+            value = self._emit(casts.cast, (value,), {"dtype": type.dtype})
         if value.shape != type.shape:
-            value = self._emit(expand, (value,), {"shape": type.shape})
+            value = self._emit(shape.expand, (value,), {"shape": type.shape})
         return self._laid_out(value, type) if whole else value
 
     def _laid_out(self, value: Value, type: TensorType) -> Value:
-        from ..ir.ops.casts import contiguous
-
         if value.tensor_type.strides == type.strides:
             return value
         if not type.is_contiguous:
             raise Break("write-layout", "an in-place write to a tensor that is not contiguous")
-        return self._emit(contiguous, (value,), {})  # type: ignore[no-any-return]
+        return self._emit(casts.contiguous, (value,), {})  # type: ignore[no-any-return]
 
     def _scatter(self, storage: TracedStorage, target: Any, value: Value) -> Value:
         """All memory with the window that `target` is replaced."""
-        from ..ir.ops.shape import as_strided_scatter
-
         if not storage.cover.type.is_contiguous:
             raise Break("write-layout", "an in-place write through a view of a tensor that is not contiguous")
         base = self._laid_out(storage.value, storage.cover.type)
         window = {"shape": target.meta.shape, "strides": target.meta.strides, "offset": target._offset or 0}
-        return self._emit(as_strided_scatter, (base, value), window)  # type: ignore[no-any-return]
+        return self._emit(shape.as_strided_scatter, (base, value), window)  # type: ignore[no-any-return]
 
     # -- fresh memory under several Tensors ------------------------------------------------------------------------
 
@@ -513,18 +499,6 @@ def source_of(expr: Any) -> Any:
     if not isinstance(expr, Apply):
         return expr
     return Computed(expr.op, tuple(map(source_of, expr.args)))
-
-
-def _contiguous() -> Op:
-    from ..ir.ops.casts import contiguous
-
-    return contiguous
-
-
-def _detach() -> Op:
-    from ..ir.ops.casts import detach
-
-    return detach
 
 
 @lru_cache(maxsize=1024)
