@@ -45,17 +45,29 @@ def claim(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) ->
     batch, (rows, width) = q.type.shape[:-2], q.type.shape[-2:]
     keys, out = k.type.shape[-2], v.type.shape[-1]
     words: list[Size] = [*(1,) * (BATCH - len(batch)), *batch, rows, keys, width, out]
+    packed = not backward and _shares_keys(words, k.type, v.type, len(batch)) and not node.attrs.get("is_causal")
     for place, view in enumerate((*args, *results)):
         if view is None or view.type.dtype is dtypes.int64:
             words += [0] * EACH
         else:
             scores = (*batch, rows, keys) if view is mask and place == (4 if backward else 3) else None
-            words += _strides(view.type, scores, len(batch))
+            own = _strides(view.type, scores, len(batch))
+            columns = view in (k, v)
+            words += [*own[:2], 0, own[3] if columns else own[2], own[4]] if packed else own
+    if packed:
+        words[BATCH - 1], words[ROWS] = 1, words[BATCH - 1]
     p = float(node.attrs.get("p", 0.0))
     parts = ["attention", "backward" if backward else "forward", q.type.dtype.short]
     parts += ["causal"] if node.attrs.get("is_causal") else []
     work = numel(batch) * rows * keys * (width + out) * (3 if backward else 1)
     return RoutineStep(" ".join(parts), tuple(args), results, tuple(words), (float(node.attrs["scale"]), p), work=work)
+
+
+def _shares_keys(words: list[Size], k: TensorType, v: TensorType, rank: int) -> bool:
+    """Whether all members of the last batch dimension have one query and the same keys: they then are the rows of one."""
+    members, rows = words[BATCH - 1], words[ROWS]
+    repeated = rank > 0 and all(isinstance(n := t.strides[rank - 1], int) and n == 0 for t in (k, v))
+    return repeated and isinstance(rows, int) and rows == 1 and isinstance(members, int) and members > 1
 
 
 def _strides(kind: TensorType, shape: tuple[Size, ...] | None, rank: int) -> list[Size]:

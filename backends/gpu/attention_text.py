@@ -34,11 +34,12 @@ class Attention:
     params: list[Parameter] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     indent: int = 1
+    splits: int = 1
 
     @property
     def names(self) -> tuple[str, ...]:
         """What the step's views are called."""
-        return _FORWARD if self.part == "forward" else _BACKWARD
+        return _FORWARD if self.step.routine.split()[1] == "forward" else _BACKWARD
 
     @property
     def causal(self) -> bool:
@@ -47,12 +48,13 @@ class Attention:
 
     def source(self) -> str:
         """The text; `signature` and `params` are there behind it."""
-        written = {"forward": ("out", "lse"), "keys": ("dk", "dv"), "queries": ("dq",)}[self.part]
-        unused = {"dq", "dk", "dv"} - set(written)
+        written = {"forward": ("out", "lse"), "join": ("out", "lse"), "keys": ("dk", "dv"), "queries": ("dq",)}[self.part]
+        unused = {"dq", "dk", "dv"} - set(written) | self._apart()
         for place, (name, view) in enumerate(zip(self.names, self.step.views, strict=True)):
             if view is not None and name not in unused:
                 self.signature[f"{name}_ptr"] = POINTER[view.type.dtype.name]
                 self.params.append(Parameter("buffer", place))
+        self._areas()
         getattr(self, f"_{self.part}")()
         arguments = ", ".join([*self.signature, "BM: tl.constexpr", "BN: tl.constexpr"])
         whole = "\n".join([f"@triton.jit\ndef attention({arguments}):", *self.lines])
@@ -92,10 +94,59 @@ class Attention:
         """Lines."""
         self.lines += ["    " * self.indent + text for text in texts]
 
+    # ---- keys that several programs share ---------------------------------------------------------------------------
+    def _apart(self) -> set[str]:
+        """The arguments that one of the two launches does not need."""
+        ends = {"out", "lse", "top"}
+        return set() if self.splits == 1 else ends if self.part == "forward" else set(self.names) - ends
+
+    def _areas(self) -> None:
+        """The memory between the two launches: sums of values, largest scores and sums of weights of each part."""
+        for n, name in enumerate(("accs", "tops", "totals") if self.splits > 1 else ()):
+            self.signature[f"{name}_ptr"] = "*fp32"
+            self.params.append(Parameter("scratch", n))
+
+    def _which(self) -> None:
+        """``program``: which block of queries; ``split``: which part of the keys."""
+        shared = self.splits > 1 and self.part == "forward"
+        text = f"tl.program_id(0) // {self.splits}" if shared else "tl.program_id(0)"
+        self.say(f"program = {text}", *([f"split = tl.program_id(0) % {self.splits}"] if shared else []))
+
+    def _span(self, count: str, unit: str) -> tuple[str, str]:
+        """(first, end) of the keys or blocks that this program is to see, of `count`, whole units each."""
+        if self.splits == 1:
+            return "0", count
+        self.say(f"share = tl.cdiv(tl.cdiv({count}, {unit}), {self.splits}) * {unit}", "low = split * share")
+        self.say(f"high = tl.minimum({count}, low + share)")
+        return "low", "high"
+
+    def _keep_part(self) -> None:
+        """What the second launch joins."""
+        wide = self._wide(OUT)
+        self.say("lane = tl.program_id(0).to(tl.int64) * BM + tl.arange(0, BM)", "tl.store(tops_ptr + lane, top)")
+        self.say("tl.store(totals_ptr + lane, total)", f"tl.store(accs_ptr + lane[:, None] * {wide} + w[None, :], acc)")
+
+    def _joined(self) -> None:
+        """``top``, ``total`` and ``acc`` of all parts, one after the other: always in one order."""
+        wide = self._wide(OUT)
+        self.say('top = tl.full([BM], float("-inf"), tl.float32)', "total = tl.zeros([BM], tl.float32)")
+        self.say(f"acc = tl.zeros([BM, {wide}], tl.float32)", f"for part in range(0, {self.splits}):")
+        self.indent += 1
+        self.say(
+            f"lane = (program.to(tl.int64) * {self.splits} + part) * BM + tl.arange(0, BM)", "other = tl.load(tops_ptr + lane)",
+            "higher = tl.maximum(top, other)", 'shift = tl.where(higher == float("-inf"), 0.0, higher)',
+            "less = tl.exp2(top - shift)", "more = tl.exp2(other - shift)",
+            "total = total * less + tl.load(totals_ptr + lane) * more",
+            f"acc = acc * less[:, None] + tl.load(accs_ptr + lane[:, None] * {wide} + w[None, :]) * more[:, None]",
+            "top = higher",
+        )  # fmt: skip
+        self.indent -= 1
+
     # ---- parts ----------------------------------------------------------------------------------------------------
     def _begin(self, block: str, count: str) -> None:
         """Which block of which item of the batch a program works on; pointers are moved to the item."""
-        self.say(f"blocks = tl.cdiv({count}, {block})", "program = tl.program_id(0)", "item = (program // blocks).to(tl.int64)")
+        self._which()
+        self.say(f"blocks = tl.cdiv({count}, {block})", "item = (program // blocks).to(tl.int64)")
         order = "blocks - 1 - program % blocks" if self.causal and block == "BM" else "program % blocks"
         self.say(f"first = ({order}) * {block}")
         b1, b2 = self.word(1, "batch1"), self.word(2, "batch2")
@@ -105,7 +156,7 @@ class Attention:
                 terms = [f"at{d} * {self.stride(name, d)}" for d in range(BATCH) if self.stride(name, d) != "0"]
                 if terms:
                     self.say(f"{name}_ptr += {' + '.join(terms)}")
-        if self.dropped > 0:
+        if self.dropped > 0 and self.part != "join":
             self.say("seed = tl.load(state_ptr)", "counter = tl.load(state_ptr + 1)")
         self.say(f"e = tl.arange(0, {self._wide(WIDTH)})", f"w = tl.arange(0, {self._wide(OUT)})")
 
@@ -179,7 +230,8 @@ class Attention:
         self._load("q", "q", "row", "e")
         self.say('top = tl.full([BM], float("-inf"), tl.float32)', "total = tl.zeros([BM], tl.float32)")
         self.say(f"acc = tl.zeros([BM, {self._wide(OUT)}], tl.float32)")
-        self.say(f"for start in range(0, {f'tl.minimum({keys}, first + BM)' if self.causal else keys}, BN):")
+        low, high = self._span(keys, "BN")
+        self.say(f"for start in range({low}, {f'tl.minimum({high}, first + BM)' if self.causal else high}, BN):")
         self.indent = 2
         self.say("key = (start + tl.arange(0, BN)).to(tl.int64)")
         self._load("k", "k", "key", "e", turned=True)
@@ -195,6 +247,20 @@ class Attention:
         self._load("v", "v", "key", "w")
         self.say('acc = tl.dot(weight.to(v.dtype), v, acc * less[:, None], input_precision="ieee")')
         self.indent = 1
+        if self.splits > 1:
+            self._keep_part()
+        else:
+            self._end()
+
+    def _join(self) -> None:
+        self._begin("BM", self.word(ROWS, "rows"))
+        self.say("row = (first + tl.arange(0, BM)).to(tl.int64)")
+        self._joined()
+        self._end()
+
+    def _end(self) -> None:
+        """The results of a block of queries."""
+        rows = self.word(ROWS, "rows")
         self.say("made = acc / tl.where(total == 0.0, 1.0, total)[:, None]")
         self._store("out", "made", "row", "w")
         self.say(f'sums = tl.where(total == 0.0, float("inf"), (top + tl.log2(total)) * {_LN2!r})')

@@ -12,7 +12,7 @@ from ...ir.plan import RoutineStep
 from ...ir.sizes import Size
 from . import attention, flex, stages
 from .attention_text import Attention
-from .config import power
+from .config import PROCESSORS, power
 from .flex_text import Flex, zero_text
 from .flex_text import names_of as flex_names
 from .kernel import SM90, Aligned, Assumption, Parameter, Target
@@ -23,6 +23,8 @@ from .ways import Job, Way
 _SHARED = {"cuda": 227 * 1024, "hip": 64 * 1024}
 _REGISTERS = 168
 _ZERO = 1024
+#: queries up to which keys are shared out, keys from which on they are, parts at most, batch of unknown size
+_FEW, _MANY, _PARTS, _GUESS = 16, 512, 64, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ def choose(step: RoutineStep, part: str, target: Target = SM90) -> Blocks:
         down, across = max(16, down // 2), max(16, across // 2)
     if isinstance(rows, int):
         down = max(16, min(down, power(rows)))
+        warps = 4 if down == 16 and part == "forward" else warps
     if _is_flex(step):
         down = down // 2 if part == "keys" and half and 64 < widest <= 128 else down  # the function holds registers, too
         at = flex.tail(step)
@@ -128,21 +131,44 @@ def _way(step: RoutineStep, target: Target, chosen: tuple[Blocks, ...] | None, a
     names = names_of(step)
     words = tuple(n if isinstance(n, int) else sizes.symbol(names[i]) for i, n in enumerate(step.sizes))
     jobs = _zeros(step, words) if _is_flex(step) else list[Job]()
+    scratch: tuple[Size, ...] = ()
     for n, part in enumerate(parts_of(step)):
         blocks = choose(step, part, target) if chosen is None else chosen[n]
-        printed: Any = (Flex if _is_flex(step) else Attention)(step, part, blocks.down, blocks.across)
-        text = printed.source()
-        options = {"num_warps": blocks.warps, "num_stages": blocks.stages}
-        constants = {"BM": blocks.down, "BN": blocks.across}
-        build = stages.Build("attention", text, printed.signature, constants, divided(step, printed, assumes), options)
-        jobs.append(Job(build, tuple(printed.params), (_programs(step, part, blocks, words), 1, 1)))
-    return Way(assumes, names, tuple(jobs))
+        parts = shares(step, blocks) if part == "forward" else 1
+        programs = _programs(step, part, blocks, words)
+        for launch in ("forward", "join") if parts > 1 else (part,):
+            printed: Any = (Flex if _is_flex(step) else Attention)(step, launch, blocks.down, blocks.across, splits=parts)
+            text = printed.source()
+            options = {"num_warps": blocks.warps, "num_stages": blocks.stages}
+            constants = {"BM": blocks.down, "BN": blocks.across}
+            build = stages.Build("attention", text, printed.signature, constants, divided(step, printed, assumes), options)
+            count = programs * parts if launch == "forward" else programs
+            jobs.append(Job(build, tuple(printed.params), (count, 1, 1)))
+        if parts > 1:
+            lanes = 4 * programs * parts * blocks.down
+            scratch = (lanes * _widths(step)[1], lanes, lanes)
+    return Way(assumes, names, tuple(jobs), scratch)
+
+
+def shares(step: RoutineStep, blocks: Blocks) -> int:
+    """Into how many parts the keys of few queries are cut, so that all processors have work."""
+    rows, keys = step.sizes[attention.ROWS], step.sizes[attention.KEYS]
+    if not isinstance(rows, int) or rows > _FEW or (isinstance(keys, int) and keys < _MANY):
+        return 1
+    items = 1
+    for n in step.sizes[: attention.BATCH]:
+        items *= n if isinstance(n, int) else _GUESS
+    most = min(_PARTS, keys // (2 * blocks.across)) if isinstance(keys, int) else _PARTS
+    parts = 1
+    while 2 * parts <= most and parts * items < 2 * PROCESSORS:
+        parts *= 2
+    return parts
 
 
 def _programs(step: RoutineStep, part: str, blocks: Blocks, words: tuple[Any, ...]) -> Size:
     """How many programs there are: one for each block and item."""
     own, block = (words[attention.KEYS], blocks.across) if part == "keys" else (words[attention.ROWS], blocks.down)
-    items = words[0] * words[1] * words[2]
+    items: Size = words[0] * words[1] * words[2]
     if part == "keys" and _is_flex(step):
         items = words[flex.tail(step) + 2] * words[1]
     return sizes.floordiv(own + block - 1, block) * items

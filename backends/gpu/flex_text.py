@@ -23,7 +23,7 @@ from .triton import HEAD, POINTER
 
 #: the views of a mask by blocks: counts and numbers of blocks of keys with closed keys, without; then those of queries
 BLOCKS = ("some_count", "some", "full_count", "full", "some_count_q", "some_q", "full_count_q", "full_q")
-_WRITTEN = {"forward": ("out", "lse", "top"), "keys": ("dk", "dv"), "queries": ("dq",)}
+_WRITTEN = {"forward": ("out", "lse", "top"), "join": ("out", "lse", "top"), "keys": ("dk", "dv"), "queries": ("dq",)}
 _GROUP, _BATCH = 2, 0
 
 
@@ -60,7 +60,8 @@ class Flex(Attention):
         """The text; `signature` and `params` are there behind it."""
         lists = [name for pair in self._lists() for name in pair[:2]]
         ends = {f"d{i}" for i in self.known.wanted}
-        unused = ({"dq", "dk", "dv", *BLOCKS} | ends) - {*lists, *_WRITTEN[self.part], *(ends if self.part == "queries" else ())}
+        used = {*lists, *_WRITTEN[self.part], *(ends if self.part == "queries" else ())}
+        unused = (({"dq", "dk", "dv", *BLOCKS} | ends) - used) | self._apart()
         for place, (name, view) in enumerate(zip(self.names, self.step.views, strict=True)):
             if view is not None and name not in unused:
                 self.signature[f"{name}_ptr"] = POINTER[view.type.dtype.name]
@@ -69,7 +70,8 @@ class Flex(Attention):
             if isinstance(kind, str):
                 self.signature[f"c{i}"] = "fp64" if kind == "float" else "i64"
                 self.params.append(Parameter("float" if kind == "float" else "int", 1 + i, self.signature[f"c{i}"]))
-        {"forward": self._forward, "keys": self._keys, "queries": self._queries}[self.part]()
+        self._areas()
+        {"forward": self._forward, "join": self._join, "keys": self._keys, "queries": self._queries}[self.part]()
         arguments = ", ".join([*self.signature, "BM: tl.constexpr", "BN: tl.constexpr"])
         whole = "\n".join([f"@triton.jit\ndef attention({arguments}):", *self.lines])
         helpers = [scalar.HELPERS[name] for name in scalar.helpers_in(whole)]
@@ -94,7 +96,8 @@ class Flex(Attention):
         """Where a program of queries works."""
         group, heads = self.word(_GROUP, "group"), self.word(1, "heads")
         rows = self.word(ROWS, "rows")
-        self.say(f"blocks = tl.cdiv({rows}, BM)", "program = tl.program_id(0)", "item = (program // blocks).to(tl.int64)")
+        self._which()
+        self.say(f"blocks = tl.cdiv({rows}, BM)", "item = (program // blocks).to(tl.int64)")
         self.say("first = (program % blocks) * BM")
         self.say(f"at2 = item % {group}", f"at1 = item // {group} % {heads}", f"at0 = item // {group} // {heads}")
         self._numbers()
@@ -132,7 +135,8 @@ class Flex(Attention):
         count, block = (self.word(ROWS, "rows"), "BM") if turned else (self.word(KEYS, "keys"), "BN")
         if not self._lists():
             self.closed = True
-            self._loop(f"for start in range(0, {count}, {block}):", [], inner)
+            low, high = self._span(count, block)
+            self._loop(f"for start in range({low}, {high}, {block}):", [], inner)
         at = flex.tail(self.step)
         sizes = [int(str(n)) for n in self.step.sizes[at : at + 2]]
         own, other = sizes[::-1] if turned else sizes
@@ -144,7 +148,8 @@ class Flex(Attention):
             place = f"{place} + {self._times(f'(turn // {per})', self.stride(numbers, 4))}"
             start = f"start = tl.load({self.pointer(numbers)} + {place}) * {other} + turn % {per} * {block}"
             self.closed = closed
-            self._loop(f"for turn in range(0, many * {per}):", [start], inner)
+            low, high = self._span(f"many * {per}", "1")
+            self._loop(f"for turn in range({low}, {high}):", [start], inner)
 
     def _loop(self, head: str, lines: list[str], inner: Callable[[], None]) -> None:
         self.say(head)
@@ -241,12 +246,24 @@ class Flex(Attention):
 
     # ---- launches -------------------------------------------------------------------------------------------------
     def _forward(self) -> None:
-        rows = self.word(ROWS, "rows")
         self._item()
         self._load("q", "q", "row", "e")
         self.say('top = tl.full([BM], float("-inf"), tl.float32)', "total = tl.zeros([BM], tl.float32)")
         self.say(f"acc = tl.zeros([BM, {self._wide(OUT)}], tl.float32)")
         self._walk(self._onward)
+        if self.splits > 1:
+            self._keep_part()
+        else:
+            self._end()
+
+    def _join(self) -> None:
+        self._item()
+        self._joined()
+        self._end()
+
+    def _end(self) -> None:
+        """The results of a block of queries."""
+        rows = self.word(ROWS, "rows")
         self.say("made = acc / tl.where(total == 0.0, 1.0, total)[:, None]")
         self._store("out", "made", "row", "w")
         self.say(f'sums = tl.where(total == 0.0, float("-inf"), (top + tl.log2(total)) * {_LN2!r})')

@@ -81,10 +81,29 @@ def both_ways(name: str, heads: int, batch: int, lists: list[Any], captured: lis
     yield f"{name} backward", backward, [normal(2, 4, 150, 24), normal(2, 4, 150), lse, *arrays]
 
 
+def few_queries() -> Iterator[Case]:
+    """Keys shared out between programs: plain, causal, masked, with dropout; heads of queries that share keys as rows."""
+    op, expand, view, fx = (lookup(name) for name in ("attention", "expand", "view", "flex_attention"))
+    q, k, v = normal(1, 2, 5, 16), normal(1, 2, 1100, 16), normal(1, 2, 1100, 24)
+    state, mask = np.array([77, 3], np.int64), _RNG.random((2, 4, 1, 1100)) < 0.5
+
+    def shared(q: Any, k: Any, v: Any, mask: Any, state: Any) -> Any:
+        k, v = (expand(view(x, shape=(1, 2, 1, 1100, x.shape[3])), shape=(1, 2, 4, 1100, x.shape[3])) for x in (k, v))
+        return op(q, k, v, mask, state, scale=0.3, p=0.0 if state is None else 0.4)
+
+    def one(q: Any, k: Any, v: Any, s: Any) -> Any:
+        return fx(q, k, v, *_NONE, s, scale=0.3, score=flex.ALIBI, mask=flex.CAUSAL)
+
+    yield "few causal", lambda q, k, v: op(q, k, v, None, None, scale=0.3, is_causal=True), [q, k, v]
+    yield "heads as rows", lambda q, k, v, m: shared(q, k, v, m, None), [normal(1, 2, 4, 1, 16), k, v, mask]
+    yield "heads as rows, dropout", lambda q, k, v, s: shared(q, k, v, None, s), [normal(1, 2, 4, 1, 16), k, v, state]
+    yield "few of flex", one, [normal(1, 4, 3, 16), k, v, normal(4)]
+
+
 def main(each: int = 1) -> None:
     """Run all, or one of `each`, and print what was found."""
     different, count = [], 0
-    for name, call, arrays in (*samples(), *wide_flex())[::each]:
+    for name, call, arrays in (*samples(), *wide_flex(), *few_queries())[::each]:
         fine, steps = templates.agrees(name, graph_of(call, arrays), arrays)
         count += steps
         different += [] if fine else [name]
