@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from ...ir import dtypes
@@ -16,7 +17,8 @@ from ...ir.graph import Node, Value
 from ...ir.ops.convolution import conv_input, conv_weight
 from ...ir.plan import BufferView, RoutineStep
 from ...ir.sizes import Size
-from ...ir.types import numel
+from ...ir.types import TensorType, numel
+from . import gemm
 from .gemm_text import Product, precision
 
 _PLAIN = 3  # pointer arguments of a convolution with a bias
@@ -62,26 +64,82 @@ def parse(text: str) -> Geometry:
 
 
 def accepts(node: Node) -> bool:
-    """Known sizes that are not zero, in 16 bits or float32."""
-    types = [v.tensor_type for v in (*node.args, *node.results) if isinstance(v, Value)]
-    known = all(isinstance(n, int) for t in types for n in (*t.shape, *t.strides)) and all(0 not in t.shape for t in types)
+    """Known sizes that are not zero but for the number of images, in 16 bits or float32."""
+    values = [v for v in (*node.args, *node.results) if isinstance(v, Value)]
+    types = [v.tensor_type for v in values]
+    images = node.args[:2] if node.op is conv_weight else (node.args[0], node.results[0])
+    known = [n for v, t in zip(values, types, strict=True) for n in t.shape[int(any(v is x for x in images)) :]]
+    known += [s for t in types for s in t.strides]
+    if not all(isinstance(n, int) for n in known) or any(0 in t.shape for t in types):
+        return False
     weight = None if node.op is conv_weight else types[1]
-    return known and (types[0].dtype.is_half or types[0].dtype is dtypes.float32) and (weight is None or weight.is_contiguous)
+    return (types[0].dtype.is_half or types[0].dtype is dtypes.float32) and (weight is None or weight.is_contiguous)
 
 
 def claim(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> RoutineStep:
     """The step of a convolution or one of its gradients."""
     attrs, out = node.attrs, results[0]
+    product = point_product(node, args, out)
+    if product is not None:
+        return product
     groups = attrs.get("groups", 1)
     make = _by_weight if node.op is conv_weight else _by_input if node.op is conv_input else _forward
     shape, strides, geometry, words = make(args, out, attrs, groups)
     m, a_group, b_group, c_group = words
     n, k = numel(geometry.columns), numel(geometry.depth)
+    geometry = replace(geometry, columns=_known(geometry.columns), depth=_known(geometry.depth))
     sizes: list[Size] = [m, n, k, *shape, 0, 0, strides, 1, groups]
     sizes += [groups, a_group, b_group, c_group] if groups > 1 else []
     bias = tuple(a for a in args[2:3] if a is not None)
     name = f"conv {out.type.dtype.short} {int(groups > 1)} {geometry.text()}"
     return RoutineStep(name, (args[1], args[0], *bias), (out,), tuple(sizes), work=m * n * k * groups)
+
+
+def point_product(node: Node, args: tuple[Any, ...], out: BufferView) -> RoutineStep | None:
+    """A convolution by one point as a product of matrices of channels and pixels, where the pixels of all images lie evenly; None
+    where it is none. (With a bias the template adds that to its sums.)"""
+    attrs = node.attrs
+    moved = any(s != 1 for s in attrs["stride"]) or any(attrs["padding"])
+    if len(args) > 2 and args[2] is not None:
+        return None
+    weight = out if node.op is conv_weight else args[1]
+    if moved or attrs.get("groups", 1) != 1 or any(n != 1 for n in weight.type.shape[2:]):
+        return None
+    kind = TensorType(weight.type.shape[:2], weight.type.dtype, weight.type.strides[:2])
+    flat = BufferView(weight.buffer, kind, weight.offset)
+    image, other = pixels(args[0]), pixels(args[1] if node.op is conv_weight else out)
+    if image is None or other is None:
+        return None
+    if node.op is conv_weight:  # (out channels, pixels) @ (pixels, channels)
+        return gemm.step(turned(other), image, flat)
+    across = node.op is not conv_input
+    if image.type.strides[1] != 1:  # rows of channels
+        return gemm.step(flat if across else turned(flat), turned(image), turned(other))
+    return gemm.step(image, turned(flat) if across else flat, other)
+
+
+def pixels(view: BufferView) -> BufferView | None:
+    """Images as a matrix of pixels by channels; None where no one distance leads from each pixel to the next."""
+    count, channels, *space = view.type.shape
+    first, between, *steps = view.type.strides
+    places = [(n, s) for n, s in zip((count, *space), (first, *steps), strict=True) if n != 1]
+    for (_, far), (n, near) in pairwise(places):
+        if far != n * near:
+            return None
+    step = places[-1][1] if places else channels
+    kind = TensorType((numel((count, *space)), channels), view.type.dtype, (step, between))
+    return BufferView(view.buffer, kind, view.offset)
+
+
+def turned(view: BufferView) -> BufferView:
+    """The transpose."""
+    kind = view.type
+    return BufferView(view.buffer, TensorType(kind.shape[::-1], kind.dtype, kind.strides[::-1]), view.offset)
+
+
+def _known(counts: Sequence[Any]) -> tuple[int, ...]:
+    """The counts, the outermost as 0 where only a call tells: nothing that is printed depends on it."""
+    return tuple(n if isinstance(n, int) else 0 for n in counts)
 
 
 _Made = tuple[tuple[int, int], int, Geometry, tuple[int, int, int, int]]

@@ -104,8 +104,9 @@ def result_digits(step: RoutineStep) -> list[tuple[Size, Size]]:
     if not step.routine.startswith("conv"):
         return [(step.sizes[COLUMNS], step.sizes[C_COLUMN])]
     given = json.loads(step.routine.split(" ", 3)[3])
-    out: list[tuple[int, int]] = []
-    for count, stride in reversed(list(zip(given["columns"], given["out"], strict=True))):
+    out: list[tuple[Size, Size]] = []
+    counts = [n or sizes.floordiv(step.sizes[COLUMNS], numel(given["columns"][1:])) for n in given["columns"]]
+    for count, stride in reversed(list(zip(counts, given["out"], strict=True))):
         if out and stride == out[-1][0] * out[-1][1]:
             out[-1] = out[-1][0] * count, out[-1][1]
         elif count != 1:

@@ -15,6 +15,7 @@ from ...ir import dtypes, sizes
 from ...ir.dtypes import DType
 from ...ir.plan import RoutineStep
 from ...ir.sizes import Size
+from ..products import is_number
 from . import gemm, scalar
 from .epilogue import Epilogue
 from .gemm import (
@@ -297,9 +298,11 @@ class Mapped(Product):
         own = self.step.args[view]
         assert own is not None
         kind = POINTER[own.type.dtype.name][1:]
-        index, places, strides = len(self.maps), (["k", first] if turned else [first, "k"]), (row, 1)
-        whole, blocks = shape, box
-        if gemm.batch_dims(self.step) and not gemm.is_number(self.step.sizes[BATCH + 1 + view], 0):
+        index, places = len(self.maps), ["k", first] if turned else [first, "k"]
+        strides: tuple[Size, ...] = (row, 1)
+        whole: tuple[Size, ...] = shape
+        blocks: tuple[int, ...] = box
+        if gemm.batch_dims(self.step) and not is_number(self.step.sizes[BATCH + 1 + view], 0):
             whole, strides, blocks = (self._size(BATCH), *shape), (self._size(BATCH + 1 + view), row, 1), (1, *box)
             places = ["item", *places]
         self.signature[f"{name}_map"] = f"tensordesc<{kind}[{', '.join(map(str, blocks))}]>"

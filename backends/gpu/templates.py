@@ -141,6 +141,8 @@ def candidates(step: RoutineStep, target: Target = SM90) -> Mapping[str, Callabl
         from .attention_ways import candidates as of_attention
 
         return of_attention(step, target)
+    if step.routine.startswith("conv"):
+        return {repr(tile): partial(conv_ways, step, target, tile) for tile in gemm.ranked(step)[:5]}
     return {"": partial(routine_ways, step, target)}
 
 

@@ -22,11 +22,12 @@ import random_graphs
 from fusewire import pipeline
 from fusewire.backends.gpu.claims import CLAIMS
 from fusewire.backends.gpu.gemm import Tile
-from fusewire.backends.gpu.templates import mapped_way
-from fusewire.ir import dtypes, interpret, layout
+from fusewire.backends.gpu.templates import mapped_way, routine_ways
+from fusewire.ir import dtypes, interpret, layout, sizes
 from fusewire.ir.graph import Builder, Graph
 from fusewire.ir.op import lookup
 from fusewire.ir.plan import RoutineStep
+from fusewire.ir.types import tensor
 
 _RNG = np.random.default_rng(0)
 _TOLERANCE = {2: 3e-2, 4: 1e-4, 8: 1e-9}
@@ -148,6 +149,48 @@ def mapped() -> bool:
     return fine
 
 
+def points() -> Iterator[tuple[str, Callable[..., Any], list[Any]]]:
+    """Convolutions by one point and their gradients: of one image, and of images whose channels lie together."""
+    ahead, back, weights, relu = (lookup(name) for name in ("convolution", "conv_input", "conv_weight", "relu"))
+    attrs: dict[str, Any] = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
+    for count in (1, 3):
+        x, w, g = normal(count, 20, 7, 5), normal(33, 20, 1, 1), normal(count, 33, 7, 5)
+        if count > 1:
+            x, g = (np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) for a in (x, g))
+        yield f"point {count}", lambda x, w: relu(ahead(x, w, None, **attrs)), [x, w]
+        yield f"point input {count}", lambda g, w: back(g, w, shape=(7, 5), **attrs), [g, w]
+        yield f"point weight {count}", lambda x, g: weights(x, g, kernel=(1, 1), **attrs), [x, g]
+
+
+def open_batches() -> Iterator[tuple[str, bool]]:
+    """Convolutions and their gradients compiled for any number of images, run on three."""
+    attrs: dict[str, Any] = {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 2), "groups": 1}
+    x, w, y = normal(3, 4, 7, 9), normal(6, 4, 3, 2), normal(3, 6, 4, 7)
+    relu, count = lookup("relu"), sizes.symbol("n", 1)
+    for name, arrays, open_, more in (
+        ("convolution", [x, w], (True, False), {}), ("conv_input", [y, w], (True, False), {"shape": (7, 9)}),
+        ("conv_weight", [x, y], (True, True), {"kernel": (3, 2)}),
+    ):  # fmt: skip
+        builder = Builder("g")
+        types = [tensor((count, *a.shape[1:]) if o else a.shape, dtypes.float32) for a, o in zip(arrays, open_, strict=True)]
+        given = [builder.input(t) for t in types]
+        made = lookup(name)(*given, *([None] if name == "convolution" else []), **attrs, **more)
+        graph = builder.finish([relu(made)])
+        (step,) = pipeline.stages(graph, CLAIMS).plan.steps
+        assert isinstance(step, RoutineStep)
+
+        def call(*v: Any, name: str = name, more: Any = more) -> Any:
+            return relu(lookup(name)(*v, *([None] if name == "convolution" else []), **attrs, **more))
+
+        fixed = graph_of(call, arrays)
+        wanted = interpret.interpret(fixed, arrays)[0][0]
+        out = np.zeros(wanted.size, np.float32)
+        views = [triton_interpreter.flat(a) for a in (arrays[1], arrays[0])] + [out]
+        numbers = [int(sizes.evaluate(n, {"n": 3})) for n in step.sizes]
+        triton_interpreter.run_way(routine_ways(step)[-1], views, numbers, ())
+        yield f"open {name}", bool(np.allclose(out.reshape(wanted.shape), wanted, atol=1e-3))
+
+
 def agrees(name: str, graph: Graph, arrays: list[Any]) -> tuple[bool, int]:
     """Whether both give the same, and the number of templates that ran."""
     plan = pipeline.stages(graph, CLAIMS).plan
@@ -165,12 +208,13 @@ def agrees(name: str, graph: Graph, arrays: list[Any]) -> tuple[bool, int]:
 def main(each: int = 1) -> None:
     """Run all, or one of `each`, and print what was found."""
     different, graphs, templates = [], 0, 0
-    for name, call, arrays in (*products(), *prologues(), *records(), *wide_attention())[::each]:
+    for name, call, arrays in (*products(), *prologues(), *points(), *records(), *wide_attention())[::each]:
         graph = graph_of(call, arrays)
         fine, count = agrees(name, graph, arrays)
         graphs, templates = graphs + 1, templates + count
         different += [] if fine else [name]
     different += [] if mapped() else ["tensor maps"]
+    different += [name for name, fine in open_batches() if not fine]
     raced = {name: sorted(kinds) for name, kinds in triton_interpreter.found.items()}
     print(json.dumps({"graphs": graphs, "templates": templates, "different": different, "raced": raced}))
 
