@@ -221,7 +221,8 @@ class _Scheduler:
     def _place_writes(self) -> None:
         """Let a kernel write straight into an input where nothing can read the old contents, or raise, afterwards."""
         trials: dict[Unit, Kernel] = {}
-        raising = {u for u in self.fusion.units if may_raise(u) and (not isinstance(u, Group) or self._tried(u, trials).errors)}
+        able = (u for u in self.fusion.units if may_raise(u, self.claims))
+        raising = {u for u in able if not isinstance(u, Group) or self._tried(u, trials).errors}
         times = Counter(w.target for w in self.graph.writes)
         for write in self.graph.writes:
             unit = self.fusion.host.get(write.value) or self._copy_unit(write.value)
@@ -439,10 +440,12 @@ class _Scheduler:
         return self._claimed(node, tuple(args), results) or ExternStep(node.op, tuple(args), node.attrs, results)
 
 
-def may_raise(unit: Unit) -> bool:
-    """Whether running the unit may end in an error because of values."""
+def may_raise(unit: Unit, claims: Claims = NO_CLAIMS) -> bool:
+    """Whether running the unit may end in an error because of values. (A routine of a back end does not by itself.)"""
     nodes = unit.nodes if isinstance(unit, Group) else [unit.node]
-    return any(n.op.effects.raises or (isinstance(n.op.lowering, WHOLE) and not isinstance(n.op.lowering, Gemm)) for n in nodes)
+    safe = {op for op, claim in claims.items() if claim.step is not None}
+    numpys = (n for n in nodes if isinstance(n.op.lowering, WHOLE) and not isinstance(n.op.lowering, Gemm))
+    return any(n.op.effects.raises for n in nodes) or any(n.op not in safe for n in numpys)
 
 
 def _refuse_negative_strides(value: Value) -> None:
