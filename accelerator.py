@@ -9,7 +9,7 @@ from .cuda import current_device as current_device_index
 from .cuda import current_stream, device_count, get_device_capability, is_available, set_stream, synchronize
 from .cuda import device as device_index
 from .cuda import set_device as set_device_index
-from .cudamemory import (
+from .cuda.memory import (
     empty_cache,
     max_memory_allocated,
     max_memory_reserved,
@@ -19,7 +19,7 @@ from .cudamemory import (
     reset_accumulated_memory_stats,
     reset_peak_memory_stats,
 )
-from .cudamemory import mem_get_info as get_memory_info
+from .cuda.memory import mem_get_info as get_memory_info
 from .eager.device import Device
 
 __all__ = [

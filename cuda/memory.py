@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .cudaplace import gpu, ordinal
-from .runtime.gpu import device as _devices
-from .runtime.gpu.allocator import Memory
-from .runtime.gpu.allocator import text as _size
+from ..runtime.gpu import device as _devices
+from ..runtime.gpu.allocator import Memory
+from ..runtime.gpu.allocator import text as _size
+from .place import gpu, ordinal
 
 
 def empty_cache() -> None:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .addresses import address
-from .cudamemory import (
+from ..addresses import address
+from ..eager import generators
+from ..errors import DeviceError
+from ..runtime.gpu import device as _devices
+from ..runtime.gpu import streams as _streams
+from ..runtime.gpu.allocator import Pool
+from ..runtime.gpu.driver import OutOfMemory as OutOfMemoryError
+from ..runtime.gpu.driver import Properties as _CudaDeviceProperties
+from ..runtime.gpu.streams import Capturing as graph
+from ..runtime.gpu.streams import Event, Stream
+from ..runtime.gpu.streams import Graph as CUDAGraph
+from .memory import (
     caching_allocator_alloc,
     caching_allocator_delete,
     empty_cache,
@@ -32,18 +43,8 @@ from .cudamemory import (
     reset_peak_memory_stats,
     set_per_process_memory_fraction,
 )
-from .cudaplace import gpu as _gpu
-from .cudaplace import ordinal as _ordinal
-from .eager import generators
-from .errors import DeviceError
-from .runtime.gpu import device as _devices
-from .runtime.gpu import streams as _streams
-from .runtime.gpu.allocator import Pool
-from .runtime.gpu.driver import OutOfMemory as OutOfMemoryError
-from .runtime.gpu.driver import Properties as _CudaDeviceProperties
-from .runtime.gpu.streams import Capturing as graph
-from .runtime.gpu.streams import Event, Stream
-from .runtime.gpu.streams import Graph as CUDAGraph
+from .place import gpu as _gpu
+from .place import ordinal as _ordinal
 
 __all__ = [
     "CUDAGraph", "Event", "OutOfMemoryError", "Stream", "caching_allocator_alloc", "caching_allocator_delete", "empty_cache",
@@ -55,11 +56,8 @@ __all__ = [
 ]  # fmt: skip
 
 CudaError = DeviceError
-__path__: list[str] = []  # so that torch.cuda.amp is imported as a module
-amp, memory, nvtx = address("cuda.amp", "cudaamp"), address("cuda.memory", "cudamemory"), address("cuda.nvtx", "cudanvtx")
-comm, profiler = address("cuda.comm", "cudacomm"), address("cuda.profiler", "cudaprofiler")
 for _part in ("autocast_mode", "grad_scaler", "common"):
-    address(f"cuda.amp.{_part}", "cudaamp")
+    address(f"cuda.amp.{_part}", "cuda.amp")
 graphs, random, streams = (address(f"cuda.{_part}", "cuda") for _part in ("graphs", "random", "streams"))
 has_half, has_magma = True, False
 AcceleratorError = DeviceError
@@ -261,7 +259,7 @@ def graph_pool_handle() -> Pool:
 
 def make_graphed_callables(callables: Any, sample_args: Any, *args: Any, **kwargs: Any) -> Any:
     """The callables compiled, with their launches recorded (``compile(mode="reduce-overhead")``)."""
-    from .compiler import compile
+    from ..compiler import compile
 
     several = isinstance(callables, tuple)
     made = tuple(compile(f, mode="reduce-overhead") for f in (callables if several else (callables,)))
@@ -322,10 +320,12 @@ def set_rng_state_all(new_states: Any) -> None:
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("amp", "comm", "nvtx", "profiler"):
+        return importlib.import_module(f"{__name__}.{name}")
     if name == "default_generators":
         return tuple(generators.of(f"cuda:{i}") for i in range(device_count()))
     if name.endswith("Tensor"):
-        from .eager.legacy import legacy
+        from ..eager.legacy import legacy
 
         return legacy(name, "cuda")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .eager.device import Device
-from .runtime.gpu import device as _devices
+from ..eager.device import Device
+from ..runtime.gpu import device as _devices
 
 
 def ordinal(device: Any = None) -> int:
@@ -22,6 +22,6 @@ def ordinal(device: Any = None) -> int:
 
 def gpu(device: Any = None) -> _devices.GPU:
     """The device itself; DeviceError where it is not there."""
-    from .eager import gpu  # noqa: F401  (says what runs the ops of tensors there)
+    from ..eager import gpu  # noqa: F401  (says what runs the ops of tensors there)
 
     return _devices.device(ordinal(device))

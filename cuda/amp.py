@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import amp
-from .amp import GradScaler
-from .ir.dtypes import float16
+from .. import amp
+from ..amp import GradScaler
+from ..ir.dtypes import float16
 
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
 

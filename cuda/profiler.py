@@ -6,8 +6,8 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .errors import DeviceError
-from .runtime.gpu import device as _devices
+from ..errors import DeviceError
+from ..runtime.gpu import device as _devices
 
 __all__ = ["profile", "start", "stop"]
 
@@ -16,7 +16,7 @@ def _call(name: str) -> None:
     if not _devices.is_available() or _devices.driver().target != "cuda":
         return
     try:
-        address = getattr(_devices.driver(), "library").address(name)
+        address = _devices.driver().library.address(name)
     except (DeviceError, KeyError):
         return
     ctypes.CFUNCTYPE(ctypes.c_int)(address)()
