@@ -85,9 +85,9 @@ def _rates(values: Mapping[str, float], flops: float) -> dict[str, Any]:
 
 
 def launches(lab: Lab) -> Items:
-    """Microseconds of the host for a call: one op, graphs of one and of ten kernels."""
+    """Microseconds of the host for a call: one op, graphs of one kernel, of ten products, and of what may be fused to fewer."""
     works: dict[str, Callable[[Any, Any], Any]] = {
-        "1 kernel": lambda x, w: x * 2.0 + 1.0, "10 kernels": _ten, "10 products": _products,
+        "1 kernel": lambda x, w: x * 2.0 + 1.0, "10 normalisations": _ten, "10 products": _products,
     }  # fmt: skip
     items: Items = {"eager op": partial(_eager_op, lab)}
     for name, f in works.items():

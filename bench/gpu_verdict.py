@@ -46,7 +46,7 @@ def measures(rows: Sequence[Row]) -> list[Measure]:
     for kind in ("inference", "training step"):
         some = [row for row in gpts if row.name.endswith(kind)]
         found.append(_worst(f"GPT {kind}", "no slower than torch.compile", some, _against_compile, 1 / DRAW))
-    launch = [row for name, row in by.items() if name == "host: 10 kernels"]
+    launch = [row for name, row in by.items() if name == "host: 10 products"]
     return [*found, _worst("launching a graph of 10 kernels", "against torch.compile", launch, _against_compile, 1 / DRAW)]
 
 

@@ -7,7 +7,6 @@ call fills the slots and launches. Compiles what the variants have not compiled 
 from __future__ import annotations
 
 import ctypes
-import os
 import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
@@ -116,12 +115,14 @@ def _compile_ahead(variants: Sequence[Variant]) -> None:
     if len(variants) >= 2 * EACH:
         from . import workers
 
-        workers.prepare(variants, os.cpu_count() or 1)
+        workers.prepare(variants, workers.processors())
 
 
 class _Taken(NamedTuple):
-    """A variant for a step, where its pointer arguments lie, its sizes in order and by name."""
+    """A variant for what a step runs, its scalars, where its pointer arguments lie, its sizes in order and by name."""
 
+    of: Kernel | RoutineStep
+    scalars: Sequence[Any]
     variant: Variant
     pointers: Sequence[Slot | None]
     numbers: list[int]
@@ -151,7 +152,7 @@ class Program:
         taken = [self._taken(step, code, (chosen or {}).get(place)) for place, step in enumerate(plan.steps)]
         _compile_ahead([t.variant for t in taken if t is not None])
         for step, found in zip(plan.steps, taken, strict=True):
-            self.steps += [Host(step)] if found is None else self._launches(found, step)
+            self.steps += [Host(step)] if found is None else self._launches(found)
         self.frames: list[Frame] = []
         self.launch = launching(gpu.driver)
 
@@ -180,7 +181,7 @@ class Program:
         else:
             return None
         variant = next(v for v in variants if all(self._holds(a, pointers, named, numbers) for a in v.assumes))
-        return _Taken(variant, pointers, numbers, named)
+        return _Taken(step.kernel if isinstance(step, KernelStep) else step, step.scalars, variant, pointers, numbers, named)
 
     def _view(self, view: BufferView) -> Slot:
         return self._slot(view.buffer, self._number(view.offset) * view.type.dtype.itemsize)
@@ -191,9 +192,8 @@ class Program:
             return Slot("arena", 0, self._number(place.offset) + delta)
         return Slot("input" if isinstance(place, FromInput) else "output", place.index, delta)
 
-    def _launches(self, taken: _Taken, step: KernelStep | RoutineStep) -> list[Launch | Host]:
-        of: Kernel | RoutineStep = step.kernel if isinstance(step, KernelStep) else step
-        pointers, numbers, named = taken.pointers, taken.numbers, taken.named
+    def _launches(self, taken: _Taken) -> list[Launch | Host]:
+        pointers, numbers, named, of = taken.pointers, taken.numbers, taken.named, taken.of
         areas, end = [], self.scratch_at
         for size in taken.variant.scratch:
             areas.append(Slot("arena", 0, end))
@@ -201,7 +201,7 @@ class Program:
         self.arena = max(self.arena, end)
         tell = _untold if self.quiet else _teller(of.errors, self.values)
         status = self.gpu.status_word(tell) if of.errors else 0
-        given = _Given(pointers, numbers, named, step.scalars, areas, status)
+        given = _Given(pointers, numbers, named, taken.scalars, areas, status)
         made: list[Launch | Host] = []
         for kernel in taken.variant.load():
             if isinstance(kernel, LibraryCall):

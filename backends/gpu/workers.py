@@ -7,6 +7,7 @@ A failure in a worker is no error here: the load compiles that kernel itself, an
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -45,6 +46,11 @@ def prepare(variants: Sequence[Variant], processes: int) -> int:
         except subprocess.TimeoutExpired:
             worker.kill()
     return len(work)
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def missing(variants: Sequence[Variant]) -> Work:

@@ -80,7 +80,7 @@ def test_the_program_measures_and_writes(tmp_path: Path) -> None:
     table, lines = (next(tmp_path.glob(f"gpu-rehearsal-*.{kind}")).read_text() for kind in ("md", "jsonl"))
     names = [json.loads(line)["name"] for line in lines.splitlines()]
     assert "Fake GPU" in table and "| launching a graph of 10 kernels |" in table
-    assert "machine" in names and "host: 10 kernels" in names
+    assert "machine" in names and "host: 10 products" in names
 
 
 @pytest.mark.parametrize("name", sorted(gpu_check.CHECKS.keys() - {"arguments_arrive"}))  # which runs what Triton has compiled
