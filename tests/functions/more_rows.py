@@ -33,7 +33,7 @@ COMPLEX = [
 LINALG = [
     "t.linalg.lu(tall)", "t.linalg.lu(wide)", "t.lu_unpack(*t.linalg.lu_factor(tall))", ("t.linalg.ldl_factor(sym)", "g"), ("t.linalg.ldl_solve(*t.linalg.ldl_factor(sym), tall)", "g"),
     ("t.geqrf(tall)[0].abs()", "g"), ("t.ormqr(*t.geqrf(tall), tall, True, True)", "g"), "t.linalg.pinv(sym, hermitian=True)", "t.norm(x, 0.5)", "t.norm(x * 0, 0.5)", "t.linalg.vector_norm(x, 0, 1)", "t.cdist(x, y, 0.0)",
-    ("t.lobpcg(m @ m.T @ m @ m.T, 1)[0]", "g"), ("t.svd_lowrank(tall @ wide, 3, 4)[1]", "gcl"), "t.linalg.vander(u8)", "t.lu(m)",
+    ("t.lobpcg(m @ m.T @ m @ m.T, 1)[0]", "g"), ("t.svd_lowrank(tall @ wide, 3, 4)[1]", "gl"), "t.linalg.vander(u8)", "t.lu(m)",
 ]  # fmt: skip
 WHOLE = [
     "t.addmv(ints[0], ints, ints[1], beta=0.2, alpha=1.6)", "t.addr(bools[:, :4], bools[0, :4], bools[1, :4], beta=3)", "t.addbmm(ints.to(t.uint8), ints[None].to(t.uint8), ints[None].to(t.uint8))", "bools.sum_to_size(1, 5)",
