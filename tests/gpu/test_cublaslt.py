@@ -103,7 +103,7 @@ def test_a_training_step_recorded_and_lazy() -> None:
             assert library.products
 
 
-def test_ten_bits_only_where_they_are_allowed() -> None:
+def test_knob_tf32() -> None:
     a, b = fw.randn(4, 6), fw.randn(6, 5)
     for allowed, compute in ((False, 68), (True, 77)):
         with knobs.override(tf32=allowed):
@@ -111,7 +111,7 @@ def test_ten_bits_only_where_they_are_allowed() -> None:
             assert compare(lambda a, b: a @ b, a.to(fw.bfloat16), b.to(fw.bfloat16))[0][2] == 68
 
 
-def test_the_knob_turns_the_library_off() -> None:
+def test_knob_cublaslt() -> None:
     from fusewire.runtime.gpu import cublaslt
     from fusewire.runtime.gpu.device import device
 

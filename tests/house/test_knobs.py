@@ -192,6 +192,26 @@ def test_knob_hot_ops() -> None:
         assert bool(hot._found) == on and abs(float(y.sum()) - 100) < 1e-2
 
 
+def test_knob_tf32() -> None:
+    from fusewire.backends.gpu.gemm_text import precision
+    from fusewire.ir import dtypes
+
+    for allowed, text in ((False, '"ieee"'), (True, '"tf32"')):
+        with knobs.override(tf32=allowed):
+            assert precision(dtypes.float32) == text and precision(dtypes.bfloat16) == '"ieee"'
+
+
+def test_knob_cublaslt() -> None:
+    from fusewire.runtime.gpu import cublaslt
+
+    with knobs.override(cublaslt="/lib/other.so"):
+        assert list(cublaslt.files()) == ["/lib/other.so"]
+    with knobs.override(cublaslt="auto"):
+        assert next(cublaslt.files()) == "libcublasLt.so.13"
+    with knobs.override(cublaslt="off"):
+        assert cublaslt.of(SimpleNamespace()) is None  # type: ignore[arg-type]
+
+
 @compiler.disable
 def one() -> int:
     return 1
