@@ -111,7 +111,7 @@ def test_compiled(call: str, flags: str) -> None:
     want = flat(function(torch, call, names)(**operands(torch, names, False, np.float32)))
     fn = fusewire.compile(function(fusewire, call, names))
     got = flat(fn(**operands(fusewire, names, False, np.float32)))
-    compare(got, want, 2e-3 if "l" in flags else 2e-4, call)  # float32 in both libraries: several ops of up to 1,000 roundings each
+    compare(got, want, 2e-3 if "l" in flags else 2e-4, call)  # float32 in both: a few ops of up to 1,000 roundings
 
 
 @pytest.mark.filterwarnings("ignore")
