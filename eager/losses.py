@@ -10,7 +10,7 @@ from ..errors import ShapeError
 from ..ir.layout import broadcast_shapes
 from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
-from . import casting, notices
+from . import casting
 from . import generated as g
 from .activations import logsigmoid
 from .arranging import pad
@@ -28,9 +28,7 @@ def _by(reduction: str, size_average: Any, reduce: Any) -> str:
     if size_average is None and reduce is None:
         return reduction
     average, total = size_average is not False, reduce is not False
-    named = ("mean" if average else "sum") if total else "none"
-    notices.old_reduction(named)
-    return named
+    return ("mean" if average else "sum") if total else "none"
 
 
 def _same(op: str, input: Tensor, target: Tensor) -> None:
@@ -76,8 +74,6 @@ def kl_div(
     loss = g.exp(target) * (target - input) if log_target else g.xlogy(target, target) - target * input
     if reduction == "batchmean":
         return g.sum(loss) / (input.shape[0] if input.ndim else 1)  # type: ignore[return-value]
-    if reduction == "mean":
-        notices.mean_of_divergence()
     return _reduced(loss, _by(reduction, size_average, reduce))
 
 

@@ -55,7 +55,7 @@ class Launcher:
         if odd or self.ctas != 1 or metadata.launch_cooperative_grid or getattr(metadata, "tensordesc_meta", None):
             what = f"arguments of type {odd[0]}" if odd else "clusters, cooperative grids or tensor descriptors of the host"
             raise CompileError(f"a kernel of yours with {what} is not launched here: pass pointers, and make descriptors inside")
-        self.threads, self.shared = metadata.num_warps * 32, metadata.shared
+        self.threads, self.shared = metadata.num_warps * metadata.target.warp_size, metadata.shared
 
     def __call__(
         self, x: int, y: int, z: int, stream: int, function: int, packed: Any, metadata: Any, enter: Any, leave: Any, *args: Any

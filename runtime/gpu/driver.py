@@ -7,7 +7,7 @@ Addresses, streams, events, modules and functions are plain ints; stream 0 is th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from ...errors import DeviceError
 
@@ -62,6 +62,8 @@ class Driver(Protocol):
     `Properties`. `launch_address` is the machine code that launches a kernel, for the native entry: ``i32 (function, u32 grid x,
     y, z, u32 threads x, y, z, u32 shared, stream, ptr params, ptr null)``."""
 
+    #: held by who records a graph of his own accord: calls of other threads that would spoil it wait
+    quiet: Any
     kind: str
     target: str
     version: int

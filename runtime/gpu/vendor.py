@@ -90,6 +90,7 @@ class Vendor:
             calls[word] = make(c_int, *self.signatures[name])(library.address(name))
         self.calls = SimpleNamespace(**calls)
         self.library, self.launch_address = library, library.address(self.entries["launch"])
+        self.quiet = threading.RLock()
         self._here = threading.local()
         self._lock = threading.Lock()
         self._contexts: dict[int, int] = {}
@@ -155,7 +156,8 @@ class Vendor:
 
     def synchronize(self) -> None:
         """Wait for all that this thread's device does."""
-        self.check(self.calls.synchronize())
+        with self.quiet:
+            self.check(self.calls.synchronize())
 
     def reaches(self, ordinal: int, other: int) -> bool:
         """Whether one device can be let read the other's memory."""
@@ -175,7 +177,8 @@ class Vendor:
 
     def free(self, address: int) -> None:
         """Give `allocate`'s memory back."""
-        self.check(self.calls.free(address))
+        with self.quiet:
+            self.check(self.calls.free(address))
 
     def memory_info(self) -> tuple[int, int]:
         """(free, total) bytes of the device."""
@@ -189,7 +192,8 @@ class Vendor:
 
     def free_host(self, address: int) -> None:
         """Give `allocate_host`'s memory back."""
-        self.check(self.calls.free_host(address))
+        with self.quiet:
+            self.check(self.calls.free_host(address))
 
     def to_device(self, target: int, source: int, nbytes: int, stream: int) -> None:
         """Copy host memory to the device."""
