@@ -28,6 +28,8 @@ NAMES = ("M", "N", "K", "a_row", "a_deep", "b_deep", "b_column", "c_row", "c_col
 EACH = 4
 _GUESS = 1024
 _SMALL = 128 * 64
+#: bytes of shared memory that a program may have (H100, H200)
+SHARED = 232448
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +133,26 @@ def choose(step: RoutineStep) -> Tile:
 
 def ranked(step: RoutineStep) -> list[Tile]:
     """All tiles, the one that the model expects to be fastest first."""
+    return [tile for tile, *_ in weighed(step)]
+
+
+def weighed(step: RoutineStep) -> list[tuple[Tile, float, int, int]]:
+    """Every tile that shared memory has room for with the time that the model expects (of an unnamed unit), how many programs and
+    how many rounds of all processors it takes; the fastest first."""
     m, n, total = (_guess(step.sizes[i]) for i in (ROWS, COLUMNS, TOTAL))
     found = []
-    for order, (tile, share) in enumerate(_WINDOWS if step.routine.startswith("conv") else tiles(dtype_of(step))):
+    for tile, share in _WINDOWS if step.routine.startswith("conv") else tiles(dtype_of(step)):
+        if shared_bytes(tile, dtype_of(step)) > SHARED:
+            continue
         count = -(-m // tile.rows) * -(-n // tile.columns) * total
         rounds = -(-count // PROCESSORS)
-        found.append((rounds * tile.rows * tile.columns / share / shares(step, tile), order, tile))
-    return [tile for _, _, tile in sorted(found, key=lambda f: f[:2])]
+        found.append((tile, rounds * tile.rows * tile.columns / share / shares(step, tile), count, rounds))
+    return sorted(found, key=lambda f: f[1])
+
+
+def shared_bytes(tile: Tile, dtype: DType) -> int:
+    """Of shared memory that the operands under way take."""
+    return (tile.rows + tile.columns) * tile.depth * dtype.itemsize * tile.stages
 
 
 def _guess(size: Size) -> int:
