@@ -170,6 +170,8 @@ def to_ttir(source: Source) -> str:
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="the optional package triton is not installed")
 @pytest.mark.filterwarnings("ignore")
-def test_triton_accepts_the_sources() -> None:
-    for k in (*(make() for make in WHOLE.values()), *every_primitive(), *every_combine()):
+def test_triton_accepts_the_sources(request: pytest.FixtureRequest) -> None:
+    """One of five; with --whole all."""
+    each = 1 if request.config.getoption("--whole") else 5
+    for k in (*(make() for make in WHOLE.values()), *(*every_primitive(), *every_combine())[::each]):
         assert "tt.func" in to_ttir(triton_source(k)), k.name
