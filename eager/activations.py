@@ -9,7 +9,7 @@ from ..errors import DTypeError
 from ..ir.ops import pointwise
 from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
-from . import casting
+from . import casting, notices
 from . import generated as g
 from .arguments import wrap_dim
 from .arranging import pad
@@ -158,6 +158,9 @@ def softsign(input: Tensor) -> Tensor:
 @pure
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """`softmax` of ``-x``."""
+    if dim is None:
+        notices.implicit_dim("softmin")
+        dim = 0 if input.ndim in (0, 1, 3) else 1
     return softmax(-input, dim, _stacklevel, dtype)
 
 

@@ -15,6 +15,7 @@ from ..ir.ops import creation as made
 from ..ir.ops.compare import where
 from ..runtime import dispatchers
 from . import device as devices
+from . import notices
 from .arguments import size_of, to_dtype
 from .executor import EAGER, Executor, forget, is_plain, is_recording, recorder
 from .factory import make
@@ -248,6 +249,8 @@ def eye(
 
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
     """A new tensor with a copy of `data`: numbers, nested sequences, NumPy arrays, Tensors or arrays on a GPU."""
+    if hasattr(data, "meta"):
+        notices.copied_tensor()
     if type(data) not in _LISTS and hasattr(data, "__cuda_array_interface__"):
         copied = as_tensor(data, dtype, device).detach().clone()
         copied.requires_grad = requires_grad
@@ -281,6 +284,8 @@ def from_numpy(ndarray: Any) -> Tensor:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
     dtypes.from_numpy(array.dtype)
+    if not array.flags.writeable:
+        notices.read_only_array()
     return make(array.view(np.ndarray))
 
 

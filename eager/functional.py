@@ -13,7 +13,7 @@ from ..ir import dtypes
 from ..ir.dtypes import DType
 from ..ir.ops import casts, linalg, pointwise
 from ..ir.ops import shape as shapes
-from . import casting
+from . import casting, notices
 from . import device as devices
 from . import generated as g
 from .arguments import not_tensor, size_of, to_dtype, wrap_dim
@@ -419,7 +419,9 @@ def repeat(self: Tensor, *sizes: Any, repeats: Any = None) -> Tensor:
 @pure
 @viewing
 def reversed_dims(self: Tensor) -> Tensor:
-    """Dimensions in reverse order."""
+    """Dimensions in reverse order. A warning where there are more than two."""
+    if self.ndim > 2:
+        notices.reversed_dims(self.ndim)
     return apply(shapes.permute, (self,), {"dims": tuple(range(self.ndim - 1, -1, -1))})  # type: ignore[no-any-return]
 
 

@@ -10,7 +10,7 @@ from ..errors import ShapeError
 from ..ir.layout import broadcast_shapes
 from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
-from . import casting
+from . import casting, notices
 from . import generated as g
 from .activations import logsigmoid
 from .arranging import pad
@@ -28,7 +28,9 @@ def _by(reduction: str, size_average: Any, reduce: Any) -> str:
     if size_average is None and reduce is None:
         return reduction
     average, total = size_average is not False, reduce is not False
-    return ("mean" if average else "sum") if total else "none"
+    named = ("mean" if average else "sum") if total else "none"
+    notices.old_reduction(named)
+    return named
 
 
 def _same(op: str, input: Tensor, target: Tensor) -> None:
@@ -74,6 +76,8 @@ def kl_div(
     loss = g.exp(target) * (target - input) if log_target else g.xlogy(target, target) - target * input
     if reduction == "batchmean":
         return g.sum(loss) / (input.shape[0] if input.ndim else 1)  # type: ignore[return-value]
+    if reduction == "mean":
+        notices.mean_of_divergence()
     return _reduced(loss, _by(reduction, size_average, reduce))
 
 

@@ -13,7 +13,7 @@ from ..ir.ops import linear as linears
 from ..ir.ops import random as draws
 from ..ir.ops.compare import eq, ne, where
 from ..ir.types import tensor as tensor_type
-from . import casting
+from . import casting, notices
 from . import generated as g
 from .arguments import to_dtype, wrap_dim
 from .executor import apply, is_plain
@@ -73,6 +73,7 @@ def _along(op: Any, input: Tensor, dim: int | None, dtype: Any, out: Any = None)
     if wanted is not None and wanted is not input.dtype:
         input = input.to(wanted)
     if dim is None:  # PyTorch's implicit choice
+        notices.implicit_dim(op.name)
         dim = 0 if input.ndim in (0, 1, 3) else 1
     made: Tensor = apply(op, (input,), {"dim": wrap_dim(dim, input.ndim)})
     return made if out is None else matched(made, out)  # type: ignore[no-any-return]
@@ -132,7 +133,9 @@ def _named(reduction: str, size_average: Any, reduce: Any) -> str:
     """The reduction that the older arguments name, where they are given."""
     if size_average is None and reduce is None:
         return reduction
-    return "none" if reduce is False else "sum" if size_average is False else "mean"
+    named = "none" if reduce is False else "sum" if size_average is False else "mean"
+    notices.old_reduction(named)
+    return named
 
 
 def _reduced(loss: Tensor, reduction: str) -> Tensor:

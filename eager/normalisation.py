@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ShapeError
 from . import generated as g
+from . import notices
 from .functional import reshape
 from .modes import no_grad
 from .neural import dropout
@@ -108,6 +109,8 @@ def instance_norm(
 
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """In training, each channel (dimensions 0 and 1) zero with probability `p`, else divided by ``1 - p``."""
+    if input.ndim not in (3, 4):
+        notices.flat_dropout("dropout2d", input.ndim)
     if not training or p == 0.0:
         return input
     ones = input.new_ones((*input.shape[:2], *(1,) * (input.ndim - 2)))

@@ -12,7 +12,7 @@ from ..ir import dtypes
 from ..ir.ops import searching
 from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
-from . import casting
+from . import casting, notices
 from . import generated as g
 from .arguments import size_of
 from .arranging import pad
@@ -147,6 +147,8 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     """Where affine maps `theta` (batch, n, n + 1) take the points of an output of `size`, for `grid_sample`."""
     n = theta.shape[1]
     shape = size_of((size,))
+    if align_corners is None:
+        notices.default_corners()
     if theta.ndim != 3 or n not in (2, 3) or theta.shape[2] != n + 1 or len(shape) != n + 2:
         raise ShapeError(f"affine_grid: theta (batch, 2, 3) or (batch, 3, 4) and a size of as many dimensions expected, got "
                          f"{list(theta.shape)} and {list(shape)}")  # fmt: skip
@@ -185,6 +187,8 @@ def grid_sample(
                          f"grid with sizes {list(grid.shape)} for an input of {list(input.shape)}")  # fmt: skip
     if mode == "bicubic" and n != 2:
         raise RuntimeError("grid_sample(): bicubic interpolation only supports 4D input")
+    if align_corners is None:
+        notices.default_corners()
     corners = bool(align_corners)
     sizes = [int(s) for s in input.shape[2:]]
     at = [_unnormalised(grid[..., n - 1 - d], sizes[d], corners) for d in range(n)]

@@ -13,6 +13,7 @@ from ..ir.ops import casts, creation, pointwise, reductions
 from ..ir.ops import shape as shapes
 from ..ir.ops.compare import ge, where
 from . import generated as g
+from . import notices
 from . import return_types as results
 from .arguments import one_of, wrap_dim, wrap_dims
 from .executor import apply, is_plain, write
@@ -83,6 +84,7 @@ def var(
     dim, unbiased = _var_arguments(one_of("dim", dim, "axis", axis), unbiased)
     keepdim = bool(one_of("keepdim", keepdim, "keepdims", keepdims))
     attrs = {"dim": wrap_dims(dim, input.ndim), "keepdim": keepdim, "correction": _correction(unbiased, correction)}
+    notices.too_few("var", input.meta.shape, attrs["dim"], attrs["correction"])
     if input.dtype.is_complex:
         parts = [apply(reductions.var, (part,), attrs) for part in (input.real, input.imag)]
         return finished(parts[0] + parts[1], out)  # type: ignore[no-any-return]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..eager import notices
 from ..eager.modes import no_grad
 from ..eager.tensor import Tensor
 
@@ -101,6 +102,7 @@ def kaiming_uniform_(
 ) -> Tensor:
     """Uniform of variance ``gain**2 / fan`` (He et al. 2015)."""
     if 0 in tensor.shape:
+        notices.nothing_to_fill()
         return tensor
     bound = math.sqrt(3.0) * calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode))
     return uniform_(tensor, -bound, bound, generator)
@@ -111,6 +113,7 @@ def kaiming_normal_(
 ) -> Tensor:
     """Normal of variance ``gain**2 / fan``."""
     if 0 in tensor.shape:
+        notices.nothing_to_fill()
         return tensor
     return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)), generator)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..eager import notices
 from ..eager.tensor import Tensor
 from . import functional as F
 from .module import Module
@@ -16,6 +17,7 @@ class _Loss(Module):
         super().__init__()
         if size_average is not None or reduce is not None:
             reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+            notices.old_reduction(reduction)
         self.reduction = reduction
 
 

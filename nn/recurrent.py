@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..eager import notices
 from ..eager.arranging import flip
 from ..eager.creation import empty
 from ..eager.functional import stack
@@ -116,6 +117,8 @@ class RNNBase(Module):
             raise ValueError("num_layers must be greater than zero")
         if proj_size < 0 or proj_size >= hidden_size:
             raise ValueError("proj_size has to be a non-negative integer, smaller than hidden_size")
+        if dropout > 0 and num_layers == 1:
+            notices.dropout_of_one_layer(dropout, num_layers)
         self.mode, self.input_size, self.hidden_size, self.num_layers = mode, input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size

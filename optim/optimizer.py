@@ -12,6 +12,7 @@ from copy import deepcopy
 from typing import Any
 
 from ..eager.complexes import view_as_real
+from ..eager.factory import version_of
 from ..eager.modes import capturing, enable_grad, no_grad
 from ..eager.tensor import Tensor
 from ..ir.dtypes import float32
@@ -131,9 +132,21 @@ class Optimizer:
             if recorded or capturing():
                 self._update_all()
             else:
+                self._opt_called = True  # for schedulers
                 self._update_together()
         self._after_step(args, kwargs)
         return loss
+
+    def await_step(self) -> None:
+        """Remember, for `has_stepped`, how the parameters are now."""
+        self.__dict__["_awaited"] = self._writes()
+
+    def has_stepped(self) -> bool:
+        """Whether a step was made, or the parameters were written to (a compiled step), since `await_step`."""
+        return self.__dict__.get("_opt_called", False) or self.__dict__.get("_awaited") != self._writes()
+
+    def _writes(self) -> int:
+        return sum(version_of(p) for group in self.param_groups for p in group["params"])
 
     def _before_step(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Run the hooks before a step; its arguments, the optimiser among them, as they leave them."""

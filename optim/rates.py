@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
 
+from ..eager import notices
+from ..eager.modes import capturing
 from .optimizer import Optimizer
 
 
@@ -34,6 +36,8 @@ class LRScheduler:
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
         self.last_epoch = last_epoch
         self._step_count = 0
+        if not capturing():
+            optimizer.await_step()
         self._is_initial = True
         self._get_lr_called_within_step = False
         self.step()
@@ -52,6 +56,11 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Go to the next epoch, or to `epoch`."""
+        if not capturing() and not self._is_initial:
+            if self._step_count == 1 and not self.optimizer.has_stepped():
+                notices.step_order()
+            if epoch is not None:
+                notices.epoch_given()
         self._step_count += 1
         self._move(epoch)
 

@@ -26,13 +26,15 @@ _POINTWISE = 1024
 @dataclass(frozen=True, slots=True)
 class Config:
     """`xblock`: grid points of a program; `rblock`: rounds of a loop done at once, 0 in kernels without vector loops;
-    `persistent`: every loop is done in one round, whatever `rblock`; `wide`: indices are 64 bits; `warps`: of a program."""
+    `persistent`: every loop is done in one round, whatever `rblock`; `wide`: indices are 64 bits; `warps`: of a program;
+    `tile`: side of the tiles that a pointwise kernel walks in (`tiles`), 0: line by line."""
 
     xblock: int
     rblock: int = 0
     persistent: bool = False
     warps: int = 4
     wide: bool = False
+    tile: int = 0
 
 
 def power(n: int) -> int:
@@ -83,7 +85,10 @@ def choose(kernel: Kernel, wide: bool = False) -> Config:
     points = guess(numel(kernel.grid))
     loops = vector_loops(kernel)
     if not loops:
-        return _pointwise(points, kernel, wide)
+        from .tiles import side
+
+        n = side(kernel)
+        return Config(n, n, True, max(1, n * n // 512), wide, n) if n else _pointwise(points, kernel, wide)
     rounds = [numel(axes) for axes in loops]
     longest = max(map(guess, rounds))
     known = all(isinstance(n, int) and n > 0 for n in rounds)
@@ -111,6 +116,10 @@ def candidates(kernel: Kernel, wide: bool = False) -> Iterator[Config]:
 
 
 def _near(c: Config) -> Iterator[Config]:
+    if c.tile:
+        yield replace(c, warps=c.warps // 2)
+        yield Config(_POINTWISE, wide=c.wide)
+        return
     if not c.rblock:
         for xblock in (c.xblock // 2, c.xblock * 2, c.xblock * 4):
             if 64 <= xblock <= 4096:

@@ -43,6 +43,7 @@ from .config import Config, choose, is_scan, nest, numel, power, vector_loops
 from .kernel import Parameter
 from .names import NONE, Dims, Flat, Names, R, Text, X, unravelled
 from .spread import spread
+from .tiles import tiled
 
 #: what every source begins with
 HEAD = "import triton\nimport triton.language as tl\nfrom triton.language.extra import libdevice\n"
@@ -504,6 +505,7 @@ def triton_source(kernel: Kernel, config: Config | None = None) -> Source:
     """The Triton source of one kernel, by `config` or what the model takes."""
     kernel = spread(kernel)
     config = config or choose(kernel)
+    kernel = tiled(kernel, config.tile) if config.tile else kernel
     first = Printer(kernel, config)
     made = first.source()
     kept = frozenset(s.name for s in kernel.scratch) - first.read

@@ -106,3 +106,17 @@ def test_with_deterministic_algorithms_floats_are_not_added_atomically() -> None
     assert "tl.atomic_add" in kernel_ways(k)[0].jobs[0].build.text
     with knobs.override(deterministic=True):
         assert "tl.atomic" not in kernel_ways(k)[0].jobs[0].build.text
+
+
+def test_what_reads_one_way_and_writes_the_other_goes_by_tiles() -> None:
+    def turned(rows: int, columns: int) -> Kernel:
+        body = Load("a", "x", J * rows + I), Load("b", "y", I * columns + J), Compute("c", "add", ("a", "b"), F)
+        buffers = tuple(Buffer(name, F, rows * columns, "w" if name == "o" else "r") for name in "xyo")
+        axes = Axis("i", rows), Axis("j", columns)
+        return Kernel("turned", buffers, (), (), axes, (*body, Store("o", I * columns + J, "c")))
+
+    config = choose(turned(4096, 512))
+    assert (config.xblock, config.rblock, config.tile) == (64, 64, 64)
+    assert choose(turned(96, 1024)).tile == 32 and not choose(turned(100, 1000)).tile and not choose(turned(64, 64)).tile
+    (job,) = kernel_ways(turned(4096, 512))[0].jobs
+    assert job.grid == (512, 1, 1) and "tl.arange(0, RBLOCK)[None, :]" in job.build.text

@@ -116,6 +116,14 @@ def test_memory_is_reached_16_bytes_at_a_time(dtype: DType, load: str) -> None:
     assert load in ptx(loop(dtype, 1 << 22, *body, out=F)) and "st.global.v4.b32" in ptx(loop(dtype, n, *body, out=F))
 
 
+@compiles
+def test_both_sides_of_a_transposition_are_reached_16_bytes_at_a_time() -> None:
+    buffers = Buffer("x", F, 1 << 22, "r"), Buffer("o", F, 1 << 22, "w")
+    body = Load("v", "x", J * 2048 + I), Store("o", I * 2048 + J, "v")
+    text = ptx(Kernel("k", buffers, (), (), (Axis("i", 2048), Axis("j", 2048)), body))
+    assert "ld.global.v4.b32" in text and "st.global.v4.b32" in text and not re.search(r"(ld|st)\.global\.b32", text)
+
+
 def test_threads_meet_before_what_others_read_is_written_over() -> None:
     row = Axis("j", 4096)
     at = I * 4096 + J

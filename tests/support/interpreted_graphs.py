@@ -31,6 +31,7 @@ from fusewire.ir import dtypes, layout
 from fusewire.ir.graph import Builder, Graph, produced_symbols
 from fusewire.ir.loops import Kernel
 from fusewire.ir.ops.casts import cast
+from fusewire.ir.ops.pointwise import add
 
 _RANDOM = 60
 _TOLERANCE = {2: 1e-2, 4: 2e-5, 8: 1e-10}
@@ -98,6 +99,15 @@ def byte_floats(kind: dtypes.DType) -> tuple[Graph, list[Any]]:
     return builder.finish([builder.emit(cast, (x,), {"dtype": kind}), back]), [bits, every]
 
 
+def turned(rows: int, columns: int) -> tuple[Graph, list[Any]]:
+    """A matrix and a transposed one: by tiles where their sides allow it."""
+    x, y = np.random.default_rng(0).standard_normal((2, rows * columns)).astype(np.float32)
+    x, y = x.reshape(columns, rows).T, y.reshape(rows, columns)
+    builder = Builder("turned")
+    a, b = (builder.input(layout.type_of_array(v)) for v in (x, y))
+    return builder.finish([builder.emit(add, (a, b), {})]), [x, y]
+
+
 def graphs(every: int) -> Iterator[tuple[Graph, list[Any]]]:
     """Graphs with their inputs."""
     cases = [(op, s) for op in random_graphs.every_op() for s in random_graphs.samples(op)]
@@ -114,6 +124,8 @@ def graphs(every: int) -> Iterator[tuple[Graph, list[Any]]]:
         yield builder.finish(list(made) if isinstance(made, tuple) else [made]), inputs
     for kind in dtypes.BYTES:
         yield byte_floats(kind)
+    yield turned(128, 192)
+    yield turned(160, 130)
     for seed in range(0, _RANDOM, every):
         yield random_graphs.random_graph(seed)
 
