@@ -53,6 +53,10 @@ class Launcher(Protocol):
     ordinal: int
     open: int
     device: str
+    #: (function that makes the device the thread's, its argument), zeros where that need not be done
+    switch: tuple[int, int]
+    #: whether calls are recorded: machine code runs what was recorded, and leaves the rest to Python
+    records: bool
 
     def bind(self, words: Words) -> Bound:
         """The programs of a variant with these frame words."""
@@ -100,10 +104,11 @@ class DeviceRows(PlanRows):
         self.blocks, self.program = frame.words(2 * self.count), frame.owned()
         if frame.words() != self.program + 1:
             raise CompileError("frame words of a program do not follow each other")
-        frame.row("context", self.stream, self.launcher.ordinal, self.launcher.open)
+        function, argument = self.launcher.switch
+        frame.row("context", self.stream, self.launcher.ordinal, frame.array([self.launcher.open, argument]), function)
         held = {i: frame.owned() for i in tensors}
         frame.hold = frame.array([len(held), *(w for i, own in held.items() for w in (self.arrays[i], own))])
-        frame.blocks = self.blocks, self.count
+        frame.blocks = self.blocks, 0 if self.launcher.records else self.count
         places = {i: self.arrays[i] + 1 for i in tensors}
         words = Words(places, self.scalars, self.blocks, names, dict(self.known), powers, tensors, self.grads)
         bound = self.launcher.bind(words)
@@ -121,10 +126,19 @@ class DeviceRows(PlanRows):
             self.frame.row("hold", at, self.objects[i])
             self.objects[i] = at
 
+    def begin(self) -> None:
+        if not self.launcher.records:
+            super().begin()
+
     def allocate(self) -> None:
-        self.frame.row("take", self.blocks, self.program + 1)
+        if not self.launcher.records:
+            self.frame.row("take", self.blocks, self.program + 1)
 
     def steps(self) -> None:
+        if self.launcher.records:
+            self.frame.row("replay", self.blocks, self.program + 1, self.stream)
+            super().begin()
+            return
         self.frame.row("launch", self.blocks, self.program + 1, self.stream)
 
     def results(self, metas: Sequence[Meta | None], grads: Sequence[bool], view_of: Callable[[int], Any]) -> tuple[int, int]:
@@ -132,7 +146,7 @@ class DeviceRows(PlanRows):
         at = frame.owned(max(1, len(outputs)))
         fresh = [n for n, o in enumerate(outputs) if o.source is None]
         for k, n in enumerate(fresh):
-            frame.row("make_device", at + n, self.blocks + 2 * k, self.program + 1, k)
+            frame.row("make_loan" if self.launcher.records else "make_device", at + n, self.blocks + 2 * k, self.program + 1, k)
         for n, out in enumerate(outputs):
             if out.source is not None and out.offset is None:
                 frame.row("hold", at + n, self.objects[out.source])

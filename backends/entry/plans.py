@@ -89,6 +89,10 @@ class PlanRows:
         """The first of consecutive words that hold these sizes."""
         return self.guards.sizes.run(values)
 
+    def begin(self) -> None:
+        """The row behind which a call is a hit."""
+        self.frame.row("begin")
+
     # ---- memory ----
     def allocate(self) -> None:
         """Rows that make the fresh outputs and the arena."""

@@ -117,7 +117,7 @@ class Variant:
         else:
             rows = DeviceRows(frame, guards, plan, self.launcher, sources, grads)
         rows.load_inputs()
-        frame.row("begin")
+        rows.begin()
         views = any(o.offset is not None for o in plan.outputs)
         if self.launcher is not None or rows.python_runs or views or any(map(rows.releases, plan.steps)):
             rows.hold_inputs()

@@ -41,11 +41,20 @@ def place(b: EntryWriter) -> None:
 
 
 def context(b: EntryWriter) -> None:
-    """V[dest] = this thread's stream on device a, whose context is its current one; word b says that machine code may use it."""
-    b.need(b.ne(b.load(b.b), "0"), "miss")
+    """V[dest] = this thread's stream on device a, whose context is its current one, or is made that by function c where there are
+    several devices; list b: address of the word that says that machine code may use it, argument of c."""
+    b.need(b.ne(b.load(b.get(b.b, 0)), "0"), "miss")
     words = b.fn(w.A_TSS_GET, b.get(b.api, w.A_THREAD_KEY))
     b.need(b.ne(words, "0"), "miss")
+    alone, several, ready = b.label("alone"), b.label("several"), b.label("ready")
+    b.branch(b.eq(b.c, "0"), alone, several)
+    b.block(alone)
     b.need(b.eq(b.get(words, 0), b.add(b.a, "1")), "miss")
+    b.goto(ready)
+    b.block(several)
+    b.need(b.eq(b.call(b.c, b.get(b.b, 1), ret="i32"), "0"), "miss")
+    b.goto(ready)
+    b.block(ready)
     b.set(b.dest, b.get(b.add(words, "8"), b.a))
 
 
@@ -127,6 +136,44 @@ def _alignments(b: EntryWriter, inputs: str, places: str, first: str) -> None:
         kind = b.shl(b.binary("sub", "8", power), b.shl(b.binary("and", i, "15"), "2"))
         word = b.add(first, b.binary("lshr", i, "4"))
         b.set(word, b.binary("or", b.v(word), kind))
+
+
+def replay(b: EntryWriter) -> None:
+    """Run a recording of program V[a], made for the words of this call, nothing of which is in use, in stream V[b]: V[dest + 2 k]
+    is the Memory of result k, with a reference."""
+    table, here = b.v(b.a), b.var("0")
+    count = b.get(table, w.P_OUTPUTS)
+    b.write(here, b.get(table, w.P_RECORDINGS))
+    look, check, other, fits = b.label("look"), b.label("check"), b.label("other"), b.label("fits")
+    b.goto(look)
+    b.block(look)
+    now = b.read(here)
+    b.need(b.ne(now, "0"), "miss")
+    b.goto(check)
+    b.block(other)
+    b.write(here, b.get(now, w.R_NEXT))
+    b.goto(look)
+    b.block(check)
+    pairs, memories = b.get(now, w.R_PAIRS), b.get(now, w.R_MEMORIES)
+    for i in b.loop(b.get(now, w.R_COUNT)):
+        pair = b.add(pairs, b.shl(i, "4"))
+        b.need(b.eq(b.v(b.get(pair, 0)), b.get(pair, 1)), other)
+    none = b.get(b.api, w.A_NONE)
+    for k in b.loop(count):
+        memory = b.get(memories, k)
+        b.need(b.eq(b.load(memory, 0, "i32"), "1"), other)
+        b.need(b.eq(b.load(b.load(memory, b.get(b.api, w.A_Y_BLOCK)), b.get(b.api, w.A_B_USERS)), none), other)
+    b.goto(fits)
+    b.block(fits)
+    for k in b.loop(count):
+        memory = b.get(memories, k)
+        b.incref(memory)
+        b.set(b.add(b.dest, b.shl(k, "1")), memory)
+    status = b.call(b.get(table, w.P_GRAPH), b.get(now, w.R_GRAPH), b.v(b.b), ret="i32")
+    for _ in b.when(b.ne(status, "0")):
+        for k in b.loop(count):
+            b.decref(b.v(b.add(b.dest, b.shl(k, "1"))))
+        b.decref(_ask(b, b.get(table, w.P_REFUSED), status, failed="fail"))
 
 
 # ---- a hit ----
@@ -247,6 +294,19 @@ def make_device(b: EntryWriter) -> None:
     b.set(b.a, "0")
     b.set(b.dest, memory)
     _shared(b, address, memory, w.A_Y_ADDRESS)
+    _tensor(b, table, memory, address, b.load(block, b.get(b.api, w.A_B_ASKED)))
+
+
+def make_loan(b: EntryWriter) -> None:
+    """V[dest] = new Tensor in the Memory V[a], which a recording keeps; number c of the results of program V[b]."""
+    table, memory = b.v(b.b), b.v(b.a)
+    b.set(b.dest, memory)
+    nbytes = b.get(b.add(b.get(table, w.P_BINS), b.shl(b.c, "4")), 1)
+    _tensor(b, table, memory, b.load(memory, b.get(b.api, w.A_Y_ADDRESS)), nbytes)
+
+
+def _tensor(b: EntryWriter, table: str, memory: str, address: str, nbytes: str) -> None:
+    """V[dest], which holds `memory` before, = a new Tensor in it; Meta number c of the program."""
     storage = b.fn(w.A_TP_ALLOC, b.get(b.api, w.A_DEVICE), "0")
     b.need(b.ne(storage, "0"), "undo")
     b.store(memory, storage, b.get(b.api, w.A_D_MEMORY))
@@ -255,7 +315,7 @@ def make_device(b: EntryWriter) -> None:
     _shared(b, b.get(b.api, w.A_NONE), storage, w.A_D_BASE)
     _shared(b, b.get(b.api, w.A_ZERO), storage, w.A_S_VERSION)
     _shared(b, b.get(table, w.P_GPU), storage, w.A_D_GPU)
-    _shared(b, b.load(block, b.get(b.api, w.A_B_ASKED)), storage, w.A_D_NBYTES)
+    _shared(b, nbytes, storage, w.A_D_NBYTES)
     made = b.fn(w.A_TP_ALLOC, b.get(b.api, w.A_TENSOR), "0")
     b.need(b.ne(made, "0"), "undo")
     b.store(storage, made, b.get(b.api, w.A_S_STORAGE))
@@ -343,5 +403,6 @@ def _finalize() -> str:
 
 
 BODIES: dict[str, Callable[[EntryWriter], None]] = {
-    "place": place, "context": context, "program": program, "take": take, "launch": launch, "make_device": make_device,
+    "place": place, "context": context, "program": program, "replay": replay, "take": take,
+    "launch": launch, "make_device": make_device, "make_loan": make_loan,
 }  # fmt: skip

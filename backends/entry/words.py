@@ -30,10 +30,15 @@ A_WORDS = 69
 #: table of a GPU program: BLOCKS it needs, of which the first OUTPUTS are results, and (list of its bin, int object of its bytes)
 #: of each; free FRAMES; READS: (frame word, number to add) of each of SLOTS; numbers of the NSINGLES slots that are f32; the
 #: launcher, the driver's entry point, what Python is asked: MORE(number) a block, FRAME() a free frame, REFUSED(what the
-#: launcher said), REMAP(frame)
+#: launcher said), REMAP(frame); the first of its RECORDINGS, the driver's entry point that runs one
 (P_BLOCKS, P_OUTPUTS, P_BINS, P_COUNTS, P_FRAMES, P_SLOTS, P_READS, P_NSINGLES, P_SINGLES, P_LAUNCH, P_DRIVER, P_MORE, P_FRAME,
- P_REFUSED, P_REMAP, P_METAS, P_GPU) = range(17)  # fmt: skip
-P_WORDS = 17
+ P_REFUSED, P_REMAP, P_METAS, P_GPU, P_RECORDINGS, P_GRAPH) = range(19)  # fmt: skip
+P_WORDS = 19
+
+#: a recording of a GPU program: the next one, the driver's graph, COUNT (frame word, its value) that it was made for, the Memory
+#: objects of its results
+R_NEXT, R_GRAPH, R_COUNT, R_PAIRS, R_MEMORIES = range(5)
+R_WORDS = 5
 
 #: a frame of a GPU program: the next free one, its slots, its launches, and (slot, address described) of its tensor maps
 F_NEXT, F_SLOTS, F_ROWS, F_COUNT, F_MAPS, F_NMAPS = range(6)
@@ -72,8 +77,9 @@ OPS: tuple[str, ...] = (
     "float", "int", "bool",
     # plans of a GPU: where a tensor lies, this thread's stream, the program for a call's sizes, stream and alignments
     "place", "context", "program",
+    "replay",  # run what was recorded for just these addresses and numbers
     # a hit
-    "take", "launch", "make_device",
+    "take", "launch", "make_device", "make_loan",
     "begin", "threads", "hold", "add", "mul", "floordiv", "mod", "min", "max",
     "alloc", "block", "arena", "view", "kernel", "gemm", "python", "save",
     "restore", "bump", "make", "make_like", "long", "call", "tuple", "tail", "ret",

@@ -117,6 +117,9 @@ class DeviceExecutable:
         found = self._programs.get(key)
         return self._made(key, []) if found is None else found
 
+    def watch(self, table: Any) -> None:
+        """Tell the table of a program (`native.Table`) of what is recorded; nothing here."""
+
     def _program(self, key: Any, inputs: Sequence[Any], addresses: list[int]) -> Program:
         self.check(inputs, {s.name: v for (s, _), v in zip(self.symbols, key[1], strict=True)})
         return self._made(key, addresses)

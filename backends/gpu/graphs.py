@@ -7,6 +7,8 @@ plainly, as are plans with steps on the host.
 
 from __future__ import annotations
 
+import sys
+import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +16,6 @@ from typing import Any
 
 from ... import knobs
 from ...errors import DeviceError
-from ...runtime.gpu.allocator import Memory
 from ...runtime.gpu.device import GPU
 from .executable import DeviceExecutable, Fresh, OfInput, _Call
 from .launch import Frame, Host, Program
@@ -23,39 +24,26 @@ from .launch import Frame, Host, Program
 MOST, COUNTED = 8, 64
 
 
-class Loan:
-    """The memory of a recording's result while somebody holds it."""
-
-    __slots__ = ("__weakref__", "address", "recording")
-
-    def __init__(self, recording: Recording, memory: Memory) -> None:
-        self.recording, self.address = recording, memory.address
-
-    def record_stream(self, stream: int) -> None:
-        """Another stream uses the memory: nobody knows until when, so the recording does not run again."""
-        self.recording.spoiled = True
-
-
 class Recording:
-    """A graph of the driver with the memory that it works in."""
+    """A graph of the driver with the memory that it works in. `addresses`, `numbers`: of the inputs that it was made for, by
+    their places. What holds a result's Memory beside this uses it; where another stream does, nobody knows until when."""
 
-    def __init__(self, gpu: GPU, graph: int, fresh: list[Fresh], kept: tuple[Any, ...]) -> None:
+    def __init__(
+        self, gpu: GPU, graph: int, fresh: list[Fresh], addresses: dict[int, int], numbers: dict[int, Any], kept: tuple[Any, ...]
+    ) -> None:
         self.gpu, self.graph, self.fresh, self.kept = gpu, graph, fresh, kept
-        self.loans: list[weakref.ref[Loan]] = []
-        self.spoiled = False
+        self.addresses, self.numbers = addresses, numbers
 
     @property
     def free(self) -> bool:
         """Whether nothing it gave is in use."""
-        return not self.spoiled and all(ref() is None for ref in self.loans)
+        return all(_holders(f) == _ALONE and f.memory.block.users is None for f in self.fresh)
 
     def run(self) -> list[Fresh]:
         """Its results, computed anew."""
         self.gpu.activate()
         self.gpu.driver.graph_launch(self.graph, self.gpu.stream)
-        lent = [Loan(self, f.memory) for f in self.fresh]
-        self.loans = list(map(weakref.ref, lent))
-        return [replace(f, memory=loan) for f, loan in zip(self.fresh, lent, strict=True)]
+        return [replace(f) for f in self.fresh]
 
     def __del__(self) -> None:
         if self.gpu.alive:
@@ -64,6 +52,13 @@ class Recording:
                 self.gpu.driver.graph_destroy(self.graph)
             except (DeviceError, TypeError):  # the interpreter ends
                 return
+
+
+def _holders(fresh: Fresh) -> int:
+    return sys.getrefcount(fresh.memory)
+
+
+_ALONE = _holders(Fresh(object(), 0, (), (), None))
 
 
 class GraphedExecutable(DeviceExecutable):
@@ -76,23 +71,41 @@ class GraphedExecutable(DeviceExecutable):
         self.recordings: dict[Any, list[Recording]] = {}
         self._count = 0
         self._seen: dict[Any, int] = {}
+        self._tables: dict[tuple[Program, int], list[weakref.ref[Any]]] = {}
 
     def _run(self, program: Program, inputs: Sequence[Any], addresses: list[int]) -> list[Fresh | OfInput]:
         gpu = program.gpu
         if gpu.capturing or knobs.cuda_launch_blocking or any(isinstance(s, Host) for s in program.steps):
             return super()._run(program, inputs, addresses)
-        numbers = tuple([x for x in inputs if type(x) in (int, float, bool)])
-        key = (program, gpu.stream, numbers, *addresses)
+        numbers = {i: x for i, x in enumerate(inputs) if type(x) in (int, float, bool)}
+        written = tuple([x if type(x) is not float else x.hex() for x in numbers.values()])  # -0.0 is not 0.0
+        key = (program, gpu.stream, written, *addresses)
         found = self.recordings.get(key, ())
         recording = next((r for r in found if r.free), None)
         if recording is None and self._worth(key):
-            recording = self._record(program, inputs, addresses)
-            self.recordings.setdefault(key, []).append(recording)
-            self._count += 1
+            recording = self._record(program, inputs, dict(zip(self.tensors, addresses, strict=True)), numbers)
+            if recording is not None:
+                self._kept(key, recording)
         if recording is None:
             return super()._run(program, inputs, addresses)
         made = iter(recording.run())
         return [next(made) if o.source is None else self._of_input(o, program) for o in self.plan.outputs]
+
+    def _kept(self, key: Any, recording: Recording) -> None:
+        self.recordings.setdefault(key, []).append(recording)
+        self._count += 1
+        for table in self._tables.get(key[:2], ()):
+            there = table()
+            if there is not None:
+                there.recorded(recording)
+
+    def watch(self, table: Any) -> None:
+        """Let machine code run what is recorded, and will be."""
+        place = table.program, table.stream
+        self._tables.setdefault(place, []).append(weakref.ref(table))
+        for key, found in self.recordings.items():
+            for recording in found if key[:2] == place else ():
+                table.recorded(recording)
 
     def _worth(self, key: Any) -> bool:
         """Whether a call of this kind is recorded now: it has come before, and there is room."""
@@ -103,24 +116,47 @@ class GraphedExecutable(DeviceExecutable):
         self._seen[key] = self._seen.get(key, 0) + 1
         return self._seen[key] > 1
 
-    def _record(self, program: Program, inputs: Sequence[Any], addresses: list[int]) -> Recording:
+    def _record(
+        self, program: Program, inputs: Sequence[Any], addresses: dict[int, int], numbers: dict[int, Any]
+    ) -> Recording | None:
+        """None where another thread records now, or the driver does not take it."""
         gpu = program.gpu
         fresh = [Fresh(gpu.allocate(nbytes), nbytes, *laid) for *laid, nbytes in program.fresh]
         arena = gpu.allocate(program.arena) if program.arena else None
         frame = Frame(program)
-        call = _Call(program, inputs, dict(zip(self.tensors, addresses, strict=True)), fresh, arena)
+        call = _Call(program, inputs, addresses, fresh, arena)
+        if not _recording.acquire(blocking=False):
+            return None
+        try:
+            graph = self._captured(call, frame)
+        finally:
+            _recording.release()
+        if not graph:
+            self._count = MOST  # it is launched plainly from now on
+            return None
+        return Recording(gpu, graph, fresh, addresses, numbers, (arena, frame, program))
+
+    def _captured(self, call: _Call, frame: Frame) -> int:
+        """The driver's graph of a call; 0 where it was spoiled."""
+        with call.program.gpu.driver.quiet:
+            return self._captured_now(call, frame)
+
+    def _captured_now(self, call: _Call, frame: Frame) -> int:
+        gpu = call.program.gpu
         gpu.activate()
         stream = _side(gpu)
         gpu.driver.capture_begin(stream)
         try:
             self._launch(call, frame, stream)
-        finally:
+        except BaseException:
             graph = gpu.driver.capture_end(stream)
-        if not graph:
-            raise DeviceError(f"the launches of {self.plan.name} could not be recorded")
-        return Recording(gpu, graph, fresh, (arena, frame, call))
+            if graph:
+                gpu.driver.graph_destroy(graph)
+            raise
+        return gpu.driver.capture_end(stream)
 
 
+_recording = threading.Lock()  # one at a time: all are made in the same stream
 _sides: weakref.WeakKeyDictionary[GPU, int] = weakref.WeakKeyDictionary()
 
 

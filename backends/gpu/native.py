@@ -33,8 +33,9 @@ class Launcher:
         self.ordinal, self.device, self.open = gpu.ordinal, gpu.name, ctypes.addressof(gpu.open)
         if launcher.address() == 0:
             raise CompileError("this machine maps no machine code of ours")
-        if executable.on_host or executable.records or knobs.cuda_launch_blocking:
-            raise CompileError("the plan has steps on the host, is recorded, or is waited for step by step")
+        self.switch, self.records = gpu.driver.switch(gpu.ordinal), executable.records
+        if executable.on_host or knobs.cuda_launch_blocking:
+            raise CompileError("the plan has steps on the host, or is waited for step by step")
 
     def bind(self, words: Words) -> Bound:
         """The programs of a variant whose frame has these words."""
@@ -92,12 +93,27 @@ class Table:
         table[w.P_SLOTS], table[w.P_READS] = len(slots), self._array([x for s in slots for x in _read(s, words)])
         table[w.P_NSINGLES], table[w.P_SINGLES] = len(singles), self._array(singles)
         table[w.P_LAUNCH], table[w.P_DRIVER] = launcher.address(), gpu.driver.launch_address
+        table[w.P_GRAPH] = gpu.driver.graph_address
         table[w.P_METAS], table[w.P_GPU] = self._array(list(map(id, self.metas))), id(gpu)
         asked = {w.P_MORE: self.more, w.P_FRAME: self.frame, w.P_REFUSED: self.refused, w.P_REMAP: self.remap}
         self._keep.append(asked)
         for which, callee in asked.items():
             table[which] = id(callee)
         self.address = int(table.ctypes.data)
+        self.layout = words
+        executable.watch(self)
+
+    def recorded(self, recording: Any) -> None:
+        """Machine code may run this recording of the program in this stream."""
+        inputs, scalars = self.layout.inputs, self.layout.scalars
+        pairs = [(inputs[i], x) for i, x in recording.addresses.items()]
+        pairs += [(at, _bits(recording.numbers[i])) for i, at in scalars.items() if i in recording.numbers]
+        words = np.zeros(w.R_WORDS, np.int64)
+        words[w.R_NEXT], words[w.R_GRAPH] = self.words[w.P_RECORDINGS], recording.graph
+        words[w.R_COUNT], words[w.R_PAIRS] = len(pairs), self._array([x for pair in pairs for x in pair])
+        words[w.R_MEMORIES] = self._array([id(f.memory) for f in recording.fresh])
+        self._keep += [words, recording]
+        self.words[w.P_RECORDINGS] = words.ctypes.data
 
     def _array(self, values: Sequence[int]) -> int:
         made = np.array(values or [0], np.int64)
@@ -118,7 +134,8 @@ class Table:
     def refused(self, said: int) -> None:
         """DeviceError for what the launcher has said; nothing where all is well."""
         names = [step.name for step in self.program.steps if not isinstance(step, Host)]
-        self.executable.refused(names[(said >> 32) - 1], self.program.gpu, said & 0xFFFFFFFF)
+        name = names[(said >> 32) - 1] if said >> 32 else f"{names[0]} and what was recorded with it"
+        self.executable.refused(name, self.program.gpu, said & 0xFFFFFFFF)
 
     def remap(self, frame: int) -> None:
         """Write the tensor maps of a frame for the addresses in its slots."""
@@ -154,3 +171,8 @@ def _read(slot: Any, words: Words) -> tuple[int, int]:
         number = slot.index if slot.kind == "output" else len(words.grads)
         return words.blocks + 2 * number + 1, slot.delta
     return words.scalars[slot.index], 0
+
+
+def _bits(number: int | float) -> int:
+    """The 64 bits of a number in a frame word."""
+    return int(np.float64(number).view(np.int64)) if isinstance(number, float) else int(number)

@@ -100,13 +100,13 @@ class Cuda(Vendor):
     def __init__(self) -> None:
         super().__init__(find_library())
 
-    def _choose(self, ordinal: int) -> None:
+    def _context(self, ordinal: int) -> int:
         with self._lock:
             context = self._contexts.get(ordinal)
             if context is None:
                 device = self._int(self.calls.device, ordinal)
                 context = self._contexts[ordinal] = self._handle(self.calls.context, device)
-        self.check(self.calls.choose(context))
+        return context
 
     def function(self, module: int, name: str, shared: int) -> int:
         """A kernel of the module; DeviceError where it asks for more shared memory than a block may have."""

@@ -60,7 +60,8 @@ class Properties:
 class Driver(Protocol):
     """One vendor's driver. `kind` names its devices ("cuda"), `target` the code it runs ("cuda", "hip"), `version` counts as in
     `Properties`. `launch_address` is the machine code that launches a kernel, for the native entry: ``i32 (function, u32 grid x,
-    y, z, u32 threads x, y, z, u32 shared, stream, ptr params, ptr null)``."""
+    y, z, u32 threads x, y, z, u32 shared, stream, ptr params, ptr null)``; `graph_address` a recorded graph: ``i32 (graph,
+    stream)``."""
 
     #: held by who records a graph of his own accord: calls of other threads that would spoil it wait
     quiet: Any
@@ -68,6 +69,7 @@ class Driver(Protocol):
     target: str
     version: int
     launch_address: int
+    graph_address: int
 
     def check(self, status: int) -> None:
         """DeviceError for a status of `launch_address` that is not 0."""
@@ -80,6 +82,9 @@ class Driver(Protocol):
 
     def activate(self, ordinal: int) -> None:
         """Make `ordinal` the device of this thread."""
+
+    def switch(self, ordinal: int) -> tuple[int, int]:
+        """(machine code that makes `ordinal` the thread's device, its argument); (0, 0) where `activate` once is enough."""
 
     def synchronize(self) -> None:
         """Wait for all that this thread's device does."""

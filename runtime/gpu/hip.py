@@ -100,9 +100,6 @@ class Hip(Vendor):
         self.check(self.calls.properties(raw, ordinal))
         return ctypes.string_at(ctypes.addressof(raw) + ARCHITECTURE).decode().partition(":")[0]
 
-    def _choose(self, ordinal: int) -> None:
-        self.check(self.calls.choose(ordinal))
-
     def copy(self, target: int, source: int, nbytes: int, stream: int) -> None:
         """Copy device memory, between devices too."""
         self.check(self.calls.copy(target, source, nbytes, _COPY, stream))

@@ -90,6 +90,7 @@ class Vendor:
             calls[word] = make(c_int, *self.signatures[name])(library.address(name))
         self.calls = SimpleNamespace(**calls)
         self.library, self.launch_address = library, library.address(self.entries["launch"])
+        self.graph_address = library.address(self.entries["graph_launch"])
         self.quiet = threading.RLock()
         self._here = threading.local()
         self._lock = threading.Lock()
@@ -152,7 +153,16 @@ class Vendor:
         self._here.ordinal = here.context = ordinal
 
     def _choose(self, ordinal: int) -> None:
-        raise NotImplementedError
+        self.check(self.calls.choose(self._context(ordinal)))
+
+    def _context(self, ordinal: int) -> int:
+        """What the entry point takes that makes `ordinal` the thread's device."""
+        return ordinal
+
+    def switch(self, ordinal: int) -> tuple[int, int]:
+        """For machine code, (entry point that makes `ordinal` this thread's device, its argument); (0, 0) where nobody can have
+        chosen another since `activate`."""
+        return (0, 0) if self._alone else (self.library.address(self.entries["choose"]), self._context(ordinal))
 
     def synchronize(self) -> None:
         """Wait for all that this thread's device does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,71 @@ def test_numbers_and_addresses_are_part_of_a_recording(fake: fake_cuda.Fake) -> 
         for x in tensors:
             for rate in (0.5, 3.0):
                 assert f(x, rate).tolist() == [x[0].item() * rate] * 4
+
+
+def replayed(compiled: Any) -> int:
+    """Calls for which machine code ran a recording."""
+    return sum(v.hits for v in compiled.__fusewire_dispatcher__.native.entry.variants if v.launcher is not None)
+
+
+def test_machine_code_replays(fake: fake_cuda.Fake) -> None:
+    f = fw.compile(lambda x, rate: (x - x.sum(0), x / rate), mode="reduce-overhead", fullgraph=True)
+    x, side = fw.randn(4, 8, device="cuda"), fw.cuda.Stream()
+    for _ in range(8):
+        for rate in (0.0, -0.0, 2.0):
+            a, b = f(x, rate)
+            fw.testing.assert_close(a.cpu(), x.cpu() - x.cpu().sum(0))
+            fw.testing.assert_close(b.cpu(), x.cpu() / rate)
+            del a, b
+    assert replayed(f) == 3 * 6  # after a plain call, and one that was recorded
+    held = [f(x, 2.0) for _ in range(3)]
+    wanted = [held[0][1].cpu()] * 3
+    x.mul_(2.0)
+    assert replayed(f) == 3 * 6 + 1  # the others found the recording's results in use
+    again = [f(x, 2.0)[1] for _ in range(4)]
+    fw.testing.assert_close([h[1].cpu() for h in held], wanted)
+    fw.testing.assert_close([h.cpu() for h in again], [2 * w for w in (*wanted, wanted[0])])
+    with fw.cuda.stream(side):
+        used = f(x, 2.0)[1]
+    del held, again
+    used.record_stream(fw.cuda.current_stream())
+    del used
+    for _ in range(5):
+        fw.testing.assert_close(f(x, 2.0)[1].cpu(), 2 * wanted[0])
+
+
+def test_threads_that_record(fake: fake_cuda.Fake) -> None:
+    f = fw.compile(lambda x: (x - x.sum(0)).exp().sum(1), mode="reduce-overhead", fullgraph=True)
+    wrong: list[BaseException] = []
+
+    def work(seed: int) -> None:
+        try:
+            with fw.cuda.stream(fw.cuda.Stream()):
+                x = fw.full((4, 8), float(seed), device="cuda")
+                for turn in range(12):
+                    x.fill_(0.01 * seed * turn)
+                    fw.testing.assert_close(f(x).cpu(), (x.cpu() - x.cpu().sum(0)).exp().sum(1))
+        except BaseException as error:
+            wrong.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(1, 5)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    sys.setswitchinterval(interval)
+    assert not wrong, wrong[0]
+    assert replayed(f) > 4 * 6
+
+
+def test_what_the_driver_does_not_record_runs_plainly(fake: fake_cuda.Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    end = fw.runtime.gpu.device.driver()
+    monkeypatch.setattr(end, "capture_end", lambda stream, to=end.capture_end: to(stream) and 0)
+    f = fw.compile(lambda x: x * 2.0, mode="reduce-overhead", fullgraph=True)
+    x = fw.ones(4, device="cuda")
+    assert [f(x).tolist() for _ in range(4)] == [[2.0] * 4] * 4
 
 
 def test_training_with_graphs(fake: fake_cuda.Fake) -> None:
