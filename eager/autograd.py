@@ -53,7 +53,7 @@ class _LeafHooks:
 
 _leaf_hooks = _LeafHooks()
 _post_hooks = _LeafHooks()  # called behind accumulation
-_end_hooks = _LeafHooks()  # of `tape.AccumulateGrad`: those that are told what was added
+end_hooks = _LeafHooks()  # of `tape.AccumulateGrad`: those that are told what was added
 _handles = itertools.count()
 
 
@@ -395,7 +395,7 @@ def _check_changed(hook: Hook, changed: Any, g: Any) -> None:
 def _run_post_hooks(leaf: Any, g: Any) -> None:
     for hook in tuple((_post_hooks.of(leaf) or {}).values()):
         hook(leaf)
-    for end in tuple((_end_hooks.of(leaf) or {}).values()):
+    for end in tuple((end_hooks.of(leaf) or {}).values()):
         end((), (g,))  # type: ignore[call-arg, arg-type]
 
 

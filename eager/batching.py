@@ -97,7 +97,7 @@ class Level:
     def entered(self) -> Iterator[None]:
         """Code runs inside of this level."""
         before, _active.levels = _active.levels, (*_active.levels, self)
-        random.default_generator.__class__ = _Generator
+        random.default_generator.__class__ = BatchGenerator
         try:
             yield
         finally:
@@ -165,7 +165,7 @@ class Level:
         return self.wrap(stack([random.Generator.draw(generator, blocks) for _ in range(self.size)]))
 
 
-class _Generator(random.Generator):
+class BatchGenerator(random.Generator):
     """The default generator while a batch runs."""
 
     __slots__ = ()

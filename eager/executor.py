@@ -46,48 +46,48 @@ class _Recording(threading.local):
     recorder: Executor | None = None
 
 
-_WEAK = frozenset((bool, int, float, complex, type(None)))
+WEAK = frozenset((bool, int, float, complex, type(None)))
 _ndarray, _asarray, _NoneType = np.ndarray, np.asarray, type(None)
-_recording = _Recording()
-_recorders = 0  # how many threads record or cast now; spares all other calls the look at the thread's own
+on_recording = _Recording()
+recorders = 0  # how many threads record or cast now; spares all other calls the look at the thread's own
 
 
 @contextmanager
 def recording(recorder: Executor) -> Iterator[None]:
     """Send every op of this thread to `recorder`, those without a traced operand (creation, numbers) included."""
-    global _recorders
-    former = _recording.recorder
-    _recording.recorder = recorder
-    _recorders += 1
+    global recorders
+    former = on_recording.recorder
+    on_recording.recorder = recorder
+    recorders += 1
     hot.recorders += 1
     try:
         yield
     finally:
-        _recording.recorder = former
-        _recorders -= 1
+        on_recording.recorder = former
+        recorders -= 1
         hot.recorders -= 1
 
 
 def divert(threads: int) -> None:
     """That many more threads (or fewer) cast the operands of ops, see `casting`."""
-    global _recorders
-    _recorders += threads
+    global recorders
+    recorders += threads
 
 
 def is_recording() -> bool:
     """Whether this thread's ops go to a recorder, those of eager Tensors too."""
-    return bool(_recorders) and _recording.recorder is not None
+    return bool(recorders) and on_recording.recorder is not None
 
 
 def is_plain(x: Any) -> bool:
     """Whether `x` is a tensor on the CPU with values, while nothing is recorded or cast: no op need be called for what NumPy
     does."""
-    return not _recorders and x._array is not None
+    return not recorders and x._array is not None
 
 
 def recorder() -> Any:
     """What this thread's ops go to, while they are recorded."""
-    return _recording.recorder
+    return on_recording.recorder
 
 
 _MISSING = object()
@@ -96,24 +96,24 @@ _KERNEL_ERRORS = (ArithmeticError, ValueError, TypeError, IndexError, RuntimeErr
 
 def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     """Run `op` on Tensors, Python numbers and None; ShapeError, DTypeError or TypeError where they do not fit."""
-    if _recorders:
+    if recorders:
         if op.autocast and casting.on:
             operands = casting.fitted(op, operands)
-        if _recording.recorder is not None:
-            return _recording.recorder.apply(op, operands, attrs)
+        if on_recording.recorder is not None:
+            return on_recording.recorder.apply(op, operands, attrs)
     kinds: Any
     arrays: Any
     try:
         x = operands[0]
         kind: Any = type(x)
-        if kind not in _WEAK:
+        if kind not in WEAK:
             kind, x = x.meta, x._array
         if len(operands) == 1:
             kinds, arrays = (op, kind, *attrs, *attrs.values()) if attrs else (op, kind), (x,)
         elif len(operands) == 2:
             y = operands[1]
             other: Any = type(y)
-            if other not in _WEAK:
+            if other not in WEAK:
                 other, y = y.meta, y._array
             kinds = (op, kind, other, *attrs, *attrs.values()) if attrs else (op, kind, other)
             arrays = (x, y)
@@ -150,7 +150,7 @@ def _kinds(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> tuple[An
     arrays: list[Any] = []
     key: list[Any] = [op]
     for x in operands:
-        if type(x) in _WEAK:
+        if type(x) in WEAK:
             key.append(type(x))
             arrays.append(x)
             continue
@@ -182,7 +182,7 @@ def _apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], kinds: tupl
     dtype = None
     uniform, weak, track, half, plain = True, False, False, False, True
     for x in operands:
-        if type(x) in _WEAK:
+        if type(x) in WEAK:
             weak = weak or x is not None
             arrays.append(x)
             continue
@@ -194,7 +194,7 @@ def _apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], kinds: tupl
             own = getattr(type(x), "__apply_op__", None)  # tensors that are no Tensor: sparse ones
             if own is not None:
                 return own(x, op, operands, attrs)
-            return apply(op, tuple([_native(x) for x in operands]), attrs)
+            return apply(op, tuple([native_results(x) for x in operands]), attrs)
         if array is None:
             if x._storage.recorder is not None:
                 return x._storage.recorder.apply(op, operands, attrs)
@@ -215,7 +215,7 @@ def _apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], kinds: tupl
         before, operands = operands, _promoted(op, operands)
         half = half or dtypes.default().is_half
         common = not half and _errors is not None and _unchanged(rule, before, operands)
-        arrays = [x if type(x) in _WEAK else x._array for x in operands]
+        arrays = [x if type(x) in WEAK else x._array for x in operands]
     if not uniform and (rule is None or rule.operands is not None):
         op.infer(*[type_of(x) for x in operands], **attrs)  # NumPy would mix dtypes where the record refuses them
     elif dtype is not None and dtype.kind != "f":
@@ -243,8 +243,8 @@ def _unchanged(rule: Any, before: tuple[Any, ...], after: tuple[Any, ...]) -> bo
     if any(x is not y for x, y in zip(before, after, strict=True)):
         return False
     chosen = after if rule.operands is None else [after[i] for i in rule.operands if i < len(after)]
-    kinds = {x.meta.dtype.kind for x in chosen if type(x) not in _WEAK}
-    return kinds == {"f"} or not any(type(x) in _WEAK and x is not None for x in after)
+    kinds = {x.meta.dtype.kind for x in chosen if type(x) not in WEAK}
+    return kinds == {"f"} or not any(type(x) in WEAK and x is not None for x in after)
 
 
 _accepted: set[tuple[Op, Any]] = set()
@@ -266,7 +266,7 @@ def _promoted(op: Op, operands: tuple[Any, ...]) -> tuple[Any, ...]:
     rule = op.promote
     chosen = range(len(operands)) if rule.operands is None else rule.operands  # type: ignore[union-attr]
     picked = [operands[i] for i in chosen if i < len(operands)]
-    key = (op, *[type(x) if type(x) in _WEAK else (x.meta.dtype, not x.meta.shape) for x in picked])
+    key = (op, *[type(x) if type(x) in WEAK else (x.meta.dtype, not x.meta.shape) for x in picked])
     target = _targets.get(key, _MISSING)
     if target is _MISSING:
         target = _targets[key] = target_dtype(op, tuple([type_of(x) for x in operands]))
@@ -276,7 +276,7 @@ def _promoted(op: Op, operands: tuple[Any, ...]) -> tuple[Any, ...]:
         operands = fitted(op, operands, target)
     attrs = {"dtype": target}
     return tuple(
-        [apply(cast, (x,), attrs) if i in chosen and type(x) not in _WEAK and x.meta.dtype is not target else x
+        [apply(cast, (x,), attrs) if i in chosen and type(x) not in WEAK and x.meta.dtype is not target else x
          for i, x in enumerate(operands)]
     )  # fmt: skip
 
@@ -298,7 +298,7 @@ def _conformed(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], out: An
     """An elementwise result with the strides that `infer` says; NumPy chooses others where operands disagree."""
     if type(out) is not _ndarray:
         out = np.asarray(out)
-    key = (op, out.dtype, *[type(x) if type(x) in _WEAK else x.meta for x in operands])
+    key = (op, out.dtype, *[type(x) if type(x) in WEAK else x.meta for x in operands])
     wanted = _strides.get(key)
     if wanted is None:
         if len(_strides) > _LIMIT:
@@ -356,9 +356,9 @@ def _explain(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], error: Ba
     raise error
 
 
-def _native(x: Any) -> Any:
+def native_results(x: Any) -> Any:
     """A NumPy scalar or a subclass of a Python number as the plain number; TypeError for what no op takes."""
-    if type(x) in _WEAK or hasattr(x, "_array"):
+    if type(x) in WEAK or hasattr(x, "_array"):
         return x
     if isinstance(x, np.generic):
         return x.item()
@@ -402,7 +402,7 @@ def _wrap_tracked(op: Op, operands: tuple[Any, ...], arrays: list[Any], attrs: d
 
 def written_through(op: Op, operands: tuple[Any, ...]) -> bool:
     """Whether `op`, a ufunc of a known kind of call without history, has stored its result in the first operand."""
-    if _recorders and _recording.recorder is not None:
+    if recorders and on_recording.recorder is not None:
         return False
     target = operands[0]
     array, meta = target._array, target.meta
@@ -411,7 +411,7 @@ def written_through(op: Op, operands: tuple[Any, ...]) -> bool:
     elif len(operands) == 2:
         y = operands[1]
         kind: Any = type(y)
-        if kind not in _WEAK:
+        if kind not in WEAK:
             kind, y = getattr(y, "meta", None), getattr(y, "_array", None)
         plan, arrays = PLANS.get((op, meta, kind)), (array, y)  # type: ignore[assignment]
     else:
@@ -436,11 +436,11 @@ def written_through(op: Op, operands: tuple[Any, ...]) -> bool:
 
 def write(target: Any, source: Any) -> None:
     """Store `source`, a Tensor or number that broadcasts, into the memory of the Tensor `target` and count it; no tape."""
-    if _recorders and _recording.recorder is not None:
-        _recording.recorder.write(target, source)
+    if recorders and on_recording.recorder is not None:
+        on_recording.recorder.write(target, source)
         return
     storage = storage_of(target)
-    if storage.recorder is not None or type(source) in _WEAK:
+    if storage.recorder is not None or type(source) in WEAK:
         storage.write(target, source)
     else:
         source_storage = source._storage

@@ -8,7 +8,7 @@ from . import generated as g
 from .creation import arange
 from .pure import pure
 from .random import rand
-from .windows import _each, adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d
+from .windows import adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d, each_dim
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -22,14 +22,14 @@ def _fractional(n: int) -> tuple[Any, Any]:
         input: Tensor, kernel_size: Any, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False,
         _random_samples: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        kernel, sizes = _each("kernel_size", kernel_size, n), tuple(input.shape[-n:])
+        kernel, sizes = each_dim("kernel_size", kernel_size, n), tuple(input.shape[-n:])
         if output_size is None and output_ratio is None:
             raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
         if output_size is None:
             ratios = output_ratio if isinstance(output_ratio, (tuple, list)) else (output_ratio,) * n
             counts: Any = tuple(int(int(m) * r) for m, r in zip(sizes, ratios, strict=True))
         else:
-            counts = _each("output_size", output_size, n)
+            counts = each_dim("output_size", output_size, n)
         single = input.ndim == n + 1
         x = input.unsqueeze(0) if single else input
         samples = _random_samples

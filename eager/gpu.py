@@ -23,8 +23,8 @@ from ..runtime.gpu.device import GPU
 from ..runtime.gpu.storage import DeviceStorage, address_of, extent_of
 from ..runtime.meta import Meta
 from . import tape
-from .executor import _WEAK
-from .executor import _native as native
+from .executor import WEAK
+from .executor import native_results as native
 from .factory import blank, make, storage_of
 from .patterns import Pattern, loose, of_call
 
@@ -61,7 +61,7 @@ class Executor:
         track = False
         key: list[Any] = [op, knobs.state]
         for x in operands:
-            if type(x) in _WEAK:
+            if type(x) in WEAK:
                 key.append(float if type(x) is float and loose(op) else (type(x), repr(x)))
                 continue
             meta = getattr(x, "meta", None)
@@ -93,7 +93,7 @@ class Executor:
         refused."""
         given = [native(x) for x in operands]
         for i, x in enumerate(given):
-            if type(x) in _WEAK:
+            if type(x) in WEAK:
                 continue
             if x._array is None and not x._storage.on_device:
                 return x._storage.recorder.apply(op, operands, attrs)
@@ -105,7 +105,7 @@ class Executor:
 
     def _plan(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Plan:
         """What such a call does."""
-        if any(type(x) not in _WEAK and x.meta.device != self.gpu.name for x in operands):
+        if any(type(x) not in WEAK and x.meta.device != self.gpu.name for x in operands):
             raise different(op, operands)
         if op.effects.aliases is not None:
             place = _window(op, operands, attrs)
@@ -118,7 +118,7 @@ class Executor:
     def _compiled(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Plan:
         from ..ir.graph import Builder
 
-        types = [x if type(x) in _WEAK else x.meta.type for x in operands]
+        types = [x if type(x) in WEAK else x.meta.type for x in operands]
         builder = Builder(f"eager_{op.name}")
         results = builder.emit(op, [builder.input(t) if isinstance(t, TensorType) else t for t in types], attrs)  # raises misfits
         single = not isinstance(results, tuple)
@@ -198,7 +198,7 @@ class Executor:
             before = gradmode.get()
             gradmode.set(False)
             try:
-                out = apply(op, tuple([x if type(x) in _WEAK else to_cpu(x) for x in operands]), attrs)
+                out = apply(op, tuple([x if type(x) in WEAK else to_cpu(x) for x in operands]), attrs)
             finally:
                 gradmode.set(before)
             return tuple([moved(x, gpu) for x in out]) if isinstance(out, tuple) else moved(out, gpu)
@@ -233,14 +233,14 @@ class Executor:
         if not target._storage.on_device:
             target._storage.recorder.write(target, source)
             return
-        if type(source) not in _WEAK and not hasattr(source, "meta"):
+        if type(source) not in WEAK and not hasattr(source, "meta"):
             source = make(np.array(source, target.meta.dtype.np))
         storage = target._storage
-        if type(source) not in _WEAK:
+        if type(source) not in WEAK:
             if source._array is not None or source._storage.gpu is not storage.gpu:
                 source = moved(source, storage.gpu)
             source = _apart(source, target)
-        if type(source) not in _WEAK and source.meta.type == target.meta.type and _dense(target.meta):
+        if type(source) not in WEAK and source.meta.type == target.meta.type and _dense(target.meta):
             nbytes = target.numel() * target.meta.dtype.itemsize
             storage.gpu.activate()
             if nbytes and address_of(source) != address_of(target):
@@ -250,7 +250,7 @@ class Executor:
         storage.version += 1
 
     def _write_by_kernel(self, target: Any, source: Any) -> None:
-        weak = type(source) in _WEAK
+        weak = type(source) in WEAK
         key = ("write", knobs.state, target.meta.type, repr(source) if weak else source.meta.type)
         plan = self.plans.get(key)
         if plan is None:
@@ -397,7 +397,7 @@ def _window(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> tuple[M
     meta, size = base.meta, base.meta.dtype.itemsize
     flat = np.zeros(max(extent_of(meta.shape, meta.strides), 1), meta.dtype.np)
     array = np.lib.stride_tricks.as_strided(flat, meta.shape, [s * size for s in meta.strides])
-    arrays = [array if x is base else x if type(x) in _WEAK else to_cpu(x)._array for x in operands]
+    arrays = [array if x is base else x if type(x) in WEAK else to_cpu(x)._array for x in operands]
     (out,) = run_op(op, arrays, attrs, [meta.dtype])
     if out.size and not np.may_share_memory(out, flat):
         return None

@@ -132,8 +132,8 @@ def jacobian(
     call.check(strict)
     blocks = []
     for o in call.outs:
-        rows = transforms._for_each(
-            lambda v, o=o: call.pull([o], [v], create_graph, strict), transforms._basis(o)  # type: ignore[misc]
+        rows = transforms.for_each(
+            lambda v, o=o: call.pull([o], [v], create_graph, strict), transforms.basis(o)  # type: ignore[misc]
         )
         made = [r.reshape((*o.shape, *x.shape)) for r, x in zip(rows, call.inputs, strict=True)]
         blocks.append(call.settled(made, inputs))

@@ -23,7 +23,7 @@ from .pure import pure
 from .reducing import index_along
 from .resampling import interpolate
 from .scattering import embedding, index_add, scatter
-from .windows import _each, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
+from .windows import avg_pool1d, avg_pool2d, avg_pool3d, each_dim, max_pool1d, max_pool2d, max_pool3d
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -81,7 +81,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
 
 def _window(kernel: Any, dilation: Any, padding: Any, stride: Any) -> tuple[Any, ...]:
     names = ("kernel_size", "dilation", "padding", "stride")
-    return tuple(_each(name, v, 2) for name, v in zip(names, (kernel, dilation, padding, stride), strict=True))
+    return tuple(each_dim(name, v, 2) for name, v in zip(names, (kernel, dilation, padding, stride), strict=True))
 
 
 def _places(x: Any, size: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> tuple[Any, tuple[int, int]]:
@@ -125,7 +125,7 @@ def fold(
     """Columns as `unfold` makes them summed back into planes of `output_size`."""
     if input.ndim not in (2, 3):
         raise ShapeError(f"fold: (batch, channels * taps, windows) or without the batch expected, got {list(input.shape)}")
-    size = _each("output_size", output_size, 2)
+    size = each_dim("output_size", output_size, 2)
     kernel, dilation, padding, stride = _window(kernel_size, dilation, padding, stride)
     x = input if input.ndim == 3 else unsqueeze(input, 0)
     places, counts = _places(x, size, kernel, dilation, padding, stride)
@@ -324,7 +324,7 @@ def _bags(input: Any, offsets: Any, shares: Any, last: bool) -> tuple[Any, Any, 
 def _lp(name: str, pool: Any, n: int) -> Any:
     @pure
     def function(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
-        taps = math.prod(_each("kernel_size", kernel_size, n))
+        taps = math.prod(each_dim("kernel_size", kernel_size, n))
         mean = pool(g.pow(input, norm_type), kernel_size, stride, 0, ceil_mode)
         return g.pow(g.sign(mean) * g.relu(g.abs(mean)) * taps, 1.0 / norm_type)
 
@@ -347,8 +347,8 @@ def _unpool(n: int) -> Any:
     ) -> Tensor:
         if casting.on and n > 1:
             (input,) = casting.wide(input)
-        kernel, around = _each("kernel_size", kernel_size, n), _each("padding", padding, n)
-        steps = kernel if stride is None else _each("stride", stride, n)
+        kernel, around = each_dim("kernel_size", kernel_size, n), each_dim("padding", padding, n)
+        steps = kernel if stride is None else each_dim("stride", stride, n)
         if output_size is None:
             rows = zip(input.shape[-n:], kernel, steps, around, strict=True)
             size = [(int(m) - 1) * s + k - 2 * p for m, k, s, p in rows]

@@ -93,7 +93,7 @@ def remember(kinds: tuple[Any, ...], operands: tuple[Any, ...], attrs: dict[str,
         node = tape.OpNode(op, attrs, len(operands))
         node.types, node.results = plan.inputs, plan.outputs
         node.edges = tuple([node if m is not None and m.requires_grad else None for m in metas])
-        read = tape._read_by_rule(op, attrs, operands, node)
+        read = tape.read_by_rule(op, attrs, operands, node)
         every = (*plan.inputs, *plan.outputs)
         plan.saves = tuple([None if t is None or i in read else tape.Unsaved(t) for i, t in enumerate(every)])
     if len(PLANS) > MOST:

@@ -38,7 +38,7 @@ def viewing(fn: F) -> F:
             found = known.get(key)
         except (AttributeError, TypeError):  # no Tensor, a list of numbers
             return fn(input, *args, **named)
-        if named or array is None or executor._recorders:
+        if named or array is None or executor.recorders:
             return fn(input, *args, **named)
         if found is None:
             return _first(fn, input, args, known, key)

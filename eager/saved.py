@@ -27,10 +27,10 @@ class saved_tensors_hooks:
     def __enter__(self) -> None:
         if _refused:
             raise RuntimeError(_refused[-1])
-        tape._packers.append(self.pair)
+        tape.packers.append(self.pair)
 
     def __exit__(self, *exc: object) -> None:
-        tape._packers.pop()
+        tape.packers.pop()
 
 
 class save_on_cpu(saved_tensors_hooks):

@@ -137,9 +137,9 @@ class AccumulateGrad(Node):
 
     def register_hook(self, fn: Callable[[Any, Any], Any]) -> Any:
         """Call ``fn((), (gradient,))`` when the leaf's `grad` has been added to. Returns a removable handle."""
-        from .autograd import _end_hooks, added
+        from .autograd import added, end_hooks
 
-        return added(_end_hooks.make(self.variable), fn)
+        return added(end_hooks.make(self.variable), fn)
 
     def register_prehook(self, fn: Callable[[Any], Any]) -> Any:
         """Call ``fn((gradient,))`` before it is added. Returns a removable handle."""
@@ -210,12 +210,12 @@ class Saved:
         return x
 
 
-_packers: list[Any] = []  # pairs of functions: `autograd.graph.saved_tensors_hooks`
+packers: list[Any] = []  # pairs of functions: `autograd.graph.saved_tensors_hooks`
 
 
 def keep(x: Tensor) -> Any:
     """`x` kept for the backward pass, by the hooks where some are set."""
-    return Packed(x, *_packers[-1]) if _packers else Saved(x)
+    return Packed(x, *packers[-1]) if packers else Saved(x)
 
 
 class Packed:
@@ -412,7 +412,7 @@ def record(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], results: tu
     node.edges = edges
     node.types = tuple([x.meta.type if hasattr(x, "meta") else None for x in operands])
     node.results = tuple([r.meta.type for r in results])
-    read = _read_by_rule(op, attrs, operands, node)
+    read = read_by_rule(op, attrs, operands, node)
     saved: list[Any] = []
     for i, x in enumerate(operands):
         saved.append(x if node.types[i] is None else keep(x) if i in read else Unsaved(node.types[i]))
@@ -431,7 +431,7 @@ _READ: dict[Any, frozenset[int]] = {}
 _LIMIT = 4096
 
 
-def _read_by_rule(op: Op, attrs: dict[str, Any], operands: tuple[Any, ...], node: OpNode) -> frozenset[int]:
+def read_by_rule(op: Op, attrs: dict[str, Any], operands: tuple[Any, ...], node: OpNode) -> frozenset[int]:
     """Numbers of the operands, then results, that the gradient rule reads by value."""
     need = tuple([e is not None for e in node.edges])
     kinds = tuple([_class_of(t) if t is not None else type(x) for t, x in zip(node.types, operands, strict=True)])

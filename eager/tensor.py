@@ -280,7 +280,7 @@ class Tensor(Methods):
     @pure
     def detach(self) -> Tensor:
         """The same memory outside the tape."""
-        if self._array is not None and not executor._recorders:
+        if self._array is not None and not executor.recorders:
             return factory.detached(self)
         made = executor.apply(casts.detach, (self,), {})
         if made._array is not None:

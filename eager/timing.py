@@ -36,10 +36,10 @@ class OpTimes:
         self._timed("aten::copy_", lambda: executor.write(target, source))
 
     def _timed(self, name: str, run: Any) -> Any:
-        executor._recording.recorder = None
+        executor.on_recording.recorder = None
         begin = time.perf_counter()
         try:
             return run()
         finally:
             self.seen.append(Event(name, begin * 1e6, time.perf_counter() * 1e6))
-            executor._recording.recorder = self
+            executor.on_recording.recorder = self

@@ -286,13 +286,13 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
 # -- whole Jacobians -------------------------------------------------------------------------------------------------------
 
 
-def _basis(x: Any) -> Any:
+def basis(x: Any) -> Any:
     """All one-hot Tensors of the shape and dtype of `x`, along dimension 0."""
     n = x.numel()
     return reshape(eye(n, dtype=x.dtype), (n, *x.shape))
 
 
-def _for_each(fn: Callable[[Any], list[Any]], batch: Any, chunk: int | None = None) -> list[Any]:
+def for_each(fn: Callable[[Any], list[Any]], batch: Any, chunk: int | None = None) -> list[Any]:
     """`fn` of each member of `batch`, a list of Tensors or None, each result with the members along dimension 0."""
     n = int(batch.shape[0])
     if n == 0:
@@ -361,7 +361,7 @@ def jacrev(
         keep = duals.keeps(outs)
         made = []
         for o in outs:
-            rows = _for_each(lambda v, o=o: _pull([o], duals.leaves, [v], keep), _basis(o), chunk_size)  # type: ignore[misc]
+            rows = for_each(lambda v, o=o: _pull([o], duals.leaves, [v], keep), basis(o), chunk_size)  # type: ignore[misc]
             whole = [(*o.shape, *shape) for shape in duals.shapes]
             blocks = [_of(o, w) if r is None else reshape(r, w) for r, w in zip(rows, whole, strict=True)]
             made.append(duals.shaped([_settled(b, duals.leaves, keep) for b in blocks]))
@@ -385,7 +385,7 @@ def jacfwd(
             def push(v: Any, i: int = i) -> list[Any]:
                 return linear.push([v if k == i else None for k in range(len(duals.leaves))])
 
-            made = _for_each(push, _basis(x), chunk_size)
+            made = for_each(push, basis(x), chunk_size)
             columns.append([
                 _of(o, (*o.shape, *x.shape)) if m is None else reshape(movedim(m, 0, -1), (*o.shape, *x.shape))
                 for m, o in zip(made, linear.outs, strict=True)

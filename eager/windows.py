@@ -30,7 +30,7 @@ _NONE: dict[str, Any] = {}
 Ints = tuple[int, ...]
 
 
-def _each(name: str, value: Any, n: int) -> Ints:
+def each_dim(name: str, value: Any, n: int) -> Ints:
     """`value` for `n` dimensions: an int for all of them, or one a dimension."""
     if isinstance(value, (tuple, list)):
         found = tuple(int(v) for v in value)
@@ -58,7 +58,7 @@ def _batched(op: str, input: Tensor, n: int, run: Callable[[Tensor], Any]) -> An
 def _conv(
     n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Tensor:
-    steps, spread = _each("stride", stride, n), _each("dilation", dilation, n)
+    steps, spread = each_dim("stride", stride, n), each_dim("dilation", dilation, n)
     if input.dtype.is_complex:
         return _of_parts(lambda x, w, b: _conv(n, x, w, b, stride, padding, dilation, groups), input, weight, bias)
     if input.dtype.kind in "ui":  # through float64, which holds all sums below 2 to the 53rd
@@ -69,7 +69,7 @@ def _conv(
         edges = _named_padding(padding, weight, steps, spread)
         around = tuple(low for low, _ in edges)
     else:
-        around = _each("padding", padding, n)
+        around = each_dim("padding", padding, n)
 
     def run(x: Tensor) -> Any:
         if edges is not None and any(low != high for low, high in edges):
@@ -128,8 +128,8 @@ def conv3d(
 def _conv_transpose(
     n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, extra: Any, groups: int, dilation: Any
 ) -> Tensor:
-    steps, spread = _each("stride", stride, n), _each("dilation", dilation, n)
-    around, beyond = _each("padding", padding, n), _each("output_padding", extra, n)
+    steps, spread = each_dim("stride", stride, n), each_dim("dilation", dilation, n)
+    around, beyond = each_dim("padding", padding, n), each_dim("output_padding", extra, n)
     if any(b >= max(s, d) for b, s, d in zip(beyond, steps, spread, strict=True)):
         raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got output_padding: {beyond}, "
                            f"stride: {steps}, dilation: {spread}")  # fmt: skip
@@ -189,9 +189,9 @@ def conv_transpose3d(
 
 
 def _pool_attrs(n: int, x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> dict[str, Any]:
-    sides = _each("kernel_size", kernel, n)
-    steps = sides if stride is None or stride == () or stride == [] else _each("stride", stride, n)
-    around, spread = _each("padding", padding, n), _each("dilation", dilation, n)
+    sides = each_dim("kernel_size", kernel, n)
+    steps = sides if stride is None or stride == () or stride == [] else each_dim("stride", stride, n)
+    around, spread = each_dim("padding", padding, n), each_dim("dilation", dilation, n)
     if any(2 * p > k for p, k in zip(around, sides, strict=True)):
         raise RuntimeError(f"pad should be at most half of effective kernel size, but got pad={around}, kernel_size={sides}")
     pairs = []

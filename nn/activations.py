@@ -10,12 +10,12 @@ from ..eager.creation import full
 from ..eager.tensor import Tensor
 from . import functional as F
 from . import init
-from .layers import _Shaped
+from .layers import Shaped
 from .module import Module
 from .parameter import Parameter
 
 
-class Threshold(_Shaped):
+class Threshold(Shaped):
     """x where above `threshold`, else `value`."""
 
     shown = ("threshold", "value")
@@ -28,7 +28,7 @@ class Threshold(_Shaped):
         return F.threshold(input, self.threshold, self.value, self.inplace)
 
 
-class RReLU(_Shaped):
+class RReLU(Shaped):
     """x where positive, else x times a slope drawn from `lower` to `upper` in training, else their mean."""
 
     shown = ("lower", "upper")
@@ -41,7 +41,7 @@ class RReLU(_Shaped):
         return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
 
 
-class Hardtanh(_Shaped):
+class Hardtanh(Shaped):
     """x brought between `min_val` and `max_val`."""
 
     shown: tuple[str, ...] = ("min_val", "max_val")
@@ -92,7 +92,7 @@ class Hardswish(Module):
         return F.hardswish(input, self.inplace)
 
 
-class Mish(_Shaped):
+class Mish(Shaped):
     """``x * tanh(softplus(x))``."""
 
     def __init__(self, inplace: bool = False) -> None:
@@ -103,7 +103,7 @@ class Mish(_Shaped):
         return F.mish(input, self.inplace)
 
 
-class ELU(_Shaped):
+class ELU(Shaped):
     """x where positive, else ``alpha * (exp(x) - 1)``."""
 
     shown = ("alpha",)
@@ -116,7 +116,7 @@ class ELU(_Shaped):
         return F.elu(input, self.alpha, self.inplace)
 
 
-class CELU(_Shaped):
+class CELU(Shaped):
     """x where positive, else ``alpha * (exp(x / alpha) - 1)``."""
 
     shown = ("alpha",)
@@ -129,7 +129,7 @@ class CELU(_Shaped):
         return F.celu(input, self.alpha, self.inplace)
 
 
-class SELU(_Shaped):
+class SELU(Shaped):
     """The elu whose outputs keep mean 0 and variance 1."""
 
     def __init__(self, inplace: bool = False) -> None:
@@ -140,7 +140,7 @@ class SELU(_Shaped):
         return F.selu(input, self.inplace)
 
 
-class GLU(_Shaped):
+class GLU(Shaped):
     """The first half along `dim` times the sigmoid of the second."""
 
     shown = ("dim",)
@@ -181,7 +181,7 @@ class Softshrink(Module):
         return f"{self.lambd}"
 
 
-class LeakyReLU(_Shaped):
+class LeakyReLU(Shaped):
     """x where positive, else `negative_slope` times x."""
 
     shown = ("negative_slope",)
@@ -201,7 +201,7 @@ class LogSigmoid(Module):
         return F.logsigmoid(input)
 
 
-class Softplus(_Shaped):
+class Softplus(Shaped):
     """``log(1 + exp(beta * x)) / beta``; x where ``beta * x`` is above `threshold`."""
 
     shown = ("beta", "threshold")
@@ -214,7 +214,7 @@ class Softplus(_Shaped):
         return F.softplus(input, self.beta, self.threshold)
 
 
-class PReLU(_Shaped):
+class PReLU(Shaped):
     """x where positive, else x times the parameter `weight`: one number, or one a channel (dimension 1)."""
 
     shown = ("num_parameters",)
@@ -246,7 +246,7 @@ class Tanhshrink(Module):
         return F.tanhshrink(input)
 
 
-class Softmin(_Shaped):
+class Softmin(Shaped):
     """`Softmax` of ``-x``."""
 
     shown = ("dim",)

@@ -30,10 +30,10 @@ class Sequential(Module):
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return type(self)(dict(list(self._modules.items())[index]))
-        return list(self._modules.values())[_checked(index, len(self))]
+        return list(self._modules.values())[checked_index(index, len(self))]
 
     def __setitem__(self, index: int, module: Module) -> None:
-        setattr(self, list(self._modules)[_checked(index, len(self))], module)
+        setattr(self, list(self._modules)[checked_index(index, len(self))], module)
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -43,7 +43,7 @@ class Sequential(Module):
 
     def __delitem__(self, index: int | slice) -> None:
         names = list(self._modules)
-        for name in names[index] if isinstance(index, slice) else [names[_checked(index, len(self))]]:
+        for name in names[index] if isinstance(index, slice) else [names[checked_index(index, len(self))]]:
             del self._modules[name]
         self._renumber(list(self._modules.values()))
 
@@ -113,10 +113,10 @@ class ModuleList(Module):
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return type(self)(list(self._modules.values())[index])  # type: ignore[arg-type]
-        return self._modules[str(_checked(index, len(self)))]
+        return self._modules[str(checked_index(index, len(self)))]
 
     def __setitem__(self, index: int, module: Module) -> None:
-        setattr(self, str(_checked(index, len(self))), module)
+        setattr(self, str(checked_index(index, len(self))), module)
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -237,7 +237,7 @@ class DataParallel(Module):
         return self.module(*inputs, **kwargs)
 
 
-def _checked(index: Any, count: int) -> int:
+def checked_index(index: Any, count: int) -> int:
     i = operator.index(index)
     if not -count <= i < count:
         raise IndexError(f"index {i} is out of range")

@@ -56,7 +56,7 @@ class NonDynamicallyQuantizableLinear(Linear):
     """`Linear` under the name that PyTorch's attention gives to the map of its result."""
 
 
-class _Shaped(Module):
+class Shaped(Module):
     """What layers with options share: `shown` names the attributes of the printed form."""
 
     shown: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ class _Shaped(Module):
         return ", ".join([*parts, "inplace=True"] if self.inplace else parts)
 
 
-class ReLU(_Shaped):
+class ReLU(Shaped):
     """``max(x, 0)``."""
 
     def __init__(self, inplace: bool = False) -> None:
@@ -106,7 +106,7 @@ class Tanh(Module):
         return F.tanh(input)
 
 
-class SiLU(_Shaped):
+class SiLU(Shaped):
     """``x * sigmoid(x)``."""
 
     def __init__(self, inplace: bool = False) -> None:
@@ -117,7 +117,7 @@ class SiLU(_Shaped):
         return F.silu(input, self.inplace)
 
 
-class Softmax(_Shaped):
+class Softmax(Shaped):
     """Exponentials that sum to 1 along `dim`."""
 
     shown = ("dim",)
@@ -130,7 +130,7 @@ class Softmax(_Shaped):
         return F.softmax(input, self.dim)
 
 
-class LogSoftmax(_Shaped):
+class LogSoftmax(Shaped):
     """Logarithm of `Softmax`."""
 
     shown = ("dim",)
@@ -170,7 +170,7 @@ class Dropout2d(_DropoutNd):
         return F.dropout2d(input, self.p, self.training, self.inplace)
 
 
-class Flatten(_Shaped):
+class Flatten(Shaped):
     """Dimensions `start_dim` to `end_dim` as one."""
 
     shown = ("start_dim", "end_dim")
@@ -183,7 +183,7 @@ class Flatten(_Shaped):
         return input.flatten(self.start_dim, self.end_dim)
 
 
-class _Affine(Module):
+class Affine(Module):
     """What norms share: `weight` of ones and `bias` of zeros, each there or not."""
 
     weight: Parameter | None
@@ -207,7 +207,7 @@ class _Affine(Module):
             init.zeros_(self.bias)
 
 
-class LayerNorm(_Affine):
+class LayerNorm(Affine):
     """Mean 0 and variance 1 over the last dimensions `normalized_shape`, then an affine map."""
 
     def __init__(

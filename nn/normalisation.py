@@ -10,12 +10,12 @@ from ..eager.creation import ones, tensor, zeros
 from ..eager.tensor import Tensor
 from ..ir import dtypes
 from . import functional as F
-from .layers import _Affine
+from .layers import Affine
 from .module import Module
 from .ranks import ranked
 
 
-class _NormBase(_Affine):
+class _NormBase(Affine):
     """`running_mean`, `running_var` and `num_batches_tracked` are buffers that training updates in place; `momentum` None takes
     the mean over all batches seen."""
 
@@ -147,7 +147,7 @@ InstanceNorm1d, InstanceNorm2d, InstanceNorm3d = ranked(
 )  # fmt: skip
 
 
-class GroupNorm(_Affine):
+class GroupNorm(Affine):
     """Groups of channels of each example normalised, then an affine map by channel."""
 
     def __init__(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..eager.tensor import Tensor
-from .containers import _checked
+from .containers import checked_index
 from .module import Module
 from .parameter import Parameter
 
@@ -34,10 +34,10 @@ class ParameterList(Module):
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return type(self)([self[i] for i in range(self._size)[index]])
-        return getattr(self, str(_checked(index, self._size)))
+        return getattr(self, str(checked_index(index, self._size)))
 
     def __setitem__(self, index: int, value: Any) -> None:
-        setattr(self, str(_checked(index, self._size)), _kept(value))
+        setattr(self, str(checked_index(index, self._size)), _kept(value))
 
     def __len__(self) -> int:
         return self._size

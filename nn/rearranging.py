@@ -11,12 +11,12 @@ from ..eager.creation import empty
 from ..eager.tensor import Tensor
 from . import functional as F
 from . import init
-from .layers import _Shaped
+from .layers import Shaped
 from .module import Module
 from .parameter import Parameter
 
 
-class Unflatten(_Shaped):
+class Unflatten(Shaped):
     """Dimension `dim` as dimensions of sizes `unflattened_size`."""
 
     shown = ("dim", "unflattened_size")
@@ -35,7 +35,7 @@ class Unflatten(_Shaped):
         return input.unflatten(self.dim, self.unflattened_size)
 
 
-class PixelShuffle(_Shaped):
+class PixelShuffle(Shaped):
     """(N, C * r * r, H, W) as (N, C, H * r, W * r)."""
 
     shown = ("upscale_factor",)
@@ -48,7 +48,7 @@ class PixelShuffle(_Shaped):
         return F.pixel_shuffle(input, self.upscale_factor)
 
 
-class PixelUnshuffle(_Shaped):
+class PixelUnshuffle(Shaped):
     """(N, C, H * r, W * r) as (N, C * r * r, H, W)."""
 
     shown = ("downscale_factor",)
@@ -61,7 +61,7 @@ class PixelUnshuffle(_Shaped):
         return F.pixel_unshuffle(input, self.downscale_factor)
 
 
-class ChannelShuffle(_Shaped):
+class ChannelShuffle(Shaped):
     """Channels of each of `groups` dealt out in turn."""
 
     shown = ("groups",)
@@ -74,7 +74,7 @@ class ChannelShuffle(_Shaped):
         return F.channel_shuffle(input, self.groups)
 
 
-class Unfold(_Shaped):
+class Unfold(Shaped):
     """Each window of the plane as a column."""
 
     shown = ("kernel_size", "dilation", "padding", "stride")
@@ -87,7 +87,7 @@ class Unfold(_Shaped):
         return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
 
 
-class Fold(_Shaped):
+class Fold(Shaped):
     """Columns as `Unfold` makes them summed back into planes of `output_size`."""
 
     shown = ("output_size", "kernel_size", "dilation", "padding", "stride")

@@ -24,7 +24,7 @@ from ..runtime.guard import Is, LengthIs
 from ..runtime.source import Attr, Const
 from . import checkpoints, functions  # noqa: F401  (the first one registers a model)
 from .breaks import Break, Restart, UserRaise, ValueNeeded
-from .histories import _floating, active, reaching
+from .histories import active, floating, reaching
 from .special import models
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Pass:
         return g
 
     def _visit(self, node: Node, live: set[Value]) -> None:
-        need = tuple(_floating(a) and a in live for a in node.args)
+        need = tuple(floating(a) and a in live for a in node.args)
         if node.op.grad is None or not any(need):
             return
         first = len(self.builder.nodes)
@@ -106,7 +106,7 @@ class Pass:
             self._function(node, need)
             return
         single = len(node.results) == 1
-        arrived = tuple(self.gradients.get(r) if _floating(r) else None for r in node.results)
+        arrived = tuple(self.gradients.get(r) if floating(r) else None for r in node.results)
         out = node.results[0] if single else node.results
         self.builder.where = node.where
         with self.recorder.symbols.strictly():
@@ -164,7 +164,7 @@ class MemberPass(Pass):
         self.gradients[value] = g if before is None else executor.apply(lookup("add"), (before, g), {})
 
     def _visit(self, node: Node, live: set[Value]) -> None:
-        need = tuple(_floating(a) and a in live for a in node.args)
+        need = tuple(floating(a) and a in live for a in node.args)
         if node.op.grad is None or not any(need):
             return
         if node in self.histories.calls:

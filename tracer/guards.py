@@ -126,7 +126,7 @@ class Outside:
         if isinstance(value, (type, enum.Enum, *_SINGLE)):
             self.guard(Is(source, value))
             return self.register(value, value, source)
-        make = _MAKERS.get(types.FunctionType if isinstance(value, types.FunctionType) else cls)  # 3.11 installs a subclass
+        make = MAKERS.get(types.FunctionType if isinstance(value, types.FunctionType) else cls)  # 3.11 installs a subclass
         if make is not None:
             return make(self, value, source)
         if isinstance(value, tuple) and hasattr(cls, "_fields"):
@@ -135,8 +135,8 @@ class Outside:
             self.guard(Is(source, value))
             return self.register(value, value, source)
         base = native_base(cls)
-        if base in _SUBCLASSED and base is not cls:
-            return _SUBCLASSED[base](self, value, source)
+        if base in SUBCLASSED and base is not cls:
+            return SUBCLASSED[base](self, value, source)
         self.guard(TypeIs(source, cls))
         if base is not object and not isinstance(value, types.CellType):
             self.opaque.add(id(value))
@@ -516,8 +516,8 @@ def _same_root(a: Source, b: Source | None) -> bool:
     return isinstance(a, Const) and isinstance(b, Const)
 
 
-_SUBCLASSED: dict[type, Callable[[Outside, Any, Source], Any]] = {}  # by built-in base: objects of classes made by Python code
-_MAKERS: dict[type, Callable[[Outside, Any, Source], Any]] = {
+SUBCLASSED: dict[type, Callable[[Outside, Any, Source], Any]] = {}  # by built-in base: objects of classes made by Python code
+MAKERS: dict[type, Callable[[Outside, Any, Source], Any]] = {
     tuple: Outside._tuple,
     list: Outside._list,
     dict: Outside._dict,

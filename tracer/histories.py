@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Hooks = dict[int, Any]
 
 
-def _floating(x: Any) -> bool:
+def floating(x: Any) -> bool:
     return isinstance(x, Value) and isinstance(x.type, TensorType) and x.type.dtype.is_inexact
 
 
@@ -30,7 +30,7 @@ def active(nodes: Iterable[Node], roots: Iterable[Value]) -> set[Value]:
     found = set(roots)
     for node in nodes:
         if node.op.grad is not None and any(a in found for a in node.args if isinstance(a, Value)):
-            found.update(r for r in node.results if _floating(r))
+            found.update(r for r in node.results if floating(r))
     return found
 
 
@@ -146,7 +146,7 @@ class Histories:
         found.update(self.roots())
         for node in nodes[self._known :]:
             if node.op.grad is not None and any(a in found for a in node.args if isinstance(a, Value)):
-                found.update(r for r in node.results if _floating(r))
+                found.update(r for r in node.results if floating(r))
         self._known = len(nodes)
         return found
 

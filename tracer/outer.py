@@ -8,7 +8,7 @@ from typing import Any
 from ..runtime.guard import Equals, Is, LengthIs, TypeIs
 from ..runtime.source import Attr, Item, Listed, Source, listed
 from .classes import by_python, native_base
-from .guards import _MAKERS, _SUBCLASSED, Outside, of_library
+from .guards import MAKERS, SUBCLASSED, Outside, of_library
 
 _LARGEST = 200
 _HASHED = (str, int, float, bool, bytes, type(None))
@@ -118,8 +118,8 @@ def _subclassed(outside: Outside, value: Any, source: Source) -> Any:
 
 
 for _base in (list, dict, collections.OrderedDict):
-    _SUBCLASSED[_base] = _subclassed
-_MAKERS[set] = _MAKERS[frozenset] = _set
-_MAKERS[collections.deque] = _deque
+    SUBCLASSED[_base] = _subclassed
+MAKERS[set] = MAKERS[frozenset] = _set
+MAKERS[collections.deque] = _deque
 for _cls in (collections.OrderedDict, collections.defaultdict, collections.Counter):
-    _MAKERS[_cls] = _dict
+    MAKERS[_cls] = _dict

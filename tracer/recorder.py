@@ -264,7 +264,7 @@ class Recorder:
         if type(x) in WEAK:
             return self.lates.operand(x)
         if not isinstance(x, Tensor):
-            return self.scalar(x if isinstance(x, SYMBOLIC) else executor._native(x))
+            return self.scalar(x if isinstance(x, SYMBOLIC) else executor.native_results(x))
         storage = x._storage
         if storage is None or storage.recorder is not self:
             x = self.adopt(x)

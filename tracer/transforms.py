@@ -59,7 +59,7 @@ def _put(s: Session, slots: Any, values: Any) -> None:
         dict.__setitem__(fields, key, values[name])
 
 
-@models(batching._Generator.draw)
+@models(batching.BatchGenerator.draw)
 def _draw(s: Session, self: Any, blocks: Any) -> Any:
     """Where a random op inside of `vmap` takes its numbers from, see `batching.Level.draw`."""
     level = batching.active()[-1]

@@ -113,7 +113,7 @@ def _refuse_zero(op: str, y: Any) -> None:
         raise DivisionError(f"ZeroDivisionError: {op}: integer division by zero")
 
 
-def _integral_div(op: str, ufunc: Any) -> Any:
+def integral_div(op: str, ufunc: Any) -> Any:
     def eager(x: Any, y: Any) -> Any:
         whole = (x if isinstance(x, np.ndarray) else y).dtype.kind in "iu"
         if whole:
@@ -156,7 +156,7 @@ _DIVISION = Effects(raises=(DivisionError,))
 
 #: The quotient rounded down; DivisionError for an integral divisor of zero. Public (with rounding_mode): eager/functional.py.
 floor_divide: Op = pointwise(
-    "floor_divide", ("floor_divide(Tensor input, Tensor|Scalar other)",), _integral_div("floor_divide", np.floor_divide),
+    "floor_divide", ("floor_divide(Tensor input, Tensor|Scalar other)",), integral_div("floor_divide", np.floor_divide),
     _floor_divide_scalar, lambda g, need, out, x, y: (zeros_like(g) if need[0] else None, zeros_like(g) if need[1] else None),
     _division_samples, kinds="uif", effects=_DIVISION, operator="floordiv", wide=True,
 )  # fmt: skip
@@ -168,7 +168,7 @@ def _remainder_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, .
 
 #: x - floor(x / y) * y: has the sign of y; DivisionError for an integral divisor of zero.
 remainder = pointwise(
-    "remainder", ("remainder(Tensor|Scalar input, Tensor|Scalar other)",), _integral_div("remainder", np.remainder),
+    "remainder", ("remainder(Tensor|Scalar input, Tensor|Scalar other)",), integral_div("remainder", np.remainder),
     lambda s, x, y: s.mod(x, y), _remainder_grad, _division_samples, kinds="uif", effects=_DIVISION,
     tolerance=CLOSE, operator="mod",
 )  # fmt: skip
@@ -234,7 +234,7 @@ def _pow_scalar(s: Any, x: Any, y: Any) -> Any:
     return s.select(s.lt(y, zero), s.select(s.eq(x, one), one, minus), out)
 
 
-def _is_weak(x: Any) -> bool:
+def is_weak(x: Any) -> bool:
     """Whether a gradient rule sees a Python number or a graph scalar."""
     return is_scalar(type_of(x))
 
@@ -245,10 +245,10 @@ def _pow_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
         if isinstance(y, (int, float, complex)):
             gx = zeros_like(g) if y == 0 else mul(g, conjugated(mul(pow(x, y - 1), y)))
         else:
-            y = filled(g, (), y) if _is_weak(y) else y
+            y = filled(g, (), y) if is_weak(y) else y
             gx = where(eq(y, 0), 0.0, mul(g, conjugated(mul(y, pow(x, sub(y, 1))))))
     if need[1]:  # 0 to a power that is not negative is flat
-        x, y = (filled(g, (), v) if _is_weak(v) else v for v in (x, y))
+        x, y = (filled(g, (), v) if is_weak(v) else v for v in (x, y))
         flat = eq(x, 0) if "c" in (x.dtype.kind, y.dtype.kind) else logical_and(eq(x, 0), ge(y, 0))
         gy = where(flat, 0.0, mul(g, conjugated(mul(out, log(x)))))
     return gx, gy

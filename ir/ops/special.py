@@ -19,7 +19,7 @@ from ..types import TensorType, tensor
 from .compare import eq, where
 from .creation import filled, zeros_like
 from .declare import check_kind, dtype_of, floats
-from .pointwise import _is_weak, add, div, exp, log, mul, neg, sign, sub
+from .pointwise import add, div, exp, is_weak, log, mul, neg, sign, sub
 from .shape import aligned, front
 
 _SERIES = "a series, or an integral, of many terms: it would fill a kernel for a function that is rarely on a hot path"
@@ -191,7 +191,7 @@ def _gammainc_grad(sign_of: int) -> Any:
     def grad(g: Any, need: Any, out: Any, a: Any, x: Any) -> tuple[Any, ...]:
         if not need[1]:
             return None, None
-        a, x = (filled(g, (), v) if _is_weak(v) else v for v in (a, x))
+        a, x = (filled(g, (), v) if is_weak(v) else v for v in (a, x))
         slope = exp(sub(mul(sub(a, 1), log(x)), add(x, lgamma(a))))
         return None, mul(g, mul(slope, sign_of))
 
@@ -205,7 +205,7 @@ gammaincc: Op = _pair("gammaincc", numeric.gammaincc, _gammainc_grad(-1), (1, 6)
 
 
 def _zeta_grad(g: Any, need: Any, out: Any, x: Any, q: Any) -> tuple[Any, ...]:
-    x = filled(g, (), x) if _is_weak(x) else x
+    x = filled(g, (), x) if is_weak(x) else x
     return None, neg(mul(g, mul(x, zeta(add(x, 1), q)))) if need[1] else None
 
 

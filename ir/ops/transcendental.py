@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, scalar_numpy
-from ..numpy_math import _LARGE, _TAIL
+from ..numpy_math import LARGE, TAIL
 from ..op import Op, Sample
 from .compare import eq, le, logical_and, where
 from .creation import filled
 from .declare import CLOSE, binary_samples, floats, holomorphic, pointwise
-from .pointwise import _integral_div, _is_weak, add, div, exp, log, mul, neg, sigmoid, sqrt, sub, trunc
+from .pointwise import add, div, exp, integral_div, is_weak, log, mul, neg, sigmoid, sqrt, sub, trunc
 
 #: Compiled against eager where errors of the argument grow.
 LOOSE = {"f16": (2e-3, 1e-3), "bf16": (1.6e-2, 1e-2), "f32": (2e-5, 2e-6), "f64": (1e-12, 1e-12)}
@@ -181,7 +181,7 @@ def _atan2_scalar(s: Any, y: Any, x: Any) -> Any:
 
 def _filled(g: Any, *operands: Any) -> Any:
     """Operands with numbers as 0-d tensors beside `g`."""
-    return (filled(g, (), v) if _is_weak(v) else v for v in operands)
+    return (filled(g, (), v) if is_weak(v) else v for v in operands)
 
 
 def _atan2_grad(g: Any, need: Any, out: Any, y: Any, x: Any) -> tuple[Any, ...]:
@@ -275,7 +275,7 @@ def _erfc_scalar(s: Any, x: Any) -> Any:
     square = s.mul(size, size)
     lost = s.fma(size, size, s.neg(square))
     inverse = s.div(s.const(1), square)
-    bend = s.select(s.lt(size, s.const(1 / 0.35)), _ratio(s, _LARGE, inverse), _ratio(s, _TAIL, inverse))
+    bend = s.select(s.lt(size, s.const(1 / 0.35)), _ratio(s, LARGE, inverse), _ratio(s, TAIL, inverse))
     tail = s.div(s.mul(s.exp(s.neg(square)), s.exp(s.sub(bend, s.add(s.const(0.5625), lost)))), size)
     tail = s.select(s.lt(s.const(40), size), s.const(0), tail)
     return s.select(s.lt(x, s.const(1.25)), s.sub(s.const(1), s.erf(x)), s.select(s.eq(x, x), tail, x))
@@ -387,7 +387,7 @@ def _fmod_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 #: The remainder of division rounded to zero: has the sign of x; DivisionError for an integral divisor of zero.
 fmod: Op = pointwise(
-    "fmod", ("fmod(Tensor input, Tensor|Scalar other)",), _integral_div("fmod", np.fmod), _fmod_scalar, _fmod_grad, _fmod_samples,
+    "fmod", ("fmod(Tensor input, Tensor|Scalar other)",), integral_div("fmod", np.fmod), _fmod_scalar, _fmod_grad, _fmod_samples,
     kinds="uif", tolerance=CLOSE,
 )  # fmt: skip
 

@@ -259,11 +259,11 @@ class Noise:
         self.rng, self.way = np.random.default_rng(seed), way
 
     def apply(self, op: Any, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
-        executor._recording.recorder = None
+        executor.on_recording.recorder = None
         try:
             made = executor.apply(op, operands, attrs)
         finally:
-            executor._recording.recorder = self
+            executor.on_recording.recorder = self
         if op.effects.aliases is None and op.effects.draws is None:
             for t in made if isinstance(made, tuple) else (made,):
                 if t.dtype.is_floating_point and t.array.flags.writeable:
@@ -273,11 +273,11 @@ class Noise:
 
     def write(self, target: Any, source: Any) -> None:
         """In place, as eager does it."""
-        executor._recording.recorder = None
+        executor.on_recording.recorder = None
         try:
             executor.write(target, source)
         finally:
-            executor._recording.recorder = self
+            executor.on_recording.recorder = self
 
 
 @contextlib.contextmanager
