@@ -403,7 +403,8 @@ class Allocator:
     def reset_peaks(self) -> None:
         """The most so far is what is held now."""
         self.settle()
-        self.words[PEAKS : 2 * PEAKS] = self.words[:PEAKS]
+        for which in range(PEAKS):
+            self.words[PEAKS + which] = self.words[which]
 
     def blocks(self) -> list[tuple[int, int, int]]:
         """(address, bytes, stream) of every free block."""
