@@ -100,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
             "--args", metavar="EXPR", help="e.g. 'randn(4, 8), 2.0'; default: annotations such as \"f32[4,8]\""
         )
     dump.add_argument("--stage", required=True, help="one of: " + ", ".join(_stages()))
+    dump.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="whose schedule, kernels and plan; needs no GPU")
     dump.set_defaults(run=_dump)
     then = "arguments of a further call, which may compile again; as often as wanted"
     explain.add_argument("--then", metavar="EXPR", action="append", default=[], help=then)
@@ -198,7 +199,8 @@ def _dump(options: argparse.Namespace) -> int:
     if options.stage not in _stages():
         raise UsageError(f"no stage {options.stage!r}; there are {', '.join(_stages())}")
     function, args = _target(options)
-    print(_called(lambda: stage_texts(function, args, (options.stage,))[options.stage], options.target))
+    wanted = (options.stage,), options.device
+    print(_called(lambda: stage_texts(function, args, *wanted)[options.stage], options.target))
     return 0
 
 
@@ -224,11 +226,13 @@ def _called(call: Callable[[], Any], target: str) -> Any:
         raise UsageError(f"{target} raised {type(error).__name__}: {text}") from error
 
 
-def stage_texts(function: Callable[..., Any], args: Sequence[Any], stages: Sequence[str] | None = None) -> dict[str, str]:
-    """The text of each stage of compiling ``function(*args)``."""
+def stage_texts(
+    function: Callable[..., Any], args: Sequence[Any], stages: Sequence[str] | None = None, device: str = "cpu"
+) -> dict[str, str]:
+    """The text of each stage of compiling ``function(*args)``, for that kind of device."""
     from .compiler import stage_texts as texts
 
-    return texts(function, tuple(args), tuple(stages or _stages()))
+    return texts(function, tuple(args), tuple(stages or _stages()), device)
 
 
 def _target(options: argparse.Namespace) -> tuple[Callable[..., Any], tuple[Any, ...]]:

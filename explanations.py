@@ -201,32 +201,46 @@ def cache_events(fn: Callable[..., Any], args: Sequence[Any] = ()) -> tuple[str,
 
 # -- stages ----------------------------------------------------------------------------------------------------------------
 
-STAGES = ("bytecode", "graph", "joint", "schedule", "kernels", "plan", "llvm", "asm", "triton", "guards", "tail")
+STAGES = ("bytecode", "graph", "joint", "schedule", "kernels", "plan", "llvm", "asm", "triton", "ptx", "guards", "tail")
+#: those that are of one kind of device
+_DEVICE = {"llvm": "cpu", "asm": "cpu", "triton": "cuda", "ptx": "cuda"}
 
 
-def stage_texts(fn: Callable[..., Any], args: Sequence[Any], stages: Sequence[str] = STAGES) -> dict[str, str]:
-    """The text of the chosen stages of ``fn(*args)``, all regions one after the other."""
+def stage_texts(
+    fn: Callable[..., Any], args: Sequence[Any], stages: Sequence[str] = STAGES, device: str = "cpu"
+) -> dict[str, str]:
+    """The text of the chosen stages of ``fn(*args)``, all regions one after the other. `device`: for which "schedule", "kernels"
+    and "plan" are ("cuda": as the GPU back end claims composites); the stages of one kind of device are for that. No GPU is
+    needed; for "ptx" triton is."""
     report = explain(fn)(*args)
     out = {}
     for stage in stages:
-        texts = [_STAGE[stage](fn, part) for part in report.parts]
+        texts = [_STAGE[stage](fn, part, _DEVICE.get(stage, device)) for part in report.parts]
         out[stage] = "\n\n".join(t.rstrip() for t in dict.fromkeys(texts) if t) or f"({stage}: nothing for this call)"
     return out
 
 
-def _bytecode(fn: Any, part: Part) -> str:
+def _bytecode(fn: Any, part: Part, device: str) -> str:
     import dis
 
     call = type(fn).forward if is_module(fn) else getattr(fn, "__func__", fn)
     return dis.Bytecode(original_of(call) or call).dis()
 
 
-def _staged(part: Part, what: Callable[[Any], str]) -> str:
+def _staged(part: Part, what: Callable[[Any], str], device: str = "cpu") -> str:
     from .ir.segments import parts
     from .pipeline import stages
 
     graphs = [part.training.cut.forward, part.training.cut.backward] if part.training is not None else [part.capture.graph]
-    return "\n\n".join(what(stages(p.graph)) for g in graphs for p in parts(g) if p.graph.nodes)
+    claims = _claims(device)
+    return "\n\n".join(what(stages(p.graph, claims)) for g in graphs for p in parts(g) if p.graph.nodes)
+
+
+def _claims(device: str) -> Any:
+    from .backends.gpu import claims
+    from .ir.schedule_prepare import NO_CLAIMS
+
+    return claims.CLAIMS if device == "cuda" else NO_CLAIMS
 
 
 def _joint(fn: Any, part: Part) -> str:
@@ -249,22 +263,48 @@ def _asm(made: Any) -> str:
     return asm_text(made.kernels) if made.kernels else ""
 
 
-def _triton(made: Any) -> str:
-    from .backends.gpu.triton import triton_text
+def _on_gpu(made: Any, text: Callable[[Any], str]) -> str:
+    """The text of each launch of a plan, by the way that runs where all addresses are aligned."""
+    from .backends.gpu.reasons import reasons
+    from .backends.gpu.templates import routine_ways
+    from .backends.gpu.ways import kernel_ways
+    from .ir.plan import KernelStep, RoutineStep
 
-    return triton_text(made.kernels) if made.kernels else ""
+    found = []
+    for n, step in enumerate(made.plan.steps):
+        if isinstance(step, (KernelStep, RoutineStep)):
+            way = (kernel_ways(step.kernel) if isinstance(step, KernelStep) else routine_ways(step))[0]
+            found += [f"# {why}" for why in (reasons(step) if isinstance(step, RoutineStep) else ())]
+            found += [f"# ---- step {n}: {job.build.name}\n{text(job.build)}" for job in way.jobs]
+    return "\n".join(found)
 
 
-_STAGE: dict[str, Callable[[Any, Part], str]] = {
+def _ptx(build: Any) -> str:
+    from .backends.gpu.kernel import SM90
+    from .backends.gpu.stages import run
+
+    return str(run(build, SM90, "ptx").asm["ptx"])
+
+
+def _compiled_text(part: Part) -> str:
+    from importlib.util import find_spec
+
+    if find_spec("triton") is None:
+        return "(Triton is not installed: pip install 'fusewire[gpu]')"
+    return _staged(part, lambda made: _on_gpu(made, _ptx), "cuda")
+
+
+_STAGE: dict[str, Callable[[Any, Part, str], str]] = {
     "bytecode": _bytecode,
-    "graph": lambda fn, part: str(part.capture.graph),
-    "joint": _joint,
-    "schedule": lambda fn, part: _staged(part, lambda made: str(made.schedule)),
-    "kernels": lambda fn, part: _staged(part, _kernels),
-    "plan": lambda fn, part: _staged(part, lambda made: str(made.plan)),
-    "llvm": lambda fn, part: _staged(part, _llvm),
-    "asm": lambda fn, part: _staged(part, _asm),
-    "triton": lambda fn, part: _staged(part, _triton),
-    "guards": lambda fn, part: "\n".join(g.expr() for g in part.capture.guards),
-    "tail": lambda fn, part: part.capture.tail.source if part.capture.tail is not None else "",  # type: ignore[attr-defined]
+    "graph": lambda fn, part, device: str(part.capture.graph),
+    "joint": lambda fn, part, device: _joint(fn, part),
+    "schedule": lambda fn, part, device: _staged(part, lambda made: str(made.schedule), device),
+    "kernels": lambda fn, part, device: _staged(part, _kernels, device),
+    "plan": lambda fn, part, device: _staged(part, lambda made: str(made.plan), device),
+    "llvm": lambda fn, part, device: _staged(part, _llvm),
+    "asm": lambda fn, part, device: _staged(part, _asm),
+    "triton": lambda fn, part, device: _staged(part, lambda made: _on_gpu(made, lambda build: build.text), device),
+    "ptx": lambda fn, part, device: _compiled_text(part),
+    "guards": lambda fn, part, device: "\n".join(g.expr() for g in part.capture.guards),
+    "tail": lambda fn, part, device: part.capture.tail.source if part.capture.tail is not None else "",  # type: ignore[attr-defined]
 }
