@@ -246,12 +246,12 @@ def native_side(dispatcher: Dispatcher) -> _Native | None:
 def _configured() -> str | None:
     """Tell the entry about Tensor; why it cannot serve, or None."""
     from .backends import entry
-    from .eager.factory import meta_of
+    from .eager.factory import count_write, meta_of
     from .runtime.storage import Storage
     from .tracer.variant import view_of
 
     try:
-        entry.configure(Tensor, Storage, make_view=view_of, make_meta=meta_of)
+        entry.configure(Tensor, Storage, make_view=view_of, make_meta=meta_of, count_write=count_write)
         return entry.refusal()
     except (FusewireError, OSError, MemoryError) as error:
         return f"{type(error).__name__}: {error}"

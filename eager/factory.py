@@ -201,6 +201,11 @@ def version_of(x: Tensor) -> int:
     return 0 if storage is None else storage.version
 
 
+def count_write(x: Tensor) -> None:
+    """Count a write to the memory of `x` that others have made."""
+    storage_of(x).version += 1
+
+
 def written_since(x: Tensor, version: int) -> bool:
     """Whether a write that counts to `x` was made since its memory had that version."""
     storage = x._storage

@@ -121,7 +121,7 @@ def _refused() -> str | None:
 
     try:
         if process.Classes.tensor is None:
-            configure(factory._class, Storage, make_view=view_of, make_meta=factory.meta_of)
+            configure(factory._class, Storage, make_view=view_of, make_meta=factory.meta_of, count_write=factory.count_write)
         return refusal()
     except (FusewireError, OSError, MemoryError) as error:
         return f"{type(error).__name__}: {error}"

@@ -50,13 +50,15 @@ class Classes:
 
 
 def configure(
-    tensor_cls: type, storage_cls: type, *, make_view: Callable[..., Any], make_meta: Callable[[Any, bool], Any]
+    tensor_cls: type, storage_cls: type, *, make_view: Callable[..., Any], make_meta: Callable[[Any, bool], Any],
+    count_write: Callable[[Any], None],
 ) -> None:
     """Tell the entry which classes it builds, once, before the first `Variant`.
 
     `tensor_cls` has the slots meta, _array, _storage, _offset, _grad, _node; `storage_cls` the slot version.
     `make_view(tensor, meta, offset)` and `make_meta(array, requires_grad)` are called where a result is a view, or has a
-    shape that no guard fixes. LayoutError where this interpreter is unknown.
+    shape that no guard fixes; `count_write(tensor)` where a tensor without a storage is written to.
+    LayoutError where this interpreter is unknown.
     """
     layout.check()
     need = layout.need
@@ -67,7 +69,7 @@ def configure(
     values |= {w.A_NONE: id(None), w.A_TRUE: id(True), w.A_FALSE: id(False), w.A_FLOAT: id(float), w.A_INT: id(int)}
     values |= {w.A_NDARRAY: npy[layout.NPY_NDARRAY], w.A_NEW_ARRAY: npy[layout.NPY_NEW_FROM_DESCR]}
     values |= {w.A_SET_BASE: npy[layout.NPY_SET_BASE], w.A_U8: id(np.dtype(np.uint8)), w.A_GRAD_KEY: gradmode.KEY}
-    values |= {w.A_TENSOR: id(tensor_cls), w.A_NEW_META: id(make_meta)}
+    values |= {w.A_TENSOR: id(tensor_cls), w.A_NEW_META: id(make_meta), w.A_COUNT: id(count_write)}
     values |= {w.A_S_META: slots["meta"], w.A_S_ARRAY: slots["_array"], w.A_S_STORAGE: slots["_storage"]}
     values |= {w.A_S_OFFSET: slots["_offset"], w.A_S_GRAD: slots["_grad"], w.A_S_NODE: slots["_node"]}
     values[w.A_S_VERSION] = storage["version"]
@@ -75,7 +77,7 @@ def configure(
     values |= {w.A_M_KIND: metas["kind"], w.A_M_RAW: metas["raw"]}
     for which, value in values.items():
         _api[which] = value
-    _keep[:] = [tensor_cls, storage_cls, make_view, make_meta, np.dtype(np.uint8)]
+    _keep[:] = [tensor_cls, storage_cls, make_view, make_meta, count_write, np.dtype(np.uint8)]
     Classes.tensor, Classes.view = tensor_cls, make_view
 
 

@@ -243,10 +243,17 @@ def restore(b: EntryWriter) -> None:
 
 
 def bump(b: EntryWriter) -> None:
-    """One write more in the storage of tensor V[a]; where it has none, nobody has asked for its version."""
+    """One write more in the storage of tensor V[a]; where it has none, Python gives it one: what has saved the tensor for a
+    gradient took its version to be 0 without asking for a storage."""
     owner = b.load(b.v(b.a), b.get(b.api, w.A_S_STORAGE))
-    have = b.label("have")
-    b.branch(b.let(f"or i1 {b.eq(owner, '0')}, {b.eq(owner, b.get(b.api, w.A_NONE))}"), "next", have)
+    have, bare = b.label("have"), b.label("bare")
+    b.branch(b.let(f"or i1 {b.eq(owner, '0')}, {b.eq(owner, b.get(b.api, w.A_NONE))}"), bare, have)
+    b.block(bare)
+    b.put(b.gather, 0, b.v(b.a))
+    result = b.vectorcall(b.get(b.api, w.A_COUNT), b.gather, "1")
+    b.need(b.ne(result, "0"), "fail")
+    b.decref(result)
+    b.goto("next")
     b.block(have)
     slot = b.get(b.api, w.A_S_VERSION)
     old = b.load(owner, slot)

@@ -24,8 +24,8 @@ T_WORDS = 17
  A_BLOCKS, A_BLOCK_NEW, A_BLOCK_DROP, A_HANDLER,
  A_DEVICE, A_WATCHED, A_MEMORY, A_THREAD_KEY, A_ZERO, A_GIVE_BACK, A_INT_AS, A_LIST_APPEND, A_ERR_FETCH, A_ERR_RESTORE,
  A_D_ADDRESS, A_D_BASE, A_D_GPU, A_D_MEMORY, A_D_NBYTES, A_Y_BLOCK, A_Y_ADDRESS, A_B_ADDRESS, A_B_SIZE, A_B_ASKED, A_B_USERS,
- A_B_BIN, A_N_BLOCKS, A_N_WORDS) = range(69)  # fmt: skip
-A_WORDS = 69
+ A_B_BIN, A_N_BLOCKS, A_N_WORDS, A_COUNT) = range(70)  # fmt: skip
+A_WORDS = 70
 
 #: table of a GPU program: BLOCKS it needs, of which the first OUTPUTS are results, and (list of its bin, int object of its bytes)
 #: of each; free FRAMES; READS: (frame word, number to add) of each of SLOTS; numbers of the NSINGLES slots that are f32; the

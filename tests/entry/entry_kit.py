@@ -51,11 +51,15 @@ def view_of(tensor: Tensor, meta: Meta, offset: int) -> Tensor:
     return made
 
 
+def written(tensor: Tensor) -> None:
+    tensor.storage.version += 1
+
+
 @pytest.fixture(autouse=True, scope="module")
 def small_classes() -> Iterator[None]:
     """The entry builds this file's Tensor while a module of tests runs."""
     before = process._api.copy(), list(process._keep), process.Classes.tensor, process.Classes.view
-    process.configure(Tensor, Storage, make_view=view_of, make_meta=Meta.of_array)
+    process.configure(Tensor, Storage, make_view=view_of, make_meta=Meta.of_array, count_write=written)
     yield
     process._api[:], process._keep[:] = before[0], before[1]
     process.Classes.tensor, process.Classes.view = before[2:]
