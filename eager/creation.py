@@ -269,8 +269,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     if type(data) not in _LISTS and hasattr(data, "__cuda_array_interface__"):
         from .moving import from_array_interface
 
-        found = from_array_interface(data)
-        return found if wanted is None and device is None else found.to(device=device, dtype=wanted)  # type: ignore[no-any-return]
+        found: Tensor = from_array_interface(data)
+        return found if wanted is None and device is None else found.to(device=device, dtype=wanted)
     return devices.placed(make(_array_of(data, wanted)), device)  # type: ignore[no-any-return]
 
 

@@ -65,6 +65,7 @@ class Driver(Protocol):
 
     #: held by who records a graph of his own accord: calls of other threads that would spoil it wait
     quiet: Any
+    library: Any  # ``address(name)`` is the machine code of an entry point
     kind: str
     target: str
     version: int

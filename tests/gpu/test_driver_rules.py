@@ -93,6 +93,27 @@ def test_waiting_behind_each_kernel_names_it(fake: fake_cuda.Fake) -> None:
         fake.execute = run  # type: ignore[method-assign]
 
 
+def test_other_threads_wait_while_launches_are_recorded(fake: fake_cuda.Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fusewire.backends.gpu.graphs import GraphedExecutable
+
+    ended: list[bool] = []
+    launch = GraphedExecutable._launch
+
+    def launched(self: Any, call: Any, frame: Any, stream: int | None = None) -> None:
+        if stream is not None and not ended:  # this call is being recorded
+            other = threading.Thread(target=lambda: (torch.cuda.synchronize(), torch.cuda.empty_cache()))
+            other.start()
+            other.join(0.2)
+            ended.append(not other.is_alive())
+        launch(self, call, frame, stream)
+
+    monkeypatch.setattr(GraphedExecutable, "_launch", launched)
+    f: Any = torch.compile(lambda x: (x * 3).exp(), mode="reduce-overhead", fullgraph=True)
+    x = torch.zeros(4, device="cuda")
+    assert [f(x).tolist() for _ in range(4)] == [[1.0] * 4] * 4
+    assert ended == [False]
+
+
 def test_what_is_not_allowed_while_a_graph_is_recorded(fake: fake_cuda.Fake) -> None:
     x, y = torch.ones(4, device="cuda"), torch.ones(4, device="cuda")
     x + y
