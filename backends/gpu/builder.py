@@ -66,10 +66,13 @@ class Triton:
 
 def _by_library(work: Any, target: Target) -> Candidates:
     """What the vendor's library may have for a step: its algorithms in its own order."""
+    from ...runtime.gpu import cublaslt
     from . import cublas
     from .compile import routine
 
     if isinstance(work, Kernel) or target.kind != "cuda" or not cublas.variants(work):
+        return {}
+    if not any(cublaslt.of(gpu) for gpu in devices.started()):
         return {}
 
     def made(algorithm: int) -> tuple[Variant, ...]:

@@ -34,7 +34,8 @@ def key_of(work: Union[Kernel, RoutineStep], values: Iterable[int] = ()) -> str:
     powers of two next to the `values` of its sizes."""
     near = repr([power(n) for n in values])
     if isinstance(work, RoutineStep):
-        return store.digest("routine", work.routine, str(work.sizes), str(work.finish or ""), str(work.begins), near)
+        parts = str(work.finish or ""), str(work.begins), str(knobs.tf32)
+        return store.digest("routine", work.routine, str(work.sizes), *parts, near)
     return store.digest("kernel", re.sub(r"  # \S+:\d+$", "", str(work), flags=re.MULTILINE).split("(", 1)[1], near)
 
 

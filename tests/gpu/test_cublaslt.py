@@ -130,3 +130,26 @@ def test_a_file_that_is_no_such_library_is_told() -> None:
         cublaslt.find_libraries = find
         with knobs.override(cublaslt="libc.so.6"), pytest.warns(RuntimeWarning, match="cannot be used as cuBLASLt"):
             assert list(find()) and cublaslt.of(device()) is None
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not fw.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("dtype", TYPES)
+def test_the_real_library(dtype: Any) -> None:
+    """Beside the CPU: orders, batches, epilogues; a NaN goes through relu and gelu as it does in single ops."""
+    from fusewire.runtime.gpu import cublaslt
+    from fusewire.runtime.gpu.device import device
+
+    if cublaslt.of(device()) is None:
+        pytest.skip("no libcublasLt")
+    f, loose = fw.nn.functional, {"rtol": 3e-2, "atol": 3e-1} if dtype in HALVES else {"rtol": 1e-4, "atol": 1e-3}
+    x, w, b = fw.randn(130, 72, dtype=dtype), fw.randn(96, 72, dtype=dtype), fw.randn(96, dtype=dtype)
+    x[3, 5] = float("nan")
+    calls: list[Callable[..., Any]] = [
+        f.linear, lambda x, w, b: f.linear(x, w, b).relu(), lambda x, w, b: f.gelu(f.linear(x, w, b), approximate="tanh"),
+        lambda x, w, b: x.t().contiguous().t() @ w.t(), lambda x, w, b: x.view(2, 65, 72) @ w.view(2, 72, 48),
+        lambda x, w, b: x.view(65, 2, 72).transpose(0, 1) @ w.view(2, 72, 48), lambda x, w, b: x[:, 1:].contiguous() @ w.t()[1:],
+    ]  # fmt: skip
+    for call in calls:
+        got = fw.compile(call, fullgraph=True)(x.cuda(), w.cuda(), b.cuda()).cpu()
+        fw.testing.assert_close(got, call(x, w, b), equal_nan=True, **loose)
