@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from . import sizes
-from .loops import Axis, Check, Compute, Const, Index, Kernel, Load, Loop, Param, Reduce, Running, Stmt, Store
+from .loops import Axis, Check, Compute, Const, Index, Kernel, Load, LoadAt, Loop, Param, Reduce, Running, Stmt, Store, StoreAt
 from .plan import GemmStep, KernelStep, RoutineStep, Step
 from .sizes import Size
 from .types import numel
@@ -101,3 +101,40 @@ def pieces(units: Size, most: Size) -> Size:
     if not isinstance(units, int):  # 0 or 1 below what is worth it
         wanted = sizes.minimum(wanted, sizes.floordiv(units, WORTH) * MAX_CHUNKS)
     return sizes.minimum(wanted, most)
+
+
+def traffic(kernel: Kernel) -> tuple[Size, Size]:
+    """Bytes that one run reads from memory and writes there, each element of a buffer counted once however often it is touched;
+    of places that only values tell, one for each round."""
+    read: dict[str, Size] = {}
+    written: dict[str, Size] = {}
+    _touched(kernel.body, kernel.grid, read, written)
+    types = {b.name: b for b in kernel.buffers}
+
+    def total(found: Mapping[str, Size]) -> Size:
+        out: Size = 0
+        for name, count in found.items():
+            if name in types:
+                out = out + _least(count, types[name].size) * types[name].dtype.itemsize
+        return out
+
+    return total(read), total(written)
+
+
+def _touched(body: Sequence[Stmt], axes: Sequence[Axis], read: dict[str, Size], written: dict[str, Size]) -> None:
+    for s in body:
+        if isinstance(s, (Loop, Reduce)):
+            _touched(s.body, (*axes, *(s.axes if isinstance(s, Reduce) else (s.axis,))), read, written)
+        elif isinstance(s, (Load, LoadAt, Store, StoreAt)):
+            used = set(sizes.symbols_of(s.index))
+            told = isinstance(s, (LoadAt, StoreAt))
+            count = numel([a.extent for a in axes if told or a.name in used])
+            both = isinstance(s, StoreAt) and s.combine is not None
+            for found in (read, written) if both else (read,) if isinstance(s, (Load, LoadAt)) else (written,):
+                before = found.setdefault(s.buffer, count)
+                if isinstance(before, int) and isinstance(count, int):
+                    found[s.buffer] = max(before, count)
+
+
+def _least(a: Size, b: Size) -> Size:
+    return min(a, b) if isinstance(a, int) and isinstance(b, int) else a

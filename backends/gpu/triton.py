@@ -38,6 +38,7 @@ from ...ir.loops import (
     walk,
 )  # fmt: skip
 from ...ir.sizes import Size
+from ...ir.work import traffic
 from . import scalar
 from .config import Config, choose, is_scan, nest, numel, power, vector_loops
 from .kernel import Parameter
@@ -514,4 +515,8 @@ def triton_source(kernel: Kernel, config: Config | None = None) -> Source:
 
 def triton_text(kernels: Sequence[Kernel]) -> str:
     """The sources of `kernels`, one after the other, to read."""
-    return "\n\n".join(f"# ---- {k.name}\n{triton_source(k).text}" for k in kernels)
+    def head(k: Kernel) -> str:
+        read, written = traffic(k)
+        return f"# ---- {k.name}: reads {read} bytes, writes {written}"
+
+    return "\n\n".join(f"{head(k)}\n{triton_source(k).text}" for k in kernels)

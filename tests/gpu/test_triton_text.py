@@ -13,7 +13,7 @@ from fusewire.backends.gpu import scalar, stages
 from fusewire.backends.gpu.kernel import SM90
 from fusewire.backends.gpu.triton import Source, triton_source, triton_text
 from fusewire.backends.gpu.ways import to_build
-from fusewire.ir import dtypes, loops, sizes
+from fusewire.ir import dtypes, loops, sizes, work
 from fusewire.ir.graph import Where
 from fusewire.ir.loops import (
     Acc,
@@ -175,3 +175,10 @@ def test_triton_accepts_the_sources(request: pytest.FixtureRequest) -> None:
     each = 1 if request.config.getoption("--whole") else 5
     for k in (*(make() for make in WHOLE.values()), *(*every_primitive(), *every_combine())[::each]):
         assert "tt.func" in to_ttir(triton_source(k)), k.name
+
+
+def test_bytes_moved_count_each_element_once() -> None:
+    again = (Load("a", "x", I * 8 + J), Load("b", "x", I * 8 + J), Load("c", "row", J), Compute("d", "add", ("a", "c"), F))
+    buffers = Buffer("x", F, 80, "r"), Buffer("row", F, 8, "r"), Buffer("o", F, 80, "w")
+    k = Kernel("k", buffers, (), (), (Axis("i", 10), Axis("j", 8)), (*again, Store("o", I * 8 + J, "d")))
+    assert work.traffic(k) == (4 * 88, 4 * 80)
