@@ -7,6 +7,7 @@ of queries; weights are computed again from the logarithm of the sums. Nothing i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ...ir.plan import RoutineStep
@@ -35,6 +36,8 @@ class Attention:
     lines: list[str] = field(default_factory=list)
     indent: int = 1
     splits: int = 1
+    inside: str = ""  # "key" or "row" where all of the block at hand are there
+    diagonal: bool = True  # whether the block at hand may hold keys behind a query's number
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -171,9 +174,11 @@ class Attention:
         count = self.word(ROWS, "rows") if row == "row" else self.word(KEYS, "keys")
         width = self.step.sizes[WIDTH if column == "e" else OUT]
         r, c = (f"{row}[None, :]", f"{column}[:, None]") if turned else (f"{row}[:, None]", f"{column}[None, :]")
-        mask = f"({r} < {count})" + ("" if width == self._wide(WIDTH if column == "e" else OUT) else f" & ({c} < {width})")
+        narrow = width != self._wide(WIDTH if column == "e" else OUT)
+        bounds = [*([f"({r} < {count})"] if row != self.inside else []), *([f"({c} < {width})"] if narrow else [])]
+        mask = f", mask={' & '.join(bounds)}, other=0.0" if bounds else ""
         place = f"{self.pointer(name)} + {self._times(r, self.stride(name, 3))} + {self._times(c, self.stride(name, 4))}"
-        self.say(f"{dest} = tl.load({place}, mask={mask}, other=0.0)")
+        self.say(f"{dest} = tl.load({place}{mask})")
 
     def pointer(self, name: str) -> str:
         """What points to the first element of an argument that belongs to the program's item."""
@@ -195,11 +200,16 @@ class Attention:
     def _scores(self, left: str, right: str) -> None:
         """``s``: scores times log2(e), minus infinity where a key is closed."""
         self.say(f's = tl.dot({left}, {right}, input_precision="ieee") * {self.scale * _LOG2E!r}')
-        keys = self.word(KEYS, "keys")
-        opened = f"(key[None, :] < {keys}) & (row[:, None] < {self.word(ROWS, 'rows')})"
-        if self.causal:
-            opened += " & (key[None, :] <= row[:, None])"
-        self.say(f"opened = {opened}")
+        bounds = [] if self.inside == "key" else [f"(key[None, :] < {self.word(KEYS, 'keys')})"]
+        if self.has("mask"):
+            bounds = [f"(key[None, :] < {self.word(KEYS, 'keys')})", f"(row[:, None] < {self.word(ROWS, 'rows')})"]
+        elif self.part == "keys":  # what is behind the last key is not stored, and weights behind the last query are 0
+            bounds = []
+        if self.causal and self.diagonal:
+            bounds.append("(key[None, :] <= row[:, None])")
+        if not bounds:
+            return
+        self.say(f"opened = {' & '.join(bounds)}")
         if self.has("mask"):
             r, c = self.stride("mask", 3), self.stride("mask", 4)
             self.say(f"m = tl.load(mask_ptr + row[:, None] * {r} + key[None, :] * {c}, mask=opened, other=0)")
@@ -207,6 +217,37 @@ class Attention:
             closed = view is not None and view.type.dtype.kind == "b"
             self.say("opened = opened & (m != 0)" if closed else f"s += m.to(tl.float32) * {_LOG2E!r}")
         self.say('s = tl.where(opened, s, float("-inf"))')
+
+    def _over(self, low: str, high: str, block: str, inner: Callable[[], None]) -> None:
+        """`inner` for each block from ``start`` on."""
+        self.say(f"for start in range({low}, {high}, {block}):")
+        self.indent += 1
+        inner()
+        self.indent -= 1
+
+    @property
+    def _apart_whole(self) -> bool:
+        """Whether blocks without a closed key have a loop of their own. (Products in float32 leave no registers for a second.)"""
+        return not self.has("mask") and self.step.routine.split()[2] != "f32"
+
+    def _over_keys(self, inner: Callable[[], None]) -> None:
+        """`inner` for the blocks of keys that queries see: first those of which they see all."""
+        keys = self.word(KEYS, "keys")
+        low, high = self._span(keys, "BN")
+        limit = f"tl.minimum({high}, first + BM)" if self.causal else high
+        if not self._apart_whole:
+            self._over(low, limit, "BN", inner)
+            return
+        even = keys.isdigit() and int(keys) % self.across == 0
+        if self.causal or not even:
+            self.say(f"whole = {f'tl.minimum({high}, first + 1)' if self.causal else high} // BN * BN")
+            self.say(*([f"whole = tl.maximum(whole, {low})"] if low != "0" else []))
+        self.inside, self.diagonal = "key", False
+        self._over(low, "whole" if self.causal or not even else high, "BN", inner)
+        self.inside, self.diagonal = "key" if even else "", True
+        if self.causal or not even:
+            self._over("whole", limit, "BN", inner)
+        self.inside = ""
 
     def _keep(self) -> None:
         """``kept``: which weights are not dropped."""
@@ -224,15 +265,19 @@ class Attention:
 
     # ---- forward --------------------------------------------------------------------------------------------------
     def _forward(self) -> None:
-        rows, keys = self.word(ROWS, "rows"), self.word(KEYS, "keys")
-        self._begin("BM", rows)
+        self._begin("BM", self.word(ROWS, "rows"))
         self.say("row = (first + tl.arange(0, BM)).to(tl.int64)")
         self._load("q", "q", "row", "e")
         self.say('top = tl.full([BM], float("-inf"), tl.float32)', "total = tl.zeros([BM], tl.float32)")
         self.say(f"acc = tl.zeros([BM, {self._wide(OUT)}], tl.float32)")
-        low, high = self._span(keys, "BN")
-        self.say(f"for start in range({low}, {f'tl.minimum({high}, first + BM)' if self.causal else high}, BN):")
-        self.indent = 2
+        self._over_keys(self._onward)
+        if self.splits > 1:
+            self._keep_part()
+        else:
+            self._end()
+
+    def _onward(self) -> None:
+        """Take in a block of keys."""
         self.say("key = (start + tl.arange(0, BN)).to(tl.int64)")
         self._load("k", "k", "key", "e", turned=True)
         self._scores("q", "k")
@@ -246,11 +291,6 @@ class Attention:
             self.say(f"weight = tl.where(kept, weight * {self._factor!r}, 0.0)")
         self._load("v", "v", "key", "w")
         self.say('acc = tl.dot(weight.to(v.dtype), v, acc * less[:, None], input_precision="ieee")')
-        self.indent = 1
-        if self.splits > 1:
-            self._keep_part()
-        else:
-            self._end()
 
     def _join(self) -> None:
         self._begin("BM", self.word(ROWS, "rows"))
@@ -290,8 +330,19 @@ class Attention:
         self._load("k", "k", "key", "e", turned=True)
         self._load("v", "v", "key", "w", turned=True)
         self.say(f"dk = tl.zeros([BN, {self._wide(WIDTH)}], tl.float32)", f"dv = tl.zeros([BN, {self._wide(OUT)}], tl.float32)")
-        self.say(f"for start in range({'first // BM * BM' if self.causal else '0'}, {rows}, BM):")
-        self.indent = 2
+        if self.causal and self._apart_whole:
+            self.say("middle = tl.cdiv(first + BN, BM) * BM")
+            self._over("first // BM * BM", f"tl.minimum({rows}, middle)", "BM", self._of_rows)
+            self.diagonal = False
+            self._over("middle", rows, "BM", self._of_rows)
+            self.diagonal = True
+        else:
+            self._over("first // BM * BM" if self.causal else "0", rows, "BM", self._of_rows)
+        self._store("dk", "dk", "key", "e")
+        self._store("dv", "dv", "key", "w")
+
+    def _of_rows(self) -> None:
+        """What a block of queries adds to the gradients of keys and values."""
         self.say("row = (start + tl.arange(0, BM)).to(tl.int64)")
         self._load("q", "q", "row", "e")
         self._load("g", "g", "row", "w")
@@ -300,25 +351,22 @@ class Attention:
         self._towards("v")
         self.say('dv = tl.dot(tl.trans(left).to(g.dtype), g, dv, input_precision="ieee")')
         self.say('dk = tl.dot(tl.trans(away).to(q.dtype), q, dk, input_precision="ieee")')
-        self.indent = 1
-        self._store("dk", "dk", "key", "e")
-        self._store("dv", "dv", "key", "w")
 
     def _queries(self) -> None:
-        rows, keys = self.word(ROWS, "rows"), self.word(KEYS, "keys")
-        self._begin("BM", rows)
+        self._begin("BM", self.word(ROWS, "rows"))
         self.say("row = (first + tl.arange(0, BM)).to(tl.int64)")
         self._load("q", "q", "row", "e")
         self._load("g", "g", "row", "w")
         self._row_numbers()
         self.say(f"dq = tl.zeros([BM, {self._wide(WIDTH)}], tl.float32)")
-        self.say(f"for start in range(0, {f'tl.minimum({keys}, first + BM)' if self.causal else keys}, BN):")
-        self.indent = 2
+        self._over_keys(self._of_keys)
+        self._store("dq", "dq", "row", "e")
+
+    def _of_keys(self) -> None:
+        """What a block of keys adds to the gradients of queries."""
         self.say("key = (start + tl.arange(0, BN)).to(tl.int64)")
         self._load("k", "k", "key", "e", turned=True)
         self._load("v", "v", "key", "w", turned=True)
         self._scores("q", "k")
         self._towards("v")
         self.say('dq = tl.dot(away.to(k.dtype), tl.trans(k), dq, input_precision="ieee")')
-        self.indent = 1
-        self._store("dq", "dq", "row", "e")

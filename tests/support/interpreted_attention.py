@@ -20,7 +20,7 @@ import random_graphs
 from interpreted_templates import graph_of, normal
 
 import fusewire
-from fusewire.ir import interpret
+from fusewire.ir import dtypes, interpret
 from fusewire.ir.op import lookup
 from fusewire.ir.ops import flex
 from fusewire.nn.attention.flex_attention import and_masks, create_block_mask
@@ -100,10 +100,29 @@ def few_queries() -> Iterator[Case]:
     yield "few of flex", one, [normal(1, 4, 3, 16), k, v, normal(4)]
 
 
+def apart() -> Iterator[Case]:
+    """Half types, whose blocks without a closed key have loops of their own."""
+    op, back = lookup("attention"), lookup("attention_backward")
+    half = dtypes.bfloat16.np
+    for rows, keys, causal in ((150, 150, True), (70, 130, True), (130, 70, False), (256, 256, True)):
+        arrays = [normal(1, 2, n, w, dtype=half) for n, w in ((rows, 16), (keys, 16), (keys, 24))]
+
+        def forward(q: Any, k: Any, v: Any, causal: bool = causal) -> Any:
+            return op(q, k, v, None, None, scale=0.3, is_causal=causal)
+
+        def backward(g: Any, d: Any, lse: Any, q: Any, k: Any, v: Any, causal: bool = causal) -> Any:
+            return back(g, q, k, v, None, None, d, lse, scale=0.3, is_causal=causal)
+
+        yield f"bf16 {rows} {keys}", forward, arrays
+        lse = interpret.interpret(graph_of(forward, arrays), arrays)[0][1]
+        g = normal(1, 2, rows, 24, dtype=half)
+        yield f"bf16 {rows} {keys} backward", backward, [g, normal(1, 2, rows), lse, *arrays]
+
+
 def main(each: int = 1) -> None:
     """Run all, or one of `each`, and print what was found."""
     different, count = [], 0
-    for name, call, arrays in (*samples(), *wide_flex(), *few_queries())[::each]:
+    for name, call, arrays in (*samples(), *wide_flex(), *few_queries(), *apart())[::each]:
         fine, steps = templates.agrees(name, graph_of(call, arrays), arrays)
         count += steps
         different += [] if fine else [name]
