@@ -244,7 +244,7 @@ class Watch:
 class CompiledNode(tape.Node):
     """The tape's record of one call of a compiled graph."""
 
-    __slots__ = ("inputs", "saved", "step", "versions", "watched")
+    __slots__ = ("inputs", "packed", "saved", "step", "versions", "watched")
 
     def __init__(self, step: Training, inputs: list[Any], saved: list[Any]) -> None:
         super().__init__()
@@ -253,6 +253,11 @@ class CompiledNode(tape.Node):
         self.saved: list[Any] = saved
         self.versions = [version_of(x) if isinstance(x, Tensor) else 0 for x in inputs]
         self.watched: dict[int, Watch] = {}
+        self.packed: dict[int, Any] = {}  # inputs that the user's hooks keep in another form
+        if tape.packers:
+            read = [i for i in step.cut.saved_inputs if isinstance(inputs[i], Tensor) and i not in step.only_sized]
+            self.packed = {i: tape.keep(inputs[i]) for i in read}
+            self.saved = [tape.keep(carried.tensor_of(x)) if hasattr(x, "shape") else x for x in saved]
 
     def name(self) -> str:
         return f"Compiled[{self.step.graph.name}]Backward0"
@@ -277,7 +282,7 @@ class CompiledNode(tape.Node):
     def release(self) -> None:
         cut, inputs = self.step.cut, self.inputs or ()
         if cut.saved or any(isinstance(inputs[i], Tensor) for i in cut.saved_inputs if inputs):  # else eager keeps nothing, too
-            self.inputs, self.saved = None, []
+            self.inputs, self.saved, self.packed = None, [], {}
 
     def apply(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
         if self.inputs is None:
@@ -291,7 +296,8 @@ class CompiledNode(tape.Node):
         if gradmode.get():
             return self._again(self.inputs, grads)
         operands = [self._unpacked(self.inputs, i) for i in self.step.cut.saved_inputs]
-        operands += [make(x) if isinstance(x, np.ndarray) else x for x in self.saved]
+        saved = [x.unpack(self) if isinstance(x, tape.Packed) else x for x in self.saved]
+        operands += [make(x) if isinstance(x, np.ndarray) else x for x in saved]
         operands += [self._tangent(g, t) for g, t in zip(grads, self.results, strict=True)]
         gradients, reached = self.step.route(used)
         out: list[Any] = [None] * len(self.inputs)
@@ -303,6 +309,8 @@ class CompiledNode(tape.Node):
         x = inputs[index]
         if not isinstance(x, Tensor):
             return x
+        if index in self.packed:
+            return self.packed[index].unpack(self)
         if written_since(x, self.versions[index]) and index not in self.step.only_sized:
             raise AutogradError(
                 "one of the variables needed for gradient computation has been modified by an inplace operation: "
