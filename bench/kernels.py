@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -67,6 +68,16 @@ def _attention(torch: Any) -> Callable[..., Any]:
     return lambda q, k, v: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
+def _flex(torch: Any) -> Callable[..., Any]:
+    flex = importlib.import_module(f"{torch.__name__}.nn.attention.flex_attention")
+    mask = flex.create_block_mask(lambda b, h, q, k: q >= k, None, None, HEADS[2], HEADS[2], device="cpu")
+
+    def attention(q: Any, k: Any, v: Any, slopes: Any) -> Any:
+        return flex.flex_attention(q, k, v, lambda score, b, h, i, j: score + slopes[h] * (j - i), block_mask=mask)
+
+    return attention
+
+
 def _norm(torch: Any) -> Callable[..., Any]:
     return lambda x, w, b: torch.nn.functional.layer_norm(x, (COLUMNS,), w, b)
 
@@ -79,6 +90,7 @@ PROGRAMS = (
     Program("layer_norm, forward and backward", _norm, None, ((ROWS, COLUMNS), (COLUMNS,), (COLUMNS,)), gradient=True),
     Program("gelu(x @ w.T + b), 512x256x1024", _linear, _jax_linear, ((512, 256), (1024, 256), (1024,)), 2 * 512 * 256 * 1024),
     Program("causal attention, 4x8x512x64", _attention, None, (HEADS,) * 3, 2 * 4 * 8 * 512 * 512 * 64),
+    Program("flex_attention, causal with slopes, 4x8x512x64", _flex, None, ((HEADS,) * 3 + ((8,),)), 2 * 4 * 8 * 512 * 512 * 64),
     Program("causal attention, forward and backward", _attention, None, (HEADS,) * 3, 7 * 4 * 8 * 512 * 512 * 64, True),
 )
 

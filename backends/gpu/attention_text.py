@@ -17,7 +17,7 @@ from .config import power
 from .kernel import Parameter
 from .triton import HEAD, POINTER
 
-_LOG2E, _LN2 = 1.4426950408889634, 0.6931471805599453
+LOG2E, LN2 = 1.4426950408889634, 0.6931471805599453
 _FORWARD = ("q", "k", "v", "mask", "state", "out", "lse")
 _BACKWARD = ("g", "q", "k", "v", "mask", "state", "delta", "lse", "dq", "dk", "dv")
 
@@ -199,7 +199,7 @@ class Attention:
 
     def _scores(self, left: str, right: str) -> None:
         """``s``: scores times log2(e), minus infinity where a key is closed."""
-        self.say(f's = tl.dot({left}, {right}, input_precision="ieee") * {self.scale * _LOG2E!r}')
+        self.say(f's = tl.dot({left}, {right}, input_precision="ieee") * {self.scale * LOG2E!r}')
         bounds = [] if self.inside == "key" else [f"(key[None, :] < {self.word(KEYS, 'keys')})"]
         if self.has("mask"):
             bounds = [f"(key[None, :] < {self.word(KEYS, 'keys')})", f"(row[:, None] < {self.word(ROWS, 'rows')})"]
@@ -215,7 +215,7 @@ class Attention:
             self.say(f"m = tl.load(mask_ptr + row[:, None] * {r} + key[None, :] * {c}, mask=opened, other=0)")
             view = self.step.views[self.names.index("mask")]
             closed = view is not None and view.type.dtype.kind == "b"
-            self.say("opened = opened & (m != 0)" if closed else f"s += m.to(tl.float32) * {_LOG2E!r}")
+            self.say("opened = opened & (m != 0)" if closed else f"s += m.to(tl.float32) * {LOG2E!r}")
         self.say('s = tl.where(opened, s, float("-inf"))')
 
     def _over(self, low: str, high: str, block: str, inner: Callable[[], None]) -> None:
@@ -303,7 +303,7 @@ class Attention:
         rows = self.word(ROWS, "rows")
         self.say("made = acc / tl.where(total == 0.0, 1.0, total)[:, None]")
         self._store("out", "made", "row", "w")
-        self.say(f'sums = tl.where(total == 0.0, float("inf"), (top + tl.log2(total)) * {_LN2!r})')
+        self.say(f'sums = tl.where(total == 0.0, float("inf"), (top + tl.log2(total)) * {LN2!r})')
         self.say(f"tl.store(lse_ptr + {self._times('row', self.stride('lse', 3))}, sums, mask=row < {rows})")
 
     # ---- backward -------------------------------------------------------------------------------------------------
@@ -315,7 +315,7 @@ class Attention:
 
     def _towards(self, value: str) -> None:
         """``weight``, what is left of it (``left``), and the gradient of the scores (``away``)."""
-        self.say(f"weight = tl.exp2(s - (sums * {_LOG2E!r})[:, None])", "left = weight")
+        self.say(f"weight = tl.exp2(s - (sums * {LOG2E!r})[:, None])", "left = weight")
         self.say(f'away = tl.dot(g, {value}, input_precision="ieee")')
         if self.dropped > 0:
             self._keep()

@@ -107,6 +107,7 @@ def choose(step: RoutineStep, part: str, target: Target = SM90) -> Blocks:
         warps = 4 if down == 16 and part == "forward" else warps
     if _is_flex(step):
         down = down // 2 if part == "keys" and half and 64 < widest <= 128 else down  # the function holds registers, too
+        across = 16 if not half and part != "forward" and widest > 64 else across
         at = flex.tail(step)
         down, across = (_dividing(b, n) for b, n in zip((down, across), step.sizes[at : at + 2], strict=True))
     blocks = Blocks(down, across, warps, depth)

@@ -15,7 +15,7 @@ from ...ir import dtypes
 from ...ir.plan import RoutineStep
 from . import flex, scalar
 from .attention import KEYS, OUT, ROWS, WIDTH
-from .attention_text import _LN2, _LOG2E, Attention
+from .attention_text import LN2, LOG2E, Attention
 from .flex_body import BOTH, COLUMNS, LINES, NONE, Function, Lines, Read
 from .kernel import Parameter
 from .names import Text
@@ -211,13 +211,13 @@ class Flex(Attention):
             function = Function(known.mask, known.kinds)
             made = self._lines(function).text(function.run())
             self.say(f"opened = opened & {f'({made.text})' if made.dtype.kind == 'b' else f'({made.text} != 0)'}")
-        self.say(f"s = {s} * {_LOG2E!r}")
+        self.say(f"s = {s} * {LOG2E!r}")
         if self.closed:
             self.say('s = tl.where(opened, s, float("-inf"))')
 
     def _towards(self, value: str) -> None:
         """``weight``, and the gradient of products of queries and keys (``away``)."""
-        self.say(f"weight = tl.exp2(s - (sums * {_LOG2E!r})[:, None])")
+        self.say(f"weight = tl.exp2(s - (sums * {LOG2E!r})[:, None])")
         self.say(f'away = weight * (tl.dot(g, {value}, input_precision="ieee") - delta[:, None])')
         if self.function is not None and self.printed is not None:
             wanted = self.known.wanted if self.part == "queries" else ()
@@ -266,8 +266,8 @@ class Flex(Attention):
         rows = self.word(ROWS, "rows")
         self.say("made = acc / tl.where(total == 0.0, 1.0, total)[:, None]")
         self._store("out", "made", "row", "w")
-        self.say(f'sums = tl.where(total == 0.0, float("-inf"), (top + tl.log2(total)) * {_LN2!r})')
-        for name, text in (("lse", "sums"), ("top", f"top * {_LN2!r}")):
+        self.say(f'sums = tl.where(total == 0.0, float("-inf"), (top + tl.log2(total)) * {LN2!r})')
+        for name, text in (("lse", "sums"), ("top", f"top * {LN2!r}")):
             self.say(f"tl.store({self.pointer(name)} + {self._times('row', self.stride(name, 3))}, {text}, mask=row < {rows})")
 
     def _onward(self) -> None:

@@ -27,11 +27,11 @@ from .random import rand
 from .reductions import amax, converted, sum, sum_to, wide
 from .shape import inverse, permute, reshape, view
 
-_INF = float("inf")
+INF = float("inf")
 
 
 # ---- types ---------------------------------------------------------------------------------------------------------------
-def _like(x: TensorType, shape: tuple[Size, ...]) -> TensorType:
+def like_order(x: TensorType, shape: tuple[Size, ...]) -> TensorType:
     """The type of a result of `shape` that lies in memory in the order of `x`, so that what merges heads again is a view."""
     return layout.preserved(x.dtype, TensorType(shape, x.dtype, x.strides))
 
@@ -60,7 +60,7 @@ def _infer(
     q: TensorType, k: TensorType, v: TensorType, mask: Any, state: Any, *, scale: float, is_causal: bool = False, p: float = 0.0
 ) -> tuple[TensorType, ...]:
     _check("scaled_dot_product_attention", q, k, v, mask, state, p)
-    return _like(q, (*q.shape[:-1], v.shape[-1])), tensor(q.shape[:-1], wide(q.dtype))
+    return like_order(q, (*q.shape[:-1], v.shape[-1])), tensor(q.shape[:-1], wide(q.dtype))
 
 
 def _backward_infer(
@@ -71,13 +71,13 @@ def _backward_infer(
     same = all(layout.same_shape(t.shape, q.shape[:-1]) and t.dtype is wide(q.dtype) for t in (delta, lse))
     if not same or not layout.same_shape(g.shape, (*q.shape[:-1], v.shape[-1])) or g.dtype is not q.dtype:
         raise ShapeError(f"attention_backward: {layout.describe(g, delta, lse)} do not fit {layout.describe(q, k, v)}")
-    return _like(q, q.shape), _like(k, k.shape), _like(v, v.shape)
+    return like_order(q, q.shape), like_order(k, k.shape), like_order(v, v.shape)
 
 
 # ---- in NumPy ------------------------------------------------------------------------------------------------------------
 def _placed(x: Any, like: Any) -> Any:
     """A fresh result in the memory order of `like`."""
-    wanted = _like(layout.type_of_array(like), x.shape)
+    wanted = like_order(layout.type_of_array(like), x.shape)
     return layout.conformed(x, tuple(s * x.itemsize for s in wanted.strides))
 
 
@@ -151,14 +151,14 @@ def _backward_eager(
 
 
 # ---- in ops --------------------------------------------------------------------------------------------------------------
-def _type(x: Any) -> TensorType:
+def full_type(x: Any) -> TensorType:
     found = type_of(x).strides
     return TensorType(tuple(x.shape), x.dtype, tuple(found() if callable(found) else found))
 
 
-def _in_order(x: Any, like: TensorType) -> Any:
+def in_order(x: Any, like: TensorType) -> Any:
     """`x` in the memory order of `like`."""
-    steps, rest = _like(like, tuple(x.shape)).strides, list(range(x.ndim))
+    steps, rest = like_order(like, tuple(x.shape)).strides, list(range(x.ndim))
     order: list[int] = []
     step: Size = 1
     while rest:  # from the dimension that walks memory in unit steps on; of equal ones the last
@@ -171,12 +171,12 @@ def _in_order(x: Any, like: TensorType) -> Any:
     return permute(contiguous(permute(x, dims=tuple(order))), dims=inverse(order))
 
 
-def _column(x: Any) -> Any:
+def column(x: Any) -> Any:
     """One number a row, to be broadcast along the rows."""
     return reshape(x, (*x.shape, 1))
 
 
-def _along(x: Any) -> dict[str, Any]:
+def along(x: Any) -> dict[str, Any]:
     return {"dim": (x.ndim - 1,), "keepdim": True}
 
 
@@ -184,10 +184,10 @@ def _scores(q: Any, k: Any, mask: Any, scale: float, is_causal: bool) -> Any:
     scores = mul(matmul(q, swapped(k)), scale)
     if is_causal:
         rows, keys = (made_by(q, arange, start=0, step=1, length=n, dtype=dtypes.int64) for n in scores.shape[-2:])
-        scores = where(ge(view(rows, shape=(scores.shape[-2], 1)), keys), scores, -_INF)
+        scores = where(ge(view(rows, shape=(scores.shape[-2], 1)), keys), scores, -INF)
     if mask is not None:
         closed = mask.dtype.kind == "b"
-        scores = where(mask, scores, -_INF) if closed else add(scores, converted(mask, scores.dtype))
+        scores = where(mask, scores, -INF) if closed else add(scores, converted(mask, scores.dtype))
     return scores
 
 
@@ -201,42 +201,42 @@ def _dropped(weights: Any, state: Any, p: float) -> Any:
 def _decompose(
     q: Any, k: Any, v: Any, mask: Any, state: Any, *, scale: float, is_causal: bool = False, p: float = 0.0
 ) -> tuple[Any, Any]:
-    dtype, to, like = q.dtype, wide(q.dtype), _type(q)
+    dtype, to, like = q.dtype, wide(q.dtype), full_type(q)
     q, k, v = (converted(x, to) for x in (q, k, v))
     if layout.is_zero(k.shape[-2]):
-        return _in_order(filled(q, (*q.shape[:-1], v.shape[-1]), 0.0, dtype), like), filled(q, tuple(q.shape[:-1]), _INF, to)
+        return in_order(filled(q, (*q.shape[:-1], v.shape[-1]), 0.0, dtype), like), filled(q, tuple(q.shape[:-1]), INF, to)
     scores = _scores(q, k, mask, scale, is_causal)
-    top = amax(scores, **_along(scores))
-    shift = where(eq(top, -_INF), 0.0, top)
+    top = amax(scores, **along(scores))
+    shift = where(eq(top, -INF), 0.0, top)
     weights = exp(sub(scores, shift))
-    total = sum(weights, **_along(weights))
+    total = sum(weights, **along(weights))
     none = eq(total, 0.0)
-    lse = reshape(where(none, _INF, add(shift, log(total))), tuple(q.shape[:-1]))
+    lse = reshape(where(none, INF, add(shift, log(total))), tuple(q.shape[:-1]))
     weights = _dropped(div(weights, where(none, 1.0, total)), state, p)
-    return _in_order(converted(matmul(weights, v), dtype), like), lse
+    return in_order(converted(matmul(weights, v), dtype), like), lse
 
 
 def _weights(q: Any, k: Any, mask: Any, lse: Any, scale: float, is_causal: bool) -> Any:
     """The softmax of the scores, from the logarithms of the sums of their exponentials."""
-    return exp(sub(_scores(q, k, mask, scale, is_causal), _column(lse)))
+    return exp(sub(_scores(q, k, mask, scale, is_causal), column(lse)))
 
 
 def _towards_scores(g: Any, v: Any, state: Any, delta: Any, weights: Any, p: float) -> Any:
     """The gradient of the scores."""
-    return mul(weights, sub(_dropped(matmul(g, swapped(v)), state, p), _column(delta)))
+    return mul(weights, sub(_dropped(matmul(g, swapped(v)), state, p), column(delta)))
 
 
 def _backward_decompose(
     g: Any, q: Any, k: Any, v: Any, mask: Any, state: Any, delta: Any, lse: Any, *, scale: float, is_causal: bool = False,
     p: float = 0.0,
 ) -> tuple[Any, ...]:  # fmt: skip
-    dtype, to, likes = q.dtype, wide(q.dtype), [_type(x) for x in (q, k, v)]
+    dtype, to, likes = q.dtype, wide(q.dtype), [full_type(x) for x in (q, k, v)]
     g, q, k, v = (converted(x, to) for x in (g, q, k, v))
     weights = _weights(q, k, mask, lse, scale, is_causal)
     away = mul(_towards_scores(g, v, state, delta, weights, p), scale)
     dv = matmul(swapped(_dropped(weights, state, p)), g)
     made = matmul(away, k), matmul(swapped(away), q), dv
-    return tuple(_in_order(converted(x, dtype), like) for x, like in zip(made, likes, strict=True))
+    return tuple(in_order(converted(x, dtype), like) for x, like in zip(made, likes, strict=True))
 
 
 # ---- gradients -----------------------------------------------------------------------------------------------------------
@@ -273,7 +273,7 @@ def _backward_grad(
     tq, tk, tv = (filled(x, tuple(x.shape), 0.0, to) if t is None else converted(t, to) for t, x in pairs)
     g, q, k, v = (converted(x, to) for x in (g, q, k, v))
     weights = _weights(q, k, mask, lse, scale, is_causal)
-    centred = sub(_dropped(matmul(g, swapped(v)), state, p), _column(delta))
+    centred = sub(_dropped(matmul(g, swapped(v)), state, p), column(delta))
     towards = mul(add(matmul(tq, swapped(k)), matmul(q, swapped(tk))), scale)  # gradient of A
     reached = mul(weights, towards)
     inner = _dropped(reached, state, p)  # of g v'
@@ -339,16 +339,16 @@ def _backward_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((q[:1], q, q, q, None, None, q[..., 0], q[..., 0]), {"scale": 1.0}, raises=ShapeError)
 
 
-_LOOSE = {**CLOSE, "f32": (2e-5, 2e-5), "f64": (1e-12, 1e-12)}
+LOOSE = {**CLOSE, "f32": (2e-5, 2e-5), "f64": (1e-12, 1e-12)}
 
 #: softmax(scale q k' + mask) v over the last two dimensions, weights dropped with probability p, and per row the logarithm of
 #: the sum of exponentials (infinite where no key is open). `mask`: True where open, or what is added. Public: eager/neural.py.
 attention: Op = register(Op(
-    "attention", (), _infer, _eager, _grad, Decompose(_decompose), _samples, tolerance=_LOOSE, autocast="low",
+    "attention", (), _infer, _eager, _grad, Decompose(_decompose), _samples, tolerance=LOOSE, autocast="low",
     heavy=True,
 ))  # fmt: skip
 #: The gradients of `attention` by query, key and value, from its second result and `delta` (see `_grad`).
 attention_backward: Op = register(Op(
     "attention_backward", (), _backward_infer, _backward_eager, _backward_grad, Decompose(_backward_decompose),
-    _backward_samples, tolerance=_LOOSE, autocast="low", heavy=True,
+    _backward_samples, tolerance=LOOSE, autocast="low", heavy=True,
 ))  # fmt: skip

@@ -17,7 +17,7 @@ from .. import body as bodies
 from .. import dtypes, layout
 from ..op import Decompose, Op, Sample, register
 from ..types import TensorType, tensor
-from .attention import _INF, _LOOSE, _along, _column, _in_order, _like, _type
+from .attention import INF, LOOSE, along, column, full_type, in_order, like_order
 from .compare import eq, where
 from .creation import arange, filled, made_by
 from .declare import floats
@@ -52,7 +52,7 @@ def _check(op: str, q: Any, k: Any, v: Any) -> None:
 
 def _infer(q: Any, k: Any, v: Any, *rest: Any, **attrs: Any) -> tuple[TensorType, ...]:
     _check("flex_attention", q, k, v)
-    return _like(q, (*q.shape[:-1], v.shape[-1])), tensor(q.shape[:-1], wide(q.dtype)), tensor(q.shape[:-1], wide(q.dtype))
+    return like_order(q, (*q.shape[:-1], v.shape[-1])), tensor(q.shape[:-1], wide(q.dtype)), tensor(q.shape[:-1], wide(q.dtype))
 
 
 def _backward_infer(g: Any, delta: Any, lse: Any, q: Any, k: Any, v: Any, *rest: Any, wanted: Any = (), **attrs: Any) -> Any:
@@ -60,7 +60,7 @@ def _backward_infer(g: Any, delta: Any, lse: Any, q: Any, k: Any, v: Any, *rest:
     if not layout.same_shape(g.shape, (*q.shape[:-1], v.shape[-1])) or not layout.same_shape(lse.shape, q.shape[:-1]):
         raise ShapeError(f"flex_attention_backward: {layout.describe(g, delta, lse)} do not fit {layout.describe(q, k, v)}")
     own = [rest[FRONT - 3 + i] for i in wanted]
-    return (*(_like(x, x.shape) for x in (q, k, v)), *(tensor(x.shape, x.dtype) for x in own))
+    return (*(like_order(x, x.shape) for x in (q, k, v)), *(tensor(x.shape, x.dtype) for x in own))
 
 
 # ---- in ops --------------------------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ class _Block:
         scores = converted(_value(self.made, result, self.env["score"]), to)
         if tuple(scores.shape) != self.shape:
             scores = expand(scores, shape=self.shape)
-        return scores if self.open is None else where(self.open, scores, -_INF)
+        return scores if self.open is None else where(self.open, scores, -INF)
 
     def pulled(self, away: Any, wanted: Any) -> dict[str, Any]:
         """The gradients of scores and of what is wanted of the operands from outside, by name."""
@@ -142,35 +142,35 @@ def _joined(parts: list[Any], dim: int = 2) -> Any:
 
 
 def _decompose(q: Any, k: Any, v: Any, *rest: Any, **attrs: Any) -> tuple[Any, ...]:
-    dtype, to, like, captured = q.dtype, wide(q.dtype), _type(q), rest[FRONT - 3 :]
+    dtype, to, like, captured = q.dtype, wide(q.dtype), full_type(q), rest[FRONT - 3 :]
     shape = (*q.shape[:-1], v.shape[-1])
     if layout.is_zero(k.shape[2]) or any(layout.is_zero(n) for n in q.shape[:3]):
-        none = filled(q, tuple(q.shape[:-1]), -_INF, to)
-        return _in_order(filled(q, shape, 0.0, dtype), like), none, none
+        none = filled(q, tuple(q.shape[:-1]), -INF, to)
+        return in_order(filled(q, shape, 0.0, dtype), like), none, none
     q, k, v = (converted(x, to) for x in (q, k, v))
     outs, sums, tops = [], [], []
     for first, count in _rows(q, k):
         rows = _cut(q, first, count)
         scores = _Block(rows, k, captured, first, attrs).masked()
-        top = amax(scores, **_along(scores))
-        shift = where(eq(top, -_INF), 0.0, top)
+        top = amax(scores, **along(scores))
+        shift = where(eq(top, -INF), 0.0, top)
         weights = exp(sub(scores, shift))
-        total = sum(weights, **_along(weights))
+        total = sum(weights, **along(weights))
         none = eq(total, 0.0)
-        sums.append(reshape(where(none, -_INF, add(shift, log(total))), tuple(rows.shape[:-1])))
+        sums.append(reshape(where(none, -INF, add(shift, log(total))), tuple(rows.shape[:-1])))
         tops.append(reshape(top, tuple(rows.shape[:-1])))
         weights = div(weights, where(none, 1.0, total))
         outs.append(reshape(matmul(_grouped(weights, k.shape[1]), v), (*rows.shape[:-1], v.shape[-1])))
-    return _in_order(converted(_joined(outs), dtype), like), _joined(sums), _joined(tops)
+    return in_order(converted(_joined(outs), dtype), like), _joined(sums), _joined(tops)
 
 
 def _backward_decompose(
     g: Any, delta: Any, lse: Any, q: Any, k: Any, v: Any, *rest: Any, wanted: Any = (), **attrs: Any
 ) -> tuple[Any, ...]:
-    dtype, to, likes, captured = q.dtype, wide(q.dtype), [_type(x) for x in (q, k, v)], rest[FRONT - 3 :]
+    dtype, to, likes, captured = q.dtype, wide(q.dtype), [full_type(x) for x in (q, k, v)], rest[FRONT - 3 :]
     own = [captured[i] for i in wanted]
     if layout.is_zero(k.shape[2]) or any(layout.is_zero(n) for n in q.shape[:3]):
-        zeros = [_in_order(filled(x, tuple(x.shape), 0.0, dtype), like) for x, like in zip((q, k, v), likes, strict=True)]
+        zeros = [in_order(filled(x, tuple(x.shape), 0.0, dtype), like) for x, like in zip((q, k, v), likes, strict=True)]
         return (*zeros, *(filled(x, tuple(x.shape), 0.0, x.dtype) for x in own))
     g, q, k, v = (converted(x, to) for x in (g, q, k, v))
     heads = k.shape[1]
@@ -183,10 +183,10 @@ def _backward_decompose(
     for first, count in _rows(q, k):
         rows, gs = _cut(q, first, count), _cut(g, first, count)
         block = _Block(rows, k, captured, first, attrs)
-        sums = _column(_cut(lse, first, count))
-        weights = exp(sub(block.masked(), where(eq(sums, -_INF), _INF, sums)))
+        sums = column(_cut(lse, first, count))
+        weights = exp(sub(block.masked(), where(eq(sums, -INF), INF, sums)))
         reached = reshape(matmul(_grouped(gs, heads), swapped(v)), tuple(weights.shape))
-        away = mul(weights, sub(reached, _column(_cut(delta, first, count))))
+        away = mul(weights, sub(reached, column(_cut(delta, first, count))))
         pulled = block.pulled(away, wanted)
         if "score" in pulled:
             towards = _grouped(mul(pulled["score"], attrs["scale"]), heads)
@@ -200,7 +200,7 @@ def _backward_decompose(
                 more(f"c{i}", pulled[f"c{i}"])
     made = _joined(dq), total.get("k", filled(k, tuple(k.shape), 0.0)), total["v"]
     summed = [x if tuple(x.shape) == like.shape else sum_to(x, shape=like.shape) for x, like in zip(made, likes, strict=True)]
-    cut = [_in_order(converted(x, dtype), like) for x, like in zip(summed, likes, strict=True)]
+    cut = [in_order(converted(x, dtype), like) for x, like in zip(summed, likes, strict=True)]
     return (*cut, *(total.get(f"c{i}", filled(captured[i], tuple(captured[i].shape), 0.0)) for i in wanted))
 
 
@@ -297,10 +297,10 @@ def _backward_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: softmax(score(scale q k')) v where the mask is true, per row the logarithm of the sum of exponentials (minus infinity where
 #: no key is open) and the largest score. Public: nn/attention/flex_attention.py.
 flex_attention: Op = register(Op(
-    "flex_attention", (), _infer, _eager, _grad, Decompose(_decompose), _samples, tolerance=_LOOSE, autocast="low", heavy=True,
+    "flex_attention", (), _infer, _eager, _grad, Decompose(_decompose), _samples, tolerance=LOOSE, autocast="low", heavy=True,
 ))  # fmt: skip
 #: The gradients of `flex_attention` by query, key, value and the operands `wanted` of those that its functions read.
 flex_attention_backward: Op = register(Op(
     "flex_attention_backward", (), _backward_infer, _backward_eager, _backward_grad, Decompose(_backward_decompose),
-    _backward_samples, tolerance=_LOOSE, autocast="low", heavy=True,
+    _backward_samples, tolerance=LOOSE, autocast="low", heavy=True,
 ))  # fmt: skip
