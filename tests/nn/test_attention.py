@@ -149,7 +149,7 @@ def test_second_order(run: Any) -> None:
     fw.autograd.backward(sum((g * g).sum() for g in mine))
     torch.autograd.backward(sum((g * g).sum() for g in its))
     for a, b in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=2e-4, atol=2e-4)  # gradients of gradients in float32
 
 
 def test_refusals() -> None:

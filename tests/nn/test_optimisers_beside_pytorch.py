@@ -161,7 +161,7 @@ def test_closure_optimiser_is_pytorch_s(text: str) -> None:
         state = optimiser.state_dict()
         found.append((arrays(p), losses, sorted(state["state"][0]), repr(optimiser)))
     same(found[0][0], found[1][0], 1e-3)
-    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-4, atol=1e-6)  # losses; a line search adds up
     assert found[0][2:] == found[1][2:]
 
 

@@ -41,7 +41,7 @@ def agree(run: Any, ours: Any, theirs: Any, arrays: list[Any], **masks: Any) -> 
     (first * first).sum().backward()
     (its_first * its_first).sum().backward()
     for x, y in [*zip(a, b, strict=True), *zip(ours.parameters(), theirs.parameters(), strict=True)]:
-        np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), rtol=1e-3, atol=2e-4)
+        np.testing.assert_allclose(x.grad.numpy(), y.grad.numpy(), rtol=2e-4, atol=4e-5)  # sums over all positions in float32
 
 
 @each_run

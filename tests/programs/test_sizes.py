@@ -13,7 +13,7 @@ from fusewire.bench import zoo
 
 
 def close(got: Any, want: Any) -> None:
-    np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=2e-3, atol=2e-5)
+    np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=2e-4, atol=2e-6)  # float32 sums of a few hundred products
 
 
 def gradients(model: Any, loss: Any) -> list[Any]:
@@ -57,5 +57,5 @@ def test_a_convolutional_model_at_random_batches(training: bool) -> None:
         close(got.detach(), want.detach())
         if training:
             for a, b in zip(gradients(model, (got * got).mean()), gradients(model, (want * want).mean()), strict=True):
-                np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-2, atol=1e-4)
+                np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-6)
     assert len(compiler.variants_of(compiled)) == 2
