@@ -143,7 +143,8 @@ def get_device_capability(device: Any = None) -> tuple[int, int]:
 
 def get_arch_list() -> list[str]:
     """Architectures that kernels are compiled for: those of the devices at hand."""
-    return sorted({"sm_{}{}".format(*get_device_capability(i)) for i in range(device_count())})
+    found = [get_device_properties(i) for i in range(device_count())]
+    return sorted({p.arch or f"sm_{p.major}{p.minor}" for p in found})
 
 
 def get_gencode_flags() -> str:

@@ -44,6 +44,7 @@ def test_programs(fake: fake_cuda.Fake, name: str) -> None:
 def test_training_graphs_and_names(fake: fake_cuda.Fake) -> None:
     assert torch.version.hip and torch.version.cuda is None
     assert torch.cuda.get_device_properties(1).gcnArchName == "gfx942" and torch.cuda.get_device_properties().warp_size == 64
+    assert torch.cuda.get_arch_list() == ["gfx942"] and not torch.cuda.is_tf32_supported()
     layer = torch.nn.Linear(4, 2, device="cuda")
     layer(torch.ones(3, 4, device="cuda")).square().sum().backward()
     assert layer.weight.grad.is_cuda and layer.weight.grad.device == torch.device("cuda", 0)
@@ -65,5 +66,4 @@ def test_machine_code() -> None:
         for name in ("pointwise", "softmax", "product"):
             torch.compile(PROGRAMS[name], fullgraph=True)(x)
         torch.cuda.synchronize()
-        images = {"k0_mul_add_relu_exp", "k0_softmax", "product"}
-        assert images <= {name for name, _, _ in fake.launches} or len(fake.launches) >= 3
+        assert {"product", "k0_softmax"} <= {name for name, _, _ in fake.launches} and len(fake.launches) >= 3
