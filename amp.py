@@ -232,11 +232,18 @@ class GradScaler:
         self._growth_factor, self._backoff_factor, self._growth_interval = growth_factor, backoff_factor, growth_interval
         self._found: dict[int, bool] = {}
         self._stepped: set[int] = set()
+        self._scaled = False
+
+    def _need_scale(self, what: str) -> None:
+        if not self._scaled:
+            raise AssertionError(f"Attempted {what} but _scale is None.  This may indicate your script did not use "
+                                 "scaler.scale(loss or outputs) earlier in the iteration.")  # fmt: skip
 
     def scale(self, outputs: Any) -> Any:
         """Tensors times the scale."""
         if not self._enabled:
             return outputs
+        self._scaled = True
         if isinstance(outputs, Tensor):
             return outputs * tensor(self._scale).to(outputs.dtype)
         if isinstance(outputs, (list, tuple)):
@@ -247,6 +254,7 @@ class GradScaler:
         """Divide the gradients of an optimiser's parameters by the scale, before clipping them."""
         if not self._enabled:
             return
+        self._need_scale("unscale_")
         if id(optimizer) in self._stepped:
             raise RuntimeError("unscale_() is being called after step().")
         if id(optimizer) in self._found:
@@ -261,6 +269,7 @@ class GradScaler:
         """``optimizer.step()`` on the unscaled gradients, unless one of them is infinite or NaN; what it returns."""
         if not self._enabled:
             return optimizer.step(*args, **kwargs)
+        self._need_scale("step")
         if id(optimizer) in self._stepped:
             raise RuntimeError("step() has already been called since the last update().")
         if id(optimizer) not in self._found:
@@ -272,6 +281,7 @@ class GradScaler:
         """Set the scale for the next step."""
         if not self._enabled:
             return
+        self._need_scale("update")
         if new_scale is not None:
             self._scale = float(new_scale)
         elif not self._found:

@@ -72,6 +72,11 @@ class Optimizer:
             cls._states = States
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
+        if defaults.get("fused"):
+            if defaults.get("foreach"):
+                raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+            if defaults.get("differentiable"):
+                raise RuntimeError("`fused` does not support `differentiable`")
         self.defaults = defaults
         self.state: dict[Any, dict[str, Any]] = self._states()
         self.param_groups: list[dict[str, Any]] = []

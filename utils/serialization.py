@@ -71,6 +71,8 @@ def save(
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file that becomes `path` where the body ends well, and is gone where it does not."""
+    if not path.parent.is_dir():
+        raise RuntimeError(f"Parent directory {path.parent} does not exist.")
     name = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # less what the process masks, as `open` makes files
     try:

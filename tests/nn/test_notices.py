@@ -79,3 +79,27 @@ def test_a_compiled_step_counts_as_one() -> None:
         warnings.simplefilter("error")
         step()
         scheduler.step()
+
+
+def refusal(t: Any, call: Callable[[Any, Any, Any], Any]) -> tuple[str, str]:
+    w = t.nn.Parameter(t.ones(2))
+    w.grad = t.ones(2)
+    with pytest.raises((AssertionError, RuntimeError)) as caught:
+        call(t, t.amp.GradScaler("cpu"), w)
+    return type(caught.value).__name__, str(caught.value)[:30]
+
+
+REFUSED: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "a step of a scaler that has scaled nothing": lambda t, s, w: s.step(t.optim.SGD([w], 0.1)),
+    "unscale_ before scale": lambda t, s, w: s.unscale_(t.optim.SGD([w], 0.1)),
+    "update before scale": lambda t, s, w: s.update(),
+    "fused and foreach": lambda t, s, w: t.optim.AdamW([w], fused=True, foreach=True),
+    "fused and differentiable": lambda t, s, w: t.optim.SGD([w], 0.1, fused=True, differentiable=True),
+    "a file in no folder": lambda t, s, w: t.save({}, "no such folder/x.pt"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_as_pytorch(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    assert refusal(fusewire, REFUSED[name]) == refusal(torch, REFUSED[name])
