@@ -306,5 +306,5 @@ _STAGE: dict[str, Callable[[Any, Part, str], str]] = {
     "triton": lambda fn, part, device: _staged(part, lambda made: _on_gpu(made, lambda build: build.text), device),
     "ptx": lambda fn, part, device: _compiled_text(part),
     "guards": lambda fn, part, device: "\n".join(g.expr() for g in part.capture.guards),
-    "tail": lambda fn, part, device: part.capture.tail.source if part.capture.tail is not None else "",  # type: ignore[attr-defined]
+    "tail": lambda fn, part, device: part.capture.tail.source if part.capture.tail else "",  # type: ignore[attr-defined]
 }

@@ -132,8 +132,7 @@ def _touched(body: Sequence[Stmt], axes: Sequence[Axis], read: dict[str, Size], 
             both = isinstance(s, StoreAt) and s.combine is not None
             for found in (read, written) if both else (read,) if isinstance(s, (Load, LoadAt)) else (written,):
                 before = found.setdefault(s.buffer, count)
-                if isinstance(before, int) and isinstance(count, int):
-                    found[s.buffer] = max(before, count)
+                found[s.buffer] = max(before, count) if isinstance(before, int) and isinstance(count, int) else before
 
 
 def _least(a: Size, b: Size) -> Size:

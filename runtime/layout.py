@@ -139,7 +139,7 @@ def finalizer_offset() -> int:
     span = range(TP_FLAGS + 8, type.__basicsize__, 8)  # type: ignore[call-overload]
     found = [o for o in span if word(id(one) + o) == word(id(other) + o) != 0 and not word(id(none) + o)]
     need(len(found) == 1, "types with a finalizer")
-    return found[0]
+    return int(found[0])
 
 
 def _array_is_known() -> bool:

@@ -212,6 +212,16 @@ def test_knob_cublaslt() -> None:
         assert cublaslt.of(SimpleNamespace()) is None  # type: ignore[arg-type]
 
 
+def test_knob_deterministic() -> None:
+    from fusewire.backends.gpu.spread import atomic
+    from fusewire.ir import dtypes
+
+    for on in (True, False):
+        with knobs.override(deterministic=on):
+            assert atomic("add", dtypes.float32) is atomic(None, dtypes.float32) is not on
+            assert atomic("add", dtypes.int32)
+
+
 @compiler.disable
 def one() -> int:
     return 1
