@@ -278,7 +278,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         fw.save([fw.zeros(3), lambda: 0], path)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["model.pt"]
     assert stat.S_IMODE(path.stat().st_mode) & 0o600 == 0o600
-    with pytest.raises(RuntimeError, match="Parent directory .*absent does not exist"):
+    with pytest.raises(RuntimeError, match=r"Parent directory .*absent does not exist"):
         fw.save(fw.ones(3), tmp_path / "absent" / "model.pt")
     with pytest.raises(FileNotFoundError):
         fw.load(tmp_path / "absent.pt")
