@@ -56,18 +56,22 @@ class _Parser(argparse.ArgumentParser):
         super().error(message)
 
 
+def _command(commands: Any, name: str, text: str, **options: Any) -> argparse.ArgumentParser:
+    """A command whose own page says what the list says of it."""
+    made: argparse.ArgumentParser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", **options)
+    return made
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(allow_abbrev=False, prog="fusewire", description="A tensor compiler and JIT in pure Python.")
     package = sys.modules[__package__ or "fusewire"]
     parser.add_argument("--version", action="version", version=f"fusewire {getattr(package, '__version__', '')}")
     commands = parser.add_subparsers(required=True, metavar="command")
-    demo = commands.add_parser("demo", help="train a character GPT on fusewire's own sources, eagerly and compiled")
+    demo = _command(commands, "demo", "train a character GPT on fusewire's own sources, eagerly and compiled")
     demo.set_defaults(run=_demo)
-    dump = commands.add_parser("dump", help="print one stage of the compilation of a function")
-    explain = commands.add_parser(
-        "explain", help="say what a function compiles to, where it breaks, what was not fused and why"
-    )
-    bench = commands.add_parser("bench", help="measure fusewire against eager and the peers installed here")
+    dump = _command(commands, "dump", "print one stage of the compilation of a function")
+    explain = _command(commands, "explain", "say what a function compiles to, where it breaks, what was not fused and why")
+    bench = _command(commands, "bench", "measure fusewire against eager and the peers installed here")
     suites = f"{', '.join(SUITES)}; default: all. Or: constructs [WORD ...], the rows of tests/constructs with these words"
     bench.add_argument("suites", nargs="*", metavar="SUITE", help=suites)
     bench.add_argument("--no-torch", action="store_true", help="without PyTorch beside fusewire")
@@ -77,22 +81,22 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", type=Path, metavar="FILE", help="append a JSON line a row to FILE")
     bench.add_argument("--chart", type=Path, metavar="FILE", help="draw the rows into FILE (.svg, .png, .pdf)")
     bench.set_defaults(run=_bench)
-    run = commands.add_parser("run", help="run a script or module as python does, and log what is compiled", allow_abbrev=False)
+    run = _command(commands, "run", "run a script or module as python does, and log what is compiled", allow_abbrev=False)
     run.add_argument("--log", default="", metavar="NAMES", help="any of " + ", ".join(logs.ARTIFACTS) + "; or all")
     run.add_argument("--as", default="", metavar="NAME", dest="as_", help="let imports of NAME (torch) find fusewire")
     run.add_argument("-m", nargs=argparse.REMAINDER, metavar="MODULE ...", dest="module", help="a module and its arguments")
     run.add_argument("script", nargs=argparse.REMAINDER, metavar="SCRIPT ...", help="a file and its arguments")
     run.set_defaults(run=_run)
-    breaks = commands.add_parser("breaks", help="list the codes of graph breaks, why they happen and what to do")
+    breaks = _command(commands, "breaks", "list the codes of graph breaks, why they happen and what to do")
     breaks.set_defaults(run=_breaks)
-    cache = commands.add_parser("cache", help="look into the disk cache, or empty it")
+    cache = _command(commands, "cache", "look into the disk cache, or empty it")
     actions = cache.add_subparsers(required=True, metavar="action")
-    actions.add_parser("info", help="folder, entries and bytes by kind").set_defaults(run=_cache_info)
-    actions.add_parser("clear", help="remove every entry").set_defaults(run=_cache_clear)
-    warm = actions.add_parser("warm", help="compile the kernels that eager programs on the GPU here commonly run")
+    _command(actions, "info", "folder, entries and bytes by kind").set_defaults(run=_cache_info)
+    _command(actions, "clear", "remove every entry").set_defaults(run=_cache_clear)
+    warm = _command(actions, "warm", "compile the kernels that eager programs on the GPU here commonly run")
     warm.add_argument("--processes", type=int, metavar="N", help="processes that compile; default: as many as processors")
     warm.set_defaults(run=_cache_warm)
-    why = actions.add_parser("why", help="call a function and say whether it comes from the cache, and if not, why")
+    why = _command(actions, "why", "call a function and say whether it comes from the cache, and if not, why")
     why.set_defaults(run=_cache_why)
     for command in (dump, explain, why):
         command.add_argument("target", metavar="FILE:FUNC", help="a Python file and a function, Module or attribute path in it")
