@@ -14,7 +14,7 @@ from dataclasses import field, replace
 from typing import Any
 
 from ..errors import CompileError
-from . import sizes, solve
+from . import schedule_tables, sizes, solve
 from .graph import Graph, Node, Value, WriteBack
 from .lazyclass import dataclass
 from .loops import Kernel, Load, LoadAt, Store, walk
@@ -111,6 +111,7 @@ class _Scheduler:
     units: dict[int, Unit] = field(default_factory=dict)  # by the id of the step
     place: dict[Value, int] = field(init=False)  # numbers of the graph's inputs
     written: dict[Value, list[WriteBack]] = field(default_factory=dict)  # the write-backs of each value
+    trials: dict[Unit, Kernel] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.place = {v: i for i, v in enumerate(self.graph.inputs)}
@@ -124,6 +125,7 @@ class _Scheduler:
     def run(self) -> Schedule:
         self._place_inputs()
         self._place_outputs()
+        self._place_in_inputs()
         self._place_tables()
         self._place_writes()
         steps = [step for unit in self._ordered() for step in self._steps(unit)]
@@ -195,13 +197,41 @@ class _Scheduler:
             else:
                 self.homes[new.value] = target
 
+    def _place_in_inputs(self) -> None:
+        """Let Scatters write into the inputs that their results are written back to, see `schedule_tables`."""
+        times = Counter(w.target for w in self.graph.writes)
+
+        def trial(unit: Group) -> Kernel:
+            targets = {v: [self.homes[v]] for v in unit.stores}
+            return self._emitted(unit, lambda v: self.homes.get(v) or layout_only(v), targets, "trial")
+
+        def before(unit: Group, readers: set[Unit]) -> bool:
+            readers = (readers | self._raising()) - {unit}
+            if self._reaches(unit, readers):
+                return False
+            self._after(unit, readers)
+            return True
+
+        for write in self.graph.writes:
+            if times[write.target] == 1 and len(self.written[write.value]) == 1:
+                target, out = self._write_target(write), self.homes.get(write.value)
+                if schedule_tables.place(self.fusion, write, target, self.homes, trial, before):
+                    self.direct.add(write)
+                    self.extra[write.value] = ([out] if out else []) + self.extra.get(write.value, [])
+
+    def _raising(self) -> set[Unit]:
+        """The units that may raise."""
+        trials = self.trials
+        able = (u for u in self.fusion.units if may_raise(u, self.claims))
+        return {u for u in able if not isinstance(u, Group) or self._tried(u, trials).errors}
+
     def _place_tables(self) -> None:
         """What a Scatter writes into lies where its result does; nothing else reads it."""
-        for node in self.graph.nodes:
+        for node in reversed(self.graph.nodes):
             if isinstance(node.op.lowering, Scatter) and node.results[0] in self.fusion.host:
                 table = node.args[0]
                 assert isinstance(table, Value)
-                self.homes[table] = self.home(node.results[0])
+                self.homes.setdefault(table, self.home(node.results[0]))
 
     def _outputs(self) -> tuple[PlanOutput, ...]:
         out = []
@@ -220,11 +250,11 @@ class _Scheduler:
 
     def _place_writes(self) -> None:
         """Let a kernel write straight into an input where nothing can read the old contents, or raise, afterwards."""
-        trials: dict[Unit, Kernel] = {}
-        able = (u for u in self.fusion.units if may_raise(u, self.claims))
-        raising = {u for u in able if not isinstance(u, Group) or self._tried(u, trials).errors}
+        trials, raising = self.trials, self._raising()
         times = Counter(w.target for w in self.graph.writes)
         for write in self.graph.writes:
+            if write in self.direct:
+                continue
             unit = self.fusion.host.get(write.value) or self._copy_unit(write.value)
             alone = times[write.target] == 1
             readers = ({r.unit for r in self.fusion.reads.get(write.target, [])} | raising) - {unit}

@@ -254,9 +254,14 @@ class Emitter:
         lowering, target = node.op.lowering, self.targets[node.results[0]][0]
         assert isinstance(lowering, Scatter)
         offset = self._offset(target, self._located(node, index, None, block))
+        combine = lowering.combine(**node.attrs)
+        if combine is None and not axes_of((offset,)) & set(self.group.positions):
+            self._use(Buffer(target.buffer, target.type.dtype, target.size, "w"), "w")
+            block.out.append(Store(target.buffer, offset, name))
+            return
         base, at, stride = self._position(offset, [s for s in axes_of((offset,)) if s in self.group.positions], block)
         self._use(Buffer(target.buffer, target.type.dtype, target.size, "rw"), "rw")
-        block.out.append(StoreAt(target.buffer, base, at, stride, name, lowering.combine(**node.attrs)))
+        block.out.append(StoreAt(target.buffer, base, at, stride, name, combine))
 
     def _offset(self, target: Target, index: At) -> Size:
         return target.offset + linear(index, target.type.strides)

@@ -5,6 +5,7 @@ Runs after autodiff, on graphs whose passes are done. Remembers for each node th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -67,7 +68,7 @@ def prepared(graph: Graph, claims: Claims = NO_CLAIMS) -> tuple[Graph, Origins]:
         graph = _rewritten(graph, origins, _thin(claims))
         graph = _rewritten(graph, origins, _turning(graph))
     if any(isinstance(n.op.lowering, Scatter) for n in graph.nodes):
-        graph = _rewritten(graph, origins, _tables)
+        graph = _rewritten(graph, origins, _tables(graph))
     apart = {o.value for o in graph.outputs if o.source is None and _repeats(o.value)} | {w.value for w in graph.writes}
     if apart:
         graph = _rewritten(graph, origins, _copying(apart))
@@ -197,17 +198,28 @@ def _viewed(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
     return None if fits else builder.emit(node.op, (lookup("contiguous")(x), *args[1:]), node.attrs)
 
 
-def _tables(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
-    """A Scatter gets a table of its own to write into; what is combined in a half type is so in float32, rounded once."""
-    lowering, to = node.op.lowering, node.results[0].dtype
-    if not isinstance(lowering, Scatter):
-        return None
-    table, source = args[0], args[-1]
-    wide = to.is_half and lowering.combine(**node.attrs) is not None
-    if wide:
-        table, source = (lookup("cast")(x, dtype=float32) for x in (table, source))
-    made = builder.emit(node.op, (lookup("contiguous")(table), *args[1:-1], source), node.attrs)
-    return lookup("cast")(made, dtype=to) if wide else made
+def _tables(graph: Graph) -> Visit:
+    """A Scatter gets a table of its own to write into, which may be what another one has made for it alone; what is combined in a
+    half type is so in float32, rounded once."""
+    used = Counter(a for n in graph.nodes for a in n.args if isinstance(a, Value))
+    used.update(o.value for o in graph.outputs)
+    used.update(w.value for w in graph.writes)
+    own = {n.results[0] for n in graph.nodes if isinstance(n.op.lowering, Scatter) and used[n.results[0]] == 1}
+
+    def visit(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
+        lowering, to = node.op.lowering, node.results[0].dtype
+        if not isinstance(lowering, Scatter):
+            return None
+        table, source = args[0], args[-1]
+        wide = to.is_half and lowering.combine(**node.attrs) is not None
+        if wide:
+            table, source = (lookup("cast")(x, dtype=float32) for x in (table, source))
+        elif node.args[0] in own:
+            return builder.emit(node.op, args, node.attrs)
+        made = builder.emit(node.op, (lookup("contiguous")(table), *args[1:-1], source), node.attrs)
+        return lookup("cast")(made, dtype=to) if wide else made
+
+    return visit
 
 
 def _repeats(value: Value) -> bool:

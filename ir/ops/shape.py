@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import AutogradError, ShapeError
 from .. import dtypes, layout, sizes
-from ..op import Effects, Extern, Move, Op, Promote, Sample, register
+from ..op import Effects, Move, Op, Places, Promote, Sample, Scatter, register
 from ..promote import type_of
 from ..sizes import Size
 from ..types import TensorType, contiguous_strides, numel, tensor
@@ -442,6 +442,15 @@ def _scatter_grad(g: Any, need: Any, out: Any, x: Any, y: Any, **window: Any) ->
     return as_strided_scatter(g, zeros_like(y), **window) if need[0] else None, as_strided(g, **window) if need[1] else None
 
 
+def _scatter_places(index: Any, shapes: Any, *, shape: Any, strides: Any, offset: Size = 0) -> Places:
+    flat = offset + sum(i * s for i, s in zip(index, strides, strict=True))
+    return Places(layout.unravel(flat, shapes[0]), ())
+
+
+def _scatter_serial(shapes: Any, **window: Any) -> tuple[int, ...]:
+    return () if _is_apart(**window) else tuple(range(len(window["shape"])))
+
+
 def _scatter_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for x, y, window in _window_samples(rng):
         yield Sample((x, y), window)
@@ -460,6 +469,5 @@ def _scatter_batch(dims: Any, x: Any, y: Any, *, shape: Any, strides: Any, offse
 #: A copy of a row-major operand in which the window of `as_strided` holds the second operand: a write through a view.
 as_strided_scatter: Op = register(Op(
     "as_strided_scatter", (), _scatter_infer, _scatter_eager, _scatter_grad,
-    Extern("a window need not be a box of the operand, so no finite set of index pieces describes the copy"), _scatter_samples,
-    upcast=False, batch=_scatter_batch,
+    Scatter(_scatter_places, _scatter_serial, lambda **window: None), _scatter_samples, upcast=False, batch=_scatter_batch,
 ))  # fmt: skip

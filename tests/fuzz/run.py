@@ -26,6 +26,7 @@ from surroundings import PRELUDE
 
 import fusewire as fw
 from fusewire.eager import executor
+from fusewire.ir.op import lookup
 
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -82,7 +83,10 @@ def recast(args: list[Any]) -> list[Any]:
 
 def restrided(args: list[Any]) -> list[Any]:
     """The same values with the dimensions in reverse order in memory."""
-    return [x.detach().T.contiguous().T.requires_grad_(x.requires_grad) if x.dim() > 1 else x for x in args]
+    def turned(x: Any) -> Any:
+        return x.permute(*reversed(range(x.dim())))
+
+    return [turned(turned(x.detach()).contiguous()).requires_grad_(x.requires_grad) if x.dim() > 1 else x for x in args]
 
 
 # -- one run ---------------------------------------------------------------------------------------------------------------
@@ -212,6 +216,7 @@ def aliases(results: list[Any], args: list[Any]) -> list[Any]:
 
 
 REFUSED = "AutogradError", False
+NORMAL = lookup("randn")  # uniform numbers are the same bits everywhere, normal ones nearly
 WAYS = (1, -1, 0, 0, 0)  # of the noise, one run each
 
 
@@ -264,7 +269,7 @@ class Noise:
             made = executor.apply(op, operands, attrs)
         finally:
             executor.on_recording.recorder = self
-        if op.effects.aliases is None and op.effects.draws is None:
+        if op.effects.aliases is None and (op.effects.draws is None or op is NORMAL):
             for t in made if isinstance(made, tuple) else (made,):
                 if t.dtype.is_floating_point and t.array.flags.writeable:
                     with np.errstate(all="ignore"):
