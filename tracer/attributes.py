@@ -407,7 +407,7 @@ class Attributes:
         if name == "__class__":
             return type(tensor)
         if name == "data":
-            return self.session.native(type(tensor).detach, tensor)
+            return self.session.recorder.as_data(self.session.native(type(tensor).detach, tensor))
         raw = find(type(tensor), name)
         if name in _OPAQUE_TENSOR and not isinstance(raw, types.FunctionType):  # a method breaks the graph at its call
             raise Break("tensor-state", subject(f"Tensor.{name}"))

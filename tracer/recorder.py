@@ -49,6 +49,7 @@ class Recorder:
     sources: list[Source] = field(default_factory=list)
     writes: list[WriteBack] = field(default_factory=list)
     follow: Callable[..., Any] = field(init=False)  # calls what library code that runs as it is gets from the user
+    uncounted: list[Any] = field(default_factory=list)  # the steps of aliases whose writes count for themselves (`x.data`)
     settled: str = ""  # the one device on which all tensors of the capture lie; "" until the first of them settles it
 
     @property
@@ -327,6 +328,18 @@ class Recorder:
         """What the views of one tensor share, and no detached alias has: the last step out of a history on the way to it."""
         self.value_of(tensor)
         return next((step for step in reversed(self.seen[id(tensor)].chain) if step[0] is casts.detach), None)
+
+    def as_data(self, made: Tensor) -> Tensor:
+        """`made`, a detached alias, as ``x.data``: its writes do not count to what it was detached from."""
+        chain = self.seen[id(made)].chain if id(made) in self.seen else ()
+        if chain and chain[-1][0] is casts.detach:
+            self.uncounted.append(chain[-1])
+        return made
+
+    def count_of(self, tensor: Any) -> Any:
+        """The step of ``x.data`` that the tensor's writes are counted by; None: those of its memory."""
+        chain = self.seen[id(tensor)].chain
+        return next((step for step in reversed(chain) if any(step is own for own in self.uncounted)), None)
 
     def _on(self, storage: TracedStorage) -> list[Seen]:
         return [seen for seen in self.seen.values() if seen.tensor._storage is storage]

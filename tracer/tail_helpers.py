@@ -9,14 +9,13 @@ import types
 from typing import Any
 
 from ..eager import casting
-from ..eager.factory import Detached
 from ..runtime import gradmode, peek
 from ..runtime.source import listed
 from . import late_text
 from .bytecode import NULL
 from .checks import require
 from .deferred_draws import shuffled
-from .families import belongs
+from .families import belongs, detached_family
 from .gradient import leaf, spent
 from .liveness import GONE
 from .parameters import call_bound
@@ -65,7 +64,7 @@ HELPERS: dict[str, Any] = {
     "CellType": types.CellType, "FunctionType": types.FunctionType, "partial": functools.partial, "set_grad": gradmode.set,
     "set_casting": casting.switch,
     "call_bound": call_bound, "SimpleNamespace": types.SimpleNamespace, "listed": listed,
-    "hide_tail": _hide_tail, "NULL": NULL, "spent": spent, "leaf": leaf, "belongs": belongs, "detached_family": Detached,
+    "hide_tail": _hide_tail, "NULL": NULL, "spent": spent, "leaf": leaf, "belongs": belongs, "detached_family": detached_family,
     "require": require, "shuffled": shuffled, "with_history": late_text.with_history,
     "put_place": put_place,
     "Turn": Turn, "go_on": go_on, "go_in": go_in, "peek": peek.item, "GONE": GONE, "math": math,
