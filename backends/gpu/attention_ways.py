@@ -19,9 +19,9 @@ from .kernel import SM90, Aligned, Assumption, Parameter, Target
 from .templates import divided, names_of
 from .ways import Job, Way
 
-#: bytes of shared memory that a program may hold, by kind of device; float32 numbers that a thread may
-_SHARED = {"cuda": 227 * 1024, "hip": 64 * 1024}
+#: float32 numbers that a thread may hold, of its 255 registers
 _REGISTERS = 168
+#: elements of a program that clears memory
 _ZERO = 1024
 #: queries up to which keys are shared out, keys from which on they are, parts at most, batch of unknown size
 _FEW, _MANY, _PARTS, _GUESS = 16, 512, 64, 16
@@ -88,7 +88,7 @@ def _fits(step: RoutineStep, part: str, b: Blocks, target: Target) -> bool:
     held += b.stages * other * (wide + out) + (0 if part == "forward" else 2 * b.down * b.across)
     sums = {"forward": own * out, "keys": own * (wide + out), "queries": own * wide}[part]
     scores = b.down * b.across * (1 if part == "forward" else 2)
-    return item * held <= _SHARED[target.kind] and (sums + scores) / (target.warp * b.warps) <= _REGISTERS
+    return item * held <= target.shared and (sums + scores) / (target.warp * b.warps) <= _REGISTERS
 
 
 def choose(step: RoutineStep, part: str, target: Target = SM90) -> Blocks:

@@ -30,8 +30,6 @@ KIND = "triton"
 _FORMAT = "3"
 _LENGTH = struct.Struct("<I")
 _NULLS = (Parameter("null"), Parameter("null"))
-#: bytes of shared memory of one program that the hardware has, by kind
-SHARED = {"cuda": 232448, "hip": 65536}
 
 
 def compile_kernels(
@@ -106,6 +104,15 @@ def entry(build: stages.Build, target: Target) -> str:
     return store.digest(KIND, _FORMAT, build.key(), _version(), repr(target))
 
 
+def _run(build: stages.Build, target: Target) -> stages.Built:
+    """Triton's stages; with fewer tiles under way where shared memory has no room for all."""
+    made = stages.run(build, target)
+    while made.metadata["shared"] > target.shared and (depth := build.options.get("num_stages", 1)) > 1:
+        build = replace(build, options={**build.options, "num_stages": depth - 1})
+        made = stages.run(build, target)
+    return made
+
+
 def machine_code(build: stages.Build, target: Target) -> tuple[bytes, dict[str, Any]]:
     """(cubin or hsaco, what Triton says about it), from disk where it was built before. CompileError where Triton refuses, or
     where a program needs more shared memory than there is."""
@@ -116,11 +123,12 @@ def machine_code(build: stages.Build, target: Target) -> tuple[bytes, dict[str, 
         end = _LENGTH.size + length
         return found[end:], json.loads(found[_LENGTH.size : end])
     knobs.say(5, build.text)
-    made = stages.run(build, target)
+    made = _run(build, target)
     about = {key: made.metadata[key] for key in ("name", "shared", "num_warps")}
     about["maps"] = list(made.metadata.get("tensordesc_meta") or ())
-    if about["shared"] > SHARED[target.kind]:
-        raise CompileError(f"{build.name} needs {about['shared']} bytes of shared memory; a program has {SHARED[target.kind]}")
+    if about["shared"] > target.shared:
+        raise CompileError(f"{build.name} needs {about['shared']} bytes of shared memory, a program on {target} has "
+                           f"{target.shared}: its blocks {dict(build.constants)} are too large")  # fmt: skip
     if made.metadata.get("global_scratch_size") or made.metadata.get("profile_scratch_size"):
         raise CompileError(f"{build.name} asks for scratch memory of Triton's own, which launches do not provide")
     code = made.asm["cubin" if target.kind == "cuda" else "hsaco"]

@@ -19,7 +19,7 @@ from ...ir.sizes import Size
 from ...ir.types import numel
 from ..products import is_number, merged
 from .config import PROCESSORS, power
-from .kernel import Target
+from .kernel import SM90, Target
 
 #: places of words
 ROWS, COLUMNS, DEPTH, A_ROW, A_DEEP, B_DEEP, B_COLUMN, C_ROW, C_COLUMN, TOTAL, BATCH = range(11)
@@ -28,8 +28,6 @@ NAMES = ("M", "N", "K", "a_row", "a_deep", "b_deep", "b_column", "c_row", "c_col
 EACH = 4
 _GUESS = 1024
 _SMALL = 128 * 64
-#: bytes of shared memory that a program may have (H100, H200)
-SHARED = 232448
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,33 +124,47 @@ def tiles(dtype: DType) -> tuple[tuple[Tile, float], ...]:
     return _HALF if dtype.is_half else _BY_DTYPE.get(dtype, _PLAIN)
 
 
-def choose(step: RoutineStep) -> Tile:
+def choose(step: RoutineStep, target: Target = SM90) -> Tile:
     """The tile by the model: rounds of all processors, each as long as its tile is large and inefficient."""
-    return ranked(step)[0]
+    return ranked(step, target)[0]
 
 
-def ranked(step: RoutineStep) -> list[Tile]:
+def ranked(step: RoutineStep, target: Target = SM90) -> list[Tile]:
     """All tiles, the one that the model expects to be fastest first."""
-    return [tile for tile, *_ in weighed(step)]
+    return [tile for tile, *_ in weighed(step, target)]
 
 
-def weighed(step: RoutineStep) -> list[tuple[Tile, float, int, int]]:
-    """Every tile that shared memory has room for with the time that the model expects (of an unnamed unit), how many programs and
-    how many rounds of all processors it takes; the fastest first."""
+def weighed(step: RoutineStep, target: Target = SM90) -> list[tuple[Tile, float, int, int]]:
+    """Every tile with the time that the model expects (of an unnamed unit), how many programs and how many rounds of all
+    processors it takes; the fastest first."""
     m, n, total = (_guess(step.sizes[i]) for i in (ROWS, COLUMNS, TOTAL))
     found = []
     for tile, share in _WINDOWS if step.routine.startswith("conv") else tiles(dtype_of(step)):
-        if shared_bytes(tile, dtype_of(step)) > SHARED:
-            continue
+        tile = within(tile, dtype_of(step), target)
         count = -(-m // tile.rows) * -(-n // tile.columns) * total
         rounds = -(-count // PROCESSORS)
         found.append((tile, rounds * tile.rows * tile.columns / share / shares(step, tile), count, rounds))
     return sorted(found, key=lambda f: f[1])
 
 
+def within(tile: Tile, dtype: DType, target: Target) -> Tile:
+    """The tile with no more operands under way than the target's shared memory has room for, two at least. (Of AMD's targets
+    `compile.fitted` takes care.)"""
+    if target.kind != "cuda":
+        return tile
+    direct = 90 <= int(target.arch) < 120  # else the oldest of them lies in registers when it is multiplied
+    while tile.stages > 2 and shared_bytes(tile, dtype) - (0 if direct else _one(tile, dtype)) > target.shared:
+        tile = replace(tile, stages=tile.stages - 1)
+    return tile
+
+
 def shared_bytes(tile: Tile, dtype: DType) -> int:
     """Of shared memory that the operands under way take."""
-    return (tile.rows + tile.columns) * tile.depth * dtype.itemsize * tile.stages
+    return _one(tile, dtype) * tile.stages
+
+
+def _one(tile: Tile, dtype: DType) -> int:
+    return (tile.rows + tile.columns) * tile.depth * dtype.itemsize
 
 
 def _guess(size: Size) -> int:
@@ -193,9 +205,9 @@ def shares(step: RoutineStep, tile: Tile) -> int:
     return min(PROCESSORS // count, deep, 32) if few else 1
 
 
-def small(step: RoutineStep, tile: Tile, most: int = _SMALL) -> Tile:
+def small(step: RoutineStep, tile: Tile, most: int = _SMALL, target: Target = SM90) -> Tile:
     """A tile whose operands may be read element by element and still fit the registers: of `most` elements."""
-    return tile if tile.rows * tile.columns <= most else next(t for t in ranked(step) if t.rows * t.columns <= most)
+    return tile if tile.rows * tile.columns <= most else next(t for t in ranked(step, target) if t.rows * t.columns <= most)
 
 
 def wide_loads(step: RoutineStep) -> bool:

@@ -13,6 +13,12 @@ from ...ir.lazyclass import dataclass
 from ...ir.sizes import Size
 
 
+#: KiB of shared memory that one program may ask for, by compute capability (CUDA's programming guide, "Compute Capabilities"); of
+#: one that is not named: the least of these. AMD's programs have 64
+_SHARED: dict[int | str, int] = {80: 163, 86: 99, 87: 163, 89: 99, 90: 227, 100: 227, 103: 227, 110: 227, 120: 99, 121: 99}
+_LEAST, _AMD = 99, 64
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What machine code is for: `kind` "cuda" or "hip", `arch` 90 or "gfx942", `warp` threads a warp."""
@@ -20,6 +26,11 @@ class Target:
     kind: str
     arch: int | str
     warp: int
+
+    @property
+    def shared(self) -> int:
+        """Bytes of shared memory that one program may have."""
+        return 1024 * (_AMD if self.kind == "hip" else _SHARED.get(self.arch, _LEAST))
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.arch}"

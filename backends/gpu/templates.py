@@ -34,9 +34,9 @@ def names_of(step: RoutineStep) -> tuple[str, ...]:
 
 def product_ways(step: RoutineStep, target: Target = SM90, tile: Tile | None = None) -> tuple[Way, ...]:
     """A matrix product by `tile` or the model's choice."""
-    mapped = tile or gemm.choose(step)
+    mapped = tile or gemm.choose(step, target)
     if step.begins and gemm.dtype_of(step) is dtypes.float32:
-        mapped = gemm.small(step, mapped, 64 * 64)  # what is multiplied in registers leaves few for other work
+        mapped = gemm.small(step, mapped, 64 * 64, target)  # what is multiplied in registers leaves few for other work
     tile = gemm.deep(mapped, step.sizes[gemm.DEPTH])
     names = names_of(step)
     even = gemm.whole(step.sizes, gemm.DEPTH, tile.depth)
@@ -45,7 +45,7 @@ def product_ways(step: RoutineStep, target: Target = SM90, tile: Tile | None = N
     divisible = tuple(Divisible(sizes.symbol(names[i])) for i in unknown)
     deep = (Divisible(sizes.symbol(names[gemm.DEPTH]), tile.depth),) if even is None else ()
     best = _product(step, tile, even is not False, (*aligned, *divisible, *deep))
-    least = gemm.deep(gemm.small(step, tile, 64 * 64), step.sizes[gemm.DEPTH])
+    least = gemm.deep(gemm.small(step, tile, 64 * 64, target), step.sizes[gemm.DEPTH])
     if not gemm.wide_loads(step):
         best = _product(step, least, even is not False, (*aligned, *divisible, *deep))
     shared = gemm.shares(step, tile)
@@ -58,8 +58,9 @@ def product_ways(step: RoutineStep, target: Target = SM90, tile: Tile | None = N
 
 def conv_ways(step: RoutineStep, target: Target = SM90, tile: Tile | None = None) -> tuple[Way, ...]:
     """A convolution by `tile` or the model's choice."""
-    tile = tile or gemm.choose(step)
-    tile = gemm.deep(tile if step.routine.split()[1] != "f32" else gemm.small(step, tile), step.sizes[gemm.DEPTH])
+    tile = tile or gemm.choose(step, target)
+    few = gemm.small(step, tile, target=target) if step.routine.split()[1] == "f32" else tile
+    tile = gemm.deep(few, step.sizes[gemm.DEPTH])
     even = gemm.whole(step.sizes, gemm.DEPTH, tile.depth) is True
     aligned = tuple(Aligned(n) for n in range(len(step.views)))
     shared = gemm.shares(step, tile)
@@ -121,6 +122,13 @@ def attention_ways(step: RoutineStep, target: Target = SM90) -> tuple[Way, ...]:
     return ways(step, target)
 
 
+def user_ways(step: RoutineStep, target: Target = SM90) -> tuple[Way, ...]:
+    """A kernel of the user's."""
+    from .user_functions import ways
+
+    return ways(step, target)
+
+
 def divided(step: RoutineStep, printed: Any, assumes: tuple[Assumption, ...]) -> tuple[str, ...]:
     """The arguments of a printed template that are multiples of 16."""
     whole = {str(a.size) for a in assumes if isinstance(a, Divisible)}
@@ -136,16 +144,16 @@ def divided(step: RoutineStep, printed: Any, assumes: tuple[Assumption, ...]) ->
 def candidates(step: RoutineStep, target: Target = SM90) -> Mapping[str, Callable[[], tuple[Way, ...]]]:
     """Ways worth a measurement by a readable name, the model's choice first."""
     if step.routine.startswith("product"):
-        return {repr(tile): partial(product_ways, step, target, tile) for tile in gemm.ranked(step)[:6]}
+        return {repr(tile): partial(product_ways, step, target, tile) for tile in gemm.ranked(step, target)[:6]}
     if step.routine.startswith(("attention", "flex")):
         from .attention_ways import candidates as of_attention
 
         return of_attention(step, target)
     if step.routine.startswith("conv"):
-        return {repr(tile): partial(conv_ways, step, target, tile) for tile in gemm.ranked(step)[:5]}
+        return {repr(tile): partial(conv_ways, step, target, tile) for tile in gemm.ranked(step, target)[:5]}
     return {"": partial(routine_ways, step, target)}
 
 
 _TEMPLATES: dict[str, Callable[[RoutineStep, Target], tuple[Way, ...]]] = {
-    "product": product_ways, "attention": attention_ways, "flex": attention_ways, "conv": conv_ways,
+    "product": product_ways, "attention": attention_ways, "flex": attention_ways, "conv": conv_ways, "user": user_ways,
 }  # fmt: skip

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from fusewire import pipeline
-from fusewire.backends.gpu import gemm
+from fusewire.backends.gpu import compile as compiling
+from fusewire.backends.gpu import gemm, stages
 from fusewire.backends.gpu.claims import CLAIMS
+from fusewire.backends.gpu.kernel import SM90, Target
 from fusewire.backends.gpu.reasons import reasons
+from fusewire.errors import CompileError
 from fusewire.ir import dtypes
 from fusewire.ir.graph import Builder
 from fusewire.ir.op import lookup
@@ -37,5 +42,35 @@ def test_reasons_of_products() -> None:
 def test_tiles_fit_shared_memory() -> None:
     for dtype in (dtypes.bfloat16, dtypes.float32, dtypes.float64):
         tiles = [t for t, _ in gemm.tiles(dtype)]
-        assert all(gemm.shared_bytes(t, dtype) <= gemm.SHARED for t in tiles)
+        assert all(gemm.shared_bytes(t, dtype) <= SM90.shared for t in tiles)
         assert len(gemm.ranked(product(512, dtype))) == len(tiles)
+
+
+def test_tiles_fit_smaller_devices() -> None:
+    """An RTX 4090's program has 99 KiB, of which 64 x 256 tiles four deep would take 120."""
+    small = gemm.ranked(product(64), Target("cuda", 89, 32))[0]
+    large = gemm.ranked(product(64))[0]
+    assert (large.rows, large.columns, large.stages) == (64, 256, 4) and (small.rows, small.columns, small.stages) == (64, 256, 3)
+    assert gemm.ranked(product(4096), Target("cuda", 80, 32))[0] == gemm.ranked(product(4096))[0]  # an A100 has room for it
+    assert Target("cuda", 89, 32).shared == Target("cuda", 999, 32).shared == 99 << 10 and SM90.shared == 227 << 10
+
+
+def test_fewer_stages_where_shared_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Triton says counts, not what the model thought."""
+    tried: list[int] = []
+
+    def run(build: stages.Build, target: Target) -> stages.Built:
+        tried.append(build.options["num_stages"])
+        return stages.Built({"cubin": b"code"}, {"name": "k", "num_warps": 4, "shared": 40_000 * tried[-1]})
+
+    monkeypatch.setattr(stages, "run", run)
+    monkeypatch.setattr(compiling, "_version", lambda: "test")
+    monkeypatch.setattr(compiling.store, "get", lambda kind, name: None)
+    monkeypatch.setattr(compiling.store, "put", lambda kind, name, data: None)
+    build = stages.Build("k", "text", {}, {"BM": 64}, (), {"num_warps": 4, "num_stages": 4})
+    _, about = compiling.machine_code(build, Target("cuda", 89, 32))
+    assert tried == [4, 3, 2] and about["shared"] == 80_000
+    with pytest.raises(CompileError, match=r"needs 160000 bytes .* cuda:89 has 101376: its blocks \{'BM': 64\}"):
+        tried.clear()
+        monkeypatch.setattr(stages, "run", lambda build, target: stages.Built({}, {"name": "k", "num_warps": 4, "shared": 160_000}))
+        compiling.machine_code(build, Target("cuda", 89, 32))
