@@ -37,7 +37,8 @@ def _argsort_eager(x: Any, *, dim: int, descending: bool = False) -> Any:
         raise ValueError("no such dimension")
     if not descending:
         return row_major(np.argsort(x, dim, kind="stable")).astype(np.int64, copy=False)
-    found = np.flip(np.argsort(np.flip(x, dim), dim, kind="stable"), dim)
+    backwards = (slice(None),) * dim + (slice(None, None, -1),)
+    found = np.argsort(x[backwards], dim, kind="stable")[backwards]
     return row_major(x.shape[dim] - 1 - found).astype(np.int64, copy=False)
 
 
@@ -78,12 +79,12 @@ def _top_eager(x: Any, *, k: int, dim: int, largest: bool = True) -> Any:
     if not (0 <= dim < x.ndim and 0 <= k <= x.shape[dim]):
         raise ValueError("k out of range")
     n = x.shape[dim]
-    last = np.moveaxis(x, dim, -1)
+    last = x if dim == x.ndim - 1 else np.moveaxis(x, dim, -1)
     if k * 4 < n and n >= _LONG and x.dtype.kind in "uif":
         found = _partitioned(last, k, largest)
     else:
         found = _argsort_eager(last, dim=x.ndim - 1, descending=largest)[..., :k]
-    return row_major(np.moveaxis(found, -1, dim)).astype(np.int64, copy=False)
+    return row_major(found if last is x else np.moveaxis(found, -1, dim)).astype(np.int64, copy=False)
 
 
 def _partitioned(x: Any, k: int, largest: bool) -> Any:
