@@ -95,12 +95,11 @@ class MultiheadAttention(Module):
         if self.bias_k is not None or self.add_zero_attn:
             return self._with_appended(query, key, value, key_padding_mask, need_weights, attn_mask, average_attn_weights)
         batched = query.ndim == 3
-        apart = [x if self.batch_first else x.transpose(0, 1) for x in (query, key, value)] if batched else [
-            x.unsqueeze(0) for x in (query, key, value)]  # fmt: skip
+        projected = self._projected(query, key, value)  # before they are turned: rows that lie evenly are one product
+        q, k, v = (self._heads(x if batched else x.unsqueeze(int(not self.batch_first))) for x in projected)
         padding = key_padding_mask if key_padding_mask is None or batched else key_padding_mask.unsqueeze(0)
         plain = is_causal and padding is None and not need_weights
-        mask = None if plain else self._mask(padding, attn_mask, apart[0])
-        q, k, v = (x.view(*x.shape[:2], self.num_heads, self.head_dim).transpose(1, 2) for x in self._projected(*apart))
+        mask = None if plain else self._mask(padding, attn_mask, query)
         p = self.dropout if self.training else 0.0
         weights = None
         if need_weights:
@@ -110,10 +109,15 @@ class MultiheadAttention(Module):
             weights = weights.mean(1) if average_attn_weights else weights
         else:
             out = F.scaled_dot_product_attention(q, k, v, mask, p, is_causal=plain)
-        out = self.out_proj(out.transpose(1, 2).flatten(2))
+        out = self.out_proj((out.transpose(1, 2) if self.batch_first else out.permute(2, 0, 1, 3)).flatten(2))
         if not batched:
-            return out.squeeze(0), None if weights is None else weights.squeeze(0)
-        return out if self.batch_first else out.transpose(0, 1), weights
+            return out.squeeze(int(not self.batch_first)), None if weights is None else weights.squeeze(0)
+        return out, weights
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """A projection as (batch, heads, length, width of a head), a view."""
+        apart = x.view(*x.shape[:2], self.num_heads, self.head_dim)
+        return apart.transpose(1, 2) if self.batch_first else apart.permute(1, 2, 0, 3)
 
     def _with_appended(
         self, query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, need_weights: bool, mask: Tensor | None,
@@ -132,6 +136,11 @@ class MultiheadAttention(Module):
     def _projected(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
         if self.in_proj_weight is not None and query is key and key is value:
             return tuple(F.linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, -1))
+        if self.in_proj_weight is not None and key is value:
+            cut = (self.embed_dim, 2 * self.embed_dim)
+            own, other = self.in_proj_weight.split(cut)
+            first, rest = (None, None) if self.in_proj_bias is None else self.in_proj_bias.split(cut)
+            return (F.linear(query, own, first), *F.linear(key, other, rest).chunk(2, -1))
         if self.in_proj_weight is not None:
             weights = self.in_proj_weight.chunk(3)
         else:
