@@ -81,3 +81,56 @@ def test_normalisations_and_losses(plans: list[Any]) -> None:
         (out * 0.5).sum().backward()
         forward, backward = map(kinds, plans)
         assert forward["kernel"] <= 1 and backward["kernel"] <= most, (forward, backward)
+
+
+def on_gpu(plans: list[Any]) -> list[Counter[str]]:
+    """The steps of the same graphs as a GPU has them; what it runs by templates with its direction."""
+    from fusewire.backends.gpu.claims import CLAIMS
+
+    graphs = list(plans)
+    plans.clear()
+    found = []
+    for graph in graphs:
+        steps = pipeline.stages(graph, CLAIMS).plan.steps
+        whole = (s.routine.split() for s in steps if isinstance(s, RoutineStep))
+        found.append(Counter(" ".join(name[: 1 + (name[0] == "attention")]) for name in whole))
+        assert all(isinstance(s, (RoutineStep, KernelStep)) for s in steps)
+    return found
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """The graphs of what is compiled meanwhile."""
+    seen: list[Any] = []
+    monkeypatch.setattr(pipeline, "OBSERVERS", [lambda stages: seen.append(stages.graph)])
+    with knobs.override(hot_ops=False):
+        yield seen
+
+
+CLOSED = fw.triu(fw.ones(16, 16, dtype=fw.bool), 1)
+PADDING = fw.arange(16).expand(3, 16) > 12
+MASKS = {
+    "plain": {}, "causal": {"attn_mask": CLOSED, "is_causal": True}, "bool": {"attn_mask": CLOSED},
+    "float": {"attn_mask": fw.ones(16, 16)}, "padding": {"key_padding_mask": PADDING},
+    "both": {"key_padding_mask": PADDING, "attn_mask": CLOSED, "is_causal": True},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("masks", MASKS.values(), ids=MASKS)
+def test_layers_reach_the_gpus_attention(graphs: list[Any], masks: dict[str, Any], batch_first: bool) -> None:
+    """With dropout: forward and backward are one template each beside two and four products."""
+    layer = fw.nn.MultiheadAttention(32, 2, dropout=0.1, batch_first=batch_first)
+    x = fw.randn(*((3, 16, 32) if batch_first else (16, 3, 32))).requires_grad_()
+    fw.compile(lambda x: layer(x, x, x, need_weights=False, **masks)[0])(x).sum().backward()
+    forward, backward = on_gpu(graphs)
+    assert forward == {"attention forward": 1, "product": 2} and backward == {"attention backward": 1, "product": 4}
+
+
+def test_decoder_layers_reach_it_twice(graphs: list[Any]) -> None:
+    layer = fw.nn.TransformerDecoderLayer(32, 2, 64, batch_first=True)
+    x, memory = (fw.randn(3, 16, 32).requires_grad_() for _ in range(2))
+    out = fw.compile(lambda x, m: layer(x, m, tgt_mask=CLOSED, tgt_is_causal=True, memory_key_padding_mask=PADDING))(x, memory)
+    out.sum().backward()
+    forward, backward = on_gpu(graphs)
+    assert forward == {"attention forward": 2, "product": 7} and backward == {"attention backward": 2, "product": 14}
