@@ -12,7 +12,6 @@ from typing import Any, Union
 from ...ir.lazyclass import dataclass
 from ...ir.sizes import Size
 
-
 #: KiB of shared memory that one program may ask for, by compute capability (CUDA's programming guide, "Compute Capabilities"); of
 #: one that is not named: the least of these. AMD's programs have 64
 _SHARED: dict[int | str, int] = {80: 163, 86: 99, 87: 163, 89: 99, 90: 227, 100: 227, 103: 227, 110: 227, 120: 99, 121: 99}

@@ -165,8 +165,9 @@ def grow(seed: int, calls: int = 10) -> Case:
     differentiable = seed % 3 == 0
     pool = [op for op in every_op() if not differentiable or op.grad is not None]
     baits = list(BAIT.values())
-    turns = [(8 * seed + k) % len(pool) for k in range(8)]  # so that over all seeds each record comes up
-    for i in (*rng.integers(len(pool), size=calls - 3), *turns):
+    turn = seed // 3 if differentiable else seed - seed // 3 - 1  # the seed's place among those with this pool
+    turns = [(9 * turn + k) % len(pool) for k in range(9)]  # so that over all seeds each record comes up
+    for i in (*rng.integers(len(pool), size=calls - 4), *turns):
         grown.call(pool[int(i)])
         chance = rng.random()
         if chance < 0.3:

@@ -17,7 +17,7 @@ import graph_level
 import program
 import run
 
-#: a thousand programs hold each of about 240 records this often at least
+#: a thousand programs hold each record this often at least
 LEAST = 5
 COVERED: Counter[str] = Counter()
 DONE: Counter[str] = Counter()

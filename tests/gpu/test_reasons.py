@@ -72,5 +72,6 @@ def test_fewer_stages_where_shared_memory_is_short(monkeypatch: pytest.MonkeyPat
     assert tried == [4, 3, 2] and about["shared"] == 80_000
     with pytest.raises(CompileError, match=r"needs 160000 bytes .* cuda:89 has 101376: its blocks \{'BM': 64\}"):
         tried.clear()
-        monkeypatch.setattr(stages, "run", lambda build, target: stages.Built({}, {"name": "k", "num_warps": 4, "shared": 160_000}))
+        large = stages.Built({}, {"name": "k", "num_warps": 4, "shared": 160_000})
+        monkeypatch.setattr(stages, "run", lambda build, target: large)
         compiling.machine_code(build, Target("cuda", 89, 32))

@@ -267,6 +267,7 @@ def test_interrupts_leave_the_function_usable() -> None:
     assert caught == 10 and compiled(x).tolist() == expected
 
 
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
 def test_writes_to_read_only_memory_are_refused() -> None:
     def grow(x: Any) -> Any:
         x.add_(1)
