@@ -224,7 +224,7 @@ def skipped(op: Op, sample: Any) -> bool:
     return op.name == "gelu" and sample.note == "special"  # PyTorch's vectorised kernel gives NaN for infinity
 
 
-@pytest.mark.filterwarnings("ignore:var.*degrees of freedom")
+@pytest.mark.filterwarnings("ignore:var.*degrees of freedom", "ignore:Mismatch dtype between input and weight")
 @pytest.mark.parametrize("op", oracle, ids=[op.name for op in oracle])
 def test_values_dtypes_and_strides(op: Op) -> None:
     for sample in samples(op):
