@@ -194,7 +194,8 @@ class Op:
     binds      the attribute that is a bare symbol, which the first dimension of the first result settles: a size that data decide
     parts      the call on `ir.pair.Pair`s for complex operands, which gives a Pair, or a Value where the result is real: for ops
                on complex numbers that are neither pointwise nor data movement (`ir/passes/pairs.py`)
-    eager_only  its operand or result is complex: generated programs and tests over all records leave it out
+    eager_only  its operand or result is complex, or no NumPy kernel runs it: generated programs and tests over all records leave
+               it out
     members    ``(attrs) -> attrs`` of the call on each member, for operands whose first dimension is a list of members of several
                shapes (nested tensors); raises ValueError where the call mixes members. Pointwise ops need none
     operator   Python's operator that is this op, as its special method is called without underscores ("add", "eq", "invert")

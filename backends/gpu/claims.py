@@ -8,6 +8,7 @@ from ...ir.graph import Node
 from ...ir.ops.attention import attention, attention_backward
 from ...ir.ops.convolution import conv_input, conv_weight, convolution
 from ...ir.ops.flex import flex_attention, flex_attention_backward
+from ...ir.ops.launches import launched
 from ...ir.ops.linalg import matmul
 from ...ir.plan import BufferView, KernelStep, RoutineStep, Step
 from ...ir.schedule_prepare import Claim, Claims
@@ -67,6 +68,18 @@ def _convolution(node: Node, args: tuple[Any, ...], results: tuple[BufferView, .
     return claim(node, args, results)
 
 
+def _takes_launch(node: Node) -> bool:
+    from .user_functions import accepts
+
+    return accepts(node)
+
+
+def _launch(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step:
+    from .user_functions import claim
+
+    return claim(node, args, results)
+
+
 CLAIMS: Claims = {
     convolution: Claim(_takes_convolution, _convolution, _epilogue),
     conv_input: Claim(_takes_convolution, _convolution, _epilogue),
@@ -75,5 +88,6 @@ CLAIMS: Claims = {
     attention_backward: Claim(_takes_attention, _attention),
     flex_attention: Claim(_takes_flex, _flex),
     flex_attention_backward: Claim(_takes_flex, _flex),
+    launched: Claim(_takes_launch, _launch),
     matmul: Claim(step=_product, finish=_epilogue, begin=_prologue, half=True),
 }

@@ -26,7 +26,8 @@ _EXACT = {"enable_fp_fusion": False, "enable_reflect_ftz": False}
 @dataclass(frozen=True, slots=True)
 class Build:
     """What Triton is given beside the text. `signature`: argument -> Triton type, "constexpr" for those in `constants`;
-    `divisible`: arguments known to be multiples of 16; `options`: num_warps, num_stages."""
+    `divisible`: arguments known to be multiples of 16; `options`: num_warps, num_stages. `user`: the text is the name of a kernel
+    of the user's (`user_functions.find`)."""
 
     name: str
     text: str
@@ -34,6 +35,7 @@ class Build:
     constants: Mapping[str, int | float | bool | None]
     divisible: tuple[str, ...]
     options: Mapping[str, Any]
+    user: bool = False
 
     def key(self) -> str:
         """All of it as text, in a fixed order."""
@@ -62,6 +64,10 @@ def version() -> str:
 
 def _function(build: Build) -> Any:
     """The @triton.jit function of the text. Its lines are in `linecache`, where Triton looks for them."""
+    if build.user:
+        from .user_functions import find
+
+        return find(build.text)
     digest = hashlib.sha256(build.text.encode()).hexdigest()[:16]
     file, module = f"<fusewire {build.name} {digest}>", f"fusewire_triton_{digest}"
     if module not in sys.modules:

@@ -35,7 +35,7 @@ __all__ = [
 #: Modules of records that few programs use: loaded by the public functions over them, or by `load_rare`.
 RARE = (
     "complexes", "searching", "special", "decompositions", "spectra", "factors", "symmetric", "fourier", "lstm", "gru", "rnn",
-    "flex",
+    "flex", "launches",
 )  # fmt: skip
 
 
