@@ -21,9 +21,10 @@ _GIVEN = ("_probs", "_logits")  # parameters of which one was given and the othe
 
 
 def broadcast(*parameters: Any) -> list[Any]:
-    """Parameters as Tensors of one shape; numbers take the dtype of the Tensors among them."""
+    """Parameters as Tensors of one shape; numbers take dtype and device of the Tensors among them."""
     like = next((p for p in parameters if hasattr(p, "meta")), None)
-    made = [p if hasattr(p, "meta") else tensor(float(p), dtype=None if like is None else like.dtype) for p in parameters]
+    beside: dict[str, Any] = {} if like is None else {"dtype": like.dtype, "device": like.device}
+    made = [p if hasattr(p, "meta") else tensor(float(p), **beside) for p in parameters]
     return list(broadcast_tensors(*made))
 
 

@@ -54,7 +54,7 @@ class LocationScale(Located):
 def _inner_uniform(shape: Any, like: Any) -> Any:
     """Uniform numbers away from 0 and 1."""
     least = 2.0**-53 if like.dtype.short == "f64" else 2.0**-24
-    return rand(shape, dtype=like.dtype).clamp(least, 1 - least)
+    return rand(shape, dtype=like.dtype, device=like.device).clamp(least, 1 - least)
 
 
 class Normal(LocationScale):
@@ -69,7 +69,7 @@ class Normal(LocationScale):
         return self.scale * self.scale
 
     def _standard(self, shape: Any) -> Any:
-        return randn(shape, dtype=self.loc.dtype)
+        return randn(shape, dtype=self.loc.dtype, device=self.loc.device)
 
     def log_prob(self, value: Any) -> Any:
         away = self._away(value)
@@ -159,7 +159,7 @@ class Uniform(Distribution):
         return (self.high - self.low) ** 2 / 12
 
     def rsample(self, sample_shape: Any = ()) -> Any:
-        return self.low + rand(self._extended(sample_shape), dtype=self.low.dtype) * (self.high - self.low)
+        return self.low + rand(self._extended(sample_shape), dtype=self.low.dtype, device=self.low.device) * (self.high - self.low)
 
     def _checked(self, value: Any) -> Any:
         value = super()._checked(value)
@@ -217,7 +217,7 @@ class Exponential(OneParameter):
         return self.rate.pow(-2)
 
     def rsample(self, sample_shape: Any = ()) -> Any:
-        return -(-rand(self._extended(sample_shape), dtype=self.rate.dtype)).log1p() / self.rate
+        return -(-rand(self._extended(sample_shape), dtype=self.rate.dtype, device=self.rate.device)).log1p() / self.rate
 
     def log_prob(self, value: Any) -> Any:
         return self.rate.log() - self.rate * self._checked(value)
@@ -344,7 +344,7 @@ class HalfNormal(OneParameter):
         return self.scale * self.scale * (1 - 2 / math.pi)
 
     def rsample(self, sample_shape: Any = ()) -> Any:
-        return randn(self._extended(sample_shape), dtype=self.scale.dtype).abs() * self.scale
+        return randn(self._extended(sample_shape), dtype=self.scale.dtype, device=self.scale.device).abs() * self.scale
 
     def log_prob(self, value: Any) -> Any:
         away = self._checked(value) / self.scale
@@ -398,7 +398,7 @@ class StudentT(Distribution):
 
         shape = self._extended(sample_shape)
         square = drawn_gamma((self.df / 2).expand(shape)) * 2
-        return self.loc + self.scale * randn(shape, dtype=self.loc.dtype) * (self.df / square).sqrt()
+        return self.loc + self.scale * randn(shape, dtype=self.loc.dtype, device=self.loc.device) * (self.df / square).sqrt()
 
     def log_prob(self, value: Any) -> Any:
         away = (self._checked(value) - self.loc) / self.scale
@@ -454,7 +454,7 @@ class MultivariateNormal(Distribution):
         return (self.scale_tril * self.scale_tril).sum(-1)
 
     def rsample(self, sample_shape: Any = ()) -> Any:
-        noise = randn(self._extended(sample_shape), dtype=self.loc.dtype)
+        noise = randn(self._extended(sample_shape), dtype=self.loc.dtype, device=self.loc.device)
         return self.loc + matmul(self.scale_tril, noise.unsqueeze(-1)).squeeze(-1)
 
     def _half_log_det(self) -> Any:

@@ -180,7 +180,7 @@ class MixtureSameFamily(Distribution):
 
 def _noise(like: Any, shape: Any) -> Any:
     least = 2.0**-53 if like.dtype.short == "f64" else 2.0**-24
-    return rand(shape, dtype=like.dtype).clamp(least, 1 - least)
+    return rand(shape, dtype=like.dtype, device=like.device).clamp(least, 1 - least)
 
 
 class LogitRelaxedBernoulli(Binary):

@@ -76,7 +76,7 @@ class Bernoulli(Binary):
     def sample(self, sample_shape: Any = ()) -> Any:
         with no_grad():
             p = self.probs
-            return (rand(self._extended(sample_shape), dtype=p.dtype) < p).to(p.dtype)
+            return (rand(self._extended(sample_shape), dtype=p.dtype, device=p.device) < p).to(p.dtype)
 
     def log_prob(self, value: Any) -> Any:
         logits = self.logits
@@ -87,7 +87,7 @@ class Bernoulli(Binary):
         return binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none")
 
     def enumerate_support(self, expand: bool = True) -> Any:
-        values = arange(2, dtype=self.probs.dtype).reshape((2, *(1,) * len(self._batch_shape)))
+        values = arange(2, dtype=self.probs.dtype, device=self.probs.device).reshape((2, *(1,) * len(self._batch_shape)))
         return values.expand((2, *self._batch_shape)) if expand else values
 
 
@@ -114,7 +114,7 @@ class Geometric(Binary):
     def sample(self, sample_shape: Any = ()) -> Any:
         with no_grad():
             p = self.probs
-            u = (1 - rand(self._extended(sample_shape), dtype=p.dtype)).clamp(min=2.0**-126)
+            u = (1 - rand(self._extended(sample_shape), dtype=p.dtype, device=p.device)).clamp(min=2.0**-126)
             return (u.log() / (-p).log1p()).floor()
 
     def log_prob(self, value: Any) -> Any:
@@ -154,8 +154,8 @@ class Binomial(Repeated):
     def sample(self, sample_shape: Any = ()) -> Any:
         with no_grad():
             p, most = self.probs, int(self.total_count.max().item())
-            hits = rand((most, *self._extended(sample_shape)), dtype=p.dtype) < p
-            turn = arange(most).reshape((most, *(1,) * (hits.ndim - 1)))
+            hits = rand((most, *self._extended(sample_shape)), dtype=p.dtype, device=p.device) < p
+            turn = arange(most, device=p.device).reshape((most, *(1,) * (hits.ndim - 1)))
             return (hits & (turn < self.total_count)).sum(0).to(p.dtype)
 
     @property
@@ -168,7 +168,7 @@ class Binomial(Repeated):
         most = int(self.total_count.max().item())
         if int(self.total_count.min().item()) != most:
             raise NotImplementedError("Inhomogeneous total count not supported by `enumerate_support`.")
-        values = arange(most + 1, dtype=self.probs.dtype).reshape((-1, *(1,) * len(self._batch_shape)))
+        values = arange(most + 1, dtype=self.probs.dtype, device=self.probs.device).reshape((-1, *(1,) * len(self._batch_shape)))
         return values.expand((most + 1, *self._batch_shape)) if expand else values
 
     def entropy(self) -> Any:
@@ -246,7 +246,8 @@ class Categorical(Distribution):
         return -(low.clamp(min=-3.4e38) * self.probs).sum(-1)
 
     def enumerate_support(self, expand: bool = True) -> Any:
-        values = arange(self._num_events).reshape((-1, *(1,) * len(self._batch_shape)))
+        given = self._logits if self._probs is None else self._probs
+        values = arange(self._num_events, device=given.device).reshape((-1, *(1,) * len(self._batch_shape)))
         return values.expand((self._num_events, *self._batch_shape)) if expand else values
 
 
@@ -281,7 +282,7 @@ class OneHotCategorical(Distribution):
 
     def enumerate_support(self, expand: bool = True) -> Any:
         n = self._event_shape[0]
-        values = eye(n, dtype=self.probs.dtype).reshape((n, *(1,) * len(self._batch_shape), n))
+        values = eye(n, dtype=self.probs.dtype, device=self.probs.device).reshape((n, *(1,) * len(self._batch_shape), n))
         return values.expand((n, *self._batch_shape, n)) if expand else values
 
     def expand(self, batch_shape: Any) -> Any:

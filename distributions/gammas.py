@@ -22,15 +22,15 @@ def standard_gamma(shape: Any) -> Any:
     found = d
     done = small & False
     for _ in range(_ROUNDS):
-        x = randn(shape.shape, dtype=shape.dtype)
+        x = randn(shape.shape, dtype=shape.dtype, device=shape.device)
         v = (c * x + 1) ** 3
-        u = (1 - rand(shape.shape, dtype=shape.dtype)).clamp(min=1e-38)
+        u = (1 - rand(shape.shape, dtype=shape.dtype, device=shape.device)).clamp(min=1e-38)
         inside = v > 0
         held = where(inside, v, 1.0)
         good = inside & (u.log() < x * x * 0.5 + d - d * held + d * held.log())
         found = where(good & ~done, d * held, found)
         done = done | good
-    boost = (1 - rand(shape.shape, dtype=shape.dtype)).clamp(min=1e-38) ** (1 / where(small, shape, 1.0))
+    boost = (1 - rand(shape.shape, dtype=shape.dtype, device=shape.device)).clamp(min=1e-38) ** (1 / where(small, shape, 1.0))
     return where(small, found * boost, found).clamp(min=1e-38)
 
 

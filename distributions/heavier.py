@@ -186,7 +186,7 @@ class ContinuousBernoulli(OneParameter):
 
     def rsample(self, sample_shape: Any = ()) -> Any:
         shape = self._extended(sample_shape)
-        return self.icdf(rand(shape, dtype=self.probs.dtype))
+        return self.icdf(rand(shape, dtype=self.probs.dtype, device=self.probs.device))
 
     def icdf(self, value: Any) -> Any:
         far, cut = self._away()
@@ -237,7 +237,7 @@ class VonMises(Located):
             r = where(k < 1e-5, 1 / k + k, (rho * rho + 1) / (rho * 2))
             found, done = k * 0, k < 0
             while not bool(done.all()):
-                u1, u2, u3 = (rand(k.shape, dtype=k.dtype) for _ in range(3))
+                u1, u2, u3 = (rand(k.shape, dtype=k.dtype, device=k.device) for _ in range(3))
                 z = (u1 * math.pi).cos()
                 f = (r * z + 1) / (r + z)
                 c = k * (r - f)
@@ -293,8 +293,8 @@ class LowRankMultivariateNormal(Distribution):
 
     def rsample(self, sample_shape: Any = ()) -> Any:
         shape = self._extended(sample_shape)
-        wide = randn((*shape[:-1], self.cov_factor.shape[-1]), dtype=self.loc.dtype)
-        own = randn(shape, dtype=self.loc.dtype)
+        wide = randn((*shape[:-1], self.cov_factor.shape[-1]), dtype=self.loc.dtype, device=self.loc.device)
+        own = randn(shape, dtype=self.loc.dtype, device=self.loc.device)
         return self.loc + matmul(self.cov_factor, wide.unsqueeze(-1)).squeeze(-1) + self.cov_diag.sqrt() * own
 
     def log_prob(self, value: Any) -> Any:
@@ -357,7 +357,7 @@ class Wishart(Distribution):
         chi = [(Gamma(s * 0.5, 0.5).rsample(sample_shape)).sqrt() for s in steps]
         from ..eager.functional import stack
 
-        lower = randn(shape, dtype=self.df.dtype).tril(-1) + diag_embed(stack(chi, -1))
+        lower = randn(shape, dtype=self.df.dtype, device=self.df.device).tril(-1) + diag_embed(stack(chi, -1))
         factor = matmul(self.scale_tril, lower)
         return matmul(factor, factor.mT)
 
@@ -406,7 +406,7 @@ class LKJCholesky(Distribution):
             for i in range(1, self.dim):
                 a, b = (standard_gamma(x) for x in (c * 0 + i / 2, c + (self.dim - 1 - i) / 2))
                 y = a / (a + b)
-                u = randn((*lead, i), dtype=c.dtype)
+                u = randn((*lead, i), dtype=c.dtype, device=c.device)
                 u = u / (u * u).sum(-1, keepdim=True).sqrt()
                 w = y.sqrt().unsqueeze(-1) * u
                 rest = (1 - (w * w).sum(-1)).clamp(min=1e-38).sqrt()
@@ -418,7 +418,7 @@ class LKJCholesky(Distribution):
 
         n = self.dim
         d = linalg.diagonal(value)[..., 1:]
-        order = arange(2, n + 1, dtype=self.concentration.dtype)
+        order = arange(2, n + 1, dtype=self.concentration.dtype, device=self.concentration.device)
         order = (self.concentration - 1).unsqueeze(-1) * 2 + n - order
         unnormalised = (order * d.log()).sum(-1)
         m = n - 1

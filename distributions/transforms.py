@@ -403,7 +403,7 @@ class StickBreakingTransform(Transform):
     bijective = True
 
     def _offset(self, n: int, like: Any) -> Any:
-        return n - arange(n, dtype=like.dtype)
+        return n - arange(n, dtype=like.dtype, device=like.device)
 
     def _call(self, x: Any) -> Any:
         z = (x - self._offset(x.shape[-1], x).log()).sigmoid()

@@ -217,7 +217,7 @@ def rrelu(
     """x where positive, else x times a slope: uniform from `lower` to `upper` in training, else their mean."""
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
-    slope = rand(input.shape, dtype=input.dtype) * (upper - lower) + lower
+    slope = rand(input.shape, dtype=input.dtype, device=input.device) * (upper - lower) + lower
     return _stored(input, where(input <= 0, input * slope, input), inplace)  # type: ignore[no-any-return]
 
 
@@ -266,7 +266,7 @@ def _alpha(input: Tensor, p: float, training: bool, inplace: bool, shape: Any) -
     _checked(p)
     if not training or p == 0.0:
         return input
-    kept = rand(shape, dtype=input.dtype) >= p
+    kept = rand(shape, dtype=input.dtype, device=input.device) >= p
     if p == 1.0:
         return _stored(input, input * 0.0, inplace)  # type: ignore[no-any-return]
     scale = 1 / math.sqrt((_DROPPED**2 * p + 1) * (1 - p))
@@ -287,7 +287,7 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
     """A draw from the categories of `logits` that gradients can pass: softmax of (logits + Gumbel noise) / tau; `hard`: its
     largest entry as 1, with the gradient of the soft draw."""
-    uniform = rand(logits.shape, dtype=logits.dtype).clamp(min=1e-30)
+    uniform = rand(logits.shape, dtype=logits.dtype, device=logits.device).clamp(min=1e-30)
     noise = -g.log((-g.log(uniform)).clamp(min=1e-20))
     soft = softmax((logits + noise) / tau, dim)
     if not hard:

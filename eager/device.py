@@ -147,5 +147,6 @@ def is_at(x: Any, device: object) -> bool:
 
 
 def beside(x: Any) -> str | None:
-    """The device of `x` as an argument ``device=``; None for the CPU."""
-    return None if x.meta.device == "cpu" else x.meta.device
+    """The device of `x` as an argument ``device=``; None, which costs no look, where that is the CPU anyway."""
+    name = x.meta.device
+    return None if name == "cpu" and not _choosing else name

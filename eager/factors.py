@@ -211,7 +211,7 @@ def svd_lowrank(A: Tensor, q: int | None = 6, niter: int | None = 2, M: Any = No
     wide = A.shape[-2] < A.shape[-1]
     A = A if M is None else A - expand(M, A.shape)
     A = turned(A) if wide else A
-    basis = qr(matmul(A, randn(A.shape[-1], 6 if q is None else q, dtype=A.dtype)))[0]
+    basis = qr(matmul(A, randn(A.shape[-1], 6 if q is None else q, dtype=A.dtype, device=A.device)))[0]
     for _ in range(2 if niter is None else niter):
         basis = qr(matmul(A, qr(matmul(turned(A), basis))[0]))[0]
     u, s, vh = svd(matmul(turned(basis), A), False)

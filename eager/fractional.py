@@ -34,7 +34,7 @@ def _fractional(n: int) -> tuple[Any, Any]:
         x = input.unsqueeze(0) if single else input
         samples = _random_samples
         if samples is None:
-            samples = rand(int(x.shape[0]), int(x.shape[1]), n, dtype=x.dtype)
+            samples = rand(int(x.shape[0]), int(x.shape[1]), n, dtype=x.dtype, device=x.device)
         values, places = _pooled(x, kernel, counts, samples)
         return (values.squeeze(0), places.squeeze(0)) if single else (values, places)
 
@@ -59,7 +59,7 @@ def _pooled(x: Tensor, kernel: Any, counts: Any, samples: Tensor) -> tuple[Tenso
     place: Any = 0
     for d in range(n):
         sample = samples[..., n - 1 - d] if n == 2 else samples[..., d]  # of planes the last dimension's is first
-        inside = _starts(sample, int(sizes[d]), int(counts[d]), int(kernel[d])).unsqueeze(-1) + arange(kernel[d])
+        inside = _starts(sample, int(sizes[d]), int(counts[d]), int(kernel[d])).unsqueeze(-1) + arange(kernel[d], device=x.device)
         shape = [1] * (2 * n)
         shape[d], shape[n + d] = counts[d], kernel[d]
         place = place * sizes[d] + inside.reshape((*lead, *shape))
@@ -76,7 +76,7 @@ def _starts(sample: Tensor, size: int, count: int, kernel: int) -> Tensor:
     if count == 1:
         return (sample * 0).long().unsqueeze(-1) + (size - kernel)  # type: ignore[no-any-return]
     step = (size - kernel) / (count - 1)
-    number = arange(count - 1, dtype=sample.dtype)
+    number = arange(count - 1, dtype=sample.dtype, device=sample.device)
     early = ((number + sample.unsqueeze(-1)) * step).long() - (sample.unsqueeze(-1) * step).long()
     last = (sample * 0).long().unsqueeze(-1) + (size - kernel)
     joined: Tensor = g.cat([early, last], -1)

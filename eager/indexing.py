@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AutogradError, PositionError
+from ..errors import AutogradError, DeviceError, PositionError
 from ..ir import dtypes
 from ..ir.ops import indexing, scans
 from ..ir.ops import shape as shapes
@@ -40,6 +40,8 @@ def get(x: Any, index: Any) -> Any:
         found = _row(x, index) if type(index) is int else _unrecorded_view(x, index)
         if found is not None:
             return found
+    if x._array is None:
+        index = _brought(x, index)
     if type(index) not in _PLAIN:
         if _is_position(index) and x.meta.shape:
             return executor.apply(indexing.index, (x, index), _FIRST)
@@ -58,6 +60,20 @@ def get(x: Any, index: Any) -> Any:
     if out is x or len(shape) != len(out.shape) or insert:
         out = executor.apply(shapes.view, (out,), {"shape": tuple(shape)})
     return out
+
+
+def _brought(x: Any, index: Any) -> Any:
+    """An index whose tensors lie where `x` does: those of the CPU may index a tensor of any device."""
+    items = index if type(index) is tuple else (index,)
+    found = tuple([i.to(x.device) if hasattr(i, "meta") and _is_away(x, i) else i for i in items])
+    return found if type(index) is tuple else found[0]
+
+
+def _is_away(x: Any, item: Any) -> bool:
+    device, home = item.meta.device, x.meta.device
+    if device not in ("cpu", home):
+        raise DeviceError(f"indices should be either on cpu or on the same device as the indexed tensor ({home}), not {device}")
+    return bool(device != home)
 
 
 _row_metas: dict[Any, Any] = {}
@@ -89,7 +105,7 @@ def _unfolded(x: Any, index: Any) -> tuple[Any, Any]:
     mixed = any(i is None for i in given) and any(type(i) not in _BASIC for i in given)
     if not mixed and not any(truths):
         return x, index
-    plain = [i if truth else _plain(i) for i, truth in zip(given, truths, strict=True)]
+    plain = [i if truth else _plain(i, x) for i, truth in zip(given, truths, strict=True)]
     free = x.ndim - sum(0 if _is_truth(i) else _consumes(i) for i in plain)
     dots = [k for k, i in enumerate(plain) if i is Ellipsis]
     if free < 0 or len(dots) > 1:
@@ -100,7 +116,7 @@ def _unfolded(x: Any, index: Any) -> tuple[Any, Any]:
     for k, item in enumerate(plain):
         if item is None or _is_truth(item):
             x = executor.apply(shapes.view, (x,), {"shape": (*x.shape[:dim], 1, *x.shape[dim:])})
-            plain[k] = _FULL if item is None else as_tensor([0] if item else [], dtype=dtypes.int64)
+            plain[k] = _FULL if item is None else as_tensor([0] if item else [], dtype=dtypes.int64, device=x.meta.device)
         dim += _consumes(plain[k])
     return x, tuple(plain)
 
@@ -195,7 +211,7 @@ def _indices(item: slice, n: Any) -> tuple[Any, Any, Any]:
 def _parse(x: Any, index: Any) -> tuple[list[Any], set[int], list[int]]:
     """(one item for each dimension of `x`, dimensions that ints remove, positions in the result of new dimensions)."""
     given = list(index) if isinstance(index, tuple) else [index]
-    given = [_plain(i) for i in given]
+    given = [_plain(i, x) for i in given]
     used = sum(_consumes(i) for i in given)
     if used > x.ndim:
         raise IndexError(f"too many indices for tensor of dimension {x.ndim}")
@@ -225,14 +241,14 @@ def _is_size(item: Any) -> bool:
     return type(item) is int or hasattr(item, "terms")
 
 
-def _plain(item: Any) -> Any:
-    """An index item as int, slice, None, Ellipsis or Tensor; IndexError on anything else."""
+def _plain(item: Any, x: Any) -> Any:
+    """An index item of `x` as int, slice, None, Ellipsis or Tensor; IndexError on anything else."""
     if item is None or item is Ellipsis or _is_size(item):
         return item
     if isinstance(item, slice):
         return slice(*[b if b is None or _is_size(b) else int(b.__index__()) for b in (item.start, item.stop, item.step)])
     if isinstance(item, (list, tuple, range, np.ndarray, bool)):
-        item = as_tensor(item)
+        item = as_tensor(item, device=x.meta.device)
         item = item.to(dtypes.int64) if not item.numel() else item
     if hasattr(item, "meta"):
         if item.dtype.kind == "f":
@@ -298,12 +314,15 @@ def _dropped(x: Any, at: dict[int, Any], drop: set[int]) -> tuple[Any, tuple[int
 
 def put(x: Any, index: Any, value: Any) -> None:
     """Store `value`, a Tensor or number that broadcasts, in the part of `x` that `index` names."""
-    value = value if isinstance(value, (bool, int, float, complex)) or hasattr(value, "meta") else as_tensor(value)
+    if not isinstance(value, (bool, int, float, complex)) and not hasattr(value, "meta"):
+        value = as_tensor(value, device=x.meta.device)
     if x._array is not None and not x.meta.requires_grad and not executor.is_recording() and type(index) in _PLAIN:
         target = (_row if type(index) is int else _unrecorded_view)(x, index)
         if target is not None and _goes_in(value, target):
             executor.write(target, value)
             return
+    if x._array is None:
+        index = _brought(x, index)
     if type(value) in _NUMBERS and hasattr(index, "meta") and _fill_masked(x, index, value):
         return
     x, index = _unfolded(x, index)

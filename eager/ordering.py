@@ -10,6 +10,7 @@ from ..ir.ops.compare import where
 from . import generated as g
 from . import return_types as results
 from .arguments import wrap_dim
+from .device import beside
 from .executor import apply
 from .functional import contiguous, narrow, squeeze, to, unsqueeze
 from .outputs import fills
@@ -87,6 +88,6 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
     """`num_samples` positions in each row of the weights `input`, chosen with probability in proportion to them."""
     wide = num_samples if ordering.by_sum(num_samples, replacement) else input.shape[-1] if input.ndim else 1
-    numbers = rand((*input.shape[:-1], wide), generator=generator, dtype=dtypes.float64)
+    numbers = rand((*input.shape[:-1], wide), generator=generator, dtype=dtypes.float64, device=beside(input))
     attrs = {"count": num_samples, "replacement": bool(replacement)}
     return apply(ordering.choose, (input, numbers), attrs)  # type: ignore[no-any-return]

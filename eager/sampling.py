@@ -10,6 +10,7 @@ import numpy as np
 from ..ir import dtypes
 from . import random
 from .arguments import size_of, to_dtype
+from .device import beside
 from .factory import make
 from .inplace import store_checked
 from .modes import no_grad
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def _positive(self: Any, generator: Any) -> Any:
     """Uniform numbers in (0, 1], in float32 at least."""
     wide = dtypes.float64 if self.dtype is dtypes.float64 else dtypes.float32
-    return 1.0 - random.rand(self.shape, dtype=wide, generator=generator)
+    return 1.0 - random.rand(self.shape, dtype=wide, generator=generator, device=beside(self))
 
 
 def _check(name: str, ok: bool, why: str) -> None:
@@ -39,7 +40,7 @@ def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Any = None) -> 
 def log_normal_(self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Any = None) -> Tensor:
     """Fill with e to the power of normal numbers."""
     _check("log_normal_", std > 0.0, f"std > 0.0, but found std={std}")
-    values = random.randn(self.shape, dtype=self.dtype, generator=generator)
+    values = random.randn(self.shape, dtype=self.dtype, generator=generator, device=beside(self))
     return store_checked(self, (values * std + mean).exp())  # type: ignore[no-any-return]
 
 
@@ -65,7 +66,7 @@ def random_(self: Tensor, low: Any = None, high: Any = None, *, generator: Any =
         kind, bits = self.dtype.kind, 8 * self.dtype.itemsize
         digits = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
         high = 2 if kind == "b" else 2 ** digits[self.dtype.name] + 1 if kind == "f" else 1 << min(bits - (kind == "i"), 53)
-    values = random.randint(low, high, tuple(self.shape), generator=generator)
+    values = random.randint(low, high, tuple(self.shape), generator=generator, device=beside(self))
     return store_checked(self, values.to(self.dtype))  # type: ignore[no-any-return]
 
 
@@ -80,7 +81,7 @@ def normal(
     if size is None:
         like = mean if hasattr(mean, "meta") else std
         shape = (mean + std).shape if hasattr(mean, "meta") and hasattr(std, "meta") else like.shape
-        return random.randn(shape, dtype=like.dtype, generator=generator) * std + mean  # type: ignore[no-any-return]
+        return random.randn(shape, dtype=like.dtype, generator=generator, device=like.device) * std + mean  # type: ignore[no-any-return]
     values = random.randn(size_of((size,)), dtype=dtype, generator=generator, device=device) * std + mean
     return values.requires_grad_() if requires_grad else values  # type: ignore[no-any-return]
 
@@ -91,7 +92,7 @@ def randint_like(
     """`randint` of the shape and dtype of `input`."""
     low, high = (0, low) if high is None else (low, high)
     wanted = to_dtype(dtype) or input.dtype
-    return random.randint(low, high, tuple(input.shape), dtype=wanted, device=device, generator=generator)
+    return random.randint(low, high, tuple(input.shape), dtype=wanted, device=device or beside(input), generator=generator)
 
 
 def poisson(input: Tensor, generator: Any = None) -> Tensor:
@@ -111,6 +112,6 @@ def binomial(count: Tensor, prob: Tensor, generator: Any = None) -> Tensor:
     with no_grad():
         shape = np.broadcast_shapes(count.shape, prob.shape)
         most = int(count.max().item()) if count.numel() else 0
-        hits = random.rand((most, *shape), generator=generator, dtype=prob.dtype) < prob
-        turn = make(np.arange(most).reshape(-1, *(1,) * len(shape)))
+        hits = random.rand((most, *shape), generator=generator, dtype=prob.dtype, device=prob.device) < prob
+        turn = make(np.arange(most).reshape(-1, *(1,) * len(shape))).to(count.device)
         return (hits & (turn < count)).sum(0).to(count.dtype)  # type: ignore[no-any-return]

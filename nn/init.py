@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..eager import notices
+from ..eager.generated import where
 from ..eager.modes import no_grad
 from ..eager.tensor import Tensor
 
@@ -52,13 +53,12 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any 
 def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Tensor:
     """Normal, with values outside [a, b] drawn again."""
     with no_grad():
-        values = tensor.normal_(mean, std).numpy()
+        tensor.normal_(mean, std)
         for _ in range(100):
-            outside = (values < a) | (values > b)
-            if not outside.any():
+            outside = (tensor < a) | (tensor > b)
+            if not bool(outside.any()):
                 break
-            fresh = tensor.detach().clone().normal_(mean, std).numpy()
-            values[outside] = fresh[outside]
+            tensor.copy_(where(outside, tensor.detach().clone().normal_(mean, std), tensor))
         return tensor.clamp_(a, b)
 
 
@@ -125,7 +125,7 @@ def eye_(tensor: Tensor) -> Tensor:
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     with no_grad():
-        return tensor.copy_(eye(tensor.shape[0], tensor.shape[1], dtype=tensor.dtype))
+        return tensor.copy_(eye(tensor.shape[0], tensor.shape[1], dtype=tensor.dtype, device=tensor.device))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
@@ -172,7 +172,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     with no_grad():
         tensor.normal_(0, std, generator=generator)
         for column in range(columns):
-            tensor[randperm(rows)[:zeros], column] = 0
+            tensor[randperm(rows, device=tensor.device)[:zeros], column] = 0
     return tensor
 
 

@@ -225,7 +225,7 @@ class RandomStructured(_Slices):
 
     def kept(self, t: Tensor, gone: int) -> Tensor:
         """All but `gone` drawn."""
-        drawn = rand(int(t.shape[self.dim]))
+        drawn = rand(int(t.shape[self.dim]), device=t.device)
         return drawn > kthvalue(drawn, gone)[0]  # type: ignore[no-any-return]
 
 
