@@ -159,7 +159,8 @@ class Uniform(Distribution):
         return (self.high - self.low) ** 2 / 12
 
     def rsample(self, sample_shape: Any = ()) -> Any:
-        return self.low + rand(self._extended(sample_shape), dtype=self.low.dtype, device=self.low.device) * (self.high - self.low)
+        uniform = rand(self._extended(sample_shape), dtype=self.low.dtype, device=self.low.device)
+        return self.low + uniform * (self.high - self.low)
 
     def _checked(self, value: Any) -> Any:
         value = super()._checked(value)

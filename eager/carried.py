@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ir.layout import windowed
 from ..runtime.meta import Meta
 from .factory import make, make_view
 
@@ -38,8 +39,8 @@ def window(x: Any, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
         meta = Meta.of(shape, strides, x.meta.dtype, False, x.meta.device)
         return tensor_in(x._storage, meta, (x._offset or 0) + offset)
     step = x._array.itemsize
-    moved = np.lib.stride_tricks.as_strided(x._array, (offset + 1,), (step,))[offset:] if offset else x._array
-    return make_view(np.lib.stride_tricks.as_strided(moved, shape, tuple([s * step for s in strides])), x)
+    moved = windowed(x._array, (offset + 1,), (step,))[offset:] if offset else x._array
+    return make_view(windowed(moved, shape, tuple([s * step for s in strides])), x)
 
 
 def zeros(shape: tuple[int, ...], dtype: Any, beside: Sequence[Any]) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import knobs
 from ..errors import CompileError, DeviceError, FusewireError
+from ..ir.layout import windowed
 from ..ir.op import Extern, Op
 from ..ir.promote import rounded, type_of
 from ..ir.run_op import run_op
@@ -396,7 +397,7 @@ def _window(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> tuple[M
     (kind,) = op.infer(*[type_of(x) for x in operands], **attrs)
     meta, size = base.meta, base.meta.dtype.itemsize
     flat = np.zeros(max(extent_of(meta.shape, meta.strides), 1), meta.dtype.np)
-    array = np.lib.stride_tricks.as_strided(flat, meta.shape, [s * size for s in meta.strides])
+    array = windowed(flat, meta.shape, [s * size for s in meta.strides])
     arrays = [array if x is base else x if type(x) in WEAK else to_cpu(x)._array for x in operands]
     (out,) = run_op(op, arrays, attrs, [meta.dtype])
     if out.size and not np.may_share_memory(out, flat):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..ir import dtypes
+from ..ir.layout import windowed
 from . import creation
 from . import device as devices
 from .arguments import size_of, to_dtype
@@ -93,7 +94,7 @@ def empty_strided(size: Any, stride: Any, *, dtype: Any = None, device: Any = No
     extent = 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     memory = np.zeros(extent, wanted.np)
     step = wanted.itemsize
-    array = np.lib.stride_tricks.as_strided(memory, shape, [s * step for s in strides])
+    array = windowed(memory, shape, [s * step for s in strides])
     return _finish(array, requires_grad, device)  # type: ignore[no-any-return]
 
 

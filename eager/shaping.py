@@ -432,7 +432,7 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
         raise RuntimeError(f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset} are out of bounds "
                            f"for storage of {flat.size} elements")  # fmt: skip
     step = flat.itemsize
-    return make_view(np.lib.stride_tricks.as_strided(flat[offset:], shape, [s * step for s in strides]), input)
+    return make_view(layout.windowed(flat[offset:], shape, [s * step for s in strides]), input)
 
 
 _VIEW_WITH_GRAD = "as_strided of a view that requires grad: take it of the tensor that the view was made of"

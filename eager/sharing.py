@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..ir import dtypes
+from ..ir.layout import windowed
 from ..runtime.storage import Storage, address_of
 from . import factory
 from .factory import make, storage_of, tensors_in
@@ -102,7 +103,7 @@ def _receive(
     shared = SharedMap.of(sent.detach(), size)
     flat = np.frombuffer(shared, kind, size // kind.itemsize)
     steps = tuple(s * kind.itemsize for s in stride)
-    out = make(np.lib.stride_tricks.as_strided(flat[offset // kind.itemsize :], shape, steps), requires_grad)
+    out = make(windowed(flat[offset // kind.itemsize :], shape, steps), requires_grad)
     out.__class__ = cls  # type: ignore[assignment]
     for name, value in extra.items():
         setattr(out, name, value)

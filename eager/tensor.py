@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import AutogradError
 from ..ir import dtypes
 from ..ir.dtypes import DType
+from ..ir.layout import windowed
 from ..ir.ops import casts
 from ..runtime.meta import Meta
 from ..runtime.size import Size
@@ -418,7 +419,7 @@ class Tensor(Methods):
         first = (address_of(array) - address_of(storage.flat)) // array.itemsize if array.size else 0
         if min((*array.strides, 0)) < 0 or first < 0 or first + _extent(array) > whole.numel():
             return factory.make(array.copy(order="K"), self.meta.requires_grad)  # .data put it outside of its storage
-        window = np.lib.stride_tricks.as_strided(whole.array[first:], array.shape, array.strides)
+        window = windowed(whole.array[first:], array.shape, array.strides)
         return factory.make_view(window, whole, self.meta.requires_grad)
 
     def _copied_on_device(self, memo: dict[int, Any]) -> Tensor:

@@ -39,6 +39,14 @@ def strides_of(array: np.ndarray) -> tuple[int, ...]:
     return tuple(s // step for s in array.strides)
 
 
+def windowed(memory: np.ndarray, shape: Sequence[int], steps: Sequence[int]) -> np.ndarray:
+    """The array of this shape, `steps` in bytes, from the first element of `memory` on, of which nothing is checked. Of single
+    bytes NumPy knows no name of a float, by which `as_strided` hands the type over."""
+    if memory.itemsize > 1 or memory.dtype.kind != "f":
+        return np.lib.stride_tricks.as_strided(memory, tuple(shape), tuple(steps))
+    return np.lib.stride_tricks.as_strided(memory.view(np.uint8), tuple(shape), tuple(steps)).view(memory.dtype)
+
+
 def type_of_array(array: np.ndarray) -> TensorType:
     """The graph type of an ndarray; TypeError where no fusewire dtype stores its elements."""
     return TensorType(array.shape, dtypes.from_numpy(array.dtype), strides_of(array))

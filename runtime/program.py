@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import LoadError
 from ..ir import dtypes, sizes, work
+from ..ir.layout import windowed
 from ..ir.plan import (
     BufferView,
     FromArena,
@@ -151,8 +152,8 @@ class Program:
             return source
         assert isinstance(output.type, TensorType)
         offset = self._number(output.offset)
-        flat = np.lib.stride_tricks.as_strided(source, (offset + 1,), (source.itemsize,))[offset:] if offset else source
-        return np.lib.stride_tricks.as_strided(flat, *self._expected(output.type)[1:])
+        flat = windowed(source, (offset + 1,), (source.itemsize,))[offset:] if offset else source
+        return windowed(flat, *self._expected(output.type)[1:])
 
     # ---- steps -------------------------------------------------------------------------------------------------------
     def _steps(self, code: Mapping[str, int]) -> list[Step]:

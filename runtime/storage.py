@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..ir.layout import windowed
+
 Array = np.ndarray[Any, Any]
 
 
@@ -55,7 +57,7 @@ class Storage:
             return base.reshape(-1)
         steps = [(n - 1) * (s // base.itemsize) for n, s in zip(base.shape, base.strides, strict=True)]
         extent = 1 + sum(steps) if base.size else 0
-        return np.lib.stride_tricks.as_strided(base, (extent,), (base.itemsize,))
+        return windowed(base, (extent,), (base.itemsize,))
 
     def read(self, tensor: Held) -> Array:
         """The values of `tensor`, which lies in this storage, as an array that shares the memory."""

@@ -29,6 +29,7 @@ from ..eager.sparse import SparseTensor
 from ..eager.tensor import Tensor
 from ..errors import FileError
 from ..ir import dtypes
+from ..ir.layout import windowed
 from ..nn.module import Module
 from ..nn.parameter import Parameter
 from .pickles import DTYPE_NAMES, STORAGES
@@ -66,7 +67,7 @@ def _tensor_v2(
         made = made.requires_grad_() if requires_grad else made
     else:
         array = flat.array
-        window = np.lib.stride_tricks.as_strided(array[offset:], shape, [s * array.itemsize for s in steps])
+        window = windowed(array[offset:], shape, [s * array.itemsize for s in steps])
         made = factory.make_view(window, flat, bool(requires_grad))
     return made.conj() if isinstance(facts, dict) and facts.get("conj") else made
 

@@ -16,6 +16,7 @@ from ...errors import DeviceError, ShapeError
 from ...ir import sizes
 from ...ir.graph import Graph
 from ...ir.interpret import concrete
+from ...ir.layout import windowed
 from ...ir.plan import BufferView, ExternStep, FromArena, FromInput, GemmStep, KernelStep, Plan, RoutineStep, ScalarInput
 from ...ir.run_op import run_op
 from ...ir.types import TensorType
@@ -271,7 +272,7 @@ def _downloaded(view: BufferView, call: _Call) -> Any:
     shape, strides, address = _place(view, call)
     flat = np.empty(extent_of(shape, strides), view.type.dtype.np)
     call.program.gpu.download(address, flat)
-    return np.lib.stride_tricks.as_strided(flat, shape, [s * flat.itemsize for s in strides])
+    return windowed(flat, shape, [s * flat.itemsize for s in strides])
 
 
 def _upload(view: BufferView, array: Any, call: _Call) -> None:
@@ -281,5 +282,5 @@ def _upload(view: BufferView, array: Any, call: _Call) -> None:
     flat = np.empty(extent, view.type.dtype.np)
     if extent != int(np.prod(shape)):
         call.program.gpu.download(address, flat)
-    np.lib.stride_tricks.as_strided(flat, shape, [s * flat.itemsize for s in strides])[...] = array
+    windowed(flat, shape, [s * flat.itemsize for s in strides])[...] = array
     call.program.gpu.upload(address, flat)

@@ -342,7 +342,7 @@ def _as_strided_eager(x: Any, *, shape: Any, strides: Any, offset: int = 0) -> A
     step = x.itemsize
     if offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) >= x.size and 0 not in shape:
         raise ValueError("window outside of the array")
-    return np.lib.stride_tricks.as_strided(x.reshape(-1)[offset:], shape, [s * step for s in strides])
+    return layout.windowed(x.reshape(-1)[offset:], shape, [s * step for s in strides])
 
 
 def _as_strided_index(index: Any, shapes: Any, *, shape: Any, strides: Any, offset: Size = 0) -> Any:

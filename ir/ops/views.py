@@ -103,7 +103,7 @@ def _unfold_eager(x: Any, *, dim: int, size: int, step: int) -> Any:
         raise ValueError("a window that does not fit")
     shape, strides = [*x.shape, size], [*x.strides, x.strides[dim]]
     shape[dim], strides[dim] = count, strides[dim] * step
-    return np.lib.stride_tricks.as_strided(x, shape, strides)
+    return layout.windowed(x, shape, strides)
 
 
 def _unfold_index(index: Any, shapes: Any, *, dim: int, size: Size, step: Size) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DeviceError
+from ...ir.layout import windowed
 from ..storage import Array, Held, Storage
 from .allocator import Memory
 from .device import GPU
@@ -49,7 +50,7 @@ class DeviceStorage(Storage):
         flat = np.empty(extent, meta.dtype.np)
         if tensor._storage.address:
             self.gpu.download(address_of(tensor), flat)
-        return np.lib.stride_tricks.as_strided(flat, meta.shape, [s * step for s in meta.strides])
+        return windowed(flat, meta.shape, [s * step for s in meta.strides])
 
     def shared(self, tensor: Held) -> Array:
         """TypeError: the host sees a copy only."""
