@@ -51,6 +51,7 @@ from .symbols import SizeInt
 from .values import Apply, Leaf, SymInt, symbolic
 
 _EQUAL = (bool, str, bytes, type(None))
+_PLAIN = (*_EQUAL, int, float)
 _SINGLE = (
     type(Ellipsis), type(NotImplemented), types.ModuleType, types.BuiltinFunctionType, types.MethodDescriptorType,
     types.WrapperDescriptorType, types.ClassMethodDescriptorType, types.CodeType, types.GetSetDescriptorType,
@@ -270,9 +271,13 @@ class Outside:
     def _tuple(self, value: Any, source: Source) -> Any:
         if len(value) > _LARGEST:
             return self._as_it_is(value, source)
-        self.guard(TypeIs(source, type(value)))
-        self.guard(LengthIs(source, len(value)))
-        items = [self.admit(x, Item(source, i)) for i, x in enumerate(tuple.__iter__(value))]
+        if isinstance(source, Const):  # the capture holds this very tuple, so nothing in it changes
+            held = enumerate(tuple.__iter__(value))
+            items = [x if type(x) in _PLAIN else self.admit(x, Const(x, f"{source.name}[{i}]")) for i, x in held]
+        else:
+            self.guard(TypeIs(source, type(value)))
+            self.guard(LengthIs(source, len(value)))
+            items = [self.admit(x, Item(source, i)) for i, x in enumerate(tuple.__iter__(value))]
         seen = tuple.__new__(type(value), items)
         return self.register(value, seen, source) if items else seen
 
