@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DTypeError
-from ..ir.ops import pointwise
+from ..ir.ops import pointwise, rectifiers
 from ..ir.ops.compare import where
 from ..ir.ops.creation import filled
 from . import casting, notices
@@ -56,7 +56,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where positive, else ``alpha * (exp(x) - 1)``."""
     x = _own(input, inplace)
     _floating("elu", x)
-    return _stored(input, where(x > 0, x, g.expm1(x.clamp(max=0.0)) * alpha), inplace)  # type: ignore[no-any-return]
+    return _stored(input, rectifiers.elu(x, alpha=float(alpha), scale=1.0, inner=1.0), inplace)  # type: ignore[no-any-return]
 
 
 @pure
@@ -66,8 +66,8 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     _floating("celu", x)
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    low = g.expm1(x.clamp(max=0.0) / alpha) * alpha
-    return _stored(input, where(x > 0, x, low), inplace)  # type: ignore[no-any-return]
+    made = rectifiers.elu(x, alpha=float(alpha), scale=1.0, inner=1.0 / alpha)
+    return _stored(input, made, inplace)  # type: ignore[no-any-return]
 
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -78,8 +78,8 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """The elu whose outputs keep mean 0 and variance 1."""
     x = _own(input, inplace)
     _floating("selu", x)
-    low = g.expm1(x.clamp(max=0.0)) * (_SELU_ALPHA * _SELU_SCALE)
-    return _stored(input, where(x > 0, x * _SELU_SCALE, low), inplace)  # type: ignore[no-any-return]
+    made = rectifiers.elu(x, alpha=_SELU_ALPHA, scale=_SELU_SCALE, inner=1.0)
+    return _stored(input, made, inplace)  # type: ignore[no-any-return]
 
 
 @pure
@@ -89,11 +89,9 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
     kind = float if x.dtype.is_floating_point else int
-    low, high = kind(min_val), kind(max_val)
-    inside = g.logical_and(x > low, x < high)
-    outside = where(x <= low, filled(x, (), low), filled(x, (), high))
-    outside = where(g.isnan(x), x, outside) if kind is float else outside
-    return _stored(input, where(inside, x, outside), inplace)  # type: ignore[no-any-return]
+    if x.dtype.kind == "u" and min_val < 0:
+        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
+    return _stored(input, rectifiers.hardtanh(x, low=kind(min_val), high=kind(max_val)), inplace)  # type: ignore[no-any-return]
 
 
 @pure
@@ -107,9 +105,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """``relu6(x + 3) / 6``."""
     x = _own(input, inplace)
     _floating("hardsigmoid", x)
-    inside = g.logical_and(x > -3, x < 3)
-    flat = where(x <= -3, filled(x, (), 0), filled(x, (), 1))
-    return _stored(input, where(inside, x / 6 + 0.5, where(g.isnan(x), x, flat)), inplace)  # type: ignore[no-any-return]
+    return _stored(input, rectifiers.hardsigmoid(x), inplace)  # type: ignore[no-any-return]
 
 
 @pure
@@ -117,9 +113,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """``x * relu6(x + 3) / 6``."""
     x = _own(input, inplace)
     _floating("hardswish", x)
-    middle = x * (x + 3) / 6
-    found = where(x <= -3, filled(x, (), 0), where(x >= 3, x, middle))
-    return _stored(input, found, inplace)  # type: ignore[no-any-return]
+    return _stored(input, rectifiers.hardswish(x), inplace)  # type: ignore[no-any-return]
 
 
 @pure
@@ -176,14 +170,14 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x moved towards 0 by `lambd`, 0 where it would pass it."""
     if lambd < 0:
         raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
-    low = where(input < -lambd, input + lambd, input * 0.0)
-    return where(input > lambd, input - lambd, low)  # type: ignore[no-any-return]
+    return rectifiers.softshrink(input, lambd=float(lambd))  # type: ignore[no-any-return]
 
 
 @fills
 @pure
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x, but 0 from ``-lambd`` to `lambd`."""
+    _floating("hardshrink", input)
     return where(g.logical_and(input >= -lambd, input <= lambd), 0.0, input)  # type: ignore[no-any-return]
 
 

@@ -20,6 +20,7 @@ from . import (
     pointwise,
     pooling,
     random,
+    rectifiers,
     reductions,
     scans,
     shape,
@@ -29,7 +30,8 @@ from . import (
 
 __all__ = [
     "attention", "casts", "compare", "composites", "conv_steps", "convolution", "creation", "indexing", "linalg", "linear",
-    "moves", "ordering", "pointwise", "pooling", "random", "reductions", "scans", "shape", "transcendental", "views",
+    "moves", "ordering", "pointwise", "pooling", "random", "rectifiers", "reductions", "scans", "shape", "transcendental",
+    "views",
 ]  # fmt: skip
 
 #: Modules of records that few programs use: loaded by the public functions over them, or by `load_rare`.

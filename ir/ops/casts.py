@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,22 @@ cast: Op = register(Op(
     "cast", (), _cast_infer, _cast_eager, _cast_grad, Scalar(lambda s, x, *, dtype: s.cast(x, dtype)),
     _cast_samples, upcast=False, autocast="",
 ))  # fmt: skip
+
+
+def rounded_once(rule: Callable[..., tuple[Any, ...]], reads: str = "x") -> Callable[..., tuple[Any, ...]]:
+    """The gradient rule of a function of one operand, for half types in float32 with one rounding at its end, as PyTorch has it.
+    `reads`: which of "x" and "out" the rule looks at."""
+
+    def grad(g: Any, need: Any, out: Any, x: Any, **attrs: Any) -> tuple[Any, ...]:
+        dtype = g.dtype
+        if not dtype.is_half:
+            return rule(g, need, out, x, **attrs)
+        out = cast(out, dtype=dtypes.float32) if "out" in reads else out
+        x = cast(x, dtype=dtypes.float32) if "x" in reads else x
+        (found,) = rule(cast(g, dtype=dtypes.float32), need, out, x, **attrs)
+        return (cast(found, dtype=dtype),)
+
+    return grad
 
 
 def _contiguous_infer(x: TensorType) -> tuple[TensorType]:

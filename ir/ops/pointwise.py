@@ -15,6 +15,7 @@ from ..dtypes import DType
 from ..op import Effects, Op, Sample, is_scalar
 from ..promote import check_fits, type_of, wrapped
 from ..types import TensorType
+from .casts import rounded_once
 from .compare import eq, ge, gt, le, logical_and, logical_or, lt, where
 from .creation import filled, zeros_like
 from .declare import CLOSE, binary_samples, check_kind, conjugated, dtype_of, floats, holomorphic, pointwise, unary_samples
@@ -301,7 +302,9 @@ sin: Op = _math("sin", np.sin, lambda s, x: s.sin(x), lambda g, need, out, x: (m
 #: Cosine of radians.
 cos: Op = _math("cos", np.cos, lambda s, x: s.cos(x), lambda g, need, out, x: (neg(mul(g, sin(x))),))
 #: Hyperbolic tangent.
-tanh: Op = _math("tanh", np.tanh, lambda s, x: s.tanh(x), lambda g, need, out, x: (mul(g, sub(1, mul(out, out))),))
+tanh: Op = _math(
+    "tanh", np.tanh, lambda s, x: s.tanh(x), rounded_once(lambda g, need, out, x: (mul(g, sub(1, mul(out, out))),), "out"),
+)  # fmt: skip
 #: Error function.
 erf: Op = _math(
     "erf", numpy_math.erf, lambda s, x: s.erf(x),
@@ -310,14 +313,20 @@ erf: Op = _math(
 #: 1 / (1 + exp(-x)); exp overflows to infinity only where the result is 0.
 sigmoid: Op = _math(
     "sigmoid", lambda x: 1 / (1 + np.exp(np.negative(x))), lambda s, x: s.div(s.const(1), s.add(s.const(1), s.exp(s.neg(x)))),
-    lambda g, need, out, x: (mul(g, mul(out, sub(1, out))),), (-6, 6),
+    rounded_once(lambda g, need, out, x: (mul(g, mul(out, sub(1, out))),), "out"), (-6, 6),
 )  # fmt: skip
+
+
+def _silu_grad(g: Any, need: Any, out: Any, x: Any) -> tuple[Any, ...]:
+    share = sigmoid(x)
+    return (mul(g, mul(share, add(mul(x, sub(1, share)), 1))),)
+
+
 #: x * sigmoid(x); floating only.
 silu = pointwise(
     "silu", ("silu(Tensor input)",), lambda x: x / (1 + np.exp(np.negative(x))),
     lambda s, x: s.div(x, s.add(s.const(1), s.exp(s.neg(x)))),
-    holomorphic(lambda g, need, out, x: (mul(g, add(sigmoid(x), mul(out, sub(1, sigmoid(x))))),)), unary_samples("f", (-6, 6)),
-    kinds="f", tolerance=CLOSE, complexes=True,
+    holomorphic(rounded_once(_silu_grad)), unary_samples("f", (-6, 6)), kinds="f", tolerance=CLOSE, complexes=True,
 )  # fmt: skip
 #: 1 / x.
 reciprocal = _math(
@@ -377,8 +386,8 @@ def _gelu_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 #: x times the normal distribution function at x, or its tanh approximation.
 gelu = pointwise(
-    "gelu", ("gelu(Tensor input, *, str approximate=\"none\")",), _gelu_eager, _gelu_scalar, _gelu_grad, _gelu_samples,
-    infer=_gelu_infer, tolerance=CLOSE, heavy=True,
+    "gelu", ("gelu(Tensor input, *, str approximate=\"none\")",), _gelu_eager, _gelu_scalar,
+    rounded_once(_gelu_grad), _gelu_samples, infer=_gelu_infer, tolerance=CLOSE, heavy=True,
 )  # fmt: skip
 
 
@@ -411,7 +420,7 @@ def _softplus_samples(rng: np.random.Generator) -> Iterator[Sample]:
 #: log(1 + exp(beta * x)) / beta, a smooth relu; x itself where beta * x is above the threshold.
 softplus = pointwise(
     "softplus", ("softplus(Tensor input, float beta=1.0, float threshold=20.0)",), _softplus_eager, _softplus_scalar,
-    _softplus_grad, _softplus_samples, kinds="f", tolerance=CLOSE, autocast="f32 gpu",
+    rounded_once(_softplus_grad), _softplus_samples, kinds="f", tolerance=CLOSE, autocast="f32 gpu",
 )  # fmt: skip
 
 # -- piecewise linear and constant functions
@@ -442,7 +451,7 @@ abs: Op = pointwise(
 #: max(x, 0); NaN stays NaN.
 relu = pointwise(
     "relu", ("relu(Tensor input)",), lambda x: np.maximum(x, 0), lambda s, x: s.maximum(x, s.const(0)),
-    lambda g, need, out, x: (where(gt(out, 0), g, 0.0),), unary_samples("uif"), kinds="uif",
+    lambda g, need, out, x: (where(le(out, 0), 0.0, g),), unary_samples("uif"), kinds="uif",
 )  # fmt: skip
 
 

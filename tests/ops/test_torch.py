@@ -188,7 +188,8 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     "conv_weight": lambda x, y, kernel, **kw: torch.nn.grad.__dict__[f"conv{x.ndim - 2}d_weight"](
         x, (y.shape[1], x.shape[1] // kw.get("groups", 1), *kernel), y, **kw),
     "max_pool": lambda x, **kw: pool(x, **kw)[0], "max_pool_index": lambda x, **kw: pool(x, **kw)[1],
-    "sum_pool": lambda x, **kw: sum_pool(x, **kw),
+    "sum_pool": lambda x, **kw: sum_pool(x, **kw), "hardtanh": lambda x, low, high: F.hardtanh(x, low, high),
+    "elu": lambda x, alpha=1.0, scale=1.0, inner=1.0: torch.ops.aten.elu(x, alpha, scale, inner),
 }  # fmt: skip
 #: PyTorch's function takes no number where ours does.
 TENSORS_ONLY = ("logical_and", "logical_or", "maximum", "minimum", "atan2", "hypot", "logaddexp", "logaddexp2")
