@@ -2,5 +2,5 @@
 
 #: what `fusewire bench` runs, each a module here
 SUITES = ("overhead", "eager", "compile_time", "tracing", "kernels", "models", "training", "loops", "data", "memory")
-#: what runs only where it is asked for: on a GPU (`bench.gpu`), and the GPU's compiler without one
-OTHERS = ("gpu", "gpu-host")
+#: what runs only where it is asked for: each common call of its own; on a GPU (`bench.gpu`); the GPU's compiler without one
+OTHERS = ("calls", "gpu", "gpu-host")

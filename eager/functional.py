@@ -22,6 +22,7 @@ from .inplace import inplace, store_checked
 from .outputs import finished, into
 from .pure import pure
 from .recall import viewing
+from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -505,6 +506,7 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Any = None) -> Tensor:
     return matmul(input, mat2, out=out)
 
 
+@served
 @pure
 def dot(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     """Sum of the products of two vectors."""
@@ -513,6 +515,7 @@ def dot(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     return unlowered(input, other) if out is None else matmul(input, other, out=out)
 
 
+@served
 @pure
 def outer(input: Tensor, vec2: Tensor, *, out: Any = None) -> Tensor:
     """Every product of an element of one vector with one of the other."""

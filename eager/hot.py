@@ -38,8 +38,10 @@ WAIT_RULES, MOST_RULES = 1000, 16
 MOST = 1024
 
 _found: dict[Any, Any] = {}
+#: what is known of kinds of calls of functions, see `served`
+tables: list[dict[Any, Any]] = []
 recorders = 0  # as in `executor`
-_lock = forks.hold(forks.HOT, threading.RLock())  # one thread compiles a kind; what is compiled is found without it
+lock = forks.hold(forks.HOT, threading.RLock())  # one thread compiles a kind; what is compiled is found without it
 
 
 _NUMBERS = frozenset((bool, int, float))
@@ -47,9 +49,11 @@ _NUMBERS = frozenset((bool, int, float))
 
 def forget() -> None:
     """Drop all that was compiled; kinds are cold again."""
-    with _lock:
+    with lock:
         _found.clear()
         plans.forget()
+        for table in tables:
+            table.clear()
 
 
 def is_large(op: Any, arrays: list[Any]) -> bool:
@@ -77,7 +81,7 @@ def small(plan: plans.Plan, op: Any, operands: tuple[Any, ...], attrs: dict[str,
         plan.wait -= 1
         return None
     if plan.state is not knobs.state or plan.native is None:
-        with _lock:
+        with lock:
             plan.native = _native(op, operands, attrs) if knobs.hot_ops else False
             plan.state = knobs.state
     if plan.native is False:
@@ -89,16 +93,16 @@ def small(plan: plans.Plan, op: Any, operands: tuple[Any, ...], attrs: dict[str,
 def _native(op: Any, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     """The op as one native function of its Tensors; False where there is none. It gives None where it cannot serve."""
     executable = _built(op, [None if x is None else x._array for x in operands], attrs)
-    return _routine(executable, [x for x in operands if x is not None])
+    return routine(executable, [x for x in operands if x is not None])
 
 
-def _routine(executable: Any, tensors: list[Any]) -> Any:
+def routine(executable: Any, tensors: list[Any]) -> Any:
     """A compiled graph as one native function of Tensors like these; False where there is none."""
     from ..backends import entry
     from ..errors import CompileError
 
     plan = getattr(executable, "plan", None)
-    if plan is None or callable(executable.code) or _refused() is not None:
+    if plan is None or callable(executable.code) or refused() is not None:
         return False
     if any(o.source is not None for o in plan.outputs):
         return False
@@ -111,7 +115,7 @@ def _routine(executable: Any, tensors: list[Any]) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _refused() -> str | None:
+def refused() -> str | None:
     """Why the native entry cannot serve here; it is told about Tensor, unless a compiled function has done so."""
     from ..backends.entry import configure, process, refusal
     from ..runtime.executable import window
@@ -153,7 +157,7 @@ def _known(key: Any, build: Callable[[], Any], elements: int) -> Any:
     known = _found.get(key, 0)
     if type(known) is not int:
         return known
-    with _lock:
+    with lock:
         known = _found.get(key, 0)
         if type(known) is not int:
             return known
@@ -224,7 +228,7 @@ def _rule_later(node: Any, plan: plans.Plan, g: Any, key: Any, known: int | bool
         if known > 1:
             plan.rules[key] = known - 1
             return
-        with _lock:
+        with lock:
             values = [v.unpack(node) if hasattr(v, "unpack") else v for v in node.saved]
             plan.rules[key] = _native_rule(node, g, values) if knobs.hot_ops and knobs.native_entry else False
 
@@ -244,7 +248,7 @@ def _native_rule(node: Any, g: Any, values: list[Any]) -> Any:
         return False
     executable, used, places = found
     flat = (g, *values)
-    native = _routine(executable, [flat[i] for i in used])
+    native = routine(executable, [flat[i] for i in used])
     if native is False:
         return False
     return native, used, None if places == list(range(len(places))) else places
@@ -257,7 +261,7 @@ def _rule(node: Any, need: tuple[bool, ...], given: tuple[Any, ...], alone: bool
     from ..ir.ops.casts import cast, contiguous
     from ..ir.ops.reductions import sum_to
 
-    if any(_unfit(x._array) for group in given for x in group if getattr(x, "_array", None) is not None):
+    if any(unfit(x._array) for group in given for x in group if getattr(x, "_array", None) is not None):
         return None
     builder = Builder(f"eager_{node.op.name}_backward")
     everything = [x for group in given for x in group]
@@ -283,7 +287,7 @@ def _rule(node: Any, need: tuple[bool, ...], given: tuple[Any, ...], alone: bool
     builder.inputs[:] = [flat[i] for i in used]
     if any(getattr(everything[i], "_array", None) is None for i in used):
         return None  # the rule reads what the tape has not saved
-    executable = _compiled(builder, results)
+    executable = compiled(builder, results)
     return None if executable is None else (executable, used, places)
 
 
@@ -297,13 +301,13 @@ def _live(builder: Any, results: list[Any]) -> set[Any]:
     return live
 
 
-def _unfit(array: Any) -> bool:
+def unfit(array: Any) -> bool:
     """Whether what lies as `array` does is left to NumPy."""
     kind = array.dtype.kind
     return kind == "c" or (array.dtype.itemsize < 4 and kind not in "biu") or 0 in array.strides or math.prod(array.shape) == 0
 
 
-def _compiled(builder: Any, results: list[Any]) -> Any:
+def compiled(builder: Any, results: list[Any]) -> Any:
     """The executable of the graph with these results; None, said once by a warning, where it cannot be built: no defect or limit
     of the back end may become the error of an eager program."""
     from ..pipeline import compile_graph
@@ -320,8 +324,8 @@ def _built(op: Any, arrays: list[Any], attrs: dict[str, Any]) -> Any:
     from ..ir.graph import Builder
     from ..ir.layout import type_of_array
 
-    if any(type(a) is np.ndarray and _unfit(a) for a in arrays):
+    if any(type(a) is np.ndarray and unfit(a) for a in arrays):
         return None
     builder = Builder(f"eager_{op.name}")
     made = op(*[builder.input(type_of_array(a)) if type(a) is np.ndarray else a for a in arrays], **attrs)
-    return _compiled(builder, list(made) if isinstance(made, tuple) else [made])
+    return compiled(builder, list(made) if isinstance(made, tuple) else [made])

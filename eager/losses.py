@@ -18,6 +18,7 @@ from .functional import expand, narrow, reshape, unsqueeze
 from .neural import _reduced, cross_entropy, linear, warn_of_shapes
 from .pure import pure
 from .reducing import index_along, norm
+from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -37,6 +38,7 @@ def _same(op: str, input: Tensor, target: Tensor) -> None:
     broadcast_shapes(op, (input.shape, target.shape), (input.meta.type, target.meta.type))
 
 
+@served
 @pure
 def smooth_l1_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", beta: float = 1.0
@@ -52,6 +54,7 @@ def smooth_l1_loss(
     return _reduced(loss, _by(reduction, size_average, reduce))
 
 
+@served
 @pure
 def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Tensor:
     """Half the squared difference where the difference is at most `delta`, else linear."""
@@ -220,6 +223,7 @@ def multilabel_margin_loss(
 # -- similarities
 
 
+@served
 @pure
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """Products of vectors along `dim` over both lengths, each at least `eps`."""
@@ -235,6 +239,7 @@ def _length(x: Tensor, dim: int) -> Any:
     return norm(x, 2, dim, True)
 
 
+@served
 @pure
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """p-norms of ``x1 - x2 + eps`` along the last dimension."""

@@ -22,6 +22,7 @@ from .outputs import finished, matched
 from .pure import pure
 from .random import Generator, beside
 from .reducing import norm
+from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -157,6 +158,7 @@ def warn_of_shapes(input: Tensor, target: Tensor) -> None:
         )  # fmt: skip
 
 
+@served
 @pure
 def mse_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
@@ -169,6 +171,7 @@ def mse_loss(
     return _reduced(away * away, _named(reduction, size_average, reduce))
 
 
+@served
 @pure
 def l1_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:
     """Absolute differences, reduced. A warning where the shapes differ."""
@@ -207,6 +210,7 @@ def _held_log(p: Tensor, rest: Tensor) -> Tensor:
     return held
 
 
+@served
 @pure
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None,
@@ -224,6 +228,7 @@ def binary_cross_entropy_with_logits(
     return _reduced(loss if weight is None else loss * weight, _named(reduction, size_average, reduce))
 
 
+@served
 @pure
 def nll_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100,
@@ -295,6 +300,7 @@ def _soft_cross_entropy(
     return loss.sum() / (loss.numel() or 1) if reduction == "mean" else _reduced(loss, reduction)
 
 
+@served
 @pure
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None) -> Tensor:
     """Each vector along `dim` divided by its length, or by `eps` where it is shorter."""

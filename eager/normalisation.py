@@ -12,6 +12,7 @@ from .functional import reshape
 from .modes import no_grad
 from .neural import dropout
 from .pure import pure
+from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -73,6 +74,7 @@ def _follow(running: Tensor, value: Tensor, momentum: Any) -> None:
     running.copy_(running * (1 - momentum) + value.to(running.dtype) * momentum)
 
 
+@served
 @pure
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5

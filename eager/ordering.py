@@ -16,6 +16,7 @@ from .functional import contiguous, narrow, squeeze, to, unsqueeze
 from .outputs import fills
 from .pure import pure
 from .random import Generator, rand
+from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -31,6 +32,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     return apply(ordering.argsort, (input,), {"dim": at, "descending": bool(descending)})  # type: ignore[no-any-return]
 
 
+@served
 @fills
 @pure
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:
@@ -42,6 +44,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     return results.sort(g.gather(input, at, index), index)
 
 
+@served
 @fills
 @pure
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
@@ -53,6 +56,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     return results.topk(values, index) if input.ndim else results.topk(squeeze(values), squeeze(index))
 
 
+@served
 @fills
 @pure
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
@@ -65,6 +69,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     return results.kthvalue(values, index) if keepdim else results.kthvalue(squeeze(values, at), squeeze(index, at))
 
 
+@served
 @fills
 @pure
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:

@@ -17,6 +17,7 @@ from .functional import bmm, expand, matmul, mm, narrow, outer, permute, reshape
 from .outputs import matched
 from .pure import pure
 from .reducing import index_along, norm
+from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -54,6 +55,7 @@ def addr(input: Any, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 
     return _added(input, outer(vec1, vec2), beta, alpha, out)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def baddbmm(input: Any, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
     """``beta * input + alpha * batch1 @ batch2`` for batches of matrices."""
@@ -70,6 +72,7 @@ def addbmm(input: Any, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: 
     return _added(input, g.sum(bmm(batch1, batch2), 0, dtype=batch1.dtype), beta, alpha, out)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def mv(input: Tensor, vec: Tensor, *, out: Any = None) -> Tensor:
     """Product of a matrix and a vector."""
@@ -87,6 +90,7 @@ def vdot(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     return matched(matmul(left, other), out)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def inner(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     """Sums of products over the last dimensions of both."""

@@ -22,6 +22,7 @@ from .functional import squeeze, to, unsqueeze
 from .inplace import inplace, store_checked
 from .outputs import fills, finished, into, matched
 from .pure import pure
+from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -31,6 +32,7 @@ _NONE: dict[str, Any] = {}
 _SMALL = 1 << 14
 
 
+@served
 @pure
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, other: Any = None, out: Any = None) -> Any:
     """The largest element; with `dim` also where it is; with another tensor the larger of each pair."""
@@ -38,6 +40,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = No
     return made if out is None else into(out, made, not isinstance(made, tuple))
 
 
+@served
 @pure
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, other: Any = None, out: Any = None) -> Any:
     """The smallest element; with `dim` also where it is; with another tensor the smaller of each pair."""
@@ -75,6 +78,7 @@ def _var_arguments(dim: Any, unbiased: Any) -> tuple[Any, Any]:
     return (None, dim) if isinstance(dim, bool) else (dim, unbiased)
 
 
+@served
 @pure
 def var(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None,
@@ -91,6 +95,7 @@ def var(
     return finished(apply(reductions.var, (input,), attrs), out)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def std(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None,
@@ -109,6 +114,7 @@ def _root(x: Tensor) -> Tensor:
     return where(zero, 0.0, g.sqrt(where(zero, 1.0, x)))  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def var_mean(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
@@ -118,6 +124,7 @@ def var_mean(
     return var(input, dim, unbiased, keepdim, correction=correction), g.mean(input, only, keepdim)
 
 
+@served
 @fills
 @pure
 def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
@@ -286,6 +293,7 @@ def addcdiv_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
     return store_checked(self, addcdiv(self, tensor1, tensor2, value=value))  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Any = None) -> Tensor:
     """``input + weight * (end - input)``; both of one floating dtype."""

@@ -11,6 +11,7 @@ from . import generated as g
 from .creation import arange
 from .functional import reshape, to, transpose, unsqueeze
 from .pure import pure
+from .served import served
 from .windows import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, mapped
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _MODES = {
 }  # fmt: skip
 
 
+@served
 @pure
 def interpolate(
     input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None,

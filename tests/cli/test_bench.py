@@ -115,3 +115,13 @@ def test_a_peer_that_fails_is_left_out(capsys: pytest.CaptureFixture[str]) -> No
 
     assert not peers.works(broken)
     assert capsys.readouterr().out == "# left out: RuntimeError: no C++ compiler\n"
+
+
+def test_every_common_call_runs() -> None:
+    from fusewire.bench.call_table import calls_of
+
+    fw.manual_seed(0)
+    found = calls_of(fw, 8)
+    assert len(found) > 200
+    for name, call in found.items():
+        assert call is not None and (call(), name)[1] == name
