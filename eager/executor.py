@@ -19,7 +19,7 @@ from ..ir.ops.casts import cast
 from ..ir.promote import fitted, target_dtype, type_of
 from ..ir.run_op import run_op
 from ..runtime import gradmode
-from . import casting, hot, plans, tape
+from . import casting, hot, launches, plans, tape
 from .factory import make, make_view, of_meta, storage_of
 from .plans import PLANS, Plan
 
@@ -120,8 +120,9 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
             x = None if y is None and other is not _NoneType else x
         else:
             kinds, arrays = _kinds(op, operands, attrs)
-        if x is None:  # traced
-            return _apply(op, operands, attrs)
+        if x is None:  # traced, or on a device
+            made = launches.called(kinds, op, operands, attrs)
+            return _apply(op, operands, attrs) if made is None else made
         plan = PLANS.get(kinds)
     except (AttributeError, TypeError, IndexError):  # not a Tensor yet, an attribute that does not hash, no operand
         return _apply(op, operands, attrs)

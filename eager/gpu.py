@@ -7,6 +7,7 @@ kernel runs on the host between copies, which is said once for each op.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,11 @@ from ..runtime.gpu import device as devices
 from ..runtime.gpu.device import GPU
 from ..runtime.gpu.storage import DeviceStorage, address_of, extent_of
 from ..runtime.meta import Meta
-from . import tape
+from . import launches, tape
 from .executor import WEAK
 from .executor import native_results as native
 from .factory import blank, make, storage_of
-from .patterns import Pattern, loose, of_call
+from .patterns import Pattern, number, of_call
 
 #: kinds of calls remembered
 MOST = 8192
@@ -59,11 +60,18 @@ class Executor:
 
     def apply(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """The op's result, recorded where an operand requires grad."""
+        try:
+            served = launches.called(launches.kinds_of(op, operands, attrs), op, operands, attrs)
+        except (AttributeError, TypeError):  # no Tensor yet, an attribute that does not hash
+            served = None
+        return self._applied(op, operands, attrs) if served is None else served
+
+    def _applied(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         track = False
         key: list[Any] = [op, knobs.state]
-        for x in operands:
+        for i, x in enumerate(operands):
             if type(x) in WEAK:
-                key.append(float if type(x) is float and loose(op) else (type(x), repr(x)))
+                key.append(float if isinstance(number(op, i, x), ScalarType) else (type(x), repr(x)))
                 continue
             meta = getattr(x, "meta", None)
             if meta is None or (x._array is not None or not x._storage.on_device):
@@ -83,11 +91,16 @@ class Executor:
             if kind is not None:
                 self.plans[kind] = plan
         made = plan(operands)
+        if kind is not None and isinstance(plan, (Runner, View)):
+            launches.met(plan, op, operands, attrs, made, self._unsaved)
         if track and op.grad is not None and gradmode.get():
             self._record(op, operands, attrs, made if type(made) is tuple else (made,))
         return made
 
     # -- kinds of calls
+
+    def _unsaved(self, type: TensorType) -> _Unsaved:
+        return _Unsaved(type, self)
 
     def _elsewhere(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """A call with an operand that is no tensor of a GPU: 0-d ones of the CPU come along, traced ones record, others are
@@ -111,7 +124,7 @@ class Executor:
         if op.effects.aliases is not None:
             place = _window(op, operands, attrs)
             if place is not None:
-                return _view_plan(op.effects.aliases, *place)
+                return View(op.effects.aliases, *place)
         if type(op.lowering) is Extern or op.eager_only:
             return self._on_host(op, attrs)
         return self._compiled(op, operands, attrs)
@@ -169,23 +182,12 @@ class Executor:
         return compile_graph(builder.finish(outputs, symbols=tuple(pattern.values)), backend=self.gpu.driver.kind)
 
     def _runner(self, op: Op, executable: Any, pattern: Pattern, out: list[TensorType], single: bool) -> Plan:
-        gpu, values = self.gpu, pattern.values
-        tensors = [i for i, t in enumerate(pattern.types) if isinstance(t, TensorType)]
         inputs = [i for i, t in enumerate(pattern.types) if isinstance(t, (TensorType, ScalarType))]
-        extra = [values[name] for name in pattern.counted]
-        metas = [Meta.of(t.shape, t.strides, t.dtype, False, gpu.name) for t in out]  # type: ignore[arg-type]
+        tensors = [i for i, t in enumerate(pattern.types) if isinstance(t, TensorType)]
+        metas = [Meta.of(t.shape, t.strides, t.dtype, False, self.gpu.name) for t in out]  # type: ignore[arg-type]
         half = op.promote is not None and not op.promote.wide and out[0].dtype if out[0].dtype.is_half else None
-
-        def run(operands: tuple[Any, ...]) -> Any:
-            given = [operands[i] for i in inputs]
-            if half:
-                given = [rounded(x, half) if type(x) is float else x for x in given]
-            addresses = [address_of(operands[i]) for i in tensors]
-            found = executable.run_at(gpu, values, [*given, *extra], addresses)
-            made = tuple([_placed(f, given, gpu, meta) for f, meta in zip(found, metas, strict=True)])
-            return made[0] if single else made
-
-        return run
+        extra = [pattern.values[name] for name in pattern.counted]
+        return Runner(self.gpu, executable, pattern.values, inputs, tensors, extra, metas, half or None, single)
 
     def _on_host(self, op: Op, attrs: dict[str, Any], quiet: bool = False) -> Plan:
         gpu = self.gpu
@@ -406,15 +408,46 @@ def _window(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> tuple[M
     return Meta.of(kind.shape, kind.strides, kind.dtype, False, meta.device), offset  # type: ignore[union-attr, arg-type]
 
 
-def _view_plan(alias: int, meta: Meta, offset: int) -> Plan:
-    size = meta.dtype.itemsize
+@dataclass(slots=True)
+class View:
+    """A kind of call that gives a view: of operand `alias`, with this Meta, `offset` bytes behind its first element."""
 
-    def run(operands: tuple[Any, ...]) -> Any:
-        base = operands[alias]
-        first = (base._offset or 0) * base.meta.dtype.itemsize + offset
-        return tensor_in(base._storage, meta, first // size)
+    alias: int
+    meta: Meta
+    offset: int
+    is_view = True
+    inputs = ()
 
-    return run
+    def __call__(self, operands: tuple[Any, ...]) -> Any:
+        base, size = operands[self.alias], self.meta.dtype.itemsize
+        first = (base._offset or 0) * base.meta.dtype.itemsize + self.offset
+        return tensor_in(base._storage, self.meta, first // size)
+
+
+@dataclass(slots=True)
+class Runner:
+    """A kind of call that a compiled graph serves: `values` of its symbols; numbers of the operands that are its `inputs`, and of
+    the `tensors` among them; sizes that are `extra` inputs; Meta of each result; what floats are rounded to (`half`)."""
+
+    gpu: GPU
+    executable: Any
+    values: dict[str, int]
+    inputs: list[int]
+    tensors: list[int]
+    extra: list[int]
+    metas: list[Meta]
+    half: Any
+    single: bool
+    is_view = False
+
+    def __call__(self, operands: tuple[Any, ...]) -> Any:
+        given = [operands[i] for i in self.inputs]
+        if self.half is not None:
+            given = [rounded(x, self.half) if type(x) is float else x for x in given]
+        addresses = [address_of(operands[i]) for i in self.tensors]
+        found = self.executable.run_at(self.gpu, self.values, [*given, *self.extra], addresses)
+        made = tuple([_placed(f, given, self.gpu, meta) for f, meta in zip(found, self.metas, strict=True)])
+        return made[0] if self.single else made
 
 
 # -- compiled graphs
@@ -503,6 +536,7 @@ def executor_of(gpu: GPU) -> Executor:
     from ..backends.gpu import user_kernels
 
     user_kernels.serve()
+    launches.forget()
     return Executor(gpu)
 
 

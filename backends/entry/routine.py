@@ -18,9 +18,9 @@ from .table import Entry, Variant
 def routine(
     plan: Plan, code: Any, inputs: Sequence[tuple[type, Meta | MetaPattern | None]],
     output_metas: Sequence[Meta | None],
-    otherwise: Callable[..., Any], keep: Any = None, launcher: Launcher | None = None,
+    otherwise: Callable[..., Any], keep: Any = None, launcher: Launcher | None = None, single: bool = False,
 ) -> FunctionType:  # fmt: skip
-    """A function of the plan's inputs, by position, that returns the tuple of its outputs.
+    """A function of the plan's inputs, by position, that returns the tuple of its outputs, or the `single` one.
 
     `inputs`: the class and the Meta of each, or its pattern (a number: its class and None). A call with anything else is
     ``otherwise(*inputs)``, as is one where a kernel returns nonzero. `code` and `launcher` as for `Variant`. CompileError where
@@ -39,7 +39,7 @@ def routine(
         guards.append(g.SizesFit(tuple(likes), numbers, tuple(g.Span(a.name, a.lo, None) for a in atoms.values())))
     entry = Entry(function, otherwise)
     variant = Variant(
-        plan, code, guards, sources, entry.function, output_metas=output_metas, single=False,
+        plan, code, guards, sources, entry.function, output_metas=output_metas, single=single,
         on_error=lambda variant, args, status, step: otherwise(*args), keep=keep, launcher=launcher,
     )  # fmt: skip
     entry.add(variant)

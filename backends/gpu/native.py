@@ -5,7 +5,7 @@ and launches by itself. Knows no Tensor; runs nothing.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,17 @@ _L = ctypes.c_int64
 
 
 class Launcher:
-    """Runs the plan of an executable on one device. CompileError where machine code cannot: steps on the host."""
+    """Runs the plan of an executable on one device. CompileError where machine code cannot: steps on the host.
 
-    def __init__(self, executable: DeviceExecutable, gpu: GPU, view: View) -> None:
-        self.executable, self.gpu, self.view = executable, gpu, view
+    `sizes`: of the executable's symbols, where the variant's plan has none (one kind of call, see `eager.launches`); then
+    `metas` are those of the fresh results, which may have other dimensions than the plan gives the same memory.
+    """
+
+    def __init__(
+        self, executable: DeviceExecutable, gpu: GPU, view: View,
+        sizes: Mapping[str, int] | None = None, metas: Sequence[Meta] | None = None,
+    ) -> None:  # fmt: skip
+        self.executable, self.gpu, self.view, self.sizes, self.metas = executable, gpu, view, sizes, metas
         self.ordinal, self.device, self.open = gpu.ordinal, gpu.name, ctypes.addressof(gpu.open)
         if launcher.address() == 0:
             raise CompileError("this machine maps no machine code of ours")
@@ -39,14 +46,15 @@ class Launcher:
 
     def bind(self, words: Words) -> Bound:
         """The programs of a variant whose frame has these words."""
-        return Bound(self.executable, self.gpu, words)
+        return Bound(self, words)
 
 
 class Bound:
     """The programs of one variant; called with the addresses of a key and of an entry, it writes the program there."""
 
-    def __init__(self, executable: DeviceExecutable, gpu: GPU, words: Words) -> None:
-        self.executable, self.gpu, self.words = executable, gpu, words
+    def __init__(self, launcher: Launcher, words: Words) -> None:
+        self.executable, self.gpu, self.words = launcher.executable, launcher.gpu, words
+        self.sizes, self.metas = launcher.sizes or {}, launcher.metas
         self.count = 1 + words.powers + len(words.open)
         self._memory = np.zeros((w.PROGRAMS, self.count + 2), np.int64)
         self.memory = int(self._memory.ctypes.data)
@@ -65,23 +73,25 @@ class Bound:
 
     def _made(self, key: tuple[int, ...]) -> Table:
         stream, powers, sizes = key[0], key[1 : 1 + self.words.powers], key[1 + self.words.powers :]
-        named = {**self.words.known, **dict(zip(self.words.open, sizes, strict=True))}
+        named = {**self.words.known, **dict(zip(self.words.open, sizes, strict=True)), **self.sizes}
         aligned = [256 >> (powers[i // 16] >> 4 * (i % 16) & 15) for i in range(len(self.words.tensors))]
-        return Table(self.executable, self.executable.program(self.gpu, named, aligned), self.words, stream)
+        return Table(self.executable, self.executable.program(self.gpu, named, aligned), self.words, stream, self.metas)
 
 
 class Table:
     """A program in one stream. `address`: its words."""
 
-    def __init__(self, executable: DeviceExecutable, program: Program, words: Words, stream: int) -> None:
+    def __init__(
+        self, executable: DeviceExecutable, program: Program, words: Words, stream: int, metas: Sequence[Meta] | None = None
+    ) -> None:
         self.executable, self.program, self.stream = executable, program, stream
         gpu = program.gpu
         self.nbytes = [nbytes for *_, nbytes in program.fresh] + ([program.arena] if program.arena else [])
         self.bins = [gpu.memory.bin(n, stream).blocks for n in self.nbytes]
-        self.metas = [
+        self.metas = list(metas) if metas is not None else [
             Meta.of(shape, strides, dtype, grad, gpu.name)
             for (shape, strides, dtype, _), grad in zip(program.fresh, words.grads, strict=True)
-        ]
+        ]  # fmt: skip
         self.frames: dict[int, _Words] = {}
         self._keep: list[Any] = [gpu, gpu.memory, words]
         slots = list(program.slots)

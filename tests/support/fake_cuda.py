@@ -552,7 +552,7 @@ class Reference:
         def load() -> tuple[CompiledKernel, ...]:
             if not loaded:
                 self.built += 1
-                image = f"kernel {len(self.fake.kernels)}".encode()
+                image = f"kernel {self.fake.new(kernel)}".encode()  # threads may load at the same time
                 grid = (sizes.floordiv(numel + 1023, 1024), 1, 1)
                 loaded.append(CompiledKernel(kernel.name, image + b"\0", target, 0, 4, tuple(params), grid, kernel.sizes))
                 self.fake.kernels[image] = kernel, loaded[0]

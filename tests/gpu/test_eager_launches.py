@@ -1,0 +1,205 @@
+"""Kinds of eager calls on a GPU that machine code serves: what is part of a kind, and what it leaves to the executor."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fusewire as fw
+from fusewire.eager import launches
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
+import fake_cuda
+
+TURNS = 4
+
+
+@pytest.fixture
+def fake() -> Iterator[fake_cuda.Fake]:
+    with fake_cuda.installed(lazy=True, count=2, memory=64 << 20) as driver:
+        yield driver
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the ops that machine code has run."""
+    found: list[str] = []
+    run = launches.called
+
+    def called(kinds: Any, op: Any, operands: Any, attrs: Any) -> Any:
+        made = run(kinds, op, operands, attrs)
+        if made is not None:
+            found.append(op.name)
+        return made
+
+    monkeypatch.setattr(launches, "called", called)
+    return found
+
+
+def beside_the_cpu(f: Callable[..., Any], *given: Any) -> None:
+    """`f` of tensors on both devices, and of numbers, as often as it takes to be served."""
+    for _ in range(TURNS):
+        wanted, found = f(*given), f(*(x.cuda() if hasattr(x, "cuda") else x for x in given))
+        assert (found.shape, found.dtype, found.stride()) == (wanted.shape, wanted.dtype, wanted.stride())
+        fw.testing.assert_close(found.cpu(), wanted, equal_nan=True)
+
+
+def test_numbers_are_part_of_a_kind_where_kernels_hold_them(fake: fake_cuda.Fake, served: list[str]) -> None:
+    x = fw.tensor([1.0, 4.0, 9.0])
+    for number in (2, 3, True, 2.0, 3.0, 0.5, -0.5, 0.0, -0.0, float("nan"), float("inf")):
+        beside_the_cpu(lambda x, n: x**n, x, number)
+        beside_the_cpu(lambda x, n: x * n, x, number)
+        beside_the_cpu(lambda x, n: fw.where(x > 2, x, n), x, number)
+        beside_the_cpu(lambda x, n: n / x, x.double(), number)
+    for negative in (0.0, -0.0, 0, 0.5):
+        beside_the_cpu(lambda x, n: 1 / fw.nn.functional.leaky_relu(x, n), -x, negative)
+    assert {"pow", "mul", "where", "div"} <= set(served)
+
+
+def test_dtypes_of_numbers_and_of_0d_tensors(fake: fake_cuda.Fake, served: list[str]) -> None:
+    for dtype in (fw.float16, fw.bfloat16, fw.int32, fw.bool, fw.float64):
+        x = fw.tensor([1, 0, 3]).to(dtype)
+        for number in (2, 2.5, True):
+            beside_the_cpu(lambda x, n: x * n, x, number)
+        beside_the_cpu(lambda x: x + fw.tensor(2.5), x)  # a 0-d tensor of the CPU comes along
+        beside_the_cpu(lambda x, y: x + y, x, fw.tensor(2.5))
+    fw.set_default_dtype(fw.float64)
+    try:
+        beside_the_cpu(lambda x, n: x * n, fw.tensor([1, 2]), 2.5)
+    finally:
+        fw.set_default_dtype(fw.float32)
+    assert "mul" in served and "add" in served
+
+
+def test_views_of_any_place(fake: fake_cuda.Fake, served: list[str]) -> None:
+    base = fw.arange(64.0)
+    for first in (0, 1, 2, 3, 4, 16, 5):
+        beside_the_cpu(lambda x, i: x[i : i + 16] * 2.0 + x[i + 1 : i + 17], base, first)
+        beside_the_cpu(lambda x, i: x[i : i + 16].view(4, 4).t().sum(1), base, first)
+        beside_the_cpu(lambda x, i: x[i], base, first)
+    on = base.cuda()
+    for _ in range(TURNS):
+        on.view(8, 8)[3:5, ::2].add_(1.0)
+        base.view(8, 8)[3:5, ::2].add_(1.0)
+        assert on.tolist() == base.tolist()
+    assert "mul" in served and "slice" in served
+
+
+def test_nothing_is_served_without_elements(fake: fake_cuda.Fake) -> None:
+    for shape in ((0,), (0, 3), (3, 0)):
+        beside_the_cpu(lambda x: x * 2.0, fw.ones(shape))
+        beside_the_cpu(lambda x: x.sum(0), fw.ones(shape))
+        beside_the_cpu(lambda x: x.t() if x.ndim == 2 else x[:0], fw.ones(shape))
+
+
+def test_history(fake: fake_cuda.Fake, served: list[str]) -> None:
+    def grads(device: str) -> list[Any]:
+        fw.manual_seed(3)
+        x, w, found = fw.randn(4, 6, device=device), fw.randn(6, 3, device=device, requires_grad=True), []
+        for turn in range(2 * TURNS):
+            w.requires_grad_(turn % 3 != 2)
+            with fw.set_grad_enabled(turn % 4 != 3):
+                out = ((x @ w).tanh()[1:].t() * 0.5).softmax(0).sum(1)
+            assert out.requires_grad is (turn % 3 != 2 and turn % 4 != 3)
+            if out.requires_grad:
+                (first,) = fw.autograd.grad((out * out).sum(), w, create_graph=True)
+                (second,) = fw.autograd.grad((first * first).sum(), w)
+                found += [first.detach(), second]
+        return found
+
+    for found, wanted in zip(grads("cuda"), grads("cpu"), strict=True):
+        fw.testing.assert_close(found.cpu(), wanted)
+    assert {"tanh", "mul", "softmax", "sum"} <= set(served)
+
+
+def test_what_was_saved_is_watched(fake: fake_cuda.Fake) -> None:
+    w = fw.ones(3, device="cuda", requires_grad=True)
+    for _ in range(TURNS):
+        out = (w * 2.0).exp()
+        out.detach().mul_(2.0)
+        with pytest.raises(fw.errors.AutogradError, match="modified by an inplace operation"):
+            out.sum().backward()
+
+
+def test_modes_are_asked_at_every_call(fake: fake_cuda.Fake, served: list[str]) -> None:
+    x, w = fw.ones(4, 4, device="cuda"), fw.nn.Parameter(fw.ones(4, 4, device="cuda"))
+    for _ in range(TURNS):
+        with fw.autocast("cuda", dtype=fw.bfloat16):
+            assert (x @ w).dtype is fw.bfloat16 and (x + w).dtype is fw.float32
+        assert (x @ w).dtype is fw.float32 and (x @ w).requires_grad and not (x @ x).requires_grad
+        with fw.no_grad():
+            assert not (x @ w).requires_grad
+        with fw.knobs.override(tf32=True):
+            assert (x @ w).tolist() == [[4.0] * 4] * 4
+        assert fw.vmap(lambda row: row * 2.0 + 1.0)(x).tolist() == [[3.0] * 4] * 4
+        f = fw.compile(lambda x: x * 2.0 + 1.0, fullgraph=True)
+        assert f(x).tolist() == [[3.0] * 4] * 4  # a traced tensor has the Meta of a real one
+    assert {"add", "mul"} <= set(served)
+
+
+def test_streams_devices_and_threads(fake: fake_cuda.Fake) -> None:
+    wrong: list[BaseException] = []
+
+    def work(seed: int) -> None:
+        try:
+            with fw.cuda.stream(fw.cuda.Stream(seed % 2)):
+                x = fw.full((8, 5), float(seed), device=f"cuda:{seed % 2}")
+                for turn in range(20):
+                    y = (x * 2.0 + turn)[1:].sum(0)
+                    assert y.tolist() == [7 * (2.0 * seed + turn)] * 5
+                    assert y.device == x.device
+        except BaseException as error:
+            wrong.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(5)]
+    try:
+        for t in threads:
+            t.start()
+    finally:
+        for t in threads:
+            t.join()
+        sys.setswitchinterval(interval)
+    assert not wrong, wrong[0]
+    assert len({stream for *_, stream in fake.launches}) == 5
+    x, y = fw.ones(3, device="cuda:0"), fw.ones(3, device="cuda:1")
+    with pytest.raises(fw.errors.DeviceError, match="at least two devices, cuda:0 and cuda:1"):
+        x + y
+
+
+def test_recordings_hold_every_launch(fake: fake_cuda.Fake) -> None:
+    x = fw.ones(4, device="cuda")
+    for _ in range(TURNS):
+        y = x * 3.0 + 1.0
+    graph = fw.cuda.CUDAGraph()
+    with fw.cuda.graph(graph):
+        y = x * 3.0 + 1.0
+    x.fill_(2.0)
+    graph.replay()
+    assert y.tolist() == [7.0] * 4
+
+
+def test_a_device_that_comes_anew_serves_anew() -> None:
+    for _ in range(2):
+        with fake_cuda.installed():
+            x = fw.arange(6.0, device="cuda")
+            for _ in range(TURNS):
+                assert (x + 1.0)[2:].tolist() == [3.0, 4.0, 5.0, 6.0]
+
+
+def test_tables_stay_small(fake: fake_cuda.Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launches, "MOST", 8)
+    monkeypatch.setattr(launches, "STATES", 2)
+    x = fw.arange(40.0, device="cuda")
+    for limit in range(5):
+        with fw.knobs.override(inline_limit=20 + limit):
+            for n in range(1, 30):
+                for _ in range(TURNS):
+                    assert (x[:n] * 2).shape == (n,)
+    assert len(launches._tables) <= 2 and all(len(t) <= 9 for t in launches._tables.values())
