@@ -147,9 +147,9 @@ def _stages(kernel: Kernel) -> Split | None:
     return in_parts(kernel, PARTS) if _worth(kernel) else None
 
 
-def in_parts(kernel: Kernel, parts: int) -> Split | None:
-    """The only reduction of a kernel as one kernel for `parts` parts of it and one for their total; None where it has another
-    form, or too few rounds."""
+def in_parts(kernel: Kernel, parts: int, least: int = MIN_ROUNDS, whole: int = 1) -> Split | None:
+    """The only reduction of a kernel as one kernel for `parts` parts of it, of a multiple of `whole` rounds each, and one for
+    their total and what they leave over; None where it has another form, or fewer than `least` rounds a part."""
     at = [i for i, st in enumerate(kernel.body) if isinstance(st, (Loop, Reduce))]
     if len(at) != 1 or kernel.scratch or not isinstance(kernel.body[at[0]], Reduce):
         return None
@@ -158,8 +158,8 @@ def in_parts(kernel: Kernel, parts: int) -> Split | None:
     if any(writes(st) & _buffers(kernel) for st in (*before, reduce)):
         return None
     long = max(reduce.axes, key=lambda a: _guess(a.extent))
-    rounds = sizes.floordiv(long.extent, parts)
-    if _guess(rounds) < MIN_ROUNDS:
+    rounds = sizes.floordiv(long.extent, parts * whole) * whole
+    if _guess(rounds) < least:
         return None
     taken = {a.name for st in walk(kernel.body) for a in _axes(st)} | {a.name for a in kernel.grid} | set(kernel.sizes)
     part = Axis(_fresh("part", taken), parts)

@@ -177,8 +177,10 @@ def _across(kernel: Kernel) -> bool:
         inner = s.axes[-1].name if isinstance(s, Reduce) else nest(s)[0][-1].name
         for load in walk(s.body):
             if isinstance(load, Load):
-                along += stride(load.index, inner) == 1
-                across += stride(load.index, last) == 1 and stride(load.index, inner) not in (0, 1)
+                steps = stride(load.index, inner), stride(load.index, last)
+                weight = 16 if 0 not in steps else 1  # what every point reads again lies in a cache
+                along += weight * (steps[0] == 1)
+                across += weight * (steps[1] == 1 and steps[0] not in (0, 1))
     return across > along
 
 

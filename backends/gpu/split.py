@@ -8,14 +8,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...ir.loops import Acc, Buffer, Check, Compute, Const, Index, Kernel, Load, LoadAt, Loop, Param, Reduce, Store, walk
+from ...ir.sizes import Size
 from ...ir.staged import Split, in_parts, place_of, pruned
 from ...ir.types import numel
 from . import config
 from .config import PROCESSORS
 from .spread import spread
 
-#: rounds of one part at least, and parts at most
-_ROUNDS, _PARTS = 2048, 512
+#: numbers that one program of a part reads at least, and parts at most
+_EACH, _PARTS = 1 << 13, 1024
+#: results up to which unknown rounds are shared out, and rounds from which on
+MOST, MANY = 8, 1 << 14
+#: warps that each processor is to have (half of what it can: what they read must be on its way all the time), and numbers that
+#: are fewer than another launch is worth
+_WARPS, _FEW = 32, 1 << 15
 _PURE = (Check, Compute, Const, Index, Load, LoadAt, Param)
 
 
@@ -40,11 +46,27 @@ def _parts(kernel: Kernel) -> int:
     rounds = config.guess(config.numel(loops[0].axes))
     long = max(config.guess(a.extent) for a in loops[0].axes)
     taken = config.choose(kernel)
-    programs = max(1, config.guess(config.numel(kernel.grid)) // taken.xblock)
-    if programs >= PROCESSORS or rounds < 4 * _ROUNDS:
+    points = config.guess(config.numel(kernel.grid))
+    programs = -(-points // taken.xblock)
+    most = min(_PARTS, rounds * min(points, taken.xblock) // _EACH, long // 16)
+    if 2 * programs * taken.warps >= PROCESSORS * _WARPS or rounds * points < _FEW or most < 2:
         return 1
-    wanted = config.power(2 * PROCESSORS // programs)
-    return max(1, min(wanted, _PARTS, config.power(rounds // _ROUNDS) // 2 or 1, long // 16 or 1))
+    return max(1, min(config.power(PROCESSORS * _WARPS // (programs * taken.warps)), config.power(most + 1) // 2))
+
+
+def many(kernel: Kernel) -> tuple[Size, Split] | None:
+    """Of a reduction to few results whose rounds only a call tells: what their number is, and the launches that do the work best
+    where there are many. (`split` leaves it in one piece.)"""
+    kernel = spread(kernel)
+    loops = [s for s in kernel.body if isinstance(s, (Loop, Reduce))]
+    if len(loops) != 1 or not isinstance(loops[0], Reduce):
+        return None
+    points, rounds = config.numel(kernel.grid), config.numel(loops[0].axes)
+    if isinstance(rounds, int) or not isinstance(points, int) or points > MOST:
+        return None
+    parts = config.power(PROCESSORS * _WARPS // (points * config.choose(kernel).warps))
+    found = in_parts(kernel, parts, 0, 16)  # (each part then begins at a multiple of 16 bytes if the first one does)
+    return (rounds, found) if found else None
 
 
 def _unnested(kernel: Kernel) -> Split | None:

@@ -43,6 +43,7 @@ from . import scalar
 from .config import Config, choose, is_scan, nest, numel, power, vector_loops
 from .kernel import Parameter
 from .names import NONE, Dims, Flat, Names, R, Text, X, unravelled
+from .order import loads_first
 from .spread import spread
 from .tiles import tiled
 
@@ -170,8 +171,8 @@ class Printer:
 
     # ---- statements -----------------------------------------------------------------------------------------------
     def body(self, body: Sequence[Stmt]) -> None:
-        """All statements in order."""
-        for s in body:
+        """All statements in order, loads first."""
+        for s in loads_first(body, self.kernel):
             if isinstance(s, Compute):
                 self._compute(s)
             elif isinstance(s, (Load, LoadAt)):

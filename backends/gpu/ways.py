@@ -12,7 +12,7 @@ from ...ir.staged import Split
 from . import stages
 from .config import Config, choose, numel
 from .kernel import Aligned, Assumption, Below, Divisible, Parameter, TensorMap
-from .split import split
+from .split import MANY, many, split
 from .spread import spread
 from .triton import Source, triton_source
 
@@ -48,7 +48,12 @@ def kernel_ways(kernel: Kernel, config: Config | None = None) -> tuple[Way, ...]
     aligned = tuple(Aligned(n) for n in range(len(kernel.buffers)))
     divisible = tuple(Divisible(sizes.symbol(name)) for name in kernel.sizes)
     found: list[tuple[Assumption, ...]] = [(*narrow, *aligned, *divisible), (*narrow, *aligned)] if divisible else [aligned]
-    return (*(_way(kernel, config, assumes, False) for assumes in found), _way(kernel, config, (), bool(narrow)))
+    shared = many(kernel) if config is None else None
+    if shared is None:
+        return (*(_way(kernel, config, assumes, False) for assumes in found), _way(kernel, config, (), bool(narrow)))
+    rounds, launches = shared
+    few = [_way(kernel, None, (Below(rounds, MANY), *assumes), False) for assumes in found]
+    return (*few, *(_way(kernel, None, assumes, False, launches) for assumes in found), _way(kernel, None, (), True, launches))
 
 
 def _narrow(kernel: Kernel) -> tuple[Assumption, ...] | None:
@@ -62,14 +67,17 @@ def _narrow(kernel: Kernel) -> tuple[Assumption, ...] | None:
     return tuple(Below(n, NARROW) for n in dict.fromkeys(n for n in spans if not isinstance(n, int)))
 
 
-def _way(kernel: Kernel, config: Config | None, assumes: tuple[Assumption, ...], wide: bool) -> Way:
-    """`config`: of the launch, where there is one only."""
-    parts = split(kernel) if config is None else Split((spread(kernel),))
+def _way(
+    kernel: Kernel, config: Config | None, assumes: tuple[Assumption, ...], wide: bool, shared: Split | None = None
+) -> Way:
+    """`config`: of the launch, where there is one only. `shared`: the launches, the first of which is run like the whole."""
+    parts = shared or (split(kernel) if config is None else Split((spread(kernel),)))
     areas = [b.name for b in parts.temporaries]
     scratch: list[Size] = [b.size * b.dtype.itemsize for b in parts.temporaries]
     jobs = []
     for k in parts.kernels:
-        source = triton_source(k, replace(config or choose(spread(k)), wide=wide))
+        like = spread(kernel if shared is not None and k is parts.kernels[0] else k)
+        source = triton_source(k, replace(config or choose(like), wide=wide))
         source = replace(source, params=tuple(_outer(p, k, kernel, areas, len(scratch)) for p in source.params))
         scratch += source.scratch
         jobs.append(Job(to_build(source, assumes), source.params, (source.grid, 1, 1)))

@@ -52,6 +52,37 @@ def test_a_long_sum_is_shared_out() -> None:
     assert len(way.jobs) == 2 and len(way.scratch) == 1
 
 
+def test_a_column_sum_has_work_for_all_processors_however_few_its_rounds() -> None:
+    first, second = kernel_ways(rows(768, 4096, across=True))[0].jobs
+    assert int(str(first.grid[0])) >= 264 and int(str(second.grid[0])) == 12
+
+
+def test_a_sum_of_a_number_that_only_a_call_tells_is_shared_out_where_there_are_many() -> None:
+    few, *_, many, last = kernel_ways(rows(1, sizes.symbol("n")))
+    assert Below(sizes.symbol("n"), 1 << 14) in few.assumes and len(few.jobs) == 1
+    assert len(many.jobs) == len(last.jobs) == 2 and not last.assumes
+    assert "(n // 16384) * 16" in many.jobs[0].build.text, "each part begins at a multiple of 16 bytes"
+
+
+def test_what_is_read_from_a_cache_does_not_turn_a_kernel() -> None:
+    """A gradient of weights: two matrices are read across, two vectors along."""
+    at = J * 768 + I
+    loads = (Load("a", "x", at), Load("b", "g", at), Load("m", "mean", J), Load("v", "var", J))
+    body = (*loads, Compute("c", "sub", ("a", "m"), F), Compute("d", "mul", ("c", "v"), F), Compute("e", "mul", ("d", "b"), F))
+    kernel_body = (Reduce((Axis("j", 4096),), body, (Acc("s", "add", "e", F),)), Store("o", I, "s"))
+    buffers = (*(Buffer(name, F, 4096 * 768, "r") for name in "xg"), *(Buffer(name, F, 4096, "r") for name in ("mean", "var")))
+    k = Kernel("k", (*buffers, Buffer("o", F, 768, "w")), (), (), (Axis("i", 768),), kernel_body)
+    assert choose(k).xblock >= 32
+
+
+def test_loads_come_before_what_is_computed() -> None:
+    late = (Compute("b", "exp", ("a",), F), Load("c", "y", I), Compute("d", "add", ("b", "c"), F))
+    body = (Load("a", "x", I), *late, Store("o", I, "d"))
+    k = Kernel("k", tuple(Buffer(n, F, 4096, "w" if n == "o" else "r") for n in "xyo"), (), (), (Axis("i", 4096),), body)
+    text = kernel_ways(k)[0].jobs[0].build.text
+    assert text.index("tl.load(y_ptr") < text.index("libdevice.exp(")
+
+
 def test_sizes_that_only_a_call_tells_are_assumed_and_then_not() -> None:
     n = sizes.symbol("n")
     first, second, last = kernel_ways(pointwise(n))
