@@ -84,8 +84,13 @@ def say(level: int, text: str) -> None:
         print(text, file=sys.stderr)
 
 
+#: how many warnings the library has said so far
+heard: list[int] = [0]
+
+
 def warn(text: str, category: type[Warning] = RuntimeWarning) -> None:
     """A warning at the line outside of the library that led here, as far as there is one."""
+    heard[0] += 1
     frame = start = sys._getframe(1)
     while _of_library(frame) and frame.f_back is not None:
         frame = frame.f_back

@@ -75,14 +75,15 @@ def _functions(lib: Any, x: Any) -> dict[str, Call]:
 
 def _inplace(lib: Any, x: Any, y: Any) -> dict[str, Call]:
     mask, small = y > 5, y * 1e-30
+    held = [y * 1 for _ in range(7)]
     return {
         "add_": lambda: x.add_(small), "mul_ number": lambda: x.mul_(1.0), "add_ alpha": lambda: x.add_(small, alpha=0.1),
-        "zero_": lambda held=y * 1: held.zero_(), "fill_": lambda held=y * 1: held.fill_(1.0),
-        "copy_": lambda held=y * 1: held.copy_(y), "clamp_": lambda: x.clamp_(-10, 10),
+        "zero_": lambda: held[0].zero_(), "fill_": lambda: held[1].fill_(1.0),
+        "copy_": lambda: held[2].copy_(y), "clamp_": lambda: x.clamp_(-10, 10),
         "masked_fill_": lambda: x.masked_fill_(mask, 0.0), "addcmul_": lambda: x.addcmul_(small, small, value=0.5),
-        "lerp_": lambda held=y * 1: held.lerp_(y, 0.5), "relu_": lambda held=y * 1: held.relu_(),
+        "lerp_": lambda: held[3].lerp_(y, 0.5), "relu_": lambda: held[4].relu_(),
         "setitem row": lambda: x.__setitem__(0, y[1]), "setitem number": lambda: x.__setitem__((slice(None), 1), 0.0),
-        "normal_": lambda held=y * 1: held.normal_(), "uniform_": lambda held=y * 1: held.uniform_(),
+        "normal_": lambda: held[5].normal_(), "uniform_": lambda: held[6].uniform_(),
     }  # fmt: skip
 
 
@@ -145,16 +146,17 @@ def _views(lib: Any, x: Any) -> dict[str, Call]:
 def _indexing(lib: Any, x: Any, positions: Any, row: Any) -> dict[str, Call]:
     mask = x > 0
     functional = lib.nn.functional
+    held = [x * 1 for _ in range(5)]
     return {
         "x[index]": lambda: x[row], "x[index, index]": lambda: x[row, row], "x[mask]": lambda: x[mask],
         "index_select": lambda: x.index_select(0, row), "index_select 1": lambda: x.index_select(1, row),
         "gather": lambda: x.gather(1, positions), "take_along": lambda: lib.take_along_dim(x, positions, 1),
-        "scatter_": lambda held=x * 1: held.scatter_(1, positions, 1.0),
-        "scatter_add_": lambda held=x * 1: held.scatter_add_(1, positions, x),
-        "index_add_": lambda held=x * 1: held.index_add_(0, row, x), "embedding": lambda: functional.embedding(row, x),
+        "scatter_": lambda: held[0].scatter_(1, positions, 1.0),
+        "scatter_add_": lambda: held[1].scatter_add_(1, positions, x),
+        "index_add_": lambda: held[2].index_add_(0, row, x), "embedding": lambda: functional.embedding(row, x),
         "one_hot": lambda: functional.one_hot(row, x.shape[0]), "masked_select": lambda: lib.masked_select(x, mask),
-        "setitem index": lambda held=x * 1: held.__setitem__(row, 1.0),
-        "setitem mask": lambda held=x * 1: held.__setitem__(mask, 1.0),
+        "setitem index": lambda: held[3].__setitem__(row, 1.0),
+        "setitem mask": lambda: held[4].__setitem__(mask, 1.0),
     }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from .outputs import fills
 from .pure import pure
 from .random import rand
 from .reducing import index_along
+from .served import served
 from .windows import avg_pool2d, avg_pool3d
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def _made_inplace(fn: Any, name: str) -> Any:
     return function
 
 
+@served
 @pure
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where positive, else ``alpha * (exp(x) - 1)``."""
@@ -59,6 +61,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return _stored(input, rectifiers.elu(x, alpha=float(alpha), scale=1.0, inner=1.0), inplace)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where positive, else ``alpha * (exp(x / alpha) - 1)``."""
@@ -73,6 +76,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
+@served
 @pure
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """The elu whose outputs keep mean 0 and variance 1."""
@@ -82,6 +86,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     return _stored(input, made, inplace)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """x brought between two bounds; flat at the bounds themselves."""
@@ -100,6 +105,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     return hardtanh(input, 0.0, 6.0, inplace)
 
 
+@served
 @pure
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """``relu6(x + 3) / 6``."""
@@ -108,6 +114,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     return _stored(input, rectifiers.hardsigmoid(x), inplace)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """``x * relu6(x + 3) / 6``."""
@@ -116,6 +123,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     return _stored(input, rectifiers.hardswish(x), inplace)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """``x * tanh(softplus(x))``."""
@@ -123,6 +131,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     return _stored(input, x * g.tanh(g.softplus(x)), inplace)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """The first half along `dim` times the sigmoid of the second."""
@@ -135,6 +144,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     return narrow(input, at, 0, n // 2) * g.sigmoid(narrow(input, at, n // 2, n // 2))  # type: ignore[return-value]
 
 
+@served
 @fills
 @pure
 def logsigmoid(input: Tensor) -> Tensor:
@@ -143,12 +153,14 @@ def logsigmoid(input: Tensor) -> Tensor:
     return -g.softplus(-input, 1.0, 50.0)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def softsign(input: Tensor) -> Tensor:
     """``x / (1 + |x|)``."""
     return input / (g.abs(input) + 1)  # type: ignore[return-value]
 
 
+@served
 @pure
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """`softmax` of ``-x``."""
@@ -158,6 +170,7 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     return softmax(-input, dim, _stacklevel, dtype)
 
 
+@served
 @pure
 def tanhshrink(input: Tensor) -> Tensor:
     """``x - tanh(x)``."""
@@ -189,6 +202,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     return _stored(input, kept, inplace)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where positive, else x times `weight`: one number, or one a channel (dimension 1)."""
@@ -292,6 +306,7 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     return (places == top).to(soft.dtype) - soft.detach() + soft  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """Each element over ``(k + alpha * mean of squares of `size` neighbouring channels) ** beta``."""

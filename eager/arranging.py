@@ -18,11 +18,13 @@ from .functional import expand, matmul, narrow, permute, reshape, unsqueeze
 from .inplace import store_checked
 from .outputs import into
 from .pure import pure
+from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
 
+@served
 @pure
 def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
     """A copy with the order of elements reversed along `dims`, given by name or in a row."""
@@ -48,6 +50,7 @@ def flipud(input: Tensor) -> Tensor:
     return flip(input, 0)
 
 
+@served
 @pure
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """Elements moved on by `shifts` along `dims`, those that leave at one end coming in at the other; without `dims` in a row."""
@@ -67,6 +70,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     return g.clone(out) if out is input else out
 
 
+@served
 @pure
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: Any = None) -> Tensor:
     """`input` with ``pad[0]`` places before and ``pad[1]`` after its last dimension, the next two around the one before, and so
@@ -154,6 +158,7 @@ def cumsum_(self: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     return store_checked(self, cumsum(self, dim, dtype=dtype))  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def logsumexp(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None, axis: Any = None) -> Tensor:
     """Logarithm of the sum of exponentials over `dim`, without overflow."""

@@ -12,6 +12,7 @@ from . import generated as g
 from .outputs import into
 from .pure import pure
 from .reducing import clamp
+from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -23,6 +24,7 @@ def _same(x: Any, value: bool) -> Any:
     return filled(x, x.shape, value, dtypes.bool_)
 
 
+@served
 @pure
 def isinf(input: Tensor) -> Tensor:
     """Whether each element is an infinity."""
@@ -43,6 +45,7 @@ def isneginf(input: Tensor, *, out: Any = None) -> Tensor:
     return result if out is None else into(out, result, False)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def isfinite(input: Tensor) -> Tensor:
     """Whether each element is neither an infinity nor NaN."""
@@ -57,6 +60,7 @@ def isreal(input: Tensor) -> Tensor:
     return g.eq(imag(input), 0) if input.dtype.kind == "c" else _same(input, True)
 
 
+@served
 @pure
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """Whether ``|input - other| <= atol + rtol * |other|``, element by element; equal infinities are close."""
@@ -126,6 +130,7 @@ def clamp_max(input: Tensor, max: Any, *, out: Any = None) -> Tensor:
     return result if out is None else into(out, result)
 
 
+@served
 @pure
 def nan_to_num(input: Tensor, nan: float | None = 0.0, posinf: Any = None, neginf: Any = None, *, out: Any = None) -> Tensor:
     """NaN and the infinities replaced by numbers; without bounds by the largest and least of the dtype."""

@@ -391,6 +391,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, [n // chunks] * int(chunks) if n % chunks == 0 else -(-n // chunks), dim)
 
 
+@served
 @pure
 def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Any = None) -> Tensor:
     """Tensors of one shape along a new dimension."""
@@ -406,6 +407,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Any = None) -> Tensor
     return result if out is None else into(out, result)
 
 
+@served
 @pure
 def repeat(self: Tensor, *sizes: Any, repeats: Any = None) -> Tensor:
     """Copies laid side by side: `sizes[d]` of them along dimension d (new dimensions in front)."""

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from .. import knobs
 from ..errors import FusewireError
-from ..ir.op import Gather, Gemm, Move, Reduce, Scan
+from ..ir.op import Gather, Gemm, Move, Reduce, Scalar, Scan
+from ..ir.types import ScalarType
 from ..runtime import forks
 from ..runtime.meta import Meta
 from ..runtime.storage import Storage
@@ -45,6 +47,7 @@ lock = forks.hold(forks.HOT, threading.RLock())  # one thread compiles a kind; w
 
 
 _NUMBERS = frozenset((bool, int, float))
+_WEAK = {int: ScalarType("int"), float: ScalarType("float")}
 
 
 def forget() -> None:
@@ -67,8 +70,13 @@ def _elements(arrays: list[Any]) -> int:
 
 def wait(op: Any, operands: tuple[Any, ...]) -> int:
     """How many small calls of such a kind NumPy serves (`plans.Plan.wait`); 0: all."""
-    if not all(x is None or hasattr(x, "meta") for x in operands) or not knobs.native_entry:
+    if not knobs.native_entry:
         return 0
+    composed = isinstance(op.lowering, Scalar) and type(op.eager) is not np.ufunc and not op.fixed
+    if not all(x is None or hasattr(x, "meta") or (composed and type(x) in _WEAK) for x in operands):
+        return 0
+    if composed:
+        return WAIT
     if op.heavy is True or op.effects.draws is not None:
         return WAIT
     moves = isinstance(op.lowering, (Move, Gather, Reduce, Scan, Gemm)) and op.effects.aliases is None
@@ -92,12 +100,12 @@ def small(plan: plans.Plan, op: Any, operands: tuple[Any, ...], attrs: dict[str,
 
 def _native(op: Any, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     """The op as one native function of its Tensors; False where there is none. It gives None where it cannot serve."""
-    executable = _built(op, [None if x is None else x._array for x in operands], attrs)
+    executable = _built(op, [x._array if hasattr(x, "_array") else x for x in operands], attrs, _WEAK)
     return routine(executable, [x for x in operands if x is not None])
 
 
 def routine(executable: Any, tensors: list[Any]) -> Any:
-    """A compiled graph as one native function of Tensors like these; False where there is none."""
+    """A compiled graph as one native function of Tensors (and numbers) like these; False where there is none."""
     from ..backends import entry
     from ..errors import CompileError
 
@@ -106,7 +114,7 @@ def routine(executable: Any, tensors: list[Any]) -> Any:
         return False
     if any(o.source is not None for o in plan.outputs):
         return False
-    inputs = [(type(x), x.meta) for x in tensors]
+    inputs = [(type(x), getattr(x, "meta", None)) for x in tensors]
     try:
         metas = [Meta.of(o.type.shape, o.type.strides, o.type.dtype) for o in plan.outputs]
         return entry.routine(plan, executable.code, inputs, metas, lambda *_: None, keep=executable)
@@ -320,12 +328,14 @@ def compiled(builder: Any, results: list[Any]) -> Any:
         return None
 
 
-def _built(op: Any, arrays: list[Any], attrs: dict[str, Any]) -> Any:
+def _built(op: Any, arrays: list[Any], attrs: dict[str, Any], weak: Mapping[type, Any] = MappingProxyType({})) -> Any:
+    """The op on operands like `arrays`; numbers of the types `weak` are inputs, others part of what is compiled."""
     from ..ir.graph import Builder
     from ..ir.layout import type_of_array
 
     if any(type(a) is np.ndarray and unfit(a) for a in arrays):
         return None
     builder = Builder(f"eager_{op.name}")
-    made = op(*[builder.input(type_of_array(a)) if type(a) is np.ndarray else a for a in arrays], **attrs)
+    given = [type_of_array(a) if type(a) is np.ndarray else weak.get(type(a)) for a in arrays]
+    made = op(*[a if t is None else builder.input(t) for a, t in zip(arrays, given, strict=True)], **attrs)
     return compiled(builder, list(made) if isinstance(made, tuple) else [made])

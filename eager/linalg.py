@@ -26,6 +26,7 @@ from .products import vander as _vander
 from .pure import pure
 from .reducing import tril
 from .return_types import shown
+from .served import served
 from .shaping import adjoint
 from .shaping import diagonal as _diagonal
 
@@ -431,6 +432,7 @@ def matrix_exp(A: Tensor) -> Tensor:
     return apply(factors.matrix_exp, (A,), _NONE)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def matrix_power(A: Tensor, n: int, *, out: Any = None) -> Tensor:
     """The n-th power; of the inverse where n is negative."""
@@ -461,6 +463,7 @@ def multi_dot(tensors: Sequence[Any], *, out: Any = None) -> Tensor:
     return matched(squeeze(found, 0) if first else found, out)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Any = None) -> Tensor:
     """The vector at right angles to both, along `dim`."""
@@ -473,6 +476,7 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
     return _diagonal(A, offset, dim1, dim2)
 
 
+@served
 @pure
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Any = None) -> Tensor:
     """Sums of products along `dim`, x conjugated where complex."""

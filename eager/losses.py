@@ -68,6 +68,7 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
     return _reduced(loss if weight is None else loss * weight, reduction)
 
 
+@served
 @pure
 def kl_div(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", log_target: bool = False
@@ -84,6 +85,7 @@ def kl_div(
     return _reduced(loss, _by(reduction, size_average, reduce))
 
 
+@served
 @pure
 def poisson_nll_loss(
     input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, size_average: Any = None, eps: float = 1e-8,
@@ -101,6 +103,7 @@ def poisson_nll_loss(
     return _reduced(loss, _by(reduction, size_average, reduce))
 
 
+@served
 @pure
 def gaussian_nll_loss(
     input: Tensor, target: Tensor, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
@@ -124,6 +127,7 @@ def gaussian_nll_loss(
 # -- margins
 
 
+@served
 @pure
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: Any = None, reduce: Any = None,
@@ -139,6 +143,7 @@ def margin_ranking_loss(
     return _reduced(loss, _by(reduction, size_average, reduce))
 
 
+@served
 @pure
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
@@ -150,6 +155,7 @@ def hinge_embedding_loss(
     return _reduced(loss, _by(reduction, size_average, reduce))
 
 
+@served
 @pure
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
@@ -160,6 +166,7 @@ def soft_margin_loss(
     return _reduced(g.log1p(g.exp(-target * input)), _by(reduction, size_average, reduce))
 
 
+@served
 @pure
 def multilabel_soft_margin_loss(
     input: Tensor, target: Tensor, weight: Any = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
@@ -179,6 +186,7 @@ def _rows(name: str, input: Tensor, target: Tensor) -> tuple[Any, Any]:
     return (input, target) if input.ndim == 2 else (unsqueeze(input, 0), reshape(target, (1, *target.shape)))
 
 
+@served
 @pure
 def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Any = None, size_average: Any = None,
@@ -198,6 +206,7 @@ def multi_margin_loss(
     return _reduced(loss if input.ndim == 2 else reshape(loss, ()), _by(reduction, size_average, reduce))
 
 
+@served
 @pure
 def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
@@ -246,6 +255,7 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
     return norm(x1 - x2 + eps, p, -1, keepdim)
 
 
+@served
 @pure
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: Any = None, reduce: Any = None,
@@ -261,6 +271,7 @@ def cosine_embedding_loss(
     return _reduced(loss, _by(reduction, size_average, reduce))
 
 
+@served
 @pure
 def triplet_margin_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2, eps: float = 1e-6, swap: bool = False,

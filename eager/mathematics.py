@@ -15,6 +15,7 @@ from .functional import to
 from .outputs import fills, finished
 from .pure import pure
 from .reducing import norm
+from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -51,6 +52,7 @@ def rad2deg(input: Tensor, *, out: Any = None) -> Tensor:
     return finished(floating(input) * (180 / math.pi), out)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def logit(input: Tensor, eps: float | None = None, *, out: Any = None) -> Tensor:
     """log(x / (1 - x)); `eps`: x is brought between eps and 1 - eps first."""
@@ -139,6 +141,7 @@ def ldexp(input: Tensor, other: Any, *, out: Any = None) -> Tensor:
     return finished(x * power, out)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def heaviside(input: Tensor, values: Tensor, *, out: Any = None) -> Tensor:
     """0 below 0, 1 above, `values` at 0."""
@@ -148,6 +151,7 @@ def heaviside(input: Tensor, values: Tensor, *, out: Any = None) -> Tensor:
     return finished(where(g.eq(input, 0), values, to(g.gt(input, 0), input.dtype)), out)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of the difference."""

@@ -106,6 +106,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     return input.silu_() if inplace else g.silu(input)
 
 
+@served
 @pure
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where positive, else `negative_slope` times x."""
@@ -181,6 +182,7 @@ def l1_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any
     return _reduced((input - target).abs(), _named(reduction, size_average, reduce))
 
 
+@served
 @pure
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None,
@@ -249,6 +251,7 @@ def nll_loss(
     return loss.sum() / scale.sum() if reduction == "mean" else _reduced(loss, reduction)
 
 
+@served
 @pure
 def cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100,

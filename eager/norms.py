@@ -13,6 +13,7 @@ from .linalg import inv, svdvals
 from .outputs import finished, matched
 from .pure import pure
 from .reducing import norm as _plain_norm
+from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -26,6 +27,7 @@ def _measured(x: Tensor, dtype: Any) -> Any:
     return x
 
 
+@served
 @pure
 def vector_norm(
     x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None
@@ -34,6 +36,7 @@ def vector_norm(
     return matched(_plain_norm(_measured(x, dtype), ord, dim, keepdim), out)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def matrix_norm(
     A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None, out: Any = None

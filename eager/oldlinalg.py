@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from . import factors, linalg
 from .outputs import finished
 from .pure import pure
+from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -42,6 +43,7 @@ def matrix_exp(input: Tensor) -> Tensor:
     return linalg.matrix_exp(input)
 
 
+@served
 @pure
 def matrix_power(input: Tensor, n: int, *, out: Any = None) -> Tensor:
     """`linalg.matrix_power`."""

@@ -23,6 +23,7 @@ from .pure import pure
 from .reducing import index_along
 from .resampling import interpolate
 from .scattering import embedding, index_add, scatter
+from .served import served
 from .windows import avg_pool1d, avg_pool2d, avg_pool3d, each_dim, max_pool1d, max_pool2d, max_pool3d
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ upsample = interpolate
 # -- pixels and channels
 
 
+@served
 @pure
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """(..., channels * r * r, h, w) as (..., channels, h * r, w * r)."""
@@ -64,6 +66,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     return reshape(wide, (*lead, c * r * r, h, w)) if r > 1 else g.clone(input)
 
 
+@served
 @pure
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """Channels (dimension 1) of each group dealt out in turn."""
@@ -104,6 +107,7 @@ def _steps(x: Any, count: int, step: int) -> Any:
     return index_along(filled(x, (count,), 0), 0) * step
 
 
+@served
 @pure
 def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
     """(batch, channels * taps, windows): each window of the plane as a column."""
@@ -118,6 +122,7 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     return out if input.ndim == 4 else reshape(out, tuple(out.shape[1:]))
 
 
+@served
 @pure
 def fold(
     input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
@@ -142,6 +147,7 @@ def fold(
 # -- reading at points
 
 
+@served
 @pure
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
     """Where affine maps `theta` (batch, n, n + 1) take the points of an output of `size`, for `grid_sample`."""
@@ -168,6 +174,7 @@ def _points(x: Any, count: int, corners: bool) -> Any:
     return at * (2 / (count - 1)) - 1 if count > 1 else at * 0.0
 
 
+@served
 @pure
 def grid_sample(
     input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None

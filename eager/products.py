@@ -35,6 +35,7 @@ def _added(input: Any, product: Any, beta: Any, alpha: Any, out: Any) -> Any:
     return matched((input if beta == 1 else input * beta) + scaled, out)
 
 
+@served
 @pure
 def addmm(input: Any, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
     """``beta * input + alpha * mat1 @ mat2``."""
@@ -43,6 +44,7 @@ def addmm(input: Any, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any =
     return _added(input, mm(mat1, mat2), beta, alpha, out)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def addmv(input: Any, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
     """``beta * input + alpha * mat @ vec``."""
@@ -64,6 +66,7 @@ def baddbmm(input: Any, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha:
     return _added(input, bmm(batch1, batch2), beta, alpha, out)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def addbmm(input: Any, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
     """``beta * input + alpha * (the sum of the batch's products)``."""
@@ -81,6 +84,7 @@ def mv(input: Tensor, vec: Tensor, *, out: Any = None) -> Tensor:
     return matched(unlowered(input, vec), out)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def vdot(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     """Sum of the products of two vectors, the first one conjugated where complex."""
@@ -108,6 +112,7 @@ def ger(input: Tensor, vec2: Tensor, *, out: Any = None) -> Tensor:
     return matched(outer(input, vec2), out)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def kron(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     """Kronecker's product: a copy of `other` times each element of `input`, in its place."""
@@ -117,6 +122,7 @@ def kron(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     return matched(reshape(wide, [p * q for p, q in zip(a.shape, b.shape, strict=True)]), out)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Any = None) -> Tensor:
     """Sums of products over dimensions of `a` paired with some of `b`: the last and the first `dims`, or two lists of them."""
@@ -177,6 +183,7 @@ def multiplied(matrices: Sequence[Any]) -> Any:
     return product(0, n - 1)
 
 
+@served
 @pure
 def cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Any = None) -> Tensor:
     """The vector at right angles to both, along `dim` (by default the first of size 3)."""
@@ -197,6 +204,7 @@ def _joint(a: Any, b: Any) -> Any:
     return broadcast_shapes("cross", (a.shape, b.shape), (a.meta.type, b.meta.type))
 
 
+@served
 @pure
 def trace(input: Tensor) -> Tensor:
     """Sum of a matrix's diagonal."""
@@ -216,6 +224,7 @@ def _lengths(away: Any, p: float) -> Any:
     return norm(away, p, -1) if away.shape[-1] else filled(away, away.shape[:-1], 0)
 
 
+@served
 @pure
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
     """p-norm distances of every row of `x1` to every row of `x2`, in batches."""
@@ -260,6 +269,7 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     return _lengths(input[rows] - input[columns], float(p))  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Any = None) -> Tensor:
     """``input1 @ weight[k] @ input2`` for each output k, plus bias; `weight` is (outputs, size of input1, size of input2)."""

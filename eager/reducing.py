@@ -160,6 +160,7 @@ def counted(mask: Any, x: Any) -> Any:
     return where(creation.filled(mask, (), True), ones, x) if x.meta.requires_grad else ones
 
 
+@served
 @pure
 def square(input: Tensor, *, out: Any = None) -> Tensor:
     """``x * x``."""
@@ -180,6 +181,7 @@ def round(input: Tensor, *, decimals: int = 0, out: Any = None) -> Tensor:
     return result if out is None else into(out, result, False)
 
 
+@served
 @pure
 def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Any = None) -> Tensor:
     """Each element brought between `min` and `max`: numbers, Tensors, or None for no bound."""
@@ -216,6 +218,7 @@ def clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return inplace(pointwise.clamp, (self,), {"min": min, "max": max})  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`value` where the mask is true."""
@@ -266,12 +269,14 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     return store_checked(self, src)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Any = None) -> Tensor:
     """``input + value * tensor1 * tensor2``."""
     return finished(input + tensor1 * tensor2 * value, out)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Any = None) -> Tensor:
     """``input + value * tensor1 / tensor2``; one of the two must be floating."""
@@ -334,6 +339,7 @@ def _known_triangle(rows: int, columns: int, diagonal: int, upper: bool) -> Any:
     return make(~below if upper else below)
 
 
+@served
 @pure
 def tril(input: Tensor, diagonal: int = 0, *, out: Any = None) -> Tensor:
     """Matrices with zeros above the given diagonal."""
@@ -343,6 +349,7 @@ def tril(input: Tensor, diagonal: int = 0, *, out: Any = None) -> Tensor:
     return matched(where(keep, input, False if kind == "b" else 0.0 if kind == "f" else 0), out)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def triu(input: Tensor, diagonal: int = 0, *, out: Any = None) -> Tensor:
     """Matrices with zeros below the given diagonal."""

@@ -24,6 +24,7 @@ from .modes import no_grad
 from .outputs import fills, into
 from .pure import pure
 from .reducing import index_along
+from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _NONE: dict[str, Any] = {}
 
 
+@served
 @pure
 def embedding(
     input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
@@ -73,6 +75,7 @@ def _flat_index(name: str, index: Tensor) -> Tensor:
     return index if index.ndim else unsqueeze(index, 0)
 
 
+@served
 @pure
 def index_select(input: Tensor, dim: int, index: Tensor, *, out: Any = None) -> Tensor:
     """The slices of `input` along `dim` at the positions in the vector `index`."""
@@ -117,6 +120,7 @@ def kept_where(input: Tensor, condition: Tensor, other: Any) -> Tensor:
     return where(condition, input, other)
 
 
+@served
 @pure
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, out: Any = None) -> Tensor:
     """`gather` with both operands broadcast along the other dimensions; without `dim` over the flat elements."""
@@ -171,6 +175,7 @@ def _scattered(op: Any, input: Tensor, dim: int, index: Tensor, src: Any) -> Ten
     return result if input.ndim else reshape(result, ())  # type: ignore[no-any-return]
 
 
+@served
 @fills
 @pure
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
@@ -184,6 +189,7 @@ def scatter_add_(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return store_checked(self, scatter_add(self, dim, index, src))  # type: ignore[no-any-return]
 
 
+@served
 @fills
 @pure
 def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
@@ -213,6 +219,7 @@ def scatter_(
 # -- whole slices
 
 
+@served
 @fills
 @pure
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
@@ -227,6 +234,7 @@ def index_add_(self: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return store_checked(self, index_add(self, dim, index, source, alpha=alpha))  # type: ignore[no-any-return]
 
 
+@served
 @fills
 @pure
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
@@ -240,6 +248,7 @@ def index_copy_(self: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     return store_checked(self, index_copy(self, dim, index, source))  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """A copy of `input` with `value` along `dim` at the positions in the vector `index`."""
@@ -276,6 +285,7 @@ def _put_slices(name: str, input: Tensor, dim: int, index: Tensor, source: Tenso
     return apply(indexing.index_put, (input, index, source), attrs)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """Vectors of zeros with a one at each position of `tensor`, in a new last dimension; int64. Without `num_classes` there are

@@ -24,6 +24,7 @@ from .outputs import fills, into
 from .pure import pure
 from .reducing import index_along, norm, std
 from .scattering import index_select, scatter, scatter_add
+from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -58,6 +59,7 @@ def _along(x: Tensor, dim: int) -> tuple[Tensor, int]:
 # -- running extremes, orders
 
 
+@served
 @fills
 @pure
 def cummax(input: Tensor, dim: int) -> Any:
@@ -65,6 +67,7 @@ def cummax(input: Tensor, dim: int) -> Any:
     return _running(searching.cummax_index, input, dim, results.cummax)
 
 
+@served
 @fills
 @pure
 def cummin(input: Tensor, dim: int) -> Any:
@@ -79,6 +82,7 @@ def _running(op: Any, input: Tensor, dim: int, made: Any) -> Any:
     return made(reshape(values, input.shape), reshape(index, input.shape))
 
 
+@served
 @pure
 def logcumsumexp(input: Tensor, dim: int, *, out: Any = None) -> Tensor:
     """Logarithms of the sums of exponentials up to each element along `dim`."""
@@ -118,6 +122,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
 # -- differences and areas
 
 
+@served
 @fills
 @pure
 def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Tensor:
@@ -229,6 +234,7 @@ def _without_nan(x: Tensor, value: Any) -> Any:
     return where(g.isnan(x), value, x) if x.dtype.is_floating_point else x
 
 
+@served
 @pure
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
     """The sum, NaN counting as 0."""
@@ -236,6 +242,7 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any 
     return result if out is None else into(out, result)
 
 
+@served
 @pure
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
     """The mean of the elements that are not NaN."""
@@ -246,12 +253,14 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any
     return result if out is None else into(out, result)
 
 
+@served
 @pure
 def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     """How many elements are not 0."""
     return g.sum(g.ne(input, 0), dim)
 
 
+@served
 @pure
 def std_mean(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None
@@ -283,6 +292,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
     return results.nanmedian(*[squeeze(v, at) for v in found])
 
 
+@served
 @pure
 def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out: Any = None
@@ -442,6 +452,7 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
 # -- places and counts
 
 
+@served
 @pure
 def searchsorted(
     sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None,
@@ -460,6 +471,7 @@ def searchsorted(
     return result if out is None else into(out, result, False)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False, out: Any = None) -> Tensor:
     """Between which of the ascending `boundaries` each element lies; with `right` an element on one belongs above it."""
@@ -522,6 +534,7 @@ def edges_of(x: Tensor, bins: int, span: Sequence[float] | None) -> Any:
 # -- covariances
 
 
+@served
 @pure
 def cov(input: Tensor, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Tensor:
     """Covariances of the rows of `input`, whose columns are observations."""
@@ -545,6 +558,7 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Any = None, aweights: A
     return squeeze(result) if input.ndim < 2 or result.shape[0] == 1 else result
 
 
+@served
 @pure
 def corrcoef(input: Tensor) -> Tensor:
     """Correlations of the rows of `input`: covariances over the product of both deviations, held within -1 and 1."""

@@ -8,15 +8,18 @@ operand. What is compiled belongs to the values that the knobs had. Knows no fun
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 from .. import knobs
 from ..errors import FusewireError
+from ..ir.dtypes import DType
 from ..ir.graph import Builder, Value
 from ..ir.op import Op
 from ..runtime import gradmode
 from ..runtime.meta import Meta
+from ..runtime.size import Size
 from ..runtime.storage import Storage
 from . import executor, factory, hot
 from .executor import WEAK
@@ -27,6 +30,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 WAIT, WAIT_MIDDLE, WAIT_LARGE = 500, 20, 2
 #: kinds remembered of each function
 MOST = 256
+
+_PLAIN = frozenset((bool, int, str, type(None), DType))
+_SEQUENCES = frozenset((tuple, list, Size))
 
 
 class _NotServed(Exception):
@@ -57,7 +63,7 @@ class _Trace:
 
     def wrap(self, value: Value) -> Any:
         """The Tensor of a value."""
-        kind = value.tensor_type
+        kind: Any = value.tensor_type
         made = factory.blank(Meta.of(kind.shape, kind.strides, kind.dtype))
         made._storage = _Memory(self, value)
         return made
@@ -121,13 +127,13 @@ def _kinds(args: Any, key: list[Any], tensors: list[Any]) -> bool:
     """Enter what compiled code takes for granted of the arguments, and the Tensors among them; whether that can be."""
     for x in args:
         kind = type(x)
-        if kind is bool or kind is int or x is None or kind is str:
+        if kind in _PLAIN:
             key.append(kind)
             key.append(x)
         elif kind is float:
             key.append(kind)
             key.append(x or repr(x))  # 0.0 and -0.0
-        elif kind is tuple or kind is list:
+        elif kind in _SEQUENCES:
             key.append(kind)
             key.append(len(x))
             if not _kinds(x, key, tensors):
@@ -174,7 +180,7 @@ def _native(fn: Any, args: Any, kwargs: Any, tensors: list[Any]) -> Any:
     if not tensors or any(hot.unfit(x._array) for x in tensors):
         return False
     trace = _Trace(f"eager_{fn.__name__}")
-    before = gradmode.get()
+    before, heard = gradmode.get(), knobs.heard[0]
     try:
         gradmode.set(False)
         with executor.recording(trace):
@@ -186,6 +192,8 @@ def _native(fn: Any, args: Any, kwargs: Any, tensors: list[Any]) -> Any:
         return False
     finally:
         gradmode.set(before)
+    if heard != knobs.heard[0]:  # a warning is said at every call
+        return False
     if not results or not all(isinstance(r, Value) for r in results) or not _fresh(trace.builder, results):
         return False
     executable = hot.compiled(trace.builder, results)
@@ -196,7 +204,7 @@ def _native(fn: Any, args: Any, kwargs: Any, tensors: list[Any]) -> Any:
 def _traced(args: Any, twins: Any) -> list[Any]:
     """The arguments with a traced Tensor for each Tensor."""
     return [
-        type(x)(_traced(x, twins)) if type(x) in (tuple, list) else next(twins) if hasattr(x, "_array") else x for x in args
+        type(x)(_traced(x, twins)) if type(x) in _SEQUENCES else next(twins) if hasattr(x, "_array") else x for x in args
     ]  # fmt: skip
 
 
@@ -205,7 +213,7 @@ def _fresh(builder: Builder, results: list[Value]) -> bool:
     viewed = {r: n.args[n.op.effects.aliases] for n in builder.nodes if n.op.effects.aliases is not None for r in n.results}
     bases = []
     for value in results:
-        base = value
+        base: Any = value
         while base in viewed:
             base = viewed[base]
         bases.append(base)
@@ -218,7 +226,4 @@ def _fresh(builder: Builder, results: list[Value]) -> bool:
 
 
 def _size(value: Value) -> int:
-    count = 1
-    for n in value.tensor_type.shape:
-        count *= n  # type: ignore[operator]
-    return count
+    return math.prod(value.tensor_type.shape)  # type: ignore[arg-type, return-value]

@@ -26,6 +26,7 @@ from .inplace import store_checked, view_root
 from .outputs import fills, matched
 from .pure import pure
 from .reducing import index_along
+from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -264,6 +265,7 @@ def tile(input: Tensor, *counts: Any, dims: Any = None) -> Tensor:
     return f.repeat(input, (1,) * (input.ndim - len(times)) + times)
 
 
+@served
 @pure
 def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
     """Each slice along `dim` (without: each element) `repeats` times; a tensor says how often each. Counts alone: the number of
@@ -292,6 +294,7 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
     return apply(indexing.index, (x, places), {"dims": (at,), "wrap": False})  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Turned `k` times by 90 degrees from the first of `dims` towards the second."""
@@ -322,6 +325,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     return apply(views.diagonal, (input,), {"offset": offset, "dim1": a, "dim2": b})  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def diag(input: Tensor, diagonal: int = 0, *, out: Any = None) -> Tensor:
     """A vector on the diagonal of a square matrix; of a matrix a copy of its diagonal."""

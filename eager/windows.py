@@ -22,6 +22,7 @@ from .executor import apply
 from .functional import div, reshape, transpose, unlowered, unsqueeze
 from .outputs import fills
 from .pure import pure
+from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -158,6 +159,7 @@ def _conv_transpose(
     return _batched(f"conv_transpose{n}d", input, n, run)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def conv_transpose1d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
@@ -167,6 +169,7 @@ def conv_transpose1d(
     return _conv_transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@served
 @pure
 def conv_transpose2d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
@@ -217,6 +220,7 @@ def _max_pool(
     return _batched(f"max_pool{n}d", input, n, run)
 
 
+@served
 @pure
 def max_pool1d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
@@ -226,6 +230,7 @@ def max_pool1d(
     return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@served
 @pure
 def max_pool2d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
@@ -278,6 +283,7 @@ def _counts(x: Tensor, attrs: dict[str, Any], count_padding: bool) -> Tensor:
     return apply(pooling.sum_pool, (ones,), attrs)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def avg_pool1d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True
@@ -286,6 +292,7 @@ def avg_pool1d(
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
+@served
 @fills
 @pure
 def avg_pool2d(
@@ -296,6 +303,7 @@ def avg_pool2d(
     return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+@served
 @fills
 @pure
 def avg_pool3d(
@@ -355,12 +363,14 @@ def _adaptive_avg(n: int, input: Tensor, output_size: Any) -> Tensor:
     return _batched(f"adaptive_avg_pool{n}d", input, n, run)  # type: ignore[no-any-return]
 
 
+@served
 @pure
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """Means of `output_size` parts."""
     return _adaptive_avg(1, input, output_size)
 
 
+@served
 @pure
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Means of a grid of `output_size` parts (an int, or two of which None keeps a size)."""
@@ -423,6 +433,7 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = 
     return _adaptive_max(1, input, output_size, return_indices)
 
 
+@served
 @pure
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest elements of a grid of `output_size` parts."""
