@@ -107,6 +107,9 @@ class Arithmetic:
         if not isinstance(x, Pair) and not isinstance(y, Pair):
             return _call("div", x, y)
         (a, b), (c, d) = self._pair(x).parts, self._pair(y).parts
+        if not isinstance(y, (Pair, complex)):  # what is no tensor has no absolute value
+            tops = _call("add", a, _call("mul", b, 0.0)), _call("sub", b, _call("mul", a, 0.0))
+            return pair_of([_call("div", top, c) for top in tops], self.result)
         wide = _call("ge", _call("abs", c), _call("abs", d))
         big, small = _choose(wide, c, d), _choose(wide, d, c)
         ratio = _call("div", small, big)

@@ -260,27 +260,26 @@ def _on_host(step: ExternStep | GemmStep, call: _Call) -> None:
         _upload(view, array, call)
 
 
-def _place(view: BufferView, call: _Call) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-    """(shape, strides, address) of a view."""
-    values = call.program.values
+def _place(view: BufferView, call: _Call) -> tuple[Any, Any, int]:
+    """(memory of the host as large as the elements of a view span, the view of it, the device's address of its first byte)."""
+    values, size = call.program.values, view.type.dtype.itemsize
     shape, strides = concrete(view.type.shape, values), concrete(view.type.strides, values)
-    offset = int(sizes.evaluate(view.offset, values)) * view.type.dtype.itemsize
-    return shape, strides, call.address(view.buffer) + offset
+    behind = sum((n - 1) * s for n, s in zip(shape, strides, strict=True) if s < 0) if 0 not in shape else 0
+    flat = np.empty(extent_of(shape, [abs(s) for s in strides]), view.type.dtype.np)
+    window = windowed(flat[-behind:] if behind else flat, shape, [s * size for s in strides])
+    return flat, window, call.address(view.buffer) + (int(sizes.evaluate(view.offset, values)) + behind) * size
 
 
 def _downloaded(view: BufferView, call: _Call) -> Any:
-    shape, strides, address = _place(view, call)
-    flat = np.empty(extent_of(shape, strides), view.type.dtype.np)
+    flat, window, address = _place(view, call)
     call.program.gpu.download(address, flat)
-    return windowed(flat, shape, [s * flat.itemsize for s in strides])
+    return window
 
 
 def _upload(view: BufferView, array: Any, call: _Call) -> None:
     """Store `array` in a view, which is dense; gaps in it keep what is there."""
-    shape, strides, address = _place(view, call)
-    extent = extent_of(shape, strides)
-    flat = np.empty(extent, view.type.dtype.np)
-    if extent != int(np.prod(shape)):
+    flat, window, address = _place(view, call)
+    if flat.size != window.size:
         call.program.gpu.download(address, flat)
-    windowed(flat, shape, [s * flat.itemsize for s in strides])[...] = array
+    window[...] = array
     call.program.gpu.upload(address, flat)

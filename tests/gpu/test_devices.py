@@ -57,3 +57,10 @@ def test_indices_of_the_cpu_go_along() -> None:
         same(on, x, str(index))
     with pytest.raises(RuntimeError, match="same device"):
         x[rows.cuda()]
+
+
+def test_complex_numbers_on_the_host() -> None:
+    z = fw.complex(fw.arange(6.0).reshape(2, 3), fw.ones(2, 3))
+    for call in (lambda z: z.flip(1), lambda z: z.flip(0, 1), lambda z: z / 2.0, lambda z: z / (0.5 + 2j), lambda z: fw.trapz(z)):
+        found, wanted = call(z.to("cuda")), call(z)
+        assert found.is_cuda and found.stride() == wanted.stride() and found.cpu().allclose(wanted)
