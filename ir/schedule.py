@@ -45,7 +45,7 @@ from .schedule_fuse import Fusion, Unit, fuse, operand_view
 from .schedule_group import Group, axis_stem
 from .schedule_index import layout
 from .schedule_merge import merge
-from .schedule_prepare import NO_CLAIMS, Claims, prepared
+from .schedule_prepare import NO_CLAIMS, Claims, overwritten, prepared
 from .schedule_split import split, woven
 from .schedule_twins import Outline, Twins
 from .sizes import Size
@@ -78,7 +78,9 @@ class Schedule:
 def schedule(graph: Graph, claims: Claims = NO_CLAIMS) -> Schedule:
     """The steps that compute `graph`, in an order that respects every value and every write-back. `claims`: composites that
     stay whole, each call a step of its own."""
-    return _Scheduler(graph, fuse(*prepared(graph, claims)), claims).run()
+    made, origins = prepared(graph, claims)
+    tables: frozenset[Any] = frozenset(n.args[i] for n in made.nodes for i in overwritten(n, claims))
+    return _Scheduler(graph, fuse(made, origins, tables), claims).run()
 
 
 def _step_text(step: Step) -> str:
@@ -205,7 +207,7 @@ class _Scheduler:
             targets = {v: [self.homes[v]] for v in unit.stores}
             return self._emitted(unit, lambda v: self.homes.get(v) or layout_only(v), targets, "trial")
 
-        def before(unit: Group, readers: set[Unit]) -> bool:
+        def before(unit: Unit, readers: set[Unit]) -> bool:
             readers = (readers | self._raising()) - {unit}
             if self._reaches(unit, readers):
                 return False
@@ -215,7 +217,12 @@ class _Scheduler:
         for write in self.graph.writes:
             if times[write.target] == 1 and len(self.written[write.value]) == 1:
                 target, out = self._write_target(write), self.homes.get(write.value)
-                if schedule_tables.place(self.fusion, write, target, self.homes, trial, before):
+                node = self.fusion.producers.get(write.value)
+                over = overwritten(node, self.claims) if node is not None else ()
+                if (
+                    schedule_tables.take(self.fusion, write, over, self.homes, before) if over
+                    else schedule_tables.place(self.fusion, write, target, self.homes, trial, before)
+                ):  # fmt: skip
                     self.direct.add(write)
                     self.extra[write.value] = ([out] if out else []) + self.extra.get(write.value, [])
 
@@ -226,8 +233,10 @@ class _Scheduler:
         return {u for u in able if not isinstance(u, Group) or self._tried(u, trials).errors}
 
     def _place_tables(self) -> None:
-        """What a Scatter writes into lies where its result does; nothing else reads it."""
+        """What a Scatter writes into, or a claimed call overwrites, lies where its result does; nothing else reads it."""
         for node in reversed(self.graph.nodes):
+            for k, place in enumerate(overwritten(node, self.claims)):
+                self.homes.setdefault(node.args[place], self.home(node.results[k]))  # type: ignore[arg-type]
             if isinstance(node.op.lowering, Scatter) and node.results[0] in self.fusion.host:
                 table = node.args[0]
                 assert isinstance(table, Value)

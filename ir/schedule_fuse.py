@@ -64,6 +64,7 @@ class Fusion:
     before: dict[Unit, set[Unit]] = field(default_factory=dict)  # the same, seen from the other side
     refusals: list[Refusal] = field(default_factory=list)
     reads: dict[Value, list[Read]] = field(default_factory=dict)
+    tables: frozenset[Value] = frozenset()  # what claimed calls overwrite: stored, each in its result's place
 
     def name(self, node: Node) -> str:
         """The op the user called."""
@@ -75,13 +76,14 @@ class Fusion:
         return f"%{node.results[0].name} {node.op.name}{inside}"
 
 
-def fuse(graph: Graph, origins: Mapping[Node, str] | None = None) -> Fusion:
-    """Group the nodes of `graph`, which `prepared` made. `origins`: the op each node was decomposed from, by name."""
+def fuse(graph: Graph, origins: Mapping[Node, str] | None = None, tables: frozenset[Value] = frozenset()) -> Fusion:
+    """Group the nodes of `graph`, which `prepared` made. `origins`: the op each node was decomposed from, by name; `tables`: as
+    `Fusion.tables`."""
     producers = {r: n for n in graph.nodes for r in n.results}
     stored = [o.value for o in graph.outputs if o.source is None] + [w.value for w in graph.writes] + _checked(graph)
     apart = crowded(graph)
     wanted = dict.fromkeys(v for v in stored + apart if isinstance(v.type, TensorType))
-    fusion = Fusion(graph, producers, set(wanted), origins or {}, lengths(graph), frozenset(apart))
+    fusion = Fusion(graph, producers, set(wanted), origins or {}, lengths(graph), frozenset(apart), tables=tables)
     for value in wanted:
         if value not in producers:
             _root(fusion, value)
@@ -131,7 +133,7 @@ def _barrier(fusion: Fusion, node: Node) -> None:
         _stored_by(fusion, result, unit)
         _refuse_all(fusion, result, f"{node.op.name} runs as a step of its own", fusion.reads.get(result, []))
     for value in dict.fromkeys(a for a in node.args if isinstance(a, Value) and isinstance(a.type, TensorType)):
-        base = operand_view(fusion, node, value)[0]
+        base = value if value in fusion.tables else operand_view(fusion, node, value)[0]
         fusion.reads.setdefault(base, []).append(Read(unit, None, False, node))
         if base in fusion.producers:
             fusion.wanted.add(base)

@@ -29,13 +29,14 @@ class Claim:
     `step(node, args, results)`: the step, from where the operands (BufferView, ScalarInput, number or None) and the results
     lie; without it the op's NumPy kernel runs (an ExternStep). `finish`: how a kernel that reads the result becomes the step's
     last part; `begin`: how one that makes an operand becomes its first. `half`: products of half types are taken as they are,
-    not as products in float32."""
+    not as products in float32. `over(node)`: operands, row-major, whose memory the results take, one for each in their order."""
 
     accepts: Callable[[Node], bool] = lambda node: True
     step: Callable[[Node, tuple[Any, ...], tuple[BufferView, ...]], Step] | None = None
     finish: Finish | None = None
     begin: Begins | None = None
     half: bool = False
+    over: Callable[[Node], tuple[int, ...]] | None = None
 
 
 #: The composites that a back end runs whole, with how it does.
@@ -69,6 +70,8 @@ def prepared(graph: Graph, claims: Claims = NO_CLAIMS) -> tuple[Graph, Origins]:
         graph = _rewritten(graph, origins, _turning(graph))
     if any(isinstance(n.op.lowering, Scatter) for n in graph.nodes):
         graph = _rewritten(graph, origins, _tables(graph))
+    if any(overwritten(n, claims) for n in graph.nodes):
+        graph = _rewritten(graph, origins, _overwriting(graph, claims))
     apart = {o.value for o in graph.outputs if o.source is None and _repeats(o.value)} | {w.value for w in graph.writes}
     if apart:
         graph = _rewritten(graph, origins, _copying(apart))
@@ -198,12 +201,41 @@ def _viewed(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
     return None if fits else builder.emit(node.op, (lookup("contiguous")(x), *args[1:]), node.attrs)
 
 
+def overwritten(node: Node, claims: Claims) -> tuple[int, ...]:
+    """The operands whose memory the results of a claimed call take."""
+    claim = claims.get(node.op)
+    return () if claim is None or claim.over is None else claim.over(node)
+
+
+def _overwriting(graph: Graph, claims: Claims) -> Visit:
+    """What a call overwrites is a copy of its own, but where another has made it for this one alone."""
+    used, own = _uses(graph), set[Value]()
+    for n in graph.nodes:
+        if overwritten(n, claims):
+            own.update(r for r in n.results if used[r] == 1)
+
+    def visit(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
+        places = [i for i in overwritten(node, claims) if node.args[i] not in own]
+        if not places:
+            return None
+        copied = [lookup("contiguous")(x) if i in places else x for i, x in enumerate(args)]
+        return builder.emit(node.op, tuple(copied), node.attrs)
+
+    return visit
+
+
+def _uses(graph: Graph) -> Counter[Any]:
+    """How often each value is read or given out."""
+    used = Counter[Any](a for n in graph.nodes for a in n.args if isinstance(a, Value))
+    used.update(o.value for o in graph.outputs)
+    used.update(w.value for w in graph.writes)
+    return used
+
+
 def _tables(graph: Graph) -> Visit:
     """A Scatter gets a table of its own to write into, which may be what another one has made for it alone; what is combined in a
     half type is so in float32, rounded once."""
-    used = Counter(a for n in graph.nodes for a in n.args if isinstance(a, Value))
-    used.update(o.value for o in graph.outputs)
-    used.update(w.value for w in graph.writes)
+    used = _uses(graph)
     own = {n.results[0] for n in graph.nodes if isinstance(n.op.lowering, Scatter) and used[n.results[0]] == 1}
 
     def visit(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:

@@ -106,5 +106,27 @@ def place(
     return True
 
 
+def take(
+    fusion: Fusion, write: WriteBack, places: tuple[int, ...], homes: dict[Value, Target],
+    before: Callable[[Unit, set[Unit]], bool],
+) -> bool:  # fmt: skip
+    """Let a claimed call that overwrites its operands `places` (`Claim.over`) write into the input that one of them is a copy of;
+    False (and nothing done) where something else could see that too early. `before`: as in `place`."""
+    node, unit = fusion.producers[write.value], fusion.host.get(write.value)
+    table = node.args[places[node.results.index(write.value)]]
+    maker = fusion.producers.get(table)  # type: ignore[arg-type]
+    copy = fusion.host.get(table)  # type: ignore[arg-type]
+    if write.view is not None or maker is None or maker.op is not lookup("contiguous") or maker.args[0] is not write.target:
+        return False
+    if unit is None or not isinstance(copy, Group) or not _alone(copy) or write.target.type != write.value.type:
+        return False
+    readers = {r.unit for r in fusion.reads.get(write.target, ())} - {copy}
+    if unit in readers or not before(unit, readers):
+        return False
+    homes[write.value] = homes[table] = homes[write.target]  # type: ignore[index]
+    copy.stores.clear()
+    return True
+
+
 def _alone(unit: Unit) -> bool:
     return isinstance(unit, Group) and len(unit.stores) == 1

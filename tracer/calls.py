@@ -14,7 +14,7 @@ from ..ir.op import Op
 from ..ir.ops import casts
 from ..runtime.install import original_of
 from ..runtime.source import Attr, Const
-from . import late_ops, natives, scalars, sorting, transforms
+from . import late_ops, launches, natives, scalars, sorting, transforms
 from .attributes import Namespace, find, snapshot
 from .breaks import Break, describe, opaque, stateful, subject
 from .bytecode import NULL
@@ -165,8 +165,8 @@ class Calls:
             return self.session.inline(original, args, kwargs)
         if runs_natively(fn):
             return self.library(fn, args, kwargs)
-        if natives.launches(fn):
-            raise Break("c-function", f"a launch of a Triton kernel, by {subject(describe(fn))}")
+        if launches.launches(fn):
+            return launches.call(self.session, fn, args, kwargs)
         return self.session.inline(fn, args, kwargs)
 
     def library(self, fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:

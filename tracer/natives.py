@@ -573,9 +573,3 @@ def _not(s: Session, x: Any) -> bool:
 @models(operator.getitem)
 def _getitem(s: Session, obj: Any, key: Any) -> Any:
     return subscripts.load(s, obj, key)
-
-
-def launches(fn: Any) -> bool:
-    """Whether a function is Triton's own code that compiles and launches a kernel: following it would tie the capture to the
-    state of its caches."""
-    return str(fn.__module__).startswith("triton.runtime.") and fn.__name__ != "__getitem__"

@@ -80,6 +80,12 @@ def _launch(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) 
     return claim(node, args, results)
 
 
+def _over_launch(node: Node) -> tuple[int, ...]:
+    from .user_functions import over
+
+    return over(node)
+
+
 CLAIMS: Claims = {
     convolution: Claim(_takes_convolution, _convolution, _epilogue),
     conv_input: Claim(_takes_convolution, _convolution, _epilogue),
@@ -88,6 +94,6 @@ CLAIMS: Claims = {
     attention_backward: Claim(_takes_attention, _attention),
     flex_attention: Claim(_takes_flex, _flex),
     flex_attention_backward: Claim(_takes_flex, _flex),
-    launched: Claim(_takes_launch, _launch),
+    launched: Claim(_takes_launch, _launch, over=_over_launch),
     matmul: Claim(step=_product, finish=_epilogue, begin=_prologue, half=True),
 }

@@ -5,19 +5,21 @@ which calls are taken, and how Triton is asked to build them. Imports Triton onl
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from ...errors import CompileError
 from ...ir import sizes
-from ...ir.graph import Node, Value
+from ...ir.graph import Node
+from ...ir.ops.launches import as_recorded
 from ...ir.plan import BufferView, RoutineStep, ScalarInput
 from ...ir.sizes import Size
 from ...ir.text import attr_text, parse_attr
-from ...ir.types import TensorType, numel
 from . import stages
 from .kernel import Aligned, Assumption, Below, Divisible, Parameter, Target
-from .triton import HEAD
 from .ways import Job, Way
 
 #: dtype -> the type of a pointer to it, as Triton takes it of an argument
@@ -26,48 +28,72 @@ POINTERS = {
     "bfloat16": "*bf16", "float32": "*fp32", "float64": "*fp64", "float8_e4m3fn": "*fp8e4nv", "float8_e5m2": "*fp8e5",
 }  # fmt: skip
 INTEGERS = ("i1", "u1", "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64")
-#: places of a step's sizes: the grid, then numbers of the call, then elements of what is written
+#: places of a step's sizes: the grid, then numbers of the call
 _GRID = 3
-_BLOCK = 1024
 _NARROW = 1 << 31
 #: what Triton takes where nothing is said (generated kernels ask for exact rounding, the user's have not)
 _USUAL = {"enable_fp_fusion": True, "enable_reflect_ftz": True}
-_UNKNOWN = ("tt.call", "tt.int_to_ptr", "tt.elementwise_inline_asm", "tt.extern_elementwise", "descriptor", "tensor_ptr", "cf.")
+#: what Triton's IR says of kernels that print, assert, make descriptors, or use addresses that they have loaded
+_STRANGE = ("tt.print", "tt.assert", "descriptor", "tt.int_to_ptr", "ptr<!tt.ptr")
+#: calls (and jumps, which are no dialect that is known here): any pointer may come by them
+_UNKNOWN = ("tt.call",)
+_ELEMENTWISE = ("tt.elementwise_inline_asm", "tt.extern_elementwise")
+_DIALECT = re.compile(r"^\s*(?:%[\w:, %#]+ = )?\"?([a-z_]+)\.\w", re.MULTILINE)
+_KNOWN = {"tt", "arith", "math", "scf", "ub"}
 _NAME = re.compile(r"%\w+")
 
 _kernels: dict[str, Any] = {}
+_written: dict[tuple[str, str], set[str] | None] = {}
 
 
 def enter(fn: Any) -> str:
     """What a kernel (triton.JITFunction) is called in graphs: the same text for the same code."""
-    name = f"{fn.__name__}:{fn.cache_key}"
+    name = f"{fn.__module__}:{fn.__qualname__}:{fn.cache_key}"
     _kernels[name] = fn
     return name
 
 
 def find(name: str) -> Any:
-    """The kernel called so. CompileError where no capture of this process has met it."""
-    if name not in _kernels:
-        raise CompileError(f"the Triton kernel {name.split(':')[0]} is not known here: call the function that launches it")
-    return _kernels[name]
+    """The kernel called so. CompileError where no capture of this process has met it, and no module holds it."""
+    found = _kernels.get(name)
+    if found is None:
+        module, qualname, key = name.split(":")
+        found = sys.modules.get(module)
+        for part in qualname.split("."):
+            found = getattr(found, part, None)
+        while found is not None and not hasattr(found, "cache_key"):  # what tunes it
+            found = getattr(found, "fn", None)
+        if found is None or found.cache_key != key:
+            raise CompileError(f"the Triton kernel {qualname} is not known here: call the function that launches it")
+        _kernels[name] = found
+    return found
 
 
 # ---- the step ------------------------------------------------------------------------------------------------------------
 def accepts(node: Node) -> bool:
-    """Row-major tensors."""
-    return all(a.tensor_type.is_contiguous for a in node.args if isinstance(a, Value) and isinstance(a.type, TensorType))
+    """Tensors that lie as they did when the launch was recorded."""
+    return all(as_recorded(node.args, node.attrs["layouts"]))
+
+
+def over(node: Node) -> tuple[int, ...]:
+    """The operands whose memory the results take."""
+    written: tuple[int, ...] = node.attrs["written"]
+    return written
 
 
 def claim(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> RoutineStep:
-    """The step of a launch."""
-    views = tuple([x if isinstance(x, BufferView) else None for x in args])
-    kinds = tuple([x.type.dtype.name if isinstance(x, BufferView) else None for x in args])
-    numbers = tuple([x if isinstance(x, ScalarInput) else 0 for x in args])
+    """The step of a launch: its pointer arguments are those of the kernel, the results where it writes."""
     a = node.attrs
-    known = a["kernel"], tuple(a["places"]), len(a["words"]), tuple(a["written"]), tuple(a["options"])
-    name = "user " + attr_text((*known, kinds))
-    words = (*a["grid"], *a["words"], *(numel(r.type.shape) for r in results))
-    return RoutineStep(name, views, results, words, numbers)
+    written = a["written"]
+    numbers = tuple([x if isinstance(x, (ScalarInput, int, float)) else 0 for x in args])
+    views = []
+    for operand, word in a["pointers"]:
+        base = results[written.index(operand)] if operand in written else args[operand]
+        if base.type.strides != a["layouts"][operand] and 0 not in base.type.shape:
+            raise CompileError(f"operand {operand} of {a['kernel'].split(':')[1]} lies as {base.type}, not as it did when traced")
+        views.append(replace(base, offset=base.offset + (a["words"][word] if word >= 0 else 0)))
+    name = "user " + attr_text((a["kernel"], tuple(a["places"]), len(a["words"]), tuple(a["options"])))
+    return RoutineStep(name, tuple(views), results, (*a["grid"], *a["words"]), numbers)
 
 
 @lru_cache(256)
@@ -76,123 +102,122 @@ def _parts(routine: str) -> Any:
 
 
 def ways(step: RoutineStep, target: Target) -> tuple[Way, ...]:
-    """A copy of each tensor that the kernel writes, then the kernel on the copies. As Triton does, with what is known of
-    pointers and numbers that are multiples of 16, and of numbers that fit in 32 bits."""
-    _, places, count, *_ = _parts(step.routine)
+    """The kernel as Triton builds it: with what is known of pointers and numbers that are multiples of 16, and of numbers that
+    fit in 32 bits."""
+    _, places, count, _ = _parts(step.routine)
     names = tuple(f"s{i}" for i in range(len(step.sizes)))
-    free = [i for i in range(count) if not isinstance(step.sizes[_GRID + i], int)]
+    sized = {p[2] for p in places if p[1] == "size" and not p[5]}
+    free = [i for i in range(count) if i in sized and not isinstance(step.sizes[_GRID + i], int)]
     below: tuple[Assumption, ...] = tuple(Below(sizes.symbol(names[_GRID + i]), _NARROW) for i in free)
-    special = {p[1] for p in places if p[0] == "size" and not p[2]}
-    whole: tuple[Assumption, ...] = tuple(Divisible(sizes.symbol(names[_GRID + i])) for i in free if i in special)
-    aligned: tuple[Assumption, ...] = tuple(Aligned(i) for i, v in enumerate(step.views) if v is not None)
-    found = []
+    counted = {p[2] for p in places if p[1] == "size" and p[4]}
+    whole: tuple[Assumption, ...] = tuple(Divisible(sizes.symbol(names[_GRID + i])) for i in free if i in counted)
+    aligned: tuple[Assumption, ...] = tuple(Aligned(p[2]) for p in places if p[1] == "tensor" and p[4])
+    found: list[tuple[Assumption, ...]] = []
     for narrow in (below, ()) if below else ((),):
-        found += [(*narrow, *a) for a in dict.fromkeys(((*aligned, *whole), aligned, ()))]
-    return tuple([Way(a, names, (*_copies(step, names), _job(step, names, a))) for a in dict.fromkeys(found)])
-
-
-def _copies(step: RoutineStep, names: tuple[str, ...]) -> list[Job]:
-    """What is written is a copy, so that the tensor keeps its values for all others who read it."""
-    _, _, count, written, *_ = _parts(step.routine)
-    made = []
-    for k, operand in enumerate(written):
-        kind = f"*i{8 * step.results[k].type.dtype.itemsize}"
-        text = HEAD + "\n".join([
-            "@triton.jit", "def copied(x_ptr, y_ptr, count, XBLOCK: tl.constexpr):",
-            "    at = tl.program_id(0).to(tl.int64) * XBLOCK + tl.arange(0, XBLOCK)",
-            "    tl.store(y_ptr + at, tl.load(x_ptr + at, at < count), at < count)", "",
-        ])  # fmt: skip
-        place = _GRID + count + k
-        params = (Parameter("buffer", operand), Parameter("buffer", len(step.args) + k), Parameter("size", place, "i64"))
-        signature = {"x_ptr": kind, "y_ptr": kind, "count": "i64"}
-        build = stages.Build("copied", text, signature, {"XBLOCK": _BLOCK}, (), {"num_warps": 4})
-        made.append(Job(build, params, (sizes.floordiv(sizes.symbol(names[place]) + (_BLOCK - 1), _BLOCK), 1, 1)))
-    return made
+        found += [(*narrow, *a) for a in ((*aligned, *whole), aligned, ())]
+    return tuple([Way(a, names, (_job(step, names, a),)) for a in dict.fromkeys(found)])
 
 
 def _job(step: RoutineStep, names: tuple[str, ...], assumes: tuple[Assumption, ...]) -> Job:
-    kernel, places, _, written, options, kinds = _parts(step.routine)
-    narrow, whole = ({str(a.size) for a in assumes if isinstance(a, kind)} for kind in (Below, Divisible))
-    taken = _Arguments(find(kernel))
-    for parameter, place in zip(taken.fn.params, places, strict=True):
-        if place[0] == "tensor":
-            pointer = len(step.args) + written.index(place[1]) if place[1] in written else place[1]
-            taken.pointer(parameter, kinds[place[1]], pointer, Aligned(pointer) in assumes)
-        elif place[0] == "number":
-            taken.number(parameter, place[1])
-        elif place[0] == "size":
-            number, name = step.sizes[_GRID + place[1]], names[_GRID + place[1]]
-            taken.size(parameter, number, _GRID + place[1], name in narrow, name in whole)
+    kernel, places, _, options = _parts(step.routine)
+    taken = Arguments()
+    for name, what, *rest in places:
+        if what == "tensor":
+            taken.pointer(name, rest[1], rest[0], Aligned(rest[0]) in assumes)
+        elif what == "number":
+            taken.add(name, rest[1], False, Parameter("float", rest[0], rest[1]))
+        elif what == "size":
+            at = _GRID + rest[0]
+            known = [a for a in assumes if isinstance(a, (Below, Divisible)) and str(a.size) == names[at]]
+            taken.size(name, step.sizes[at], at, rest[1:], known)
         else:
-            taken.constants[parameter.name], taken.signature[parameter.name] = _constant(place[1]), "constexpr"
-    build = taken.build(kernel, dict(options))
+            taken.constant(name, what, rest[0])
     x, y, z = (sizes.symbol(n) for n in names[:_GRID])
-    return Job(build, tuple(taken.params), (x, y, z))
+    return Job(taken.build(kernel, dict(options)), tuple(taken.params), (x, y, z))
 
 
-def _constant(x: Any) -> Any:
-    """A constant of the graph as the kernel takes it: types of Triton's are texts that begin with "tl."."""
-    if isinstance(x, str) and x.startswith("tl."):
-        import triton.language as tl
-
-        return tl.dtype(x[3:])
-    return x
-
-
-class _Arguments:
+class Arguments:
     """The arguments of a kernel, one by one, as Triton specialises them."""
 
-    def __init__(self, fn: Any) -> None:
-        self.fn = fn
+    def __init__(self) -> None:
         self.signature: dict[str, str] = {}
         self.constants: dict[str, Any] = {}
         self.divisible: list[str] = []
         self.params: list[Parameter] = []
 
-    def _add(self, parameter: Any, kind: str, whole: bool, given: Parameter) -> None:
-        self.signature[parameter.name] = kind
-        if whole and not parameter.do_not_specialize and not parameter.do_not_specialize_on_alignment:
-            self.divisible.append(parameter.name)
+    def add(self, name: str, kind: str, whole: bool, given: Parameter) -> None:
+        """An argument of Triton's type `kind`; a multiple of 16 where `whole`."""
+        self.signature[name] = kind
+        if whole:
+            self.divisible.append(name)
         self.params.append(given)
 
-    def pointer(self, parameter: Any, dtype: str, index: int, aligned: bool) -> None:
-        self._add(parameter, parameter.annotation_type or POINTERS[dtype], aligned, Parameter("buffer", index))
+    def pointer(self, name: str, kind: str, index: int, aligned: bool) -> None:
+        """The first element of pointer argument number `index`."""
+        self.add(name, kind, aligned, Parameter("buffer", index))
 
-    def number(self, parameter: Any, index: int) -> None:
-        kind = parameter.annotation_type or "fp32"
-        self._add(parameter, kind, False, Parameter("float", index, kind))
-
-    def size(self, parameter: Any, number: Size, index: int, narrow: bool, whole: bool) -> None:
-        if isinstance(number, bool):
-            kind, whole = "u1", False
-        elif isinstance(number, int):
-            if number == 1 and not parameter.do_not_specialize and not parameter.annotation_type:
-                self.constants[parameter.name], self.signature[parameter.name] = 1, "constexpr"
-                return
-            kind, whole = "i32" if -_NARROW <= number < _NARROW else "i64", number % 16 == 0
+    def size(self, name: str, number: Size, index: int, how: Sequence[Any], known: Sequence[Assumption]) -> None:
+        """A whole number, place `index` of the step's sizes; `how`: whether 1 is a constant, whether multiples of 16 count, the
+        type that the kernel states or ""."""
+        one, whole, kind = how
+        if isinstance(number, int) and number == 1 and one and not kind:
+            self.constant(name, "value", 1)
+            return
+        if isinstance(number, int):
+            whole, narrow = whole and number % 16 == 0, -_NARROW <= number < _NARROW
         else:
-            kind = "i32" if narrow else "i64"
-        self._add(parameter, parameter.annotation_type or kind, whole, Parameter("size", index, kind))
+            narrow = any(isinstance(a, Below) for a in known)
+            whole = whole and any(isinstance(a, Divisible) for a in known)
+        kind = kind or ("i32" if narrow else "i64")
+        self.add(name, kind, whole, Parameter("size", index, kind))
+
+    def constant(self, name: str, what: str, value: Any) -> None:
+        """What is compiled in: a "value", or the text by which a function ("kernel") or type ("type") is found."""
+        self.constants[name], self.signature[name] = Named(what, value) if what != "value" else value, "constexpr"
 
     def build(self, kernel: str, options: dict[str, Any]) -> stages.Build:
         """What Triton is given; the text is the kernel's name in graphs."""
-        signature = {name: self.signature[name] for name in self.fn.arg_names}
+        name = kernel.split(":")[1].split(".")[-1]
         return stages.Build(
-            self.fn.__name__, kernel, signature, self.constants, tuple(self.divisible), {**_USUAL, **options}, user=True
+            name, kernel, self.signature, self.constants, tuple(self.divisible), {**_USUAL, **options}, user=True
         )
+
+
+@dataclass(frozen=True, order=True)
+class Named:
+    """A constant that Triton wants as an object of its own."""
+
+    what: str
+    text: str
+
+    def load(self) -> Any:
+        """The object."""
+        if self.what == "kernel":
+            return find(self.text)
+        import triton.language as tl
+
+        return tl.dtype(self.text)
 
 
 # ---- what a kernel writes ------------------------------------------------------------------------------------------------
 def written(build: stages.Build, target: Target) -> set[str] | None:
-    """The pointer arguments that a kernel may write, by Triton's IR; None where it does what a graph does not know of.
-    CompileError where Triton refuses the kernel."""
-    text = stages.run(build, target, "ttir").asm["ttir"]
-    if any(word in text for word in ("tt.print", "tt.assert", "tt.make_tensor_descriptor")):
+    """The pointer arguments that a kernel may write, by Triton's IR; None where it does what no graph knows of: it prints,
+    asserts, asks for memory of its own, or reaches memory by addresses it has loaded. CompileError where Triton refuses it."""
+    key = build.key(), repr(target)
+    if key not in _written:
+        _written[key] = _found(build, stages.run(build, target, "ttir").asm["ttir"])
+    return _written[key]
+
+
+def _found(build: stages.Build, text: str) -> set[str] | None:
+    if any(word in text for word in _STRANGE):
         return None
     pointers = {name for name, kind in build.signature.items() if kind[0] == "*"}
-    if any(word in text for word in _UNKNOWN):
+    lines = text.splitlines()
+    impure = any(word in line and "pure = true" not in line for line in lines for word in _ELEMENTWISE)
+    if impure or any(word in text for word in _UNKNOWN) or set(_DIALECT.findall(text)) - _KNOWN:
         return pointers
-    stores = [line for line in text.splitlines() if re.search(r"\btt\.(store|atomic_rmw|atomic_cas)\b", line)]
+    stores = [line for line in lines if re.search(r"\btt\.(store|atomic_rmw|atomic_cas)\b", line)]
     reach = _reaching(text)
     found: set[str] = set()
     for line in stores:

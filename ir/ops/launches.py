@@ -16,36 +16,49 @@ from ..types import TensorType, contiguous_strides
 
 
 def _infer(
-    *operands: Any, kernel: str, grid: tuple[Size, ...], places: tuple[Any, ...], words: tuple[Size, ...],
-    written: tuple[int, ...], options: tuple[Any, ...],
+    *operands: Any, kernel: str, grid: tuple[Size, ...], places: tuple[Any, ...], pointers: tuple[Any, ...],
+    words: tuple[Size, ...], layouts: tuple[tuple[Size, ...], ...], written: tuple[int, ...], options: tuple[Any, ...],
 ) -> tuple[TensorType, ...]:  # fmt: skip
     kinds = [operands[i] for i in written]
     return tuple([TensorType(t.shape, t.dtype, contiguous_strides(t.shape)) for t in kinds])
+
+
+def as_recorded(operands: tuple[Any, ...], layouts: tuple[tuple[Size, ...], ...]) -> list[bool]:
+    """Which operands lie as those of the call did, whose strides are `layouts`: a kernel sees memory."""
+    kinds = [getattr(x, "type", None) for x in operands]
+    pairs = zip(kinds, layouts, strict=True)
+    return [not isinstance(t, TensorType) or t.strides == wanted or 0 in t.shape for t, wanted in pairs]
 
 
 def _apart(*operands: Any, **attrs: Any) -> tuple[Any, ...]:
     """The call on row-major copies of the operands that are not row-major any more."""
     from .casts import contiguous
 
-    moved = tuple([x if getattr(x, "ndim", None) is None or x.tensor_type.is_contiguous else contiguous(x) for x in operands])
-    if all(a is b for a, b in zip(moved, operands, strict=True)):
+    lies = as_recorded(operands, attrs["layouts"])
+    moved = tuple([x if fine else contiguous(x) for x, fine in zip(operands, lies, strict=True)])
+    if all(lies) or not all(as_recorded(moved, attrs["layouts"])):
         _eager(**attrs)
-    made: tuple[Any, ...] = launched(*moved, **attrs)
-    return made
+    made: Any = launched(*moved, **attrs)
+    return made if isinstance(made, tuple) else (made,)
 
 
 def _eager(*operands: Any, **attrs: Any) -> Any:
-    raise CompileError(f"the kernel {attrs['kernel'].split(':')[0]} is written for Triton, which runs it on a GPU only")
+    name = attrs["kernel"].split(":")[1]
+    raise CompileError(f"the kernel {name} is written for Triton, which runs it on a GPU only")
 
 
 def _samples(rng: np.random.Generator) -> Iterator[Sample]:
-    attrs = {"kernel": "name:hash", "grid": (1, 1, 1), "places": (("tensor", 0),), "words": (), "written": (0,), "options": ()}
-    yield Sample((rng.random(3),), attrs, raises=CompileError)
+    places = (("x_ptr", "tensor", 0, "*fp64", True),)
+    attrs = {"places": places, "pointers": ((0, -1),), "words": (), "layouts": ((1,),), "written": (0,), "options": ()}
+    yield Sample((rng.random(3),), {"kernel": "module:name:hash", "grid": (1, 1, 1), **attrs}, raises=CompileError)
 
 
-#: A launch. `kernel`: "name:hash" of the kernel, as the back end knows it; `grid`: three sizes; `places`: for each argument
-#: ("tensor", operand), ("number", operand), ("size", place in `words`, do not specialise) or ("value", constant); `written`: the
-#: operands that the kernel writes, of which the results are the new values, all row-major; `options`: (name, value) for Triton.
+#: A launch. `kernel`: "module:name:hash" of the kernel, as the back end knows it; `grid`: three sizes; `places`, for each of its
+#: parameters: (name, "tensor", place in `pointers`, type, aligned where it may be), (name, "number", operand, type),
+#: (name, "size", place in `words`, whether 1 is a constant, whether multiples of 16 count, type or ""), (name, "value", constant)
+#: or (name, "kernel", name of a function); `pointers`: (operand, place of an offset in `words` or -1); `layouts`: the strides of
+#: the operands; `written`: the operands that the kernel writes, row-major, of which the results are the new values; `options`:
+#: (name, value) for Triton.
 launched: Op = register(Op(
     "launched", (), _infer, _eager, None, Decompose(_apart), _samples, upcast=False, eager_only=True,
     constant="what a kernel of the user's computes is not known",

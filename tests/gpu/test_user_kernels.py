@@ -80,7 +80,7 @@ def doubled(x_ptr, n, EVEN: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore[
 
 
 @pytest.mark.skipif("torch" in sys.modules, reason="PyTorch is loaded: its driver serves Triton")
-def test_tuned_kernels_and_one_break_for_each_launch() -> None:
+def test_tuned_kernels() -> None:
     def f(x: fw.Tensor) -> fw.Tensor:
         y = x * 2
         doubled[lambda meta: (triton.cdiv(1000, meta["BLOCK"]),)](y, 1000)
@@ -94,8 +94,7 @@ def test_tuned_kernels_and_one_break_for_each_launch() -> None:
         del fake.launches[:]
         compiled(x)
         assert [name for name, _, _ in fake.launches if "doubled" in name] == ["doubled"] and len(fake.launches) == 3
-        found = fw.explain(f)(x).breaks
-    assert [b.code for b in found] == ["c-function"] and "a launch of a Triton kernel" in found[0].what
+        assert fw.explain(f)(x).breaks == ()
 
 
 def test_triton_imported_behind_the_first_tensor() -> None:
