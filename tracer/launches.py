@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..backends.gpu.kernel import SM90
+from ..eager import user_kernels
 from ..eager.tensor import Tensor
 from ..errors import CompileError
 from ..ir.graph import Value
@@ -115,8 +115,6 @@ class _Launch:
 
     def record(self, args: list[Any], kwargs: dict[str, Any]) -> None:
         """Emit the call, and store what it writes."""
-        from ..backends.gpu import user_functions
-
         kernel, s = self.kernel, self.s
         self._check()
         given, options = self._bound(args, kwargs)
@@ -125,7 +123,7 @@ class _Launch:
         if not s.recorder.device.startswith("cuda"):
             raise _refused(kernel, f"whose tensors lie on {s.recorder.device}")
         grid = self._grid(kwargs["grid"], given)
-        name = user_functions.enter(kernel)
+        name = user_kernels.entered(kernel)
         written = self._written(name, options)
         attrs = {
             "kernel": name, "grid": grid, "places": tuple(self.places), "pointers": tuple(self.pointers),
@@ -219,15 +217,13 @@ class _Launch:
         self.places.append((name, "size", self._word(number), one, whole, kind))
 
     def _constant(self, name: str, x: Any) -> tuple[str, Any]:
-        from ..backends.gpu import user_functions
-
         x = concrete(x)
         x = x.value if type(x).__name__ == "constexpr" else x
         if x is None or isinstance(x, (bool, int, float, str)):
             return "value", x
         if _is_function(x):
             _same(self.s, x, name)
-            return "kernel", user_functions.enter(x)
+            return "kernel", user_kernels.entered(x)
         if type(x).__module__.startswith("triton.language") and type(x).__name__ == "dtype":
             return "type", x.name
         raise _refused(self.kernel, f"with {describe(x)} for {name}")
@@ -235,12 +231,10 @@ class _Launch:
     # -- memory
 
     def _pointer(self, parameter: Any, x: Any) -> None:
-        from ..backends.gpu.user_functions import POINTERS
-
         recorder = self.s.recorder
         x = x if x._storage is not None and x._storage in [m[0] for m in self.memory if m] else recorder._twin(x)
         recorder.value_of(x)
-        kind = parameter.annotation_type or POINTERS.get(x.meta.dtype.name, "")
+        kind = parameter.annotation_type or user_kernels.pointer_type(x.meta.dtype.name)
         if not kind.startswith("*"):
             raise _refused(self.kernel, f"with a tensor of {x.meta.dtype} for {parameter.name}")
         offset = x._offset or 0
@@ -281,20 +275,9 @@ class _Launch:
 
     def _written(self, name: str, options: dict[str, Any]) -> tuple[int, ...]:
         """The operands that the kernel writes, by Triton's IR for such arguments."""
-        from ..backends.gpu import user_functions
-
-        arguments = user_functions.Arguments()
-        for argument, what, *rest in self.places:
-            if what == "tensor":
-                arguments.pointer(argument, rest[1], rest[0], False)
-            elif what == "number":
-                arguments.signature[argument] = rest[1]
-            elif what == "size":
-                arguments.size(argument, int(raw(self.words[rest[0]])), rest[0], rest[1:], ())
-            else:
-                arguments.constant(argument, what, rest[0])
+        words = [int(raw(n)) for n in self.words]
         try:
-            found = user_functions.written(arguments.build(name, options), SM90)
+            found = user_kernels.written(name, self.places, words, options)
         except CompileError as error:
             raise _refused(self.kernel, f"which does not compile: {error}") from None
         if found is None:

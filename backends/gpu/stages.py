@@ -116,8 +116,11 @@ def _run(build: Build, target: Target, until: str | None) -> Built:
     fn = _function(build)
     place = {name: i for i, name in enumerate(fn.arg_names)}
     signature = {name: build.signature.get(name, "constexpr") for name in fn.arg_names}
-    constants = {(place[name],): value.load() if build.user and hasattr(value, "load") else value
-                 for name, value in build.constants.items()}  # fmt: skip
+    constants = {(place[name],): value for name, value in build.constants.items()}
+    if build.user:
+        from .user_functions import loaded
+
+        constants = {at: loaded(value) for at, value in constants.items()}
     attributes = {(place[name],): [["tt.divisibility", 16]] for name in build.divisible}
     source = ASTSource(fn, signature, constants, attributes)
     backend = make_backend(GPUTarget(target.kind, target.arch, target.warp))

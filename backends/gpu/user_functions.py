@@ -185,18 +185,21 @@ class Arguments:
 
 @dataclass(frozen=True, order=True)
 class Named:
-    """A constant that Triton wants as an object of its own."""
+    """A constant that Triton wants as an object of its own: a "kernel" or a "type"."""
 
     what: str
     text: str
 
-    def load(self) -> Any:
-        """The object."""
-        if self.what == "kernel":
-            return find(self.text)
-        import triton.language as tl
 
-        return tl.dtype(self.text)
+def loaded(x: Any) -> Any:
+    """A constant as Triton takes it."""
+    if not isinstance(x, Named):
+        return x
+    if x.what == "kernel":
+        return find(x.text)
+    import triton.language as tl
+
+    return tl.dtype(x.text)
 
 
 # ---- what a kernel writes ------------------------------------------------------------------------------------------------
