@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import knobs
 from ..errors import FusewireError
-from ..ir.op import Gather, Gemm, Move, Reduce, Scalar, Scan
+from ..ir.op import Decompose, Gather, Gemm, Move, Reduce, Scalar, Scan
 from ..ir.types import ScalarType
 from ..runtime import forks
 from ..runtime.meta import Meta
@@ -72,7 +72,7 @@ def wait(op: Any, operands: tuple[Any, ...]) -> int:
     """How many small calls of such a kind NumPy serves (`plans.Plan.wait`); 0: all."""
     if not knobs.native_entry:
         return 0
-    composed = isinstance(op.lowering, Scalar) and type(op.eager) is not np.ufunc and not op.fixed
+    composed = isinstance(op.lowering, (Scalar, Decompose)) and type(op.eager) is not np.ufunc and not op.fixed
     if not all(x is None or hasattr(x, "meta") or (composed and type(x) in _WEAK) for x in operands):
         return 0
     if composed:

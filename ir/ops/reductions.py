@@ -12,11 +12,11 @@ import numpy as np
 from ...errors import DTypeError, ShapeError
 from .. import dtypes, layout
 from ..dtypes import DType
-from ..op import Decompose, Extern, Infer, Op, Reduce, Sample, lookup, register
+from ..op import Decompose, Infer, Op, Reduce, Sample, lookup, register
 from ..sizes import Size
 from ..types import TensorType, numel, tensor
 from .casts import cast
-from .compare import eq, where
+from .compare import eq, logical_or, ne, where
 from .creation import arange, count, filled, made_by, number
 from .declare import CLOSE, check_kind, floats, holomorphic
 from .pointwise import div, maximum, mul, sub
@@ -459,15 +459,38 @@ def _arg_batch(op: Any, dims: Any, x: Any, dim: int | None, keepdim: bool) -> An
     return reshape(out, (x.shape[0], *(1,) * (x.ndim - 1))) if keepdim else out
 
 
-def _arg(name: str, fn: Any) -> Op:
+def _arg_decompose(extreme: Op) -> Any:
+    """The least position of the extreme element; where that is NaN, of the first NaN."""
+
+    def decompose(x: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
+        if not x.ndim:
+            return filled(x, (), 0, dtypes.int64)
+        row, at = (reshape(x, (numel(x.shape),)), 0) if dim is None else (x, dim)
+        n = row.shape[at]
+        narrow = isinstance(n, int) and n <= _MOST_I32
+        index = made_by(x, arange, start=0, step=1, length=n, dtype=dtypes.int32 if narrow else dtypes.int64)
+        index = reshape(index, (n, *(1,) * (row.ndim - at - 1)))
+        top = extreme(row, dim=(at,), keepdim=True)
+        hit = eq(row, top) if x.dtype.kind != "f" else logical_or(eq(row, top), ne(row, row))
+        found = amin(where(hit, index, _MOST_I32 if narrow else (1 << 63) - 1), dim=(at,), keepdim=keepdim and dim is not None)
+        found = cast(found, dtype=dtypes.int64) if narrow else found
+        return reshape(found, (1,) * x.ndim) if keepdim and dim is None else found
+
+    return decompose
+
+
+_MOST_I32 = (1 << 31) - 1
+
+
+def _arg(name: str, fn: Any, extreme: Op) -> Op:
     return register(Op(
         name, (f"{name}(Tensor input, dim? dim=None, bool keepdim=False)",), _arg_infer(name), _arg_eager(fn), None,
-        Extern("kernel IR has no reduction that carries an index along"), _arg_samples, constant="positions",
+        Decompose(_arg_decompose(extreme)), _arg_samples, constant="positions", heavy=1 << 16,
         batch=lambda dims, x, *, dim=None, keepdim=False: _arg_batch(lookup(name), dims, x, dim, keepdim),
     ))  # fmt: skip
 
 
 #: Position of the first largest element along `dim` (None: in the row-major whole).
-argmax = _arg("argmax", np.argmax)
+argmax = _arg("argmax", np.argmax, amax)
 #: Position of the first smallest element along `dim` (None: in the row-major whole).
-argmin = _arg("argmin", np.argmin)
+argmin = _arg("argmin", np.argmin, amin)
