@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..ir import dtypes
+from ..ir import layout as layouts
 from ..ir.dtypes import DType
 from ..ir.ops import creation as made
 from ..ir.ops.compare import where
@@ -147,16 +148,16 @@ def zeros_like(
     input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None,
     _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
-    """Zeros of the shape and dtype of `input`."""
-    return _like(input, 0, dtype, device, requires_grad, _executor)  # type: ignore[no-any-return]
+    """Zeros of the shape, dtype and order of dimensions of `input`."""
+    return _like(input, 0, dtype, device, requires_grad, _executor, memory_format)  # type: ignore[no-any-return]
 
 
 def ones_like(
     input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None,
     _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
-    """Ones of the shape and dtype of `input`."""
-    return _like(input, 1, dtype, device, requires_grad, _executor)  # type: ignore[no-any-return]
+    """Ones of the shape, dtype and order of dimensions of `input`."""
+    return _like(input, 1, dtype, device, requires_grad, _executor, memory_format)  # type: ignore[no-any-return]
 
 
 def empty_like(
@@ -164,7 +165,7 @@ def empty_like(
     _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
     """A tensor of the shape and dtype of `input` whose values do not matter."""
-    return _like(input, 0, dtype, device, requires_grad, _executor)  # type: ignore[no-any-return]
+    return _like(input, 0, dtype, device, requires_grad, _executor, memory_format)  # type: ignore[no-any-return]
 
 
 def full_like(
@@ -172,20 +173,27 @@ def full_like(
     memory_format: Any = None, _executor: Executor | None = None,
 ) -> Tensor:  # fmt: skip
     """One value in the shape and dtype of `input`."""
-    return _like(input, fill_value, dtype, device, requires_grad, _executor)  # type: ignore[no-any-return]
+    return _like(input, fill_value, dtype, device, requires_grad, _executor, memory_format)  # type: ignore[no-any-return]
 
 
-def _like(x: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, executor: Executor | None) -> Any:
+def _like(
+    x: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, executor: Executor | None, memory_format: Any = None
+) -> Any:
     if device is not None and executor is None:
         executor = devices.executor(device) or EAGER
-    elif executor is None and type(value) is int and 0 <= value <= 1 and is_plain(x):
+    elif executor is None and type(value) is int and 0 <= value <= 1 and is_plain(x) and x.meta.plain and memory_format is None:
         wanted: Any = x.meta.dtype if dtype is None else to_dtype(dtype)
         result: Any = make(np.full(x.meta.shape, value, wanted.np) if value else np.zeros(x.meta.shape, wanted.np))
         return result.requires_grad_() if requires_grad else result
     attrs = {"shape": x.shape, "dtype": to_dtype(dtype) or x.dtype}
+    keeps = memory_format is None or memory_format.name == "preserve_format"
+    if keeps and not x.meta.plain and (strides := layouts.strides_like(x.meta.type)) is not None:
+        attrs["strides"] = strides
     run = made.made_by(x, made.full, value, **attrs) if executor is None else executor.apply(made.full, (value,), attrs)
     if x._array is None and hasattr(x._storage, "like"):
         run = x._storage.like(run)
+    if not keeps:
+        run = run.contiguous(memory_format=memory_format)
     return _finish(run, requires_grad)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import DTypeError
 from ..ir import dtypes
+from ..ir.layout import strides_like
 from ..ir.op import Op
 from ..ir.ops import casts, ordering
 from ..ir.ops import random as draws
@@ -23,6 +24,7 @@ from ..ir.types import tensor as tensor_type
 from . import device as devices
 from . import generators
 from .arguments import size_of, to_dtype
+from .creation import zeros_like
 from .executor import apply
 from .factory import make
 from .inplace import store, store_checked
@@ -176,9 +178,11 @@ def randn(
     return out.requires_grad_() if requires_grad else out  # type: ignore[no-any-return]
 
 
-def _finished(made: Any, requires_grad: bool, memory_format: Any) -> Any:
-    if memory_format is not None:
+def _finished(made: Any, requires_grad: bool, memory_format: Any, input: Tensor) -> Any:
+    if memory_format is not None and memory_format.name != "preserve_format":
         made = made.contiguous(memory_format=memory_format)
+    elif not input.meta.plain and strides_like(input.meta.type) is not None:
+        made = zeros_like(input, dtype=made.dtype, device=made.device).copy_(made)
     return made.requires_grad_() if requires_grad else made
 
 
@@ -188,7 +192,7 @@ def rand_like(
 ) -> Tensor:  # fmt: skip
     """`rand` of the shape and dtype of `input`."""
     made = rand(input.shape, dtype=dtype or input.dtype, device=device or devices.beside(input), generator=generator)
-    return _finished(made, requires_grad, memory_format)  # type: ignore[no-any-return]
+    return _finished(made, requires_grad, memory_format, input)  # type: ignore[no-any-return]
 
 
 def randn_like(
@@ -197,7 +201,7 @@ def randn_like(
 ) -> Tensor:  # fmt: skip
     """`randn` of the shape and dtype of `input`."""
     made = randn(input.shape, dtype=dtype or input.dtype, device=device or devices.beside(input), generator=generator)
-    return _finished(made, requires_grad, memory_format)  # type: ignore[no-any-return]
+    return _finished(made, requires_grad, memory_format, input)  # type: ignore[no-any-return]
 
 
 @makes

@@ -226,12 +226,30 @@ def _in_order(shape: tuple[Size, ...], order: Sequence[int]) -> tuple[Size, ...]
     return tuple(out)
 
 
+def strides_like(t: TensorType) -> tuple[Size, ...] | None:
+    """Strides of a fresh tensor made like `t`, None where they are row-major. Of open sizes only the order is asked."""
+    plain = contiguous_strides(t.shape)
+    if sizes.identical(t.strides, plain):
+        return None
+    if all(type(n) is int for n in t.shape):
+        found = preserved(t.dtype, t).strides
+    else:
+        found = _in_order(t.shape, _stride_order(t.shape, [t.strides]))
+    return None if sizes.identical(found, plain) else found
+
+
+def dense_order(t: TensorType) -> tuple[int, ...] | None:
+    """The dimensions from the slowest to the fastest, where a copy stored in their order has the strides of `t`."""
+    order = _stride_order(t.shape, [t.strides])
+    return tuple(reversed(order)) if _in_order(t.shape, order) == t.strides else None
+
+
 def empty_like(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """An uninitialised array with the strides of a copy of `x` (`preserved`)."""
-    return _empty(x.shape, dtype, preserved(dtypes.bool_, TensorType(x.shape, dtypes.bool_, strides_of(x))).strides)
+    return empty(x.shape, dtype, preserved(dtypes.bool_, TensorType(x.shape, dtypes.bool_, strides_of(x))).strides)
 
 
-def _empty(shape: tuple[int, ...], dtype: np.dtype, strides: Sequence[Size]) -> np.ndarray:
+def empty(shape: tuple[int, ...], dtype: np.dtype, strides: Sequence[Size]) -> np.ndarray:
     """An uninitialised dense array with these strides (in elements)."""
     memory = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
     return np.ndarray(shape, dtype, memory.data, 0, [s * dtype.itemsize for s in strides])  # type: ignore
@@ -246,7 +264,7 @@ def conformed(array: np.ndarray, strides: tuple[int, ...]) -> np.ndarray:
     """A kernel's fresh result with these strides (in bytes): itself, or a copy. An empty one has any."""
     if array.size == 0 or array.strides == strides:
         return array
-    out = _empty(array.shape, array.dtype, [s // array.itemsize for s in strides])
+    out = empty(array.shape, array.dtype, [s // array.itemsize for s in strides])
     out[...] = array
     return out
 

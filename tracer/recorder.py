@@ -14,7 +14,7 @@ from typing import Any
 from ..eager import executor
 from ..eager.batching import BatchStorage
 from ..eager.tensor import Tensor
-from ..ir import dtypes, sizes, solve
+from ..ir import dtypes, layout, sizes, solve
 from ..ir.graph import Builder, Graph, Output, Value, View, Where, WriteBack
 from ..ir.lazyclass import dataclass
 from ..ir.op import Op, lookup
@@ -382,9 +382,14 @@ class Recorder:
     def _laid_out(self, value: Value, type: TensorType) -> Value:
         if value.tensor_type.strides == type.strides:
             return value
-        if not type.is_contiguous:
+        if type.is_contiguous:
+            return self._emit(casts.contiguous, (value,), {})  # type: ignore[no-any-return]
+        order = layout.dense_order(type)
+        if order is None:
             raise Break("write-layout", "an in-place write to a tensor that is not contiguous")
-        return self._emit(casts.contiguous, (value,), {})  # type: ignore[no-any-return]
+        stored = self._emit(casts.contiguous, (self._emit(shape.permute, (value,), {"dims": order}),), {})
+        back = tuple(sorted(range(len(order)), key=order.__getitem__))
+        return self._emit(shape.permute, (stored,), {"dims": back})  # type: ignore[no-any-return]
 
     def _scatter(self, storage: TracedStorage, target: Any, value: Value) -> Value:
         """All memory with the window that `target` is replaced."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import RangeError, ShapeError
-from .. import dtypes
+from .. import dtypes, layout
 from ..dtypes import DType
 from ..op import Op, Sample, Scalar, register
 from ..promote import check_fits
@@ -24,19 +24,27 @@ def made_by(x: Any, op: Op, *operands: Any, **attrs: Any) -> Any:
     return type(x).__apply_op__(x, op, operands, attrs)
 
 
-def _full_infer(value: Any, *, shape: tuple[Size, ...], dtype: DType) -> tuple[TensorType]:
+def _full_infer(
+    value: Any, *, shape: tuple[Size, ...], dtype: DType, strides: tuple[Size, ...] | None = None
+) -> tuple[TensorType]:
     if any(isinstance(n, int) and n < 0 for n in shape):
         below = next(n for n in shape if isinstance(n, int) and n < 0)
         raise ShapeError(f"Trying to create tensor with negative dimension {below}: {list(shape)}")
     check_fits("full", value, dtype)
-    return (tensor(shape, dtype),)
+    return (tensor(shape, dtype) if strides is None else TensorType(tuple(shape), dtype, tuple(strides)),)
 
 
-def _full_eager(value: Any, *, shape: tuple[int, ...], dtype: DType) -> Any:
+def _full_eager(
+    value: Any, *, shape: tuple[int, ...], dtype: DType, strides: tuple[int, ...] | None = None
+) -> Any:
     check_fits("full", value, dtype)
-    out = np.empty(shape, dtype.np)
+    out = np.empty(shape, dtype.np) if strides is None else layout.empty(shape, dtype.np, strides)
     out.fill(np.asarray(value).astype(dtype.np))
     return out
+
+
+def _full_scalar(s: Any, value: Any, *, shape: Any, dtype: DType, strides: Any = None) -> Any:
+    return s.cast(value, dtype)
 
 
 def _full_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -46,12 +54,13 @@ def _full_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((float("-inf"),), {"shape": (0, 4), "dtype": dtypes.bfloat16})
     yield Sample((True,), {"shape": (3,), "dtype": dtypes.int64})
     yield Sample((-1,), {"shape": (3,), "dtype": dtypes.uint8}, note="minus 1 is 255")
+    yield Sample((1.5,), {"shape": (2, 3, 4), "dtype": dtypes.float32, "strides": (4, 8, 1)}, note="strides")
     yield Sample((256,), {"shape": (3,), "dtype": dtypes.uint8}, raises=RangeError)
 
 
-#: Every element is the weak operand. Public (full, zeros, ones, *_like): eager/functional.py.
+#: Every element is the weak operand; dense in row-major order, or with `strides`. Public (full, zeros, *_like): eager/creation.py.
 full = register(Op(
-    "full", (), _full_infer, _full_eager, None, Scalar(lambda s, value, *, shape, dtype: s.cast(value, dtype)), _full_samples,
+    "full", (), _full_infer, _full_eager, None, Scalar(_full_scalar), _full_samples,
     upcast=False, constant=_CONSTANT,
 ))  # fmt: skip
 

@@ -43,7 +43,8 @@ def fold(graph: Graph) -> Graph:
 
 def _value(node: Node) -> Any:
     """The Python number that a call of `full` fills with, as its dtype holds it; None where it is a graph scalar."""
-    return None if isinstance(node.args[0], Value) else run_op(node.op, node.args, node.attrs | {"shape": ()})[0].item()
+    single = {"shape": (), "dtype": node.attrs["dtype"]}
+    return None if isinstance(node.args[0], Value) else run_op(node.op, node.args, single)[0].item()
 
 
 def _folded(node: Node, args: tuple[Any, ...], fills: dict[Value, Any]) -> Any:

@@ -177,7 +177,8 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     "flip": lambda x, dims: torch.flip(x, dims).contiguous(),
     "pad": lambda x, v, dim, before, after: F.pad(x, (0, 0) * (x.ndim - dim - 1) + (before, after), value=v).contiguous(),
     "embedding": lambda w, i, padding_idx=None: F.embedding(i, w, padding_idx),
-    "full": lambda v, shape, dtype: torch.full(shape, v, dtype=dtype), "sum_to": lambda x, shape: x.sum_to_size(shape),
+    "full": lambda v, shape, dtype, strides=None: torch.full(shape, v, dtype=dtype) if strides is None else
+    torch.empty_strided(shape, strides, dtype=dtype).fill_(v), "sum_to": lambda x, shape: x.sum_to_size(shape),
     "arange": lambda start, step, length, dtype: torch.arange(start, start + step * max(length - 0.5, 0), step, dtype=dtype),
     "sum": several(torch.sum), "mean": several(torch.mean), "amax": several(torch.amax), "amin": several(torch.amin),
     "var": several(torch.var), "any": several(torch.any), "all": several(torch.all), "prod": dims(torch.prod),
