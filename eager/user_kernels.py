@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..runtime.gpu import device as devices
 
 
 def entered(kernel: Any) -> str:
