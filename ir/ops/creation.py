@@ -58,7 +58,7 @@ def _full_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((256,), {"shape": (3,), "dtype": dtypes.uint8}, raises=RangeError)
 
 
-#: Every element is the weak operand; dense in row-major order, or with `strides`. Public (full, zeros, *_like): eager/creation.py.
+#: Every element is the weak operand; dense in row-major order, or with `strides`. Public: eager/creation.py.
 full = register(Op(
     "full", (), _full_infer, _full_eager, None, Scalar(_full_scalar), _full_samples,
     upcast=False, constant=_CONSTANT,
