@@ -21,6 +21,7 @@ from ...ir.plan import RoutineStep
 from ...runtime import store
 from . import stages
 from .kernel import SM90, CompiledKernel, Parameter, Target, TensorMap, Variant
+from .plain import plain
 from .templates import routine_ways
 from .tuned import Choices
 from .ways import Job, Way, kernel_ways
@@ -65,7 +66,7 @@ class Once:
 
     def builds(self) -> tuple[stages.Build, ...]:
         """What will be compiled."""
-        return tuple(fitted(job.build, self.target) for job in self.way.jobs)
+        return tuple(plain(fitted(job.build, self.target)) for job in self.way.jobs)
 
     def __call__(self) -> tuple[CompiledKernel, ...]:
         with self.lock:
@@ -76,7 +77,8 @@ class Once:
 
 def compiled(job: Job, names: tuple[str, ...], target: Target) -> CompiledKernel:
     """One launch with its machine code. CompileError where Triton refuses it."""
-    code, about = machine_code(fitted(job.build, target), target)
+    knobs.say(5, job.build.text)
+    code, about = machine_code(plain(fitted(job.build, target)), target)
     params = (*job.params, *_NULLS)
     maps = tuple(map(_described, job.maps, about["maps"]))
     return CompiledKernel(about["name"], code, target, about["shared"], about["num_warps"], params, job.grid, names, maps)
@@ -100,7 +102,7 @@ def _version() -> str:
 
 
 def entry(build: stages.Build, target: Target) -> str:
-    """The name under which the machine code is kept."""
+    """The name under which the machine code of a `plain` build is kept."""
     return store.digest(KIND, _FORMAT, build.key(), _version(), repr(target))
 
 
@@ -122,7 +124,6 @@ def machine_code(build: stages.Build, target: Target) -> tuple[bytes, dict[str, 
         (length,) = _LENGTH.unpack_from(found)
         end = _LENGTH.size + length
         return found[end:], json.loads(found[_LENGTH.size : end])
-    knobs.say(5, build.text)
     made = _run(build, target)
     about = {key: made.metadata[key] for key in ("name", "shared", "num_warps")}
     about["maps"] = list(made.metadata.get("tensordesc_meta") or ())
