@@ -183,9 +183,10 @@ def storage_of(x: Tensor) -> Storage:
 
 
 def tensors_in(storage: Storage) -> list[Tensor]:
-    """All tensors on the CPU that lie in this memory. The garbage collector is asked who refers to it: that takes milliseconds,
+    """All tensors that lie in this memory. The garbage collector is asked who refers to it: that takes milliseconds,
     in the three rare places that need it; a list kept by each Storage would cost every view, those of machine code too."""
-    return [x for x in gc.get_referrers(storage) if isinstance(x, _class) and x._storage is storage and x._array is not None]
+    found = [x for x in gc.get_referrers(storage) if isinstance(x, _class) and x._storage is storage]
+    return [x for x in found if x._array is not None or storage.on_device]
 
 
 def address_of_first(x: Tensor) -> int:

@@ -21,7 +21,7 @@ from .creation import as_tensor
 from .factory import alias, make, make_view, meta_of, of_meta, place, storage_of, view_of
 from .functional import expand
 from .generated import where
-from .inplace import check_writable, rebase, store_broadcast
+from .inplace import check_writable, rebase, store_broadcast, store_checked
 
 _FULL = slice(None)
 _MOST = 4096
@@ -335,8 +335,13 @@ def put(x: Any, index: Any, value: Any) -> None:
         return
     items, drop, insert = _parse(x, index)
     at = {dim: item for dim, item in enumerate(items) if hasattr(item, "meta")}
-    if not at:
+    if not at and not _recorded(x, value):
         store_broadcast(get(x, index), value)
+    elif not at:
+        target = get(x, index)
+        value = value.to(x.dtype) if hasattr(value, "meta") else filled(x, (), _element(x, value))
+        value = shapes.reshape(value, value.shape[max(0, value.ndim - target.ndim) :])
+        store_checked(target, expand(value, target.shape))
     elif traced:
         _put_traced(x, items, at, drop, insert, value)
     else:
@@ -399,7 +404,22 @@ def _put_traced(x: Any, items: list[Any], at: dict[int, Any], drop: set[int], in
     else:
         value = filled(x, taken, _element(x, value))
     out = executor.apply(indexing.index_put, (inner, *at.values(), value), {"dims": dims})
-    executor.write(window, out if out.shape == window.shape else shapes.reshape(out, window.shape))
+    _store(window, out if out.shape == window.shape else shapes.reshape(out, window.shape))
+
+
+def _recorded(x: Any, value: Any) -> bool:
+    """Whether a write to `x`, a tensor on a GPU, has a history."""
+    if x._array is not None or not x._storage.on_device or executor.is_recording() or not gradmode.get():
+        return False
+    return bool(x.meta.requires_grad or (hasattr(value, "meta") and value.meta.requires_grad))
+
+
+def _store(x: Any, out: Any) -> None:
+    """Write `out` into `x`, with its history where one is recorded here and not by a capture."""
+    if _recorded(x, out):
+        store_checked(x, out)
+    else:
+        executor.write(x, out)
 
 
 def _window(x: Any, items: list[Any]) -> Any:
@@ -437,11 +457,11 @@ def _put_mask(x: Any, mask: Any, value: Any) -> None:
         while value.ndim > len(inner) and value.shape[0] == 1:
             value = shapes.reshape(value, value.shape[1:])
         if value.ndim > len(inner):
-            executor.write(x, _taken_in_turn(x, mask, value.to(x.dtype)))
+            _store(x, _taken_in_turn(x, mask, value.to(x.dtype)))
             return
         value = expand(value.to(x.dtype), inner)
     mask = shapes.reshape(mask, (*mask.shape, *(1,) * len(inner)))
-    executor.write(x, where(mask, value, x).to(x.dtype))
+    _store(x, where(mask, value, x).to(x.dtype))
 
 
 def _taken_in_turn(x: Any, mask: Any, values: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import AutogradError, ShapeError
 from ..ir import dtypes
+from ..ir.layout import windowed
 from ..ir.op import Op
 from ..ir.ops.casts import cast, clone, contiguous
 from ..ir.ops.compare import where
@@ -16,8 +17,10 @@ from ..ir.ops.complexes import view_as_complex, view_as_real
 from ..ir.ops.creation import filled
 from ..ir.ops.shape import as_strided, expand
 from ..runtime import gradmode
+from ..runtime.gpu.storage import extent_of
+from ..runtime.meta import Meta
 from . import executor, tape
-from .factory import family, make, place, storage_of, tensors_in
+from .factory import alias, blank, family, make, place, storage_of, tensors_in
 
 
 def inplace(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
@@ -115,7 +118,15 @@ def _before(target: Any) -> Any:
     if target._array is None and not _is_eager(target):
         storage = target._storage
         return storage.level.wrap(_before(storage.value)) if _is_member(target) else target
-    old = make(target._array.copy(), target.meta.requires_grad)
+    if target._array is not None:
+        old = make(target._array.copy(), target.meta.requires_grad)
+    else:
+        gradmode.set(False)
+        try:
+            old = executor.apply(clone, (target,), {})
+        finally:
+            gradmode.set(True)
+        old.meta = old.meta.with_grad(target.meta.requires_grad)
     old._node = target._node
     return old
 
@@ -128,7 +139,7 @@ def rebase(target: Any, out: Any) -> None:
     if root is not target:
         _rebase_view(target, root, out)
         return
-    if out._node is None:  # a leaf: its gradient is its own, and the target must not become one
+    if out._node is None or view_root(out) is not out:  # a leaf keeps its gradient, a view its base: the target has neither
         out = executor.apply(clone, (out,), {})
     target.meta = target.meta.with_grad(True)
     before, target._node = target._node, out._node
@@ -156,8 +167,7 @@ def _tie(target: Any) -> None:
     """Make all that lie in the memory of `target`, which gets a history, views of one root: views that were made while there was
     nothing to record do not know each other. Those with a history of their own keep it."""
     storage, own = storage_of(target), family(target)
-    flat = storage.flat
-    root = make(flat)
+    root = make(storage.flat) if target._array is not None else blank(_whole(storage, target.meta))
     root._storage, root._offset = storage, place(target, 0)
     for x in tensors_in(storage):
         if x is root or x.meta.requires_grad or family(x) is not own:
@@ -169,6 +179,17 @@ def _tie(target: Any) -> None:
         x.meta = meta.with_grad(True)
 
 
+def _whole(storage: Any, meta: Meta) -> Meta:
+    """The Meta of all elements of a storage on a GPU, as a tensor with this `meta` counts them."""
+    return Meta.of((storage.nbytes // meta.dtype.itemsize,), (1,), meta.dtype, False, meta.device)
+
+
+def _laid_as(meta: Meta) -> Any:
+    """An array on the host, laid out as a tensor with this Meta."""
+    dtype = meta.dtype.np
+    return windowed(np.empty(extent_of(meta.shape, meta.strides), dtype), meta.shape, [s * dtype.itemsize for s in meta.strides])
+
+
 def _rebase_view(view: Any, root: Any, out: Any) -> None:
     """The root's history becomes "root with this window replaced"; the view's, that window of the new root."""
     chain = []
@@ -177,7 +198,7 @@ def _rebase_view(view: Any, root: Any, out: Any) -> None:
         chain.append(x._node)
         x = x._node.base
     chain.reverse()
-    old = make(root._array, root.meta.requires_grad)
+    old = alias(root, root.meta.requires_grad)
     old._node = root._node
     edges = (tape.edge_of(old), tape.edge_of(out))
     node = WindowWrite(chain, root, view)
@@ -214,12 +235,15 @@ class WindowWrite(tape.Node):
         self.chain, self.dense = chain, root.meta.type.is_contiguous
         seen = {node.base.meta.dtype for node in chain if node.base is not None} | {view.meta.dtype}
         halves = len(seen) > 1  # a view in other elements: the window may be one half of complex ones
-        dtype = root._array.dtype if halves else np.dtype(np.bool_)
-        ones = np.full_like(root._array, 1 + 1j if dtype.kind == "c" else 1, dtype, subok=False)
+        array = root._array if root._array is not None else _laid_as(root.meta)
+        dtype = array.dtype if halves else np.dtype(np.bool_)
+        ones = np.full_like(array, 1 + 1j if dtype.kind == "c" else 1, dtype, subok=False)
         self.mask = make(ones)
         executor.write(self._window(self.mask), 0 if halves else False)
         if halves:
             self.mask = make((np.stack((ones.real, ones.imag), -1) if dtype.kind == "c" else ones) != 0)
+        if root._array is None:
+            self.mask = self.mask.to(root.device)
 
     def _window(self, x: Any) -> Any:
         for node in self.chain:

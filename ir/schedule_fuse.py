@@ -302,6 +302,7 @@ def _root(fusion: Fusion, value: Value) -> Group:
     node = fusion.producers.get(value)
     kind = _joined(fusion, value).tensor_type
     whole = any(isinstance(r.unit, Barrier) for r in fusion.reads.get(value, []))  # it reads the row-major copy
+    whole = whole or (0 in kind.strides and any(w.value is value for w in fusion.graph.writes))  # the target repeats nothing
     shape = tuple(1 if s == 0 and not whole else n for n, s in zip(kind.shape, kind.strides, strict=True))
     order = _storage_order(kind)
     domain = tuple(shape[d] for d in order if shape[d] != 1)
