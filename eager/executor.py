@@ -128,6 +128,8 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         return _apply(op, operands, attrs)
     if plan is None:
         return _apply(op, operands, attrs, kinds)
+    if plan.held is not None and any(type(n) is int and not plan.held[0] <= n <= plan.held[1] for n in operands):
+        return _apply(op, operands, attrs)
     if plan.wait:
         made = hot.small(plan, op, operands, attrs)
         if made is not None:
@@ -215,7 +217,7 @@ def _apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], kinds: tupl
     )):  # fmt: skip
         before, operands = operands, _promoted(op, operands)
         half = half or dtypes.default().is_half
-        common = not half and _errors is not None and _unchanged(rule, before, operands)
+        common = not half and _errors is not None and _unchanged(op, before, operands)
         arrays = [x if type(x) in WEAK else x._array for x in operands]
     if not uniform and (rule is None or rule.operands is not None):
         op.infer(*[type_of(x) for x in operands], **attrs)  # NumPy would mix dtypes where the record refuses them
@@ -239,13 +241,16 @@ def _apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], kinds: tupl
     return made
 
 
-def _unchanged(rule: Any, before: tuple[Any, ...], after: tuple[Any, ...]) -> bool:
+def _unchanged(op: Op, before: tuple[Any, ...], after: tuple[Any, ...]) -> bool:
     """Whether promotion has left all operands as they were, and would whatever the numbers among them are."""
     if any(x is not y for x, y in zip(before, after, strict=True)):
         return False
+    rule: Any = op.promote
     chosen = after if rule.operands is None else [after[i] for i in rule.operands if i < len(after)]
     kinds = {x.meta.dtype.kind for x in chosen if type(x) not in WEAK}
-    return kinds == {"f"} or not any(type(x) in WEAK and x is not None for x in after)
+    if kinds == {"f"} or not any(type(x) in WEAK and x is not None for x in after):
+        return True
+    return plans.held(op, after) is not None
 
 
 _accepted: set[tuple[Op, Any]] = set()

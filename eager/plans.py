@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..ir.op import Extern, Gemm, Op, Scalar
+from ..ir.promote import representable
 from . import tape
 from .factory import alias, storage_of, view_of
 from .tape import OpNode, keep
@@ -33,11 +34,12 @@ class Plan:
     operand requires grad and the op has a rule; then `saves` has for each operand and result what the tape keeps (None: the
     value itself). `wait`: small calls until compiled code serves instead of NumPy (0: never); `native`: that code (False: there
     is none), made for the knobs' `state`. `rules`, `rules_state`: the same of its gradient rule (`hot.rule`). `wants`: operands
-    that require grad. `weak`: a number is among the operands, `absent`: None is."""
+    that require grad. `weak`: a number is among the operands, `absent`: None is. `held`: between which an int among integral
+    operands is as it stands; others wrap around or are refused."""
 
     __slots__ = (
-        "absent", "graded", "inputs", "meta", "native", "outputs", "rules", "rules_state", "saves", "state", "track", "ufunc",
-        "view", "wait", "wants", "weak",
+        "absent", "graded", "held", "inputs", "meta", "native", "outputs", "rules", "rules_state", "saves", "state", "track",
+        "ufunc", "view", "wait", "wants", "weak",
     )  # fmt: skip
 
     meta: Meta | None
@@ -56,6 +58,7 @@ class Plan:
     state: Any
     weak: bool
     absent: bool
+    held: tuple[int, int] | None
 
 
 def forget() -> None:
@@ -76,6 +79,7 @@ def remember(kinds: tuple[Any, ...], operands: tuple[Any, ...], attrs: dict[str,
     plan.wait, plan.native, plan.state, plan.view = wait, None, None, None
     plan.rules, plan.rules_state = {}, None
     plan.absent = any(x is None for x in operands)
+    plan.held = held(op, operands) if any(type(x) is int for x in operands) else None
     plan.weak = any(isinstance(k, type) for k in kinds[1 : 1 + len(operands)])
     metas = [None if isinstance(k, type) else k for k in kinds[1 : 1 + len(operands)]]
     plan.wants = tuple([m is not None and m.requires_grad for m in metas])
@@ -101,6 +105,22 @@ def remember(kinds: tuple[Any, ...], operands: tuple[Any, ...], attrs: dict[str,
     PLANS[kinds] = plan
     if plan.view is not None and len(operands) == 1 and (plan.track or not any(plan.wants)):  # detach makes no view of its own
         VIEWS[metas[0], plan.meta, plan.view] = plan, op, attrs  # type: ignore[index]
+
+
+def held(op: Op, operands: tuple[Any, ...]) -> tuple[int, int] | None:
+    """The least and the greatest int that the integral dtype of the promoted operands holds; None where they have no such dtype,
+    or the ints among them do not lie between."""
+    rule = op.promote
+    if rule is not None and rule.operands is not None:
+        operands = tuple([operands[i] for i in rule.operands if i < len(operands)])
+    dtypes = {x.meta.dtype for x in operands if hasattr(x, "meta")}
+    if len(dtypes) != 1:
+        return None
+    (dtype,) = dtypes
+    if dtype.kind not in "ui":
+        return None
+    low, high = representable(dtype)
+    return (low, high) if all(low <= x <= high for x in operands if type(x) is int) else None
 
 
 def view(plan: Plan, base: Any, array: Any) -> Any:

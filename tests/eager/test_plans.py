@@ -140,3 +140,16 @@ def test_threads_share_what_is_compiled() -> None:
     for t in threads:
         t.join()
     assert not wrong
+
+
+def test_an_int_that_the_dtype_does_not_hold_is_no_call_of_a_known_kind() -> None:
+    x = fw.tensor([1, 2, 3], dtype=fw.int8)
+    for _ in range(3):
+        assert (x + 1).tolist() == [2, 3, 4] and (x > 1).tolist() == [False, True, True]
+        assert (x + 300).tolist() == [45, 46, 47]  # 300 wraps around to 44
+        assert fw.where(x > 2, x, 7).tolist() == [7, 7, 3]
+        with pytest.raises(RuntimeError, match="overflow"):
+            fw.where(x > 2, x, 300)
+        assert (x // 2).tolist() == [0, 1, 1]
+        with pytest.raises(RuntimeError):
+            x // 0
