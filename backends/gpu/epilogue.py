@@ -165,11 +165,11 @@ class Epilogue:
         outputs = sum(b.access != "r" for b in self.kernel.buffers[:-1])
         return len(self.step.results) > outputs
 
-    def lines(self, made: str, signature: dict[str, str], params: list[Parameter]) -> list[str]:
-        """The statements, on the block `made` of rows `row` and columns `column`; arguments they need are added."""
+    def lines(self, made: str, signature: dict[str, str], params: list[Parameter], width: str = "BN") -> list[str]:
+        """The statements, on the block `made` of rows `row` and `width` columns `column`; arguments they need are added."""
         *others, own = self.kernel.buffers
-        p = Printer(self.kernel, Config(0, wide=True), flat=False, height="BM", width="BN")
-        p.at.taken |= {*signature, "row", "column", "row_mask", "column_mask", made, "acc", "k", "left", "right", "deep"}
+        p = Printer(self.kernel, Config(0, wide=True), flat=False, height="BM", width=width)
+        p.at.taken |= {*signature, "row", "column", "row_mask", "column_mask", made, "acc", "part", "half", "lower", "upper", "k", "left", "right", "deep"}
         first = len(self.step.views) - len(others)
         mine = len(self.step.args) - sum(len(b.args) for b in self.step.begins)
         for n, b in enumerate(others):

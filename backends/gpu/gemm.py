@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ... import knobs
 from ...ir import dtypes, sizes
 from ...ir.dtypes import DType
 from ...ir.graph import Node, Value
@@ -19,6 +20,7 @@ from ...ir.sizes import Size
 from ...ir.types import numel
 from ..products import is_number, merged
 from .config import PROCESSORS, power
+from .gemm_model import expected
 from .kernel import SM90, Target
 
 #: places of words
@@ -45,14 +47,20 @@ class Tile:
 
 #: tiles of 16-bit operands on tensor cores, with the share of the peak that each reaches where it has enough work
 _HALF = (
-    (Tile(128, 256, 64, 8, 3), 1.0), (Tile(128, 128, 64, 4, 4), 0.92), (Tile(64, 256, 64, 4, 4), 0.9),
+    (Tile(128, 256, 64, 8, 4), 1.0), (Tile(128, 128, 64, 4, 4), 0.92), (Tile(64, 256, 64, 4, 4), 0.9),
     (Tile(128, 64, 64, 4, 4), 0.75), (Tile(64, 128, 64, 4, 4), 0.75), (Tile(64, 64, 64, 4, 4), 0.5),
-    (Tile(32, 64, 64, 4, 4), 0.3), (Tile(16, 128, 64, 4, 4), 0.25), (Tile(16, 64, 128, 4, 4), 0.2),
+    (Tile(64, 32, 128, 4, 4), 0.4), (Tile(32, 64, 128, 4, 4), 0.3), (Tile(32, 32, 128, 4, 4), 0.25),
+    (Tile(16, 128, 64, 4, 4), 0.25), (Tile(16, 64, 128, 4, 4), 0.2), (Tile(16, 32, 256, 4, 4), 0.15),
 )  # fmt: skip
 #: of float32, multiplied and added one by one: every product keeps 24 bits
 _SINGLE = (
     (Tile(128, 128, 16, 8, 3), 1.0), (Tile(64, 128, 16, 4, 3), 0.9), (Tile(64, 64, 16, 4, 3), 0.75),
     (Tile(32, 64, 16, 4, 3), 0.5), (Tile(32, 32, 16, 4, 3), 0.3), (Tile(16, 32, 32, 2, 3), 0.2),
+)  # fmt: skip
+#: of float32 with 10 bits, on tensor cores
+_TF32 = (
+    (Tile(128, 256, 32, 8, 3), 1.0), (Tile(128, 128, 32, 4, 4), 0.92), (Tile(64, 128, 32, 4, 4), 0.75),
+    (Tile(64, 64, 32, 4, 4), 0.5), (Tile(32, 64, 64, 4, 4), 0.3), (Tile(16, 64, 64, 4, 4), 0.2), (Tile(16, 32, 128, 4, 4), 0.15),
 )  # fmt: skip
 #: of float64, on tensor cores too
 _DOUBLE = (
@@ -121,11 +129,13 @@ def dtype_of(step: RoutineStep) -> DType:
 
 def tiles(dtype: DType) -> tuple[tuple[Tile, float], ...]:
     """The tiles that a product of `dtype` may have."""
+    if knobs.tf32 and dtype is dtypes.float32:
+        return _TF32
     return _HALF if dtype.is_half else _BY_DTYPE.get(dtype, _PLAIN)
 
 
 def choose(step: RoutineStep, target: Target = SM90) -> Tile:
-    """The tile by the model: rounds of all processors, each as long as its tile is large and inefficient."""
+    """The tile by the model (`gemm_model`)."""
     return ranked(step, target)[0]
 
 
@@ -135,16 +145,27 @@ def ranked(step: RoutineStep, target: Target = SM90) -> list[Tile]:
 
 
 def weighed(step: RoutineStep, target: Target = SM90) -> list[tuple[Tile, float, int, int]]:
-    """Every tile with the time that the model expects (of an unnamed unit), how many programs and how many rounds of all
-    processors it takes; the fastest first."""
-    m, n, total = (_guess(step.sizes[i]) for i in (ROWS, COLUMNS, TOTAL))
+    """Every tile with the nanoseconds that the model expects, how many programs and how many rounds of all processors it takes;
+    the fastest first."""
+    m, n, _, total = shape = _shape(step)
+    dtype = dtype_of(step)
     found = []
-    for tile, share in _WINDOWS if step.routine.startswith("conv") else tiles(dtype_of(step)):
-        tile = within(tile, dtype_of(step), target)
+    for tile, share in _options(step):
+        tile = within(tile, dtype, target)
         count = -(-m // tile.rows) * -(-n // tile.columns) * total
-        rounds = -(-count // PROCESSORS)
-        found.append((tile, rounds * tile.rows * tile.columns / share / shares(step, tile), count, rounds))
+        cut = deep(tile, step.sizes[DEPTH])
+        spent = expected(shape, cut, dtype, share, knobs.tf32, shares(step, tile))
+        found.append((tile, spent, count, -(-count // PROCESSORS)))
     return sorted(found, key=lambda f: f[1])
+
+
+def _options(step: RoutineStep) -> tuple[tuple[Tile, float], ...]:
+    return _WINDOWS if step.routine.startswith("conv") else tiles(dtype_of(step))
+
+
+def _shape(step: RoutineStep) -> tuple[int, int, int, int]:
+    m, n, k, total = (_guess(step.sizes[i]) for i in (ROWS, COLUMNS, DEPTH, TOTAL))
+    return m, n, k, total
 
 
 def within(tile: Tile, dtype: DType, target: Target) -> Tile:
@@ -196,13 +217,15 @@ def boxed_strides(step: RoutineStep) -> list[int]:
 
 def shares(step: RoutineStep, tile: Tile) -> int:
     """Into how many parts the depth of a product of few tiles goes, so that every processor has some; 1 where that is no gain."""
-    m, n, k, total = (step.sizes[i] for i in (ROWS, COLUMNS, DEPTH, TOTAL))
-    if not all(isinstance(x, int) for x in (m, n, k, total)) or tile.depth == 1:
+    m, n, k, total = shape = _shape(step)
+    known = all(isinstance(step.sizes[i], int) for i in (ROWS, COLUMNS, DEPTH, TOTAL))
+    count = -(-m // tile.rows) * -(-n // tile.columns) * total
+    if not known or tile.depth == 1 or not count or 2 * count > PROCESSORS or 32 * m * n * total >= 1 << 31:
         return 1
-    count = -(-_guess(m) // tile.rows) * -(-_guess(n) // tile.columns) * _guess(total)
-    deep = _guess(k) // (8 * tile.depth)
-    few = count and 2 * count <= PROCESSORS and deep >= 2 and 32 * _guess(m) * _guess(n) * _guess(total) < 1 << 31
-    return min(PROCESSORS // count, deep, 32) if few else 1
+    share = next((s for t, s in _options(step) if (t.rows, t.columns) == (tile.rows, tile.columns)), 1.0)
+    most = min(PROCESSORS // count, k // (4 * tile.depth), 32)
+    cut, dtype = deep(tile, step.sizes[DEPTH]), dtype_of(step)
+    return min(range(1, max(1, most) + 1), key=lambda parts: expected(shape, cut, dtype, share, knobs.tf32, parts))
 
 
 def small(step: RoutineStep, tile: Tile, most: int = _SMALL, target: Target = SM90) -> Tile:

@@ -91,6 +91,17 @@ _ORDER = """\
     column = (across * BN + tl.arange(0, BN))[None, :].to(tl.int64)
     row_mask = row < M
     column_mask = column < N"""
+_HALVES = """\
+    lower, upper = acc.reshape(BM, 2, BN // 2).permute(0, 2, 1).split()
+    for half in tl.static_range(2):
+        if half == 0:
+            part = lower
+        else:
+            part = upper
+        column = (across * BN + half * (BN // 2) + tl.arange(0, BN // 2))[None, :].to(tl.int64)
+        column_mask = column < N"""
+#: sums that a thread holds from which on an epilogue is run on half of them at a time: both together do not fit its registers
+_FULL = 128
 _INSIDE = """\
     row_in = row % M
     column_in = column % N"""
@@ -141,7 +152,7 @@ class Product:
             store = f"    tl.store(part_ptr + {self._slot()}, acc, mask=row_mask & column_mask)"
             return self._whole([*lines, self.loop(), store], blocks)
         lines.append(self.loop() if self.stage == "whole" else _SUM.format(place=self._slot()))
-        return self._whole([*lines, *self.after(), *self._made()], blocks)
+        return self._whole([*lines, *self.after()], blocks)
 
     def after(self) -> list[str]:
         """What is done with the sums before they are rounded."""
@@ -175,7 +186,7 @@ class Product:
 
     def _made(self) -> list[str]:
         """The tile rounded to its type, and stored."""
-        lines = [] if self.dtype is self._wide else [f"    made = acc.to({scalar.TYPES[self.dtype]})"]
+        lines = [] if self.dtype is self._wide else [f"    made = {self._sums}.to({scalar.TYPES[self.dtype]})"]
         if self.stored:
             lines.append(f"    tl.store({self._at()}, {self._name}, mask=row_mask & column_mask)")
         return lines
@@ -191,18 +202,33 @@ class Product:
         return 0 if finish is None else sum(b.access == "r" for b in finish.buffers[:-1])
 
     @property
+    def halved(self) -> bool:
+        """Whether the epilogue is run on half of the columns at a time."""
+        return self.finish is not None and self.tile.rows * self.tile.columns >= 32 * self.tile.warps * _FULL
+
+    @property
+    def _sums(self) -> str:
+        return "part" if self.halved else "acc"
+
+    @property
     def _name(self) -> str:
-        return "acc" if self.dtype is self._wide else "made"
+        return self._sums if self.dtype is self._wide else "made"
+
+    def _end(self) -> list[str]:
+        """What is done with the sums: rounded, stored, the epilogue."""
+        lines = [self._plain(line) for line in self._made()]
+        if self.finish is not None:
+            lines += self.finish.lines(self._name, self.signature, self.params, "BN // 2" if self.halved else "BN")
+        return [_HALVES, *(textwrap.indent(line, "    ") for line in lines)] if self.halved else lines
 
     def _whole(self, lines: list[str], blocks: list[str], deeper: int = 0) -> str:
         """The source: what comes behind the first `deeper` lines is inside of a loop."""
         text = "\n".join(lines)
         for some, whole in _WHOLE.items() if self.stage == "whole" else ():
             text = text.replace(some, whole)
-        for name in self.ones:
-            text = re.sub(rf" \* {name}\b", "", text)
-        if self.finish is not None and self.stage != "parts":
-            text = "\n".join([text, *self.finish.lines(self._name, self.signature, self.params)])
+        text = self._plain(text)
+        if self.stage != "parts":
+            text = "\n".join([text, *self._end()])
         if deeper:
             head, body = text.split("flatten=True):")
             text = f"{head}flatten=True):{textwrap.indent(body, '    ')}"
@@ -210,6 +236,12 @@ class Product:
         whole = f"@triton.jit\ndef product({arguments}):\n{text}"
         helpers = [scalar.HELPERS[name] for name in scalar.helpers_in(whole)]
         return "\n\n".join([HEAD, *(h + "\n" for h in helpers), whole]) + "\n"
+
+    def _plain(self, text: str) -> str:
+        """Text without multiplications by strides of 1."""
+        for name in self.ones:
+            text = re.sub(rf" \* {name}\b", "", text)
+        return text
 
     @property
     def _wide(self) -> DType:
@@ -277,7 +309,7 @@ class Mapped(Product):
             order = [_ITEM, _ORDER.replace("program", "inside")]
         lines = [_TILE_BY_TILE.format(times=" * batch0" if len(order) > 1 else ""), *order, self._start()]
         lines.append(_MAPPED.format(left=left, right=right))
-        return self._whole([*lines, *self._made()], ["BM", "BN", "BK", "GROUP", "PROGRAMS"], 1)
+        return self._whole(lines, ["BM", "BN", "BK", "GROUP", "PROGRAMS"], 1)
 
     def _at(self) -> str:
         """Where the tile lies."""
