@@ -35,7 +35,8 @@ def taken(state: Any, blocks: int) -> Any:
     if array is None or is_recording():
         return None
     now = make(array.copy())
-    array[1:] += blocks
+    counter = int(array[1]) + blocks
+    array[1] = counter if counter < 1 << 63 else counter - (1 << 64)
     storage_of(state).version += 1
     return now
 

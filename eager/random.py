@@ -10,6 +10,7 @@ import contextlib
 import math
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,10 +30,13 @@ from .executor import apply
 from .factory import make
 from .inplace import store, store_checked
 from .outputs import fills, makes
+from .pure import rule
+from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
+_INT = frozenset((int,))
 _SEED = 67280421310721  # what a generator starts from, as PyTorch's does
 
 
@@ -147,9 +151,48 @@ def _drawn(op: Op, shape: tuple[Any, ...], dtype: Any, generator: Generator | No
     if dtype.is_complex:  # parts of which each has half the variance of the whole
         parts = _drawn(op, (*shape, 2), dtype.to_real(), generator, device)
         return _joined(parts * math.sqrt(0.5) if op is draws.randn else parts)
+    return apply(op, (_state(op, shape, dtype, generator, device),), {"shape": shape, "dtype": dtype})
+
+
+def _state(op: Op, shape: tuple[Any, ...], dtype: Any, generator: Generator | None, device: Any = None) -> Any:
+    """The state from which `op` draws a tensor."""
     source = generator if generator is not None else default_generator if devices.on_cpu(device) else generators.of(device)
-    state = source.draw(op.effects.draws(tensor_type(shape, dtype)))  # type: ignore[misc]
-    return apply(op, (state,), {"shape": shape, "dtype": dtype})
+    plain = _INT.issuperset(map(type, shape))
+    return source.draw(_blocks(op, tuple(shape), dtype) if plain else op.effects.draws(tensor_type(shape, dtype)))  # type: ignore[misc]
+
+
+@lru_cache(maxsize=1024)
+def _blocks(op: Op, shape: tuple[int, ...], dtype: Any) -> int:
+    """How many blocks of the stream `op` takes for such a tensor."""
+    return op.effects.draws(tensor_type(shape, dtype))  # type: ignore[misc, no-any-return]
+
+
+@served
+@rule
+def _uniform(state: Tensor, shape: Any, dtype: Any, low: float, wide: float) -> Any:
+    """Uniform numbers from `low`, `wide` apart."""
+    return apply(draws.rand, (state,), {"shape": shape, "dtype": dtype}) * wide + low
+
+
+@served
+@rule
+def _normal(state: Tensor, shape: Any, dtype: Any, mean: float, std: float) -> Any:
+    return apply(draws.randn, (state,), {"shape": shape, "dtype": dtype}) * std + mean
+
+
+@served
+@rule
+def _whole(state: Tensor, shape: Any, dtype: Any, low: int, count: int) -> Any:
+    """One of the `count` whole numbers from `low` on."""
+    uniform = apply(draws.rand, (state,), {"shape": shape, "dtype": dtypes.float64})
+    return ((uniform * float(count)).to(dtypes.int64) + low).to(dtype)
+
+
+@served
+@rule
+def _chosen(state: Tensor, probability: Any, shape: Any, dtype: Any) -> Any:
+    """1 with a probability, else 0."""
+    return (apply(draws.rand, (state,), {"shape": shape, "dtype": dtypes.default()}) < probability).to(dtype)
 
 
 def _joined(parts: Any) -> Any:
@@ -215,9 +258,9 @@ def randint(
         low, high = 0, low
     if high <= low:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    uniform = _drawn(draws.rand, size_of((size,)), dtypes.float64, generator, device)
-    whole = (uniform * float(high - low)).to(dtypes.int64) + low
-    return whole.to(to_dtype(dtype) or dtypes.int64)  # type: ignore[no-any-return]
+    shape = size_of((size,))
+    state = _state(draws.rand, shape, dtypes.float64, generator, device)
+    return _whole(state, shape, to_dtype(dtype) or dtypes.int64, low, high - low)  # type: ignore[no-any-return]
 
 
 @makes
@@ -233,8 +276,8 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     """1 with the probability that each element of `input` is (or with `p`, everywhere), else 0."""
     if p is None and not input.dtype.is_floating_point:
         raise DTypeError(f"bernoulli: probabilities must be floating, got {input.dtype.name}{list(input.shape)}")
-    uniform = rand(input.shape, generator=generator, device=devices.beside(input))
-    return (uniform < (input if p is None else p)).to(input.dtype)  # type: ignore[no-any-return]
+    state = _state(draws.rand, input.shape, dtypes.default(), generator, devices.beside(input))
+    return _chosen(state, input if p is None else p, input.shape, input.dtype)  # type: ignore[no-any-return]
 
 
 # -- methods that fill a tensor
@@ -242,17 +285,23 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
 
 def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with uniform numbers in [a, b)."""
-    values = rand(self.shape, dtype=self.dtype, generator=generator, device=devices.beside(self))
-    return store_checked(self, values * (b - a) + a)  # type: ignore[no-any-return]
+    if self.dtype.is_complex:
+        values = rand(self.shape, dtype=self.dtype, generator=generator, device=devices.beside(self))
+        return store_checked(self, values * (b - a) + a)  # type: ignore[no-any-return]
+    state = _state(draws.rand, self.shape, self.dtype, generator, devices.beside(self))
+    return store_checked(self, _uniform(state, self.shape, self.dtype, a, b - a))  # type: ignore[no-any-return]
 
 
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fill with normal numbers."""
-    values = randn(self.shape, dtype=self.dtype, generator=generator, device=devices.beside(self))
-    return store_checked(self, values * std + mean)  # type: ignore[no-any-return]
+    if self.dtype.is_complex:
+        values = randn(self.shape, dtype=self.dtype, generator=generator, device=devices.beside(self))
+        return store_checked(self, values * std + mean)  # type: ignore[no-any-return]
+    state = _state(draws.randn, self.shape, self.dtype, generator, devices.beside(self))
+    return store_checked(self, _normal(state, self.shape, self.dtype, mean, std))  # type: ignore[no-any-return]
 
 
 def bernoulli_(self: Tensor, p: float = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Fill with 1 with probability `p`, else 0."""
-    uniform = rand(self.shape, generator=generator, device=devices.beside(self))
-    return store_checked(self, (uniform < p).to(self.dtype))  # type: ignore[no-any-return]
+    state = _state(draws.rand, self.shape, dtypes.default(), generator, devices.beside(self))
+    return store_checked(self, _chosen(state, p, self.shape, self.dtype))  # type: ignore[no-any-return]
