@@ -229,11 +229,11 @@ def _bytecode(fn: Any, part: Part, device: str) -> str:
 
 def _staged(part: Part, what: Callable[[Any], str], device: str = "cpu") -> str:
     from .ir.segments import parts
-    from .pipeline import stages
+    from .pipeline import LAUNCHES, stages
 
     graphs = [part.training.cut.forward, part.training.cut.backward] if part.training is not None else [part.capture.graph]
-    claims = _claims(device)
-    return "\n\n".join(what(stages(p.graph, claims)) for g in graphs for p in parts(g) if p.graph.nodes)
+    given = _claims(device), LAUNCHES if device == "cuda" else None
+    return "\n\n".join(what(stages(p.graph, *given)) for g in graphs for p in parts(g) if p.graph.nodes)
 
 
 def _claims(device: str) -> Any:

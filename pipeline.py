@@ -9,7 +9,7 @@ from typing import Any
 
 from . import knobs
 from .backends.cpu.claims import CLAIMS
-from .ir import inplace, memory, passes, staged
+from .ir import inplace, memory, passes, staged, together
 from .ir import schedule as scheduling
 from .ir.graph import Graph, produced_symbols
 from .ir.lazyclass import dataclass
@@ -44,15 +44,27 @@ def kernels_of(plan: Plan) -> tuple[Kernel, ...]:
     return tuple(k for k in found if k is not None)
 
 
+@dataclass(frozen=True, slots=True)
+class Launches:
+    """Plans for a device on which kernels are launched, and tell errors when all is done. `fits`: kernels that may be launched
+    together; `wanted`: which others become several kernels."""
+
+    fits: Callable[[Kernel], bool]
+    wanted: staged.Stages = staged.Stages(False, 100_000, frozenset(("pow", "exp", "log", "sin", "cos", "sqrt", "div", "philox")))
+
+
 #: Each is shown the stages of every graph (`bench.replay` records them).
 OBSERVERS: list[Callable[[Stages], None]] = []
 
 
-def stages(graph: Graph, claims: Claims = NO_CLAIMS) -> Stages:
-    """All stages of `graph` up to the plan, which no back end has seen yet; composites in `claims` stay whole."""
+def stages(graph: Graph, claims: Claims = NO_CLAIMS, launches: Launches | None = None) -> Stages:
+    """All stages of `graph` up to the plan, which no back end has seen yet; composites in `claims` stay whole. `launches`: for a
+    device that wants them."""
     optimised = passes.run(graph, passes.FINAL)
-    schedule = staged.staged(scheduling.schedule(optimised, claims))
-    made = Stages(graph, optimised, schedule, memory.plan(inplace.inplace(schedule)))
+    wanted = launches.wanted if launches else staged.USUAL
+    schedule = staged.staged(scheduling.schedule(optimised, claims, launches is not None), wanted)
+    settled = inplace.inplace(schedule)
+    made = Stages(graph, optimised, schedule, memory.plan(together.together(settled, launches.fits) if launches else settled))
     for kernel in made.kernels if knobs.verify else ():
         verify_kernel(kernel)
     for see in OBSERVERS:
@@ -70,7 +82,7 @@ def compile_graph(graph: Graph, *, backend: str | Backend = "cpu") -> Any:
     chosen = BACKENDS[backend] if isinstance(backend, str) else backend
     if produced_symbols(graph):
         return Chain(graph, lambda part: compile_graph(part, backend=chosen))
-    made = stages(graph, chosen.claims if not callable(chosen.claims) else chosen.claims())
+    made = stages(graph, chosen.claims if not callable(chosen.claims) else chosen.claims(), chosen.launches)
     return chosen.executable(made.plan, chosen.build(made.kernels), made.optimised)
 
 
@@ -83,11 +95,12 @@ def rebuilt(plan: Plan, graph: Graph, backend: str) -> Any:
 @dataclass(frozen=True, slots=True)
 class Backend:
     """What turns a plan's kernels into something that runs them. `claims`: composites (records with a Decompose) that it runs
-    whole: each call is then one step of the plan."""
+    whole: each call is then one step of the plan. `launches`: of one for a device."""
 
     build: Callable[[Sequence[Kernel]], Any]
     claims: Claims | Callable[[], Claims] = field(default_factory=dict)
     executable: Callable[[Any, Any, Graph], Any] = Executable
+    launches: Launches | None = None
 
 
 def _machine_code(kernels: Sequence[Kernel]) -> Code:
@@ -111,6 +124,16 @@ def _on_gpu(kernels: Sequence[Kernel]) -> Any:
     from .runtime.gpu.device import device
 
     return builder.current.kernels(kernels, builder.target_of(device()))
+
+
+def _fits_on_gpu(kernel: Kernel) -> bool:
+    from .backends.gpu.together import fits
+
+    return fits(kernel)
+
+
+#: How plans for GPUs are made.
+LAUNCHES = Launches(_fits_on_gpu)
 
 
 def _claimed_on_gpu() -> Claims:
@@ -143,7 +166,8 @@ def _tuned(make: Callable[[Plan, Any, Graph], Any], plan: Plan, code: Any, graph
 #: Back ends by name.
 BACKENDS: dict[str, Backend] = {
     "cpu": Backend(_machine_code, CLAIMS), "reference": Backend(_in_numpy),
-    "cuda": Backend(_on_gpu, _claimed_on_gpu, _gpu_executable), "cuda graphs": Backend(_on_gpu, _claimed_on_gpu, _gpu_graphs),
-    "cuda tuned": Backend(_on_gpu, _claimed_on_gpu, partial(_tuned, _gpu_executable)),
-    "cuda tuned graphs": Backend(_on_gpu, _claimed_on_gpu, partial(_tuned, _gpu_graphs)),
+    "cuda": Backend(_on_gpu, _claimed_on_gpu, _gpu_executable, LAUNCHES),
+    "cuda graphs": Backend(_on_gpu, _claimed_on_gpu, _gpu_graphs, LAUNCHES),
+    "cuda tuned": Backend(_on_gpu, _claimed_on_gpu, partial(_tuned, _gpu_executable), LAUNCHES),
+    "cuda tuned graphs": Backend(_on_gpu, _claimed_on_gpu, partial(_tuned, _gpu_graphs), LAUNCHES),
 }  # fmt: skip

@@ -40,6 +40,8 @@ Array = np.ndarray[Any, Any]
 def run_kernel(kernel: Kernel, buffers: Sequence[Array], values: Mapping[str, int], scalars: Sequence[Any]) -> int:
     """Run `kernel` on flat arrays (one per buffer argument), values of its size symbols, and its scalar arguments.
     Returns the status: 0, or 1 + the number of the error whose Check failed first."""
+    if kernel.parts:
+        return _run_parts(kernel, buffers, values, scalars)
     run = _Run(kernel, dict(values), dict(zip([p.name for p in kernel.scalars], scalars, strict=True)))
     run.memory = {b.name: a for b, a in zip(kernel.buffers, buffers, strict=True)}
     extents = [sizes.evaluate(a.extent, values) for a in kernel.grid]
@@ -51,6 +53,15 @@ def run_kernel(kernel: Kernel, buffers: Sequence[Array], values: Mapping[str, in
             run.body(kernel.body)
         except _Failed as failed:
             return failed.status
+    return 0
+
+
+def _run_parts(kernel: Kernel, buffers: Sequence[Array], values: Mapping[str, int], scalars: Sequence[Any]) -> int:
+    memory = {b.name: a for b, a in zip(kernel.buffers, buffers, strict=True)}
+    given = {p.name: x for p, x in zip(kernel.scalars, scalars, strict=True)}
+    for part in kernel.parts:
+        numbers = {name: values[name] for name in part.sizes}
+        run_kernel(part, [memory[b.name] for b in part.buffers], numbers, [given[p.name] for p in part.scalars])
     return 0
 
 

@@ -266,7 +266,10 @@ class KernelError:
 class Kernel:
     """ABI: ``i32 kernel(ptr args, ptr sizes, ptr scalars, ptr scratch, i64 thread, i64 threads)``: `args` points to one
     pointer per buffer, `sizes` to one i64 per symbol, `scalars` to 8 bytes per parameter, `scratch` to one thread's scratch
-    (all Scratch areas in order, each at a multiple of 64 bytes). Zero: done; n: errors[n - 1]."""
+    (all Scratch areas in order, each at a multiple of 64 bytes). Zero: done; n: errors[n - 1].
+
+    `parts`: kernels that run in its place, at the same time or in any order (`ir.together`; GPUs have them only). It then has all
+    that they are given, by the same names, and neither grid nor body of its own."""
 
     name: str
     buffers: tuple[Buffer, ...]
@@ -276,6 +279,7 @@ class Kernel:
     body: tuple[Stmt, ...]
     errors: tuple[KernelError, ...] = ()
     scratch: tuple[Scratch, ...] = ()
+    parts: tuple[Kernel, ...] = ()
 
     @property
     def memory(self) -> tuple[Buffer | Scratch, ...]:

@@ -21,6 +21,7 @@
         reduce i2 < 16, i3 < 4 -> v8 : f32 = add v6:
           ...
 
+The parts of a kernel that has them stand in place of its grid, two columns further in.
 The text is the whole kernel but for the folders of the user's files. `parse_kernel` checks the grammar only.
 """
 
@@ -71,6 +72,8 @@ def print_kernel(kernel: Kernel) -> str:
     lines = [head + ":"]
     lines += [f"  scratch {s.name}: {s.dtype.short}[{s.size}]" for s in kernel.scratch]
     lines += [f'  error {i}: {e.op} {e.kind.__name__} {e.message!r}{_where(e.where)}' for i, e in enumerate(kernel.errors)]
+    if kernel.parts:
+        return "\n".join([*lines, *(f"  {line}" for part in kernel.parts for line in str(part).splitlines())]) + "\n"
     lines.append(f"  grid {_axes(kernel.grid)}:".replace(" :", ":"))
     lines += _body(kernel.body, "    ")
     return "\n".join(lines) + "\n"
@@ -159,11 +162,18 @@ class _Parser:
         known = tuple(s.strip() for s in symbols.split(",")) if symbols else ()
         args = tuple(self._buffer(t) for t in _split(buffers))
         params = tuple(ScalarParam(*self.match(r"(\w+): (\w+)", t).groups()) for t in _split(scalars or ""))
+        if self.at < len(self.lines) and self.lines[self.at].startswith("  kernel "):
+            return Kernel(name, args, known, params, (), (), parts=self._parts())
         scratch, errors_, grid = self._header()
         body = self._block(4)
         if self.at != len(self.lines):
             raise self.fail()
         return Kernel(name, args, known, params, grid, body, errors_, scratch)
+
+    def _parts(self) -> tuple[Kernel, ...]:
+        inner = [self.match("  (.*)", line)[1] for line in self.lines[self.at :]]
+        starts = [i for i, line in enumerate(inner) if line.startswith("kernel ")]
+        return tuple(_Parser(inner[i:j]).kernel() for i, j in zip(starts, [*starts[1:], len(inner)], strict=True))
 
     def _buffer(self, text: str) -> Buffer:
         name, access, dtype, size = self.match(r"(\w+): (\w+) (\w+)\[(.*)\]", text).groups()

@@ -8,6 +8,7 @@ and scratch, never certainly twice to one place. Checks name an error of the ker
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import field
 
@@ -50,6 +51,26 @@ SCALAR_KINDS = ("bool", "int", "float")
 def verify_kernel(kernel: Kernel) -> None:
     """VerifyError with the reason and the statement where `kernel` breaks an invariant."""
     _Checker(kernel).check()
+    for part in kernel.parts:
+        verify_kernel(part)
+    if kernel.parts:
+        _check_parts(kernel)
+
+
+def _check_parts(kernel: Kernel) -> None:
+    """VerifyError where parts are given other things than the whole, or where one writes what another one touches."""
+    whole = _Checker(kernel)
+    whole.need(not (kernel.grid or kernel.body or kernel.scratch or kernel.errors), "parts beside statements of its own")
+    types = {b.name: (b.dtype, b.size) for b in kernel.buffers}
+    users = Counter(b.name for part in kernel.parts for b in part.buffers)
+    for part in kernel.parts:
+        whole.need(not part.parts, f"part {part.name} has parts")
+        given = all(types.get(b.name) == (b.dtype, b.size) for b in part.buffers)
+        whole.need(given, f"part {part.name} has other buffers")
+        whole.need({*part.sizes} <= {*kernel.sizes}, f"part {part.name} has other sizes")
+        whole.need({*part.scalars} <= {*kernel.scalars}, f"part {part.name} has other scalars")
+        shared = [b.name for b in part.buffers if b.access != "r" and users[b.name] > 1]
+        whole.need(not shared, f"part {part.name} writes {', '.join(shared)}, which another part touches")
 
 
 @dataclass(slots=True)

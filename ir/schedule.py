@@ -75,12 +75,13 @@ class Schedule:
         return "\n".join(lines)
 
 
-def schedule(graph: Graph, claims: Claims = NO_CLAIMS) -> Schedule:
+def schedule(graph: Graph, claims: Claims = NO_CLAIMS, late: bool = False) -> Schedule:
     """The steps that compute `graph`, in an order that respects every value and every write-back. `claims`: composites that
-    stay whole, each call a step of its own."""
+    stay whole, each call a step of its own. `late`: what a kernel finds wrong is told when all is done, so that no write has
+    to wait for it."""
     made, origins = prepared(graph, claims)
     tables: frozenset[Any] = frozenset(n.args[i] for n in made.nodes for i in overwritten(n, claims))
-    return _Scheduler(graph, fuse(made, origins, tables), claims).run()
+    return _Scheduler(graph, fuse(made, origins, tables), claims, late).run()
 
 
 def _step_text(step: Step) -> str:
@@ -100,6 +101,7 @@ class _Scheduler:
     original: Graph
     fusion: Fusion
     claims: Claims
+    late: bool = False
     buffers: list[PlanBuffer] = field(default_factory=list)
     number: dict[str, int] = field(default_factory=dict)
     homes: dict[Value, Target] = field(default_factory=dict)
@@ -230,7 +232,7 @@ class _Scheduler:
         """The units that may raise."""
         trials = self.trials
         able = (u for u in self.fusion.units if may_raise(u, self.claims))
-        return {u for u in able if not isinstance(u, Group) or self._tried(u, trials).errors}
+        return {u for u in able if not isinstance(u, Group) or (not self.late and self._tried(u, trials).errors)}
 
     def _place_tables(self) -> None:
         """What a Scatter writes into, or a claimed call overwrites, lies where its result does; nothing else reads it."""

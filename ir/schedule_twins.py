@@ -92,13 +92,14 @@ class Twins:
         places = dict(zip(buffers, outline.buffers, strict=True))
         given = dict(zip(scalars, outline.scalars, strict=True))
         return replace(
-            twin, name=name, body=_renamed(twin.body, places, given),
+            twin, name=name, body=renamed(twin.body, places, given),
             buffers=tuple(Buffer(places[b.name], b.dtype, b.size, b.access) for b in twin.buffers),
             scalars=tuple(ScalarParam(given[p.name], p.kind) for p in twin.scalars),
         )  # fmt: skip
 
 
-def _renamed(body: tuple[Stmt, ...], places: Mapping[str, str], given: Mapping[str, str]) -> tuple[Stmt, ...]:
+def renamed(body: tuple[Stmt, ...], places: Mapping[str, str], given: Mapping[str, str]) -> tuple[Stmt, ...]:
+    """Statements with other names for memory (`places`) and scalar parameters (`given`)."""
     out: list[Stmt] = []
     for st in body:
         if isinstance(st, Load):
@@ -108,8 +109,8 @@ def _renamed(body: tuple[Stmt, ...], places: Mapping[str, str], given: Mapping[s
         elif isinstance(st, Store):
             st = Store(places.get(st.buffer, st.buffer), st.index, st.value)
         elif isinstance(st, Param):
-            st = Param(st.dest, given[st.param], st.dtype)
+            st = Param(st.dest, given.get(st.param, st.param), st.dtype)
         elif isinstance(st, (Loop, Reduce)):
-            st = replace(st, body=_renamed(st.body, places, given))
+            st = replace(st, body=renamed(st.body, places, given))
         out.append(st)
     return tuple(out)

@@ -49,12 +49,27 @@ _COLUMNS = 256
 _GUESS = 64
 
 
-def staged(schedule: Schedule) -> Schedule:
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What is split up. `parts`: long reductions (else the back end shares them out by itself). `worth`: units from which on a
+    loop behind statements that run once becomes a kernel (None: `work.WORTH`); `handed`: primitives that such a kernel does not
+    compute again."""
+
+    parts: bool = True
+    worth: int | None = None
+    handed: frozenset[str] = frozenset()
+
+
+#: what CPUs have
+USUAL = Stages()
+
+
+def staged(schedule: Schedule, wanted: Stages = USUAL) -> Schedule:
     """The schedule with kernels split up where threads then can share more of the work."""
     steps: list[Step] = []
     buffers = list(schedule.buffers)
     for step in schedule.steps:
-        found = _split(step.kernel) if isinstance(step, KernelStep) else None
+        found = _split(step.kernel, wanted) if isinstance(step, KernelStep) else None
         if found is None or len(found.kernels) == 1 or not isinstance(step, KernelStep):
             steps.append(step)
             continue
@@ -77,27 +92,28 @@ class Split:
     temporaries: tuple[Buffer, ...] = ()
 
 
-def _split(kernel: Kernel) -> Split:
-    apart = _loop_apart(kernel)
+def _split(kernel: Kernel, wanted: Stages = USUAL) -> Split:
+    apart = _loop_apart(kernel, wanted)
     if apart is None:
-        return _stages(kernel) or Split((kernel,))
-    again = [_split(k) for k in apart.kernels]
+        return (_stages(kernel) if wanted.parts else None) or Split((kernel,))
+    again = [_split(k, wanted) for k in apart.kernels]
     temporaries = (*apart.temporaries, *(b for one in again for b in one.temporaries))
     return Split(tuple(k for one in again for k in one.kernels), temporaries)
 
 
 # ---- loops behind a full reduction -------------------------------------------------------------------------------------
-def _loop_apart(kernel: Kernel) -> Split | None:
+def _loop_apart(kernel: Kernel, wanted: Stages) -> Split | None:
     """A long loop of a kernel without a grid as a kernel, with what comes before and behind it as others."""
     types = {m.name: m.dtype.itemsize for m in kernel.memory}
+    worth = work.WORTH if wanted.worth is None else wanted.worth
     long = [i for i, st in enumerate(kernel.body)
-            if isinstance(st, Loop) and not st.serial and _guess(work.statements((st,), types)) >= work.WORTH]  # fmt: skip
+            if isinstance(st, Loop) and not st.serial and _guess(work.statements((st,), types)) >= worth]  # fmt: skip
     if kernel.grid or kernel.scratch or not long:
         return None
     before, loop, behind = kernel.body[: long[0]], kernel.body[long[0]], kernel.body[long[0] + 1 :]
     assert isinstance(loop, Loop)
     used = {name for st in (loop, *behind) for name in reads(st)}
-    slow = _behind_loops(before, {name for st in walk(kernel.body) for name in writes(st)} & _buffers(kernel))
+    slow = _behind(before, wanted.handed, {name for st in walk(kernel.body) for name in writes(st)} & _buffers(kernel))
     dtypes = _dtypes(kernel, before)
     handed = [name for name in dtypes if name in used and name in slow]
     names = _buffers(kernel)
@@ -117,11 +133,13 @@ def _loop_apart(kernel: Kernel) -> Split | None:
     return Split(tuple(k for k in parts if k.body), tuple(temporaries))
 
 
-def _behind_loops(body: tuple[Stmt, ...], written: set[str]) -> set[str]:
-    """The names that follow from a loop, or from memory that the kernel itself writes, be it later: read again, it is other."""
+def _behind(body: tuple[Stmt, ...], prims: frozenset[str], written: set[str]) -> set[str]:
+    """The names that follow from a loop, from one of `prims`, or from memory that the kernel itself writes, be it later: read
+    again, it is other."""
     found = set(written)
     for st in body:
-        if isinstance(st, (Loop, Reduce, Store, StoreAt)) or reads(st) & found:
+        slow = isinstance(st, (Loop, Reduce, Store, StoreAt)) or (isinstance(st, Compute) and st.prim in prims)
+        if slow or reads(st) & found:
             found |= writes(st)
     return found
 

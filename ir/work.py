@@ -5,7 +5,7 @@ One unit is a picosecond of one core of the machine that the figures were taken 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from . import sizes
 from .loops import Axis, Check, Compute, Const, Index, Kernel, Load, LoadAt, Loop, Param, Reduce, Running, Stmt, Store, StoreAt
@@ -35,7 +35,10 @@ _ENOUGH = 16
 def work(kernel: Kernel) -> Size:
     """Units of one run on one thread."""
     types = {m.name: m.dtype.itemsize for m in kernel.memory}
-    return _times(statements(kernel.body, types), kernel.grid)
+    total = _times(statements(kernel.body, types), kernel.grid)
+    for part in kernel.parts:
+        total = total + work(part)
+    return total
 
 
 def _times(one: Size, axes: Sequence[Axis]) -> Size:
@@ -106,6 +109,9 @@ def pieces(units: Size, most: Size) -> Size:
 def traffic(kernel: Kernel) -> tuple[Size, Size]:
     """Bytes that one run reads from memory and writes there, each element of a buffer counted once however often it is touched;
     of places that only values tell, one for each round."""
+    if kernel.parts:
+        both = [traffic(part) for part in kernel.parts]
+        return summed(r for r, _ in both), summed(w for _, w in both)
     read: dict[str, Size] = {}
     written: dict[str, Size] = {}
     _touched(kernel.body, kernel.grid, read, written)
@@ -119,6 +125,14 @@ def traffic(kernel: Kernel) -> tuple[Size, Size]:
         return out
 
     return total(read), total(written)
+
+
+def summed(found: Iterable[Size]) -> Size:
+    """All of them together."""
+    total: Size = 0
+    for size in found:
+        total = total + size
+    return total
 
 
 def _touched(body: Sequence[Stmt], axes: Sequence[Axis], read: dict[str, Size], written: dict[str, Size]) -> None:

@@ -101,7 +101,7 @@ class Printer:
         at.wide = self.config.wide
         self.flat = not vector_loops(k)
         areas = [s for s in k.scratch if s.name not in self.kept]
-        signature, params = self._arguments(areas)
+        signature, params = self.arguments(areas)
         self._grid()
         for s in areas:
             at.say(f"{self.pointers[s.name]} += x * {at.wrapped(s.size)}")
@@ -116,7 +116,8 @@ class Printer:
         whole = "\n\n".join([HEAD, *(h + "\n" for h in helpers), text]) + "\n"
         return Source(k.name, whole, signature, blocks, params, grid, room, self.config)
 
-    def _arguments(self, areas: Sequence[Scratch]) -> tuple[dict[str, str], tuple[Parameter, ...]]:
+    def arguments(self, areas: Sequence[Scratch]) -> tuple[dict[str, str], tuple[Parameter, ...]]:
+        """(argument -> Triton type, where each comes from), with their names noted."""
         k, at = self.kernel, self.at
         found: list[tuple[str, str, Parameter]] = []
         memory: list[tuple[str, Sequence[Buffer | Scratch]]] = [("buffer", k.buffers), ("scratch", areas)]
@@ -505,6 +506,10 @@ class Printer:
 
 def triton_source(kernel: Kernel, config: Config | None = None) -> Source:
     """The Triton source of one kernel, by `config` or what the model takes."""
+    if kernel.parts:
+        from . import together
+
+        return together.source(kernel, config)
     kernel = spread(kernel)
     config = config or choose(kernel)
     kernel = tiled(kernel, config.tile) if config.tile else kernel

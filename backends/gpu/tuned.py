@@ -44,6 +44,8 @@ def candidates(work: Union[Kernel, RoutineStep], target: Target = SM90) -> Mappi
     if isinstance(work, RoutineStep):
         return templates.candidates(work, target)
     found: dict[str, Ways] = {"model": partial(kernel_ways, work)}
+    if work.parts:
+        return found
     for c in config.candidates(spread(work)):
         blocks = f"x={c.xblock}" + (f" r={c.rblock}{'' if c.persistent else ' rounds'}" if c.rblock else "")
         found[f"{blocks} warps={c.warps}"] = partial(kernel_ways, work, c)

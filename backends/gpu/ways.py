@@ -9,7 +9,7 @@ from ...ir import sizes
 from ...ir.loops import Kernel, Loop, Reduce, walk
 from ...ir.sizes import Size
 from ...ir.staged import Split
-from . import stages
+from . import stages, together
 from .config import Config, choose, numel
 from .kernel import Aligned, Assumption, Below, Divisible, Parameter, TensorMap
 from .split import MANY, many, split
@@ -42,6 +42,8 @@ class Way:
 
 def kernel_ways(kernel: Kernel, config: Config | None = None) -> tuple[Way, ...]:
     """The ways to run one kernel, best first; the last assumes nothing."""
+    if kernel.parts:
+        return _joined_ways(kernel)
     narrow = _narrow(kernel)
     if narrow is None:
         return (_way(kernel, config, (), True),)
@@ -82,6 +84,20 @@ def _way(
         scratch += source.scratch
         jobs.append(Job(to_build(source, assumes), source.params, (source.grid, 1, 1)))
     return Way(assumes, kernel.sizes, tuple(jobs), tuple(scratch))
+
+
+def _joined_ways(kernel: Kernel) -> tuple[Way, ...]:
+    """The ways to run parts in one launch: with aligned memory and short indices, and always."""
+    narrow = [_narrow(part) for part in kernel.parts]
+    assumes: list[tuple[Assumption, ...]] = [()]
+    if None not in narrow:
+        below = dict.fromkeys(a for some in narrow for a in some or ())
+        assumes.insert(0, (*below, *(Aligned(n) for n in range(len(kernel.buffers)))))
+    found = []
+    for some in assumes:
+        source = together.source(kernel, together.configured(kernel, wide=not some))
+        found.append(Way(some, kernel.sizes, (Job(to_build(source, some), source.params, (source.grid, 1, 1)),)))
+    return tuple(found)
 
 
 def _outer(p: Parameter, part: Kernel, kernel: Kernel, areas: Sequence[str], first: int) -> Parameter:

@@ -31,7 +31,7 @@ from fusewire.ir import dtypes, layout
 from fusewire.ir.graph import Builder, Graph, produced_symbols
 from fusewire.ir.loops import Kernel
 from fusewire.ir.ops.casts import cast
-from fusewire.ir.ops.pointwise import add
+from fusewire.ir.ops.pointwise import add, exp, mul
 
 _RANDOM = 60
 _TOLERANCE = {2: 1e-2, 4: 2e-5, 8: 1e-10}
@@ -108,8 +108,20 @@ def turned(rows: int, columns: int) -> tuple[Graph, list[Any]]:
     return builder.finish([builder.emit(add, (a, b), {})]), [x, y]
 
 
-def graphs(every: int) -> Iterator[tuple[Graph, list[Any]]]:
-    """Graphs with their inputs."""
+def updates() -> tuple[Graph, list[Any]]:
+    """Many small kernels that do not wait for one another, some of them alike: one launch."""
+    builder, inputs, outputs = Builder("updates"), [], []
+    for n, shape in enumerate([(40,), (3, 5), (), (130,), (7,), (), (0,), (1100,), (128,)]):
+        x, y = np.random.default_rng(n).standard_normal((2, *shape)).astype(np.float32)
+        a, b = (builder.input(layout.type_of_array(np.asarray(v))) for v in (x, y))
+        kept = builder.emit(mul, (a, 0.5), {})
+        outputs += [builder.emit(add, (kept, b), {}), *([builder.emit(exp, (b,), {})] if n % 2 else [])]
+        inputs += [np.asarray(x), np.asarray(y)]
+    return builder.finish(outputs), inputs
+
+
+def graphs(every: int, sides: Sequence[tuple[int, int]]) -> Iterator[tuple[Graph, list[Any]]]:
+    """Graphs with their inputs; `sides` of matrices beside transposed ones."""
     cases = [(op, s) for op in random_graphs.every_op() for s in random_graphs.samples(op)]
     for op, sample in cases[::every]:
         builder, inputs, operands = Builder("g"), [], []
@@ -124,8 +136,9 @@ def graphs(every: int) -> Iterator[tuple[Graph, list[Any]]]:
         yield builder.finish(list(made) if isinstance(made, tuple) else [made]), inputs
     for kind in dtypes.BYTES:
         yield byte_floats(kind)
-    yield turned(128, 192)
-    yield turned(160, 130)
+    for rows, columns in sides:
+        yield turned(rows, columns)
+    yield updates()
     for seed in range(0, _RANDOM, every):
         yield random_graphs.random_graph(seed)
 
@@ -144,8 +157,9 @@ def raced() -> dict[str, list[str]]:
 def main(way: str, every: str) -> None:
     """Run all and print what was found."""
     both = Both(way == "rounds")
-    backend = pipeline.Backend(lambda kernels: both.run)
-    for graph, inputs in graphs(int(every)):
+    backend = pipeline.Backend(lambda kernels: both.run, launches=pipeline.LAUNCHES)
+    sides = ((8, 12), (10, 13)) if both.rounds else ((128, 192), (160, 130))  # small blocks make no tiles of a matrix
+    for graph, inputs in graphs(int(every), sides):
         if not produced_symbols(graph):
             pipeline.compile_graph(graph, backend=backend).run(list(inputs))
     print(json.dumps({"kernels": both.kernels, "different": both.different, "raced": raced()}))
