@@ -7,7 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..ir.ops.creation import full
 from ..runtime.gpu import device as devices
+from ..runtime.meta import Meta
+from .executor import recording
 
 
 def entered(kernel: Any) -> str:
@@ -45,3 +48,19 @@ def written(
     started = devices.started()
     target = builder.target_of(started[0]) if started else SM90
     return user_functions.written(arguments.build(kernel, dict(options)), target)
+
+
+def stand_in(device: str, shape: tuple[int, ...], strides: tuple[int, ...], dtype: Any) -> Any:
+    """A Tensor of zeros of this layout, for a measurement."""
+    from .device import executor
+    from .gpu import tensor_in
+
+    span = 1 + sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) if 0 not in shape else 0
+    memory = executor(device).apply(full, (0,), {"shape": (max(span, 1),), "dtype": dtype})
+    return tensor_in(memory._storage, Meta.of(shape, strides, dtype, False, device))
+
+
+def measured(tuner: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Have Triton's tuner (triton.runtime.autotuner.Autotuner) measure its configurations; no capture sees its ops."""
+    with recording(None):  # type: ignore[arg-type]
+        tuner.run(*args, **kwargs)

@@ -22,7 +22,7 @@ from ..runtime.guard import Is
 from ..runtime.source import Const, Item
 from .breaks import Break, describe, subject
 from .symbols import SizeInt, raw
-from .values import SymFloat, concrete
+from .values import SYMBOLIC, SymFloat, concrete
 
 if TYPE_CHECKING:
     from .session import Session
@@ -83,19 +83,42 @@ def _tuned(s: Session, tuner: Any, args: list[Any], kwargs: dict[str, Any]) -> A
 
 
 def _best(s: Session, tuner: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """Measured on zeros laid out as the arguments. Which configuration is best is no part of what a kernel computes: no number
+    is fixed by it."""
     given = {**dict(zip(tuner.arg_names, args, strict=False)), **kwargs}
     known = {name: x for name, x in given.items() if name in tuner.arg_names}
     key = [_plain(known[name]) for name in tuner.keys if name in known]
     key += [str(x.dtype) for x in known.values() if hasattr(x, "dtype")]
     if tuple(key) not in tuner.cache:
-        raise _refused(tuner.base_fn, "whose configurations are measured first")
+        zeros: dict[int, Any] = {}
+
+        def real(x: Any) -> Any:
+            if not isinstance(x, Tensor):
+                return _plain(x)
+            if id(x) not in zeros:
+                kind = x.meta.type
+                zeros[id(x)] = user_kernels.stand_in(s.recorder.device, raw(kind.shape), raw(kind.strides), kind.dtype)
+            return zeros[id(x)]
+
+        def grid(meta: dict[str, Any]) -> tuple[int, ...]:
+            found = kwargs["grid"]
+            found = s.call(found, ({**meta, **known},)) if callable(found) else found
+            return tuple([int(raw(n)) for n in found])
+
+        if not s.recorder.device.startswith("cuda"):
+            raise _refused(tuner.base_fn, f"whose tensors lie on {s.recorder.device}")
+        others = {name: real(x) for name, x in kwargs.items() if name != "grid"}
+        try:
+            user_kernels.measured(tuner, [real(x) for x in args], {**others, "grid": grid})
+        except Exception as error:
+            raise _refused(tuner.base_fn, f"whose configurations cannot be measured: {error}") from None
     tuner.best_config = tuner.cache[tuple(key)]
     return tuner.best_config
 
 
 def _plain(x: Any) -> Any:
-    """A number as it is now: which configuration is best is no part of what a kernel computes."""
-    return raw(x) if isinstance(x, SizeInt) else concrete(x)
+    """A number as it is now, of which the guards say nothing."""
+    return x.raw if type(x) in SYMBOLIC else x
 
 
 # -- one launch --------------------------------------------------------------------------------------------------------
