@@ -448,14 +448,20 @@ def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
         return _of_others("matmul", linalg.matmul, a, b)  # type: ignore[no-any-return]
     if not rows or not columns:
         raise ShapeError(f"matmul: both arguments need to be at least 1D, but they are {rows}D and {columns}D")
-    left, right = rows == 1, columns == 1
+    result: Tensor = _of_vectors(a, b) if rows == 1 or columns == 1 else apply(linalg.matmul, (a, b), _NONE)
+    return result if out is None else into(out, result, False)
+
+
+@served
+@pure
+def _of_vectors(a: Any, b: Any) -> Any:
+    """The product where one operand, or both, has one dimension."""
+    left, right = a.ndim == 1, b.ndim == 1
     a = shapes.reshape(a, (1, *a.shape)) if left else a
     b = shapes.reshape(b, (*b.shape, 1)) if right else b
-    result: Tensor = apply(linalg.matmul, (a, b), _NONE)
-    if left or right:
-        kept = result.shape[:-2] if left and right else result.shape[:-1] if right else (*result.shape[:-2], result.shape[-1])
-        result = shapes.reshape(result, kept)
-    return result if out is None else into(out, result, False)
+    result: Any = apply(linalg.matmul, (a, b), _NONE)
+    kept = result.shape[:-2] if left and right else result.shape[:-1] if right else (*result.shape[:-2], result.shape[-1])
+    return shapes.reshape(result, kept)
 
 
 @pure

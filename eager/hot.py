@@ -249,7 +249,8 @@ def _native_rule(node: Any, g: Any, values: list[Any]) -> Any:
         return False
     try:
         given = ((g,), tuple(values[: node.count]), tuple(values[node.count :]))
-        found = _rule(node, need, given, True, node.op.heavy is not True)
+        rounds = node.op.heavy is True or isinstance(node.op.lowering, Decompose)  # as its forward pass does
+        found = _rule(node, need, given, True, not rounds)
     except FusewireError:
         return False
     if found is None:

@@ -242,6 +242,9 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     """Every element `value`."""
     if hasattr(value, "meta"):
         return copy_(self, value)
+    if type(value) is float and is_plain(self) and self.meta.dtype.kind == "f" and not self.meta.requires_grad:
+        write(self, value)
+        return self
     made = creation.filled(self, self.shape, value)
     return store_checked(self, made)  # type: ignore[no-any-return]
 

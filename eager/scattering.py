@@ -308,6 +308,11 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 @pure
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each of 0, 1, 2, ... occurs in the vector `input`, or the sum of its `weights`; the largest value is read."""
+    if weights is None and input.ndim == 1 and input.dtype.kind in "iu" and is_plain(input) and minlength >= 0:
+        try:
+            return make(np.bincount(input._array, minlength=minlength))  # type: ignore[arg-type]
+        except (ValueError, TypeError):
+            pass  # below by its own error
     size = max(minlength, int(g.amax(input).item()) + 1 if input.numel() else 0)
     ones = filled(input, input.shape, 1, dtypes.int64) if weights is None else weights
     ones = ones if weights is None or ones.dtype.is_floating_point else to(ones, dtypes.float64)

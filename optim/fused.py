@@ -7,6 +7,7 @@ Never decides what an update is.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -56,14 +57,15 @@ def run(rule: Rule, flags: Any, tensors: Mapping[str, Tensor], numbers: Mapping[
     """Do what ``rule(tensors, numbers, flags)`` says, in place, and count the writes. False, with nothing done, where the
     tensors are not float32 or float64 of one dense layout. Tensors of no dimensions beside "p" are read as they are."""
     p = tensors["p"]
-    meta, array = p.meta, p._array
-    dtype = meta.dtype
-    if not knobs.fused_optim or dtype not in _DTYPES or array is None or not array.flags.writeable:
+    if not knobs.fused_optim or not _NUMBERS.issuperset(map(type, numbers.values())):
         return False
-    if not _NUMBERS.issuperset(map(type, numbers.values())) or tensors["grad"]._storage is p._storage is not None:
+    if tensors["grad"]._storage is p._storage is not None:
         return False
-    if _gathered.by_kernel is not None and _gather(rule, flags, tensors, numbers, meta, array.size):
+    if _gathered.by_kernel is not None and _gather(rule, flags, tensors, numbers):
         return True
+    array, dtype = p._array, p.meta.dtype
+    if dtype not in _DTYPES or array is None or not array.flags.writeable:
+        return False
     rows = array.flags.c_contiguous
     flat = {name: _flat(t, array.shape, dtype, rows, name == "grad") for name, t in tensors.items()}
     if any(a is None for a in flat.values()):
@@ -77,20 +79,23 @@ def run(rule: Rule, flags: Any, tensors: Mapping[str, Tensor], numbers: Mapping[
     return True
 
 
-def _gather(rule: Rule, flags: Any, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any], meta: Any, size: int) -> bool:
+def _gather(rule: Rule, flags: Any, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> bool:
     """Note an update for `finish`; False where it is one for threads, or the tensors do not lie in row-major order."""
-    if not meta.plain or not size or (size >= _MANY and pool.threads() > 1):
+    held = tensors.values()
+    key = (rule, flags, *tensors, *numbers, *[t.meta for t in held])
+    known = _kinds.get(key)
+    if known is None:
+        if len(_kinds) >= _MOST:
+            _kinds.clear()
+        known = _kinds[key] = _kind(rule, flags, tensors, numbers) or (None, 0)
+    kernel, size = known
+    if kernel is None or (size >= _MANY and pool.threads() > 1):
         return False
-    shape, dtype, arrays, ranks = meta.shape, meta.dtype, [], []
-    for name, t in tensors.items():
-        own, array = t.meta, t._array
-        if array is None or own.dtype is not dtype or (own.shape and (own.shape != shape or not own.plain)):
+    arrays: list[Any] = []
+    for t in held:
+        if t._array is None:
             return False
-        arrays.append(array)
-        ranks.append((name, 1 if own.shape else 0))
-    kernel = _compiled(rule, flags, dtype, tuple(ranks), tuple(numbers))
-    if kernel is None or not kernel.alone:
-        return False
+        arrays.append(t._array)
     for i in kernel.places:
         if not arrays[i].flags.writeable:
             return False
@@ -104,6 +109,27 @@ def _gather(rule: Rule, flags: Any, tensors: Mapping[str, Tensor], numbers: Mapp
     return True
 
 
+def _kind(
+    rule: Rule, flags: Any, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]
+) -> tuple[_Kernel, int] | None:  # fmt: skip
+    """(what runs such an update, elements of the parameter); None where it is none to be gathered. It follows from the metas."""
+    meta = tensors["p"].meta
+    size = math.prod(meta.shape)
+    if not meta.plain or not size or meta.dtype not in _DTYPES:
+        return None
+    ranks = []
+    for name, t in tensors.items():
+        own = t.meta
+        if t._array is None or own.dtype is not meta.dtype or (own.shape and (own.shape != meta.shape or not own.plain)):
+            return None
+        ranks.append((name, 1 if own.shape else 0))
+    kernel = _compiled(rule, flags, meta.dtype, tuple(ranks), tuple(numbers))
+    return None if kernel is None or not kernel.alone else (kernel, size)
+
+
+#: (rule, its flags, names, metas) -> what `_kind` has found
+_kinds: dict[tuple[Any, ...], tuple[_Kernel | None, int]] = {}
+_MOST = 4096
 _DTYPES, _NUMBERS = frozenset((float32, float64)), frozenset((float, int))
 #: elements from which on an update may be worth more than one thread
 _MANY = 1 << 15
