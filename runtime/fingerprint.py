@@ -181,9 +181,23 @@ def _native(x: Any, deep: bool) -> str:
     library = trusted(cls.__module__) and getattr(x, "name", None) is not None and cls.__name__ in ("Op", "DType")
     if library:
         return f"{cls.__name__} {x.name}"
+    if cls.__module__.startswith("triton.runtime."):
+        return _kernel(x)
     if deep:
         raise Opaque(f"an object of type {cls.__name__} that no guard covers")
     return f"object of {of_class(cls)}"
+
+
+def _kernel(x: Any) -> str:
+    """A kernel that the user has written for Triton, by its code and that of all it calls; what tunes it, by what there is to
+    choose from."""
+    if hasattr(x, "cache_key"):
+        return f"kernel {x.cache_key}"
+    inner = getattr(x, "fn", None)
+    if inner is None or inner is x:
+        raise Opaque(f"an object of type {type(x).__name__} of Triton's")
+    choices = [str(c) for c in getattr(x, "configs", ())]
+    return f"{type(x).__name__} {digest(*choices, str(getattr(x, 'keys', '')))} of {_kernel(inner)}"
 
 
 def of_class(cls: type) -> str:

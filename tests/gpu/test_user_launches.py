@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import linecache
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ import triton
 import triton.language as tl
 
 import fusewire as fw
+from fusewire.backends.gpu import user_functions
+from fusewire.tracer import stored
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 import fake_cuda
@@ -268,3 +271,49 @@ def test_globals_and_new_kernels(fake: fake_cuda.Fake, monkeypatch: pytest.Monke
     monkeypatch.setattr(k, "FACTOR", tl.constexpr(5))
     with pytest.raises(fw.errors.GraphBreakError, match="global FACTOR has changed"):
         compiled(x, "two")
+
+
+STORED = """
+import fusewire as fw
+import triton, triton.language as tl
+
+@triton.jit
+def inner(x):
+    return x * 2
+
+@triton.autotune(configs=[triton.Config({"BLOCK": 64})], key=[])
+@triton.jit
+def kernel(x_ptr, n, BLOCK: tl.constexpr):
+    i = tl.arange(0, BLOCK)
+    tl.store(x_ptr + i, inner(tl.load(x_ptr + i, mask=i < n)), mask=i < n)
+
+def f(x):
+    y = x + 1
+    kernel[(1,)](y, y.numel())
+    return y * 10
+"""
+
+
+def test_captures_on_disk(fake: fake_cuda.Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Served where nothing has changed, without a capture; another kernel, or a function that it calls, is met as such."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def met(text: str) -> tuple[list[str], float]:
+        (tmp_path / "stored_kernels.py").write_text(text)
+        sys.modules.pop("stored_kernels", None)
+        importlib.invalidate_caches()
+        linecache.clearcache()
+        user_functions._kernels.clear()
+        spec = importlib.util.spec_from_file_location("stored_kernels", tmp_path / "stored_kernels.py")
+        assert spec is not None and spec.loader is not None
+        module = sys.modules["stored_kernels"] = importlib.util.module_from_spec(spec)
+        exec(compile(text, str(tmp_path / "stored_kernels.py"), "exec"), module.__dict__)
+        before = len(stored.events)
+        got = fw.compile(module.f, fullgraph=True)(fw.ones(8, device="cuda"))[-1].item()
+        return [e.what for e in list(stored.events)[before:]], got
+
+    with fw.knobs.override(cache_dir=str(tmp_path / "cache"), disk_cache=True):
+        assert met(STORED) == (["unknown", "stored"], 40.0)
+        assert met(STORED) == (["served"], 40.0)
+        assert met(STORED.replace("x * 2", "x * 3")) == (["does not fit", "stored"], 60.0)
+        assert met(STORED.replace('"BLOCK": 64', '"BLOCK": 4')) == (["does not fit", "does not fit", "stored"], 20.0)
