@@ -132,6 +132,8 @@ class Optimizer:
         args, kwargs = self._before_step((self,) if closure is None else (self, closure), {})
         if closure is not None:
             loss = closure()
+        if capturing() and self._lies_apart():
+            _bring(self)
         recorded = self.defaults.get("differentiable", False)
         with enable_grad() if recorded else no_grad():
             if recorded or capturing():
@@ -141,6 +143,14 @@ class Optimizer:
                 self._update_together()
         self._after_step(args, kwargs)
         return loss
+
+    def _lies_apart(self) -> bool:
+        """Whether some state is on another device than its parameter: counts of steps made eagerly are on the CPU."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if any(isinstance(x, Tensor) and x.device != p.device for x in self.state.get(p, {}).values()):
+                    return True
+        return False
 
     def await_step(self) -> None:
         """Remember, for `has_stepped`, how the parameters are now."""
@@ -280,6 +290,17 @@ class Optimizer:
             lines += ["", f"Parameter Group {i}"] if i else [f"Parameter Group {i}"]
             lines += [f"    {k}: {group[k]}" for k in sorted(group) if k != "params"]
         return "\n".join([*lines, ")"])
+
+
+def _bring(optimizer: Optimizer) -> None:
+    """Have all state on the devices of its parameters, so that a compiled step is one graph from then on."""
+    for p, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(p, Tensor) and isinstance(value, Tensor) and value.device != p.device:
+                state[name] = value.to(p.device)
+
+
+_bring.__fusewire_disabled__ = True  # type: ignore[attr-defined]
 
 
 def _named(given: Any) -> dict[str, Any]:

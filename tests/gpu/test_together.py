@@ -145,3 +145,24 @@ def test_training_steps_take_few_launches(fake: fake_cuda.Fake, name: str) -> No
     assert launched <= most, [name for name, _, _ in fake.launches[before:]]
     for a, b in zip(there, here, strict=True):
         np.testing.assert_allclose(a.detach().cpu().numpy(), b.detach().numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_counts_of_eager_steps_come_to_the_device(fake: fake_cuda.Fake) -> None:
+    """A compiled step behind eager ones is one graph from its second call on."""
+    kept = []
+    for device in ("cuda", "cpu"):
+        w = nn.Parameter(fw.arange(6, dtype=fw.float32).to(device))
+        optimizer = fw.optim.AdamW([w], lr=0.1)
+
+        def step(w: Any = w, optimizer: Any = optimizer) -> None:
+            (w * w).sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+        step()
+        fw.compile(step)()
+        for _ in range(2):
+            fw.compile(step, fullgraph=True)()
+        assert optimizer.state[w]["step"].device.type == device and optimizer.state[w]["step"].item() == 4
+        kept.append(w.detach().cpu())
+    fw.testing.assert_close(*kept)
