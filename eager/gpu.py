@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import knobs
 from ..errors import CompileError, DeviceError, FusewireError
+from ..ir import sizes
 from ..ir.layout import windowed
 from ..ir.op import Extern, Op
 from ..ir.promote import rounded, type_of
@@ -140,7 +141,7 @@ class Executor:
         try:
             for pattern in _patterns(op, types, attrs, out):
                 executable = self._serving(op, pattern)
-                if executable is not None:
+                if executable is not None and _lie_so(executable, pattern, out):
                     break
         except CompileError as error:
             knobs.warn(f"{op.name} runs on the host, between copies from and to {self.gpu.name}: {error}")
@@ -259,6 +260,17 @@ class Executor:
         if plan is None:
             plan = self.plans[key] = _writer(self.gpu, target.meta.type, source if weak else source.meta.type)
         plan((target, source))
+
+
+def _lie_so(executable: Any, pattern: Pattern, out: Sequence[TensorType]) -> bool:
+    """Whether the graph lays its results out as this call does: open strides may leave undecided which dimension is the outer."""
+    if pattern.collapsed:
+        return True
+    for made, wanted in zip(executable.plan.outputs, out, strict=True):
+        steps = [sizes.evaluate(s, pattern.values) for s in made.type.strides]
+        if 0 not in wanted.shape and any(a != b for a, b, n in zip(steps, wanted.strides, wanted.shape, strict=True) if n != 1):
+            return False
+    return True
 
 
 class _Unsaved(tape.Unsaved):

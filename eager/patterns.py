@@ -66,7 +66,8 @@ class _Names:
         return table[n]
 
     def type(self, shape: Dims, strides: Dims, dtype: DType) -> TensorType:
-        """A tensor's type with symbols: strides are products of sizes where they may be."""
+        """A tensor's type with symbols: strides are products of sizes where they may be; what is left out between two dimensions
+        is a factor or a summand, so that it stays known which of them is the outer one."""
         named = tuple(map(self.size, shape))
         rows = contiguous_strides(named)
         if strides == contiguous_strides(shape):
@@ -74,11 +75,15 @@ class _Names:
         found: list[Any] = [0] * len(shape)
         run, product = 1, 1
         for d in sorted(range(len(shape)), key=lambda d: (strides[d], shape[d] != 1, -d)):
-            if strides[d] == run:
+            step = strides[d]
+            if step == run:
                 found[d] = product
-                run, product = run * shape[d], product * named[d]
-            else:
-                found[d] = self.step(strides[d])
+            elif 0 < run < step:
+                found[d] = product + self.step(step - run) if step % run else product * self.step(step // run)
+            else:  # elements that share memory
+                found[d] = self.step(step)
+            if step >= run:
+                run, product = step * shape[d], found[d] * named[d]
         return TensorType(named, dtype, tuple(found))
 
     def attr(self, x: Any) -> Any:
