@@ -166,7 +166,7 @@ def grad(
     for i, x in enumerate(ins):
         g = found.get(id(x))
         if g is None and materialize_grads:
-            g = make(np.zeros(x.meta.shape, x.meta.dtype.np))
+            g = filled(x, x.meta.shape, 0, x.meta.dtype)
         if g is None and not allow_unused:
             raise AutogradError(
                 f"The differentiated Tensor at index {i} appears to not have been used in the graph. "

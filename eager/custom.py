@@ -8,12 +8,11 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from ..errors import AutogradError
+from ..ir.ops.creation import filled
 from ..runtime import gradmode
 from . import tape
-from .factory import alias, make
+from .factory import alias
 
 __all__ = ["Context", "Function", "FunctionCtx", "once_differentiable"]
 
@@ -123,7 +122,8 @@ class FunctionNode(tape.Node):
             raise tape.freed(self.name())
         if self.ctx.materialize_grads:
             pairs = zip(grads, self.results, strict=True)
-            grads = tuple([make(np.zeros(t.shape, t.dtype.np)) if g is None else g for g, t in pairs])
+            home = next(g for g in grads if g is not None)
+            grads = tuple([filled(home, t.shape, 0, t.dtype) if g is None else g for g, t in pairs])
         given: list[Any] = [None] * self.count
         for i, g in zip(self.places, grads, strict=True):
             given[i] = g

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from ..errors import DeviceError
+from .factory import make
 
 
 class Device:
@@ -135,6 +136,11 @@ def placed(x: Any, device: object) -> Any:
 
     out = moved(x, found)
     return out.requires_grad_() if x.meta.requires_grad else out
+
+
+def made_beside(array: Any, x: Any) -> Any:
+    """A Tensor of `array`, on the device of `x`."""
+    return placed(make(array), beside(x))
 
 
 def is_at(x: Any, device: object) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import AutogradError
-from .factory import make, storage_of
+from .factory import storage_of
 from .tape import AccumulateGrad, Node, Pick, edge_of
 
 __all__ = [
@@ -126,7 +126,7 @@ class allow_mutation_on_saved_tensors:
     def __init__(self) -> None:
         from .saved import saved_tensors_hooks
 
-        self.hooks = saved_tensors_hooks(lambda x: make(x.array.copy()), lambda x: x)
+        self.hooks = saved_tensors_hooks(lambda x: x.detach().clone(), lambda x: x)
 
     def __enter__(self) -> None:
         self.hooks.__enter__()

@@ -236,7 +236,7 @@ def istft(
     shape = _window(frames, window, wide, n_fft)
     count = frames.shape[-2]
     total = n_fft + hop * (count - 1)
-    places = reshape(unsqueeze(arange(count) * hop, 1) + arange(n_fft), (-1,))
+    places = reshape(unsqueeze(arange(count, device=x.device) * hop, 1) + arange(n_fft, device=x.device), (-1,))
     weighted = reshape(frames * shape, (frames.shape[0], -1))
     signal = index_add(filled(weighted, (weighted.shape[0], total), 0), 1, places, weighted)
     squares = reshape(expand(shape * shape, (count, n_fft)), (-1,))
@@ -244,7 +244,8 @@ def istft(
     start = n_fft // 2 if center else 0
     end = total - n_fft // 2 if center and length is None else total if length is None else min(start + length, total)
     signal, envelope = narrow(signal, 1, start, end - start), narrow(envelope, 0, start, end - start)
-    if envelope._array is not None and float(g.amin(g.abs(envelope))) < 1e-11:
+    known = envelope._array is not None or envelope.storage.on_device
+    if known and float(g.amin(g.abs(envelope))) < 1e-11:
         raise RuntimeError(f"istft(...): window overlap add min: {float(g.amin(g.abs(envelope)))}")
     signal = signal / envelope
     if length is not None and signal.shape[1] < length:

@@ -337,6 +337,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     if not input.ndim:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     at = wrap_dim(dim, input.ndim)
+    start = start.item() if hasattr(start, "meta") else start
     start = start + input.shape[at] if start < 0 else start
     if start + length > input.shape[at] or length < 0:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({input.shape[at]}).")

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..runtime import gradmode
 from . import autograd as tapes
-from .factory import make
+from .device import made_beside
+from .factory import storage_of
 from .tensor import Tensor
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
@@ -43,7 +44,8 @@ def _checked(inputs: Any) -> list[Any]:
 def _numeric(func: Callable[..., Any], inputs: Any, x: Any, eps: float, count: int) -> list[Any]:
     """For each output the matrix of differences: rows are elements of `x`, columns those of the output."""
     rows: list[list[Any]] = [[] for _ in range(count)]
-    values = x.array  # written to unseen: the values are given back before anyone asks
+    values = x.array if x._array is not None else x.detach()
+    version = storage_of(x).version  # written to unseen: the values are given back before anyone asks
     for at in np.ndindex(*x.shape):
         was = values[at].item()
         sides = []
@@ -51,8 +53,10 @@ def _numeric(func: Callable[..., Any], inputs: Any, x: Any, eps: float, count: i
             values[at] = was + step
             with tapes.enable_grad():
                 made = _outputs(func(*inputs))
-            sides.append([np.array(o.detach().array, np.float64 if o.dtype.kind == "f" else None).reshape(-1) for o in made])
+            arrays = [(o.detach().cpu().array, np.float64 if o.dtype.kind == "f" else None) for o in made]
+            sides.append([np.array(array, dtype).reshape(-1) for array, dtype in arrays])
             values[at] = was
+            storage_of(x).version = version
         for row, above, below in zip(rows, *sides, strict=True):
             row.append((above - below) / (2 * eps))
     return [np.stack(r) if r else np.zeros((0, 0)) for r in rows]
@@ -65,12 +69,12 @@ def _analytic(out: Any, x: Any) -> Any:
     for i in range(n):
         v = np.zeros(n, out.dtype.np)
         v[i] = 1
-        (g,) = tapes.grad([out], [x], [make(v.reshape(tuple(out.shape)))], True, False, allow_unused=True)
+        (g,) = tapes.grad([out], [x], [made_beside(v.reshape(tuple(out.shape)), out)], True, False, allow_unused=True)
         if g is not None and (tuple(g.shape) != tuple(x.shape) or g.dtype is not x.dtype):
             raise GradcheckError(
                 f"a gradient of shape {list(g.shape)} and {g.dtype} for an input of {list(x.shape)} and {x.dtype}"
             )
-        columns.append(np.zeros(x.numel()) if g is None else np.array(g.detach().array).reshape(-1))
+        columns.append(np.zeros(x.numel()) if g is None else np.array(g.detach().cpu().array).reshape(-1))
     return np.stack(columns, 1) if columns else np.zeros((x.numel(), 0))
 
 
@@ -121,11 +125,11 @@ def _check_batched(func: Callable[..., Any], inputs: tuple[Any, ...], atol: floa
     checked = _checked(inputs)
     rng = np.random.default_rng(0)
     for o in _outputs(func(*inputs)):
-        vs = make(rng.normal(size=(2, *o.shape)).astype(o.dtype.np))
+        vs = made_beside(rng.normal(size=(2, *o.shape)).astype(o.dtype.np), o)
         batched = tapes.grad([o], checked, [vs], True, False, allow_unused=True, is_grads_batched=True)
         members = [tapes.grad([o], checked, [v], True, False, allow_unused=True) for v in vs]
         for g, *ones in zip(batched, *members, strict=True):
-            alike = [np.allclose(g[k].array, one.array, rtol, atol) for k, one in enumerate(ones) if one is not None]
+            alike = [np.allclose(g[k].cpu().array, one.cpu().array, rtol, atol) for k, one in enumerate(ones) if one is not None]
             if not all(alike):
                 raise GradcheckError("gradients of a batch differ from those of its members")
 
@@ -141,7 +145,7 @@ def gradgradcheck(
         outs = _outputs(func(*inputs))
     rng = np.random.default_rng(0)
     if grad_outputs is None:
-        vs = [make(rng.normal(size=tuple(o.shape)).astype(o.dtype.np), True) for o in outs]
+        vs = [made_beside(rng.normal(size=tuple(o.shape)).astype(o.dtype.np), o).requires_grad_() for o in outs]
     else:
         vs = list(grad_outputs) if isinstance(grad_outputs, (tuple, list)) else [grad_outputs]
     wanted = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]

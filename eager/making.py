@@ -90,7 +90,11 @@ def empty_strided(size: Any, stride: Any, *, dtype: Any = None, device: Any = No
     shape, strides = size_of((size,)), size_of((stride,))
     if len(shape) != len(strides):
         raise RuntimeError(f"mismatch in length of strides and shape: {list(shape)} and {list(strides)}")
-    wanted = to_dtype(dtype) or creation.get_default_dtype()
+    wanted, gpu = to_dtype(dtype) or creation.get_default_dtype(), None if devices.on_cpu(device) else devices.gpu(device)
+    if gpu is not None:
+        from .gpu import fresh
+
+        return fresh(gpu, shape, strides, wanted, requires_grad)  # type: ignore[no-any-return]
     extent = 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     memory = np.zeros(extent, wanted.np)
     step = wanted.itemsize

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import AutogradError
 from ..runtime import gradmode
-from .factory import make
+from .device import made_beside
 from .inplace import store
 
 R = TypeVar("R")
@@ -37,7 +37,7 @@ def into(out: Any, result: Any, convert: bool = True) -> Any:
             warnings.warn(f"An output with one or more elements was resized since it had shape {list(out.shape)}, which does not "
                           f"match the required output shape {list(result.shape)}. Make it empty first: out.resize_(0).",
                           UserWarning, stacklevel=3)  # fmt: skip
-        out.data = make(np.empty(result.shape, out.dtype.np))
+        out.data = made_beside(np.empty(result.shape, out.dtype.np), out)
     return store(out, result)
 
 

@@ -371,6 +371,11 @@ def equal(input: Tensor, other: Tensor) -> bool:
 @pure
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Whether ``|input - other| <= atol + rtol * |other|`` everywhere."""
-    a, b = (to(x.detach(), dtypes.float64).numpy() for x in (input, other))
-    return bool(np.allclose(a, b, rtol, atol, equal_nan))
+    wide = dtypes.complex128 if input.dtype.kind == "c" else dtypes.float64
+    a, b = (to(x.detach(), wide) for x in (input, other))
+    if a.storage.on_device or b.storage.on_device:
+        from .elements import isclose
+
+        return bool(g.all(isclose(a, b, rtol, atol, equal_nan)))
+    return bool(np.allclose(a.numpy(), b.numpy(), rtol, atol, equal_nan))
 

@@ -15,7 +15,7 @@ from ..runtime.size import Size
 from ..runtime.storage import Storage
 from . import functional as f
 from .arguments import size_of
-from .creation import as_tensor
+from .device import made_beside
 from .factory import make, make_view, storage_of
 from .inplace import store_checked
 from .shaping import as_strided
@@ -137,7 +137,7 @@ def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> T
 
 
 def _shaped(values: list[Any], like: Any) -> Any:
-    return make(np.array(values).astype(like.dtype.np).reshape(like.shape))
+    return made_beside(np.array(values).astype(like.dtype.np).reshape(like.shape), like)
 
 
 def as_subclass(self: Tensor, cls: type) -> Any:
@@ -189,7 +189,7 @@ def get_device(input: Tensor) -> int:
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """The index in `shape` of each row-major number in `indices`, one tensor for each dimension."""
     sizes, out = size_of((shape,)), []
-    rest = as_tensor(indices).long()
+    rest = indices.long()
     for n in reversed(sizes):
         out.append(rest % n)
         rest = rest // n

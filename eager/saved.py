@@ -7,7 +7,6 @@ from typing import Any
 
 from . import tape
 from .edges import GradientEdge, allow_mutation_on_saved_tensors, get_gradient_edge, increment_version, register_multi_grad_hook
-from .factory import make
 
 __all__ = [
     "GradientEdge", "Node", "allow_mutation_on_saved_tensors", "disable_saved_tensors_hooks", "get_gradient_edge",
@@ -34,10 +33,14 @@ class saved_tensors_hooks:
 
 
 class save_on_cpu(saved_tensors_hooks):
-    """Keep copies in main memory (here, where all memory is, plain copies)."""
+    """Keep copies in main memory, in pages that a GPU reads itself where `pin_memory` says so."""
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
-        super().__init__(lambda x: make(x.array.copy()), lambda x: x)
+        def kept(x: Any) -> Any:
+            copy = x.detach().to("cpu", copy=True)
+            return x.device, copy.pin_memory() if pin_memory else copy
+
+        super().__init__(kept, lambda pair: pair[1].to(pair[0], non_blocking=pin_memory))
 
 
 _refused: list[str] = []

@@ -14,6 +14,7 @@ from ..ir.ops.creation import filled
 from . import generated as g
 from .arguments import wrap_dim
 from .creation import full
+from .device import made_beside
 from .executor import apply, is_plain
 from .factory import make
 from .functional import expand, narrow, reshape, stack, to, unsqueeze
@@ -382,7 +383,7 @@ def nonzero(input: Tensor, *, out: Any = None, as_tuple: bool = False) -> Any:
     found = x.storage.read(x).nonzero() if x.ndim else (np.zeros(int(bool(x)), np.int64),)
     if as_tuple:
         return tuple([make(p) for p in found])
-    result = make(np.stack(found, 1).astype(np.int64) if x.ndim else np.zeros((len(found[0]), 0), np.int64))
+    result = made_beside(np.stack(found, 1).astype(np.int64) if x.ndim else np.zeros((len(found[0]), 0), np.int64), x)
     return result if out is None else into(out, result, False)
 
 
@@ -411,4 +412,4 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     """`nonzero` of `size` rows: cut, or filled up with `fill_value`."""
     found = input.nonzero()
     rows = min(int(found.shape[0]), size)
-    return g.cat([found[:rows], full((size - rows, input.ndim), fill_value, dtype=found.dtype)], 0)
+    return g.cat([found[:rows], full((size - rows, input.ndim), fill_value, dtype=found.dtype, device=found.device)], 0)

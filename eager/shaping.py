@@ -20,6 +20,7 @@ from . import functional as f
 from . import generated as g
 from .arguments import size_of, wrap_dim
 from .arranging import flip, movedim
+from .device import made_beside, placed
 from .executor import apply
 from .factory import make, make_view, storage_of
 from .inplace import store_checked, view_root
@@ -272,7 +273,7 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
     each, as often as it says."""
     if repeats is None:
         counts = input.storage.read(input)
-        return make(np.repeat(np.arange(len(counts)), counts))
+        return made_beside(np.repeat(np.arange(len(counts)), counts), input)  # type: ignore[no-any-return]
     x = f.reshape(input, -1) if dim is None else input if input.ndim else f.reshape(input, 1)
     at = wrap_dim(0 if dim is None else dim, x.ndim)
     if hasattr(repeats, "meta") and repeats.numel() == 1 and repeats._array is not None:
@@ -290,7 +291,7 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
     counts = repeats.storage.read(repeats)
     if (counts < 0).any():
         raise RuntimeError("repeats can not be negative")
-    places = make(np.repeat(np.arange(len(counts)), counts))
+    places = made_beside(np.repeat(np.arange(len(counts)), counts), x)
     return apply(indexing.index, (x, places), {"dims": (at,), "wrap": False})  # type: ignore[no-any-return]
 
 
@@ -426,16 +427,19 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
         return apply(shapes.as_strided, (input,), attrs)  # type: ignore[no-any-return]
     root: Any = view_root(input)
     if root is not input and _is_whole(root) and _inside(input, shape, strides, offset):
-        window = {"shape": shape, "strides": strides, "offset": offset}
-        return apply(shapes.as_strided, (root,), window)  # type: ignore[no-any-return]
+        part = {"shape": shape, "strides": strides, "offset": offset}
+        return apply(shapes.as_strided, (root,), part)  # type: ignore[no-any-return]
     if input.meta.requires_grad:
         raise NotImplementedError(_VIEW_WITH_GRAD)
-    flat = storage_of(input).flat
+    storage, step = storage_of(input), input.meta.dtype.itemsize
     last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-    if 0 not in shape and not (offset >= 0 and last < flat.size):
+    count = storage.nbytes // step if storage.on_device else storage.flat.size
+    if 0 not in shape and not (offset >= 0 and last < count):
         raise RuntimeError(f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset} are out of bounds "
-                           f"for storage of {flat.size} elements")  # fmt: skip
-    step = flat.itemsize
+                           f"for storage of {count} elements")  # fmt: skip
+    if storage.on_device:
+        return window(input, offset - (input._offset or 0), shape, strides)  # type: ignore[no-any-return]
+    flat = storage.flat
     return make_view(layout.windowed(flat[offset:], shape, [s * step for s in strides]), input)
 
 
@@ -503,18 +507,18 @@ def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: Any = None, e
     return out
 
 
-def _triangle_places(row: int, col: int, offset: int, dtype: Any, upper: bool) -> Any:
+def _triangle_places(row: int, col: int, offset: int, dtype: Any, device: Any, upper: bool) -> Any:
     from .arguments import to_dtype
 
     found = np.triu_indices(row, offset, col) if upper else np.tril_indices(row, offset, col)
-    return make(np.stack(found).astype((to_dtype(dtype) or dtypes.int64).np))
+    return placed(make(np.stack(found).astype((to_dtype(dtype) or dtypes.int64).np)), device)
 
 
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None) -> Tensor:
     """Rows and columns of the elements on and below a diagonal: int64[2, n]."""
-    return _triangle_places(row, col, offset, dtype, False)  # type: ignore[no-any-return]
+    return _triangle_places(row, col, offset, dtype, device, False)  # type: ignore[no-any-return]
 
 
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None) -> Tensor:
     """Rows and columns of the elements on and above a diagonal: int64[2, n]."""
-    return _triangle_places(row, col, offset, dtype, True)  # type: ignore[no-any-return]
+    return _triangle_places(row, col, offset, dtype, device, True)  # type: ignore[no-any-return]

@@ -12,8 +12,7 @@ from ..ir import dtypes
 from ..runtime.size import Size
 from . import creation, functional, scattering
 from .arguments import wrap_dim
-from .device import Device
-from .factory import make
+from .device import made_beside
 from .generated import cat
 from .kinds import sparse_coo
 
@@ -31,12 +30,12 @@ class SparseTensor:
     # -- description
 
     dtype = property(lambda self: self._values.dtype, doc="Element type.")
-    device = property(lambda self: Device("cpu"), doc="Where the memory lies.")
+    device = property(lambda self: self._values.device, doc="Where the memory lies.")
     ndim = property(lambda self: len(self.shape), doc="Number of dimensions.")
     requires_grad = property(lambda self: self._values.requires_grad, doc="Whether operations on it are recorded.")
     grad_fn = property(lambda self: self._values.grad_fn, doc="The tape node that made the values.")
     is_leaf = property(lambda self: self._values.is_leaf, doc="Whether no recorded operation made it.")
-    is_cuda = property(lambda self: False, doc="False.")
+    is_cuda = property(lambda self: self._values.is_cuda, doc="Whether the memory lies on a GPU.")
 
     @property
     def grad(self) -> SparseTensor | None:
@@ -98,16 +97,16 @@ class SparseTensor:
         d, n = self._indices.shape
         if d == 0 or n == 0:
             return SparseTensor(self._indices, self._values, self.shape, True)
-        flat = np.ravel_multi_index(tuple(self._indices.numpy()), tuple(self.shape[:d]))
+        flat = np.ravel_multi_index(tuple(self._indices.cpu().numpy()), tuple(self.shape[:d]))
         places, inverse = np.unique(flat, return_inverse=True)
         zeros = functional.expand(self._values.detach()[:1] * 0, (len(places), *self._values.shape[1:])).clone()
-        values = scattering.index_add(zeros, 0, make(inverse.reshape(-1).astype(np.int64)), self._values)
+        values = scattering.index_add(zeros, 0, made_beside(inverse.reshape(-1).astype(np.int64), zeros), self._values)
         where = np.stack(np.unravel_index(places, tuple(self.shape[:d]))).astype(np.int64)
-        return SparseTensor(make(where), values, self.shape, True)
+        return SparseTensor(made_beside(where, values), values, self.shape, True)
 
     def to_dense(self, dtype: Any = None, *, masked_grad: Any = None) -> Any:
         """An ordinary Tensor of all elements."""
-        zeros = creation.zeros(self.shape, dtype=self.dtype)
+        zeros = creation.zeros(self.shape, dtype=self.dtype, device=self.device)
         if not self.sparse_dim():
             return self._values.sum(0)
         out = scattering.index_put(zeros, tuple(self._indices.unbind(0)), self._values, accumulate=True)
@@ -120,10 +119,10 @@ class SparseTensor:
     to_sparse_coo = to_sparse
 
     def _with(self, values: Any) -> SparseTensor:
-        return SparseTensor(self._indices, values, self.shape, self._coalesced)
+        return SparseTensor(self._indices.to(values.device), values, self.shape, self._coalesced)
 
     def to(self, *args: Any, **kwargs: Any) -> SparseTensor:
-        """The values by ``Tensor.to``."""
+        """The values by ``Tensor.to``, the indices beside them."""
         return self._with(self._values.to(*args, **kwargs))
 
     def detach(self) -> SparseTensor:
@@ -140,11 +139,11 @@ class SparseTensor:
         return self
 
     def cpu(self) -> SparseTensor:
-        """Self."""
-        return self
+        """The same on the CPU."""
+        return self._with(self._values.cpu())
 
     def cuda(self, *args: Any, **kwargs: Any) -> Any:
-        """DeviceError: sparse tensors lie in the CPU's memory."""
+        """The same on a GPU."""
         return self._with(self._values.cuda(*args, **kwargs))
 
     def float(self) -> SparseTensor:
@@ -299,7 +298,7 @@ def mm(x: Any, y: Any) -> Any:
     rows, columns = x._indices.unbind(0)
     weights = x._values if y.ndim == 1 else x._values.unsqueeze(-1)
     terms = weights * y.index_select(0, columns)
-    zeros = creation.zeros((x.shape[0], *y.shape[1:]), dtype=terms.dtype)
+    zeros = creation.zeros((x.shape[0], *y.shape[1:]), dtype=terms.dtype, device=terms.device)
     return scattering.index_add(zeros, 0, rows, terms)
 
 
@@ -310,12 +309,11 @@ def to_sparse(
     if layout is not None and layout is not sparse_coo:
         raise NotImplementedError(f"{layout} is not built: there are strided and sparse_coo tensors")
     count = x.ndim if sparse_dim is None else sparse_dim
-    array = x.detach().numpy()
-    held = array != 0
+    held = x.storage.read(x) != 0
     if count < x.ndim:
         held = held.any(tuple(range(count, x.ndim)))
     places = np.nonzero(held) if count else ()
-    where = make(np.stack(places).astype(np.int64) if count else np.zeros((0, 1), np.int64))
+    where = made_beside(np.stack(places).astype(np.int64) if count else np.zeros((0, 1), np.int64), x)
     return SparseTensor(where, x[tuple(where.unbind(0))] if count else x.unsqueeze(0), x.shape, True)
 
 
@@ -327,15 +325,15 @@ def sparse_coo_tensor(
     that has room where none is given. RuntimeError for indices outside of it or of another count than values."""
     if values is None:
         shape = tuple(indices if size is None else size)
-        made = creation.zeros((0,), dtype=dtype)
-        return SparseTensor(make(np.zeros((len(shape), 0), np.int64)), made.requires_grad_(requires_grad), shape)
-    where = creation.as_tensor(indices, dtype=dtypes.int64)
-    held = creation.as_tensor(values, dtype=dtype)
+        made = creation.zeros((0,), dtype=dtype, device=device)
+        return SparseTensor(made_beside(np.zeros((len(shape), 0), np.int64), made), made.requires_grad_(requires_grad), shape)
+    held = creation.as_tensor(values, dtype=dtype, device=device)
+    where = creation.as_tensor(indices, dtype=dtypes.int64, device=held.device)
     if where.ndim != 2 or (held.ndim and where.shape[1] != held.shape[0]):
         shapes = f"{list(where.shape)} beside {list(held.shape)}"
         raise RuntimeError(f"indices must be a matrix with a column for each value, not {shapes}")
     held = functional.expand(held, (where.shape[1],)) if not held.ndim else held
-    found = where.numpy()
+    found = where.cpu().numpy()
     shape = tuple(size) if size is not None else (*(int(r.max()) + 1 if r.size else 0 for r in found), *held.shape[1:])
     if len(shape) != where.shape[0] + held.ndim - 1:
         parts = f"sparse_dim ({where.shape[0]}) + dense_dim ({held.ndim - 1})"

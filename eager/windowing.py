@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any
 
 from . import creation
 from .fourier import kaiser_window
 from .generated import cos, exp, sin
 from .modes import no_grad
+
+
+def _placed(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """`fn` with the arguments `device`, `layout` (strided) and `requires_grad` of functions that make tensors."""
+
+    @wraps(fn)
+    def function(
+        M: int, *, device: Any = None, layout: Any = None, requires_grad: bool = False, **options: Any
+    ) -> Any:
+        made = fn(M, **options)
+        return (made if device is None else made.to(device)).requires_grad_(requires_grad)
+
+    return function
 
 
 def _points(M: int, sym: bool, dtype: Any, start: float, end: float) -> Any:
@@ -21,6 +35,7 @@ def _points(M: int, sym: bool, dtype: Any, start: float, end: float) -> Any:
     return creation.arange(M, dtype=dtype or creation.get_default_dtype()) * step + start
 
 
+@_placed
 def general_cosine(M: int, *, a: Iterable[float], sym: bool = True, dtype: Any = None, **options: Any) -> Any:
     """The sum of ``(-1)**i * a[i] * cos(i * angle)``, the angle from 0 to 2 pi."""
     with no_grad():
@@ -33,31 +48,37 @@ def general_cosine(M: int, *, a: Iterable[float], sym: bool = True, dtype: Any =
         return total
 
 
+@_placed
 def general_hamming(M: int, *, alpha: float = 0.54, sym: bool = True, **options: Any) -> Any:
     """``alpha - (1 - alpha) * cos(angle)``."""
     return general_cosine(M, a=(alpha, 1.0 - alpha), sym=sym, **options)
 
 
+@_placed
 def hamming(M: int, *, sym: bool = True, **options: Any) -> Any:
     """Hamming's window."""
     return general_hamming(M, sym=sym, **options)
 
 
+@_placed
 def hann(M: int, *, sym: bool = True, **options: Any) -> Any:
     """Hann's window."""
     return general_hamming(M, alpha=0.5, sym=sym, **options)
 
 
+@_placed
 def blackman(M: int, *, sym: bool = True, **options: Any) -> Any:
     """Blackman's window."""
     return general_cosine(M, a=(0.42, 0.5, 0.08), sym=sym, **options)
 
 
+@_placed
 def nuttall(M: int, *, sym: bool = True, **options: Any) -> Any:
     """The minimum four-term Blackman-Harris window of Nuttall."""
     return general_cosine(M, a=(0.3635819, 0.4891775, 0.1365995, 0.0106411), sym=sym, **options)
 
 
+@_placed
 def bartlett(M: int, *, sym: bool = True, dtype: Any = None, **options: Any) -> Any:
     """A triangle."""
     with no_grad():
@@ -65,6 +86,7 @@ def bartlett(M: int, *, sym: bool = True, dtype: Any = None, **options: Any) -> 
         return x * 0 + 1 if M == 1 else 1 - x.abs()
 
 
+@_placed
 def cosine(M: int, *, sym: bool = True, dtype: Any = None, **options: Any) -> Any:
     """Half a sine wave."""
     with no_grad():
@@ -73,6 +95,7 @@ def cosine(M: int, *, sym: bool = True, dtype: Any = None, **options: Any) -> An
         return sin((x + 0.5) * (math.pi / max(count, 1)))
 
 
+@_placed
 def exponential(
     M: int, *, center: float | None = None, tau: float = 1.0, sym: bool = True, dtype: Any = None, **options: Any
 ) -> Any:
@@ -87,6 +110,7 @@ def exponential(
         return exp((x - middle).abs() * (-1 / tau))
 
 
+@_placed
 def gaussian(M: int, *, std: float = 1.0, sym: bool = True, dtype: Any = None, **options: Any) -> Any:
     """``exp(-((n - middle) / std)**2 / 2)``."""
     if std <= 0:
@@ -96,6 +120,7 @@ def gaussian(M: int, *, std: float = 1.0, sym: bool = True, dtype: Any = None, *
         return exp((x / std) ** 2 * -0.5)
 
 
+@_placed
 def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, dtype: Any = None, **options: Any) -> Any:
     """Kaiser's window."""
     if beta < 0:

@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import DTypeError, ShapeError
 from .. import dtypes, layout
 from ..op import Gemm, Op, Sample, register, same_attrs
+from ..promote import type_of
 from ..types import TensorType, numel, tensor
 from .declare import CLOSE, conjugated, floats
 from .shape import aligned, front, permute, reshape
@@ -38,10 +39,21 @@ def swapped(x: Any) -> Any:
 
 
 def _matmul_grad(g: Any, need: Any, out: Any, x: Any, y: Any) -> tuple[Any, ...]:
-    for_x = matmul(g, swapped(conjugated(y))) if need[0] else None
+    for_x = for_y = None
+    if need[0]:
+        for_x = swapped(matmul(conjugated(y), swapped(g))) if _is_turned(x) else matmul(g, swapped(conjugated(y)))
+    turned = _is_turned(y)
     if need[1] and y.ndim == 2 < x.ndim:  # one product over all rows in place of one a matrix, and their sum
         x, g = _rows(x), _rows(g)
-    return for_x, matmul(swapped(conjugated(x)), g) if need[1] else None
+    if need[1]:
+        for_y = swapped(matmul(swapped(g), conjugated(x))) if turned else matmul(swapped(conjugated(x)), g)
+    return for_x, for_y
+
+
+def _is_turned(x: Any) -> bool:
+    """Whether a matrix lies column by column, and so shall its gradient."""
+    t = type_of(x)
+    return t.ndim == 2 and layout.is_one(t.strides[0]) and not layout.is_one(t.strides[1])
 
 
 def _rows(x: Any) -> Any:
