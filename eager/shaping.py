@@ -20,6 +20,7 @@ from . import functional as f
 from . import generated as g
 from .arguments import size_of, wrap_dim
 from .arranging import flip, movedim
+from .carried import window
 from .device import made_beside, placed
 from .executor import apply
 from .factory import make, make_view, storage_of
