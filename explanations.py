@@ -6,6 +6,7 @@ explain(fn)(*args)     a Report of what that call, freshly compiled, became; `pa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -212,7 +213,11 @@ def stage_texts(
     """The text of the chosen stages of ``fn(*args)``, all regions one after the other. `device`: for which "schedule", "kernels"
     and "plan" are ("cuda": as the GPU back end claims composites); the stages of one kind of device are for that. No GPU is
     needed; for "ptx" triton is."""
-    report = explain(fn)(*args)
+    from .ir.ops.launches import unrun
+
+    for_gpus = "cuda" in (device, *(_DEVICE.get(stage) for stage in stages))
+    with unrun() if for_gpus else nullcontext():
+        report = explain(fn)(*args)
     out = {}
     for stage in stages:
         texts = [_STAGE[stage](fn, part, _DEVICE.get(stage, device)) for part in report.parts]
@@ -303,7 +308,7 @@ _STAGE: dict[str, Callable[[Any, Part, str], str]] = {
     "plan": lambda fn, part, device: _staged(part, lambda made: str(made.plan), device),
     "llvm": lambda fn, part, device: _staged(part, _llvm),
     "asm": lambda fn, part, device: _staged(part, _asm),
-    "triton": lambda fn, part, device: _staged(part, lambda made: _on_gpu(made, lambda build: build.text), device),
+    "triton": lambda fn, part, device: _staged(part, lambda made: _on_gpu(made, lambda build: build.source), device),
     "ptx": lambda fn, part, device: _compiled_text(part),
     "guards": lambda fn, part, device: "\n".join(g.expr() for g in part.capture.guards),
     "tail": lambda fn, part, device: part.capture.tail.source if part.capture.tail else "",  # type: ignore[attr-defined]

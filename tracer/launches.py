@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..eager import user_kernels
+from ..eager.batching import BatchStorage
 from ..eager.tensor import Tensor
 from ..errors import CompileError
 from ..ir.graph import Value
@@ -42,6 +43,8 @@ def launches(fn: Any) -> bool:
 
 def call(s: Session, run: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A call of such a function. Breaks where a graph cannot have it."""
+    for frame in s.frames:
+        frame.library = frame.library or _of_triton(frame.function)  # the user's line is the one that launches
     jit, tuner = sys.modules["triton.runtime.jit"], sys.modules["triton.runtime.autotuner"]
     if run is vars(jit.ConstexprFunction)["__call__"]:
         _same(s, args[0], args[0].__name__)
@@ -53,6 +56,10 @@ def call(s: Session, run: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     if run is vars(jit.JITFunction)["run"] and not kwargs.get("warmup") and not args[0].is_gluon():
         return _Launch(s, args[0]).record(args[1:], kwargs)
     raise Break("c-function", f"a launch of a Triton kernel, by {subject(describe(run))}")
+
+
+def _of_triton(fn: Any) -> bool:
+    return str(fn.__module__).startswith("triton.")
 
 
 def _refused(kernel: Any, why: str) -> Break:
@@ -74,7 +81,7 @@ def _same(s: Session, thing: Any, name: str) -> None:
 def _tuned(s: Session, tuner: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     """A launch by the configuration that Triton's tuner has, or now measures, for such arguments."""
     _same(s, tuner, tuner.base_fn.__name__)
-    config = tuner.configs[0] if len(tuner.configs) == 1 else _best(s, tuner, args, kwargs)
+    config = tuner.configs[0] if len(tuner.configs) == 1 or record.looking() else _best(s, tuner, args, kwargs)
     given = {**dict(zip(tuner.arg_names, args, strict=False)), **kwargs, **config.all_kwargs()}
     if config.pre_hook is not None:
         s.call(config.pre_hook, (given,))
@@ -143,7 +150,7 @@ class _Launch:
         given, options = self._bound(args, kwargs)
         for parameter in kernel.params:
             self._argument(parameter, given[parameter.name])
-        if not s.recorder.device.startswith("cuda"):
+        if not s.recorder.device.startswith("cuda") and not record.looking():
             raise _refused(kernel, f"whose tensors lie on {s.recorder.device}")
         grid = self._grid(kwargs["grid"], given)
         name = user_kernels.entered(kernel)
@@ -255,7 +262,10 @@ class _Launch:
 
     def _pointer(self, parameter: Any, x: Any) -> None:
         recorder = self.s.recorder
-        x = x if x._storage is not None and x._storage in [m[0] for m in self.memory if m] else recorder._twin(x)
+        if isinstance(x._storage, BatchStorage):
+            raise _refused(self.kernel, f"with members of a batch for {parameter.name}")
+        if x._storage is None or getattr(x._storage, "recorder", None) is not recorder:
+            x = recorder.adopt(x)
         recorder.value_of(x)
         kind = parameter.annotation_type or user_kernels.pointer_type(x.meta.dtype.name)
         if not kind.startswith("*"):

@@ -37,6 +37,15 @@ class Build:
     options: Mapping[str, Any]
     user: bool = False
 
+    @property
+    def source(self) -> str:
+        """The text as a reader wants it."""
+        if not self.user:
+            return self.text
+        from .user_functions import find
+
+        return "".join(find(self.text).raw_src)
+
     def key(self) -> str:
         """All of it as text, in a fixed order."""
         parts = (sorted(self.constants.items()), sorted(self.divisible), sorted(self.options.items()))
