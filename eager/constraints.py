@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..ir.ops.checked import bounded, refuse
+from .executor import is_plain
 from .pure import pure
 
 _CHECKS: Any = {
@@ -18,6 +20,15 @@ _CHECKS: Any = {
     "boolean": lambda x: (x == 0) | (x == 1),
     "one-hot": lambda x: ((x == 0) | (x == 1)).all(-1) & (x.sum(-1) == 1),
 }
+
+
+@pure
+def within(x: Any, **bounds: Any) -> Any:
+    """`x`, of whose elements `refuse` refuses some; of a traced tensor the kernel does that reads the result."""
+    if not is_plain(x):
+        return bounded(x, **bounds)
+    refuse(x._array, **bounds)
+    return x
 
 
 @pure

@@ -14,6 +14,7 @@ from . import casting, notices
 from . import generated as g
 from .activations import logsigmoid
 from .arranging import pad
+from .constraints import within
 from .functional import expand, narrow, reshape, unsqueeze
 from .neural import _reduced, cross_entropy, linear, warn_of_shapes
 from .pure import pure
@@ -111,11 +112,14 @@ def gaussian_nll_loss(
     """Negative log likelihood of `target` under normal distributions of mean `input` and variance `var`, `eps` at least."""
     if not hasattr(var, "meta"):
         var = filled(input, input.shape, var)
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not valid")
     if tuple(var.shape) != tuple(input.shape):
         if tuple(input.shape[:-1]) == tuple(var.shape):
             var = unsqueeze(var, -1)
         elif tuple(input.shape[:-1]) != tuple(var.shape[:-1]) or var.shape[-1] != 1:
             raise ValueError("var is of incorrect size")
+    var = within(var, low=0.0, nan=True, kind="ValueError", message="var has negative entry/entries")
     held = var + (var.clamp(min=eps) - var).detach()  # the bound is no part of the gradient
     away = input - target
     loss = (g.log(held) + away * away / held) * 0.5

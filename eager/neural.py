@@ -16,7 +16,8 @@ from ..ir.types import tensor as tensor_type
 from . import casting, notices
 from . import generated as g
 from .arguments import to_dtype, wrap_dim
-from .executor import apply, is_plain
+from .constraints import within
+from .executor import apply
 from .functional import matmul, reshape, t, unsqueeze
 from .outputs import finished, matched
 from .pure import pure
@@ -189,14 +190,14 @@ def binary_cross_entropy(
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """Negative log likelihood of probabilities `target` under probabilities `input`; logarithms are held above -100. RuntimeError
-    for an `input` outside of [0, 1], which a graph does not look for: it makes NaN there, as PyTorch's does."""
+    where one of both is no probability."""
     if casting.on:
         input, target, weight = casting.wide(input, target, weight)
     if target.shape != input.shape:
         raise ValueError(f"Using a target size ({list(target.shape)}) that is different to the input size "
                          f"({list(input.shape)}) is deprecated. Please ensure they have the same size.")  # fmt: skip
-    if is_plain(input) and input.numel() and not (input.array.min() >= 0 and input.array.max() <= 1):
-        raise RuntimeError("all elements of input should be between 0 and 1")
+    input = within(input, low=0.0, high=1.0, message="all elements of input should be between 0 and 1")
+    target = within(target, low=0.0, high=1.0, message="all elements of target should be between 0 and 1")
     rest = 1 - input
     low = _held_log(input, rest) * target + _held_log(rest, input) * (1 - target)
     return _reduced(-low if weight is None else -low * weight, _named(reduction, size_average, reduce))

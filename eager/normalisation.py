@@ -61,7 +61,7 @@ def _statistics(
     dims = (0, *range(2, x.ndim))
     count = math.prod(x.shape[d] for d in dims)
     if count == 1:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
     mean, var = x.mean(dims), x.var(dims, correction=0)
     if running_mean is not None and running_var is not None:
         with no_grad():
@@ -85,6 +85,8 @@ def group_norm(
         raise RuntimeError(f"Expected number of channels in input to be divisible by num_groups, but got input of shape "
                            f"{list(input.shape)} and num_groups={num_groups}")  # fmt: skip
     rest = (c // num_groups, *input.shape[2:])
+    if n * math.prod(rest) == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
     split = reshape(_wide(input), (n, num_groups, *rest))
     out = reshape(g.layer_norm(split, rest, None, None, eps), tuple(input.shape))
     out = out if weight is None else out * _per_channel(_wide(weight), input)
@@ -101,6 +103,8 @@ def instance_norm(
     examples' own, and serve where `use_input_stats` is False."""
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    if math.prod(input.shape[2:]) == 1:
+        raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
     if running_mean is not None and running_var is not None:
         x, dims = _wide(input), tuple(range(2, input.ndim))
         with no_grad():

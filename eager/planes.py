@@ -16,6 +16,7 @@ from . import casting, notices
 from . import generated as g
 from .arguments import size_of
 from .arranging import pad
+from .constraints import within
 from .executor import apply
 from .folding import untouched
 from .functional import expand, flatten, permute, reshape, stack, to, transpose, unlowered, unsqueeze
@@ -294,7 +295,7 @@ def embedding_bag(
     rows = embedding(index, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
     kept = None if padding_idx is None else g.ne(index, padding_idx % weight.shape[0])
     rows = rows if shares is None else rows * unsqueeze(shares, 1)
-    bag = apply(searching.searchsorted, (offsets, index_along(index, 0)), {"right": True}) - 1
+    bag = apply(searching.searchsorted, (offsets, index_along(index, 0)), {"right": True}) - 1  # a last offset ends the last bag
     member = bag == unsqueeze(index_along(filled(index, (count,), 0), 0), 1)
     member = member if kept is None else g.logical_and(member, kept)
     if mode == "max":
@@ -306,6 +307,10 @@ def embedding_bag(
     if mode == "sum":
         return total  # type: ignore[no-any-return]
     return total / g.sum(member, 1, keepdim=True).clamp(min=1)  # type: ignore[no-any-return]
+
+
+_FIRST = ("offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. "
+          "However, got {}")  # fmt: skip
 
 
 def _bags(input: Any, offsets: Any, shares: Any, last: bool) -> tuple[Any, Any, Any, int]:
@@ -321,8 +326,15 @@ def _bags(input: Any, offsets: Any, shares: Any, last: bool) -> tuple[Any, Any, 
         raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
     if offsets is None:
         raise ValueError("offsets has to be a 1D Tensor but got None")
-    offsets = offsets[:-1] if last else offsets
-    return input, shares, to(offsets, dtypes.int64), offsets.shape[0]
+    if offsets.ndim != 1:
+        raise ValueError("offsets has to be a 1D Tensor")
+    n, count = input.shape[0], offsets.shape[0] - last
+    starts = to(offsets, dtypes.int64)
+    if offsets.shape[0]:
+        starts = starts - within(starts[:1], low=0, high=0, message=_FIRST)
+        beyond = f"offsets[-1] can not be greater than input's length {n} but got offsets[-1] of {{}}"
+        starts = within(starts, low=0, high=n, message=beyond)
+    return input, shares, starts, count
 
 
 # -- power-average pooling

@@ -25,12 +25,13 @@ from ..ir.types import tensor as tensor_type
 from . import device as devices
 from . import generators
 from .arguments import size_of, to_dtype
+from .constraints import within
 from .creation import zeros_like
 from .executor import apply
 from .factory import make
 from .inplace import store, store_checked
 from .outputs import fills, makes
-from .pure import rule
+from .pure import pure, rule
 from .served import served
 
 if TYPE_CHECKING:
@@ -157,8 +158,15 @@ def _drawn(op: Op, shape: tuple[Any, ...], dtype: Any, generator: Generator | No
 def _state(op: Op, shape: tuple[Any, ...], dtype: Any, generator: Generator | None, device: Any = None) -> Any:
     """The state from which `op` draws a tensor."""
     source = generator if generator is not None else default_generator if devices.on_cpu(device) else generators.of(device)
-    plain = _INT.issuperset(map(type, shape))
-    return source.draw(_blocks(op, tuple(shape), dtype) if plain else op.effects.draws(tensor_type(shape, dtype)))  # type: ignore[misc]
+    return source.draw(_advance(op, shape, dtype))
+
+
+@pure
+def _advance(op: Op, shape: tuple[Any, ...], dtype: Any) -> Any:
+    """How many blocks `op` takes from the stream for a tensor."""
+    if _INT.issuperset(map(type, shape)):
+        return _blocks(op, tuple(shape), dtype)
+    return op.effects.draws(tensor_type(shape, dtype))  # type: ignore[misc]
 
 
 @lru_cache(maxsize=1024)
@@ -276,6 +284,10 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     """1 with the probability that each element of `input` is (or with `p`, everywhere), else 0."""
     if p is None and not input.dtype.is_floating_point:
         raise DTypeError(f"bernoulli: probabilities must be floating, got {input.dtype.name}{list(input.shape)}")
+    if p is None:
+        input = within(input, low=0.0, high=1.0, message="Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
+    elif not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
     state = _state(draws.rand, input.shape, dtypes.default(), generator, devices.beside(input))
     return _chosen(state, input if p is None else p, input.shape, input.dtype)  # type: ignore[no-any-return]
 

@@ -93,6 +93,11 @@ class NumpyScalars:
     def given(self, x: Any) -> Any:
         """None: every number is known here, and `infer` has judged it."""
 
+    def require(self, ok: Any, message: str, kind: type[Exception]) -> None:
+        """Raise `kind` where `ok` is not true of every element."""
+        if not np.all(ok):
+            raise kind(message)
+
     def index(self, d: int) -> Any:
         """The output's index along dimension `d`, as int64."""
         ones = [1] * len(self.shape)

@@ -7,6 +7,7 @@ import importlib
 from . import (
     attention,
     casts,
+    checked,
     compare,
     composites,
     conv_steps,
@@ -29,9 +30,9 @@ from . import (
 )
 
 __all__ = [
-    "attention", "casts", "compare", "composites", "conv_steps", "convolution", "creation", "indexing", "linalg", "linear",
-    "moves", "ordering", "pointwise", "pooling", "random", "rectifiers", "reductions", "scans", "shape", "transcendental",
-    "views",
+    "attention", "casts", "checked", "compare", "composites", "conv_steps", "convolution", "creation", "indexing", "linalg",
+    "linear", "moves", "ordering", "pointwise", "pooling", "random", "rectifiers", "reductions", "scans", "shape",
+    "transcendental", "views",
 ]  # fmt: skip
 
 #: Modules of records that few programs use: loaded by the public functions over them, or by `load_rare`.

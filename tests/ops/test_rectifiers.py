@@ -39,7 +39,10 @@ def both(module: Any, fn: Any, values: list[float], dtype: str) -> tuple[Any, An
 @pytest.mark.parametrize(("name", "options"), CASES, ids=str)
 def test_edges(name: str, options: dict[str, Any], dtype: str) -> None:
     expected = both(torch, lambda x: getattr(torch.nn.functional, name)(x, **options), EDGES, dtype)
-    plain = lambda x: getattr(F, name)(x, **options)
+
+    def plain(x: Any) -> Any:
+        return getattr(F, name)(x, **options)
+
     for fn in (plain, fw.compile(plain)):
         for what, want, got in zip(("value", "slope"), expected, both(fw, fn, EDGES, dtype), strict=True):
             places = np.isfinite(EDGES) if (name, what) in SPOILT else slice(None)

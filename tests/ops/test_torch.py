@@ -198,7 +198,7 @@ TENSORS_ONLY = ("logical_and", "logical_or", "maximum", "minimum", "atan2", "hyp
 NO_ORACLE = (
     "rand", "randn", "philox_rand", "philox_randn", "dropout", "rng_advance", "size_of", "choose", "conv_rows", "attention",
     "conv_taps", "conv_fold", "true_places", "frexp", "attention_backward", "flex_attention", "flex_attention_backward",
-    "lstm_steps", "lstm_steps_backward", "gru_steps", "gru_steps_backward", "rnn_steps", "rnn_steps_backward",
+    "bounded", "lstm_steps", "lstm_steps_backward", "gru_steps", "gru_steps_backward", "rnn_steps", "rnn_steps_backward",
 )  # fmt: skip
 #: PyTorch convolves integers too, takes planes without a batch, and hands the order of dimensions on to the result.
 WINDOWS = ("convolution", "conv_input", "conv_weight", "max_pool", "max_pool_index", "sum_pool")
