@@ -32,8 +32,8 @@ LARGE = 1 << 19
 #: calls of one kind, on fewer elements, before it is compiled
 COLD = 2
 #: calls of a kind on small operands before it is compiled: composites, which NumPy runs in a dozen calls; what moves or folds,
-#: and products
-WAIT, WAIT_MOVES = 500, 4000
+#: and products; of either on more than SMALL elements
+WAIT, WAIT_MOVES, WAIT_MIDDLE = 500, 4000, 20
 #: calls of a gradient rule on operands of one kind before it is compiled, and kinds of gradients and numbers remembered for it
 WAIT_RULES, MOST_RULES = 1000, 16
 #: kinds remembered
@@ -75,12 +75,15 @@ def wait(op: Any, operands: tuple[Any, ...]) -> int:
     composed = isinstance(op.lowering, (Scalar, Decompose)) and type(op.eager) is not np.ufunc and not op.fixed
     if not all(x is None or hasattr(x, "meta") or (composed and type(x) in _WEAK) for x in operands):
         return 0
+    many = _elements([x._array for x in operands if hasattr(x, "_array")])
     if composed:
-        return WAIT
+        return WAIT if many < SMALL else WAIT_MIDDLE if many < LARGE else 1
     if op.heavy is True or op.effects.draws is not None:
         return WAIT
     moves = isinstance(op.lowering, (Move, Gather, Reduce, Scan, Gemm)) and op.effects.aliases is None
-    return WAIT_MOVES if moves else 0
+    if not moves:
+        return 0
+    return WAIT_MOVES if many < SMALL or isinstance(op.lowering, Gemm) else WAIT_MIDDLE if many < LARGE else 1
 
 
 def small(plan: plans.Plan, op: Any, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
