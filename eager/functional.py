@@ -332,8 +332,8 @@ def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
 
 @pure
 @viewing
-def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
-    """`length` elements along `dim` from `start`, as a view."""
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """`length` elements along `dim` from `start` (an int, or a 0-d tensor of one), as a view."""
     if not input.ndim:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     at = wrap_dim(dim, input.ndim)

@@ -81,7 +81,8 @@ def normal(
     if size is None:
         like = mean if hasattr(mean, "meta") else std
         shape = (mean + std).shape if hasattr(mean, "meta") and hasattr(std, "meta") else like.shape
-        return random.randn(shape, dtype=like.dtype, generator=generator, device=like.device) * std + mean  # type: ignore[no-any-return]
+        values = random.randn(shape, dtype=like.dtype, generator=generator, device=like.device)
+        return values * std + mean  # type: ignore[no-any-return]
     values = random.randn(size_of((size,)), dtype=dtype, generator=generator, device=device) * std + mean
     return values.requires_grad_() if requires_grad else values  # type: ignore[no-any-return]
 

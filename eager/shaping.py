@@ -432,7 +432,8 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
         return apply(shapes.as_strided, (root,), part)  # type: ignore[no-any-return]
     if input.meta.requires_grad:
         raise NotImplementedError(_VIEW_WITH_GRAD)
-    storage, step = storage_of(input), input.meta.dtype.itemsize
+    storage: Any = storage_of(input)
+    step = input.meta.dtype.itemsize
     last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     count = storage.nbytes // step if storage.on_device else storage.flat.size
     if 0 not in shape and not (offset >= 0 and last < count):

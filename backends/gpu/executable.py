@@ -265,7 +265,7 @@ def _place(view: BufferView, call: _Call) -> tuple[Any, Any, int]:
     values, size = call.program.values, view.type.dtype.itemsize
     shape, strides = concrete(view.type.shape, values), concrete(view.type.strides, values)
     behind = sum((n - 1) * s for n, s in zip(shape, strides, strict=True) if s < 0) if 0 not in shape else 0
-    flat = np.empty(extent_of(shape, [abs(s) for s in strides]), view.type.dtype.np)
+    flat = np.empty(extent_of(shape, tuple([abs(s) for s in strides])), view.type.dtype.np)
     window = windowed(flat[-behind:] if behind else flat, shape, [s * size for s in strides])
     return flat, window, call.address(view.buffer) + (int(sizes.evaluate(view.offset, values)) + behind) * size
 
