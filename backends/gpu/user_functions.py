@@ -39,8 +39,12 @@ _STRANGE = ("tt.print", "tt.assert", "descriptor", "tt.int_to_ptr", "ptr<!tt.ptr
 _UNKNOWN = ("tt.call",)
 _ELEMENTWISE = ("tt.elementwise_inline_asm", "tt.extern_elementwise")
 _DIALECT = re.compile(r"^\s*(?:%[\w:, %#]+ = )?\"?([a-z_]+)\.\w", re.MULTILINE)
-_KNOWN = {"tt", "arith", "math", "scf", "ub"}
-_NAME = re.compile(r"%\w+")
+_KNOWN = {"tt", "arith", "math", "scf", "ub", "gpu"}
+_FLOW = {"scf.for", "scf.while", "scf.if", "scf.yield", "scf.condition"}
+_NAME = re.compile(r"%\w+(?:#\d+)?")
+_OPENS = re.compile(r"\s*(%\w+)(?::(\d+))? = ")
+_PLACE = re.compile(r" loc\((?:[^()]|\([^()]*\))*\)")
+_LEAVES = re.compile(r"^\s*(scf\.yield|scf\.condition|tt\.\w+\.return)\b")
 
 _kernels: dict[str, Any] = {}
 _written: dict[tuple[str, str], set[str] | None] = {}
@@ -215,35 +219,87 @@ def written(build: stages.Build, target: Target) -> set[str] | None:
 def _found(build: stages.Build, text: str) -> set[str] | None:
     if any(word in text for word in _STRANGE):
         return None
-    pointers = {name for name, kind in build.signature.items() if kind[0] == "*"}
-    lines = text.splitlines()
+    arguments = [(name, kind) for name, kind in build.signature.items() if kind != "constexpr"]
+    pointers = {name for name, kind in arguments if kind[0] == "*"}
+    lines = [_PLACE.sub("", line) for line in text.splitlines() if "llvm.intr.assume" not in line and line[:1] != "#"]
     impure = any(word in line and "pure = true" not in line for line in lines for word in _ELEMENTWISE)
-    if impure or any(word in text for word in _UNKNOWN) or set(_DIALECT.findall(text)) - _KNOWN:
+    if impure or any(word in text for word in _UNKNOWN) or set(_DIALECT.findall("\n".join(lines))) - _KNOWN:
         return pointers
     stores = [line for line in lines if re.search(r"\btt\.(store|atomic_rmw|atomic_cas)\b", line)]
-    reach = _reaching(text)
+    reach = _Reaching()
+    for line in lines:
+        reach.read(line)
+    head = next((line for line in lines if "tt.func public" in line), "")
+    named = re.findall(r"(%\w+): ", head)  # by what they were assigned to last
+    if reach.open or len(named) != len(arguments) or set(re.findall(r"\bscf\.\w+", "\n".join(lines))) - _FLOW:
+        return pointers
     found: set[str] = set()
     for line in stores:
-        targets = _NAME.findall(line.split("tt.", 1)[1])[:1]
-        found |= _closure(targets, reach)
-    return {name for name in pointers if f"%{name}" in found}
+        found |= _closure(_NAME.findall(line.split("tt.", 1)[1])[:1], reach.made)
+    return {name for (name, _), value in zip(arguments, named, strict=True) if value in found} & pointers
 
 
-def _reaching(text: str) -> dict[str, set[str]]:
-    """value of Triton's IR -> values that it may be made of; what is loaded is no pointer made of another."""
-    made: dict[str, set[str]] = {}
-    lines = text.splitlines()
-    yields = {x for line in lines if "scf.yield" in line or "scf.condition" in line for x in _NAME.findall(line)}
-    for line in lines:
-        whole = set(_NAME.findall(line.split(" loc(", 1)[0]))
-        if "scf." in line or line.lstrip().startswith("^"):
-            for name in whole:
-                made.setdefault(name, set()).update(whole, yields)
+class _Reaching:
+    """`made`: value of Triton's IR -> values that it may be made of, line by line; what is loaded is no pointer made of another.
+    (Names of one region may be used again in another: that only adds.)"""
+
+    def __init__(self) -> None:
+        self.made: dict[str, set[str]] = {}
+        self.open: list[tuple[str, list[str], list[str]]] = []  # op, its results, what each turn begins with
+
+    def read(self, line: str) -> None:
+        """Take in one line."""
+        if line.lstrip().startswith("}"):
+            self._closes(line)
+        elif line.rstrip().endswith("{"):
+            self._opens(line)
+        elif line.lstrip().startswith("^"):
+            self._begins(_NAME.findall(line))
+        elif _LEAVES.search(line):
+            self._leaves(line)
         elif " = " in line and "tt.load" not in line:
             left, right = line.split(" = ", 1)
             for name in _NAME.findall(left):
-                made.setdefault(name, set()).update(_NAME.findall(right))
-    return made
+                self._add(name, _NAME.findall(right))
+
+    def _add(self, name: str, of: Sequence[str]) -> None:
+        self.made.setdefault(name, set()).update(of)
+
+    def _opens(self, line: str) -> None:
+        found = _OPENS.match(line)
+        name, count = (found[1], int(found[2] or 1)) if found else ("", 0)
+        results = [f"{name}#{k}" for k in range(count)] if count > 1 else [name] * count
+        op = next((word for word in ("scf.for", "scf.while", "scf.if") if word in line), "")
+        pairs = re.findall(r"(%\w+) = (%[\w#]+)", line.split("iter_args(" if op == "scf.for" else op, 1)[-1]) if op else []
+        for turn, first in pairs:
+            self._add(turn, [first])
+        if not op:
+            for result in results:
+                self._add(result, _NAME.findall(line))
+        self.open.append((op, results, [turn for turn, _ in pairs] if op else _NAME.findall(line)))
+
+    def _closes(self, line: str) -> None:
+        if not line.rstrip().endswith("{"):  # else: a second region
+            op, results, turns = self.open.pop() if self.open else ("", [], [])
+            for result, turn in zip(results, turns, strict=False) if op == "scf.for" else ():
+                self._add(result, [turn])
+
+    def _begins(self, names: list[str]) -> None:
+        """Arguments of a block: in a while loop what its condition hands on, elsewhere whatever the op has."""
+        op, results, turns = self.open[-1] if self.open else ("", [], [])
+        for k, name in enumerate(names):
+            self._add(name, results[k : k + 1] if op == "scf.while" else turns)
+
+    def _leaves(self, line: str) -> None:
+        """What a region gives: to the next turn of a loop, to the results."""
+        op, results, turns = self.open[-1] if self.open else ("", [], [])
+        condition = "scf.condition" in line
+        given = _NAME.findall(line)[1 if condition else 0 :]
+        for target, value in zip(results if condition or op == "scf.if" else turns, given, strict=False):
+            self._add(target, [value])
+        if not op:
+            for result in results:
+                self._add(result, given)
 
 
 def _closure(names: list[str], reach: dict[str, set[str]]) -> set[str]:

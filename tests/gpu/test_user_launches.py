@@ -18,7 +18,8 @@ import triton
 import triton.language as tl
 
 import fusewire as fw
-from fusewire.backends.gpu import user_functions
+from fusewire.backends.gpu import stages, user_functions
+from fusewire.backends.gpu.kernel import SM90
 from fusewire.tracer import stored
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
@@ -317,3 +318,20 @@ def test_captures_on_disk(fake: fake_cuda.Fake, tmp_path: Path, monkeypatch: pyt
         assert met(STORED) == (["served"], 40.0)
         assert met(STORED.replace("x * 2", "x * 3")) == (["does not fit", "stored"], 60.0)
         assert met(STORED.replace('"BLOCK": 64', '"BLOCK": 4')) == (["does not fit", "does not fit", "stored"], 20.0)
+
+
+WRITTEN = {
+    "swapped": {"a_ptr", "b_ptr"}, "walked": {"a_ptr", "b_ptr", "c_ptr"}, "blocked": {"b_ptr"},
+    "calling": {"a_ptr", "b_ptr", "c_ptr"}, "by_address": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_a_kernel_writes(name: str) -> None:
+    """Pointers that a loop swaps or moves, blocks, functions that are not inlined (any), addresses from memory (unknown)."""
+    kind = "*i64" if name == "by_address" else "*fp32"
+    build = stages.Build(
+        name, user_functions.enter(getattr(k, name)), {"a_ptr": "*fp32", "b_ptr": "*fp32", "c_ptr": kind, "n": "i32"}, {}, (),
+        {"num_warps": 4}, user=True,
+    )  # fmt: skip
+    assert user_functions.written(build, SM90) == WRITTEN[name]

@@ -139,3 +139,49 @@ FACTOR = tl.constexpr(3)
 def by_factor(x_ptr, n, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     i = tl.arange(0, BLOCK)
     tl.store(x_ptr + i, tl.load(x_ptr + i, mask=i < n) * FACTOR, mask=i < n)
+
+
+@triton.jit
+def swapped(a_ptr, b_ptr, c_ptr, n):  # type: ignore[no-untyped-def]
+    p, q = a_ptr, b_ptr
+    for _ in range(n):
+        tl.store(p, tl.load(c_ptr))
+        p, q = q, p
+
+
+@triton.jit
+def walked(a_ptr, b_ptr, c_ptr, n):  # type: ignore[no-untyped-def]
+    p, q, left = a_ptr, b_ptr, n
+    while left > 0:
+        if tl.load(q) > 0:
+            q += 1
+        else:
+            q = c_ptr
+        p += tl.load(c_ptr).to(tl.int32)
+        left -= 1
+    tl.atomic_add(p, 1)
+    tl.store(q, 1)
+
+
+@triton.jit
+def blocked(a_ptr, b_ptr, c_ptr, n):  # type: ignore[no-untyped-def]
+    p = tl.make_block_ptr(a_ptr, (n, n), (n, 1), (0, 0), (16, 16), (1, 0))
+    q = tl.make_block_ptr(b_ptr, (n, n), (n, 1), (0, 0), (16, 16), (1, 0))
+    for _ in range(0, n, 16):
+        tl.store(q, tl.load(p, boundary_check=(0, 1)) + tl.load(c_ptr), boundary_check=(0, 1))
+        p, q = tl.advance(p, (0, 16)), tl.advance(q, (0, 16))
+
+
+@triton.jit(noinline=True)
+def apart(p, x):  # type: ignore[no-untyped-def]
+    tl.store(p, x)
+
+
+@triton.jit
+def calling(a_ptr, b_ptr, c_ptr, n):  # type: ignore[no-untyped-def]
+    apart(a_ptr, tl.load(b_ptr))
+
+
+@triton.jit
+def by_address(a_ptr, b_ptr, c_ptr, n):  # type: ignore[no-untyped-def]
+    tl.store(tl.load(c_ptr).to(tl.int64).to(tl.pointer_type(tl.float32), bitcast=True), 1.0)
