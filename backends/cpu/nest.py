@@ -154,7 +154,7 @@ def choose(axes: Sequence[Axis], body: Sequence[Stmt], kernel: Kernel, vector_by
     nested = any(True for _ in inner(body))
     if nested and (kernel.scratch or gains[at] <= best_inside(body)):
         return None
-    if _scattered(body, gains[at]):
+    if _scattered(body, gains[at]) or _carried_across(body, gains[at]):
         return None
     types = varying_types(body, axes[at].name, {b.name: b.dtype for b in kernel.memory})
     lanes = max(1, vector_bytes // max((t.itemsize for t in types), default=8))
@@ -171,6 +171,12 @@ def _scattered(body: Sequence[Stmt], gained: float) -> bool:
     """Whether elements are written here and there, and most of the others are read so: one at a time is faster then."""
     found = list(accesses(body))
     return any(isinstance(s, StoreAt) for s, _ in found) and gained < 0.5 * sum(often for _, often in found)
+
+
+def _carried_across(body: Sequence[Stmt], gained: float) -> bool:
+    """Whether loops inside go in order along lines of memory which the vectors would cross: each lane had a cache line of its
+    own, at distances that fall into few sets of a cache."""
+    return any(map(in_order, inner(body))) and gained < 0.5 * sum(often for _, often in accesses(body))
 
 
 def _too_many(extent: int, lanes: int, copies: int, body: Sequence[Stmt]) -> bool:
