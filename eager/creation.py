@@ -237,10 +237,23 @@ def linspace(
     if wanted.kind in "ui":
         first, last = int(first), int(last)
     step = (last - first) / (steps - 1) if steps > 1 else 0.0
+    if out is None and wanted.kind == "f" and not wanted.is_half and _is_plain((steps,), device):
+        return _finish(make(_spaced(first, last, step, steps).astype(wanted.np, copy=False)), requires_grad)  # type: ignore[no-any-return]
     counted = {"start": 0, "step": 1, "length": steps, "dtype": dtypes.float64}
     i = _maker(None, device).apply(made.arange, (), counted)
     values = where(i < steps // 2, i * step + first, (i - (steps - 1)) * step + last) if steps > 1 else i + first
     return _finish(values.to(wanted), requires_grad, out)  # type: ignore[no-any-return]
+
+
+def _spaced(first: float, last: float, step: float, steps: int) -> Any:
+    """`steps` numbers from `first` to `last`, the second half counted from the end."""
+    i, half = np.arange(steps, dtype=np.float64), steps // 2
+    if steps > 1:
+        i[half:] -= steps - 1
+    i *= step
+    i[:half] += first
+    i[half:] += last if steps > 1 else first
+    return i
 
 
 def eye(
@@ -250,6 +263,8 @@ def eye(
     if n < 0 or (m is not None and m < 0):
         raise RuntimeError(f"n and m must be greater or equal to 0, got {n}" + ("" if m is None else f" and {m}"))
     wanted, executor = _wanted(dtype, out, dtypes.default()), devices.executor(device) or EAGER
+    if out is None and _is_plain((n, n if m is None else m), device):
+        return _finish(make(np.eye(n, m, dtype=wanted.np)), requires_grad)  # type: ignore[no-any-return]
     down, across = (executor.apply(made.arange, (), {"start": 0, "step": 1, "length": k, "dtype": dtypes.int64})
                     for k in (n, n if m is None else m))  # fmt: skip
     return _finish((down.unsqueeze(1) == across).to(wanted), requires_grad, out)  # type: ignore[no-any-return]

@@ -36,42 +36,54 @@ def batch_norm(
     the batch, which `running_mean` and `running_var` follow by the factor `momentum` (number or 0-d tensor); else by these."""
     if input.ndim < 2:
         raise ShapeError(f"batch_norm: needs a batch and a channel dimension, got {list(input.shape)}")
-    x = _wide(input)
-    if training:
-        mean, var = _statistics(x, input, running_mean, running_var, momentum)
-    elif running_mean is None or running_var is None:
-        raise ValueError("Expected running_mean and running_var to be defined when training=False")
-    else:
-        mean, var = _wide(running_mean), _wide(running_var)
-    scale = (var + eps).rsqrt()
-    scale = scale if weight is None else scale * _wide(weight)
-    if training:
-        out = (x - _per_channel(mean, x)) * _per_channel(scale, x)
-        out = out if bias is None else out + _per_channel(_wide(bias), x)
-    else:
-        shift = -mean * scale if bias is None else _wide(bias) - mean * scale
-        out = x * _per_channel(scale, x) + _per_channel(shift, x)
-    return out.to(input.dtype)
-
-
-def _statistics(
-    x: Tensor, input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, momentum: Any
-) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of each channel; the running ones take the unbiased variance."""
-    dims = (0, *range(2, x.ndim))
-    count = math.prod(x.shape[d] for d in dims)
+    if not training:
+        if running_mean is None or running_var is None:
+            raise ValueError("Expected running_mean and running_var to be defined when training=False")
+        return _by_running(input, running_mean, running_var, weight, bias, eps)
+    count = math.prod(input.shape[d] for d in (0, *range(2, input.ndim)))
     if count == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
-    mean, var = x.mean(dims), x.var(dims, correction=0)
+    out, mean, var = _by_batch(input, weight, bias, eps)
     if running_mean is not None and running_var is not None:
         with no_grad():
             _follow(running_mean, mean.detach(), momentum)
             _follow(running_var, var.detach() * (count / (count - 1)), momentum)
-    return mean, var
+    return out
+
+
+@served
+@pure
+def _by_running(input: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    x, mean = _wide(input), _wide(mean)
+    scale = (_wide(var) + eps).rsqrt()
+    scale = scale if weight is None else scale * _wide(weight)
+    shift = -mean * scale if bias is None else _wide(bias) - mean * scale
+    out = x * _per_channel(scale, x) + _per_channel(shift, x)
+    return out.to(input.dtype)
+
+
+@served
+@pure
+def _by_batch(input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The result by the batch's own statistics, and mean and biased variance of each channel."""
+    x = _wide(input)
+    dims = (0, *range(2, x.ndim))
+    mean, var = x.mean(dims), x.var(dims, correction=0)
+    scale = (var + eps).rsqrt()
+    scale = scale if weight is None else scale * _wide(weight)
+    out = (x - _per_channel(mean, x)) * _per_channel(scale, x)
+    out = out if bias is None else out + _per_channel(_wide(bias), x)
+    return out.to(input.dtype), mean, var
+
+
+@served
+@pure
+def _followed(running: Tensor, value: Tensor, momentum: Any) -> Tensor:
+    return running * (1 - momentum) + value.to(running.dtype) * momentum
 
 
 def _follow(running: Tensor, value: Tensor, momentum: Any) -> None:
-    running.copy_(running * (1 - momentum) + value.to(running.dtype) * momentum)
+    running.copy_(_followed(running, value, momentum))
 
 
 @served
