@@ -75,13 +75,13 @@ class Schedule:
         return "\n".join(lines)
 
 
-def schedule(graph: Graph, claims: Claims = NO_CLAIMS, late: bool = False) -> Schedule:
+def schedule(graph: Graph, claims: Claims = NO_CLAIMS, launched: bool = False) -> Schedule:
     """The steps that compute `graph`, in an order that respects every value and every write-back. `claims`: composites that
-    stay whole, each call a step of its own. `late`: what a kernel finds wrong is told when all is done, so that no write has
-    to wait for it."""
+    stay whole, each call a step of its own. `launched`: on a device, where what a kernel finds wrong is told when all is done, so
+    that no write has to wait for it, and where one kernel that chooses is sooner done than several."""
     made, origins = prepared(graph, claims)
     tables: frozenset[Any] = frozenset(n.args[i] for n in made.nodes for i in overwritten(n, claims))
-    return _Scheduler(graph, fuse(made, origins, tables), claims, late).run()
+    return _Scheduler(graph, fuse(made, origins, tables), claims, launched).run()
 
 
 def _step_text(step: Step) -> str:
@@ -101,7 +101,7 @@ class _Scheduler:
     original: Graph
     fusion: Fusion
     claims: Claims
-    late: bool = False
+    launched: bool = False
     buffers: list[PlanBuffer] = field(default_factory=list)
     number: dict[str, int] = field(default_factory=dict)
     homes: dict[Value, Target] = field(default_factory=dict)
@@ -232,7 +232,7 @@ class _Scheduler:
         """The units that may raise."""
         trials = self.trials
         able = (u for u in self.fusion.units if may_raise(u, self.claims))
-        return {u for u in able if not isinstance(u, Group) or (not self.late and self._tried(u, trials).errors)}
+        return {u for u in able if not isinstance(u, Group) or (not self.launched and self._tried(u, trials).errors)}
 
     def _place_tables(self) -> None:
         """What a Scatter writes into, or a claimed call overwrites, lies where its result does; nothing else reads it."""
@@ -364,7 +364,8 @@ class _Scheduler:
 
     def _steps(self, unit: Unit) -> list[Step]:
         if isinstance(unit, Group):
-            parts = split(unit) if any(self._targets(v) for v in unit.stores) else []
+            parts = [unit] if self.launched else split(unit)
+            parts = parts if any(self._targets(v) for v in unit.stores) else []
             steps: list[Step] = [self._kernel_step(kernel) for kernel in woven([self._emit(part) for part in parts])]
             scattered = [v for v in unit.stores if unit.scatters(v)]
             self.units.update((id(step), unit) for step in steps)

@@ -250,10 +250,15 @@ def _why_not(fusion: Fusion, node: Node, read: Read, reads: list[Read]) -> str |
     heavy = is_slow(node) or isinstance(node.op.lowering, ReduceLowering)
     if read.masked and heavy:
         return "only a part of the reader's elements needs it"
-    if len({r.index for r in here}) > (1 if heavy else MAX_COPIES):
+    if len({r.index for r in here}) > (1 if heavy else MAX_COPIES) and not _is_constant(node):
         return "it is read at several places"
     fitted = read.unit.fit(node, read.index)
     return fitted if isinstance(fitted, str) else None
+
+
+def _is_constant(node: Node) -> bool:
+    """Whether all elements are one number, which stands where it is read."""
+    return isinstance(node.op.lowering, Scalar) and not any(isinstance(a, Value) for a in node.args) and not is_slow(node)
 
 
 def _host(fusion: Fusion, node: Node, value: Value, reads: list[Read], units: list[Unit]) -> Group | None:

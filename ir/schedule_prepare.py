@@ -29,7 +29,8 @@ class Claim:
     `step(node, args, results)`: the step, from where the operands (BufferView, ScalarInput, number or None) and the results
     lie; without it the op's NumPy kernel runs (an ExternStep). `finish`: how a kernel that reads the result becomes the step's
     last part; `begin`: how one that makes an operand becomes its first. `half`: products of half types are taken as they are,
-    not as products in float32. `over(node)`: operands, row-major, whose memory the results take, one for each in their order."""
+    not as products in float32. `over(node)`: operands, row-major, whose memory the results take, one for each in their order.
+    `instead(node)`: the decomposition of a call that is not accepted, None for the record's own."""
 
     accepts: Callable[[Node], bool] = lambda node: True
     step: Callable[[Node, tuple[Any, ...], tuple[BufferView, ...]], Step] | None = None
@@ -37,6 +38,7 @@ class Claim:
     begin: Begins | None = None
     half: bool = False
     over: Callable[[Node], tuple[int, ...]] | None = None
+    instead: Callable[[Node], Callable[..., Any] | None] = lambda node: None
 
 
 #: The composites that a back end runs whole, with how it does.
@@ -54,7 +56,8 @@ def prepared(graph: Graph, claims: Claims = NO_CLAIMS) -> tuple[Graph, Origins]:
         lowering = node.op.lowering
         if not parted(node) or not isinstance(lowering, Decompose):
             return None
-        made = lowering.fn(*args, **node.attrs)
+        instead = claims[node.op].instead(node) if node.op in claims else None
+        made = (instead or lowering.fn)(*args, **node.attrs)
         return made if isinstance(made, tuple) else _row_major(made, node.results[0])
 
     origins = {n: n.op.name for n in graph.nodes}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ...ir.graph import Node
@@ -58,8 +59,16 @@ def _flex(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) ->
 
 def _takes_convolution(node: Node) -> bool:
     from .conv import accepts
+    from .depthwise import is_depthwise
 
-    return accepts(node)
+    return not is_depthwise(node) and accepts(node)
+
+
+def _by_places(node: Node) -> Callable[..., Any] | None:
+    from . import depthwise
+
+    forms = {convolution: depthwise.forward, conv_input: depthwise.by_input, conv_weight: depthwise.by_weight}
+    return forms[node.op] if depthwise.is_depthwise(node) else None
 
 
 def _convolution(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step:
@@ -87,9 +96,9 @@ def _over_launch(node: Node) -> tuple[int, ...]:
 
 
 CLAIMS: Claims = {
-    convolution: Claim(_takes_convolution, _convolution, _epilogue),
-    conv_input: Claim(_takes_convolution, _convolution, _epilogue),
-    conv_weight: Claim(_takes_convolution, _convolution, _epilogue),
+    convolution: Claim(_takes_convolution, _convolution, _epilogue, instead=_by_places),
+    conv_input: Claim(_takes_convolution, _convolution, _epilogue, instead=_by_places),
+    conv_weight: Claim(_takes_convolution, _convolution, _epilogue, instead=_by_places),
     attention: Claim(_takes_attention, _attention),
     attention_backward: Claim(_takes_attention, _attention),
     flex_attention: Claim(_takes_flex, _flex),
