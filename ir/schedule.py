@@ -219,12 +219,8 @@ class _Scheduler:
         for write in self.graph.writes:
             if times[write.target] == 1 and len(self.written[write.value]) == 1:
                 target, out = self._write_target(write), self.homes.get(write.value)
-                node = self.fusion.producers.get(write.value)
-                over = overwritten(node, self.claims) if node is not None else ()
-                if (
-                    schedule_tables.take(self.fusion, write, over, self.homes, before) if over
-                    else schedule_tables.place(self.fusion, write, target, self.homes, trial, before)
-                ):  # fmt: skip
+                taken = schedule_tables.take(self.fusion, write, lambda n: overwritten(n, self.claims), self.homes, before)
+                if taken or schedule_tables.place(self.fusion, write, target, self.homes, trial, before):
                     self.direct.add(write)
                     self.extra[write.value] = ([out] if out else []) + self.extra.get(write.value, [])
 

@@ -7,7 +7,7 @@ into a table of its own nor the table back. Decides where values lie; emits no k
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .graph import Node, Value, WriteBack
 from .loops import Kernel, Load, LoadAt, Store, StoreAt, walk
@@ -107,24 +107,26 @@ def place(
 
 
 def take(
-    fusion: Fusion, write: WriteBack, places: tuple[int, ...], homes: dict[Value, Target],
+    fusion: Fusion, write: WriteBack, over: Callable[[Node], tuple[int, ...]], homes: dict[Value, Target],
     before: Callable[[Unit, set[Unit]], bool],
 ) -> bool:  # fmt: skip
-    """Let a claimed call that overwrites its operands `places` (`Claim.over`) write into the input that one of them is a copy of;
+    """Let claimed calls that overwrite operands (`over`, as `Claim.over`) write into the input that the first one's is a copy of;
     False (and nothing done) where something else could see that too early. `before`: as in `place`."""
-    node, unit = fusion.producers[write.value], fusion.host.get(write.value)
-    table = node.args[places[node.results.index(write.value)]]
-    maker = fusion.producers.get(table)  # type: ignore[arg-type]
-    copy = fusion.host.get(table)  # type: ignore[arg-type]
-    if write.view is not None or maker is None or maker.op is not lookup("contiguous") or maker.args[0] is not write.target:
+    made: list[Value] = []
+    value: Any = write.value
+    while (node := fusion.producers.get(value)) is not None and over(node):
+        made.append(value)
+        value = node.args[over(node)[node.results.index(value)]]
+    copy = fusion.host.get(value)
+    copied = node is not None and node.op is lookup("contiguous") and node.args[0] is write.target
+    units = [fusion.host[v] for v in made if v in fusion.host]
+    if not copied or write.view is not None or len(units) < len(made) or not isinstance(copy, Group):
         return False
-    if unit is None or not isinstance(copy, Group) or not _alone(copy) or write.target.type != write.value.type:
+    readers = {r.unit for r in fusion.reads.get(write.target, ())} - set(filter(_alone, [copy]))
+    if write.target.type != write.value.type or readers & set(units) or not before(units[-1], readers):
         return False
-    readers = {r.unit for r in fusion.reads.get(write.target, ())} - {copy}
-    if unit in readers or not before(unit, readers):
-        return False
-    homes[write.value] = homes[table] = homes[write.target]  # type: ignore[index]
-    copy.stores.clear()
+    homes.update(dict.fromkeys((*made, value), homes[write.target]))
+    del copy.stores[value]
     return True
 
 

@@ -118,6 +118,7 @@ class Dispatcher:
             from .policy import Policy
 
             self._policy = Policy(self.options.dynamic, not self.options.fullgraph)
+            self._policy.compiles = self.options.backend == "cpu"
         return self._policy
 
     def forget(self) -> None:

@@ -153,6 +153,8 @@ class _Launch:
         if not s.recorder.device.startswith("cuda") and not record.looking():
             raise _refused(kernel, f"whose tensors lie on {s.recorder.device}")
         grid = self._grid(kwargs["grid"], given)
+        if not s.outside.policy.compiles:
+            raise _refused(kernel, "where the graph's ops run one by one")
         name = user_kernels.entered(kernel)
         written = self._written(name, options)
         attrs = {

@@ -73,6 +73,7 @@ class Policy:
     def __init__(self, dynamic: bool | None = None, breaks: bool = True) -> None:
         """`breaks`: whether the graph may break where a number that keeps changing would have to be a constant."""
         self.dynamic, self.breaks = dynamic, breaks
+        self.compiles = True  # whether a back end of ours builds the graph: others run it op by op
         self.constants: dict[Any, set[int | float]] = {}  # by source, or (source, rank, dimension): what it was compiled as
         self.restless: set[Any] = set()  # those that are compiled as no further constant
         self.generic = False  # all sizes are open

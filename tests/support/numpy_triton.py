@@ -151,6 +151,9 @@ class Users(fake_cuda.Reference):
     def routine(self, step: Any, target: Target) -> tuple[Variant, ...]:
         return tuple([Variant(w.assumes, w.sizes, w.scratch, self._load(w, target)) for w in routine_ways(step, target)])
 
+    def candidates(self, work: Any, target: Target) -> dict[str, Any]:
+        return {"": lambda: self.routine(work, target)} if hasattr(work, "routine") else super().candidates(work, target)
+
     def _load(self, way: Any, target: Target) -> Any:
         loaded: list[CompiledKernel] = []
 
