@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...ir.graph import Node
+from ...ir.op import Op
 from ...ir.ops.attention import attention, attention_backward
 from ...ir.ops.convolution import conv_input, conv_weight, convolution
 from ...ir.ops.flex import flex_attention, flex_attention_backward
@@ -67,7 +68,9 @@ def _takes_convolution(node: Node) -> bool:
 def _by_places(node: Node) -> Callable[..., Any] | None:
     from . import depthwise
 
-    forms = {convolution: depthwise.forward, conv_input: depthwise.by_input, conv_weight: depthwise.by_weight}
+    forms: dict[Op, Callable[..., Any]] = {
+        convolution: depthwise.forward, conv_input: depthwise.by_input, conv_weight: depthwise.by_weight,
+    }  # fmt: skip
     return forms[node.op] if depthwise.is_depthwise(node) else None
 
 

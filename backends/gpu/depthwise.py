@@ -22,13 +22,14 @@ MOST = 49
 
 
 def is_depthwise(node: Node) -> bool:
-    """Whether a convolution or gradient of one has a channel of its own for each of its groups, and a small window."""
+    """Whether a convolution or gradient of one has a channel of its own for each of its groups (a single one, too, as gradients of
+    means over windows have), and a small window."""
     groups, (a, b) = node.attrs.get("groups", 1), node.args[:2]
     assert isinstance(a, Value) and isinstance(b, Value)
     of_weight = node.op is conv_weight
     outside, inside = (b.shape[1], a.shape[1]) if of_weight else (b.shape[0], groups * b.shape[1])
     places = numel(node.attrs["kernel"] if of_weight else b.shape[2:])
-    return groups > 1 and outside == inside == groups and isinstance(places, int) and places <= MOST
+    return outside == inside == groups and isinstance(places, int) and places <= MOST
 
 
 def _taps(x: Any, w: Any, out: tuple[Any, ...], stride: Ints, dilation: Ints, turned: bool) -> Iterator[Any]:

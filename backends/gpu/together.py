@@ -96,8 +96,8 @@ def _written(outer: Printer, one: Class, program: str, first: Size) -> Size:
     """Print a class whose programs begin at number `first`; where they end."""
     at, block = outer.at, outer.config.xblock
     starts = [first]
-    for points in one.points:
-        starts.append(starts[-1] + _programs(points, block))
+    for n in one.points:
+        starts.append(starts[-1] + _programs(n, block))
     at.say(f"# {len(one.points)} of {one.kernel.name}" if len(one.points) > 1 else f"# {one.kernel.name}")
     at.say(f"if ({program} >= {at.wrapped(first)}) & ({program} < {at.wrapped(starts[-1])}):")
     with at.scope():

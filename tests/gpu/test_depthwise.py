@@ -64,6 +64,25 @@ def test_a_window_is_loads_of_neighbours_without_a_loop() -> None:
         assert "for " not in text and text.count("tl.load(in0_ptr") == 9
 
 
+@pytest.mark.parametrize(("kernel", "stride", "padding", "most"), [(2, 2, 0, 1), (3, 2, 1, 2), (3, 1, 1, 2)])
+def test_means_over_windows_have_gradients_without_products(kernel: int, stride: int, padding: int, most: int) -> None:
+    """And without atomic additions: each element sums up what the windows around it got."""
+    b = Builder("means")
+    x = np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32)
+    low = ((padding, padding),) * 2
+    attrs = {"kernel": (kernel,) * 2, "stride": (stride,) * 2, "padding": low, "dilation": (1, 1)}
+    value, pool = b.input(layout.type_of_array(x)), lookup("sum_pool")
+    out = pool(value, **attrs)
+    assert pool.grad is not None
+    graph = b.finish([pool.grad(out, (True,), out, value, **attrs)[0]])
+    plan = pipeline.stages(graph, CLAIMS, pipeline.LAUNCHES).plan
+    assert all(isinstance(s, KernelStep) for s in plan.steps) and len(plan.steps) <= 1 + most
+    assert not any("atomic" in triton_source(s.kernel).text for s in plan.steps)
+    backend = pipeline.Backend(pipeline.BACKENDS["reference"].build, CLAIMS, launches=pipeline.LAUNCHES)
+    (wanted,), _ = interpret(graph, [x])
+    np.testing.assert_allclose(pipeline.compile_graph(graph, backend=backend).run([x])[0], wanted, rtol=1e-4, atol=1e-5)
+
+
 def test_other_groups_keep_the_template() -> None:
     rng = np.random.default_rng(0)
     x, w = (rng.standard_normal(s).astype(np.float32) for s in ((2, 8, 9, 8), (8, 2, 3, 3)))
