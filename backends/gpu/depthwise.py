@@ -22,8 +22,8 @@ MOST = 49
 
 
 def is_depthwise(node: Node) -> bool:
-    """Whether a convolution or gradient of one has a channel of its own for each of its groups (a single one, too, as gradients of
-    means over windows have), and a small window."""
+    """Whether a convolution or gradient of one has a channel of its own for each of its groups, of which there may be one (as in
+    gradients of means over windows), and a small window."""
     groups, (a, b) = node.attrs.get("groups", 1), node.args[:2]
     assert isinstance(a, Value) and isinstance(b, Value)
     of_weight = node.op is conv_weight
