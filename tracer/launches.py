@@ -19,8 +19,8 @@ from ..ir.graph import Value
 from ..ir.ops import launches as record
 from ..ir.ops.shape import permute
 from ..ir.types import TensorType
-from ..runtime.guard import Is
-from ..runtime.source import Const, Item
+from ..runtime.guard import Is, LengthIs
+from ..runtime.source import Attr, Const, Item
 from .breaks import Break, describe, subject
 from .symbols import SizeInt, raw
 from .values import SYMBOLIC, SymFloat, concrete
@@ -171,10 +171,14 @@ class _Launch:
 
     def _check(self) -> None:
         """Guard the kernel and the globals that it uses."""
-        kernel = self.kernel
+        kernel, source = self.kernel, self.s.outside.source_of(self.kernel)
         _same(self.s, kernel, kernel.__name__)
         if kernel.pre_run_hooks:
             raise _refused(kernel, "which has hooks")
+        if source is not None:
+            self.s.outside.guard(LengthIs(Attr(source, "pre_run_hooks"), 0))
+        if kernel.debug or sys.modules["triton.runtime.jit"].knobs.runtime.debug:
+            raise _refused(kernel, "which is to be debugged")
         try:
             _ = kernel.cache_key
         except Exception as error:

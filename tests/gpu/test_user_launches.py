@@ -32,7 +32,8 @@ Region = Callable[..., Any]
 
 @pytest.fixture
 def fake() -> Iterator[fake_cuda.Fake]:
-    with numpy_triton.installed() as (driver, _):
+    """Nothing runs before somebody waits for it."""
+    with numpy_triton.installed(lazy=True) as (driver, _):
         yield driver
 
 
@@ -147,7 +148,7 @@ REGIONS = [added, between, in_place, in_turn, part, twice, masked, rows, several
 
 @pytest.mark.parametrize("f", REGIONS, ids=lambda f: f.__name__)
 def test_as_eager(f: Region, fake: fake_cuda.Fake) -> None:
-    """Three calls: compiled, in machine code, with other sizes where the function takes them."""
+    """Three calls: compiled, then in machine code."""
     compiled = fw.compile(f, fullgraph=True)
     for _ in range(3):
         x, y = fw.randn(5, 8), fw.randn(5, 8)
@@ -295,6 +296,16 @@ def test_what_breaks_the_graph(fake: fake_cuda.Fake) -> None:
     assert [b.code for b in fw.explain(lambda x: k.scale[(1,)](x * 2, 64, 2.0, BLOCK=64))(held).breaks] == ["write-gradient"]
     gaps = fw.ones(8, 8, device="cuda")[:, ::2]
     assert "with gaps" in reasons(lambda x: k.scale[(1,)](x, 4, 2.0, BLOCK=64), gaps)[0]
+
+
+def test_hooks(fake: fake_cuda.Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled, x, met = fw.compile(lambda x: k.scale[(1,)](x, 4, 2.0, BLOCK=4), fullgraph=True), fw.ones(4, device="cuda"), []
+    compiled(x)
+    compiled(x)
+    monkeypatch.setattr(k.scale, "pre_run_hooks", [lambda *args, **kwargs: met.append(1)])
+    with pytest.raises(fw.errors.GraphBreakError, match="has hooks"):
+        compiled(x)
+    assert x.tolist() == [4.0] * 4
 
 
 def test_globals_and_new_kernels(fake: fake_cuda.Fake, monkeypatch: pytest.MonkeyPatch) -> None:
