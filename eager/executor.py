@@ -19,7 +19,7 @@ from ..ir.ops.casts import cast
 from ..ir.promote import fitted, target_dtype, type_of
 from ..ir.run_op import run_op
 from ..runtime import gradmode
-from . import casting, hot, launches, plans, tape
+from . import casting, hot, launches, plans, stores, tape
 from .factory import make, make_view, of_meta, storage_of
 from .plans import PLANS, Plan
 
@@ -83,6 +83,11 @@ def is_plain(x: Any) -> bool:
     """Whether `x` is a tensor on the CPU with values, while nothing is recorded or cast: no op need be called for what NumPy
     does."""
     return not recorders and x._array is not None
+
+
+def is_at_hand(x: Any) -> bool:
+    """Whether a tensor has values, on the CPU or a GPU, while nothing is recorded or cast: a write of a number needs no op."""
+    return not recorders and (x._array is not None or x._storage.on_device)
 
 
 def recorder() -> Any:
@@ -412,6 +417,8 @@ def written_through(op: Op, operands: tuple[Any, ...]) -> bool:
         return False
     target = operands[0]
     array, meta = target._array, target.meta
+    if array is None:
+        return not recorders and stores.into(op, operands)
     if len(operands) == 1:
         plan, arrays = PLANS.get((op, meta)), (array,)
     elif len(operands) == 2:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from ..runtime.gpu import device as devices
 from ..runtime.gpu.device import GPU
 from ..runtime.gpu.storage import DeviceStorage, address_of, extent_of
 from ..runtime.meta import Meta
-from . import launches, tape
+from . import launches, stores, tape
 from .executor import WEAK
 from .executor import native_results as native
 from .factory import blank, make, storage_of
@@ -240,6 +241,8 @@ class Executor:
         if type(source) not in WEAK and not hasattr(source, "meta"):
             source = make(np.array(source, target.meta.dtype.np))
         storage = target._storage
+        if stores.store(target, source):
+            return
         if type(source) not in WEAK:
             if source._array is not None or source._storage.gpu is not storage.gpu:
                 source = moved(source, storage.gpu)
@@ -258,7 +261,8 @@ class Executor:
         key = ("write", knobs.state, target.meta.type, repr(source) if weak else source.meta.type)
         plan = self.plans.get(key)
         if plan is None:
-            plan = self.plans[key] = _writer(self.gpu, target.meta.type, source if weak else source.meta.type)
+            exact = partial(_writer, self.gpu, target.meta.type, source if weak else source.meta.type)
+            plan = self.plans[key] = stores.runner(None, (target, source)) or exact()
         plan((target, source))
 
 

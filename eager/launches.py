@@ -23,7 +23,7 @@ from . import hot, plans, tape
 MOST, STATES = 4096, 8
 #: classes of operands (Tensor, Parameter) for which a kind has a function each
 CLASSES = 4
-_NUMBERS = frozenset((bool, int, float, complex, type(None)))
+NUMBERS = frozenset((bool, int, float, complex, type(None)))
 _WRITTEN = frozenset((float, complex))  # numbers that are compared as they are written
 #: by the knobs' state: kind -> how it is served; numbers of the operands whose values are part of it, where there are such;
 #: False where it is not served, 1 after its first call
@@ -52,7 +52,7 @@ def forget() -> None:
 
 def kinds_of(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> tuple[Any, ...]:
     """The kind of a call, as `executor.apply` has it."""
-    metas = [type(x) if type(x) in _NUMBERS else x.meta for x in operands]
+    metas = [type(x) if type(x) in NUMBERS else x.meta for x in operands]
     return (op, *metas, *attrs, *attrs.values()) if attrs else (op, *metas)
 
 
@@ -63,9 +63,9 @@ def called(kinds: tuple[Any, ...], op: Op, operands: tuple[Any, ...], attrs: dic
         return None
     found = table.get(kinds)
     if type(found) is tuple:
-        found = table.get((kinds, *_values(operands, found)))
+        found = table.get((kinds, *values_of(operands, found)))
     while type(found) is Served:
-        made = _run(found, operands)
+        made = serve(found, operands)
         if made is not None:
             history = found.history
             if history is not None and gradmode.get():
@@ -75,11 +75,13 @@ def called(kinds: tuple[Any, ...], op: Op, operands: tuple[Any, ...], attrs: dic
     return None
 
 
-def _values(operands: tuple[Any, ...], places: tuple[int, ...]) -> list[Any]:
+def values_of(operands: tuple[Any, ...], places: tuple[int, ...]) -> list[Any]:
+    """The numbers at these places, as kinds tell them apart."""
     return [repr(operands[i]) if type(operands[i]) in _WRITTEN else operands[i] for i in places]
 
 
-def _run(found: Served, operands: tuple[Any, ...]) -> Any:
+def serve(found: Served, operands: tuple[Any, ...]) -> Any:
+    """What machine code gives; None where it leaves the call to Python."""
     if found.view:
         storage = operands[0]._storage
         return found.native(operands) if storage is not None and storage.on_device else None
@@ -92,26 +94,32 @@ def _run(found: Served, operands: tuple[Any, ...]) -> Any:
 # -- entering kinds
 
 
+def table() -> dict[Any, Any]:
+    """The kinds remembered for the knobs as they are, at least one more of which has room."""
+    found = _tables.get(knobs.state)
+    if found is None:
+        if len(_tables) >= STATES:
+            _tables.clear()
+        found = _tables[knobs.state] = {}
+    if len(found) >= MOST:
+        found.clear()
+    return found
+
+
 def met(run: Any, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], made: Any, unsaved: Callable[[Any], Any]) -> None:
     """A call of a kind has given `made` by `run`, a `gpu.Runner` or `gpu.View` (others are not served). `unsaved` makes what the
     tape keeps of a value that no rule reads."""
     if type(made) is tuple or not knobs.native_entry or _signed(op, attrs):
         return
     kinds = kinds_of(op, operands, attrs)
-    table = _tables.get(knobs.state)
-    if table is None:
-        if len(_tables) >= STATES:
-            _tables.clear()
-        table = _tables[knobs.state] = {}
-    if len(table) >= MOST:
-        table.clear()
-    places = tuple([i for i, x in enumerate(operands) if type(x) in _NUMBERS and i not in run.inputs])
+    known_kinds = table()
+    places = tuple([i for i, x in enumerate(operands) if type(x) in NUMBERS and i not in run.inputs])
     if places:
-        table[kinds] = places
-        kinds = kinds, *_values(operands, places)  # type: ignore[assignment]
-    known = table.get(kinds)
+        known_kinds[kinds] = places
+        kinds = kinds, *values_of(operands, places)  # type: ignore[assignment]
+    known = known_kinds.get(kinds)
     if known is None:
-        table[kinds] = 1
+        known_kinds[kinds] = 1
         return
     if known is False:
         return
@@ -124,16 +132,16 @@ def met(run: Any, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], made
         return
     served = _served(run, op, operands, attrs, made, unsaved)
     if served is None:
-        table[kinds] = known if every else False
+        known_kinds[kinds] = known if every else False
         return
     served.other = known if every else None
-    table[kinds] = served
+    known_kinds[kinds] = served
 
 
 def _signed(op: Op, attrs: dict[str, Any]) -> bool:
     """Whether an attribute is a zero that may have a sign, which no kind tells."""
     kinds = getattr(op.infer, "__annotations__", {})
-    zeros = [(k, v) for k, v in attrs.items() if type(v) in _NUMBERS and v == 0]
+    zeros = [(k, v) for k, v in attrs.items() if type(v) in NUMBERS and v == 0]
     return any(type(v) is float or "float" in str(kinds.get(k)) for k, v in zeros)
 
 
@@ -145,16 +153,16 @@ def _served(
         return None
     classes = tuple(map(type, operands))
     if run.is_view:
-        tensors = [x for x in operands if type(x) not in _NUMBERS]
+        tensors = [x for x in operands if type(x) not in NUMBERS]
         if len(tensors) != 1 or operands[0] is not operands[op.effects.aliases]:  # type: ignore[index]
             return None
         return Served(run, None, None, True, history, classes)
-    native = _native(run, operands)
+    native = routine(run, operands)
     inputs = None if len(run.inputs) == len(operands) else tuple(run.inputs)
     return None if native is None else Served(native, inputs, run.half, False, history, classes)
 
 
-def _native(run: Any, operands: tuple[Any, ...]) -> Any:
+def routine(run: Any, operands: tuple[Any, ...]) -> Any:
     """A function of the operands that are inputs of the kernel; None where there is none."""
     from ..backends import entry
     from ..backends.gpu.native import Launcher
@@ -165,7 +173,7 @@ def _native(run: Any, operands: tuple[Any, ...]) -> Any:
     plan = executable.plan
     fresh = all(o.source is None for o in plan.outputs)
     filled = all(0 not in m.shape for m in run.metas) and all(type(x) is float or 0 not in x.meta.shape for x in given)
-    if run.extra or not fresh or not filled or plan.writes or hot.refused() is not None:
+    if run.extra or not fresh or not filled or hot.refused() is not None:
         return None
     types = tuple([t if type(x) is float else x.meta.type for x, t in zip(given, plan.inputs, strict=True)])
     outputs = tuple([dataclasses.replace(o, type=m.type) for o, m in zip(plan.outputs, run.metas, strict=True)])
@@ -174,7 +182,8 @@ def _native(run: Any, operands: tuple[Any, ...]) -> Any:
         entry.configure_device(DeviceStorage, Watched)
         launcher = Launcher(executable, run.gpu, tensor_in, run.values, run.metas)  # no result is a view
         inputs = [(type(x), None if type(x) is float else x.meta) for x in given]
-        return entry.routine(one, {}, inputs, run.metas, lambda *_: None, keep=executable, launcher=launcher, single=True)
+        single = len(run.metas) == 1
+        return entry.routine(one, {}, inputs, run.metas, lambda *_: None, keep=executable, launcher=launcher, single=single)
     except CompileError as error:
         knobs.say(2, f"{plan.name} on {run.gpu.name} is launched by Python: {error}")
         return None
@@ -182,7 +191,7 @@ def _native(run: Any, operands: tuple[Any, ...]) -> Any:
 
 def _history(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], made: Any, unsaved: Callable[[Any], Any]) -> Any:
     """What the tape records of calls of this kind (`plans.Plan`); None: nothing; False: more than is remembered."""
-    metas = [None if type(x) in _NUMBERS else x.meta for x in operands]
+    metas = [None if type(x) in NUMBERS else x.meta for x in operands]
     wants = tuple([m is not None and m.requires_grad for m in metas])
     kind = made.meta.type
     if op.grad is None or not any(wants) or not kind.dtype.is_inexact:

@@ -26,7 +26,9 @@ class Pattern:
 
     __slots__ = ("attrs", "collapsed", "key", "types", "values")
 
-    def __init__(self, op: Op, types: Sequence[Any], attrs: dict[str, Any], values: dict[str, int], collapsed: bool) -> None:
+    def __init__(
+        self, op: Op | None, types: Sequence[Any], attrs: dict[str, Any], values: dict[str, int], collapsed: bool
+    ) -> None:
         self.types, self.attrs, self.values, self.collapsed = types, attrs, values, collapsed
         shown = [str(t) if isinstance(t, (TensorType, ScalarType)) else (type(t), repr(t)) for t in types]
         self.key = (op, *shown, *[(k, str(v)) for k, v in attrs.items()])
@@ -129,6 +131,21 @@ def of_call(
     free = _sized(op)
     attrs = {k: names.attr(v) if k in free else v for k, v in attrs.items()}
     return Pattern(op, types, attrs, names.values, whole)
+
+
+def of_write(op: Op | None, operands: Sequence[Any], attrs: dict[str, Any], fixed: int = 1) -> Pattern | None:
+    """The pattern of calls that store in their first operand the result of a pointwise op on all of them (or, with none, their
+    second operand), which has its shape; None where that hangs on other elements."""
+    if op is not None and not _pointwise(op, operands, attrs):
+        return None
+    names = _Names(fixed)
+    tensors = [t for t in operands if isinstance(t, TensorType)]
+    joined = collapsed(tensors, tensors[0])
+    laid: Any = iter(joined or [(t.shape, t.strides, t.dtype) for t in tensors])
+    given = [ScalarType("float") if type(x) is float and (op is None or number(op, i, x) is not x) else x
+             for i, x in enumerate(operands)]  # fmt: skip
+    types = [names.type(*next(laid)) if isinstance(t, TensorType) else t for t in given]
+    return Pattern(op, types, attrs, names.values, joined is not None)
 
 
 def number(op: Op, i: int, x: Any) -> Any:

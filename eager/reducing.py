@@ -16,7 +16,7 @@ from . import generated as g
 from . import notices
 from . import return_types as results
 from .arguments import one_of, wrap_dim, wrap_dims
-from .executor import apply, is_plain, write
+from .executor import apply, is_at_hand, is_plain, write
 from .factory import make
 from .functional import squeeze, to, unsqueeze
 from .inplace import inplace, store_checked
@@ -242,7 +242,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     """Every element `value`."""
     if hasattr(value, "meta"):
         return copy_(self, value)
-    if type(value) is float and is_plain(self) and self.meta.dtype.kind == "f" and not self.meta.requires_grad:
+    if type(value) is float and is_at_hand(self) and self.meta.dtype.kind == "f" and not self.meta.requires_grad:
         write(self, value)
         return self
     made = creation.filled(self, self.shape, value)
@@ -252,7 +252,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
 @pure
 def zero_(self: Tensor) -> Tensor:
     """Every element 0."""
-    if is_plain(self) and not self.meta.requires_grad:
+    if is_at_hand(self) and not self.meta.requires_grad:
         write(self, 0)
         return self
     return store_checked(self, creation.filled(self, self.shape, 0))  # type: ignore[no-any-return]

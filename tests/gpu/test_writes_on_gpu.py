@@ -150,3 +150,56 @@ def test_sources_that_repeat(fake: fake_cuda.Fake) -> None:
     target = np.zeros((2, 3), np.float32)
     made.run([target, np.broadcast_to(np.float32([[1], [2]]), (2, 3))])
     assert target.tolist() == [[1, 1, 1], [2, 2, 2]]
+
+
+def test_writes_are_single_kernels(fake: fake_cuda.Fake) -> None:
+    """From the third of a kind on, as values of any numbers, into memory of any strides."""
+    def run(device: str) -> list[Any]:
+        base, y = fw.arange(48.0, device=device), fw.arange(12.0, device=device).view(3, 4) + 1
+        found = []
+        for turn in range(4):
+            x = base[turn : turn + 12].view(3, 4)
+            before = x._version
+            x.mul_(y).add_(0.5 * turn).sub_(2).clamp_(min=-5.0)
+            x.t()[1:].mul_(y.t()[:3]).copy_(x.t()[:3].clone())
+            x.mul_(x).sqrt_()
+            base[1::2].fill_(0.25 * turn)
+            base[3] = turn
+            base[4:8] = y[0]
+            fw.add(x, 1.0, out=x)
+            x.add_(y.double()).mul_(y[:1])
+            h = x.half().mul_(0.1).add_(y)
+            n = x.int().mul_(turn - 1).bitwise_and_(7)
+            found += [base.clone(), h, n, fw.tensor(x._version - before)]
+        return found
+
+    for x, y in zip(run("cuda"), run("cpu"), strict=True):
+        fw.testing.assert_close(x.cpu(), y)
+    x, y = fw.ones(7, device="cuda"), fw.ones(7, device="cuda")
+    for turn in range(4):
+        before = len(fake.launches)
+        x.add_(y)
+        x.copy_(y)
+        x.fill_(0.5 * turn)
+        if turn > 1:
+            assert len(fake.launches) == before + 3
+
+
+def test_what_overlaps_and_what_fits_not(fake: fake_cuda.Fake) -> None:
+    for device in ("cpu", "cuda"):
+        for _ in range(4):
+            x = fw.arange(9.0, device=device).view(3, 3)
+            x.mul_(x[0].clone()).add_(x)
+            x.copy_(x.t().clone())
+            assert x.tolist() == [[0, 0, 0], [2, 8, 14], [8, 20, 32]]
+            with pytest.raises((RuntimeError, fw.errors.ShapeError)):
+                x.int().mul_(0.5)
+            with pytest.raises(fw.errors.ShapeError):
+                x[0].add_(x.clone())
+            d = x.data
+            w = x.clone().requires_grad_()
+            saved = w.exp()
+            saved.data.mul_(1.0)  # counts for itself
+            saved.sum().backward()
+            d.mul_(2.0)
+            assert x[1].tolist() == [4, 16, 28]
