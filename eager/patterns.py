@@ -126,7 +126,7 @@ def of_call(
         count = 1
         for n in attrs["shape"]:
             count *= n
-        attrs = attrs | {"shape": (count,)}
+        attrs = {k: v for k, v in attrs.items() if k != "strides"} | {"shape": (count,)}  # dense in any order
     types = [names.type(t.shape, t.strides, t.dtype) if isinstance(t, TensorType) else t for t in given]  # type: ignore[arg-type]
     free = _sized(op)
     attrs = {k: names.attr(v) if k in free else v for k, v in attrs.items()}

@@ -32,9 +32,10 @@ Rule = Callable[[Mapping[str, Any], Mapping[str, Any], Any], dict[str, Any]]
 
 
 class _Gathered(threading.local):
-    """The updates of the step under way, by kernel; None outside of one."""
+    """The updates of the step under way, by kernel; None outside of one. `on_device`: those of parameters of GPUs."""
 
     by_kernel: dict[_Kernel, list[tuple[Any, ...]]] | None = None
+    on_device: list[tuple[Callable[[Any], None], tuple[Any, ...]]]
 
 
 _gathered = _Gathered()
@@ -42,15 +43,18 @@ _gathered = _Gathered()
 
 def begin() -> None:
     """Gather the updates of this thread from here on."""
-    _gathered.by_kernel = {}
+    _gathered.by_kernel, _gathered.on_device = {}, []
 
 
 def finish(done: bool) -> None:
     """Do the updates gathered since `begin`, unless the step has failed: then none of them is `done`."""
     found, _gathered.by_kernel = _gathered.by_kernel, None
+    updates, _gathered.on_device = _gathered.on_device, []
     if found and done:
         for kernel, calls in found.items():
             kernel.call(calls)
+    for update, operands in updates if done else ():
+        update(operands)
 
 
 def run(rule: Rule, flags: Any, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> bool:
@@ -61,6 +65,8 @@ def run(rule: Rule, flags: Any, tensors: Mapping[str, Tensor], numbers: Mapping[
         return False
     if tensors["grad"]._storage is p._storage is not None:
         return False
+    if p._array is None and p.is_cuda:
+        return _on_device(rule, flags, tensors, numbers)
     if _gathered.by_kernel is not None and _gather(rule, flags, tensors, numbers):
         return True
     array, dtype = p._array, p.meta.dtype
@@ -76,6 +82,19 @@ def run(rule: Rule, flags: Any, tensors: Mapping[str, Tensor], numbers: Mapping[
     found.executable.run([*flat.values(), *numbers.values()])
     for name in found.written:
         storage_of(tensors[name]).version += 1
+    return True
+
+
+def _on_device(rule: Rule, flags: Any, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> bool:
+    from .fused_device import update
+
+    found = update(rule, flags, tensors, numbers)
+    if found is None:
+        return False
+    if _gathered.by_kernel is None:
+        found[0](found[1])
+    else:
+        _gathered.on_device.append(found)
     return True
 
 
