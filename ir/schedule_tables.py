@@ -122,7 +122,7 @@ def take(
     units = [fusion.host[v] for v in made if v in fusion.host]
     if not copied or write.view is not None or len(units) < len(made) or not isinstance(copy, Group):
         return False
-    readers = {r.unit for r in fusion.reads.get(write.target, ())} - set(filter(_alone, [copy]))
+    readers = {r.unit for r in fusion.reads.get(write.target, ())} - ({copy} if _alone(copy) else set())
     if write.target.type != write.value.type or readers & set(units) or not before(units[-1], readers):
         return False
     homes.update(dict.fromkeys((*made, value), homes[write.target]))

@@ -188,10 +188,15 @@ def _native(x: Any, deep: bool) -> str:
     return f"object of {of_class(cls)}"
 
 
+#: kernels whose fingerprints were asked for, by Triton's key: a capture from disk knows its own by nothing else
+kernels: dict[str, Any] = {}
+
+
 def _kernel(x: Any) -> str:
     """A kernel that the user has written for Triton, by its code and that of all it calls; what tunes it, by what there is to
     choose from."""
     if hasattr(x, "cache_key"):
+        kernels[x.cache_key] = x
         return f"kernel {x.cache_key}"
     inner = getattr(x, "fn", None)
     if inner is None or inner is x:

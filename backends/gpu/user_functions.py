@@ -18,6 +18,7 @@ from ...ir.ops.launches import as_recorded
 from ...ir.plan import BufferView, RoutineStep, ScalarInput
 from ...ir.sizes import Size
 from ...ir.text import attr_text, parse_attr
+from ...runtime import fingerprint
 from . import stages
 from .kernel import Aligned, Assumption, Below, Divisible, Parameter, Target
 from .ways import Job, Way
@@ -62,8 +63,8 @@ def find(name: str) -> Any:
     found = _kernels.get(name)
     if found is None:
         module, qualname, key = name.split(":")
-        found = sys.modules.get(module)
-        for part in qualname.split("."):
+        found = fingerprint.kernels.get(key, sys.modules.get(module))
+        for part in qualname.split(".") if key not in fingerprint.kernels else ():
             found = getattr(found, part, None)
         while found is not None and not hasattr(found, "cache_key"):  # what tunes it
             found = getattr(found, "fn", None)

@@ -20,6 +20,7 @@ import triton.language as tl
 import fusewire as fw
 from fusewire.backends.gpu import measuring, stages, user_functions
 from fusewire.backends.gpu.kernel import SM90
+from fusewire.runtime import fingerprint
 from fusewire.tracer import stored
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
@@ -358,6 +359,7 @@ def test_captures_on_disk(fake: fake_cuda.Fake, tmp_path: Path, monkeypatch: pyt
         importlib.invalidate_caches()
         linecache.clearcache()
         user_functions._kernels.clear()
+        fingerprint.kernels.clear()
         spec = importlib.util.spec_from_file_location("stored_kernels", tmp_path / "stored_kernels.py")
         assert spec is not None and spec.loader is not None
         module = sys.modules["stored_kernels"] = importlib.util.module_from_spec(spec)
@@ -370,6 +372,9 @@ def test_captures_on_disk(fake: fake_cuda.Fake, tmp_path: Path, monkeypatch: pyt
         assert met(STORED) == (["unknown", "stored"], 40.0)
         assert met(STORED) == (["served"], 40.0)
         assert met(STORED.replace("x * 2", "x * 3")) == (["does not fit", "stored"], 60.0)
+        inner = "def made():" + STORED.split("import triton, triton.language as tl")[1].replace("\n", "\n    ") + "return f\n"
+        local = "import fusewire as fw\nimport triton, triton.language as tl\n" + inner + "f = made()\n"
+        assert met(local) == (["unknown", "stored"], 40.0) and met(local) == (["served"], 40.0)
         assert met(STORED.replace('"BLOCK": 64', '"BLOCK": 4')) == (["does not fit", "does not fit", "stored"], 20.0)
 
 

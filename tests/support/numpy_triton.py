@@ -120,7 +120,9 @@ def python(fn: Any, tl: Language) -> Any:
             names[name] = names[name].value
         if isinstance(names.get(name), jit.JITFunction) and names[name] is not fn:
             names[name] = python(names[name], tl)
-    return types.FunctionType(code, names, fn.__name__, fn.fn.__defaults__)
+    held = [cell.cell_contents for cell in fn.fn.__closure__ or ()]
+    cells = tuple([types.CellType(python(x, tl) if isinstance(x, jit.JITFunction) else x) for x in held])
+    return types.FunctionType(code, names, fn.__name__, fn.fn.__defaults__, cells)
 
 
 def launch(fake: fake_cuda.Fake, fn: Any, grid: Sequence[int], given: dict[str, Any]) -> None:
