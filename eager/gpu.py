@@ -22,11 +22,13 @@ from ..ir.promote import rounded, type_of
 from ..ir.run_op import run_op
 from ..ir.types import ScalarType, TensorType
 from ..runtime import gradmode
+from ..runtime.chain import Chain, Way
 from ..runtime.gpu import device as devices
 from ..runtime.gpu.device import GPU
 from ..runtime.gpu.storage import DeviceStorage, address_of, extent_of
 from ..runtime.meta import Meta
 from . import launches, stores, tape
+from .carried import layout_of
 from .executor import WEAK
 from .executor import native_results as native
 from .factory import blank, make, storage_of
@@ -471,9 +473,21 @@ class Runner:
 
 def run_graph(executable: Any, inputs: Any) -> list[Any]:
     """What a compiled graph gives for Tensors on one GPU and numbers: Tensors, inputs themselves among them."""
+    if isinstance(executable, Chain):
+        return executable.run_by(inputs, _IN_PARTS)
     home = next((x for x in inputs if hasattr(x, "meta")), None)
     gpu = devices.device() if home is None else home._storage.gpu
     return [_result(f, inputs, gpu) for f in executable.run(inputs, gpu)]
+
+
+def _settled(node: Any, args: list[Any], attrs: dict[str, Any]) -> tuple[Any, ...]:
+    """A node that settles a size, on the host, which has to know it."""
+    gpu = next(x for x in args if hasattr(x, "meta"))._storage.gpu
+    arrays = [to_cpu(x)._array if hasattr(x, "meta") else x for x in args]
+    return tuple([moved(make(x), gpu) for x in run_op(node.op, arrays, attrs, [r.dtype for r in node.results])])
+
+
+_IN_PARTS = Way(run_graph, _settled, copied, layout_of)
 
 
 def _result(found: Any, inputs: Any, gpu: GPU) -> Any:

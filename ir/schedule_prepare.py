@@ -55,10 +55,12 @@ def prepared(graph: Graph, claims: Claims = NO_CLAIMS) -> tuple[Graph, Origins]:
     def decompose(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
         lowering = node.op.lowering
         if not parted(node) or not isinstance(lowering, Decompose):
-            return None
+            return _viewed(node, builder, args)
         instead = claims[node.op].instead(node) if node.op in claims else None
         made = (instead or lowering.fn)(*args, **node.attrs)
-        return made if isinstance(made, tuple) else _row_major(made, node.results[0])
+        if not isinstance(made, tuple):
+            return _row_major(made, node.results[0])
+        return tuple([_row_major(x, wanted) for x, wanted in zip(made, node.results, strict=True)])
 
     origins = {n: n.op.name for n in graph.nodes}
     composite = False

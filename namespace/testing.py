@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..eager import creation
+from ..eager.device import placed
 from ..eager.factory import make
 from ..ir import dtypes
 from ..ir.dtypes import DType
@@ -106,7 +107,7 @@ def _of_number(x: Any) -> DType | None:
 def _compare_elements(a: Any, b: Any, rtol: float, atol: float, rules: _Rules, place: str, scalar: bool) -> None:
     common = dtypes.promote_types(a.dtype, b.dtype)
     wide = dtypes.float64 if common.kind == "f" else dtypes.complex128 if common.kind == "c" else dtypes.int64
-    left, right = (x.to(wide).numpy() for x in (a, b))
+    left, right = (x.to(wide).cpu().numpy() for x in (a, b))
     with np.errstate(all="ignore"):
         away = np.abs(left - right)
         close = (left == right) | (np.isfinite(left) & np.isfinite(right) & (away <= atol + rtol * np.abs(right)))
@@ -159,11 +160,13 @@ def make_tensor(
     sizes = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (list, tuple)) else shape
     least = (0 if dtype.kind in "bu" else -9) if low is None else low
     most = (2 if dtype.kind == "b" else 10 if dtype.kind in "ui" else 9) if high is None else high
-    parts = [rand(sizes, dtype=dtypes.float64).numpy() * (most - least) + least for _ in range(1 + (dtype.kind == "c"))]
+    drawn = [rand(sizes, dtype=dtypes.float64, device="cpu").numpy() for _ in range(1 + (dtype.kind == "c"))]
+    parts = [x * (most - least) + least for x in drawn]
     values = parts[0] if len(parts) == 1 else parts[0] + 1j * parts[1]
     array = (np.floor(values) if dtype.kind in "bui" else values).astype(dtype.np)
     if exclude_zero:
         array[array == 0] = 1
     if noncontiguous and array.ndim and array.size > 1:
         array = np.repeat(array, 2, axis=-1)[..., ::2]
-    return make(array, requires_grad)
+    made = placed(make(array), device)
+    return made.requires_grad_() if requires_grad else made

@@ -195,7 +195,7 @@ class CrossMapLRN2d(Module):
         count, reach = int(input.shape[1]), (self.size - 1) // 2 + 1
         near = [[float((j > c - reach or not j) and j < c + reach) for j in range(count)] for c in range(count)]
         flat = (input * input).flatten(2)
-        total = (tensor(near, dtype=input.dtype) @ flat).reshape(tuple(input.shape))
+        total = (tensor(near, dtype=input.dtype, device=input.device) @ flat).reshape(tuple(input.shape))
         return input * (total * (self.alpha / self.size) + self.k) ** -self.beta
 
     def extra_repr(self) -> str:

@@ -47,9 +47,11 @@ def replay(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
 def _replayed(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
     env: dict[Value, Any] = dict(zip(graph.inputs, inputs, strict=True))
     values = bind_symbols(graph, list(map(carried.layout_of, inputs))) if graph.symbols else {}
+    home = next((x._storage.recorder for x in inputs if hasattr(x, "meta") and x._array is None), executor)
     for node in graph.nodes:
         args = tuple(env[a] if isinstance(a, Value) else a for a in node.args)
-        made = executor.apply(node.op, args, attributes(node, values) if values or node.op.binds else node.attrs)
+        beside = executor if any(hasattr(x, "meta") for x in args) else home  # what has no operand lies where the inputs do
+        made = beside.apply(node.op, args, attributes(node, values) if values or node.op.binds else node.attrs)
         made = made if isinstance(made, tuple) else (made,)
         bind_produced(node, made, values)
         env.update(zip(node.results, made, strict=True))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import fusewire as fw
@@ -146,3 +147,16 @@ def test_real_kernels_are_loaded_and_launched() -> None:
         x, w, b = fw.randn(64, 128, device="cuda"), fw.randn(128, 64, device="cuda"), fw.zeros(64, device="cuda")
         f = fw.compile(lambda x, w, b: F.softmax(F.relu(x @ w + b), -1), fullgraph=True)
         assert names(fake, lambda: f(x, w, b)) == ["product", "k_add_relu_softmax_over0"]
+
+
+def test_a_graph_whose_sizes_data_decide(fake: fake_cuda.Fake) -> None:
+    def f(x: Any) -> Any:
+        found = (x * 2)[x > 1]
+        return found.sin().sum() + found, found.nonzero()
+
+    x = fw.arange(6.0)
+    compiled = fw.compile(f, fullgraph=True)
+    for n in (6, 4):
+        for a, b in zip(compiled(x[:n].cuda()), f(x[:n]), strict=True):
+            assert a.is_cuda and a.stride() == b.stride()
+            np.testing.assert_allclose(a.cpu().numpy(), b.numpy(), rtol=1e-6)

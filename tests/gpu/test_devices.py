@@ -133,3 +133,14 @@ def test_the_tape_on_a_gpu() -> None:
     assert v.grad.is_cuda and v.grad.tolist() == [3.0] * 3
     (g,) = fw.autograd.grad((v * 0).sum(), [fw.ones(2, device="cuda", requires_grad=True)], allow_unused=True, materialize_grads=True)
     assert g.is_cuda and g.tolist() == [0.0, 0.0]
+
+
+def test_comparing_tensors_of_a_gpu() -> None:
+    x = fw.testing.make_tensor(3, dtype=fw.float32, device="cuda", requires_grad=True)
+    assert x.is_cuda and x.requires_grad
+    fw.testing.assert_close(x, x * 1.0)
+    fw.testing.assert_close(x, x.cpu(), check_device=False)
+    with pytest.raises(AssertionError, match=r"The values for attribute 'device' do not match: cuda:0 != cpu"):
+        fw.testing.assert_close(x, x.cpu())
+    with pytest.raises(AssertionError, match="Tensor-likes are not close"):
+        fw.testing.assert_close(x, x + 1)
