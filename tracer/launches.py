@@ -314,9 +314,12 @@ class _Launch:
 
     def _written(self, name: str, options: dict[str, Any]) -> tuple[int, ...]:
         """The operands that the kernel writes, by Triton's IR for such arguments."""
-        words = [int(raw(n)) for n in self.words]
+        words, places = [int(raw(n)) for n in self.words], list(self.places)
+        for k, (argument, what, *rest) in enumerate(places):
+            if what == "size" and isinstance(self.words[rest[0]], SizeInt):  # the next call's may be no 1
+                places[k] = (argument, what, rest[0], False, *rest[2:])
         try:
-            found = user_kernels.written(name, self.places, words, options)
+            found = user_kernels.written(name, places, words, options)
         except CompileError as error:
             raise _refused(self.kernel, f"which does not compile: {error}") from None
         if found is None:

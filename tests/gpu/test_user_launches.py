@@ -174,6 +174,19 @@ def test_open_sizes(fake: fake_cuda.Fake) -> None:
     assert len(compiled.__fusewire_dispatcher__.variants) <= 3
 
 
+def test_what_is_written_for_other_numbers(fake: fake_cuda.Fake) -> None:
+    """A number that is 1 now and open is no constant where what is written is looked for."""
+
+    def f(a: Any, b: Any, n: int) -> None:
+        k.one_of[(1,)](a, b, n)
+
+    compiled = fw.compile(f, fullgraph=True, dynamic=True)
+    for n in (1, 4, 1, 9):
+        a, b = fw.zeros(2).cuda(), fw.zeros(2).cuda()
+        compiled(a, b, n)
+        assert (a.tolist(), b.tolist()) == (([5.0, 0.0], [0.0, 0.0]) if n == 1 else ([0.0, 0.0], [7.0, 0.0]))
+
+
 def test_training_steps(fake: fake_cuda.Fake) -> None:
     """A layer norm of Triton's between others, forward, backward and optimiser in one graph."""
     fw.manual_seed(0)

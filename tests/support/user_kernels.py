@@ -185,3 +185,11 @@ def calling(a_ptr, b_ptr, c_ptr, n):  # type: ignore[no-untyped-def]
 @triton.jit
 def by_address(a_ptr, b_ptr, c_ptr, n):  # type: ignore[no-untyped-def]
     tl.store(tl.load(c_ptr).to(tl.int64).to(tl.pointer_type(tl.float32), bitcast=True), 1.0)
+
+
+@triton.jit
+def one_of(a_ptr, b_ptr, n):  # type: ignore[no-untyped-def]
+    if n == 1:
+        tl.store(a_ptr, 5.0)
+    else:
+        tl.store(b_ptr, 7.0)
