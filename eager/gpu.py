@@ -31,7 +31,7 @@ from . import launches, stores, tape
 from .carried import layout_of
 from .executor import WEAK
 from .executor import native_results as native
-from .factory import blank, make, storage_of
+from .factory import Detached, blank, make, place, storage_of
 from .patterns import Pattern, number, of_call
 
 #: kinds of calls remembered
@@ -65,12 +65,15 @@ class Executor:
     def apply(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """The op's result, recorded where an operand requires grad."""
         try:
-            served = launches.called(launches.kinds_of(op, operands, attrs), op, operands, attrs)
+            kinds = launches.kinds_of(op, operands, attrs)
+            if WEAK.issuperset(map(type, operands)):
+                kinds = *kinds, self.gpu.name  # else a tensor says where
+            served = launches.called(kinds, op, operands, attrs)
         except (AttributeError, TypeError):  # no Tensor yet, an attribute that does not hash
-            served = None
-        return self._applied(op, operands, attrs) if served is None else served
+            kinds, served = (), None
+        return self._applied(op, operands, attrs, kinds) if served is None else served
 
-    def _applied(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+    def _applied(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], kinds: tuple[Any, ...]) -> Any:
         track = False
         key: list[Any] = [op, knobs.state]
         for i, x in enumerate(operands):
@@ -95,8 +98,8 @@ class Executor:
             if kind is not None:
                 self.plans[kind] = plan
         made = plan(operands)
-        if kind is not None and isinstance(plan, (Runner, View)):
-            launches.met(plan, op, operands, attrs, made, self._unsaved)
+        if kinds and isinstance(plan, (Runner, View)):
+            launches.met(kinds, plan, op, operands, attrs, made, self._unsaved)
         if track and op.grad is not None and gradmode.get():
             self._record(op, operands, attrs, made if type(made) is tuple else (made,))
         return made
@@ -257,6 +260,9 @@ class Executor:
         else:
             self._write_by_kernel(target, source)
         storage.version += 1
+        offset = target._offset
+        if type(offset) is Detached and offset.count is not None:
+            storage.counted_apart(offset.count)
 
     def _write_by_kernel(self, target: Any, source: Any) -> None:
         weak = type(source) in WEAK
@@ -439,7 +445,10 @@ class View:
     def __call__(self, operands: tuple[Any, ...]) -> Any:
         base, size = operands[self.alias], self.meta.dtype.itemsize
         first = (base._offset or 0) * base.meta.dtype.itemsize + self.offset
-        return tensor_in(base._storage, self.meta, first // size)
+        made = tensor_in(base._storage, self.meta, first // size)
+        if type(base._offset) is Detached:
+            made._offset = place(base, first // size)
+        return made
 
 
 @dataclass(slots=True)

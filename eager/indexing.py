@@ -16,9 +16,10 @@ from ..ir.ops import shape as shapes
 from ..ir.ops.creation import filled
 from ..ir.ops.declare import LARGE
 from ..runtime import gradmode
+from ..runtime.meta import Meta
 from . import executor, tape
 from .creation import as_tensor
-from .factory import alias, make, make_view, meta_of, of_meta, place, storage_of, view_of
+from .factory import Detached, alias, blank, make, make_view, meta_of, of_meta, place, storage_of, view_of
 from .functional import expand
 from .generated import where
 from .inplace import check_writable, rebase, store_broadcast, store_checked
@@ -41,7 +42,61 @@ def get(x: Any, index: Any) -> Any:
         if found is not None:
             return found
     if x._array is None:
+        key = _key_of(x, index)
+        known = None if key is None else _windows.get(key)
+        if known is not None:
+            return _windowed(x, *known)
         index = _brought(x, index)
+        if key is not None:
+            return _noted(key, x, _got(x, index))
+    return _got(x, index)
+
+
+_windows: dict[Any, tuple[Meta, int]] = {}
+
+
+def _key_of(x: Any, index: Any) -> Any:
+    """What tells the view of a tensor on a GPU that a basic index names; None where it is none, or has a history."""
+    if not x._storage.on_device or (x.meta.requires_grad and gradmode.get()) or executor.recorders:
+        return None
+    if type(index) is int:
+        return x.meta, index
+    key: list[Any] = [x.meta]
+    for i in index if type(index) is tuple else (index,):
+        if type(i) is slice:
+            if not {type(i.start), type(i.stop), type(i.step)} <= _BOUNDS:
+                return None
+            key += (slice, i.start, i.stop, i.step)
+        elif type(i) is int or i is None or i is Ellipsis:
+            key.append(i)
+        else:
+            return None
+    return tuple(key)
+
+
+_BOUNDS = {int, type(None)}
+
+
+def _windowed(x: Any, meta: Meta, offset: int) -> Any:
+    """The tensor with this Meta, `offset` elements behind the first of `x`."""
+    out = blank(meta)
+    out._storage = x._storage
+    first = x._offset
+    out._offset = (first or 0) + offset or None if type(first) is not Detached else place(x, first + offset)
+    return out
+
+
+def _noted(key: Any, x: Any, out: Any) -> Any:
+    """`out`, remembered as what this index of tensors like `x` names, where it is a view of it."""
+    if out is not x and out._storage is x._storage and out._node is None and not out.meta.requires_grad:
+        if len(_windows) >= _MOST:
+            _windows.clear()
+        _windows[key] = out.meta, (out._offset or 0) - (x._offset or 0)
+    return out
+
+
+def _got(x: Any, index: Any) -> Any:
+    """As `get`, by ops."""
     if type(index) not in _PLAIN:
         if _is_position(index) and x.meta.shape:
             return executor.apply(indexing.index, (x, index), _FIRST)
@@ -71,6 +126,8 @@ def _brought(x: Any, index: Any) -> Any:
 
 def _is_away(x: Any, item: Any) -> bool:
     device, home = item.meta.device, x.meta.device
+    if item._array is not None and not item.meta.shape and item.meta.dtype is not dtypes.bool_:
+        return False  # the int that it is
     if device not in ("cpu", home):
         raise DeviceError(f"indices should be either on cpu or on the same device as the indexed tensor ({home}), not {device}")
     return bool(device != home)

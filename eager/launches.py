@@ -106,17 +106,19 @@ def table() -> dict[Any, Any]:
     return found
 
 
-def met(run: Any, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], made: Any, unsaved: Callable[[Any], Any]) -> None:
+def met(
+    kinds: tuple[Any, ...], run: Any, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], made: Any,
+    unsaved: Callable[[Any], Any],
+) -> None:  # fmt: skip
     """A call of a kind has given `made` by `run`, a `gpu.Runner` or `gpu.View` (others are not served). `unsaved` makes what the
     tape keeps of a value that no rule reads."""
-    if type(made) is tuple or not knobs.native_entry or _signed(op, attrs):
+    if not knobs.native_entry or _signed(op, attrs):
         return
-    kinds = kinds_of(op, operands, attrs)
     known_kinds = table()
     places = tuple([i for i, x in enumerate(operands) if type(x) in NUMBERS and i not in run.inputs])
     if places:
         known_kinds[kinds] = places
-        kinds = kinds, *values_of(operands, places)  # type: ignore[assignment]
+        kinds = kinds, *values_of(operands, places)
     known = known_kinds.get(kinds)
     if known is None:
         known_kinds[kinds] = 1
@@ -173,17 +175,16 @@ def routine(run: Any, operands: tuple[Any, ...]) -> Any:
     plan = executable.plan
     fresh = all(o.source is None for o in plan.outputs)
     filled = all(0 not in m.shape for m in run.metas) and all(type(x) is float or 0 not in x.meta.shape for x in given)
-    if run.extra or not fresh or not filled or hot.refused() is not None:
+    if not fresh or not filled or len(plan.inputs) != len(given) + len(run.extra) or hot.refused() is not None:
         return None
-    types = tuple([t if type(x) is float else x.meta.type for x, t in zip(given, plan.inputs, strict=True)])
+    types = tuple([t if type(x) is float else x.meta.type for x, t in zip(given, plan.inputs[: len(given)], strict=True)])
     outputs = tuple([dataclasses.replace(o, type=m.type) for o, m in zip(plan.outputs, run.metas, strict=True)])
     one = dataclasses.replace(plan, inputs=types, symbols=(), outputs=outputs)
     try:
         entry.configure_device(DeviceStorage, Watched)
         launcher = Launcher(executable, run.gpu, tensor_in, run.values, run.metas)  # no result is a view
         inputs = [(type(x), None if type(x) is float else x.meta) for x in given]
-        single = len(run.metas) == 1
-        return entry.routine(one, {}, inputs, run.metas, lambda *_: None, keep=executable, launcher=launcher, single=single)
+        return entry.routine(one, {}, inputs, run.metas, lambda *_: None, keep=executable, launcher=launcher, single=run.single)
     except CompileError as error:
         knobs.say(2, f"{plan.name} on {run.gpu.name} is launched by Python: {error}")
         return None
@@ -193,8 +194,12 @@ def _history(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], made: Any
     """What the tape records of calls of this kind (`plans.Plan`); None: nothing; False: more than is remembered."""
     metas = [None if type(x) in NUMBERS else x.meta for x in operands]
     wants = tuple([m is not None and m.requires_grad for m in metas])
+    if op.grad is None or not any(wants):
+        return None
+    if type(made) is tuple:
+        return None if not any(x.meta.dtype.is_inexact for x in made) else False
     kind = made.meta.type
-    if op.grad is None or not any(wants) or not kind.dtype.is_inexact:
+    if not kind.dtype.is_inexact:
         return None
     if op.binds:
         return False

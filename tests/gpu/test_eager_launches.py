@@ -87,7 +87,7 @@ def test_views_of_any_place(fake: fake_cuda.Fake, served: list[str]) -> None:
         on.view(8, 8)[3:5, ::2].add_(1.0)
         base.view(8, 8)[3:5, ::2].add_(1.0)
         assert on.tolist() == base.tolist()
-    assert "mul" in served and "slice" in served
+    assert "mul" in served and "permute" in served
 
 
 def test_nothing_is_served_without_elements(fake: fake_cuda.Fake) -> None:
@@ -203,3 +203,49 @@ def test_tables_stay_small(fake: fake_cuda.Fake, monkeypatch: pytest.MonkeyPatch
                 for _ in range(TURNS):
                     assert (x[:n] * 2).shape == (n,)
     assert len(launches._tables) <= 2 and all(len(t) <= 9 for t in launches._tables.values())
+
+
+def test_tensors_without_operands_are_made_where_they_belong(fake: fake_cuda.Fake, served: list[str]) -> None:
+    for _ in range(TURNS):
+        for device in ("cuda:0", "cuda:1"):
+            made = [fw.zeros(1, device=device), fw.full((2, 3), 1.5, device=device), fw.ones((), device=device)]
+            made += [fw.zeros_like(made[1]), fw.full((2, 3), 2.5, device=device)]
+            assert [str(x.device) for x in made] == [device] * 5
+            assert [x.sum().item() for x in made] == [0.0, 9.0, 1.0, 0.0, 15.0]
+    assert served.count("full") > 10
+
+
+def test_several_results(fake: fake_cuda.Fake) -> None:
+    for shape in ((4, 6), (3, 5)):
+        x = fw.arange(float(shape[0] * shape[1])).view(shape).sin()
+        for _ in range(TURNS):
+            for found, wanted in zip(x.cuda().max(1), x.max(1), strict=True):
+                assert found.tolist() == wanted.tolist()
+            w = x.cuda().requires_grad_()
+            top = w.max(1)
+            top.values.sum().backward()
+            assert w.grad.sum().item() == shape[0] and not top.indices.requires_grad
+
+
+def test_windows_are_remembered_by_their_index(fake: fake_cuda.Fake) -> None:
+    base = fw.arange(60.0)
+    x, on = base.view(3, 4, 5), base.cuda().view(3, 4, 5)
+    indices: list[Any] = [
+        0, 1, -1, True, None, ..., slice(1, None), slice(None, None, 2), (1, 2), (slice(1), 2), (..., 1), (None, 1),
+        (slice(True, 3), 0), fw.tensor(1), [0, 1], (slice(None), [1, 0]), (1.0 > 0, 1),
+    ]  # fmt: skip
+    for _ in range(TURNS):
+        for i in indices:
+            for a, b in ((on, x), (on[1:], x[1:]), (on.detach(), x.detach())):
+                found, wanted = a[i], b[i]
+                assert found.tolist() == wanted.tolist() and found.storage_offset() == wanted.storage_offset()
+        with pytest.raises(IndexError):
+            on[3]
+    w = on.clone().requires_grad_()
+    for _ in range(TURNS):
+        assert w[1].requires_grad and w[1].grad_fn is not None
+        with fw.no_grad():
+            assert not w[1].requires_grad
+    data = on.data
+    data[1].zero_()
+    assert on._version == 0 and on[1].sum().item() == 0.0
