@@ -138,13 +138,30 @@ def tuned(x: Any, y: Any) -> Any:
     return z
 
 
+def orders(x: Any, y: Any) -> Any:
+    """Memory whose order of dimensions is another than that of its sizes: written, and empty memory like it."""
+    z = x.t() + y.t()
+    k.scale[(2,)](z, 40, 2.0, BLOCK=32)
+    out = fw.empty_like(z)
+    k.add[(2,)](z, z, out, 40, BLOCK=32)
+    return z, out
+
+
+def mixed(x: Any, y: Any) -> Any:
+    """Writes of ours, a launch and writes again into parts of one input, which is given out too."""
+    x[0].add_(1)
+    k.scale[(1,)](x[0], 8, 3.0, BLOCK=8)
+    x[1:3].mul_(2)
+    return x.sum(), x.clone(), x.view(-1)[3:7]
+
+
 def nothing(x: Any, y: Any) -> Any:
     z = x + y
     k.scale[(0,)](z, 40, 2.0, BLOCK=32)
     return z
 
 
-REGIONS = [added, between, in_place, in_turn, part, twice, masked, rows, several, functions, bins, tuned, nothing]
+REGIONS = [added, between, in_place, in_turn, part, twice, masked, rows, several, functions, bins, tuned, orders, mixed, nothing]
 
 
 @pytest.mark.parametrize("f", REGIONS, ids=lambda f: f.__name__)
