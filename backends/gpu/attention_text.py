@@ -37,7 +37,6 @@ class Attention:
     indent: int = 1
     splits: int = 1
     inside: str = ""  # "key" or "row" where all of the block at hand are there
-    diagonal: bool = True  # whether the block at hand may hold keys behind a query's number
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -197,26 +196,50 @@ class Attention:
         assert view is not None
         self.say(f"tl.store({place}, {value}.to({scalar.TYPES[view.type.dtype]}), mask=({r} < {count}) & ({c} < {width}))")
 
+    @property
+    def _places(self) -> tuple[str, str]:
+        """Numbers of queries and keys, as blocks that scores at hand vary over: those for keys' gradients have keys as rows."""
+        return ("row[None, :]", "key[:, None]") if self.part == "keys" else ("row[:, None]", "key[None, :]")
+
+    @property
+    def _unscaled(self) -> bool:
+        """Whether scores are scaled where they are shifted, both by one operation. (What is added to them is scaled already.)"""
+        return not self.has("mask") and self.scale > 0
+
+    @property
+    def _scaled(self) -> str:
+        """The scores times log2(e)."""
+        return f"s * {self.scale * LOG2E!r}" if self._unscaled else "s"
+
     def _scores(self, left: str, right: str) -> None:
-        """``s``: scores times log2(e), minus infinity where a key is closed."""
-        self.say(f's = tl.dot({left}, {right}, input_precision="ieee") * {self.scale * LOG2E!r}')
-        bounds = [] if self.inside == "key" else [f"(key[None, :] < {self.word(KEYS, 'keys')})"]
+        """``s``: scores (times log2(e), where `_unscaled` does not hold), minus infinity where a key is closed."""
+        times = "" if self._unscaled else f" * {self.scale * LOG2E!r}"
+        self.say(f's = tl.dot({left}, {right}, input_precision="ieee"){times}')
+        row, key = self._places
+        rows, keys = self.word(ROWS, "rows"), self.word(KEYS, "keys")
         if self.has("mask"):
-            bounds = [f"(key[None, :] < {self.word(KEYS, 'keys')})", f"(row[:, None] < {self.word(ROWS, 'rows')})"]
-        elif self.part == "keys":  # what is behind the last key is not stored, and weights behind the last query are 0
-            bounds = []
-        if self.causal and self.diagonal:
-            bounds.append("(key[None, :] <= row[:, None])")
-        if not bounds:
+            bounds = [f"({key} < {keys})", f"({row} < {rows})", *([f"({key} <= {row})"] if self.causal else [])]
+            self.say(f"opened = {' & '.join(bounds)}")
+            self._masked(row, key)
+            self.say('s = tl.where(opened, s, float("-inf"))')
             return
-        self.say(f"opened = {' & '.join(bounds)}")
-        if self.has("mask"):
-            r, c = self.stride("mask", 3), self.stride("mask", 4)
-            self.say(f"m = tl.load(mask_ptr + row[:, None] * {r} + key[None, :] * {c}, mask=opened, other=0)")
-            view = self.step.views[self.names.index("mask")]
-            closed = view is not None and view.type.dtype.kind == "b"
-            self.say("opened = opened & (m != 0)" if closed else f"s += m.to(tl.float32) * {LOG2E!r}")
-        self.say('s = tl.where(opened, s, float("-inf"))')
+        bounds, edges = [], []
+        if self.part != "keys" and self.inside != "key":
+            bounds.append(f"({key} < {keys})")  # (of keys' gradients those behind the last one are not stored)
+            edges.append(f"(start + BN > {keys})")
+        if self.causal:
+            bounds.append(f"({key} <= {row})")
+            edges.append("(start < first + BN)" if self.part == "keys" else "(start + BN > first)")
+        if bounds:
+            self.say(f"if {' | '.join(edges)}:", f'    s = tl.where({" & ".join(bounds)}, s, float("-inf"))')
+
+    def _masked(self, row: str, key: str) -> None:
+        """The mask taken into account."""
+        r, c = self.stride("mask", 3), self.stride("mask", 4)
+        self.say(f"m = tl.load(mask_ptr + {row} * {r} + {key} * {c}, mask=opened, other=0)")
+        view = self.step.views[self.names.index("mask")]
+        closed = view is not None and view.type.dtype.kind == "b"
+        self.say("opened = opened & (m != 0)" if closed else f"s += m.to(tl.float32) * {LOG2E!r}")
 
     def _over(self, low: str, high: str, block: str, inner: Callable[[], None]) -> None:
         """`inner` for each block from ``start`` on."""
@@ -225,35 +248,21 @@ class Attention:
         inner()
         self.indent -= 1
 
-    @property
-    def _apart_whole(self) -> bool:
-        """Whether blocks without a closed key have a loop of their own. (Products in float32 leave no registers for a second.)"""
-        return not self.has("mask") and self.step.routine.split()[2] != "f32"
-
     def _over_keys(self, inner: Callable[[], None]) -> None:
-        """`inner` for the blocks of keys that queries see: first those of which they see all."""
+        """`inner` for the blocks of keys that queries see. One loop for all: of two, the assembler lets no product of the first
+        run beside other work (its note C7515), as sums may come to the second from none."""
         keys = self.word(KEYS, "keys")
         low, high = self._span(keys, "BN")
-        limit = f"tl.minimum({high}, first + BM)" if self.causal else high
-        if not self._apart_whole:
-            self._over(low, limit, "BN", inner)
-            return
-        even = keys.isdigit() and int(keys) % self.across == 0
-        if self.causal or not even:
-            self.say(f"whole = {f'tl.minimum({high}, first + 1)' if self.causal else high} // BN * BN")
-            self.say(*([f"whole = tl.maximum(whole, {low})"] if low != "0" else []))
-        self.inside, self.diagonal = "key", False
-        self._over(low, "whole" if self.causal or not even else high, "BN", inner)
-        self.inside, self.diagonal = "key" if even else "", True
-        if self.causal or not even:
-            self._over("whole", limit, "BN", inner)
+        self.inside = "key" if keys.isdigit() and int(keys) % self.across == 0 else ""
+        self._over(low, f"tl.minimum({high}, first + BM)" if self.causal else high, "BN", inner)
         self.inside = ""
 
     def _keep(self) -> None:
         """``kept``: which weights are not dropped."""
         rows, keys = self.word(ROWS, "rows"), self.word(KEYS, "keys")
+        row, key = self._places
         self.say(
-            f"number = (item * {rows} + row[:, None]) * {keys} + key[None, :]",
+            f"number = (item * {rows} + {row}) * {keys} + {key}",
             "drawn = _philox(seed, counter + (number >> 2), number & 3)",
             "drawn = (drawn.to(tl.uint64, bitcast=True) >> 40).to(tl.float32) * 5.9604644775390625e-08",
             f"kept = drawn >= {self.dropped!r}",
@@ -282,8 +291,8 @@ class Attention:
         self._load("k", "k", "key", "e", turned=True)
         self._scores("q", "k")
         self.say(
-            "higher = tl.maximum(top, tl.max(s, 1))", 'shift = tl.where(higher == float("-inf"), 0.0, higher)',
-            "weight = tl.exp2(s - shift[:, None])", "less = tl.exp2(top - shift)",
+            f"higher = tl.maximum(top, tl.max(s, 1){self._scaled[1:]})", 'shift = tl.where(higher == float("-inf"), 0.0, higher)',
+            f"weight = tl.exp2({self._scaled} - shift[:, None])", "less = tl.exp2(top - shift)",
             "total = total * less + tl.sum(weight, 1)", "top = higher",
         )  # fmt: skip
         if self.dropped > 0:
@@ -308,49 +317,46 @@ class Attention:
 
     # ---- backward -------------------------------------------------------------------------------------------------
     def _row_numbers(self) -> None:
-        rows = self.word(ROWS, "rows")
+        bound = "" if self.inside == "row" else f", mask=row < {self.word(ROWS, 'rows')}, other="
         for dest, name, other in (("sums", "lse", 'float("inf")'), ("delta", "delta", "0.0")):
             place = self._times("row", self.stride(name, 3))
-            self.say(f"{dest} = tl.load({name}_ptr + {place}, mask=row < {rows}, other={other})")
+            self.say(f"{dest} = tl.load({name}_ptr + {place}{bound and bound + other})")
 
-    def _towards(self, value: str) -> None:
-        """``weight``, what is left of it (``left``), and the gradient of the scores (``away``)."""
-        self.say(f"weight = tl.exp2(s - (sums * {LOG2E!r})[:, None])", "left = weight")
-        self.say(f'away = tl.dot(g, {value}, input_precision="ieee")')
+    def _towards(self, left: str, right: str) -> None:
+        """``weight``, what is left of it (``left``), and the gradient of the scores before they were scaled (``away``)."""
+        each = "[None, :]" if self.part == "keys" else "[:, None]"
+        self.say(f"weight = tl.exp2({self._scaled} - (sums * {LOG2E!r}){each})", "left = weight")
+        self.say(f'away = tl.dot({left}, {right}, input_precision="ieee")')
         if self.dropped > 0:
             self._keep()
             self.say(f"left = tl.where(kept, weight * {self._factor!r}, 0.0)")
             self.say(f"away = tl.where(kept, away * {self._factor!r}, 0.0)")
-        self.say(f"away = weight * (away - delta[:, None]) * {self.scale!r}")
+        self.say(f"away = weight * (away - delta{each})")
 
     def _keys(self) -> None:
         rows, keys = self.word(ROWS, "rows"), self.word(KEYS, "keys")
         self._begin("BN", keys)
         self.say("key = (first + tl.arange(0, BN)).to(tl.int64)")
-        self._load("k", "k", "key", "e", turned=True)
-        self._load("v", "v", "key", "w", turned=True)
+        self._load("k", "k", "key", "e")
+        self._load("v", "v", "key", "w")
         self.say(f"dk = tl.zeros([BN, {self._wide(WIDTH)}], tl.float32)", f"dv = tl.zeros([BN, {self._wide(OUT)}], tl.float32)")
-        if self.causal and self._apart_whole:
-            self.say("middle = tl.cdiv(first + BN, BM) * BM")
-            self._over("first // BM * BM", f"tl.minimum({rows}, middle)", "BM", self._of_rows)
-            self.diagonal = False
-            self._over("middle", rows, "BM", self._of_rows)
-            self.diagonal = True
-        else:
-            self._over("first // BM * BM" if self.causal else "0", rows, "BM", self._of_rows)
-        self._store("dk", "dk", "key", "e")
+        self.inside = "row" if rows.isdigit() and int(rows) % self.down == 0 else ""
+        self._over("first // BM * BM" if self.causal else "0", rows, "BM", self._of_rows)
+        self.inside = ""
+        self._store("dk", f"(dk * {self.scale!r})", "key", "e")
         self._store("dv", "dv", "key", "w")
 
     def _of_rows(self) -> None:
-        """What a block of queries adds to the gradients of keys and values."""
+        """What a block of queries adds to the gradients of keys and values. Keys are the rows of its scores: weights then are
+        multiplied from registers, as they come."""
         self.say("row = (start + tl.arange(0, BM)).to(tl.int64)")
         self._load("q", "q", "row", "e")
         self._load("g", "g", "row", "w")
         self._row_numbers()
-        self._scores("q", "k")
-        self._towards("v")
-        self.say('dv = tl.dot(tl.trans(left).to(g.dtype), g, dv, input_precision="ieee")')
-        self.say('dk = tl.dot(tl.trans(away).to(q.dtype), q, dk, input_precision="ieee")')
+        self._scores("k", "tl.trans(q)")
+        self._towards("v", "tl.trans(g)")
+        self.say('dv = tl.dot(left.to(g.dtype), g, dv, input_precision="ieee")')
+        self.say('dk = tl.dot(away.to(q.dtype), q, dk, input_precision="ieee")')
 
     def _queries(self) -> None:
         self._begin("BM", self.word(ROWS, "rows"))
@@ -360,7 +366,7 @@ class Attention:
         self._row_numbers()
         self.say(f"dq = tl.zeros([BM, {self._wide(WIDTH)}], tl.float32)")
         self._over_keys(self._of_keys)
-        self._store("dq", "dq", "row", "e")
+        self._store("dq", f"(dq * {self.scale!r})", "row", "e")
 
     def _of_keys(self) -> None:
         """What a block of keys adds to the gradients of queries."""
@@ -368,5 +374,5 @@ class Attention:
         self._load("k", "k", "key", "e", turned=True)
         self._load("v", "v", "key", "w", turned=True)
         self._scores("q", "k")
-        self._towards("v")
+        self._towards("g", "v")
         self.say('dq = tl.dot(away.to(k.dtype), tl.trans(k), dq, input_precision="ieee")')

@@ -21,10 +21,22 @@ from .ways import Job, Way
 
 #: float32 numbers that a thread may hold, of its 255 registers
 _REGISTERS = 168
+#: scores are scaled and shifted by one operation, and a weight below 2^-126 is 0: a third of what is done for each score less
+_FAST = {"enable_fp_fusion": True, "enable_reflect_ftz": True}
 #: elements of a program that clears memory
 _ZERO = 1024
 #: queries up to which keys are shared out, keys from which on they are, parts at most, batch of unknown size
 _FEW, _MANY, _PARTS, _GUESS = 16, 512, 64, 16
+_KNOWN: dict[str, tuple[tuple[int, int, int, int], ...]] = {
+    "forward": ((128, 64, 8, 3), (128, 128, 8, 2), (128, 64, 8, 2)), "keys": ((64, 64, 4, 3), (64, 128, 8, 2), (32, 64, 8, 2)),
+    "queries": ((64, 64, 4, 3), (128, 64, 8, 3), (64, 32, 4, 2)),
+}  # fmt: skip
+_DROPPED: dict[str, tuple[tuple[int, int, int, int], ...]] = {
+    "forward": ((128, 64, 8, 2), (64, 64, 8, 2), (64, 32, 8, 2)), "keys": ((32, 64, 8, 2), (32, 64, 8, 2), (32, 32, 8, 2)),
+    "queries": ((64, 64, 4, 3), (64, 32, 4, 2), (32, 32, 8, 2)),
+}  # fmt: skip
+#: which argument of a backward call the mask is
+_MASK = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +100,8 @@ def _fits(step: RoutineStep, part: str, b: Blocks, target: Target) -> bool:
     held += b.stages * other * (wide + out) + (0 if part == "forward" else 2 * b.down * b.across)
     sums = {"forward": own * out, "keys": own * (wide + out), "queries": own * wide}[part]
     scores = b.down * b.across * (1 if part == "forward" else 2)
-    return item * held <= target.shared and (sums + scores) / (target.warp * b.warps) <= _REGISTERS
+    limit = _REGISTERS if part != "keys" or _is_flex(step) else _REGISTERS + 24  # (its weights are multiplied as they come)
+    return item * held <= target.shared and (sums + scores) / (target.warp * b.warps) <= limit
 
 
 def choose(step: RoutineStep, part: str, target: Target = SM90) -> Blocks:
@@ -98,9 +111,11 @@ def choose(step: RoutineStep, part: str, target: Target = SM90) -> Blocks:
     rows = step.sizes[attention.ROWS]
     if half:
         down, across, warps, depth = 128 if part == "forward" else 64, 64, 4 if widest <= 64 else 8, 3 if widest <= 128 else 2
+        if not _is_flex(step):
+            down, across, warps, depth = _known(step, part, widest) or (down, across, warps, depth)
     else:
         down, across, warps, depth = 64 if part == "forward" and widest <= 64 else 32, 32, 8, 1
-    if widest > 128:
+    if widest > 128 and (_is_flex(step) or not half or _known(step, part, widest) is None):
         down, across = max(16, down // 2), max(16, across // 2)
     if isinstance(rows, int):
         down = max(16, min(down, power(rows)))
@@ -114,6 +129,21 @@ def choose(step: RoutineStep, part: str, target: Target = SM90) -> Blocks:
     while blocks.stages > 1 and not _fits(step, part, blocks, target):
         blocks = Blocks(down, across, warps, blocks.stages - 1)
     return blocks
+
+
+def _known(step: RoutineStep, part: str, widest: int) -> tuple[int, int, int, int] | None:
+    """(queries, keys, warps, blocks under way) of half types by the machine code: the fewest instructions for each score that
+    leave registers for what else is done, and for narrow rows two programs on a processor."""
+    rows, keys = step.sizes[attention.ROWS], step.sizes[attention.KEYS]
+    if any(isinstance(n, int) and n <= 64 for n in (rows, keys)):
+        return None
+    place = 0 if widest <= 64 else 1 if widest <= 128 else 2
+    if float(step.scalars[1]) > 0:  # type: ignore[arg-type]
+        return _DROPPED[part][place]  # (random numbers take most registers)
+    if part == "keys" and place == 1:
+        even = all(isinstance(n, int) and n % 128 == 0 for n in (rows, keys, *step.sizes[attention.WIDTH : attention.OUT + 1]))
+        return (64 if even and step.args[_MASK] is None else 32, 128, 8, 2)
+    return _KNOWN[part][place]
 
 
 def _dividing(block: int, size: Size) -> int:
@@ -140,7 +170,7 @@ def _way(step: RoutineStep, target: Target, chosen: tuple[Blocks, ...] | None, a
         for launch in ("forward", "join") if parts > 1 else (part,):
             printed: Any = (Flex if _is_flex(step) else Attention)(step, launch, blocks.down, blocks.across, splits=parts)
             text = printed.source()
-            options = {"num_warps": blocks.warps, "num_stages": blocks.stages}
+            options = {"num_warps": blocks.warps, "num_stages": blocks.stages, **_FAST}
             constants = {"BM": blocks.down, "BN": blocks.across}
             build = stages.Build("attention", text, printed.signature, constants, divided(step, printed, assumes), options)
             count = programs * parts if launch == "forward" else programs

@@ -169,7 +169,8 @@ class Epilogue:
         """The statements, on the block `made` of rows `row` and `width` columns `column`; arguments they need are added."""
         *others, own = self.kernel.buffers
         p = Printer(self.kernel, Config(0, wide=True), flat=False, height="BM", width=width)
-        p.at.taken |= {*signature, "row", "column", "row_mask", "column_mask", made, "acc", "part", "half", "lower", "upper", "k", "left", "right", "deep"}
+        p.at.taken |= {*signature, "row", "column", "row_mask", "column_mask", made, "acc", "k", "left", "right", "deep"}
+        p.at.taken |= {"part", "half", "lower", "upper"}
         first = len(self.step.views) - len(others)
         mine = len(self.step.args) - sum(len(b.args) for b in self.step.begins)
         for n, b in enumerate(others):
