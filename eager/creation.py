@@ -238,7 +238,8 @@ def linspace(
         first, last = int(first), int(last)
     step = (last - first) / (steps - 1) if steps > 1 else 0.0
     if out is None and wanted.kind == "f" and not wanted.is_half and _is_plain((steps,), device):
-        return _finish(make(_spaced(first, last, step, steps).astype(wanted.np, copy=False)), requires_grad)  # type: ignore[no-any-return]
+        values = make(_spaced(first, last, step, steps).astype(wanted.np, copy=False))
+        return _finish(values, requires_grad)  # type: ignore[no-any-return]
     counted = {"start": 0, "step": 1, "length": steps, "dtype": dtypes.float64}
     i = _maker(None, device).apply(made.arange, (), counted)
     values = where(i < steps // 2, i * step + first, (i - (steps - 1)) * step + last) if steps > 1 else i + first

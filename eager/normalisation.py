@@ -39,7 +39,7 @@ def batch_norm(
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError("Expected running_mean and running_var to be defined when training=False")
-        return _by_running(input, running_mean, running_var, weight, bias, eps)  # type: ignore[no-any-return]
+        return _by_running(input, running_mean, running_var, weight, bias, eps)
     count = math.prod(input.shape[d] for d in (0, *range(2, input.ndim)))
     if count == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
@@ -79,7 +79,7 @@ def _by_batch(input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: fl
 @served
 @pure
 def _followed(running: Tensor, value: Tensor, momentum: Any) -> Tensor:
-    return running * (1 - momentum) + value.to(running.dtype) * momentum
+    return running * (1 - momentum) + value.to(running.dtype) * momentum  # type: ignore[no-any-return]
 
 
 def _follow(running: Tensor, value: Tensor, momentum: Any) -> None:
