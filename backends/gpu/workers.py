@@ -54,9 +54,10 @@ def processors() -> int:
 
 
 def missing(variants: Sequence[Variant]) -> Work:
-    """What the variants would compile, each once."""
+    """What the variants would compile, each once; not users' kernels, which only this process knows."""
     loads = [v.load for v in variants if isinstance(v.load, compiling.Once) and v.load.made is None]
-    wanted = {compiling.entry(build, load.target): (build, load.target) for load in loads for build in load.builds()}
+    builds = [(build, load.target) for load in loads for build in load.builds() if not build.user]
+    wanted = {compiling.entry(*work): work for work in builds}
     return [work for name, work in wanted.items() if store.get(compiling.KIND, name) is None]
 
 
