@@ -44,14 +44,14 @@ def _scaled(other: Any, alpha: Any) -> Any:
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Tensor:
     """``input + alpha * other``."""
     result: Tensor = apply(pointwise.add, (input, _scaled(other, alpha)), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other))
 
 
 @pure
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Tensor:
     """``input - alpha * other``."""
     result: Tensor = apply(pointwise.sub, (input, _scaled(other, alpha)), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other))
 
 
 @pure
@@ -71,7 +71,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = 
         result = _truncated(input, other)
     else:
         raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}")
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other))
 
 
 def _truncated(input: Any, other: Any) -> Any:
@@ -405,7 +405,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Any = None) -> Tensor
     if len(shapes_seen) > 1:
         raise ShapeError(f"stack expects each tensor to be equal size, but got {' and '.join(str(list(s)) for s in shapes_seen)}")
     result = g.cat([unsqueeze(x, dim) for x in tensors], wrap_dim(dim, tensors[0].ndim + 1))
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (tensors,))
 
 
 @served

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..ir import ops
 from ..ir.layout import type_of_array
-from ..ir.op import OPS, Op, Scalar
+from ..ir.op import OPS, Move, Op, Scalar
 from ..ir.promote import type_of
 from .signature import Param, Signature, parse, split
 
@@ -216,7 +216,7 @@ def _function(op: Op, signature: Signature) -> Iterator[str]:
         yield f"        raise not_tensor({signature.name!r}, {signature.params[0].name}, error) from None"
     else:
         yield from _returned(call, f"    result: {_returns(op)} = ", "")
-    yield f"    return result if out is None else into(out, result{'' if _converts(op, signature) else ', False'})"
+    yield f"    return result if out is None else into({', '.join(['out', 'result', *_storing(op, signature)])})"
 
 
 def _converts(op: Op, signature: Signature) -> bool:
@@ -224,6 +224,14 @@ def _converts(op: Op, signature: Signature) -> bool:
     those of several operands, and those whose result is floating whatever the operand is."""
     operands = [p.type for p in signature.params if p.is_operand]
     return op.promote is not None and (op.promote.to == "float" or len(operands) > 1 or operands == ["Tensor[]"])
+
+
+def _storing(op: Op, signature: Signature) -> list[str]:
+    """Further arguments of `into`: whether a dtype is converted, and what an op of elements reads while it writes."""
+    converts = _converts(op, signature)
+    if isinstance(op.lowering, (Scalar, Move)) and op.effects.aliases is None:
+        return [str(converts), "(" + "".join(f"{p.name}, " for p in signature.params if p.is_operand).rstrip() + ")"]
+    return [] if converts else ["False"]
 
 
 def _text(signature: Signature) -> str:

@@ -134,7 +134,7 @@ _NONE: dict[str, Any] = {}
 def clone(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """clone(Tensor input)."""
     result: Tensor = apply(_clone, (input,), _NONE)
-    return result if out is None else into(out, result, False)
+    return result if out is None else into(out, result, False, (input,))
 
 
 @pure
@@ -148,322 +148,322 @@ def detach(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def eq(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """eq(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_eq, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def ne(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """ne(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_ne, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def lt(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """lt(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_lt, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def le(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """le(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_le, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def gt(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """gt(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_gt, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def ge(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """ge(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_ge, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def logical_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """logical_not(Tensor input)."""
     result: Tensor = apply(_logical_not, (input,), _NONE)
-    return result if out is None else into(out, result, False)
+    return result if out is None else into(out, result, False, (input,))
 
 
 @pure
 def logical_and(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """logical_and(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_logical_and, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def logical_or(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """logical_or(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_logical_or, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def isnan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """isnan(Tensor input)."""
     result: Tensor = apply(_isnan, (input,), _NONE)
-    return result if out is None else into(out, result, False)
+    return result if out is None else into(out, result, False, (input,))
 
 
 @pure
 def bitwise_and(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """bitwise_and(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_bitwise_and, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def bitwise_or(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """bitwise_or(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_bitwise_or, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def bitwise_xor(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """bitwise_xor(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_bitwise_xor, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def bitwise_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """bitwise_not(Tensor input)."""
     result: Tensor = apply(_bitwise_not, (input,), _NONE)
-    return result if out is None else into(out, result, False)
+    return result if out is None else into(out, result, False, (input,))
 
 
 @pure
 def bitwise_left_shift(input: Tensor | complex, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """bitwise_left_shift(Tensor|Scalar input, Tensor|Scalar other)."""
     result: Tensor = apply(_bitwise_left_shift, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def bitwise_right_shift(input: Tensor | complex, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """bitwise_right_shift(Tensor|Scalar input, Tensor|Scalar other)."""
     result: Tensor = apply(_bitwise_right_shift, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def where(condition: Tensor, input: Tensor | complex, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """where(Tensor condition, Tensor|Scalar input, Tensor|Scalar other)."""
     result: Tensor = apply(_where, (condition, input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (condition, input, other,))
 
 
 @pure
 def mul(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """mul(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_mul, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """neg(Tensor input)."""
     result: Tensor = apply(_neg, (input,), _NONE)
-    return result if out is None else into(out, result, False)
+    return result if out is None else into(out, result, False, (input,))
 
 
 @pure
 def exp(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """exp(Tensor input)."""
     result: Tensor = apply(_exp, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def maximum(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """maximum(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_maximum, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def minimum(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """minimum(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_minimum, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def floor_divide(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """floor_divide(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_floor_divide, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def remainder(input: Tensor | complex, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """remainder(Tensor|Scalar input, Tensor|Scalar other)."""
     result: Tensor = apply(_remainder, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def pow(input: Tensor | complex, exponent: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """pow(Tensor|Scalar input, Tensor|Scalar exponent)."""
     result: Tensor = apply(_pow, (input, exponent), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, exponent,))
 
 
 @pure
 def expm1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """expm1(Tensor input)."""
     result: Tensor = apply(_expm1, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def log(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log(Tensor input)."""
     result: Tensor = apply(_log, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def log1p(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log1p(Tensor input)."""
     result: Tensor = apply(_log1p, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def sqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """sqrt(Tensor input)."""
     result: Tensor = apply(_sqrt, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def rsqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """rsqrt(Tensor input)."""
     result: Tensor = apply(_rsqrt, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def sin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """sin(Tensor input)."""
     result: Tensor = apply(_sin, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def cos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """cos(Tensor input)."""
     result: Tensor = apply(_cos, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def tanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """tanh(Tensor input)."""
     result: Tensor = apply(_tanh, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def erf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """erf(Tensor input)."""
     result: Tensor = apply(_erf, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def sigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """sigmoid(Tensor input)."""
     result: Tensor = apply(_sigmoid, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def silu(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """silu(Tensor input)."""
     result: Tensor = apply(_silu, (input,), _NONE)
-    return result if out is None else into(out, result, False)
+    return result if out is None else into(out, result, False, (input,))
 
 
 @pure
 def reciprocal(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """reciprocal(Tensor input)."""
     result: Tensor = apply(_reciprocal, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def gelu(input: Tensor, *, approximate: str = "none", out: Tensor | None = None) -> Tensor:
     """gelu(Tensor input, *, str approximate="none")."""
     result: Tensor = apply(_gelu, (input,), {"approximate": approximate})
-    return result if out is None else into(out, result, False)
+    return result if out is None else into(out, result, False, (input,))
 
 
 @pure
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: Tensor | None = None) -> Tensor:
     """softplus(Tensor input, float beta=1.0, float threshold=20.0)."""
     result: Tensor = apply(_softplus, (input,), {"beta": float(beta), "threshold": float(threshold)})
-    return result if out is None else into(out, result, False)
+    return result if out is None else into(out, result, False, (input,))
 
 
 @pure
 def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """abs(Tensor input)."""
     result: Tensor = apply(_abs, (input,), _NONE)
-    return result if out is None else into(out, result, False)
+    return result if out is None else into(out, result, False, (input,))
 
 
 @pure
 def relu(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """relu(Tensor input)."""
     result: Tensor = apply(_relu, (input,), _NONE)
-    return result if out is None else into(out, result, False)
+    return result if out is None else into(out, result, False, (input,))
 
 
 @pure
 def sign(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """sign(Tensor input)."""
     result: Tensor = apply(_sign, (input,), _NONE)
-    return result if out is None else into(out, result, False)
+    return result if out is None else into(out, result, False, (input,))
 
 
 @pure
 def floor(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """floor(Tensor input)."""
     result: Tensor = apply(_floor, (input,), _NONE)
-    return result if out is None else into(out, result, False)
+    return result if out is None else into(out, result, False, (input,))
 
 
 @pure
 def ceil(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """ceil(Tensor input)."""
     result: Tensor = apply(_ceil, (input,), _NONE)
-    return result if out is None else into(out, result, False)
+    return result if out is None else into(out, result, False, (input,))
 
 
 @pure
 def round(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """round(Tensor input)."""
     result: Tensor = apply(_round, (input,), _NONE)
-    return result if out is None else into(out, result, False)
+    return result if out is None else into(out, result, False, (input,))
 
 
 @pure
 def trunc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """trunc(Tensor input)."""
     result: Tensor = apply(_trunc, (input,), _NONE)
-    return result if out is None else into(out, result, False)
+    return result if out is None else into(out, result, False, (input,))
 
 
 @pure
@@ -475,7 +475,7 @@ def cat(tensors: Any, dim: int = 0, *, axis: Any = None, out: Tensor | None = No
         result: Tensor = apply(_cat, (*tensors,), {"dim": wrap_dim(dim, joined(tensors).ndim)})
     except AttributeError as error:
         raise not_tensor('cat', tensors, error) from None
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (tensors,))
 
 
 @pure
@@ -688,147 +688,147 @@ def layer_norm(
 def log2(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log2(Tensor input)."""
     result: Tensor = apply(_log2, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def log10(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log10(Tensor input)."""
     result: Tensor = apply(_log10, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def exp2(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """exp2(Tensor input)."""
     result: Tensor = apply(_exp2, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def tan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """tan(Tensor input)."""
     result: Tensor = apply(_tan, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def atan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """atan(Tensor input)."""
     result: Tensor = apply(_atan, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def asin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """asin(Tensor input)."""
     result: Tensor = apply(_asin, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def acos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """acos(Tensor input)."""
     result: Tensor = apply(_acos, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def atan2(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """atan2(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_atan2, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def sinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """sinh(Tensor input)."""
     result: Tensor = apply(_sinh, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def cosh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """cosh(Tensor input)."""
     result: Tensor = apply(_cosh, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def asinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """asinh(Tensor input)."""
     result: Tensor = apply(_asinh, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def acosh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """acosh(Tensor input)."""
     result: Tensor = apply(_acosh, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def atanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """atanh(Tensor input)."""
     result: Tensor = apply(_atanh, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def erfc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """erfc(Tensor input)."""
     result: Tensor = apply(_erfc, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def erfinv(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """erfinv(Tensor input)."""
     result: Tensor = apply(_erfinv, (input,), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input,))
 
 
 @pure
 def hypot(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """hypot(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_hypot, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def fmod(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """fmod(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_fmod, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def logaddexp(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """logaddexp(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_logaddexp, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def logaddexp2(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """logaddexp2(Tensor input, Tensor|Scalar other)."""
     result: Tensor = apply(_logaddexp2, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def xlogy(input: Tensor | complex, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """xlogy(Tensor|Scalar input, Tensor|Scalar other)."""
     result: Tensor = apply(_xlogy, (input, other), _NONE)
-    return result if out is None else into(out, result)
+    return result if out is None else into(out, result, True, (input, other,))
 
 
 @pure
 def frac(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """frac(Tensor input)."""
     result: Tensor = apply(_frac, (input,), _NONE)
-    return result if out is None else into(out, result, False)
+    return result if out is None else into(out, result, False, (input,))
 
 
 

@@ -17,7 +17,7 @@ from ..ir.ops.creation import filled
 from ..ir.ops.declare import LARGE
 from ..runtime import gradmode
 from ..runtime.meta import Meta
-from . import executor, tape
+from . import executor, overlaps, tape
 from .creation import as_tensor
 from .factory import Detached, alias, blank, make, make_view, meta_of, of_meta, place, storage_of, view_of
 from .functional import expand
@@ -373,6 +373,8 @@ def put(x: Any, index: Any, value: Any) -> None:
     """Store `value`, a Tensor or number that broadcasts, in the part of `x` that `index` names."""
     if not isinstance(value, (bool, int, float, complex)) and not hasattr(value, "meta"):
         value = as_tensor(value, device=x.meta.device)
+    elif x._storage is not None and getattr(value, "_storage", None) is x._storage:
+        overlaps.refuse(get(x, index), (value,))  # what is gathered lies elsewhere and is refused nothing
     if x._array is not None and not x.meta.requires_grad and not executor.is_recording() and type(index) in _PLAIN:
         target = (_row if type(index) is int else _unrecorded_view)(x, index)
         if target is not None and _goes_in(value, target):

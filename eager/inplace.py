@@ -19,13 +19,15 @@ from ..ir.ops.shape import as_strided, expand
 from ..runtime import gradmode
 from ..runtime.gpu.storage import extent_of
 from ..runtime.meta import Meta
-from . import executor, tape
+from . import executor, overlaps, tape
 from .factory import alias, blank, family, make, place, storage_of, tensors_in
 
 
 def inplace(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     """Apply `op`, whose first operand is the target, and store the result in the target, which is returned."""
     target = operands[0]
+    if target._storage is not None and len(operands) > 1:
+        overlaps.refuse(target, operands)
     if not attrs and executor.written_through(op, operands):
         return target
     recorded = gradmode.get()

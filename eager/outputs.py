@@ -14,17 +14,19 @@ import numpy as np
 
 from ..errors import AutogradError
 from ..runtime import gradmode
+from . import overlaps
 from .device import made_beside
 from .inplace import store
 
 R = TypeVar("R")
 
 
-def into(out: Any, result: Any, convert: bool = True) -> Any:
+def into(out: Any, result: Any, convert: bool = True, inputs: tuple[Any, ...] = ()) -> Any:
     """Store `result`, a Tensor or a tuple of them, in `out`, which is returned. A dtype that differs is converted to where
-    `convert` and the kinds allow it; RuntimeError elsewhere."""
+    `convert` and the kinds allow it; RuntimeError elsewhere, and where one of `inputs` lies in a part of the memory of `out`."""
     if isinstance(result, tuple):
         return _each_into(out, result, convert)
+    overlaps.refuse(out, inputs)
     if not hasattr(out, "meta"):
         raise TypeError(f"argument 'out' must be Tensor, not {type(out).__name__}")
     if gradmode.get() and (out.meta.requires_grad or result.meta.requires_grad):

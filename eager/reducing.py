@@ -13,7 +13,7 @@ from ..ir.ops import casts, creation, pointwise, reductions
 from ..ir.ops import shape as shapes
 from ..ir.ops.compare import ge, where
 from . import generated as g
-from . import notices
+from . import notices, overlaps
 from . import return_types as results
 from .arguments import one_of, wrap_dim, wrap_dims
 from .executor import apply, is_at_hand, is_plain, write
@@ -192,7 +192,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Any = None) -
         result = result if max is None else _bounded(result, max, g.minimum, g.le)
     else:
         result = apply(pointwise.clamp, _with_bound_dtype(input, min, max), {"min": min, "max": max})
-    return result if out is None else into(out, result)  # type: ignore[no-any-return]
+    return result if out is None else into(out, result, True, (input, min, max))  # type: ignore[no-any-return]
 
 
 def _bounded(x: Tensor, bound: Any, pair: Any, inside: Any) -> Any:
@@ -263,6 +263,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """The values of `src`, which broadcasts to self and is cast to its dtype."""
     if not hasattr(src, "meta"):
         return fill_(self, src)
+    overlaps.refuse(self, (src,))
     if src.dtype is not self.dtype:
         src = apply(casts.cast, (src,), {"dtype": self.dtype})
     if src.shape != self.shape:
