@@ -322,12 +322,23 @@ def scaled_dot_product_attention(
     default. `enable_gqa`: each head of `key` and `value` serves as many neighbouring heads of `query`."""
     if is_causal and attn_mask is not None:
         raise RuntimeError("scaled_dot_product_attention: attn_mask must not be set where is_causal is True")
+    if not dropout_p > 0.0:
+        return _attended(query, key, value, attn_mask, is_causal, scale, enable_gqa)
     query, key, value, attn_mask, shape = _heads_apart(query, key, value, attn_mask, enable_gqa)
-    state = None
-    if dropout_p > 0.0:
-        scores = tensor_type((*query.shape[:-1], key.shape[-2]), query.dtype)
-        state = beside(query, None).draw(draws.dropout.effects.draws(scores))  # type: ignore[misc]
+    scores = tensor_type((*query.shape[:-1], key.shape[-2]), query.dtype)
+    state = beside(query, None).draw(draws.dropout.effects.draws(scores))  # type: ignore[misc]
     out = _attention(query, key, value, attn_mask, state, scale, is_causal, dropout_p)
+    return out if shape is None else reshape(out, shape)
+
+
+@served
+@pure
+def _attended(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, scale: float | None, grouped: bool
+) -> Tensor:
+    """Attention that drops nothing."""
+    query, key, value, mask, shape = _heads_apart(query, key, value, mask, grouped)
+    out = _attention(query, key, value, mask, None, scale, causal, 0.0)
     return out if shape is None else reshape(out, shape)
 
 
