@@ -199,6 +199,8 @@ def _roots(outputs: tuple[Tensor, ...], grads: Any) -> list[tuple[Edge, Tensor]]
         of: Any = out.meta if hasattr(out, "meta") else edge.results[0] if isinstance(edge, Node) else edge.meta
         if g is None:
             g = _one(out, of)
+        elif hasattr(out, "meta") and g.meta.device != out.meta.device:
+            raise AutogradError(f"invalid gradient at index {i} - expected device {out.device} but got {g.device}")
         elif g.meta.shape != of.shape:
             raise AutogradError(
                 f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {of.shape}."

@@ -44,7 +44,8 @@ def set_default_dtype(d: DType) -> None:
 
 def get_default_device() -> Any:
     """The device of tensors made without `device`."""
-    return devices.default() or devices.Device("cpu")
+    chosen = devices.default()
+    return devices.Device("cpu") if chosen is None else devices.Device(devices.name_of(chosen))
 
 
 def set_default_device(device: Any) -> None:

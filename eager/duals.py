@@ -126,7 +126,7 @@ class Level:
         tensors = [x for x in values if hasattr(x, "meta")]
         dense = [t if t.meta.type.is_contiguous else contiguous(t) for t in tangents if t is not None]
         taken = [storage_of(x) for x in (*tensors, *(t for t in tangents if t is not None), *dense, *outs)]
-        ones = [full(t.shape, 1, dtype=t.dtype) for t in program.arriving]
+        ones = [full(t.shape, 1, dtype=t.dtype, device=tensors[0].device) for t in program.arriving]
         found = program.run(executor.apply, [*ones, *tensors, *outs, *dense])
         return [c if c is None or all(storage_of(c) is not s for s in taken) else executor.apply(clone, (c,), {}) for c in found]
 
@@ -155,7 +155,8 @@ class Level:
     def _admit(self, target: Any) -> None:
         """Give `target` and all that lie in its memory a change of zeros, in one memory as well."""
         memory = storage_of(target)
-        flat = full((int(memory.flat.size),), 0, dtype=target.dtype)
+        count = memory.nbytes // target.dtype.itemsize if memory.on_device else int(memory.flat.size)
+        flat = full((count,), 0, dtype=target.dtype, device=target.device)
         for x in tensors_in(memory):
             window = {"shape": x.meta.shape, "strides": x.meta.strides, "offset": int(x._offset or 0)}
             primal = alias(x, x.meta.requires_grad)

@@ -132,7 +132,7 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
 def device_and_dtype(args: tuple[Any, ...], dtype: Any = None, device: Any = None) -> tuple[Any, DType | None]:
     """What ``x.to(...)`` asks for; DeviceError where the device is not there."""
     for a in args:
-        if isinstance(a, (str, devices.Device)):
+        if isinstance(a, (str, devices.Device)) or type(a) is int:  # a number alone is a GPU's
             device = a
         elif hasattr(a, "meta"):
             dtype, device = a.dtype, a.device
@@ -152,7 +152,8 @@ def to(
     if target is not None and not devices.is_at(self, target):
         from .moving import to_device
 
-        return to_device(self, target, wanted, non_blocking)  # type: ignore[no-any-return]
+        out = to_device(self, target, wanted, non_blocking)
+        return out if memory_format is None else contiguous(out, memory_format=memory_format)  # type: ignore[no-any-return]
     if memory_format is not None and memory_format.name.startswith("channels_last"):
         self = contiguous(self, memory_format=memory_format)
     if wanted is None or wanted is self.dtype:

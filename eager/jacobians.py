@@ -67,7 +67,7 @@ class _Call:
             made = (None,) * len(inputs)
         if strict and any(g is None for g in made):
             raise RuntimeError("The output of the user-provided function is independent of an input, which strict mode refuses")
-        return [full(x.shape, 0, dtype=x.dtype) if g is None else g for g, x in zip(made, inputs, strict=True)]
+        return [full(x.shape, 0, dtype=x.dtype, device=x.device) if g is None else g for g, x in zip(made, inputs, strict=True)]
 
     def outputs(self) -> Any:
         """What the user gets of the function's result."""
@@ -81,7 +81,7 @@ def _directions(v: Any, like: tuple[Any, ...], what: str) -> list[Any]:
     if v is None:
         if len(like) != 1 or like[0].numel() != 1:
             raise RuntimeError(f"The vector v can only be None if {what} is a single Tensor with one element")
-        return [full(like[0].shape, 1, dtype=like[0].dtype)]
+        return [full(like[0].shape, 1, dtype=like[0].dtype, device=like[0].device)]
     vs = _tuple(v, "v")
     if len(vs) != len(like):
         raise RuntimeError(f"v has {len(vs)} Tensors, and {what} has {len(like)}")
@@ -111,7 +111,7 @@ def jvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
 def _push(call: _Call, outs: Any, vs: list[Any], create: bool) -> list[Any]:
     """Changes of `outs`: the gradient of the gradient by dummy factors."""
     with tapes.enable_grad():
-        dummies = [transforms.variable(full(o.shape, 0, dtype=o.dtype)) for o in outs]
+        dummies = [transforms.variable(full(o.shape, 0, dtype=o.dtype, device=o.device)) for o in outs]
         pulled = call.pull(outs, dummies, True)
         return call.pull(pulled, vs, create, inputs=dummies)
 
@@ -149,7 +149,8 @@ def hessian(
 
     def gradient(*xs: Any) -> Any:
         call = _Call(func, xs, True)
-        found = call.pull([call.scalar()], [full(call.outs[0].shape, 1, dtype=call.outs[0].dtype)], True, strict)
+        out = call.outs[0]
+        found = call.pull([call.scalar()], [full(out.shape, 1, dtype=out.dtype, device=out.device)], True, strict)
         return tuple(found) if several else found[0]
 
     return jacobian(gradient, inputs, create_graph, strict)
@@ -162,7 +163,7 @@ def vhp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
     call.check(strict)
     vs = _directions(v, tuple(call.inputs), "the input of the function")
     with tapes.enable_grad():
-        first = call.pull([out], [full(out.shape, 1, dtype=out.dtype)], True, strict)
+        first = call.pull([out], [full(out.shape, 1, dtype=out.dtype, device=out.device)], True, strict)
     return call.outputs(), call.settled(call.pull(first, vs, create_graph, strict), inputs)
 
 

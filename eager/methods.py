@@ -194,7 +194,11 @@ class Methods(TensorOps, LaterMethods):
         """``"torch.FloatTensor"``; with `dtype` (or such a text) the values in that dtype."""
         if dtype is None:
             return f"torch.{'cuda.' if self.is_cuda else ''}{_TYPES[self.meta.dtype.name]}Tensor"
-        return functional.to(self, dtype_of(dtype))
+        home = getattr(dtype, "device", self.device.type)  # that of a class such as torch.cuda.FloatTensor
+        if isinstance(dtype, str):
+            home = "cuda" if dtype.startswith("torch.cuda.") else "cpu"
+        target = None if self.device.type == home else home
+        return functional.to(self, dtype=dtype_of(dtype), device=target, non_blocking=non_blocking)
 
     # -- new tensors of this one's dtype
 
@@ -306,7 +310,7 @@ def _strided() -> Any:
 def dtype_of(kind: Any) -> Any:
     """The dtype that ``"torch.FloatTensor"``, a legacy tensor class or a dtype names."""
     if isinstance(kind, str):
-        name = _BY_TYPE.get(kind)
+        name = _BY_TYPE.get(kind.replace("torch.cuda.", "torch."))
         if name is None:
             raise ValueError(f"invalid type: {kind!r}")
         return dtypes.lookup(name)

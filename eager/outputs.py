@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import AutogradError
+from ..errors import AutogradError, DeviceError
 from ..runtime import gradmode
 from . import overlaps
 from .device import made_beside
@@ -32,6 +32,9 @@ def into(out: Any, result: Any, convert: bool = True, inputs: tuple[Any, ...] = 
     if gradmode.get() and (out.meta.requires_grad or result.meta.requires_grad):
         raise AutogradError("functions with out=... arguments don't support automatic differentiation, but one of the arguments "
                             "requires grad. Call them under no_grad(), or without out.")  # fmt: skip
+    if out.meta.device != result.meta.device:
+        raise DeviceError(f"Expected all tensors to be on the same device, but found at least two devices, {result.meta.device} "
+                          f"and {out.meta.device}! (argument out)")  # fmt: skip
     if not convert and out.dtype is not result.dtype:
         raise RuntimeError(f"Expected out tensor to have dtype {result.dtype.name}, but got {out.dtype.name} instead")
     if out.shape != result.shape:

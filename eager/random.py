@@ -158,6 +158,9 @@ def _drawn(op: Op, shape: tuple[Any, ...], dtype: Any, generator: Generator | No
 def _state(op: Op, shape: tuple[Any, ...], dtype: Any, generator: Generator | None, device: Any = None) -> Any:
     """The state from which `op` draws a tensor."""
     source = generator if generator is not None else default_generator if devices.on_cpu(device) else generators.of(device)
+    kind = "cpu" if devices.on_cpu(device) else "cuda"
+    if generator is not None and generator.device.type != kind:
+        raise RuntimeError(f"Expected a '{kind}' device type for generator but found '{generator.device.type}'")
     return source.draw(_advance(op, shape, dtype))
 
 

@@ -92,6 +92,11 @@ class UntypedStorage:
         else:
             self.tensor = make_view(self.storage.flat, tensor)
 
+    @property
+    def device(self) -> Any:
+        """Where the memory lies."""
+        return self.tensor.device
+
     def data_ptr(self) -> int:
         """Address of the first element."""
         return self.storage.address

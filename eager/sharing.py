@@ -63,7 +63,7 @@ def is_shared(x: Any) -> bool:
 def share(x: Any) -> Any:
     """Move the memory of `x`, and of all tensors that lie in it, to where other processes can see it; gives `x`."""
     storage = storage_of(x)
-    if map_of(storage) is not None:
+    if storage.on_device or map_of(storage) is not None:
         return x
     flat, base = storage.flat, storage.base
     moved = np.frombuffer(_fresh(max(flat.nbytes, 1)), flat.dtype, flat.size)

@@ -113,11 +113,11 @@ def _pull(outs: Sequence[Any], ins: Sequence[Any], grads: Sequence[Any], create:
 
 
 def _zeros(x: Any) -> Any:
-    return full(x.shape, 0, dtype=x.dtype)
+    return full(x.shape, 0, dtype=x.dtype, device=x.device)
 
 
 def _ones(x: Any) -> Any:
-    return full(x.shape, 1, dtype=x.dtype)
+    return full(x.shape, 1, dtype=x.dtype, device=x.device)
 
 
 class _Duals:
@@ -289,7 +289,7 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
 def basis(x: Any) -> Any:
     """All one-hot Tensors of the shape and dtype of `x`, along dimension 0."""
     n = x.numel()
-    return reshape(eye(n, dtype=x.dtype), (n, *x.shape))
+    return reshape(eye(n, dtype=x.dtype, device=x.device), (n, *x.shape))
 
 
 def for_each(fn: Callable[[Any], list[Any]], batch: Any, chunk: int | None = None) -> list[Any]:
@@ -398,7 +398,7 @@ def jacfwd(
 
 
 def _of(x: Any, shape: tuple[int, ...]) -> Any:
-    return full(shape, 0, dtype=x.dtype)
+    return full(shape, 0, dtype=x.dtype, device=x.device)
 
 
 def hessian(func: Callable[..., Any], argnums: Any = 0) -> Callable[..., Any]:

@@ -17,6 +17,11 @@ def _gradients(parameters: Any) -> list[Tensor]:
     return [p.grad for p in given if p.grad is not None]
 
 
+def _at(x: Tensor, like: Tensor) -> Tensor:
+    """`x` on the device of `like`."""
+    return x if x.meta.device == like.meta.device else x.to(like.device)
+
+
 def get_total_norm(
     tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
 ) -> Tensor:
@@ -25,7 +30,8 @@ def get_total_norm(
         given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
         if not given:
             return zeros(())
-        total: Tensor = norm(stack([norm(x, norm_type) for x in given]), norm_type)
+        lengths = [norm(x, norm_type) for x in given]
+        total: Tensor = norm(stack([_at(x, lengths[0]) for x in lengths]), norm_type)
         if error_if_nonfinite and total.item() * 0 != 0:
             raise RuntimeError(f"The total norm of order {float(norm_type)} for gradients from `parameters` is non-finite, so it "
                                "cannot be clipped. To disable this error and scale the gradients by the non-finite norm anyway, "
@@ -38,7 +44,7 @@ def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Tensor, 
     with no_grad():
         factor = (max_norm / (total_norm + 1e-6)).clamp(max=1.0)
         for g in _gradients(parameters):
-            g.mul_(factor)
+            g.mul_(_at(factor, g))
 
 
 def clip_grad_norm_(

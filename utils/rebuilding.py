@@ -48,6 +48,14 @@ class Stored(UntypedStorage):
     def __init__(self, tensor: Tensor) -> None:
         self.storage, self.tensor = tensor.storage, tensor
 
+    def cuda(self, device: Any = None, non_blocking: bool = False) -> Stored:
+        """The same on a GPU."""
+        return Stored(self.tensor.cuda(device, non_blocking))
+
+    def cpu(self) -> Stored:
+        """The same on the CPU."""
+        return Stored(self.tensor.cpu())
+
 
 # ---- tensors ---------------------------------------------------------------------------------------------------------------
 def _tensor_v2(

@@ -196,9 +196,21 @@ class _Where:
             device = Device(location)
             check(device)
         except DeviceError as error:
-            where = f"{self.name} holds tensors saved on {location}, which is not there: load them with map_location='cpu'"
-            raise DeviceError(where) from error
+            raise DeviceError(self._missing(location)) from error
         return Stored(placed(tensor, device))
+
+
+    def _missing(self, location: str) -> str:
+        """PyTorch's words for a device that a file names and this machine has not."""
+        from ..runtime.gpu.device import count
+
+        if count():
+            return (f"Attempting to deserialize object on CUDA device {location.partition(':')[2] or 0} but "
+                    f"torch.cuda.device_count() is {count()}. Please use torch.load with map_location to map your storages to an "
+                    f"existing device. ({self.name}: {location})")  # fmt: skip
+        return ("Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False. If you are running on "
+                "a CPU-only machine, please use torch.load with map_location=torch.device('cpu') to map your storages to the "
+                f"CPU. ({self.name} holds tensors saved on {location})")  # fmt: skip
 
 
 class _Zipped:

@@ -118,7 +118,7 @@ class _Orthogonal(Module):
         if self.orthogonal_map == "matrix_exp":
             q = matrix_exp(skew)
         else:
-            one = eye(int(rows), dtype=x.dtype)
+            one = eye(int(rows), dtype=x.dtype, device=x.device)
             q = solve(one - skew * 0.5, one + skew * 0.5)
         return q[..., :columns] if rows != columns else q
 
@@ -150,7 +150,7 @@ class _Orthogonal(Module):
 def _nearest(x: Tensor) -> Tensor:
     """`x`, where it is orthogonal, else the factor Q of it, with the signs that keep its columns' directions."""
     size = int(x.shape[-1])
-    if bool(((x.mT @ x - eye(size, dtype=x.dtype)).abs() < 10 * size * finfo(x.dtype).eps).all()):
+    if bool(((x.mT @ x - eye(size, dtype=x.dtype, device=x.device)).abs() < 10 * size * finfo(x.dtype).eps).all()):
         return x.clone()
     q, r = qr(x)
     return q * r.diagonal(dim1=-2, dim2=-1).sgn().unsqueeze(-2)  # type: ignore[no-any-return]

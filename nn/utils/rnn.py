@@ -63,17 +63,20 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     """The permutation that undoes `permutation`."""
     if permutation is None:
         return None
-    places = full((permutation.numel(),), 0, dtype=int64)
-    places[permutation] = arange(permutation.numel())
+    places = full((permutation.numel(),), 0, dtype=int64, device=permutation.device)
+    places[permutation] = arange(permutation.numel(), device=permutation.device)
     return places
 
 
 def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True) -> PackedSequence:
     """Pack (steps, batch, ...) without what lies beyond `lengths`; with `enforce_sorted` these must fall."""
+    if isinstance(lengths, Tensor) and lengths.device.type != "cpu":
+        kind = f"{lengths.ndim}D {lengths.device} {lengths.type().rpartition('.')[2].removesuffix('Tensor')} tensor"
+        raise RuntimeError(f"'lengths' argument should be a 1D CPU int64 tensor, but got {kind}")
     given = lengths.tolist() if isinstance(lengths, Tensor) else [int(n) for n in lengths]
     order = None
     if not enforce_sorted:
-        order = sort(tensor(given), descending=True)[1]
+        order = sort(tensor(given, device="cpu"), descending=True)[1].to(input.device)
         input = input.index_select(0 if batch_first else 1, order)
         given = [given[i] for i in order.tolist()]
     if batch_first:
@@ -89,7 +92,7 @@ def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False,
                            "requirement")  # fmt: skip
     sizes = [sum(n > step for n in given) for step in range(given[0])]
     data = cat([input[step, :size] for step, size in enumerate(sizes)], 0)
-    return PackedSequence(data, tensor(sizes), order)
+    return PackedSequence(data, tensor(sizes, device="cpu"), order)
 
 
 def pad_packed_sequence(
@@ -108,7 +111,7 @@ def pad_packed_sequence(
         rows.append(cat([part, part.new_full((missing, *rest), padding_value)], 0) if missing else part)
     rows += [sequence.data.new_full((sizes[0], *rest), padding_value)] * (steps - len(sizes))
     padded = stack(rows, 1 if batch_first else 0)
-    lengths = tensor([sum(size > i for size in sizes) for i in range(sizes[0])])
+    lengths = tensor([sum(size > i for size in sizes) for i in range(sizes[0])], device="cpu")
     if sequence.unsorted_indices is not None:
         padded = padded.index_select(0 if batch_first else 1, sequence.unsorted_indices)
         lengths = lengths[sequence.unsorted_indices]

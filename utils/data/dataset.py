@@ -175,6 +175,6 @@ def random_split(dataset: Any, lengths: Sequence[float], generator: Generator | 
             counts[i % len(counts)] += 1
     if sum(counts) != n:
         raise ValueError(f"lengths {list(lengths)} add up to {sum(counts)}, the data set has {n} items")
-    order = randperm(n, generator=generator).tolist()
+    order = randperm(n, generator=generator, device="cpu" if generator is None else generator.device).tolist()
     ends = itertools.accumulate(int(c) for c in counts)
     return [Subset(dataset, order[end - int(c) : end]) for end, c in zip(ends, counts, strict=True)]

@@ -17,9 +17,15 @@ from ...ir import dtypes
 SEEDS = 1 << 53
 
 
+def _home(generator: Generator | None) -> Any:
+    """Where orders are drawn: on the generator's device, else on the CPU, whatever the default device."""
+    return "cpu" if generator is None else generator.device
+
+
+
 def draw_seed(generator: Generator | None = None) -> int:
     """A seed from `generator` (None: the default one), which moves on by one draw."""
-    return int(randint(SEEDS, (1,), generator=generator).item())
+    return int(randint(SEEDS, (1,), generator=generator, device=_home(generator)).item())
 
 
 class Sampler:
@@ -85,10 +91,11 @@ class RandomSampler(Sampler):
             generator = Generator().manual_seed(draw_seed())
         if self.replacement:
             for start in range(0, self.num_samples, 1 << 16):
-                yield from randint(n, (min(1 << 16, self.num_samples - start),), generator=generator).tolist()
+                count = min(1 << 16, self.num_samples - start)
+                yield from randint(n, (count,), generator=generator, device=_home(generator)).tolist()
         else:
             for start in range(0, self.num_samples, n):
-                yield from randperm(n, generator=generator).tolist()[: self.num_samples - start]
+                yield from randperm(n, generator=generator, device=_home(generator)).tolist()[: self.num_samples - start]
 
     def __len__(self) -> int:
         return self.num_samples
@@ -101,7 +108,7 @@ class SubsetRandomSampler(Sampler):
         self.indices, self.generator = indices, generator
 
     def __iter__(self) -> Iterator[int]:
-        for i in randperm(len(self.indices), generator=self.generator).tolist():
+        for i in randperm(len(self.indices), generator=self.generator, device=_home(self.generator)).tolist():
             yield self.indices[i]
 
     def __len__(self) -> int:
@@ -177,7 +184,7 @@ class DistributedSampler(Sampler):
         n = len(self.dataset)
         indices = list(range(n))
         if self.shuffle:
-            indices = randperm(n, generator=Generator().manual_seed(self.seed + self.epoch)).tolist()
+            indices = randperm(n, generator=Generator().manual_seed(self.seed + self.epoch), device="cpu").tolist()
         if indices and len(indices) < self.total_size:
             indices = (indices * math.ceil(self.total_size / n))[: self.total_size]
         return iter(indices[self.rank : self.total_size : self.num_replicas])
