@@ -103,6 +103,28 @@ def _to_byte(x, MANTISSA: tl.constexpr, BIAS: tl.constexpr, TOP: tl.constexpr, N
     out = tl.where(magnitude < ((128 - BIAS) << 23), small, tl.where(normal < TOP, normal, TOP))
     out = tl.where(magnitude > 0x7F800000, NAN, out)
     return (out | ((bits >> 24) & 0x80)).to(tl.uint8)''',
+    "_erf": '''@triton.jit
+def _erf(x):
+    """The error function in float32. (CUDA's own picks each coefficient by a move: two fifths of what a GELU does.)"""
+    square = x * x
+    low = tl.fma(square, 7.88893902717454e-05, -0.000802078723640951)
+    low = tl.fma(low, square, 0.005189529274183148)
+    low = tl.fma(low, square, -0.026854441456432846)
+    low = tl.fma(low, square, 0.11283600103048284)
+    low = tl.fma(low, square, -0.37612627129721615)
+    low = tl.fma(low, square, 0.12837916591288967)
+    low = tl.fma(low, x, x)
+    size = tl.abs(x)
+    t = tl.where(size > 4.0, 4.0, size) - 2.0
+    high = tl.fma(t, -3.135258017892729e-05, 0.00019858362014811055)
+    high = tl.fma(high, t, -0.001053470210099376)
+    high = tl.fma(high, t, 0.005151239337290108)
+    high = tl.fma(high, t, -0.02375511608732806)
+    high = tl.fma(high, t, -1.332690964076299)
+    high = tl.fma(high, t, -6.374058656264763)
+    high = tl.fma(high, t, -7.739974150812626)
+    high = 1.0 - tl.exp2(high)
+    return tl.where(size < 1.0, low, tl.where(x < 0.0, -high, high))''',
     "_add": "@triton.jit\ndef _add(a, b):\n    return a + b",
     "_mul": "@triton.jit\ndef _mul(a, b):\n    return a * b",
     "_and": "@triton.jit\ndef _and(a, b):\n    return a & b",
@@ -195,6 +217,10 @@ def helpers_in(text: str) -> list[str]:
     return [name for name in HELPERS if f"{name}(" in text or f", {name})" in text]
 
 
+def _erf(dtype: DType, args: tuple[str, ...]) -> str:
+    return f"_erf({args[0]})" if dtype is float32 else f"libdevice.erf({args[0]})"
+
+
 def _infix(symbol: str, boolean: str = "") -> Rule:
     def rule(dtype: DType, args: tuple[str, ...]) -> str:
         return f"{args[0]} {boolean if boolean and dtype.kind == 'b' else symbol} {args[1]}"
@@ -261,7 +287,7 @@ RULES: dict[str, Rule] = {
     "abs": lambda dtype, args: f"tl.abs({args[0]})" if dtype.kind in "if" else args[0],
     "minimum": _extreme(False), "maximum": _extreme(True), "sqrt": _sqrt, "exp": _library("exp"), "expm1": _library("expm1"),
     "log": _library("log"), "log1p": _library("log1p"), "sin": _library("sin"), "cos": _library("cos"), "tanh": _library("tanh"),
-    "erf": _library("erf"), "pow": _pow, "floor": _rounding("tl.floor"), "ceil": _rounding("tl.ceil"),
+    "erf": _erf, "pow": _pow, "floor": _rounding("tl.floor"), "ceil": _rounding("tl.ceil"),
     "trunc": _rounding("libdevice.trunc"), "round": _rounding("libdevice.nearbyint"), "eq": _infix("=="), "lt": _infix("<"),
     "le": _infix("<="), "and": _infix("&"), "or": _infix("|"), "xor": _infix("^"),
     "not": lambda dtype, args: f"{args[0]} ^ 255" if dtype.kind == "u" else f"~{args[0]}",
