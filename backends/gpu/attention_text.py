@@ -322,7 +322,7 @@ class Attention:
             place = self._times("row", self.stride(name, 3))
             self.say(f"{dest} = tl.load({name}_ptr + {place}{bound and bound + other})")
 
-    def _towards(self, left: str, right: str) -> None:
+    def _away(self, left: str, right: str) -> None:
         """``weight``, what is left of it (``left``), and the gradient of the scores before they were scaled (``away``)."""
         each = "[None, :]" if self.part == "keys" else "[:, None]"
         self.say(f"weight = tl.exp2({self._scaled} - (sums * {LOG2E!r}){each})", "left = weight")
@@ -354,7 +354,7 @@ class Attention:
         self._load("g", "g", "row", "w")
         self._row_numbers()
         self._scores("k", "tl.trans(q)")
-        self._towards("v", "tl.trans(g)")
+        self._away("v", "tl.trans(g)")
         self.say('dv = tl.dot(left.to(g.dtype), g, dv, input_precision="ieee")')
         self.say('dk = tl.dot(away.to(q.dtype), q, dk, input_precision="ieee")')
 
@@ -374,5 +374,5 @@ class Attention:
         self._load("k", "k", "key", "e", turned=True)
         self._load("v", "v", "key", "w", turned=True)
         self._scores("q", "k")
-        self._towards("g", "v")
+        self._away("g", "v")
         self.say('dq = tl.dot(away.to(k.dtype), tl.trans(k), dq, input_precision="ieee")')
