@@ -44,7 +44,15 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     return compare
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--whole"):
+        for item in items:
+            if item.get_closest_marker("whole") is not None:
+                item.add_marker(pytest.mark.skip(reason="runs with --whole"))
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "whole: another case of what the tests beside it show; runs with --whole")
     folder = config.getoption("--warm", default=None)
     if folder is not None:
         knobs.disk_cache, knobs.cache_dir = True, str(folder)

@@ -18,7 +18,7 @@ from fusewire.runtime.gpu.device import device
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 import fake_cuda
 
-STEPS = 30_000
+STEPS, WHOLE = 8_000, 30_000
 SIZES = (1, 300, 512, 5000, 70_000, 1 << 20, (1 << 20) + 1, 3 << 20, 12 << 20)
 
 
@@ -60,13 +60,13 @@ class Model:
         assert all(a[1] <= b[0] for a, b in pairwise(spans)), "blocks overlap"
 
 
-def test_thirty_thousand_steps(fake: fake_cuda.Fake) -> None:
+def test_thousands_of_steps(fake: fake_cuda.Fake, request: pytest.FixtureRequest) -> None:
     draw, gpu = random.Random(7), device()
     memory = gpu.memory
     streams = [0, *(torch.cuda.Stream().cuda_stream for _ in range(3))]
     model = Model(fake, streams)
     refused = 0
-    for step in range(STEPS):
+    for step in range(WHOLE if request.config.getoption("--whole") else STEPS):
         kind = draw.random()
         if kind < 0.45:
             nbytes, stream = draw.choice(SIZES) * draw.randint(1, 3), draw.choice(streams)

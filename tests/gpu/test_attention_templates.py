@@ -122,6 +122,7 @@ def test_tensor_cores_without_spills(width: int, backward: bool, tmp_path: Path)
 
 
 @needs_triton
+@pytest.mark.whole
 def test_another_makers_gpu() -> None:
     (job,) = routine_ways(flex_step(), GFX942)[0].jobs
     assert stages.run(job.build, GFX942).metadata["shared"] <= 65536

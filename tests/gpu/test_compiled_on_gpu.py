@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 import fake_cuda
 
 
-@pytest.fixture(params=["at once", "late"])
+@pytest.fixture(params=[pytest.param("at once", marks=pytest.mark.whole), "late"])
 def fake(request: pytest.FixtureRequest) -> Iterator[fake_cuda.Fake]:
     with fake_cuda.installed(lazy=request.param == "late") as driver:
         yield driver

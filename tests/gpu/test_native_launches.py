@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 import fake_cuda
 
 
-@pytest.fixture(params=["at once", "late"])
+@pytest.fixture(params=[pytest.param("at once", marks=pytest.mark.whole), "late"])
 def fake(request: pytest.FixtureRequest) -> Iterator[fake_cuda.Fake]:
     with fake_cuda.installed(lazy=request.param == "late", count=2, memory=64 << 20) as driver:
         yield driver

@@ -23,7 +23,7 @@ from fusewire.ir.types import TensorType
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 import fake_cuda
 
-SAMPLES = 3
+SAMPLES, WHOLE = 2, 8
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,9 @@ def values(x: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", sorted(OPS))
-def test_as_on_the_cpu(fake: fake_cuda.Fake, name: str) -> None:
+def test_as_on_the_cpu(fake: fake_cuda.Fake, name: str, request: pytest.FixtureRequest) -> None:
     op = lookup(name)
-    for sample in islice(op.sample(np.random.default_rng(0)), SAMPLES):
+    for sample in islice(op.sample(np.random.default_rng(0)), WHOLE if request.config.getoption("--whole") else SAMPLES):
         if not any(isinstance(x, np.ndarray) for x in sample.operands):
             continue
         with warnings.catch_warnings():

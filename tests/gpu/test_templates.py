@@ -110,7 +110,7 @@ def test_templates_agree_with_the_reference(request: pytest.FixtureRequest) -> N
 
 
 @needs_triton
-@pytest.mark.parametrize("make", [linear, attended])
+@pytest.mark.parametrize("make", [linear, pytest.param(attended, marks=pytest.mark.whole)])
 def test_half_products_use_tensor_cores_without_spills(make: Any, tmp_path: Path) -> None:
     made = stages.run(only(make()).build, SM90)
     assert made.asm["ptx"].count("wgmma.mma_async") >= 4 and made.metadata["shared"] <= 232448
@@ -126,7 +126,7 @@ def test_rows_stay_in_registers_and_are_read_sixteen_bytes_at_a_time(tmp_path: P
 
 
 @needs_triton
-@pytest.mark.parametrize("make", [linear, attended, normed])
+@pytest.mark.parametrize("make", [pytest.param(linear, marks=pytest.mark.whole), attended, normed])
 def test_another_makers_gpu(make: Any) -> None:
     made = stages.run(fitted(only(make()).build, GFX942), GFX942)
     assert made.asm["hsaco"][:4] == b"\x7fELF" and made.metadata["shared"] <= 65536
