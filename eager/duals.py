@@ -154,7 +154,7 @@ class Level:
 
     def _admit(self, target: Any) -> None:
         """Give `target` and all that lie in its memory a change of zeros, in one memory as well."""
-        memory = storage_of(target)
+        memory: Any = storage_of(target)
         count = memory.nbytes // target.dtype.itemsize if memory.on_device else int(memory.flat.size)
         flat = full((count,), 0, dtype=target.dtype, device=target.device)
         for x in tensors_in(memory):

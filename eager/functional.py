@@ -495,7 +495,7 @@ def matmul_reflected(self: Tensor, other: Any) -> Tensor:
     """``other @ self``, where `other` is no Tensor: NumPy's arrays count as one."""
     from .creation import as_tensor
 
-    return matmul(as_tensor(other), self)
+    return matmul(as_tensor(other, device=self.device), self)
 
 
 @pure

@@ -32,7 +32,7 @@ class LegacyType(type):
         if not data or all(isinstance(n, (int, np.integer)) for n in data):
             made = make(np.zeros(size_of(data) if data else (0,), cls.dtype.np))
         else:
-            made = creation.tensor(data[0], dtype=cls.dtype)
+            made = creation.tensor(data[0], dtype=cls.dtype, device=cls.device)
         return made if cls.device == "cpu" else made.to(cls.device)
 
     def __repr__(cls) -> str:

@@ -32,7 +32,7 @@ def _points(M: int, sym: bool, dtype: Any, start: float, end: float) -> Any:
         raise ValueError(f"requires non-negative window length, got M={M}")
     count = M - 1 if sym else M
     step = (end - start) / count if count > 0 else 0.0
-    return creation.arange(M, dtype=dtype or creation.get_default_dtype()) * step + start
+    return creation.arange(M, dtype=dtype or creation.get_default_dtype()) * step + start  # anywhere
 
 
 @_placed
@@ -91,7 +91,7 @@ def cosine(M: int, *, sym: bool = True, dtype: Any = None, **options: Any) -> An
     """Half a sine wave."""
     with no_grad():
         count = M if sym else M + 1
-        x = creation.arange(M, dtype=dtype or creation.get_default_dtype())
+        x = creation.arange(M, dtype=dtype or creation.get_default_dtype())  # anywhere
         return sin((x + 0.5) * (math.pi / max(count, 1)))
 
 
@@ -106,7 +106,7 @@ def exponential(
         raise ValueError("Center must be None for symmetric windows")
     with no_grad():
         middle = (M - 1 if sym else M) / 2.0 if center is None else center
-        x = creation.arange(M, dtype=dtype or creation.get_default_dtype())
+        x = creation.arange(M, dtype=dtype or creation.get_default_dtype())  # anywhere
         return exp((x - middle).abs() * (-1 / tau))
 
 
@@ -116,7 +116,7 @@ def gaussian(M: int, *, std: float = 1.0, sym: bool = True, dtype: Any = None, *
     if std <= 0:
         raise ValueError(f"Standard deviation must be positive, got: {std} instead.")
     with no_grad():
-        x = creation.arange(M, dtype=dtype or creation.get_default_dtype()) - (M - 1 if sym else M) / 2.0
+        x = creation.arange(M, dtype=dtype or creation.get_default_dtype()) - (M - 1 if sym else M) / 2.0  # anywhere
         return exp((x / std) ** 2 * -0.5)
 
 

@@ -29,7 +29,7 @@ def get_total_norm(
     with no_grad():
         given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
         if not given:
-            return zeros(())
+            return zeros(())  # anywhere
         lengths = [norm(x, norm_type) for x in given]
         total: Tensor = norm(stack([_at(x, lengths[0]) for x in lengths]), norm_type)
         if error_if_nonfinite and total.item() * 0 != 0:

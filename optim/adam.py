@@ -58,7 +58,7 @@ class Adam(Optimizer):
         super().__init__(params, defaults)
 
     def _make_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        state = {"step": tensor(0.0), "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
+        state = {"step": tensor(0.0, device="cpu"), "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
         if group["amsgrad"]:
             state["max_exp_avg_sq"] = zeros_like(p)
         return state
@@ -99,7 +99,7 @@ def _corrections(step: Any, beta1: float, beta2: float, exact: DType) -> tuple[A
 @lru_cache(maxsize=64)
 def _remembered(step: float, beta1: float, beta2: float, exact: DType) -> tuple[Any, Any]:
     """The corrections of a step whose number is known: the same for most parameters."""
-    return _corrections(tensor(step), beta1, beta2, exact)
+    return _corrections(tensor(step, device="cpu"), beta1, beta2, exact)
 
 
 class AdamW(Adam):

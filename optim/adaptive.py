@@ -120,7 +120,7 @@ class Adagrad(_Stepwise):
                 self.state[p] = self._make_state(p, group)
 
     def _make_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        return {"step": tensor(0.0), "sum": full_like(p.detach(), group["initial_accumulator_value"])}
+        return {"step": tensor(0.0, device="cpu"), "sum": full_like(p.detach(), group["initial_accumulator_value"])}
 
     def _scalars(self, step: Tensor, group: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
         return {"rate": group["lr"] / ((step - 1) * group["lr_decay"] + 1)}
@@ -156,7 +156,7 @@ class Adadelta(_Stepwise):
         super().__init__(params, defaults)
 
     def _make_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        return {"step": tensor(0.0), "square_avg": zeros_like(p), "acc_delta": zeros_like(p)}
+        return {"step": tensor(0.0, device="cpu"), "square_avg": zeros_like(p), "acc_delta": zeros_like(p)}
 
     def _numbers(self, group: dict[str, Any]) -> dict[str, Any]:
         return {"lr": group["lr"], "rho": group["rho"], "rest": 1 - group["rho"], "eps": group["eps"]}
@@ -198,7 +198,7 @@ class RMSprop(_Stepwise):
         return Form(group["maximize"], group["weight_decay"] != 0, False, group["momentum"] > 0, group["centered"])
 
     def _make_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        state = {"step": tensor(0.0), "square_avg": zeros_like(p)}
+        state = {"step": tensor(0.0, device="cpu"), "square_avg": zeros_like(p)}
         if group["momentum"] > 0:
             state["momentum_buffer"] = zeros_like(p)
         if group["centered"]:
@@ -214,7 +214,7 @@ class _Betas(_Stepwise):
     """What the relatives of Adam share: two factors, a running mean and a second average."""
 
     def _make_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        return {"step": tensor(0.0), "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
+        return {"step": tensor(0.0, device="cpu"), "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
 
     def _numbers(self, group: dict[str, Any]) -> dict[str, Any]:
         beta1, beta2 = group["betas"]
@@ -255,7 +255,8 @@ class NAdam(_Betas):
         super().__init__(params, defaults)
 
     def _make_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        return {"step": tensor(0.0), "mu_product": tensor(1.0), "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
+        numbers = {"step": tensor(0.0, device="cpu"), "mu_product": tensor(1.0, device="cpu")}
+        return {**numbers, "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
 
     def _scalars(self, step: Tensor, group: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
         (beta1, beta2), lr, decay = group["betas"], group["lr"], group["momentum_decay"]
@@ -327,7 +328,7 @@ class Adamax(_Betas):
         super().__init__(params, defaults)
 
     def _make_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        return {"step": tensor(0.0), "exp_avg": zeros_like(p), "exp_inf": zeros_like(p)}
+        return {"step": tensor(0.0, device="cpu"), "exp_avg": zeros_like(p), "exp_inf": zeros_like(p)}
 
     def _scalars(self, step: Tensor, group: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
         return {"rate": group["lr"] / (1 - group["betas"][0] ** step)}
@@ -362,7 +363,8 @@ class ASGD(_Stepwise):
         super().__init__(params, defaults)
 
     def _make_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        return {"step": tensor(0.0), "eta": tensor(float(group["lr"])), "mu": tensor(1.0), "ax": zeros_like(p)}
+        numbers = {"step": 0.0, "eta": float(group["lr"]), "mu": 1.0}
+        return {**{name: tensor(x, device="cpu") for name, x in numbers.items()}, "ax": zeros_like(p)}
 
     def _scalars(self, step: Tensor, group: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
         lambd, lr = group["lambd"], group["lr"]
@@ -404,7 +406,7 @@ class Rprop(_Stepwise):
         super().__init__(params, defaults)
 
     def _make_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        return {"step": tensor(0.0), "prev": zeros_like(p), "step_size": full_like(p.detach(), float(group["lr"]))}
+        return {"step": tensor(0.0, device="cpu"), "prev": zeros_like(p), "step_size": full_like(p.detach(), float(group["lr"]))}
 
     def _numbers(self, group: dict[str, Any]) -> dict[str, Any]:
         (less, more), (least, most) = group["etas"], group["step_sizes"]

@@ -34,8 +34,8 @@ class Adafactor(Optimizer):
     def _make_state(self, grad: Tensor) -> dict[str, Any]:
         if grad.ndim > 1:
             rows, columns = (*grad.shape[:-1], 1), (*grad.shape[:-2], 1, grad.shape[-1])
-            return {"step": tensor(0.0), "row_var": grad.new_zeros(rows), "col_var": grad.new_zeros(columns)}
-        return {"step": tensor(0.0), "variance": zeros_like(grad)}
+            return {"step": tensor(0.0, device="cpu"), "row_var": grad.new_zeros(rows), "col_var": grad.new_zeros(columns)}
+        return {"step": tensor(0.0, device="cpu"), "variance": zeros_like(grad)}
 
     def _update(self, p: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
         state = self.state.get(p)

@@ -45,7 +45,7 @@ def default_convert(data: Any) -> Any:
     if isinstance(data, Tensor):
         return data
     if isinstance(data, (np.ndarray, np.generic)):
-        return data if data.dtype.kind in "SUO" else as_tensor(data)
+        return data if data.dtype.kind in "SUO" else as_tensor(data)  # anywhere
     if isinstance(data, Mapping):
         return _mapping(data, {k: default_convert(v) for k, v in data.items()})
     if isinstance(data, tuple) and hasattr(data, "_fields"):
@@ -82,7 +82,7 @@ def _numbers(batch: Sequence[Any]) -> Tensor:
         array = np.array(batch)
         if array.dtype.kind in "fi":  # not where a whole number is too large
             return factory.make(array)
-    return tensor(list(batch), dtype=dtypes.float64 if isinstance(batch[0], float) else None)
+    return tensor(list(batch), dtype=dtypes.float64 if isinstance(batch[0], float) else None)  # anywhere
 
 
 def _stacked(batch: Sequence[Tensor]) -> Tensor:
@@ -111,10 +111,10 @@ def _arrays(batch: Sequence[Any]) -> Tensor:
     if first.dtype.kind in "SUO":
         raise TypeError(f"arrays of dtype {first.dtype} make no tensor: convert them, or pass a collate_fn of your own")
     if isinstance(first, np.generic):
-        return as_tensor(np.array(batch))
+        return as_tensor(np.array(batch))  # anywhere
     if any(type(a) is not np.ndarray or a.shape != first.shape or a.dtype != first.dtype for a in batch):
-        return stack([as_tensor(a) for a in batch], 0)
-    return as_tensor(_rows(list(batch)))
+        return stack([as_tensor(a) for a in batch], 0)  # anywhere
+    return as_tensor(_rows(list(batch)))  # anywhere
 
 
 def _columns(batch: Sequence[Any]) -> list[Any]:

@@ -124,7 +124,7 @@ class WeightedRandomSampler(Sampler):
         self.num_samples, self.replacement = _count("num_samples", num_samples), replacement
         if not isinstance(replacement, bool):
             raise ValueError(f"replacement is True or False, not {replacement!r}")
-        self.weights = as_tensor(weights, dtype=dtypes.float64)
+        self.weights = as_tensor(weights, dtype=dtypes.float64)  # anywhere
         if self.weights.ndim != 1:
             raise ValueError(f"weights are one number an item, not of shape {list(self.weights.shape)}")
         self.generator = generator
