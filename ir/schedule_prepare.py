@@ -107,16 +107,28 @@ def _rewritten(graph: Graph, origins: Origins, step: Visit) -> Graph:
 
 
 def _sharing() -> Visit:
-    """A call that was made before gives the values it gave then: composites hold parts in common."""
+    """A call that was made before gives the values it gave then: composites hold parts in common. A reduction that keeps its
+    dimensions is the one that does not, seen in another shape."""
     known: dict[Any, Any] = {}
 
     def visit(node: Node, builder: Builder, args: tuple[Any, ...]) -> Any:
-        key = node.op, tuple(map(_identity, args)), tuple(sorted((k, _identity(v)) for k, v in node.attrs.items()))
-        if key not in known:
-            known[key] = builder.emit(node.op, args, node.attrs)
-        return known[key]
+        attrs = tuple(sorted((k, _identity(v)) for k, v in node.attrs.items() if k != "keepdim"))
+        key = node.op, tuple(map(_identity, args)), attrs
+        found = known.get(key)
+        if isinstance(found, Value) and found.type != node.results[0].type:
+            found = _seen_as(found, node.results[0], builder)
+        if found is None:
+            found = builder.emit(node.op, args, node.attrs)
+            known.setdefault(key, found)
+        return found
 
     return visit
+
+
+def _seen_as(made: Value, wanted: Value, builder: Builder) -> Value | None:
+    """`made` in the shape of `wanted`; None where that takes more than a view."""
+    plain = made.tensor_type.is_contiguous and wanted.tensor_type.is_contiguous
+    return builder.emit(lookup("view"), (made,), {"shape": wanted.shape}) if plain else None
 
 
 def _identity(x: Any) -> str:

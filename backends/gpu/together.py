@@ -6,6 +6,7 @@ take their pointers and their length by where their number falls. Classes stand 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -55,11 +56,12 @@ def classes(kernel: Kernel) -> tuple[Class, ...]:
 
 
 def _outline(part: Kernel) -> str:
-    """The part as text without its name, the names and sizes of its buffers and the length of its first axis."""
+    """The part as text without its name, names and sizes of buffers, the length of the first axis and the user's lines."""
     places = {b.name: f"b{n}" for n, b in enumerate(part.buffers)}
     buffers = tuple(replace(b, name=places[b.name], size=0) for b in part.buffers)
     grid = (replace(part.grid[0], extent=-1), *part.grid[1:]) if part.grid else ()
-    return print_kernel(replace(part, name="part", buffers=buffers, grid=grid, body=renamed(part.body, places, {})))
+    text = print_kernel(replace(part, name="part", buffers=buffers, grid=grid, body=renamed(part.body, places, {})))
+    return re.sub(r"  # \S+:\d+$", "", text, flags=re.MULTILINE)
 
 
 def configured(kernel: Kernel, wide: bool = False) -> Config:

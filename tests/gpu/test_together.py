@@ -129,7 +129,7 @@ def steps_of(optimizer: Any, device: str) -> tuple[Any, list[Any]]:
 
 
 OPTIMIZERS = {
-    "AdamW": (lambda ps: fw.optim.AdamW(ps, lr=1e-2), 16), "SGD": (lambda ps: fw.optim.SGD(ps, lr=1e-2, momentum=0.9), 13),
+    "AdamW": (lambda ps: fw.optim.AdamW(ps, lr=1e-2), 17), "SGD": (lambda ps: fw.optim.SGD(ps, lr=1e-2, momentum=0.9), 14),
 }  # fmt: skip
 
 
