@@ -140,6 +140,8 @@ def _known(step: RoutineStep, part: str, widest: int) -> tuple[int, int, int, in
     place = 0 if widest <= 64 else 1 if widest <= 128 else 2
     if float(step.scalars[1]) > 0:  # type: ignore[arg-type]
         return _DROPPED[part][place]  # (random numbers take most registers)
+    if part == "keys" and place == 0 and not all(isinstance(n, int) for n in (rows, keys)):
+        return (32, 64, 4, 3)  # (places in 64 bits take registers, too)
     if part == "keys" and place == 1:
         even = all(isinstance(n, int) and n % 128 == 0 for n in (rows, keys, *step.sizes[attention.WIDTH : attention.OUT + 1]))
         return (64 if even and step.args[_MASK] is None else 32, 128, 8, 2)
