@@ -54,7 +54,7 @@ class Distribution:
 
     def _check_given(self) -> None:
         """ValueError where a parameter breaks the constraint that a user's class gives it in `arg_constraints`."""
-        given = type(self).__dict__.get("arg_constraints")
+        given: Any = type(self).arg_constraints
         for name, constraint in (given or {}).items() if isinstance(given, dict) else ():
             value: Any = self.__dict__.get(name)
             if hasattr(value, "meta") and not is_dependent(constraint) and not bool(constraint.check(value).all()):

@@ -1,4 +1,4 @@
-"""Writing where an operand is read: refused where the windows overlap in part, as PyTorch does; a tensor beside itself is taken."""
+"""Writing where an operand is read: refused where windows overlap in part, as by PyTorch; a tensor beside itself is taken."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def added_to_itself(m: Any, x: Any) -> Any:
 
 
 def shifted(m: Any, x: Any) -> Any:
-    m[1:] = m[:-1]
+    m[:, 1:] = m[:, :-1]
     return m * 1
 
 
