@@ -132,7 +132,7 @@ class Executor:
             place = _window(op, operands, attrs)
             if place is not None:
                 return View(op.effects.aliases, *place)
-        if type(op.lowering) is Extern or op.eager_only:
+        if op.eager_only or (type(op.lowering) is Extern and not _has_template(op, operands, attrs)):
             return self._on_host(op, attrs)
         return self._compiled(op, operands, attrs)
 
@@ -401,6 +401,17 @@ def _patterns(op: Op, types: Sequence[Any], attrs: dict[str, Any], out: list[Ten
         return
     for fixed in _FIXED:
         yield of_call(op, types, attrs, out, fixed)
+
+
+def _has_template(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> bool:
+    """Whether the back end has a template for a call that kernels cannot do."""
+    from ..backends.gpu import builder
+
+    claim = builder.current.claims.get(op)
+    if claim is None:
+        return False
+    types = [x if type(x) in WEAK else x.meta.type for x in operands]
+    return _claimed(claim, op, of_call(op, types, attrs, op.infer(*types, **attrs), _ALL))
 
 
 def _claimed(claim: Any, op: Op, pattern: Pattern) -> bool:

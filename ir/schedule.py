@@ -18,7 +18,7 @@ from . import schedule_tables, sizes, solve
 from .graph import Graph, Node, Value, WriteBack
 from .lazyclass import dataclass
 from .loops import Kernel, Load, LoadAt, Store, walk
-from .op import WHOLE, Gemm, Scatter, lookup
+from .op import WHOLE, Extern, Gemm, Scatter, lookup
 from .plan import (
     BufferView,
     ExternStep,
@@ -45,7 +45,7 @@ from .schedule_fuse import Fusion, Unit, fuse, operand_view
 from .schedule_group import Group, axis_stem
 from .schedule_index import layout
 from .schedule_merge import merge
-from .schedule_prepare import NO_CLAIMS, Claims, overwritten, prepared
+from .schedule_prepare import NO_CLAIMS, Claim, Claims, overwritten, prepared
 from .schedule_split import split, woven
 from .schedule_twins import Outline, Twins
 from .sizes import Size
@@ -457,7 +457,7 @@ class _Scheduler:
 
     def _claimed(self, node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step | None:
         """The step that the claim of the node's op makes of it, if there is one."""
-        claim = self.claims.get(node.op)
+        claim = claimed(node, self.claims)
         if claim is None or claim.step is None:
             return None
         step = claim.step(node, args, results)
@@ -478,12 +478,17 @@ class _Scheduler:
         return self._claimed(node, tuple(args), results) or ExternStep(node.op, tuple(args), node.attrs, results)
 
 
+def claimed(node: Node, claims: Claims) -> Claim | None:
+    """The claim that runs a call. (Composites that none accepts are decomposed by now; what NumPy runs else stays as it is.)"""
+    found = claims.get(node.op)
+    return found if found is None or type(node.op.lowering) is not Extern or found.accepts(node) else None
+
+
 def may_raise(unit: Unit, claims: Claims = NO_CLAIMS) -> bool:
     """Whether running the unit may end in an error because of values. (A routine of a back end does not by itself.)"""
     nodes = unit.nodes if isinstance(unit, Group) else [unit.node]
-    safe = {op for op, claim in claims.items() if claim.step is not None}
     numpys = (n for n in nodes if isinstance(n.op.lowering, WHOLE) and not isinstance(n.op.lowering, Gemm))
-    return any(n.op.effects.raises for n in nodes) or any(n.op not in safe for n in numpys)
+    return any(n.op.effects.raises for n in nodes) or any((c := claimed(n, claims)) is None or c.step is None for n in numpys)
 
 
 def _refuse_negative_strides(value: Value) -> None:

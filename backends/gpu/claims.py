@@ -12,6 +12,7 @@ from ...ir.ops.convolution import conv_input, conv_weight, convolution
 from ...ir.ops.flex import flex_attention, flex_attention_backward
 from ...ir.ops.launches import launched
 from ...ir.ops.linalg import matmul
+from ...ir.ops.ordering import argsort, topk_index
 from ...ir.plan import BufferView, KernelStep, RoutineStep, Step
 from ...ir.schedule_prepare import Claim, Claims
 
@@ -98,7 +99,20 @@ def _over_launch(node: Node) -> tuple[int, ...]:
     return over(node)
 
 
+def _takes_order(node: Node) -> bool:
+    from .sorting import accepts
+
+    return accepts(node)
+
+
+def _order(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step:
+    from .sorting import claim
+
+    return claim(node, args, results)
+
+
 CLAIMS: Claims = {
+    argsort: Claim(_takes_order, _order),
     convolution: Claim(_takes_convolution, _convolution, _epilogue, instead=_by_places),
     conv_input: Claim(_takes_convolution, _convolution, _epilogue, instead=_by_places),
     conv_weight: Claim(_takes_convolution, _convolution, _epilogue, instead=_by_places),
@@ -107,5 +121,6 @@ CLAIMS: Claims = {
     flex_attention: Claim(_takes_flex, _flex),
     flex_attention_backward: Claim(_takes_flex, _flex),
     launched: Claim(_takes_launch, _launch, over=_over_launch),
+    topk_index: Claim(_takes_order, _order),
     matmul: Claim(step=_product, finish=_epilogue, begin=_prologue, half=True),
 }
