@@ -15,8 +15,8 @@ from ...ir.sizes import Size
 
 #: multiprocessors of the device that the model has in mind (H100, H200)
 PROCESSORS = 132
-#: longest row that one program keeps in registers, and elements of a row for each warp: 32 of a thread, over which it spreads what
-#: warps do to come together
+#: longest row that one program keeps in registers, and elements of a row for each warp: 32 of a thread, over which it spreads
+#: what warps do to come together
 _PERSISTENT, _WARP = 16384, 1024
 #: what an unknown size counts as
 _GUESS = 4096
