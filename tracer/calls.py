@@ -211,11 +211,13 @@ class Calls:
         """A Tensor that library code made without an op holds values the graph does not know: a uniform one is a constant."""
         if type(result) in (tuple, list):
             return type(result)([self._traced(x, fn) for x in result])
-        if not isinstance(result, Tensor) or result._array is None:
+        if not isinstance(result, Tensor) or (result._array is None and not result._storage.on_device):
             return result
         array = result._array
-        if type(result) is not Tensor or (result.meta.requires_grad and array.size > 1):
+        if type(result) is not Tensor or (result.meta.requires_grad and (array is None or array.size > 1)):
             raise Break("tensor-from-python", f"{subject(describe(fn))}, which makes a tensor from Python values")
+        if array is None:
+            return self._data(result)
         if not array.size or (array.size > 1 and not (array == array.flat[0]).all()):
             return self._data(result)
         value = array.flat[0].item()

@@ -160,7 +160,10 @@ def _returned(session: Session, result: Any) -> Capture:
     plain = items and not effects and all(isinstance(x, Tensor) for x in items) and len({id(x) for x in items}) == len(items)
     plain = plain and not session.effects.doubtful and all(map(session.recorder.histories.is_plain, items))
     if plain and not session.recorder.shares(items):
-        outputs = [session.recorder.output(x) for x in items]
+        try:
+            outputs = [session.recorder.output(x) for x in items]
+        except Break as stuck:
+            raise Uncapturable(_record(session, stuck)) from None
         return _captured(session, outputs, [x.meta for x in items], None, flat, None)
 
     def make(writer: TailWriter) -> End:

@@ -140,3 +140,18 @@ def test_the_default_device() -> None:
         fw.set_default_device("cpu")
     with fw.device("cuda:1"):
         assert str(fw.ones(2).device) == "cuda:1"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: fw.tensor([1.0, 2.0], device="cuda"), lambda: fw.logspace(0, 1, 3, device="cuda"), lambda: fw.as_tensor([1, 2], device="cuda"),
+        lambda: fw.tril_indices(3, 3, device="cuda"), lambda: fw.ones(3, device="cuda"), lambda: fw.full((2, 2), 3.0, device="cuda"),
+    ],
+)  # fmt: skip
+def test_compiled_functions_give_tensors_that_they_make(make: Any) -> None:
+    compiled, wanted = fw.compile(make, fullgraph=True), make().tolist()
+    for _ in range(3):
+        found = compiled()
+        assert found.is_cuda and found.tolist() == wanted
+        found.add_(1)  # it is the caller's own

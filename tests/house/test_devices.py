@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("eager", "nn", "optim", "distributions", "utils")
 #: what makes tensors, called by its name or as an attribute of one of the modules behind it
 MAKERS = frozenset((
-    "arange", "as_tensor", "empty", "eye", "full", "linspace", "logspace", "normal", "ones", "rand", "randint", "randn", "randperm",
-    "scalar_tensor", "tensor", "zeros",
+    "arange", "as_tensor", "empty", "eye", "full", "linspace", "logspace", "normal", "ones", "rand", "randint", "randn",
+    "randperm", "scalar_tensor", "tensor", "zeros",
 ))  # fmt: skip
 MODULES = frozenset({"creation", "random", "making"})
 #: files that are told the device by their callers, or make what lies on the CPU: their whole purpose is another
