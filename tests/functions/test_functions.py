@@ -118,6 +118,7 @@ def test_compiled(call: str, flags: str) -> None:
 @pytest.mark.parametrize("call", rows.ERRORS)
 def test_errors(call: str) -> None:
     names = used(call)
+    torch.distributions.Distribution.set_default_validate_args(True)  # torch._dynamo turns it off when it is imported
     with pytest.raises(Exception) as theirs:
         function(torch, call, names)(**operands(torch, names, False))
     kind = fusewire.linalg.LinAlgError if isinstance(theirs.value, torch.linalg.LinAlgError) else type(theirs.value)
