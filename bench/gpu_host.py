@@ -173,12 +173,24 @@ def launches() -> Iterator[Row]:
         entry, nothing = fake.address, _nothing()
         fake.address = lambda name: nothing[0] if name == "cuLaunchKernel" else entry(name)
         x = fw.ones(64, 64, device="cuda")
-        yield _row("host: eager x + 1", "us", {"fusewire": _each(lambda: x + 1.0)})
+        yield from _eager(fw, x)
         for count in (1, 21):
             found[count] = _each(partial(fw.compile(partial(_chain, count), fullgraph=True), x))
     values = {f"fusewire, {launched[count]} launches": t for count, t in found.items()}
     each = (found[21] - found[1]) / (launched[21] - launched[1])
     yield _row("host: a call", "us", values, a_further_launch=each, asked_at_most=0.2)
+
+
+def _eager(fw: Any, x: Any) -> Iterator[Row]:
+    """A call of an eager op, on the GPU and beside it on the CPU."""
+    f, small = fw.nn.functional, x.cpu()
+    ops: dict[str, Callable[[Any], object]] = {
+        "x + 1": lambda x: x + 1.0, "x.mul_(x)": lambda x: x.mul_(x), "x.fill_(0.5)": lambda x: x.fill_(0.5),
+        "x.sum(1)": lambda x: x.sum(1), "x[1]": lambda x: x[1], "x.t()": lambda x: x.t(), "x.softmax(1)": lambda x: x.softmax(1),
+        "layer_norm": lambda x: f.layer_norm(x, (64,)), "zeros_like": fw.zeros_like,
+    }  # fmt: skip
+    for name, op in ops.items():
+        yield _row(f"host: eager {name}", "us", {"fusewire": _each(partial(op, x)), "fusewire cpu": _each(partial(op, small))})
 
 
 def _chain(count: int, x: Any) -> Any:

@@ -2,8 +2,8 @@
 than its Meta.
 
 A kind is an op on operands described by the same metas, with the same attributes and numbers (a float that is an input of the
-kernel may be any), while the knobs have the same values. Its second call enters it. What machine code leaves (another thread's
-context, a graph being recorded, memory of others) goes the executor's way, which is the meaning of all of it.
+kernel may be any), while the knobs have the same values. After some calls machine code serves it. What that leaves (another
+thread's context, a graph being recorded, memory of others) goes the executor's way, which is the meaning of all of it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from . import hot, plans, tape
 
 #: kinds remembered for one state of the knobs, and states remembered
 MOST, STATES = 4096, 8
+#: calls of a kind before machine code is made for it, which takes as long as some dozens of them by Python
+AFTER = 16
 #: classes of operands (Tensor, Parameter) for which a kind has a function each
 CLASSES = 4
 NUMBERS = frozenset((bool, int, float, complex, type(None)))
 _WRITTEN = frozenset((float, complex))  # numbers that are compared as they are written
 #: by the knobs' state: kind -> how it is served; numbers of the operands whose values are part of it, where there are such;
-#: False where it is not served, 1 after its first call
+#: False where it is not served, the number of its calls before
 _tables: dict[object, dict[Any, Any]] = {}
 
 
@@ -122,6 +124,9 @@ def met(
     known = known_kinds.get(kinds)
     if known is None:
         known_kinds[kinds] = 1
+        return
+    if type(known) is int and known < AFTER:
+        known_kinds[kinds] = known + 1
         return
     if known is False:
         return

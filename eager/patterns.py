@@ -141,7 +141,8 @@ def of_write(op: Op | None, operands: Sequence[Any], attrs: dict[str, Any], fixe
     names = _Names(fixed)
     tensors = [t for t in operands if isinstance(t, TensorType)]
     joined = collapsed(tensors, tensors[0])
-    laid: Any = iter(joined or [(t.shape, t.strides, t.dtype) for t in tensors])
+    apart: list[Any] = [(t.shape, t.strides, t.dtype) for t in tensors]
+    laid = iter(joined or apart)
     given = [ScalarType("float") if type(x) is float and (op is None or number(op, i, x) is not x) else x
              for i, x in enumerate(operands)]  # fmt: skip
     types = [names.type(*next(laid)) if isinstance(t, TensorType) else t for t in given]

@@ -1,7 +1,7 @@
 """Writes into tensors of a GPU as one kernel each: what a pointwise op gives, a tensor or a number goes straight to its place.
 
-A kind of write is remembered as a kind of call is (`launches`); its second write is by a kernel for all sizes of a pattern, its
-later ones by machine code. What shares memory with the target without lying where that lies is left to the executor, as is what
+A kind of write is remembered as a kind of call is (`launches`), and after some writes served by machine code, which runs a kernel
+for all sizes of a pattern. What shares memory with the target without lying where that lies is left to the executor, as is what
 records a history.
 """
 
@@ -97,6 +97,9 @@ def _met(table: dict[Any, Any], kinds: Any, op: Op | None, operands: tuple[Any, 
             known = table.get(kinds)
     if known is None:
         table[kinds] = 1
+        return False
+    if type(known) is int and known < launches.AFTER:
+        table[kinds] = known + 1
         return False
     every, one = [], known
     while type(one) is Served:

@@ -25,6 +25,12 @@ def fake() -> Iterator[fake_cuda.Fake]:
         yield driver
 
 
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind's second call makes machine code."""
+    monkeypatch.setattr(launches, "AFTER", 1)
+
+
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the ops that machine code has run."""

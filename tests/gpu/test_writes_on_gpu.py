@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import fusewire as fw
+from fusewire.eager import launches
 from fusewire.ir import dtypes
 from fusewire.ir.graph import Builder, WriteBack
 from fusewire.ir.types import TensorType
@@ -24,6 +25,12 @@ import fake_cuda
 def fake() -> Iterator[fake_cuda.Fake]:
     with fake_cuda.installed(lazy=True) as driver:
         yield driver
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind's second write makes machine code."""
+    monkeypatch.setattr(launches, "AFTER", 1)
 
 
 def whole(r: Any) -> tuple[Any, ...]:
