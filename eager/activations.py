@@ -52,7 +52,6 @@ def _made_inplace(fn: Any, name: str) -> Any:
     return function
 
 
-@served
 @pure
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where positive, else ``alpha * (exp(x) - 1)``."""
@@ -61,7 +60,6 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return _stored(input, rectifiers.elu(x, alpha=float(alpha), scale=1.0, inner=1.0), inplace)  # type: ignore[no-any-return]
 
 
-@served
 @pure
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where positive, else ``alpha * (exp(x / alpha) - 1)``."""
@@ -76,7 +74,6 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
-@served
 @pure
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """The elu whose outputs keep mean 0 and variance 1."""
@@ -86,7 +83,6 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     return _stored(input, made, inplace)  # type: ignore[no-any-return]
 
 
-@served
 @pure
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """x brought between two bounds; flat at the bounds themselves."""
@@ -105,7 +101,6 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     return hardtanh(input, 0.0, 6.0, inplace)
 
 
-@served
 @pure
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """``relu6(x + 3) / 6``."""
@@ -114,7 +109,6 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     return _stored(input, rectifiers.hardsigmoid(x), inplace)  # type: ignore[no-any-return]
 
 
-@served
 @pure
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """``x * relu6(x + 3) / 6``."""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 
-@served
 @fills
 @pure
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:

@@ -452,7 +452,6 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
 # -- places and counts
 
 
-@served
 @pure
 def searchsorted(
     sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None,
