@@ -13,6 +13,7 @@ from ...ir.ops.flex import flex_attention, flex_attention_backward
 from ...ir.ops.launches import launched
 from ...ir.ops.linalg import matmul
 from ...ir.ops.ordering import argsort, topk_index
+from ...ir.ops.searching import searchsorted
 from ...ir.plan import BufferView, KernelStep, RoutineStep, Step
 from ...ir.schedule_prepare import Claim, Claims
 
@@ -111,6 +112,18 @@ def _order(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -
     return claim(node, args, results)
 
 
+def _takes_search(node: Node) -> bool:
+    from .searching import accepts
+
+    return accepts(node)
+
+
+def _search(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) -> Step:
+    from .searching import claim
+
+    return claim(node, args, results)
+
+
 CLAIMS: Claims = {
     argsort: Claim(_takes_order, _order),
     convolution: Claim(_takes_convolution, _convolution, _epilogue, instead=_by_places),
@@ -122,5 +135,6 @@ CLAIMS: Claims = {
     flex_attention_backward: Claim(_takes_flex, _flex),
     launched: Claim(_takes_launch, _launch, over=_over_launch),
     topk_index: Claim(_takes_order, _order),
+    searchsorted: Claim(_takes_search, _search),
     matmul: Claim(step=_product, finish=_epilogue, begin=_prologue, half=True),
 }

@@ -38,7 +38,8 @@ KEYS = {
 }  # fmt: skip
 
 
-def _key_text(dtype: str, down: bool) -> str:
+def key_text(dtype: str, down: bool) -> str:
+    """The function `key_of` of a text: from elements to what they are compared by. `down`: the largest come first."""
     key = KEYS[dtype]
     lines = ["@triton.jit", "def key_of(x):"]
     if key.floating:
@@ -79,7 +80,7 @@ def tile_text(dtype: str, down: bool, more: bool) -> str:
         end = f"    tl.store({_TO_ROW}, first + at, mask=held & (rank < K))\n"
     return f"""{HEAD}
 
-{_key_text(dtype, down)}
+{key_text(dtype, down)}
 @triton.jit
 def ranked(x_ptr, {to}, {words}, B: tl.constexpr, J: tl.constexpr, R: tl.constexpr, KEEP: tl.constexpr):
     item = tl.program_id(0).to(tl.int64) * R + tl.arange(0, R)[:, None]

@@ -136,6 +136,13 @@ def order_ways(step: RoutineStep, target: Target = SM90) -> tuple[Way, ...]:
     return ways(step, target)
 
 
+def search_ways(step: RoutineStep, target: Target = SM90) -> tuple[Way, ...]:
+    """Places in ascending rows."""
+    from .searching import ways
+
+    return ways(step, target)
+
+
 def divided(step: RoutineStep, printed: Any, assumes: tuple[Assumption, ...]) -> tuple[str, ...]:
     """The arguments of a printed template that are multiples of 16."""
     whole = {str(a.size) for a in assumes if isinstance(a, Divisible)}
@@ -163,5 +170,5 @@ def candidates(step: RoutineStep, target: Target = SM90) -> Mapping[str, Callabl
 
 _TEMPLATES: dict[str, Callable[[RoutineStep, Target], tuple[Way, ...]]] = {
     "product": product_ways, "attention": attention_ways, "flex": attention_ways, "conv": conv_ways, "user": user_ways,
-    "order": order_ways,
+    "order": order_ways, "search": search_ways,
 }  # fmt: skip

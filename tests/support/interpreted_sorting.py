@@ -63,6 +63,27 @@ def calls() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     yield "topk_index", row(60 * 8, "float32").reshape(60, 8), {"dim": 1, "k": 2, "largest": True}
 
 
+def searches() -> Iterator[tuple[Any, Any, bool]]:
+    """(table, what is looked for, whether behind equal ones)"""
+    for n, name in enumerate(sorting.KEYS):
+        yield np.sort(row(100 + n, name)), row(60, name).reshape(4, 15).T, n % 2 == 0
+    rows = np.sort(row(2 * 3 * 33, "float32").reshape(2, 3, 33), -1)
+    yield rows, row(2 * 3 * 5, "float32").reshape(2, 3, 5), True
+    yield rows.transpose(1, 0, 2)[:, ::2], row(3, "float32").reshape(3, 1, 1), False
+    yield rows[0, 0], np.array(0.25, np.float32), False
+    yield rows[0, 0, :0], row(5, "float32"), True
+
+
+def search(table: Any, x: Any, right: bool) -> bool:
+    """Whether the template finds what the record finds."""
+    builder = Builder("g")
+    op = lookup("searchsorted")
+    graph = builder.finish([op(*(builder.input(layout.type_of_array(a)) for a in (table, x)), right=right)])
+    (got,) = triton_interpreter.run_plan(pipeline.stages(graph, CLAIMS).plan, [table, x])
+    given = [a.astype(np.float32) if a.dtype.itemsize < 4 and a.dtype.kind in "fV" else a for a in (table, x)]
+    return bool((got == op.eager(*given, right=right)).all())
+
+
 def wanted(op: str, x: Any, attrs: dict[str, Any]) -> Any:
     """The record's positions."""
     wide = x.astype(np.float32) if x.dtype.kind in "fV" and x.dtype.itemsize < 4 else x
@@ -100,6 +121,10 @@ def main(each: int = 1) -> None:
         count += all(isinstance(s, RoutineStep) for s in plan.steps)
         if not (got == wanted(op, x, attrs)).all():
             different.append(f"{op} {x.dtype}{list(x.shape)} {attrs}")
+    for table, x, right in [*searches()][::each]:
+        count += 1
+        if not search(table, x, right):
+            different.append(f"searchsorted {table.dtype}{list(table.shape)} {x.shape} {right}")
     for op, shape, attrs in (
         ("argsort", (2, 40), {"dim": 1}), ("argsort", (2, 9000), {"dim": 1, "descending": True}),
         ("topk_index", (1500, 2), {"dim": 0, "k": 20}),
