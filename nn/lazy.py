@@ -88,6 +88,11 @@ class LazyLinear(_LazyLayer, Linear):
             if self.bias is not None:
                 self.bias.materialize((self.out_features,))  # type: ignore[attr-defined]
             self.reset_parameters()
+        if self.in_features == 0:  # the parameters were loaded
+            if input.shape[-1] != self.weight.shape[-1]:
+                raise AssertionError(f"The in_features inferred from input: {input.shape[-1]} is not equal to in_features from "
+                                     f"self.weight: {self.weight.shape[-1]}")  # fmt: skip
+            self.in_features = input.shape[-1]
 
 
 def _channels(layer: Any, input: Tensor) -> int:

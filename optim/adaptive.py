@@ -24,6 +24,11 @@ Numbers: TypeAlias = Mapping[str, Any]
 New: TypeAlias = dict[str, Any]
 
 
+def _in_parts(p: Tensor, value: Any) -> Any:
+    """`value` as state of a complex parameter has it, whose parts are two numbers: in both."""
+    return complex(value, value) if p.is_complex() else value
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """Which parts the update has. `adds`: weight decay on the gradient; `shrinks`: on the parameter; `momentum` and `centered`:
@@ -120,7 +125,7 @@ class Adagrad(_Stepwise):
                 self.state[p] = self._make_state(p, group)
 
     def _make_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        return {"step": tensor(0.0, device="cpu"), "sum": full_like(p.detach(), group["initial_accumulator_value"])}
+        return {"step": tensor(0.0, device="cpu"), "sum": full_like(p.detach(), _in_parts(p, group["initial_accumulator_value"]))}
 
     def _scalars(self, step: Tensor, group: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
         return {"rate": group["lr"] / ((step - 1) * group["lr_decay"] + 1)}
@@ -406,7 +411,8 @@ class Rprop(_Stepwise):
         super().__init__(params, defaults)
 
     def _make_state(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        return {"step": tensor(0.0, device="cpu"), "prev": zeros_like(p), "step_size": full_like(p.detach(), float(group["lr"]))}
+        size = full_like(p.detach(), _in_parts(p, float(group["lr"])))
+        return {"step": tensor(0.0, device="cpu"), "prev": zeros_like(p), "step_size": size}
 
     def _numbers(self, group: dict[str, Any]) -> dict[str, Any]:
         (less, more), (least, most) = group["etas"], group["step_sizes"]
