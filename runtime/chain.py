@@ -37,7 +37,10 @@ def _by_its_kernel(node: Node, args: list[Any], attrs: dict[str, Any]) -> tuple[
 
 
 #: Arrays.
-ON_CPU = Way(lambda executable, given: executable.run(given), _by_its_kernel, lambda x: x.copy(), lambda x: x)  # type: ignore[no-any-return]
+ON_CPU = Way(
+    part=lambda executable, given: executable.run(given),  # type: ignore[no-any-return]
+    node=_by_its_kernel, copied=lambda x: x.copy(), seen=lambda x: x,
+)  # fmt: skip
 
 
 class Chain:
