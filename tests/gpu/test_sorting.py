@@ -15,7 +15,8 @@ import fusewire as fw
 from fusewire import pipeline
 from fusewire.backends.gpu import sorting, stages
 from fusewire.backends.gpu.claims import CLAIMS
-from fusewire.backends.gpu.kernel import GFX942
+from fusewire.backends.gpu.kernel import GFX942, SM90
+from fusewire.backends.gpu.plain import plain
 from fusewire.backends.gpu.templates import routine_ways
 from fusewire.ir import dtypes, sizes
 from fusewire.ir.graph import Builder
@@ -82,6 +83,19 @@ def test_templates_agree_with_the_records(request: pytest.FixtureRequest) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["templates"] >= 59 // every and not found["different"] and not found["raced"], done.stdout
+
+
+@needs_triton
+def test_triton_takes_the_texts_of_all_types() -> None:
+    n = sizes.symbol("n", 2)
+    for name in ("bool", "uint8", "int64", "bfloat16", "float64"):
+        b = Builder("searched")
+        table, x = b.input(tensor((n,), dtypes.lookup(name))), b.input(tensor((3, n), dtypes.lookup(name)))
+        (step,) = pipeline.stages(b.finish([lookup("searchsorted")(table, x, right=True)]), CLAIMS).plan.steps
+        assert isinstance(step, RoutineStep)
+        jobs = [*way_of("topk_index", (n, 5), dtypes.lookup(name), dim=0, k=3).jobs, *routine_ways(step)[0].jobs]
+        for job in jobs:
+            assert "tt.store" in stages.run(plain(job.build), SM90, "ttir").asm["ttir"]
 
 
 @needs_triton
