@@ -108,7 +108,7 @@ class _Trace(Level):
 
 def _type(x: Any) -> TensorType:
     """The type of a tensor from outside; its sizes do not matter, and no condition on them is left."""
-    return tensor(tuple([int.__add__(n, 0) for n in x.shape]), x.dtype, device=x.device)
+    return tensor(tuple([int.__add__(n, 0) for n in x.shape]), x.dtype)
 
 
 def traced(fn: Callable[..., Any], names: Sequence[str], score: Any, device: str) -> tuple[bodies.Body, list[Any]]:

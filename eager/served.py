@@ -137,14 +137,10 @@ def _kinds(args: Any, key: list[Any], tensors: list[Any]) -> bool:
             if not _kinds(x, key, tensors):
                 return False
         else:
-            try:
-                meta = x.meta
-                if x._array is None or (meta.requires_grad and gradmode.get()):
-                    return False
-            except AttributeError:
+            if getattr(x, "_array", None) is None or (x.meta.requires_grad and gradmode.get()):
                 return False
             key.append(kind)
-            key.append(meta)
+            key.append(x.meta)
             tensors.append(x)
     return True
 

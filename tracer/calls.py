@@ -211,9 +211,11 @@ class Calls:
         """A Tensor that library code made without an op holds values the graph does not know: a uniform one is a constant."""
         if type(result) in (tuple, list):
             return type(result)([self._traced(x, fn) for x in result])
-        if not isinstance(result, Tensor) or (result._array is None and not result._storage.on_device):
+        if not isinstance(result, Tensor):
             return result
-        array = result._array
+        array, storage = result._array, result._storage
+        if array is None and (storage is None or not storage.on_device):
+            return result
         if type(result) is not Tensor or (result.meta.requires_grad and (array is None or array.size > 1)):
             raise Break("tensor-from-python", f"{subject(describe(fn))}, which makes a tensor from Python values")
         if array is None:
