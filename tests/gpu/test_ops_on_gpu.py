@@ -118,4 +118,4 @@ def test_patterns_join_dimensions_that_lie_as_one() -> None:
     assert pattern(whole, row, out=(4, 5, 6)) == ("f32[s0,s1]", "f32[1,s1]")
     assert pattern(whole, column, out=(4, 5, 6)) == ("f32[s0,s1]", "f32[s0,1]")
     assert pattern(whole, of((), ()), out=(4, 5, 6)) == ("f32[s0]", "f32[]")
-    assert pattern(of((4, 6), (12, 1)), of((4, 6), (6, 1)), out=(4, 6)) == ("f32[s0,s1]@(t0,1)", "f32[s0,s1]")
+    assert pattern(of((4, 6), (12, 1)), of((4, 6), (6, 1)), out=(4, 6)) == ("f32[s0,s1]@(s1*t0,1)", "f32[s0,s1]")
