@@ -30,7 +30,7 @@ def expected(shape: tuple[int, int, int, int], tile: Tile, dtype: DType, share: 
     side = (tile.rows + tile.columns) * tile.depth * dtype.itemsize
     threads = 32 * tile.warps
     registers = (tile.rows * tile.columns // threads + _BESIDE) * threads
-    beside = min(each, max(1, min(_SHARED // (side * tile.stages + 1024), _REGISTERS // registers)))
+    beside = max(1, min(each, _SHARED // (side * tile.stages + 1024), _REGISTERS // registers))
     multiply = 2 * tile.rows * tile.columns * tile.depth / (rate(dtype, tf32) * share)
     step = max(beside * multiply, beside * side / _NEAR, _WAIT / max(1, tile.stages - 1))
     last = _WAIT + beside * tile.rows * tile.columns * dtype.itemsize / _NEAR

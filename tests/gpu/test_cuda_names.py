@@ -167,11 +167,14 @@ def test_a_wrong_index_is_raised_where_the_host_waits(fake: fake_cuda.Fake) -> N
 
 def test_what_has_no_kernel_runs_on_the_host_and_says_so_once(fake: fake_cuda.Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "_noted", set())
-    x = torch.tensor([3.0, 1.0, 2.0], device="cuda", requires_grad=True)
-    with pytest.warns(RuntimeWarning, match="sort runs on the host, between copies from and to cuda:0"):
-        values, order = x.sort()
+    x = torch.tensor([[3.0, 1.0], [1.0, 2.0]], device="cuda", requires_grad=True)
+    with pytest.warns(RuntimeWarning, match="inv runs on the host, between copies from and to cuda:0"):
+        found = torch.linalg.inv(x)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        x[:2].sort()
-    (values * torch.arange(3.0, device="cuda")).sum().backward()
-    assert order.tolist() == [1, 2, 0] and order.is_cuda and x.grad.tolist() == [2.0, 0.0, 1.0]
+        torch.linalg.inv(x.detach())
+    found.sum().backward()
+    wanted = torch.tensor([[3.0, 1.0], [1.0, 2.0]], requires_grad=True)
+    torch.linalg.inv(wanted).sum().backward()
+    torch.testing.assert_close(x.grad.cpu(), wanted.grad)
+    assert found.is_cuda
