@@ -25,11 +25,13 @@ from ...runtime.gpu.cublaslt import TYPES, Lt, Matrix, Problem
 from . import gemm
 from .gemm import A_DEEP, A_ROW, B_COLUMN, B_DEEP, BATCH, C_COLUMN, C_ROW, COLUMNS, DEPTH, EACH, ROWS
 from .kernel import Calls, LibraryCall, Offered, Variant, Word
+from .walks import COLUMN, PRODUCT, ROW
 
 #: products of a batch that the library cannot take as one are so many calls at most
 CALLS = 16
 #: algorithms that a measurement may choose from
 ALGORITHMS = 4
+_AXES = (ROW, COLUMN, PRODUCT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +77,22 @@ def _recognised(step: RoutineStep, kernel: Kernel, dtype: DType) -> Finish | Non
     tree = _tree(kernel, stores[0].value)
     name = inputs[0].name if inputs else None
     epilogue = _EPILOGUES(dtype.is_half).get(_renamed(tree, {made.name: "product", name: "bias"}))
-    place, at_bias = affine(stores[0].index, ["row", "column"]), _place(kernel, name)
+    place, at_bias = affine(stores[0].index, _AXES), _place(kernel, name)
     if epilogue is None or place is None or (name is not None) != ("bias" in epilogue):
         return None
+    if [(d.stride, d.value) for d in gemm.batch_digits(step, 3)] not in ([], [(place[1][2], sizes.symbol(PRODUCT))]):
+        return None  # (the result's products lie as those without an epilogue would)
     if name is None:
         return Finish(epilogue, -1, 0, place[0], (place[1][0], place[1][1]))
-    if at_bias is None or at_bias[1][0] != 0 or at_bias[1][1] != 1:
+    if at_bias is None or at_bias[1] != (0, 1, 0):
         return None
     return Finish(epilogue, len(step.args) - 1, at_bias[0], place[0], (place[1][0], place[1][1]))
 
 
 def _place(kernel: Kernel, name: str | None) -> Any:
-    """Where a buffer is read, along rows and columns."""
+    """Where a buffer is read, along rows, columns and products of a batch."""
     found = {s.index for s in kernel.body if isinstance(s, Load) and s.buffer == name}
-    return affine(found.pop(), ["row", "column"]) if len(found) == 1 else None
+    return affine(found.pop(), _AXES) if len(found) == 1 else None
 
 
 # -- epilogues: the expression that a kernel stores, beside those that the library knows

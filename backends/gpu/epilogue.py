@@ -9,16 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ...ir import sizes
-from ...ir.loops import Axis, Buffer, Compute, Const, Index, Kernel, Load, Param, Stmt, Store
+from ...ir.loops import Axis, Buffer, Compute, Const, Index, Kernel, Load, Param, Store
 from ...ir.plan import BufferView, KernelStep, RoutineStep
 from ...ir.schedule_index import affine
 from ...ir.sizes import Size
 from ...ir.types import TensorType
 from .config import Config
-from .gemm import BATCH, C_ROW, COLUMNS, EACH, ROWS, TOTAL, batch_dims, result_digits
+from .gemm import BATCH, C_ROW, COLUMNS, EACH, ROWS, TOTAL, batch_digits, batch_dims, result_digits
 from .kernel import Parameter
-from .names import Flat, R, Text, X
+from .names import NONE, Flat, R, Text, X
 from .triton import POINTER, Printer
+from .walks import COLUMN, PRODUCT, ROW, Digit, digits_of, moved, walked
 
 _PLAIN = (Load, Compute, Const, Param, Index, Store)
 
@@ -31,8 +32,8 @@ def join(step: RoutineStep, reader: KernelStep, lone: bool) -> RoutineStep | str
     if reason:
         return reason
     place = next(s.index for s in kernel.body if isinstance(s, Load) and s.buffer == name)
-    moved = _by_rows(step, kernel, place)
-    if moved is None:
+    whole = _by_rows(step, kernel, place)
+    if whole is None:
         return "it does not walk the product's rows and columns as they lie"
     numbers = {b.name: n for b, n in zip(kernel.buffers, reader.buffers, strict=True)}
     inputs = [b for b in kernel.buffers if b.access == "r" and b.name != name]
@@ -42,8 +43,8 @@ def join(step: RoutineStep, reader: KernelStep, lone: bool) -> RoutineStep | str
     def view(b: Buffer) -> BufferView:
         return BufferView(numbers[b.name], TensorType((b.size,), b.dtype, (1,)))
 
-    words = (*step.sizes, *(sizes.symbol(s) for s in kernel.sizes))
-    finish = replace(moved, buffers=(*inputs, *outputs, own))
+    words = (*step.sizes, *(sizes.symbol(s) for s in whole.sizes))
+    finish = replace(whole, buffers=(*inputs, *outputs, own))
     results = (*(() if lone else (made,)), *map(view, outputs))
     return replace(
         step, args=(*step.args, *map(view, inputs)), results=results, sizes=words,
@@ -54,12 +55,10 @@ def join(step: RoutineStep, reader: KernelStep, lone: bool) -> RoutineStep | str
 def _refused(step: RoutineStep, kernel: Kernel, name: str) -> str:
     if step.finish is not None:
         return "the product has an epilogue already"
-    if not (isinstance(step.sizes[TOTAL], int) and step.sizes[TOTAL] == 1):
-        return "the product is a batch of several"
+    if step.routine.startswith("conv") and step.sizes[TOTAL] != 1:
+        return "the convolution has groups"
     if kernel.scratch or kernel.errors or not all(isinstance(s, _PLAIN) for s in kernel.body):
         return "it does more than compute each element by itself"
-    if set(sizes.symbols_of(step.sizes[COLUMNS])) - set(kernel.sizes):
-        return "its sizes do not tell the product's columns"
     if next(b for b in kernel.buffers if b.name == name).access != "r":
         return "it writes over the product"
     indices = {s.index for s in kernel.body if isinstance(s, Load) and s.buffer == name}
@@ -67,84 +66,21 @@ def _refused(step: RoutineStep, kernel: Kernel, name: str) -> str:
 
 
 def _by_rows(step: RoutineStep, kernel: Kernel, place: Size) -> Kernel | None:
-    """The kernel with the axes "row" and "column", where it walks the whole product, each element once; `place`: where it reads
-    the product."""
-    m, n = step.sizes[ROWS], step.sizes[COLUMNS]
+    """The kernel with the axes "product" (of a batch), "row" and "column", where it walks the whole product, each element once;
+    `place`: where it reads the product."""
     found = affine(place, [a.name for a in kernel.grid])
     if found is None or found[0] != step.results[0].offset or any(_is_zero(a.extent) for a in kernel.grid):
         return None
-    steps = dict(zip(kernel.grid, found[1], strict=True))
-    values = _flat(step, steps) or _apart(step, steps)
-    if values is None:
-        return None
-    body = tuple(_moved(s, values) for s in kernel.body)
-    return replace(kernel, grid=(Axis("row", m), Axis("column", n)), body=body)
+    m, n, down = (step.sizes[i] for i in (ROWS, COLUMNS, C_ROW))
+    columns = [*reversed(result_digits(step))]
+    digits = [*batch_digits(step, 3), Digit(down, m, sizes.symbol(ROW)), *digits_of(COLUMN, columns)]
+    values = walked(dict(zip(kernel.grid, found[1], strict=True)), digits)
+    batch = (Axis(PRODUCT, step.sizes[TOTAL]),) if batch_dims(step) else ()
+    return None if values is None else moved(kernel, values, (*batch, Axis(ROW, m), Axis(COLUMN, n)))
 
 
 def _is_zero(size: Size) -> bool:
     return isinstance(size, int) and size == 0
-
-
-def _flat(step: RoutineStep, steps: dict[Axis, Size]) -> dict[str, Size] | None:
-    """The only axis, where it walks the whole product element by element."""
-    if len(steps) != 1:
-        return None
-    ((axis, by),) = steps.items()
-    m, n, down = (step.sizes[i] for i in (ROWS, COLUMNS, C_ROW))
-    column, at = sizes.symbol("column", 0, n - 1), sizes.symbol("row") * down
-    below: Size = 1
-    digits = result_digits(step)
-    for place, (count, stride) in enumerate(digits):
-        part = sizes.floordiv(column, below)
-        at = at + (part if place == len(digits) - 1 else sizes.mod(part, count)) * stride
-        below = below * count
-    dense = sorted([(stride, count) for count, stride in digits] + [(down, m)], key=str)
-    return {axis.name: at} if by == 1 and axis.extent == m * n and _fills(dense) else None
-
-
-def _fills(digits: list[tuple[Size, Size]]) -> bool:
-    """Whether dimensions of these strides and counts leave no element of their memory out, in whatever order they lie."""
-    below: Size = 1
-    rest = list(digits)
-    while rest:
-        inner = next((d for d in rest if d[0] == below), None)
-        if inner is None:
-            return False
-        rest.remove(inner)
-        below = below * inner[1]
-    return True
-
-
-def _apart(step: RoutineStep, steps: dict[Axis, Size]) -> dict[str, Size] | None:
-    """Each axis of the grid as an expression of row and column: one axis walks the rows, the others share the columns."""
-    m, n, down = (step.sizes[i] for i in (ROWS, COLUMNS, C_ROW))
-    values: dict[str, Size] = {}
-    rest = dict(steps)
-    rows = next((a for a, by in rest.items() if by == down and a.extent == m), None)
-    if rows is not None:
-        values[rows.name] = sizes.symbol("row")
-        del rest[rows]
-    elif m != 1:
-        return None
-    column = sizes.symbol("column", 0, n - 1)
-    taken: Size = 1
-    for count, stride in result_digits(step):
-        inside: Size = 1
-        while inside != count:
-            inner = next((a for a, by in rest.items() if by == stride * inside), None)
-            if inner is None:
-                return None
-            del rest[inner]
-            part = sizes.floordiv(column, taken)
-            taken, inside = taken * inner.extent, inside * inner.extent
-            values[inner.name] = part if taken == n else sizes.mod(part, inner.extent)
-    return None if rest else values
-
-
-def _moved(s: Stmt, values: dict[str, Size]) -> Stmt:
-    if isinstance(s, (Load, Store)):
-        return replace(s, index=sizes.substitute(s.index, values))
-    return replace(s, value=sizes.substitute(s.value, values)) if isinstance(s, Index) else s
 
 
 @dataclass(slots=True)
@@ -155,7 +91,7 @@ class Epilogue:
 
     @property
     def kernel(self) -> Kernel:
-        """The kernel with the axes "row" and "column"."""
+        """The kernel with the axes "row" and "column", and "product" of a batch."""
         assert self.step.finish is not None
         return self.step.finish
 
@@ -170,7 +106,7 @@ class Epilogue:
         *others, own = self.kernel.buffers
         p = Printer(self.kernel, Config(0, wide=True), flat=False, height="BM", width=width)
         p.at.taken |= {*signature, "row", "column", "row_mask", "column_mask", made, "acc", "k", "left", "right", "deep"}
-        p.at.taken |= {"part", "half", "lower", "upper"}
+        p.at.taken |= {"product", "item", "part", "half", "lower", "upper"}
         first = len(self.step.views) - len(others)
         mine = len(self.step.args) - sum(len(b.args) for b in self.step.begins)
         for n, b in enumerate(others):
@@ -180,9 +116,8 @@ class Epilogue:
             signature[name] = POINTER[b.dtype.name]
             params.append(Parameter("buffer", at))
         self._numbers(p, signature, params)
-        m, n_ = (a.extent for a in self.kernel.grid)
-        row, column = sizes.symbol("row", 0, m - 1), sizes.symbol("column", 0, n_ - 1)
-        p.at.flats = [Flat("row", X, m, {"row": row}), Flat("column", R, n_, {"column": column})]
+        over = {PRODUCT: NONE, ROW: X, COLUMN: R}
+        p.at.flats = [Flat(a.name, over[a.name], a.extent, {a.name: sizes.symbol(a.name)}) for a in self.kernel.grid]
         p.ends = {"x": "row_mask", "r": "column_mask"}
         load = next(s for s in self.kernel.body if isinstance(s, Load) and s.buffer == own.name)
         p.values["product"] = Text(made, own.dtype, X | R)

@@ -22,6 +22,7 @@ from ..products import is_number, merged
 from .config import PROCESSORS, power
 from .gemm_model import expected
 from .kernel import SM90, Target
+from .walks import PRODUCT, Digit, digits_of
 
 #: places of words
 ROWS, COLUMNS, DEPTH, A_ROW, A_DEEP, B_DEEP, B_COLUMN, C_ROW, C_COLUMN, TOTAL, BATCH = range(11)
@@ -105,6 +106,12 @@ def step(a: BufferView, b: BufferView, out: BufferView) -> RoutineStep:
 def batch_dims(step: RoutineStep) -> int:
     """How many batch dimensions a product has."""
     return int(step.routine.split()[2])
+
+
+def batch_digits(step: RoutineStep, view: int) -> list[Digit]:
+    """The index of a product of the batch, by what it moves in a (1), b (2) or the result (3)."""
+    places = range(BATCH, BATCH + EACH * batch_dims(step), EACH)
+    return digits_of(PRODUCT, [(step.sizes[at], step.sizes[at + view]) for at in places])
 
 
 def result_digits(step: RoutineStep) -> list[tuple[Size, Size]]:

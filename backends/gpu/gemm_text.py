@@ -81,6 +81,7 @@ _PLACE = """\
     program = tl.program_id(0)
     tiles_down = tl.cdiv(M, BM)
     tiles_across = tl.cdiv(N, BN)"""
+_NUMBER = "    product = item.to(tl.int64)"
 _ORDER = """\
     band = GROUP * tiles_across
     first = program // band * GROUP
@@ -276,7 +277,7 @@ class Product:
         if not dims:
             return []
         lines = ["    item = program // (tiles_down * tiles_across)", "    program = program % (tiles_down * tiles_across)"]
-        lines += ["    product = item"] if self.stage != "whole" else []
+        lines += [_NUMBER] if self.stage != "whole" or self.finish is not None or self.step.begins else []
         for d in reversed(range(dims)):
             index = "item" if d == 0 else f"(item % batch{d})"
             moved = [name for name in "abc" if f"{name}_ptr" in self.signature]
@@ -303,10 +304,10 @@ class Mapped(Product):
         right = right[:-2] if right.endswith(".T") else f"{right}.T"
         self._result()
         batch = (BATCH, BATCH + 3) if gemm.batch_dims(self.step) else ()
-        self._words((*SHAPE, *batch) if not self.stored else (*SHAPE, C_ROW, C_COLUMN, *batch))
+        self._words((*SHAPE, *batch[:1]) if not self.stored else (*SHAPE, C_ROW, C_COLUMN, *batch))
         order = [_ORDER]
         if gemm.batch_dims(self.step):
-            order = [_ITEM, _ORDER.replace("program", "inside")]
+            order = [_ITEM, *([_NUMBER] if self.finish is not None else []), _ORDER.replace("program", "inside")]
         lines = [_TILE_BY_TILE.format(times=" * batch0" if len(order) > 1 else ""), *order, self._start()]
         lines.append(_MAPPED.format(left=left, right=right))
         return self._whole(lines, ["BM", "BN", "BK", "GROUP", "PROGRAMS"], 1)

@@ -147,6 +147,7 @@ def divided(step: RoutineStep, printed: Any, assumes: tuple[Assumption, ...]) ->
     """The arguments of a printed template that are multiples of 16."""
     whole = {str(a.size) for a in assumes if isinstance(a, Divisible)}
     names, out = names_of(step), []
+    whole |= {name for name, size in zip(names, step.sizes, strict=True) if any(size == step.sizes[int(w[1:])] for w in whole)}
     params = [p for p in printed.params if p.kind != "map size"]
     for name, p in zip(printed.signature, params, strict=True):
         known = p.kind == "scratch" or (p.kind == "size" and (gemm.whole(step.sizes, p.index, 16) or names[p.index] in whole))

@@ -65,6 +65,28 @@ def products() -> Iterator[tuple[str, Callable[..., Any], list[Any]]]:
     yield "left turned", lambda a, b: mm(turned(a), b), [normal(40, 33), normal(40, 20)]
 
 
+def batched() -> Iterator[tuple[str, Callable[..., Any], list[Any]]]:
+    """Batches with epilogues: biases by product, row and column, residuals, several batch dimensions, repeated operands."""
+    mm, permute, add, relu, mul = (lookup(name) for name in ("matmul", "permute", "add", "relu", "mul"))
+    for dtype in (dtypes.float32, dtypes.bfloat16, dtypes.float64):
+        d = dtype.np
+        x, y = normal(3, 33, 20, dtype=d), normal(3, 20, 45, dtype=d)
+        for shape in ((45,), (3, 1, 1), (3, 33, 1), (3, 1, 45), (33, 45)):
+            yield f"batch and bias {shape} {dtype}", lambda a, b, c: relu(add(mm(a, b), c)), [x, y, normal(*shape, dtype=d)]
+        more = [normal(*shape, dtype=d) for shape in ((2, 3, 17, 20), (3, 20, 19), (2, 1, 17, 1), (2, 3, 17, 19))]
+        yield f"two batch dimensions {dtype}", lambda a, b, c, e: add(relu(mul(mm(a, b), c)), e), more
+        thin = [normal(3, 1, 70, dtype=d), normal(3, 70, 19, dtype=d), normal(3, 1, 19, dtype=d)]
+        yield f"batch of rows {dtype}", lambda a, b, c: relu(add(mm(a, b), c)), thin
+        thin = [normal(3, 19, 70, dtype=d), normal(3, 70, 2, dtype=d)]
+        yield f"batch of narrow ones {dtype}", lambda a, b: mul(mm(a, b), 0.5), thin
+        deep = [normal(2, 33, 2100, dtype=d), normal(2, 2100, 45, dtype=d), normal(2, 1, 45, dtype=d)]
+        yield f"batch, shared depth {dtype}", lambda a, b, c: relu(add(mm(a, b), c)), deep
+    both = [normal(4, 33, 20, dtype=dtypes.bfloat16.np), normal(4, 20, 45, dtype=dtypes.bfloat16.np)]
+    yield "batch, two readers", lambda a, b: (lambda p: (p, relu(p)))(mm(a, b)), both
+    turned = [normal(2, 5, 17, 20), normal(2, 5, 20, 19), normal(2, 17, 5, 19)]
+    yield "heads", lambda a, b, c: add(permute(mm(a, b), dims=(0, 2, 1, 3)), c), turned
+
+
 def prologues() -> Iterator[tuple[str, Callable[..., Any], list[Any]]]:
     """Operands that are computed where they are read: weights of 8 bits with scales, activations, norms' scales, masks."""
     mm, permute, add, relu, mul, cast, gelu, reshape = (
@@ -138,7 +160,8 @@ def mapped(each: int) -> bool:
 
         def call(a: Any, b: Any, turns: Any = (left, right)) -> Any:
             last = [(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2) for x in (a.tensor_type, b.tensor_type)]
-            return mm(*(permute(x, dims=d) if t else x for x, d, t in zip((a, b), last, turns, strict=True)))
+            made = mm(*(permute(x, dims=d) if t else x for x, d, t in zip((a, b), last, turns, strict=True)))
+            return lookup("relu")(made) if turns[0] else made
 
         graph = graph_of(call, arrays)
         (step,) = pipeline.stages(graph, CLAIMS).plan.steps
@@ -168,6 +191,7 @@ def open_batches() -> Iterator[tuple[str, bool]]:
     attrs: dict[str, Any] = {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 2), "groups": 1}
     x, w, y = normal(3, 4, 7, 9), normal(6, 4, 3, 2), normal(3, 6, 4, 7)
     relu, count = lookup("relu"), sizes.symbol("n", 1)
+    yield "open batch", open_products()
     for name, arrays, open_, more in (
         ("convolution", [x, w], (True, False), {}), ("conv_input", [y, w], (True, False), {"shape": (7, 9)}),
         ("conv_weight", [x, y], (True, True), {"kernel": (3, 2)}),
@@ -192,6 +216,27 @@ def open_batches() -> Iterator[tuple[str, bool]]:
         yield f"open {name}", bool(np.allclose(out.reshape(wanted.shape), wanted, atol=1e-3))
 
 
+def open_products() -> bool:
+    """Products of a batch of any number of rows and of products, with a bias of each row and one of each product, run on few."""
+    arrays = [normal(3, 2, 21, 16), normal(2, 16, 33), normal(3, 1, 21, 1), normal(2, 1, 33)]
+    mm, add, relu = (lookup(name) for name in ("matmul", "add", "relu"))
+    n, m, builder = sizes.symbol("n", 1), sizes.symbol("m", 1), Builder("g")
+    shapes: list[Any] = [(n, 2, m, 16), (2, 16, 33), (n, 1, m, 1), (2, 1, 33)]
+
+    def call(x: Any, y: Any, c: Any, e: Any) -> Any:
+        return add(relu(add(mm(x, y), c)), e)
+
+    graph = builder.finish([call(*(builder.input(tensor(s, dtypes.float32)) for s in shapes))])
+    (step,) = pipeline.stages(graph, CLAIMS).plan.steps
+    assert isinstance(step, RoutineStep) and step.finish is not None
+    wanted = interpret.interpret(graph_of(call, arrays), arrays)[0][0]
+    out = np.zeros(wanted.size, np.float32)
+    views = [*(triton_interpreter.flat(a) for a in arrays), out]
+    numbers = [int(sizes.evaluate(s, {"n": 3, "m": 21})) for s in step.sizes]
+    triton_interpreter.run_way(routine_ways(step)[-1], views, numbers, ())
+    return bool(np.allclose(out.reshape(wanted.shape), wanted, atol=1e-3))
+
+
 def agrees(name: str, graph: Graph, arrays: list[Any]) -> tuple[bool, int]:
     """Whether both give the same, and the number of templates that ran."""
     plan = pipeline.stages(graph, CLAIMS).plan
@@ -209,7 +254,7 @@ def agrees(name: str, graph: Graph, arrays: list[Any]) -> tuple[bool, int]:
 def main(each: int = 1) -> None:
     """Run all, or one of `each`, and print what was found."""
     different, graphs, templates = [], 0, 0
-    for name, call, arrays in (*products(), *prologues(), *points(), *records(), *wide_attention())[::each]:
+    for name, call, arrays in (*products(), *batched(), *prologues(), *points(), *records(), *wide_attention())[::each]:
         graph = graph_of(call, arrays)
         fine, count = agrees(name, graph, arrays)
         graphs, templates = graphs + 1, templates + count
