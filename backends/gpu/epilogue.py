@@ -14,6 +14,7 @@ from ...ir.plan import BufferView, KernelStep, RoutineStep
 from ...ir.schedule_index import affine
 from ...ir.sizes import Size
 from ...ir.types import TensorType
+from ..products import is_number
 from .config import Config
 from .gemm import BATCH, C_ROW, COLUMNS, EACH, ROWS, TOTAL, batch_digits, batch_dims, result_digits
 from .kernel import Parameter
@@ -69,7 +70,7 @@ def _by_rows(step: RoutineStep, kernel: Kernel, place: Size) -> Kernel | None:
     """The kernel with the axes "product" (of a batch), "row" and "column", where it walks the whole product, each element once;
     `place`: where it reads the product."""
     found = affine(place, [a.name for a in kernel.grid])
-    if found is None or found[0] != step.results[0].offset or any(_is_zero(a.extent) for a in kernel.grid):
+    if found is None or found[0] != step.results[0].offset or any(is_number(a.extent, 0) for a in kernel.grid):
         return None
     m, n, down = (step.sizes[i] for i in (ROWS, COLUMNS, C_ROW))
     columns = [*reversed(result_digits(step))]
@@ -77,10 +78,6 @@ def _by_rows(step: RoutineStep, kernel: Kernel, place: Size) -> Kernel | None:
     values = walked(dict(zip(kernel.grid, found[1], strict=True)), digits)
     batch = (Axis(PRODUCT, step.sizes[TOTAL]),) if batch_dims(step) else ()
     return None if values is None else moved(kernel, values, (*batch, Axis(ROW, m), Axis(COLUMN, n)))
-
-
-def _is_zero(size: Size) -> bool:
-    return isinstance(size, int) and size == 0
 
 
 @dataclass(slots=True)

@@ -5,22 +5,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...ir import sizes
-from ...ir.loops import Axis, Buffer, Compute, Const, Index, Kernel, Load, Param, Stmt, Store
+from ...ir.loops import Axis, Buffer, Compute, Const, Index, Kernel, Load, Param, Store
 from ...ir.plan import Begin, BufferView, KernelStep, RoutineStep
 from ...ir.schedule_index import affine
 from ...ir.sizes import Size
-from ...ir.types import TensorType
+from ...ir.types import TensorType, numel
+from ..products import is_number
 from . import gemm, scalar
 from .config import Config
-from .gemm import COLUMNS, ROWS
+from .gemm import BATCH, COLUMNS, EACH, ROWS, TOTAL
 from .kernel import Parameter
-from .names import Flat, R, X
+from .names import NONE, Flat, R, X
 from .triton import POINTER, Printer
+from .walks import COLUMN, PRODUCT, ROW, Digit, moved, walked
 
 if TYPE_CHECKING:
     from .gemm_text import Product
@@ -38,20 +39,17 @@ def join(step: RoutineStep, operand: int, maker: KernelStep) -> RoutineStep | st
     if reason:
         return reason
     store = next(s for s in kernel.body if isinstance(s, Store))
-    values = _by_places(view, kernel, store)
-    if values is None:
+    whole = _by_places(step, operand, view, kernel, store)
+    if whole is None:
         return "it does not walk the operand's rows and columns as they lie"
     names = {b.name: n for b, n in zip(kernel.buffers, maker.buffers, strict=True)}
     inputs = [b for b in kernel.buffers if b.name != store.buffer]
     own = next(b for b in kernel.buffers if b.name == store.buffer)
-    rows, columns = view.type.shape[-2:]
-    body = tuple(_moved(s, values) for s in kernel.body)
-    moved = replace(kernel, grid=(Axis("row", rows), Axis("column", columns)), body=body, buffers=(*inputs, own))
     views = tuple(_flat_view(b, names[b.name]) for b in inputs)
     places = tuple(range(len(step.args), len(step.args) + len(views)))
-    begin = Begin(operand, moved, places, len(step.sizes), len(step.scalars))
+    begin = Begin(operand, replace(whole, buffers=(*inputs, own)), places, len(step.sizes), len(step.scalars))
     args = (*(None if n == operand else a for n, a in enumerate(step.args)), *views)
-    words = (*step.sizes, *(sizes.symbol(s) for s in kernel.sizes))
+    words = (*step.sizes, *(sizes.symbol(s) for s in whole.sizes))
     return replace(
         step, args=args, sizes=words, scalars=(*step.scalars, *maker.scalars), begins=(*step.begins, begin)
     )  # fmt: skip
@@ -64,65 +62,44 @@ def _flat_view(b: Buffer, number: int) -> BufferView:
 def _refused(step: RoutineStep, operand: int, kernel: Kernel) -> str:
     if operand > 1:
         return "it makes no operand that is multiplied"
-    if gemm.batch_dims(step):
-        return "the product is a batch of several"
     if gemm.tiles(gemm.dtype_of(step))[0][0].depth == 1:
         return "the product is not made by tiles"
     stores = [s for s in kernel.body if isinstance(s, Store)]
     if kernel.scratch or kernel.errors or len(stores) != 1 or not all(isinstance(s, _PLAIN) for s in kernel.body):
         return "it does more than compute each element by itself"
-    other = step.sizes[ROWS if operand else COLUMNS]
-    if not isinstance(other, int) or other > MOST:
-        return f"each element would be computed again for every tile of the result's {other} {'rows' if operand else 'columns'}"
+    side, other, times = "rows" if operand else "columns", step.sizes[ROWS if operand else COLUMNS], _repeated(step, operand)
+    often = other * times
+    if not isinstance(often, int) or often > MOST:
+        batch = "" if times == 1 else f" and {times} products of the batch"
+        return f"each element would be computed again for every tile of the result's {other} {side}{batch}"
     return ""
 
 
-def _by_places(view: BufferView, kernel: Kernel, store: Store) -> dict[str, Size] | None:
-    """Each axis of the kernel by the operand's "row" and "column", where it stores every element of the operand once."""
+def _repeated(step: RoutineStep, operand: int) -> Size:
+    """How many products of a batch have the same matrix."""
+    places = range(BATCH, BATCH + EACH * gemm.batch_dims(step), EACH)
+    return numel(step.sizes[at] for at in places if is_number(step.sizes[at + 1 + operand], 0))
+
+
+def _by_places(step: RoutineStep, operand: int, view: BufferView, kernel: Kernel, store: Store) -> Kernel | None:
+    """The kernel with the operand's axes "row" and "column", and "product" of a batch, where it stores every element of the
+    operand once."""
     found = affine(store.index, [a.name for a in kernel.grid])
-    if found is None or found[0] != view.offset or any(a.extent == 0 for a in kernel.grid):
+    if found is None or found[0] != view.offset or any(is_number(a.extent, 0) for a in kernel.grid):
         return None
     (m, n), (down, along) = view.type.shape[-2:], view.type.strides[-2:]
-    row, column = sizes.symbol("row", 0, m - 1), sizes.symbol("column", 0, n - 1)
-    steps = {a: by for a, by in zip(kernel.grid, found[1], strict=True) if a.extent != 1}
-    ones: dict[str, Size] = {a.name: 0 for a in kernel.grid if a.extent == 1}
-    if len(steps) == 1:
-        ((axis, by),) = steps.items()
-        dense = (along == 1 and down == n) or (down == 1 and along == m)
-        if by == 1 and axis.extent == m * n and dense:
-            return {**ones, axis.name: row * down + column * along}
-    values: dict[str, Size] = {}
-    for index, count, stride in ((row, m, down), (column, n, along)):
-        if not _digits(index, count, stride, steps, values):
-            return None
-    return {**ones, **values} if not steps else None
-
-
-def _digits(index: Size, count: Size, stride: Size, steps: dict[Axis, Size], values: dict[str, Size]) -> bool:
-    """Take the axes that walk one dimension, innermost first, out of `steps` and say what they are."""
-    inside: Size = 1
-    while inside != count:
-        axis = next((a for a, by in steps.items() if by == stride * inside), None)
-        if axis is None:
-            return False
-        del steps[axis]
-        part = sizes.floordiv(index, inside)
-        inside = inside * axis.extent
-        values[axis.name] = part if inside == count else sizes.mod(part, axis.extent)
-    return True
-
-
-def _moved(s: Stmt, values: Mapping[str, Size]) -> Stmt:
-    if isinstance(s, (Load, Store)):
-        return replace(s, index=sizes.substitute(s.index, values))
-    return replace(s, value=sizes.substitute(s.value, values)) if isinstance(s, Index) else s
+    digits = [d for d in gemm.batch_digits(step, 1 + operand) if not is_number(d.stride, 0)]
+    digits += [Digit(down, m, sizes.symbol(ROW, 0, m - 1)), Digit(along, n, sizes.symbol(COLUMN, 0, n - 1))]
+    values = walked(dict(zip(kernel.grid, found[1], strict=True)), digits)
+    batch = (Axis(PRODUCT, step.sizes[TOTAL]),) if gemm.batch_dims(step) else ()
+    return None if values is None else moved(kernel, values, (*batch, Axis(ROW, m), Axis(COLUMN, n)))
 
 
 # -- text
 
 _NAMES = (
     "row", "column", "row_in", "column_in", "row_mask", "column_mask", "acc", "k", "made", "left", "right", "deep", "begin",
-    "end", "a_at", "b_at", "program", "part",
+    "end", "a_at", "b_at", "program", "part", "product", "item",
 )  # fmt: skip
 _PLAIN_LOADS = {
     0: ("a_at", "a_ptr + row_in * a_row + (begin + deep[None, :]) * a_deep", "deep[None, :]", "BK * a_deep"),
@@ -162,10 +139,11 @@ def _computed(product: Product, begin: Begin, name: str, taken: set[str]) -> lis
     if not product.even:
         p.at.say(f"{mask} = {at} < K")
         p.ends = {"r" if first else "x": mask}
-    m, n = (a.extent for a in kernel.grid)
+    *batch, m, n = (a.extent for a in kernel.grid)
     places = ("row_in", at) if first else (at, "column_in")
     row, column = sizes.symbol(places[0], 0, m - 1), sizes.symbol(places[1], 0, n - 1)
-    p.at.flats = [Flat(places[0], X, m, {"row": row}), Flat(places[1], R, n, {"column": column})]
+    p.at.flats = [Flat(places[0], X, m, {ROW: row}), Flat(places[1], R, n, {COLUMN: column})]
+    p.at.flats += [Flat(PRODUCT, NONE, total, {PRODUCT: sizes.symbol(PRODUCT)}) for total in batch]
     lines = [str(s.where) for s in kernel.body if isinstance(s, Compute) and s.where] or [kernel.name]
     p.at.say(f"# {', '.join(dict.fromkeys(lines))}")
     store = next(s for s in kernel.body if isinstance(s, Store))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,27 @@ def test_the_library_has_batches_with_its_own_epilogues() -> None:
         assert cublas.finish_of(only(plan_of(lambda x, y, b: add(mm(x, y), b), whole, whole, (other, BF16)))) is None
 
 
+def experts(rows: int = 16) -> RoutineStep:
+    """x @ (w * scale) of each expert, the weights of 8 bits."""
+    types = (((8, rows, 512), BF16), ((8, 512, 1024), dtypes.int8), ((8, 1, 1024), BF16))
+    return only(plan_of(lambda x, w, s: mm(x, mul(cast(w, dtype=BF16), s)), *types))
+
+
+def test_what_makes_the_matrices_of_a_batch_is_part_of_it() -> None:
+    step = experts()
+    assert [b.operand for b in step.begins] == [1] and step.args[1] is None
+    assert [a.name for a in step.begins[0].kernel.grid] == ["product", "row", "column"]
+    text = routine_ways(step)[0].jobs[0].build.text
+    assert "in1_ptr + column_in + product * 524288 + right_deep * 1024" in text and "in2_ptr + column_in + product * 1024" in text
+
+
+def test_a_matrix_that_many_products_repeat_is_made_once() -> None:
+    types = (((64, 3, 16, 512), BF16), ((3, 512, 1024), BF16))
+    plan = plan_of(lambda x, w: mm(x, relu(w)), *types)
+    assert len(plan.steps) == 2
+    assert any("for every tile of the result's 16 rows and 64 products of the batch" in r.reason for r in plan.refusals)
+
+
 def test_axes_by_digits() -> None:
     n = sizes.symbol("n", 1)
     row, column = sizes.symbol("row"), sizes.symbol("column")
@@ -101,8 +123,8 @@ def test_axes_by_digits() -> None:
 
 
 @needs_triton
-@pytest.mark.parametrize("way", [0, pytest.param(1, marks=pytest.mark.whole)])
-def test_machine_code_without_spills(way: int, tmp_path: Path) -> None:
-    made = stages.run(routine_ways(square())[way].jobs[0].build, SM90)
-    assert made.asm["ptx"].count("wgmma.mma_async") >= 4 and made.metadata["shared"] <= 232448
+@pytest.mark.parametrize(("make", "way"), [(square, 0), pytest.param(square, 1, marks=pytest.mark.whole), (experts, 0)])
+def test_machine_code_without_spills(make: Any, way: int, tmp_path: Path) -> None:
+    made = stages.run(routine_ways(make())[way].jobs[0].build, SM90)
+    assert re.search(r"wgmma\.mma_async|mma\.sync", made.asm["ptx"]) and made.metadata["shared"] <= 232448
     assert spilled(made.asm["cubin"], tmp_path) == 0

@@ -118,6 +118,14 @@ def prologues() -> Iterator[tuple[str, Callable[..., Any], list[Any]]]:
         yield f"both {half}", lambda x, s, w: mm(relu(mul(x, s)), mul(w, 0.5)), both
         deep = [normal(33, 2100, dtype=d), normal(2100, dtype=d), normal(2100, 45, dtype=d)]
         yield f"shared depth {half}", lambda x, s, w: relu(mm(add(mul(x, s), 1.0), w)), deep
+        experts = [normal(3, 17, 40, dtype=d), _RNG.integers(-9, 9, (3, 40, 45), dtype=np.int8), normal(3, 1, 45, dtype=d)]
+        yield f"batch of weights {half}", weights, experts
+        heads = [normal(2, 17, 3, 40, dtype=d), normal(2, 3, 40, 33, dtype=d), normal(3, 1, 33, dtype=d)]
+        yield f"batch of activations {half}", lambda x, w, c: add(mm(permute(relu(x), dims=(0, 2, 1, 3)), w), c), heads
+        same = [normal(2, 3, 17, 40, dtype=d), normal(3, 40, 33, dtype=d), normal(40, 1, dtype=d)]
+        yield f"batch with repeated weights {half}", lambda x, w, c: mm(gelu(x), mul(w, c)), same
+        parts = [normal(2, 33, 2100, dtype=d), normal(2, 1, 1, dtype=d), normal(2, 2100, 45, dtype=d)]
+        yield f"batch, computed, shared depth {half}", lambda x, s, w: relu(mm(mul(x, s), w)), parts
 
 
 def records() -> Iterator[tuple[str, Callable[..., Any], list[Any]]]:
