@@ -19,7 +19,6 @@ from ..ir.ops.creation import full
 from ..ir.ops.shape import expand
 from ..ir.types import ScalarType, TensorType
 from ..runtime import gradmode
-from ..runtime.gpu.storage import extent_of
 from ..runtime.meta import Meta
 from . import launches
 from .factory import Detached
@@ -125,6 +124,7 @@ def _is_fixed(op: Op | None, i: int, x: Any) -> bool:
 
 def runner(op: Op | None, operands: tuple[Any, ...]) -> Any:
     """What runs the write (`gpu.Runner`); None where no kernel does."""
+    from ..runtime.gpu.storage import extent_of
     from .gpu import Runner
 
     meta = operands[0].meta
