@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ShapeError
+from ..errors import DTypeError, ShapeError
 from ..ir import dtypes
 from ..ir.dtypes import DType
 from ..ir.ops import casts, linalg, pointwise
 from ..ir.ops import shape as shapes
-from . import casting, notices
+from . import casting, direct, notices
 from . import device as devices
 from . import generated as g
 from .arguments import not_tensor, size_of, to_dtype, wrap_dim
@@ -40,9 +40,26 @@ def _scaled(other: Any, alpha: Any) -> Any:
     return apply(pointwise.mul, (other, alpha), _NONE) if tensor else other * alpha
 
 
+def _add_scaled(x: Any, other: Any, alpha: Any) -> Any:
+    return pointwise.add(x, pointwise.mul(_floats(other), alpha))
+
+
+def _sub_scaled(x: Any, other: Any, alpha: Any) -> Any:
+    return pointwise.sub(x, pointwise.mul(_floats(other), alpha))
+
+
+def _floats(x: Any) -> Any:
+    """A tensor of floats, whose product with any number is one of its dtype."""
+    if x.dtype.kind != "f":
+        raise DTypeError(f"{x.dtype.name} is left to the op")
+    return x
+
+
 @pure
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Tensor:
     """``input + alpha * other``."""
+    if out is not None and alpha == 1 and direct.into(pointwise.add, (input, other), _NONE, out):
+        return out  # type: ignore[no-any-return]
     result: Tensor = apply(pointwise.add, (input, _scaled(other, alpha)), _NONE)
     return result if out is None else into(out, result, True, (input, other))
 
@@ -50,6 +67,8 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Tensor:
 @pure
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Tensor:
     """``input - alpha * other``."""
+    if out is not None and alpha == 1 and direct.into(pointwise.sub, (input, other), _NONE, out):
+        return out  # type: ignore[no-any-return]
     result: Tensor = apply(pointwise.sub, (input, _scaled(other, alpha)), _NONE)
     return result if out is None else into(out, result, True, (input, other))
 
@@ -64,6 +83,8 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Tensor:
     """``input / other``; `rounding_mode` "floor" or "trunc" rounds the quotient."""
     if rounding_mode is None:
+        if out is not None and direct.into(pointwise.div, (input, other), _NONE, out):
+            return out  # type: ignore[no-any-return]
         result: Tensor = apply(pointwise.div, (input, other), _NONE)
     elif rounding_mode == "floor":
         result = input // other
@@ -84,11 +105,15 @@ def _truncated(input: Any, other: Any) -> Any:
 
 def add_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """`add`, stored in self."""
+    if alpha != 1 and direct.into(_add_scaled, (self, other, alpha), _NONE, self):
+        return self
     return inplace(pointwise.add, (self, _scaled(other, alpha)), _NONE)  # type: ignore[no-any-return]
 
 
 def sub_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """`sub`, stored in self."""
+    if alpha != 1 and direct.into(_sub_scaled, (self, other, alpha), _NONE, self):
+        return self
     return inplace(pointwise.sub, (self, _scaled(other, alpha)), _NONE)  # type: ignore[no-any-return]
 
 

@@ -33,6 +33,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .arguments import given_dims, joined, not_tensor, one_of, size_of, to_dtype, wrap_dim, wrap_dims
+from .direct import into as direct
 from .executor import NotOperand, apply
 from .inplace import inplace
 from .outputs import into
@@ -209,6 +210,10 @@ def _function(op: Op, signature: Signature) -> Iterator[str]:
     yield from _def(f"def {signature.name}({header}) -> {_returns(op)}:")
     yield f'    """{_text(signature)}"""'
     yield from (f"    {line}" for line in prepare)
+    storing = _storing(op, signature)
+    if len(storing) == 2 and ".ndim" not in call:
+        yield f"    if out is not None and direct{call.removeprefix('apply')[:-1]}, out, {storing[0]}):"
+        yield "        return out"
     if ".ndim" in call:  # asked before the executor can refuse what is no Tensor
         yield "    try:"
         yield from _returned(call, f"        result: {_returns(op)} = ", "")
@@ -216,7 +221,7 @@ def _function(op: Op, signature: Signature) -> Iterator[str]:
         yield f"        raise not_tensor({signature.name!r}, {signature.params[0].name}, error) from None"
     else:
         yield from _returned(call, f"    result: {_returns(op)} = ", "")
-    yield f"    return result if out is None else into({', '.join(['out', 'result', *_storing(op, signature)])})"
+    yield f"    return result if out is None else into({', '.join(['out', 'result', *storing])})"
 
 
 def _converts(op: Op, signature: Signature) -> bool:

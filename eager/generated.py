@@ -109,6 +109,7 @@ from ..ir.ops.transcendental import (
     xlogy as _xlogy,
 )
 from .arguments import given_dims, joined, not_tensor, one_of, size_of, to_dtype, wrap_dim, wrap_dims
+from .direct import into as direct
 from .executor import NotOperand, apply
 from .inplace import inplace
 from .outputs import into
@@ -133,6 +134,8 @@ _NONE: dict[str, Any] = {}
 @pure
 def clone(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """clone(Tensor input)."""
+    if out is not None and direct(_clone, (input,), _NONE, out, False):
+        return out
     result: Tensor = apply(_clone, (input,), _NONE)
     return result if out is None else into(out, result, False, (input,))
 
@@ -147,6 +150,8 @@ def detach(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def eq(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """eq(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_eq, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_eq, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -154,6 +159,8 @@ def eq(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> 
 @pure
 def ne(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """ne(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_ne, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_ne, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -161,6 +168,8 @@ def ne(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> 
 @pure
 def lt(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """lt(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_lt, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_lt, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -168,6 +177,8 @@ def lt(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> 
 @pure
 def le(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """le(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_le, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_le, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -175,6 +186,8 @@ def le(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> 
 @pure
 def gt(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """gt(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_gt, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_gt, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -182,6 +195,8 @@ def gt(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> 
 @pure
 def ge(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """ge(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_ge, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_ge, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -189,6 +204,8 @@ def ge(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> 
 @pure
 def logical_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """logical_not(Tensor input)."""
+    if out is not None and direct(_logical_not, (input,), _NONE, out, False):
+        return out
     result: Tensor = apply(_logical_not, (input,), _NONE)
     return result if out is None else into(out, result, False, (input,))
 
@@ -196,6 +213,8 @@ def logical_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def logical_and(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """logical_and(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_logical_and, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_logical_and, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -203,6 +222,8 @@ def logical_and(input: Tensor, other: Tensor | complex, *, out: Tensor | None = 
 @pure
 def logical_or(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """logical_or(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_logical_or, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_logical_or, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -210,6 +231,8 @@ def logical_or(input: Tensor, other: Tensor | complex, *, out: Tensor | None = N
 @pure
 def isnan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """isnan(Tensor input)."""
+    if out is not None and direct(_isnan, (input,), _NONE, out, False):
+        return out
     result: Tensor = apply(_isnan, (input,), _NONE)
     return result if out is None else into(out, result, False, (input,))
 
@@ -217,6 +240,8 @@ def isnan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def bitwise_and(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """bitwise_and(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_bitwise_and, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_bitwise_and, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -224,6 +249,8 @@ def bitwise_and(input: Tensor, other: Tensor | complex, *, out: Tensor | None = 
 @pure
 def bitwise_or(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """bitwise_or(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_bitwise_or, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_bitwise_or, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -231,6 +258,8 @@ def bitwise_or(input: Tensor, other: Tensor | complex, *, out: Tensor | None = N
 @pure
 def bitwise_xor(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """bitwise_xor(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_bitwise_xor, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_bitwise_xor, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -238,6 +267,8 @@ def bitwise_xor(input: Tensor, other: Tensor | complex, *, out: Tensor | None = 
 @pure
 def bitwise_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """bitwise_not(Tensor input)."""
+    if out is not None and direct(_bitwise_not, (input,), _NONE, out, False):
+        return out
     result: Tensor = apply(_bitwise_not, (input,), _NONE)
     return result if out is None else into(out, result, False, (input,))
 
@@ -245,6 +276,8 @@ def bitwise_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def bitwise_left_shift(input: Tensor | complex, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """bitwise_left_shift(Tensor|Scalar input, Tensor|Scalar other)."""
+    if out is not None and direct(_bitwise_left_shift, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_bitwise_left_shift, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -252,6 +285,8 @@ def bitwise_left_shift(input: Tensor | complex, other: Tensor | complex, *, out:
 @pure
 def bitwise_right_shift(input: Tensor | complex, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """bitwise_right_shift(Tensor|Scalar input, Tensor|Scalar other)."""
+    if out is not None and direct(_bitwise_right_shift, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_bitwise_right_shift, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -259,6 +294,8 @@ def bitwise_right_shift(input: Tensor | complex, other: Tensor | complex, *, out
 @pure
 def where(condition: Tensor, input: Tensor | complex, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """where(Tensor condition, Tensor|Scalar input, Tensor|Scalar other)."""
+    if out is not None and direct(_where, (condition, input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_where, (condition, input, other), _NONE)
     return result if out is None else into(out, result, True, (condition, input, other,))
 
@@ -266,6 +303,8 @@ def where(condition: Tensor, input: Tensor | complex, other: Tensor | complex, *
 @pure
 def mul(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """mul(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_mul, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_mul, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -273,6 +312,8 @@ def mul(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) ->
 @pure
 def neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """neg(Tensor input)."""
+    if out is not None and direct(_neg, (input,), _NONE, out, False):
+        return out
     result: Tensor = apply(_neg, (input,), _NONE)
     return result if out is None else into(out, result, False, (input,))
 
@@ -280,6 +321,8 @@ def neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def exp(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """exp(Tensor input)."""
+    if out is not None and direct(_exp, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_exp, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -287,6 +330,8 @@ def exp(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def maximum(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """maximum(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_maximum, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_maximum, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -294,6 +339,8 @@ def maximum(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None
 @pure
 def minimum(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """minimum(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_minimum, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_minimum, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -301,6 +348,8 @@ def minimum(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None
 @pure
 def floor_divide(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """floor_divide(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_floor_divide, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_floor_divide, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -308,6 +357,8 @@ def floor_divide(input: Tensor, other: Tensor | complex, *, out: Tensor | None =
 @pure
 def remainder(input: Tensor | complex, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """remainder(Tensor|Scalar input, Tensor|Scalar other)."""
+    if out is not None and direct(_remainder, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_remainder, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -315,6 +366,8 @@ def remainder(input: Tensor | complex, other: Tensor | complex, *, out: Tensor |
 @pure
 def pow(input: Tensor | complex, exponent: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """pow(Tensor|Scalar input, Tensor|Scalar exponent)."""
+    if out is not None and direct(_pow, (input, exponent), _NONE, out, True):
+        return out
     result: Tensor = apply(_pow, (input, exponent), _NONE)
     return result if out is None else into(out, result, True, (input, exponent,))
 
@@ -322,6 +375,8 @@ def pow(input: Tensor | complex, exponent: Tensor | complex, *, out: Tensor | No
 @pure
 def expm1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """expm1(Tensor input)."""
+    if out is not None and direct(_expm1, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_expm1, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -329,6 +384,8 @@ def expm1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def log(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log(Tensor input)."""
+    if out is not None and direct(_log, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_log, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -336,6 +393,8 @@ def log(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def log1p(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log1p(Tensor input)."""
+    if out is not None and direct(_log1p, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_log1p, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -343,6 +402,8 @@ def log1p(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def sqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """sqrt(Tensor input)."""
+    if out is not None and direct(_sqrt, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_sqrt, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -350,6 +411,8 @@ def sqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def rsqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """rsqrt(Tensor input)."""
+    if out is not None and direct(_rsqrt, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_rsqrt, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -357,6 +420,8 @@ def rsqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def sin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """sin(Tensor input)."""
+    if out is not None and direct(_sin, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_sin, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -364,6 +429,8 @@ def sin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def cos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """cos(Tensor input)."""
+    if out is not None and direct(_cos, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_cos, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -371,6 +438,8 @@ def cos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def tanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """tanh(Tensor input)."""
+    if out is not None and direct(_tanh, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_tanh, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -378,6 +447,8 @@ def tanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def erf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """erf(Tensor input)."""
+    if out is not None and direct(_erf, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_erf, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -385,6 +456,8 @@ def erf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def sigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """sigmoid(Tensor input)."""
+    if out is not None and direct(_sigmoid, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_sigmoid, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -392,6 +465,8 @@ def sigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def silu(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """silu(Tensor input)."""
+    if out is not None and direct(_silu, (input,), _NONE, out, False):
+        return out
     result: Tensor = apply(_silu, (input,), _NONE)
     return result if out is None else into(out, result, False, (input,))
 
@@ -399,6 +474,8 @@ def silu(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def reciprocal(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """reciprocal(Tensor input)."""
+    if out is not None and direct(_reciprocal, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_reciprocal, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -406,6 +483,8 @@ def reciprocal(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def gelu(input: Tensor, *, approximate: str = "none", out: Tensor | None = None) -> Tensor:
     """gelu(Tensor input, *, str approximate="none")."""
+    if out is not None and direct(_gelu, (input,), {"approximate": approximate}, out, False):
+        return out
     result: Tensor = apply(_gelu, (input,), {"approximate": approximate})
     return result if out is None else into(out, result, False, (input,))
 
@@ -413,6 +492,8 @@ def gelu(input: Tensor, *, approximate: str = "none", out: Tensor | None = None)
 @pure
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: Tensor | None = None) -> Tensor:
     """softplus(Tensor input, float beta=1.0, float threshold=20.0)."""
+    if out is not None and direct(_softplus, (input,), {"beta": float(beta), "threshold": float(threshold)}, out, False):
+        return out
     result: Tensor = apply(_softplus, (input,), {"beta": float(beta), "threshold": float(threshold)})
     return result if out is None else into(out, result, False, (input,))
 
@@ -420,6 +501,8 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: 
 @pure
 def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """abs(Tensor input)."""
+    if out is not None and direct(_abs, (input,), _NONE, out, False):
+        return out
     result: Tensor = apply(_abs, (input,), _NONE)
     return result if out is None else into(out, result, False, (input,))
 
@@ -427,6 +510,8 @@ def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def relu(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """relu(Tensor input)."""
+    if out is not None and direct(_relu, (input,), _NONE, out, False):
+        return out
     result: Tensor = apply(_relu, (input,), _NONE)
     return result if out is None else into(out, result, False, (input,))
 
@@ -434,6 +519,8 @@ def relu(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def sign(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """sign(Tensor input)."""
+    if out is not None and direct(_sign, (input,), _NONE, out, False):
+        return out
     result: Tensor = apply(_sign, (input,), _NONE)
     return result if out is None else into(out, result, False, (input,))
 
@@ -441,6 +528,8 @@ def sign(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def floor(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """floor(Tensor input)."""
+    if out is not None and direct(_floor, (input,), _NONE, out, False):
+        return out
     result: Tensor = apply(_floor, (input,), _NONE)
     return result if out is None else into(out, result, False, (input,))
 
@@ -448,6 +537,8 @@ def floor(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def ceil(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """ceil(Tensor input)."""
+    if out is not None and direct(_ceil, (input,), _NONE, out, False):
+        return out
     result: Tensor = apply(_ceil, (input,), _NONE)
     return result if out is None else into(out, result, False, (input,))
 
@@ -455,6 +546,8 @@ def ceil(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def round(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """round(Tensor input)."""
+    if out is not None and direct(_round, (input,), _NONE, out, False):
+        return out
     result: Tensor = apply(_round, (input,), _NONE)
     return result if out is None else into(out, result, False, (input,))
 
@@ -462,6 +555,8 @@ def round(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def trunc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """trunc(Tensor input)."""
+    if out is not None and direct(_trunc, (input,), _NONE, out, False):
+        return out
     result: Tensor = apply(_trunc, (input,), _NONE)
     return result if out is None else into(out, result, False, (input,))
 
@@ -687,6 +782,8 @@ def layer_norm(
 @pure
 def log2(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log2(Tensor input)."""
+    if out is not None and direct(_log2, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_log2, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -694,6 +791,8 @@ def log2(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def log10(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log10(Tensor input)."""
+    if out is not None and direct(_log10, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_log10, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -701,6 +800,8 @@ def log10(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def exp2(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """exp2(Tensor input)."""
+    if out is not None and direct(_exp2, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_exp2, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -708,6 +809,8 @@ def exp2(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def tan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """tan(Tensor input)."""
+    if out is not None and direct(_tan, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_tan, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -715,6 +818,8 @@ def tan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def atan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """atan(Tensor input)."""
+    if out is not None and direct(_atan, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_atan, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -722,6 +827,8 @@ def atan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def asin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """asin(Tensor input)."""
+    if out is not None and direct(_asin, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_asin, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -729,6 +836,8 @@ def asin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def acos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """acos(Tensor input)."""
+    if out is not None and direct(_acos, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_acos, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -736,6 +845,8 @@ def acos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def atan2(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """atan2(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_atan2, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_atan2, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -743,6 +854,8 @@ def atan2(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) 
 @pure
 def sinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """sinh(Tensor input)."""
+    if out is not None and direct(_sinh, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_sinh, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -750,6 +863,8 @@ def sinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def cosh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """cosh(Tensor input)."""
+    if out is not None and direct(_cosh, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_cosh, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -757,6 +872,8 @@ def cosh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def asinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """asinh(Tensor input)."""
+    if out is not None and direct(_asinh, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_asinh, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -764,6 +881,8 @@ def asinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def acosh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """acosh(Tensor input)."""
+    if out is not None and direct(_acosh, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_acosh, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -771,6 +890,8 @@ def acosh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def atanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """atanh(Tensor input)."""
+    if out is not None and direct(_atanh, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_atanh, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -778,6 +899,8 @@ def atanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def erfc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """erfc(Tensor input)."""
+    if out is not None and direct(_erfc, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_erfc, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -785,6 +908,8 @@ def erfc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def erfinv(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """erfinv(Tensor input)."""
+    if out is not None and direct(_erfinv, (input,), _NONE, out, True):
+        return out
     result: Tensor = apply(_erfinv, (input,), _NONE)
     return result if out is None else into(out, result, True, (input,))
 
@@ -792,6 +917,8 @@ def erfinv(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @pure
 def hypot(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """hypot(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_hypot, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_hypot, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -799,6 +926,8 @@ def hypot(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) 
 @pure
 def fmod(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """fmod(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_fmod, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_fmod, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -806,6 +935,8 @@ def fmod(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -
 @pure
 def logaddexp(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """logaddexp(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_logaddexp, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_logaddexp, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -813,6 +944,8 @@ def logaddexp(input: Tensor, other: Tensor | complex, *, out: Tensor | None = No
 @pure
 def logaddexp2(input: Tensor, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """logaddexp2(Tensor input, Tensor|Scalar other)."""
+    if out is not None and direct(_logaddexp2, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_logaddexp2, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -820,6 +953,8 @@ def logaddexp2(input: Tensor, other: Tensor | complex, *, out: Tensor | None = N
 @pure
 def xlogy(input: Tensor | complex, other: Tensor | complex, *, out: Tensor | None = None) -> Tensor:
     """xlogy(Tensor|Scalar input, Tensor|Scalar other)."""
+    if out is not None and direct(_xlogy, (input, other), _NONE, out, True):
+        return out
     result: Tensor = apply(_xlogy, (input, other), _NONE)
     return result if out is None else into(out, result, True, (input, other,))
 
@@ -827,6 +962,8 @@ def xlogy(input: Tensor | complex, other: Tensor | complex, *, out: Tensor | Non
 @pure
 def frac(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """frac(Tensor input)."""
+    if out is not None and direct(_frac, (input,), _NONE, out, False):
+        return out
     result: Tensor = apply(_frac, (input,), _NONE)
     return result if out is None else into(out, result, False, (input,))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -319,13 +319,13 @@ def unfit(array: Any) -> bool:
     return kind == "c" or (array.dtype.itemsize < 4 and kind not in "biu") or 0 in array.strides or math.prod(array.shape) == 0
 
 
-def compiled(builder: Any, results: list[Any]) -> Any:
-    """The executable of the graph with these results; None, said once by a warning, where it cannot be built: no defect or limit
-    of the back end may become the error of an eager program."""
+def compiled(builder: Any, results: list[Any], writes: Sequence[Any] = ()) -> Any:
+    """The executable of the graph with these results and writes; None, said once by a warning, where it cannot be built: no
+    defect or limit of the back end may become the error of an eager program."""
     from ..pipeline import compile_graph
 
     try:
-        return compile_graph(builder.finish(results))
+        return compile_graph(builder.finish(results, writes))
     except Exception as error:
         if not isinstance(error, ImportError):  # an installation without llvmlite is no defect
             knobs.warn(f"{builder.name} cannot be compiled, NumPy runs it: {type(error).__name__}: {error}")

@@ -19,7 +19,7 @@ from ..ir.ops.shape import as_strided, expand
 from ..runtime import gradmode
 from ..runtime.gpu.storage import extent_of
 from ..runtime.meta import Meta
-from . import executor, overlaps, tape
+from . import direct, executor, overlaps, tape
 from .factory import alias, blank, family, make, place, storage_of, tensors_in
 
 
@@ -28,7 +28,7 @@ def inplace(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     target = operands[0]
     if target._storage is not None and len(operands) > 1:
         overlaps.refuse(target, operands)
-    if not attrs and executor.written_through(op, operands):
+    if direct.into(op, operands, attrs, target) or (not attrs and executor.written_through(op, operands)):
         return target
     recorded = gradmode.get()
     if recorded and _is_eager(target):

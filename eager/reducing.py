@@ -12,8 +12,8 @@ from ..ir import dtypes
 from ..ir.ops import casts, creation, pointwise, reductions
 from ..ir.ops import shape as shapes
 from ..ir.ops.compare import ge, where
+from . import direct, notices, overlaps
 from . import generated as g
-from . import notices, overlaps
 from . import return_types as results
 from .arguments import one_of, wrap_dim, wrap_dims
 from .executor import apply, is_at_hand, is_plain, write
@@ -181,6 +181,12 @@ def round(input: Tensor, *, decimals: int = 0, out: Any = None) -> Tensor:
     return result if out is None else into(out, result, False)
 
 
+def _clamped(x: Any, min: Any, max: Any) -> Any:
+    if x.dtype.kind != "f":
+        raise DTypeError(f"{x.dtype.name} is left to the op")
+    return pointwise.clamp(x, min=min, max=max)
+
+
 @served
 @pure
 def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Any = None) -> Tensor:
@@ -190,6 +196,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Any = None) -
     if hasattr(min, "meta") or hasattr(max, "meta"):
         result = input if min is None else _bounded(input, min, g.maximum, g.ge)
         result = result if max is None else _bounded(result, max, g.minimum, g.le)
+    elif out is not None and direct.into(_clamped, (input,), {"min": min, "max": max}, out):
+        return out  # type: ignore[no-any-return]
     else:
         result = apply(pointwise.clamp, _with_bound_dtype(input, min, max), {"min": min, "max": max})
     return result if out is None else into(out, result, True, (input, min, max))  # type: ignore[no-any-return]
@@ -231,9 +239,17 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     return where(mask, value, input)  # type: ignore[no-any-return]
 
 
+def _filled_in(mask: Any, value: Any, x: Any) -> Any:
+    if x.dtype.kind != "f":
+        raise DTypeError(f"{x.dtype.name} is left to the op")
+    return where(mask, value, x)
+
+
 @pure
 def masked_fill_(self: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`masked_fill`, stored in self."""
+    if not hasattr(value, "meta") and direct.into(_filled_in, (mask, value, self), _NONE, self):
+        return self
     return store_checked(self, masked_fill(self, mask, value))  # type: ignore[no-any-return]
 
 
@@ -290,15 +306,29 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, 
     return finished(input + tensor1 / tensor2 * value, out)  # type: ignore[no-any-return]
 
 
+def _added_product(x: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
+    return pointwise.add(x, pointwise.mul(pointwise.mul(tensor1, tensor2), value))
+
+
+def _added_quotient(x: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
+    if not (tensor1.dtype.is_inexact and tensor2.dtype.is_inexact):
+        raise DTypeError("integers are left to the op")
+    return pointwise.add(x, pointwise.mul(pointwise.div(tensor1, tensor2), value))
+
+
 @pure
 def addcmul_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """`addcmul`, stored in self."""
+    if direct.into(_added_product, (self, tensor1, tensor2, value), _NONE, self):
+        return self
     return store_checked(self, addcmul(self, tensor1, tensor2, value=value))  # type: ignore[no-any-return]
 
 
 @pure
 def addcdiv_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """`addcdiv`, stored in self."""
+    if direct.into(_added_quotient, (self, tensor1, tensor2, value), _NONE, self):
+        return self
     return store_checked(self, addcdiv(self, tensor1, tensor2, value=value))  # type: ignore[no-any-return]
 
 
@@ -312,9 +342,17 @@ def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Any = None) -> Tensor:
     return finished(input + (end - input) * weight, out)  # type: ignore[no-any-return]
 
 
+def _between(x: Any, end: Any, weight: Any) -> Any:
+    if end.dtype is not x.dtype or x.dtype.kind != "f":
+        raise DTypeError("other dtypes are left to the op")
+    return pointwise.add(x, pointwise.mul(pointwise.sub(end, x), weight))
+
+
 @pure
 def lerp_(self: Tensor, end: Tensor, weight: Any) -> Tensor:
     """`lerp`, stored in self."""
+    if direct.into(_between, (self, end, weight), _NONE, self):
+        return self
     return store_checked(self, lerp(self, end, weight))  # type: ignore[no-any-return]
 
 
