@@ -78,7 +78,7 @@ def _refused(step: RoutineStep, operand: int, kernel: Kernel) -> str:
 def _repeated(step: RoutineStep, operand: int) -> Size:
     """How many products of a batch have the same matrix."""
     places = range(BATCH, BATCH + EACH * gemm.batch_dims(step), EACH)
-    return numel(step.sizes[at] for at in places if is_number(step.sizes[at + 1 + operand], 0))
+    return numel([step.sizes[at] for at in places if is_number(step.sizes[at + 1 + operand], 0)])
 
 
 def _by_places(step: RoutineStep, operand: int, view: BufferView, kernel: Kernel, store: Store) -> Kernel | None:
