@@ -12,9 +12,10 @@ from typing import Any
 from .. import knobs
 from ..errors import DeviceError
 from ..ir import dtypes
+from ..ir.layout import extent_of
 from ..ir.types import contiguous_strides
 from ..runtime.gpu import device as gpus
-from ..runtime.gpu.storage import DeviceStorage, extent_of
+from ..runtime.gpu.storage import DeviceStorage
 from ..runtime.gpu.streams import Event, Stream
 from ..runtime.meta import Meta
 from .gpu import tensor_in

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import AutogradError, ShapeError
 from ..ir import dtypes
-from ..ir.layout import windowed
+from ..ir.layout import extent_of, windowed
 from ..ir.op import Op
 from ..ir.ops.casts import cast, clone, contiguous
 from ..ir.ops.compare import where
@@ -17,7 +17,6 @@ from ..ir.ops.complexes import view_as_complex, view_as_real
 from ..ir.ops.creation import filled
 from ..ir.ops.shape import as_strided, expand
 from ..runtime import gradmode
-from ..runtime.gpu.storage import extent_of
 from ..runtime.meta import Meta
 from . import direct, executor, overlaps, tape
 from .factory import alias, blank, family, make, place, storage_of, tensors_in

@@ -9,11 +9,12 @@ import numpy as np
 from .. import knobs
 from ..ir import dtypes
 from ..ir.dtypes import DType
+from ..ir.layout import extent_of
 from ..ir.types import contiguous_strides
 from ..runtime import gradmode
 from ..runtime.gpu import device as gpus
 from ..runtime.gpu.device import pinned
-from ..runtime.gpu.storage import DeviceStorage, extent_of
+from ..runtime.gpu.storage import DeviceStorage
 from ..runtime.gpu.streams import Stream
 from ..runtime.meta import Meta
 from . import device as devices

@@ -165,6 +165,13 @@ def dense_strides(shape: tuple[Size, ...], tensors: Sequence[TensorType], alone:
     return plain if order == reverse else _in_order(shape, order)
 
 
+def extent_of(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    """Elements between the first and the last, both counted, of a layout without negative strides."""
+    if 0 in shape:
+        return 0
+    return 1 + sum([(n - 1) * s for n, s in zip(shape, strides, strict=True)])
+
+
 def is_dense(t: TensorType) -> bool:
     """Whether the elements lie without gaps or overlap, in whatever order of dimensions."""
     step: Size = 1

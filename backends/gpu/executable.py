@@ -16,13 +16,13 @@ from ...errors import DeviceError, ShapeError
 from ...ir import sizes
 from ...ir.graph import Graph
 from ...ir.interpret import concrete
-from ...ir.layout import windowed
+from ...ir.layout import extent_of, windowed
 from ...ir.plan import BufferView, ExternStep, FromArena, FromInput, GemmStep, KernelStep, Plan, RoutineStep, ScalarInput
 from ...ir.run_op import run_op
 from ...ir.types import TensorType
 from ...runtime.gpu.allocator import Memory
 from ...runtime.gpu.device import GPU
-from ...runtime.gpu.storage import address_of, extent_of
+from ...runtime.gpu.storage import address_of
 from .kernel import Code
 from .launch import Chosen, Frame, Host, Program
 from .launcher_text import LIBRARY_FAILED

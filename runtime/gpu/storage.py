@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DeviceError
-from ...ir.layout import windowed
+from ...ir.layout import extent_of, windowed
 from ..storage import Array, Held, Storage
 from .allocator import Memory
 from .device import GPU
@@ -81,8 +81,3 @@ def address_of(tensor: Any) -> int:
     return int(storage._address + (tensor._offset or 0) * tensor.meta.dtype.itemsize)
 
 
-def extent_of(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
-    """Elements between the first and the last, both counted, of a layout without negative strides."""
-    if 0 in shape:
-        return 0
-    return 1 + sum([(n - 1) * s for n, s in zip(shape, strides, strict=True)])
