@@ -222,8 +222,12 @@ def arange(
         bounds = [int(x) for x in (start, end, step)]
         start, end, step = bounds if wanted is dtypes.int64 and bounds[2] else (bounds[0], end, step)
     length = -((start - end) // step) if whole else int(np.ceil((end - start) / step))
-    attrs = {"start": start, "step": step, "length": length, "dtype": wanted}
-    result = _maker(_executor, device).apply(made.arange, (), attrs)
+    maker = _maker(_executor, device)
+    on_device = maker is not EAGER and _executor is None and not is_recording()
+    apart = on_device and whole and start and step == 1 and wanted in (dtypes.int32, dtypes.int64)
+    attrs = {"start": 0 if apart else start, "step": step, "length": length, "dtype": wanted}
+    result = maker.apply(made.arange, (), attrs)
+    result = result + start if apart else result  # (a range that moves with each call needs no kernel of its own)
     return _finish(result, requires_grad, out)  # type: ignore[no-any-return]
 
 

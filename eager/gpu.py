@@ -16,7 +16,7 @@ import numpy as np
 from .. import knobs
 from ..errors import CompileError, DeviceError, FusewireError
 from ..ir import sizes
-from ..ir.layout import windowed
+from ..ir.layout import extent_of, windowed
 from ..ir.op import Extern, Op
 from ..ir.promote import rounded, type_of
 from ..ir.run_op import run_op
@@ -25,14 +25,14 @@ from ..runtime import gradmode
 from ..runtime.chain import Chain, Way
 from ..runtime.gpu import device as devices
 from ..runtime.gpu.device import GPU
-from ..runtime.gpu.storage import DeviceStorage, address_of, extent_of
+from ..runtime.gpu.storage import DeviceStorage, address_of
 from ..runtime.meta import Meta
 from . import launches, stores, tape
 from .carried import layout_of
 from .executor import WEAK
 from .executor import native_results as native
 from .factory import Detached, blank, make, place, storage_of
-from .patterns import Pattern, number, of_call
+from .patterns import Ints, Pattern, number, of_call
 
 #: kinds of calls remembered
 MOST = 8192
@@ -61,6 +61,7 @@ class Executor:
         self.gpu = gpu
         self.plans: dict[Any, Plan] = {}
         self.generic: dict[Any, Any] = {}  # executables of patterns; None: sizes must be fixed
+        self.ints = Ints()
 
     def apply(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """The op's result, recorded where an operand requires grad."""
@@ -74,11 +75,11 @@ class Executor:
         return self._applied(op, operands, attrs, kinds) if served is None else served
 
     def _applied(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], kinds: tuple[Any, ...]) -> Any:
-        track = False
+        track, ints = False, self.ints.are_inputs(op, operands)
         key: list[Any] = [op, knobs.state]
         for i, x in enumerate(operands):
             if type(x) in WEAK:
-                key.append(float if isinstance(number(op, i, x), ScalarType) else (type(x), repr(x)))
+                key.append(type(x) if isinstance(number(op, i, x, ints), ScalarType) else (type(x), repr(x)))
                 continue
             meta = getattr(x, "meta", None)
             if meta is None or (x._array is not None or not x._storage.on_device):
@@ -92,7 +93,7 @@ class Executor:
         except TypeError:  # an attribute that does not hash
             plan, kind = None, None  # type: ignore[assignment]
         if plan is None:
-            plan = self._plan(op, operands, attrs)
+            plan = self._plan(op, operands, attrs, ints)
             if len(self.plans) >= MOST:
                 self.plans.clear()
             if kind is not None:
@@ -124,8 +125,8 @@ class Executor:
                 given[i] = moved(x, self.gpu)
         return self.apply(op, tuple(given), attrs)
 
-    def _plan(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Plan:
-        """What such a call does."""
+    def _plan(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], ints: bool) -> Plan:
+        """What such a call does; with `ints` whatever its ints are."""
         if any(type(x) not in WEAK and x.meta.device != self.gpu.name for x in operands):
             raise different(op, operands)
         if op.effects.aliases is not None:
@@ -134,9 +135,9 @@ class Executor:
                 return View(op.effects.aliases, *place)
         if op.eager_only or (type(op.lowering) is Extern and not _has_template(op, operands, attrs)):
             return self._on_host(op, attrs)
-        return self._compiled(op, operands, attrs)
+        return self._compiled(op, operands, attrs, ints)
 
-    def _compiled(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Plan:
+    def _compiled(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], ints: bool) -> Plan:
         from ..ir.graph import Builder
 
         types = [x if type(x) in WEAK else x.meta.type for x in operands]
@@ -145,7 +146,7 @@ class Executor:
         single = not isinstance(results, tuple)
         out = [v.tensor_type for v in ((results,) if single else results)]
         try:
-            for pattern in _patterns(op, types, attrs, out):
+            for pattern in _patterns(op, types, attrs, out, ints):
                 executable = self._serving(op, pattern)
                 if executable is not None and _lie_so(executable, pattern, out):
                     break
@@ -383,7 +384,9 @@ def _writer(gpu: GPU, target: TensorType, source: Any) -> Plan:
 # -- views
 
 
-def _patterns(op: Op, types: Sequence[Any], attrs: dict[str, Any], out: list[TensorType]) -> Iterator[Pattern]:
+def _patterns(
+    op: Op, types: Sequence[Any], attrs: dict[str, Any], out: list[TensorType], ints: bool
+) -> Iterator[Pattern]:  # fmt: skip
     """The patterns of a call, those that serve most calls first. What a template runs where sizes are known has as many of them
     known as that takes: the last ones, heads too, or all."""
     from ..backends.gpu import builder
@@ -400,7 +403,7 @@ def _patterns(op: Op, types: Sequence[Any], attrs: dict[str, Any], out: list[Ten
         yield of_call(op, types, attrs, out, _ALL)
         return
     for fixed in _FIXED:
-        yield of_call(op, types, attrs, out, fixed)
+        yield of_call(op, types, attrs, out, fixed, ints=ints)
 
 
 def _has_template(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from ..ir.op import Op
 from ..ir.promote import rounded
 from ..runtime import gradmode
 from . import hot, plans, tape
+from .patterns import fits
 
 #: kinds remembered for one state of the knobs, and states remembered
 MOST, STATES = 4096, 8
@@ -36,7 +37,7 @@ _tables: dict[object, dict[Any, Any]] = {}
 class Served:
     """`native`: a function of the operands numbered `inputs` (None: of all), or of the tuple of operands for a `view`. `half`:
     what floats are rounded to. `history`: what the tape records where an operand requires grad. `classes` of the operands.
-    `other`: the same for other classes."""
+    `ints`: some inputs are ints, of 32 bits (`patterns.may_be_any`). `other`: the same for other classes."""
 
     native: Callable[..., Any]
     inputs: tuple[int, ...] | None
@@ -44,6 +45,7 @@ class Served:
     view: bool
     history: plans.Plan | None
     classes: tuple[type, ...]
+    ints: bool = False
     other: Served | None = None
 
 
@@ -90,6 +92,8 @@ def serve(found: Served, operands: tuple[Any, ...]) -> Any:
     given: Any = operands if found.inputs is None else [operands[i] for i in found.inputs]
     if found.half is not None:
         given = [rounded(x, found.half) if type(x) is float else x for x in given]
+    if found.ints and any(type(x) is int and not fits(x) for x in given):
+        return None
     return found.native(*given)
 
 
@@ -166,7 +170,12 @@ def _served(
         return Served(run, None, None, True, history, classes)
     native = routine(run, operands)
     inputs = None if len(run.inputs) == len(operands) else tuple(run.inputs)
-    return None if native is None else Served(native, inputs, run.half, False, history, classes)
+    return None if native is None else Served(native, inputs, run.half, False, history, classes, takes_ints(run, operands))
+
+
+def takes_ints(run: Any, operands: tuple[Any, ...]) -> bool:
+    """Whether ints are inputs of what runs a call."""
+    return any(type(operands[i]) is int for i in run.inputs)
 
 
 def routine(run: Any, operands: tuple[Any, ...]) -> Any:
@@ -179,16 +188,16 @@ def routine(run: Any, operands: tuple[Any, ...]) -> Any:
     executable, given = run.executable, [operands[i] for i in run.inputs]
     plan = executable.plan
     fresh = all(o.source is None for o in plan.outputs)
-    filled = all(0 not in m.shape for m in run.metas) and all(type(x) is float or 0 not in x.meta.shape for x in given)
+    filled = all(0 not in m.shape for m in run.metas) and all(type(x) in NUMBERS or 0 not in x.meta.shape for x in given)
     if not fresh or not filled or len(plan.inputs) != len(given) + len(run.extra) or hot.refused() is not None:
         return None
-    types = tuple([t if type(x) is float else x.meta.type for x, t in zip(given, plan.inputs[: len(given)], strict=True)])
+    types = tuple([t if type(x) in NUMBERS else x.meta.type for x, t in zip(given, plan.inputs[: len(given)], strict=True)])
     outputs = tuple([dataclasses.replace(o, type=m.type) for o, m in zip(plan.outputs, run.metas, strict=True)])
     one = dataclasses.replace(plan, inputs=types, symbols=(), outputs=outputs)
     try:
         entry.configure_device(DeviceStorage, Watched)
         launcher = Launcher(executable, run.gpu, tensor_in, run.values, run.metas)  # no result is a view
-        inputs = [(type(x), None if type(x) is float else x.meta) for x in given]
+        inputs = [(type(x), None if type(x) in NUMBERS else x.meta) for x in given]
         return entry.routine(one, {}, inputs, run.metas, lambda *_: None, keep=executable, launcher=launcher, single=run.single)
     except CompileError as error:
         knobs.say(2, f"{plan.name} on {run.gpu.name} is launched by Python: {error}")

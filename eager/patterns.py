@@ -6,7 +6,7 @@ numbers. Pointwise calls lose all dimensions that lie in memory as one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +17,10 @@ from ..ir.op import Op, Scalar
 from ..ir.types import ScalarType, TensorType, contiguous_strides
 
 Dims = tuple[int, ...]
+#: dtypes beside which an int of 32 bits means the same as an input and as a literal, and how far those reach
+_WIDE, _INT32 = frozenset((dtypes.bool_, dtypes.int32, dtypes.int64, dtypes.float32, dtypes.float64)), 1 << 31
+#: ints of a call that have a kernel each (a division by 2 is a shift) before they are an input of one, and calls remembered
+_APART, _MOST = 2, 4096
 
 
 class Pattern:
@@ -108,12 +112,13 @@ def loose(op: Op) -> bool:
 
 
 def of_call(
-    op: Op, operands: Sequence[Any], attrs: dict[str, Any], out: Sequence[Any], fixed: int = 1, kept: frozenset[int] = frozenset()
-) -> Pattern:
+    op: Op, operands: Sequence[Any], attrs: dict[str, Any], out: Sequence[Any], fixed: int = 1,
+    kept: frozenset[int] = frozenset(), ints: bool = False,
+) -> Pattern:  # fmt: skip
     """The pattern of a call with TensorTypes and numbers as `operands`, whose results are of the types `out`. Sizes of at most
-    `fixed`, and those `kept`, are part of it."""
+    `fixed`, and those `kept`, are part of it; ints are inputs where `ints` is set."""
     names = _Names(fixed, kept)
-    given = [number(op, i, x) for i, x in enumerate(operands)]
+    given = [number(op, i, x, ints) for i, x in enumerate(operands)]
     tensors = [t for t in operands if isinstance(t, TensorType)]
     if tensors and len(out) == 1 and not _sized(op) & attrs.keys() and _pointwise(op, operands, attrs):
         found = collapsed(tensors, out[0])
@@ -143,15 +148,51 @@ def of_write(op: Op | None, operands: Sequence[Any], attrs: dict[str, Any], fixe
     joined = collapsed(tensors, tensors[0])
     apart: list[Any] = [(t.shape, t.strides, t.dtype) for t in tensors]
     laid = iter(joined or apart)
-    given = [ScalarType("float") if type(x) is float and (op is None or number(op, i, x) is not x) else x
+    ints = op is None and all(may_be_any(x, [tensors[0].dtype]) for x in operands if type(x) is int)
+    given = [ScalarType("int") if ints and type(x) is int else
+             ScalarType("float") if type(x) is float and (op is None or number(op, i, x) is not x) else x
              for i, x in enumerate(operands)]  # fmt: skip
     types = [names.type(*next(laid)) if isinstance(t, TensorType) else t for t in given]
     return Pattern(op, types, attrs, names.values, joined is not None)
 
 
-def number(op: Op, i: int, x: Any) -> Any:
-    """What the graph of a call takes for operand `i`: an input, where it is a number that may be any."""
-    return ScalarType("float") if type(x) is float and i not in op.fixed and loose(op) else x
+def number(op: Op, i: int, x: Any, ints: bool = False) -> Any:
+    """What the graph of a call takes for operand `i`: an input, where it is a number that may be any (`ints`: an int, too)."""
+    if i in op.fixed or not loose(op):
+        return x
+    return ScalarType("float") if type(x) is float else ScalarType("int") if ints and type(x) is int else x
+
+
+def may_be_any(x: Any, dtypes_beside: Iterable[DType]) -> bool:
+    """Whether a number is an int that a kernel may take as an input beside tensors of these dtypes: it fits all of them."""
+    return type(x) is int and fits(x) and all(d in _WIDE for d in dtypes_beside)
+
+
+def fits(x: int) -> bool:
+    """Whether an int has 32 bits at most."""
+    return -_INT32 <= x < _INT32
+
+
+class Ints:
+    """Which calls take ints as inputs: those that have had some, each with a kernel of its own."""
+
+    def __init__(self) -> None:
+        self.seen: dict[Any, set[tuple[int, ...]]] = {}
+
+    def are_inputs(self, op: Op, operands: Sequence[Any]) -> bool:
+        """Whether a call with these Tensors and numbers takes its ints as inputs; notes them."""
+        given = tuple([x for x in operands if type(x) is int])
+        if not given:
+            return False
+        metas = [getattr(x, "meta", None) for x in operands]
+        if not all(may_be_any(x, [m.dtype for m in metas if m is not None]) for x in given):
+            return False
+        if len(self.seen) >= _MOST:
+            self.seen.clear()
+        seen = self.seen.setdefault((op, *metas), set())
+        if len(seen) < _APART:
+            seen.add(given)
+        return given not in seen
 
 
 def collapsed(tensors: Sequence[TensorType], out: TensorType) -> list[tuple[Dims, Dims, DType]] | None:

@@ -13,6 +13,8 @@ from typing import Any
 from .. import knobs
 from ..errors import FusewireError
 from ..ir import dtypes
+from ..ir.dtypes import DType
+from ..ir.layout import extent_of
 from ..ir.op import Op
 from ..ir.ops.casts import cast
 from ..ir.ops.creation import full
@@ -23,6 +25,7 @@ from ..runtime.meta import Meta
 from . import launches
 from .factory import Detached
 from .launches import NUMBERS, Served
+from .patterns import fits, may_be_any, of_write
 
 #: largest size that patterns keep, those tried first in front
 _FIXED = (1, 1 << 62)
@@ -89,7 +92,7 @@ def _met(table: dict[Any, Any], kinds: Any, op: Op | None, operands: tuple[Any, 
     if not knobs.native_entry:
         return False
     if known is None:
-        places = tuple([i for i, x in enumerate(operands) if _is_fixed(op, i, x)])
+        places = tuple([i for i, x in enumerate(operands) if _is_fixed(op, i, x, operands[0].meta.dtype)])
         if places and type(kinds[0]) is str:
             table[kinds] = places
             kinds = kinds, *launches.values_of(operands, places)
@@ -113,24 +116,28 @@ def _met(table: dict[Any, Any], kinds: Any, op: Op | None, operands: tuple[Any, 
         table[kinds] = known if every else False
         return False
     inputs = None if len(run.inputs) == len(operands) else tuple(run.inputs)
-    table[kinds] = Served(native, inputs, run.half, False, None, classes, known if every else None)
+    ints = launches.takes_ints(run, operands)
+    table[kinds] = Served(native, inputs, run.half, False, None, classes, ints, known if every else None)
     return False
 
 
-def _is_fixed(op: Op | None, i: int, x: Any) -> bool:
-    """Whether an operand is a number that kernels hold."""
-    return type(x) in NUMBERS and (type(x) is not float or (op is not None and i in op.fixed))
+def _is_fixed(op: Op | None, i: int, x: Any, written: DType) -> bool:
+    """Whether an operand is a number that kernels which write this dtype hold."""
+    if type(x) is float:
+        return op is not None and i in op.fixed
+    return type(x) in NUMBERS and not (op is None and may_be_any(x, (written,)))
 
 
 def runner(op: Op | None, operands: tuple[Any, ...]) -> Any:
     """What runs the write (`gpu.Runner`); None where no kernel does."""
-    from ..runtime.gpu.storage import extent_of
     from .gpu import Runner
 
     meta = operands[0].meta
     types = [x if type(x) in NUMBERS else x.meta.type for x in operands]
     tensors = [x.meta for x in operands if type(x) not in NUMBERS]
     apart = extent_of(meta.shape, meta.strides) >= math.prod(meta.shape)
+    if any(type(x) is int and not fits(x) for x in operands):  # the op says what does not fit the target
+        return None
     if not apart or _repeats(meta) or any(m.device != meta.device or m.dtype.is_complex or 0 in m.shape for m in tensors):
         return None
     executor = operands[0]._storage.gpu.executor
@@ -169,7 +176,6 @@ def _built(executor: Any, op: Op | None, types: list[Any], fixed: int) -> Any:
     """(executable, pattern) of writes of these types; None where there is none."""
     from ..ir.graph import Builder, WriteBack
     from ..pipeline import compile_graph
-    from .patterns import of_write
 
     pattern = of_write(op, types, {}, fixed)
     if pattern is None:

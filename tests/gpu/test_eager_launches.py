@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import fusewire as fw
+from fusewire import pipeline
 from fusewire.eager import launches
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
@@ -255,3 +256,48 @@ def test_windows_are_remembered_by_their_index(fake: fake_cuda.Fake) -> None:
     data = on.data
     data[1].zero_()
     assert on._version == 0 and on[1].sum().item() == 0.0
+
+
+def test_ints_are_inputs_of_one_kernel_after_two(fake: fake_cuda.Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    compile_graph = pipeline.compile_graph
+
+    def counted(graph: Any, **how: Any) -> Any:
+        compiled.append(graph.name)
+        return compile_graph(graph, **how)
+
+    monkeypatch.setattr(pipeline, "compile_graph", counted)
+    x, n = fw.tensor([-3.0, 0.5, 7.0]), fw.tensor([-3, 5, 7])
+    calls: dict[str, Callable[[Any, Any, int], Any]] = {
+        "x * i": lambda x, n, i: x * i, "n + i": lambda x, n, i: n + i, "i - n": lambda x, n, i: i - n,
+        "n // i": lambda x, n, i: n // i, "n % i": lambda x, n, i: n % i, "n == i": lambda x, n, i: n == i,
+        "where": lambda x, n, i: fw.where(x > 0, x, i), "fill_": lambda x, n, i: n.clone().fill_(i),
+        "add_": lambda x, n, i: n.clone().add_(i), "n[1] = i": lambda x, n, i: n.clone().index_fill_(0, n.abs()[:1] // 3, i),
+        "arange": lambda x, n, i: fw.arange(i, i + 3, device=x.device),
+    }  # fmt: skip
+    for name, f in calls.items():
+        compiled.clear()
+        for i in (2, 3, 5, -7, 11, 1 << 30, -(1 << 31), 3, 40, 41, 42, 43):
+            found, wanted = f(x.cuda(), n.cuda(), i), f(x, n, i)
+            assert found.dtype == wanted.dtype and fw.equal(found.cpu(), wanted), (name, i)
+        assert len(compiled) <= 6, (name, compiled)  # what goes with it included
+
+
+@pytest.mark.parametrize("number", [0, 1 << 31, -(1 << 40)])
+def test_ints_that_are_not_like_those_before(fake: fake_cuda.Fake, number: int) -> None:
+    """Of more than 32 bits, or what nothing is divided by: as eager on the CPU, whatever machine code has served before."""
+    calls: tuple[Callable[[Any, int], Any], ...] = (
+        lambda n, i: n + i, lambda n, i: n // i, lambda n, i: n == i, lambda n, i: n.add_(i),
+    )  # fmt: skip
+
+    def outcome(f: Callable[[Any, int], Any], n: Any, i: int) -> Any:
+        try:
+            return f(n, i).cpu().tolist()
+        except Exception as error:
+            return type(error)
+
+    for f in calls:
+        for i in (2, 3, 5, 7, 9, 11):
+            outcome(f, fw.arange(4).cuda(), i)
+        wanted = outcome(f, fw.arange(4), number)
+        assert [outcome(f, fw.arange(4).cuda(), number) for _ in range(TURNS)] == [wanted] * TURNS
