@@ -17,11 +17,11 @@ from .. import knobs
 from ..errors import FusewireError
 from ..ir import dtypes
 from ..ir.graph import Builder, Value, WriteBack
+from ..ir.layout import extent_of
 from ..ir.ops.casts import cast
 from ..ir.plan import KernelStep
 from ..ir.types import ScalarType
 from ..runtime import gradmode
-from ..runtime.gpu.storage import extent_of
 from . import executor, hot
 from .served import WAIT, WAIT_LARGE, WAIT_MIDDLE
 
