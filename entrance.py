@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import knobs
 from .eager.tensor import Tensor
 from .errors import CompileError, FusewireError
+from .in_parts import in_parts, kind_of, meta_of_type, settled
 from .ir.plan import PlanOutput, errors_of
 from .ir.types import TensorType
 from .runtime.guard import FitsInt64, TensorIs, TensorLike, TypeIs
@@ -50,7 +51,7 @@ def _native_variant(variant: Variant, function: types.FunctionType) -> Any:
     made, executable = variant.capture, variant.executable
     plan = getattr(executable, "plan", None)
     if plan is None or callable(executable.code):
-        return entry.Variant.of_python(made.guards, function, _bare(variant.run))
+        return entry.Variant.of_python(made.guards, function, _bare(in_parts(variant) or variant.run))
     if made.prologue is not None:
         return entry.Variant.of_python(made.guards, function, _bare(_behind_prologue(variant, function)))
     return _planned(variant, function, made.guards)
@@ -116,7 +117,7 @@ def _behind_prologue(variant: Variant, function: types.FunctionType) -> Callable
 def _guard_of(source: Arg, type_: Any) -> Any:
     """The guard on a value drawn before the graph, by which the plan knows what it reads."""
     if isinstance(type_, TensorType):
-        return TensorIs(source, Tensor, _meta_of_type(type_))
+        return TensorIs(source, Tensor, meta_of_type(type_))
     return TypeIs(source, float) if type_.kind == "float" else FitsInt64(source)
 
 
@@ -135,7 +136,7 @@ def _planned(variant: Variant, function: types.FunctionType, guards: Sequence[An
         if output.source is None and meta is not None and output.type != meta.type:
             raise CompileError(f"an output is laid out as {output.type}, not {meta.type}")
     own = len(entry.parameters(function)) - made.drawn
-    known = [_known(m) for m in metas]
+    known = [settled(m) for m in metas]
     grads = [m is not None and m.requires_grad for m in metas]
     return entry.Variant(
         plan, executable.code, guards, made.sources, function, output_metas=known, output_grads=grads, tail=tail,
@@ -158,22 +159,9 @@ def _bare(run: Callable[..., Any]) -> Callable[..., Any]:
     return bare
 
 
-def _known(meta: Any) -> Meta | None:
-    """A Meta that is known before the call."""
-    return meta if isinstance(meta, Meta) else None
-
-
 def _meta_of(output: PlanOutput) -> Any:
     """The Meta of a value saved for the backward graph, or its pattern; None for a number."""
-    return _meta_of_type(output.type)
-
-
-def _meta_of_type(t: Any, device: str = "cpu") -> Any:
-    if not isinstance(t, TensorType):
-        return None
-    if not all(isinstance(n, int) for n in (*t.shape, *t.strides)):
-        return MetaPattern(t, device=device)
-    return Meta.of(t.shape, t.strides, t.dtype, device=device)  # type: ignore[arg-type]
+    return meta_of_type(output.type)
 
 
 def _recording(variant: Variant) -> Callable[..., Any]:
@@ -211,22 +199,14 @@ def _backward(variant: Variant, launcher: Any = None) -> Callable[[Training, Any
         first = dict(enumerate(saved[i] for i in training.cut.saved_inputs))
         try:
             device = "cpu" if launcher is None else launcher.device
-            inputs = [first.get(n) or _kind_of(v.type, device) for n, v in enumerate(training.cut.backward.inputs)]
-            metas = [_known(_meta_of(o)) for o in plan.outputs]
+            inputs = [first.get(n) or kind_of(v.type, device) for n, v in enumerate(training.cut.backward.inputs)]
+            metas = [settled(_meta_of(o)) for o in plan.outputs]
             who = None if launcher is None else type(launcher)(executable, launcher.gpu, launcher.view)
             return entry.routine(plan, executable.code, inputs, metas, otherwise, keep=executable, launcher=who)
         except CompileError:
             return None
 
     return make
-
-
-_NUMBERS = {"float": float, "int": int, "bool": bool}
-
-
-def _kind_of(type_: Any, device: str) -> tuple[type, Any]:
-    """Class and Meta of what a graph input of this type is at a call."""
-    return (Tensor, _meta_of_type(type_, device)) if isinstance(type_, TensorType) else (_NUMBERS[type_.kind], None)
 
 
 _refusal: list[str | None] = []

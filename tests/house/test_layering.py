@@ -13,7 +13,7 @@ LAYERS = [
     ("errors", "knobs", "addresses"), ("logs",), ("ir",), ("runtime",), ("backends",), ("pipeline",), ("eager",),
     ("distributed", "version", "cuda", "mps", "accelerator", "amp"),
     ("nn", "optim", "utils", "vision", "special", "linalg", "fft", "func", "distributions"), ("tracer",),
-    ("compiler", "entrance", "explanations", "page", "aliases", "namespace"), ("runner",),
+    ("compiler", "entrance", "in_parts", "explanations", "page", "aliases", "namespace"), ("runner",),
     ("bench", "cli", "__init__", "__main__", "pytest_plugin"),
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
