@@ -73,7 +73,7 @@ class _Writer:
         likes = [x for x in self.capture.guards if isinstance(x, TensorLike)]
         tensors |= {x.source: (x.cls, MetaPattern(x.type, x.requires_grad, x.device)) for x in likes}
         given = zip(self.capture.graph.inputs, self.capture.sources, strict=True)
-        self.kinds = {value: tensors.get(source) for value, source in given}
+        self.kinds: dict[Any, Any] = {value: tensors.get(source) for value, source in given}
 
     def function(self) -> Callable[[tuple[Any, ...]], Any]:
         """The function; CompileError where there is none."""
