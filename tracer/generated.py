@@ -17,12 +17,14 @@ def file_name() -> str:
     return f"{TAIL_FILE} {next(_numbers)}>"
 
 
-def define(name: str, text: str, names: dict[str, Any]) -> Any:
-    """The function `name` that `text` defines over the global `names`."""
+def define(name: str, text: str, names: dict[str, Any], held: set[str]) -> Any:
+    """The function `name` that `text` defines over the global `names`; `held` are those of the user's own objects."""
     file = file_name()
     space = dict(names)
     exec(compile(text, file, "exec"), space)
-    return with_source(space.pop(name), text)
+    made = with_source(space.pop(name), text)
+    made.held = held
+    return made
 
 
 def with_source(made: Any, text: str) -> Any:

@@ -131,4 +131,4 @@ def write(s: Session) -> Any:
     texts = [writer.memo[id(x)][1] if id(x) in writer.memo else writer.text(x) for x in s.drawn.slots]
     lines = [*writer.loads, *writer.builds, *writer.stream, f"return ({', '.join(texts)},)"]
     text = "def prologue(args):\n" + "".join(f"    {line}\n" for line in lines)
-    return define("prologue", text, writer.names)
+    return define("prologue", text, writer.names, writer.held)

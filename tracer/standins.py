@@ -10,6 +10,8 @@ import sys
 import types
 from typing import Any
 
+from ..runtime.source import Const
+
 _TEMPLATE = (lambda inner, *rest, **named: inner(*rest, **named)).__code__
 _NO_COLUMNS = 0x80 | 13 << 3  # an entry of the line table: so many code units (at most 8), no columns, lines since the last entry
 
@@ -98,8 +100,16 @@ def _inner(entry: types.TracebackType | None, place: Place) -> types.TracebackTy
 _MARK = "\0lines of the user's"
 
 
-def packed(x: Any) -> Any:
-    """A `Place`, or a dict of them, as plain data with the namespaces; anything else as it is."""
+#: containers, which are written by what they hold
+_CONTAINERS = (list, dict, set, frozenset, tuple)
+_ATOMS = frozenset((type(None), bool, int, float, complex, str, bytes))
+
+
+def packed(x: Any, held: bool = False) -> Any:
+    """A `Place`, or a dict of them, as plain data with the namespaces; a container of the user's (`held`), which the tail may
+    change and pass on, as a Const, that is by its place; anything else as it is."""
+    if held and type(x) in _CONTAINERS and not (type(x) is tuple and all(type(y) in _ATOMS for y in x)):
+        return Const(x, "held")
     if type(x) is Place:
         return _MARK, x.frames
     if type(x) is dict and x and all(type(y) is Place for y in x.values()):
@@ -109,6 +119,8 @@ def packed(x: Any) -> Any:
 
 def unpacked(x: Any) -> Any:
     """What `packed` has packed."""
+    if type(x) is Const:
+        return x.value
     if type(x) is tuple and len(x) == 2 and x[0] == _MARK:
         return Place(x[1])
     if type(x) is dict and x and all(type(y) is tuple and len(y) == 2 and y[0] == _MARK for y in x.values()):

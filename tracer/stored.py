@@ -188,7 +188,7 @@ def _tail(tail: Any) -> Any:
         return None
     code = tail.__code__
     names = {name: tail.__globals__[name] for name in code.co_names if name in tail.__globals__ and name != "plain"}
-    return tail.source, marshal.dumps(code), {name: standins.packed(x) for name, x in names.items()}
+    return tail.source, marshal.dumps(code), {name: standins.packed(x, name in tail.held) for name, x in names.items()}
 
 
 def _inner(executable: Any) -> Any:

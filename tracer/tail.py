@@ -162,7 +162,7 @@ class TailWriter(ValueWriter):
 
     def _compiled(self, lines: list[str]) -> Tail:
         text = "def tail(args, outputs):\n" + "".join(f"    {line}\n" for line in lines)
-        tail: Tail = define("tail", text, self.names)
+        tail: Tail = define("tail", text, self.names, self.held)
         return tail
 
 

@@ -67,6 +67,7 @@ class ValueWriter:
         self.storages: set[int] = set()  # ids of the memory of graph outputs
         self.names: dict[str, Any] = dict(HELPERS)
         self.named = {id(value): name for name, value in HELPERS.items()}
+        self.held: set[str] = set()  # names of the user's own objects
         self.loads: list[str] = []
         self.builds: list[str] = []
         self.sources: dict[Source, str] = {}
@@ -106,7 +107,8 @@ class ValueWriter:
     def load(self, source: Source) -> str:
         """A local that holds what lies at `source` before any effect."""
         if isinstance(source, Const):
-            return self.const(source.value, source.name)
+            self.held.add(name := self.const(source.value, source.name))
+            return name
         if source not in self.sources:
             self.sources[source] = f"s{len(self.sources)}"
             text = self._load_text(source)
