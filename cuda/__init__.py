@@ -249,8 +249,8 @@ get_stream_from_external = ExternalStream
 
 
 def is_current_stream_capturing() -> bool:
-    """Whether a graph is being recorded in the current stream."""
-    return bool(_devices.started()) and _gpu().capturing
+    """Whether this thread records a graph."""
+    return bool(_devices.started()) and _gpu().recording
 
 
 def graph_pool_handle() -> Pool:

@@ -333,7 +333,8 @@ def _apart(source: Any, target: Any) -> Any:
     """`source`, or a copy of it where writing to `target` would change it under way."""
     first, other = address_of(source), address_of(target)
     size = source.meta.dtype.itemsize
-    if first == other and (source.meta.shape, source.meta.strides) == (target.meta.shape, target.meta.strides):
+    laid = [(x.meta.shape, x.meta.strides, x.meta.dtype.itemsize) for x in (source, target)]
+    if first == other and laid[0] == laid[1]:
         return source
     ends = first + extent_of(source.meta.shape, source.meta.strides) * size
     clear = ends <= other or other + extent_of(target.meta.shape, target.meta.strides) * target.meta.dtype.itemsize <= first

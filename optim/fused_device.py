@@ -44,17 +44,20 @@ class _Update:
         self.native: Any = self
 
     def __call__(self, operands: tuple[Any, ...]) -> None:
+        if self.native is self:
+            self.native = routine(self._runner(operands), operands)
+        if self.native is None or self.native(*operands) is None:
+            self._runner(operands)(operands)
+        for i in self.written:
+            operands[i]._storage.version += 1
+
+    def _runner(self, operands: tuple[Any, ...]) -> Any:
+        """What runs it by Python (`gpu.Runner`)."""
         from ..eager.gpu import Runner
 
         inputs = list(range(len(operands)))
         places = [i for i, x in enumerate(operands) if type(x) is not float]
-        run = Runner(self.gpu, self.executable, self.size, inputs, places, [], [], None, False)
-        if self.native is self:
-            self.native = routine(run, operands)
-        if self.native is None or self.native(*operands) is None:
-            run(operands)
-        for i in self.written:
-            operands[i]._storage.version += 1
+        return Runner(self.gpu, self.executable, self.size, inputs, places, [], [], None, False)
 
 
 def _kind(gpu: Any, rule: Any, flags: Any, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> _Update | None:

@@ -166,9 +166,10 @@ class DeviceExecutable:
 
     @staticmethod
     def _arena(program: Program, frame: Frame) -> Memory:
-        """Memory for what a call makes on its way: a small one stays with the frame for the next call in the same stream."""
+        """Memory for what a call makes on its way: a small one stays with the frame for the next call in the same stream. A
+        graph that is recorded has memory of its own pool: what a frame keeps is one day given to others."""
         gpu = program.gpu
-        if program.arena > SMALL:
+        if program.arena > SMALL or gpu.recording:
             return gpu.allocate(program.arena)
         if frame.arena is None or frame.stream != gpu.stream:
             frame.arena, frame.stream = gpu.allocate(program.arena), gpu.stream

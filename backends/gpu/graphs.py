@@ -102,6 +102,8 @@ class GraphedExecutable(DeviceExecutable):
     def watch(self, table: Any) -> None:
         """Let machine code run what is recorded, and will be."""
         place = table.program, table.stream
+        alive = {at: [ref for ref in refs if ref() is not None] for at, refs in self._tables.items()}
+        self._tables = {at: refs for at, refs in alive.items() if refs}
         self._tables.setdefault(place, []).append(weakref.ref(table))
         for key, found in self.recordings.items():
             for recording in found if key[:2] == place else ():

@@ -12,7 +12,7 @@ def reasons(step: RoutineStep, target: Target = SM90) -> list[str]:
     """Why a product or convolution has its tile, and who runs it; nothing for other templates."""
     if not step.routine.startswith(("product", "conv")):
         return []
-    (tile, spent, count, rounds), *others = gemm.weighed(step)
+    (tile, spent, count, rounds), *others = gemm.weighed(step, target)
     parts = gemm.shares(step, tile)
     room = gemm.shared_bytes(tile, gemm.dtype_of(step))
     shared_out = f" for each of {parts} parts of the depth" if parts > 1 else ""

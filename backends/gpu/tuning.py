@@ -6,7 +6,6 @@ cannot be compiled or launched is left out; where no memory is left for measures
 
 from __future__ import annotations
 
-import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -77,7 +76,7 @@ def _compile(variants: Sequence[Variant]) -> None:
     if variants:
         from . import workers
 
-        workers.prepare(variants, os.cpu_count() or 1)
+        workers.prepare(variants, workers.processors())
 
 
 def _fastest(

@@ -78,8 +78,9 @@ _SHARED = FIELDS["shared_limit"][1]
 _STATIC_SHARED = NUMBERS["CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES"]
 _MOST_SHARED = NUMBERS["CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES"]
 _PREFER_SHARED, _L2_128 = NUMBERS["CU_FUNC_CACHE_PREFER_SHARED"], NUMBERS["CU_TENSOR_MAP_L2_PROMOTION_L2_128B"]
-_DEFAULT_SHARED = 48 << 10  # what a block may have without asking
-_SMALL_MAPS = 13010  # the last driver that marks small tensors wrongly in their maps
+_DEFAULT_SHARED = 48 << 10  # what a block may have without asking (CUDA programming guide, "Compute Capabilities")
+#: the last driver that marks tensors below 128 KiB wrongly in their maps; CUTLASS and Triton clear the same bit
+_SMALL_MAPS = 13010
 
 
 def find_library() -> Any:
@@ -132,4 +133,4 @@ class Cuda(Vendor):
         self.check(self.calls.tensor_map(target, element, rank, address, dims, steps, boxes, ones, 0, swizzle, _L2_128, 0))
         extent = 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
         if self.version <= _SMALL_MAPS and extent < 1 << 17:
-            c_uint64.from_address(target + 8).value &= ~(1 << 21)  # these drivers mark small tensors wrongly
+            c_uint64.from_address(target + 8).value &= ~(1 << 21)

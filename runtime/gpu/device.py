@@ -176,6 +176,7 @@ class GPU:
         self.properties: Properties = driver.properties(ordinal)
         self.memory = Allocator(driver, self.activate, lambda: f"{self.name} ({self.properties.name})")
         self.executor: Any = _executors[0](self) if _executors else None
+        self._lock = threading.Lock()  # one thread takes a word
         self._statuses: list[tuple[Array, list[Callable[[int], None]]]] = []  # pages of words, and who tells what they mean
 
     def activate(self) -> None:
@@ -218,20 +219,22 @@ class GPU:
         """Raise what a kernel that has run found wrong. It is said once."""
         for page, tells in self._statuses:
             if page.any():
-                found = [(int(page[i]), tells[i]) for i in page.nonzero()[0]]
-                page[:] = 0
+                places = page.nonzero()[0]
+                found = [(int(page[i]), tells[i]) for i in places]
+                page[places] = 0  # others may be written meanwhile
                 for status, tell in found:
                     tell(status)
 
     def status_word(self, tell: Callable[[int], None]) -> int:
         """Address of an int32 on the host, zero, that kernels may write to; ``tell(its value)`` raises what that means."""
-        if not self._statuses or len(self._statuses[-1][1]) == _STATUSES:
-            page = pinned.array(4 * _STATUSES).view(np.int32)
-            page[:] = 0
-            self._statuses.append((page, []))
-        page, tells = self._statuses[-1]
-        tells.append(tell)
-        return int(page.__array_interface__["data"][0]) + 4 * (len(tells) - 1)
+        with self._lock:
+            if not self._statuses or len(self._statuses[-1][1]) == _STATUSES:
+                page = pinned.array(4 * _STATUSES).view(np.int32)
+                page[:] = 0
+                self._statuses.append((page, []))
+            page, tells = self._statuses[-1]
+            tells.append(tell)
+            return int(page.__array_interface__["data"][0]) + 4 * (len(tells) - 1)
 
     def upload(self, target: int, array: Array, held: bool = False) -> None:
         """Copy a dense array to the device, in the order of the current stream. With `held` the array is pinned memory that

@@ -91,6 +91,9 @@ class Hip(Vendor):
     target = "hip"
     entries, signatures = ENTRIES, SIGNATURES
     attributes = {field: number for field, (_, number) in FIELDS.items()}
+    non_blocking, portable = NUMBERS["hipStreamNonBlocking"], NUMBERS["hipHostMallocPortable"]
+    no_timing, blocking = NUMBERS["hipEventDisableTiming"], NUMBERS["hipEventBlockingSync"]
+    ordinal_of, relaxed = NUMBERS["HIP_POINTER_ATTRIBUTE_DEVICE_ORDINAL"], NUMBERS["hipStreamCaptureModeRelaxed"]
 
     def __init__(self) -> None:
         super().__init__(find_library())

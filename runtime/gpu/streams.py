@@ -6,6 +6,7 @@ import gc
 import itertools
 import threading
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ...errors import DeviceError
 from . import device as devices
@@ -14,13 +15,12 @@ from .device import GPU
 
 #: streams of each priority that a device has
 MOST = 32
-_turns: dict[tuple[GPU, int], tuple[list[int], itertools.count[int]]] = {}
+_turns: WeakKeyDictionary[GPU, dict[int, tuple[list[int], itertools.count[int]]]] = WeakKeyDictionary()
 
 
 def _handle(gpu: GPU, priority: int) -> int:
     """The next stream of a device."""
-    key = gpu, priority
-    made, turn = _turns.setdefault(key, ([], itertools.count()))
+    made, turn = _turns.setdefault(gpu, {}).setdefault(priority, ([], itertools.count()))
     at = next(turn) % MOST
     if at >= len(made):
         gpu.activate()
@@ -264,12 +264,10 @@ class Graph:
 
 
 #: the streams in which ``with graph(g)`` records, one of each device
-_recorders: dict[GPU, int] = {}
+_recorders: WeakKeyDictionary[GPU, int] = WeakKeyDictionary()
 
 
 def _recorder(gpu: GPU) -> Stream:
-    for old in [g for g in _recorders if not g.alive]:
-        del _recorders[old]
     if gpu not in _recorders:
         gpu.activate()
         _recorders[gpu] = gpu.driver.stream_create(0)

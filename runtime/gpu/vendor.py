@@ -81,7 +81,13 @@ class Vendor:
     entries: Mapping[str, str] = {}
     signatures: Mapping[str, tuple[Any, ...]] = {}
     attributes: Mapping[str, int] = {}  # field of Properties -> number of the driver's attribute
-    non_blocking, no_timing, blocking, portable, ordinal_of, relaxed = 1, 2, 1, 1, 9, 2
+    #: flags of streams, events and page-locked memory, an attribute of pointers, a mode of captures: the vendor's own numbers
+    non_blocking: int
+    no_timing: int
+    blocking: int
+    portable: int
+    ordinal_of: int
+    relaxed: int
 
     def __init__(self, library: Any) -> None:
         calls: dict[str, Any] = {}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import fusewire as fw
-from fusewire import nn
+from fusewire import knobs, nn
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 import fake_cuda
@@ -142,3 +142,24 @@ def test_training_with_graphs(fake: fake_cuda.Fake) -> None:
 
     assert losses("cuda", "reduce-overhead") == pytest.approx(losses("cpu", None), rel=1e-5)
     assert fake.calls["cuGraphLaunch"] > 4
+
+
+def test_a_recorded_graph_works_in_memory_of_its_own(fake: fake_cuda.Fake) -> None:
+    """What calls before the capture have worked in is one day given to others: no recorded launch may write there."""
+    with knobs.override(native_entry=False):
+        f = fw.compile(lambda x: (x - x.sum(0)).exp(), fullgraph=True)
+        x, side = fw.randn(4, 8, device="cuda"), fw.cuda.Stream()
+        fw.cuda.synchronize()
+        with fw.cuda.stream(side):
+            f(x)
+        graph = fw.cuda.CUDAGraph()
+        with fw.cuda.graph(graph, stream=side):
+            out = f(x)
+        wanted = f(x).cpu()  # in another stream: the memory that the first call worked in is free now
+        with fw.cuda.stream(side):
+            others = [fw.full((128,), 7.0, device="cuda") for _ in range(8)]
+        fw.cuda.synchronize()
+        graph.replay()
+        fw.cuda.synchronize()
+        fw.testing.assert_close(out.cpu(), wanted)
+        assert all((x == 7).all() for x in others)

@@ -54,6 +54,7 @@ def test_tiles_fit_smaller_devices() -> None:
         for arch in (89, 80, 90)
     )
     assert (small.stages, middle.stages, large.stages) == (3, 4, 4)
+    assert "3 stages" in reasons(product(4096), Target("cuda", 89, 32))[0]
     assert Target("cuda", 89, 32).shared == Target("cuda", 999, 32).shared == 99 << 10 and SM90.shared == 227 << 10
 
 
