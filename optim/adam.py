@@ -67,7 +67,7 @@ class Adam(Optimizer):
         state = self.state.get(p)
         is_new = state is None
         if state is None:
-            state = self.state[p] = self._make_state(p, group)
+            state = self.state[p] = self._placed(self._make_state(p, group), p, group)
         self._write(adam, *_parts(p, grad, state, group, group["decoupled_weight_decay"], capturing()), is_new)
 
 
@@ -81,7 +81,8 @@ def _parts(
     form = Form(group["maximize"], decay != 0 and decoupled, decay != 0 and not decoupled, group["amsgrad"])
     step.add_(1)
     exact = float64 if p.dtype is float64 else float32
-    found = _corrections(step, beta1, beta2, exact) if captured else _remembered(step.item(), beta1, beta2, exact)
+    there = captured or step.is_cuda  # what lies on a GPU is not waited for
+    found = _corrections(step, beta1, beta2, exact) if there else _remembered(step.item(), beta1, beta2, exact)
     x = {"p": p, "grad": grad, "correction1": found[0], "correction2": found[1]}
     x.update((k, v) for k, v in state.items() if k != "step")
     n = {"lr": lr, "beta1": beta1, "rest1": 1 - beta1, "beta2": beta2, "rest2": 1 - beta2, "eps": group["eps"]}

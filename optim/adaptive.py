@@ -67,7 +67,7 @@ class _Stepwise(Optimizer):
         state = self.state.get(p)
         is_new = not state
         if not state:
-            state = self.state[p] = self._make_state(p, group)
+            state = self.state[p] = self._placed(self._make_state(p, group), p, group)
         state["step"].add_(1)
         x = {"p": p, "grad": grad}
         exact = float64 if p.dtype is float64 else float32

@@ -12,6 +12,7 @@ from copy import deepcopy
 from typing import Any
 
 from ..eager.complexes import view_as_real
+from ..eager.creation import full
 from ..eager.factory import version_of
 from ..eager.modes import capturing, enable_grad, no_grad
 from ..eager.tensor import Tensor
@@ -140,9 +141,34 @@ class Optimizer:
                 self._update_all()
             else:
                 self._opt_called = True  # for schedulers
+                self._check_recorded()
                 self._update_together()
         self._after_step(args, kwargs)
         return loss
+
+    def _check_recorded(self) -> None:
+        """RuntimeError where a CUDA graph would record a step that is the same at each replay: what it counts is on the host."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p._array is not None or not p.is_cuda or not p._storage.gpu.recording:
+                    return
+                state = self.state.get(p, {})
+                apart = any(isinstance(x, Tensor) and x.device != p.device for x in state.values())
+                if p._grad is not None and (apart or not group.get("capturable", True)):
+                    raise RuntimeError(
+                        f"Attempting CUDA graph capture of step() for an instance of {type(self).__name__} but param_groups' "
+                        f"capturable is {group.get('capturable', False)}"
+                        f"{' and its counts were made on the CPU' if group.get('capturable') else ''}"
+                        ": give capturable=True to its constructor, and make a step before the capture"
+                    )
+
+    def _placed(self, state: dict[str, Any], p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        """New state of `p`, its counts beside the parameter where a CUDA graph is to change them, or one kernel asks for it."""
+        if p.is_cuda and (group.get("capturable") or group.get("fused")):
+            for name, x in state.items():
+                if isinstance(x, Tensor) and not x.ndim and x.device != p.device:
+                    state[name] = full((), x.item(), dtype=x.dtype, device=p.device)
+        return state
 
     def _lies_apart(self) -> bool:
         """Whether some state is on another device than its parameter: counts of steps made eagerly are on the CPU."""

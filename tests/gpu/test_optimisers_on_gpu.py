@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import fusewire as fw
@@ -94,3 +95,26 @@ def test_gradients_of_another_layout_and_half_parameters_go_op_by_op() -> None:
     with fake_cuda.installed():
         for a, b in zip(run("cuda"), run("cpu"), strict=True):
             fw.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("make", [fw.optim.AdamW, fw.optim.NAdam, fw.optim.RMSprop])
+def test_a_recorded_step_counts_at_each_replay(make: Any) -> None:
+    with fake_cuda.installed():
+        mine, other = (fw.ones(4, device="cuda", requires_grad=True) for _ in range(2))
+        one, two = make([mine], 0.1, capturable=True), make([other], 0.1)
+        for x, optimizer in ((mine, one), (other, two)):
+            for k in range(3):
+                x.grad = fw.full((4,), 1.0 + k, device="cuda")
+                optimizer.step()
+        graph = fw.cuda.CUDAGraph()
+        with fw.cuda.graph(graph):
+            one.step()
+        for k in range(5):
+            mine.grad.fill_(k - 2.0)
+            other.grad.fill_(k - 2.0)
+            graph.replay()
+            two.step()
+        np.testing.assert_allclose(mine.detach().cpu().numpy(), other.detach().cpu().numpy(), rtol=1e-6)
+        assert float(one.state[mine]["step"]) == 8 == float(two.state[other]["step"])
+        with pytest.raises(RuntimeError, match="capturable is False"), fw.cuda.graph(fw.cuda.CUDAGraph()):
+            two.step()
