@@ -120,33 +120,35 @@ def met(
     tape keeps of a value that no rule reads."""
     if not knobs.native_entry or _signed(op, attrs):
         return
-    known_kinds = table()
+    known = table()
     places = tuple([i for i, x in enumerate(operands) if type(x) in NUMBERS and i not in run.inputs])
     if places:
-        known_kinds[kinds] = places
+        known[kinds] = places
         kinds = kinds, *values_of(operands, places)
-    known = known_kinds.get(kinds)
-    if known is None:
-        known_kinds[kinds] = 1
-        return
-    if type(known) is int and known < AFTER:
-        known_kinds[kinds] = known + 1
-        return
-    if known is False:
-        return
-    classes = tuple(map(type, operands))
-    every, one = [], known
+    if due(known, kinds, operands):
+        enter(known, kinds, _served(run, op, operands, attrs, made, unsaved))
+
+
+def due(known: dict[Any, Any], kinds: Any, operands: tuple[Any, ...]) -> bool:
+    """Count a call of a kind that no machine code serves for operands of these classes; whether some is to be made now."""
+    one, number, classes = known.get(kinds), 0, tuple(map(type, operands))
+    if one is None or (type(one) is int and one < AFTER):
+        known[kinds] = (one or 0) + 1
+        return False
     while type(one) is Served:
-        every.append(one.classes)
-        one = one.other
-    if classes in every or len(every) >= CLASSES:
-        return
-    served = _served(run, op, operands, attrs, made, unsaved)
-    if served is None:
-        known_kinds[kinds] = known if every else False
-        return
-    served.other = known if every else None
-    known_kinds[kinds] = served
+        if one.classes == classes:
+            return False
+        one, number = one.other, number + 1
+    return one is not False and number < CLASSES
+
+
+def enter(known: dict[Any, Any], kinds: Any, served: Served | None) -> None:
+    """Remember what serves a kind beside what does so for other classes; None where nothing can."""
+    others = known.get(kinds)
+    others = others if type(others) is Served else None
+    if served is not None:
+        served.other = others
+    known[kinds] = served or others or False
 
 
 def _signed(op: Op, attrs: dict[str, Any]) -> bool:

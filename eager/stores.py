@@ -59,16 +59,17 @@ def _served(kinds: Any, op: Op | None, operands: tuple[Any, ...]) -> bool:
         kinds = kinds, *launches.values_of(operands, found)
         found = table.get(kinds)
     if type(found) is not Served:
-        return found is not False and _met(table, kinds, op, operands, found)
+        if found is not False:
+            _met(table, kinds, op, operands)
+        return False
     while type(found) is Served:
         if launches.serve(found, operands) is not None:
             offset = target._offset
             if type(offset) is Detached and offset.count is not None:
                 storage.counted_apart(offset.count)
             return True
-        if found.other is None:
-            return _met(table, kinds, op, operands, found)
         found = found.other
+    _met(table, kinds, op, operands)
     return False
 
 
@@ -86,39 +87,27 @@ def _overlaps(target: Any, storage: Any, operands: tuple[Any, ...]) -> bool:
     return False
 
 
-def _met(table: dict[Any, Any], kinds: Any, op: Op | None, operands: tuple[Any, ...], known: Any) -> bool:
-    """A write of a kind that no machine code serves yet: its first one is left to the executor, and so are all of a kind that no
-    kernel serves."""
+def _met(table: dict[Any, Any], kinds: Any, op: Op | None, operands: tuple[Any, ...]) -> None:
+    """A write of a kind that no machine code serves yet; the executor does it."""
     if not knobs.native_entry:
-        return False
-    if known is None:
+        return
+    if kinds not in table:
         places = tuple([i for i, x in enumerate(operands) if _is_fixed(op, i, x, operands[0].meta.dtype)])
         if places and type(kinds[0]) is str:
             table[kinds] = places
             kinds = kinds, *launches.values_of(operands, places)
-            known = table.get(kinds)
-    if known is None:
-        table[kinds] = 1
-        return False
-    if type(known) is int and known < launches.AFTER:
-        table[kinds] = known + 1
-        return False
-    every, one = [], known
-    while type(one) is Served:
-        every.append(one.classes)
-        one = one.other
-    classes = tuple(map(type, operands))
-    if classes in every or len(every) >= launches.CLASSES:
-        return False
+    if launches.due(table, kinds, operands):
+        launches.enter(table, kinds, _kind(op, operands))
+
+
+def _kind(op: Op | None, operands: tuple[Any, ...]) -> Served | None:
+    """What serves writes like this one; None where no kernel does."""
     run = runner(op, operands)
     native = None if run is None else launches.routine(run, operands)
     if native is None:
-        table[kinds] = known if every else False
-        return False
+        return None
     inputs = None if len(run.inputs) == len(operands) else tuple(run.inputs)
-    ints = launches.takes_ints(run, operands)
-    table[kinds] = Served(native, inputs, run.half, False, None, classes, ints, known if every else None)
-    return False
+    return Served(native, inputs, run.half, False, None, tuple(map(type, operands)), launches.takes_ints(run, operands))
 
 
 def _is_fixed(op: Op | None, i: int, x: Any, written: DType) -> bool:
