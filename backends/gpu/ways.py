@@ -10,7 +10,7 @@ from ...ir.loops import Kernel, Loop, Reduce, walk
 from ...ir.sizes import Size
 from ...ir.staged import Split
 from . import stages, together
-from .config import Config, choose, numel
+from .config import Config, choose, nest, numel
 from .kernel import Aligned, Assumption, Below, Divisible, Parameter, TensorMap
 from .split import MANY, many, split
 from .spread import spread
@@ -59,11 +59,12 @@ def kernel_ways(kernel: Kernel, config: Config | None = None) -> tuple[Way, ...]
 
 
 def _narrow(kernel: Kernel) -> tuple[Assumption, ...] | None:
-    """What must hold for indices of 32 bits; None where they cannot do."""
+    """What must hold for indices of 32 bits, in each of the launches too that do its work; None where they cannot do."""
     points = numel(kernel.grid)
-    loops = [s for s in walk(kernel.body) if isinstance(s, (Loop, Reduce))]
-    rounds = [numel(s.axes) if isinstance(s, Reduce) else s.axis.extent for s in loops]
-    spans = [*(b.size for b in kernel.buffers), points, *(s.size * points for s in kernel.scratch), *rounds]
+    spans = [*(b.size for b in kernel.buffers), points, *(s.size * points for s in kernel.scratch)]
+    for k in (kernel, *split(kernel).kernels):
+        loops = [s for s in walk(k.body) if isinstance(s, (Loop, Reduce))]
+        spans += [numel(k.grid), *(numel(s.axes if isinstance(s, Reduce) else nest(s)[0]) for s in loops)]
     if any(isinstance(n, int) and n >= NARROW for n in spans):
         return None
     return tuple(Below(n, NARROW) for n in dict.fromkeys(n for n in spans if not isinstance(n, int)))

@@ -6,6 +6,7 @@ import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from fusewire.backends.gpu.kernel import Aligned, Below, Divisible
 from fusewire.backends.gpu.split import split
 from fusewire.backends.gpu.ways import kernel_ways
 from fusewire.ir import dtypes, sizes
-from fusewire.ir.loops import Acc, Axis, Buffer, Compute, Kernel, Load, Loop, Reduce, Store, StoreAt
+from fusewire.ir.loops import Acc, Axis, Buffer, Compute, Const, Kernel, Load, Loop, Reduce, Store, StoreAt
 from fusewire.ir.sizes import Size
 
 F = dtypes.float32
@@ -96,6 +97,18 @@ def test_sizes_that_only_a_call_tells_are_assumed_and_then_not() -> None:
 def test_indices_of_a_huge_array_are_wide() -> None:
     (way,) = kernel_ways(pointwise(3 << 30))
     assert "tl.program_id(0).to(tl.int64)" in way.jobs[0].build.text
+
+
+@pytest.mark.parametrize("n", [3_000_000, sizes.symbol("n")], ids=str)
+def test_indices_of_loops_that_become_a_grid_are_wide(n: Any) -> None:
+    at = (Load("at", "index", J), Const("v", 1.0, F), StoreAt("o", I, "at", 1024, "v", "add"))
+    buffers = Buffer("index", dtypes.int64, n, "r"), Buffer("o", F, 80 * 1024, "rw")
+    named = ("n",) if not isinstance(n, int) else ()
+    ways = kernel_ways(Kernel("k", buffers, named, (), (Axis("i", 1024),), (Loop(Axis("j", n), at, True),)))
+    for way in ways:
+        narrow = "tl.program_id(0).to(tl.int64)" not in way.jobs[0].build.text
+        assert narrow is any(type(a) is Below and a.size == n * 1024 for a in way.assumes)
+    assert any(not way.assumes for way in ways)
 
 
 def test_a_measured_choice_is_kept_in_a_readable_file(tmp_path: Path) -> None:
