@@ -177,7 +177,8 @@ def mapped(each: int) -> bool:
         wanted = interpret.interpret(graph, arrays)[0][0].astype(np.float64)
         views = [triton_interpreter.flat(a) for a in arrays] + [np.zeros(wanted.size, half)]
         triton_interpreter.run_way(mapped_way(step, tile, ()), views, [int(str(n)) for n in step.sizes], ())
-        fine &= bool(np.allclose(views[-1].astype(np.float64).reshape(wanted.shape), wanted, atol=0.5, rtol=3e-2))
+        found = views[-1].astype(np.float64).reshape(wanted.shape)
+        fine &= bool(np.allclose(found, wanted, atol=3e-2, rtol=1e-2))  # an ulp of bfloat16: sums come in another order
     return fine
 
 
