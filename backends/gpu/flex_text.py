@@ -7,7 +7,7 @@ Gradients of tensors that the function of scores reads are added atomically, hen
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,7 @@ def names_of(step: RoutineStep) -> tuple[str, ...]:
 class Flex(Attention):
     """Prints one launch, as `Attention` does."""
 
-    closed: bool = True  # whether keys may be closed in the block at hand
+    edge: str | None = ""  # where keys may be closed in the block at hand: everywhere, if this holds, or nowhere (None)
     moved: set[str] = field(default_factory=set)
     function: Function | None = None
     printed: Lines | None = None
@@ -118,38 +118,67 @@ class Flex(Attention):
         self.say(f"key = ({start} + tl.arange(0, BN)).to(tl.int64)", "key32 = key.to(tl.int32)")
 
     # ---- blocks ---------------------------------------------------------------------------------------------------
-    def _lists(self) -> list[tuple[str, str, bool]]:
-        """(counts, numbers, whether keys may be closed) of the lists of blocks to walk over; none: all blocks."""
+    def _lists(self) -> list[tuple[str, str]]:
+        """(counts, numbers) of the lists of blocks to walk over, first those where keys may be closed; none: all blocks."""
         at = flex.tail(self.step)
         fits = all(isinstance(n, int) and n and n % b == 0
                    for n, b in zip(self.step.sizes[at : at + 2], (self.down, self.across), strict=True))  # fmt: skip
         if self.known.mask.result is None or not fits:
             return []
         end = "_q" if self.part == "keys" else ""
-        found = [(f"some_count{end}", f"some{end}", True), (f"full_count{end}", f"full{end}", False)]
+        found = [(f"some_count{end}", f"some{end}"), (f"full_count{end}", f"full{end}")]
         return [pair for pair in found if self.has(pair[0])] if self.has(found[0][0]) else []
 
     def _walk(self, inner: Callable[[], None]) -> None:
-        """`inner` for each block of keys, or of queries where the program owns keys; it begins at ``start``."""
+        """`inner` for each block of keys, or of queries where the program owns keys; it begins at ``start``. Forward in one loop
+        for both lists (with two, operands of the second wait until the first is done, and registers hold more); gradients in two
+        (the assembler lets no product run beside another where one of several is behind a condition: its note C7515)."""
         turned = self.part == "keys"
         count, block = (self.word(ROWS, "rows"), "BM") if turned else (self.word(KEYS, "keys"), "BN")
-        if not self._lists():
-            self.closed = True
+        lists, self.edge = self._lists(), ""
+        if not lists:
             low, high = self._span(count, block)
             self._loop(f"for start in range({low}, {high}, {block}):", [], inner)
+        elif self.part == "forward" and len(lists) > 1:
+            self._both(lists, inner)
+        else:
+            for one in lists:
+                turns, place = self._list(one, "many", "turn")
+                low, high = self._span(turns, "1")
+                self._loop(f"for turn in range({low}, {high}):", [self._start(f"tl.load({place})", "turn")], inner)
+                self.edge = None
+
+    def _both(self, lists: Sequence[tuple[str, str]], inner: Callable[[], None]) -> None:
+        """`inner` for the blocks of two lists, one behind the other."""
+        (some, first), (full, second) = (self._list(one, f"{one[0]}ed", "turn") for one in lists)
+        self.say(f"edges = {some}")
+        low, high = self._span(f"edges + {full}", "1")
+        second = second.replace("turn", "(turn - edges)")
+        self.edge = "turn < edges"
+        start = self._start(f"tl.load(tl.where(turn < edges, {first}, {second}))", "tl.where(turn < edges, turn, turn - edges)")
+        self._loop(f"for turn in range({low}, {high}):", [start], inner)
+
+    def _list(self, one: tuple[str, str], many: str, turn: str) -> tuple[str, str]:
+        """(turns that a list takes, where the number of a turn's block lies)."""
+        own, _, per = self._blocks()
+        line = f"(first // {own})"
+        self.say(f"{many} = tl.load({self.pointer(one[0])} + {self._times(line, self.stride(one[0], 3))})")
+        turn = turn if per == 1 else f"({turn} // {per})"
+        place = f"{self._times(line, self.stride(one[1], 3))} + {self._times(turn, self.stride(one[1], 4))}"
+        return many if per == 1 else f"{many} * {per}", f"{self.pointer(one[1])} + {place}"
+
+    def _start(self, number: str, turn: str) -> str:
+        """The line that says where a turn's block begins."""
+        _, other, per = self._blocks()
+        block = "BM" if self.part == "keys" else "BN"
+        return f"start = {number} * {other}" + (f" + {turn} % {per} * {block}" if per > 1 else "")
+
+    def _blocks(self) -> tuple[int, int, int]:
+        """What a block of the mask has on the side that a program owns and on the other, and turns for each of them."""
         at = flex.tail(self.step)
         sizes = [int(str(n)) for n in self.step.sizes[at : at + 2]]
-        own, other = sizes[::-1] if turned else sizes
-        for counts, numbers, closed in self._lists():
-            per = other // (self.down if turned else self.across)
-            line = f"first // {own}"
-            self.say(f"many = tl.load({self.pointer(counts)} + {self._times(f'({line})', self.stride(counts, 3))})")
-            place = self._times(f"({line})", self.stride(numbers, 3))
-            place = f"{place} + {self._times(f'(turn // {per})', self.stride(numbers, 4))}"
-            start = f"start = tl.load({self.pointer(numbers)} + {place}) * {other} + turn % {per} * {block}"
-            self.closed = closed
-            low, high = self._span(f"many * {per}", "1")
-            self._loop(f"for turn in range({low}, {high}):", [start], inner)
+        own, other = sizes[::-1] if self.part == "keys" else sizes
+        return own, other, other // (self.down if self.part == "keys" else self.across)
 
     def _loop(self, head: str, lines: list[str], inner: Callable[[], None]) -> None:
         self.say(head)
@@ -194,30 +223,46 @@ class Flex(Attention):
             return Text(f"{text} != 0", dtype, dims)
         return Text(f"{text}.to(tl.float32)", dtypes.float32, dims) if dtype.is_half else Text(text, dtype, dims)
 
+    @property
+    def _unscaled(self) -> bool:
+        """Whether scores are scaled where they are shifted, both by one operation."""
+        return self.known.score.result is None and self.scale > 0
+
     def _scores(self, left: str, right: str) -> None:
-        """``s``: scores times log2(e), minus infinity where a key is closed."""
-        self.say(f'raw = tl.dot({left}, {right}, input_precision="ieee") * {self.scale!r}')
-        known, s = self.known, "raw"
-        if self.closed:
-            self.say(f"opened = (key[None, :] < {self.word(KEYS, 'keys')}) & (row[:, None] < {self.word(ROWS, 'rows')})")
-        if known.score.result is not None:
-            self.function = Function(known.score, known.kinds)
-            self.printed = self._lines(self.function)
-            result = self.function.run()
-            made = self.printed.text(result)
-            s = made.text if made.dtype is dtypes.float32 else scalar.cast(made.dtype, dtypes.float32, made.text)
-            s = s if made.dims == BOTH else f"({s} + tl.zeros([BM, BN], tl.float32))"
-        if self.closed and known.mask.result is not None:
-            function = Function(known.mask, known.kinds)
+        """``s``: scores (times log2(e), where `_unscaled` does not hold), minus infinity where a key is closed."""
+        known, made = self.known, f'tl.dot({left}, {right}, input_precision="ieee")'
+        if known.score.result is None:
+            self.say(f"s = {made}" + ("" if self._unscaled else f" * {self.scale * LOG2E!r}"))
+        else:
+            self.say(f"raw = {made} * {self.scale!r}")
+            self._changed()
+        if self.edge is not None:
+            self.say(*([f"if {self.edge}:"] if self.edge else []))
+            self.indent += bool(self.edge)
+            self._closed()
+            self.indent -= bool(self.edge)
+
+    def _changed(self) -> None:
+        """``s`` by the function of scores."""
+        self.function = Function(self.known.score, self.known.kinds)
+        self.printed = self._lines(self.function)
+        made = self.printed.text(self.function.run())
+        s = made.text if made.dtype is dtypes.float32 else scalar.cast(made.dtype, dtypes.float32, made.text)
+        s = s if made.dims == BOTH else f"({s} + tl.zeros([BM, BN], tl.float32))"
+        self.say(f"s = {s} * {LOG2E!r}")
+
+    def _closed(self) -> None:
+        """``opened``, and scores of closed keys minus infinity."""
+        self.say(f"opened = (key[None, :] < {self.word(KEYS, 'keys')}) & (row[:, None] < {self.word(ROWS, 'rows')})")
+        if self.known.mask.result is not None:
+            function = Function(self.known.mask, self.known.kinds)
             made = self._lines(function).text(function.run())
             self.say(f"opened = opened & {f'({made.text})' if made.dtype.kind == 'b' else f'({made.text} != 0)'}")
-        self.say(f"s = {s} * {LOG2E!r}")
-        if self.closed:
-            self.say('s = tl.where(opened, s, float("-inf"))')
+        self.say('s = tl.where(opened, s, float("-inf"))')
 
     def _towards(self, value: str) -> None:
         """``weight``, and the gradient of products of queries and keys (``away``)."""
-        self.say(f"weight = tl.exp2(s - (sums * {LOG2E!r})[:, None])")
+        self.say(f"weight = tl.exp2({self._scaled} - (sums * {LOG2E!r})[:, None])")
         self.say(f'away = weight * (tl.dot(g, {value}, input_precision="ieee") - delta[:, None])')
         if self.function is not None and self.printed is not None:
             wanted = self.known.wanted if self.part == "queries" else ()
@@ -226,7 +271,7 @@ class Flex(Attention):
                 self._scatter(read, self.printed.text(gradient))
             made = Text("away * 0.0", dtypes.float32, BOTH) if towards is None else self.printed.text(towards)
             text = made.text if made.dims == BOTH else f"{made.text} + tl.zeros([BM, BN], tl.float32)"
-            self.say(f"away = tl.where(opened, {text}, 0.0)" if self.closed else f"away = {text}")
+            self.say(f"away = tl.where(opened, {text}, 0.0)" if self.edge is not None else f"away = {text}")
         self.say(f"away = away * {self.scale!r}")
 
     def _scatter(self, read: Read, gradient: Text) -> None:
@@ -236,7 +281,7 @@ class Flex(Attention):
         positions = [self.printed.text(p) for p in read.positions]
         place, bounds, dims = self._place(name, read.table, positions) if positions else ("0", "", NONE)
         full = f"{gradient.text} + tl.zeros([BM, BN], tl.float32)"
-        self.say(f"more = tl.where(opened, {full}, 0.0)" if self.closed else f"more = {full}")
+        self.say(f"more = tl.where(opened, {full}, 0.0)" if self.edge is not None else f"more = {full}")
         if not dims:
             self.say("total_more = tl.sum(tl.sum(more, 1), 0)")
         elif dims != BOTH:
@@ -275,8 +320,8 @@ class Flex(Attention):
         self._load("k", "k", "key", "e", turned=True)
         self._scores("q", "k")
         self.say(
-            "higher = tl.maximum(top, tl.max(s, 1))", 'shift = tl.where(higher == float("-inf"), 0.0, higher)',
-            "weight = tl.exp2(s - shift[:, None])", "less = tl.exp2(top - shift)",
+            f"higher = tl.maximum(top, tl.max(s, 1){self._scaled[1:]})", 'shift = tl.where(higher == float("-inf"), 0.0, higher)',
+            f"weight = tl.exp2({self._scaled} - shift[:, None])", "less = tl.exp2(top - shift)",
             "total = total * less + tl.sum(weight, 1)", "top = higher",
         )  # fmt: skip
         self._load("v", "v", "key", "w")

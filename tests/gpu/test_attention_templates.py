@@ -63,9 +63,13 @@ def spilled(cubin: bytes, folder: Path) -> int:
 
 def test_functions_stand_in_the_inner_loop() -> None:
     (job,) = routine_ways(flex_step())[0].jobs
-    loops = job.build.text.split("for turn in range")[1:]
-    assert len(loops) == 2 and "opened" in loops[0] and "opened" not in loops[1]  # blocks without a closed key: no mask
-    assert all("tl.load(c0_ptr" in text for text in loops)
+    _, loop = job.build.text.split("for turn in range(0, edges + full_counted * 2):")
+    assert "tl.load(c0_ptr" in loop and "opened" in loop[loop.index("if turn < edges:") :]  # blocks without a closed key: no mask
+    assert "opened" not in loop[: loop.index("if turn < edges:")]
+    assert "tl.load(tl.where(turn < edges, some_ptr + (first // 128) * 8 + (turn // 2), full_ptr" in loop
+    for job in routine_ways(flex_step(backward=True))[0].jobs[1:]:
+        loops = job.build.text.split("for turn in range")[1:]
+        assert len(loops) == 2 and "opened" in loops[0] and "opened" not in loops[1]
 
 
 def test_blocks_that_do_not_divide_are_all_walked_over() -> None:

@@ -16,6 +16,7 @@ from fusewire.backends.gpu.ways import Job, kernel_ways
 from fusewire.ir import dtypes
 from fusewire.ir.graph import Builder
 from fusewire.ir.op import lookup
+from fusewire.ir.ops import flex
 from fusewire.ir.plan import KernelStep, RoutineStep
 from fusewire.ir.types import tensor
 
@@ -69,6 +70,21 @@ def test_causal_attention_keeps_tensor_cores_busy(width: int, request: pytest.Fi
     scores = job.build.constants["BM"] * job.build.constants["BN"] / (32 * code.warps)
     assert code.loop / scores < 14, "what is done for each score beside the products"
     assert code.programs >= (2 if width == 64 else 1)
+
+
+def test_attention_over_lists_of_blocks_is_one_loop() -> None:
+    """As many instructions for each score as causal attention has, beside what tells blocks with closed keys from others."""
+    b = Builder("flex")
+    q, k, v = (b.input(tensor((2, 8, 2048, 64), BF16)) for _ in range(3))
+    lists = [b.input(tensor((1, 1, 16, 16)[: 3 + i % 2], dtypes.int32)) for i in range(8)]
+    out = lookup("flex_attention")(q, k, v, *lists, scale=0.125, mask=flex.CAUSAL, blocks=(128, 128))
+    (step,) = pipeline.stages(b.finish(list(out)), CLAIMS).plan.steps
+    assert isinstance(step, RoutineStep)
+    (job,) = routine_ways(step)[0].jobs
+    code = look(job)
+    scores = job.build.constants["BM"] * job.build.constants["BN"] / (32 * code.warps)
+    assert code.products == 16 and not code.serialised and not code.local and code.programs == 2
+    assert code.loop / scores < 13
 
 
 @pytest.mark.usefixtures("whole")
