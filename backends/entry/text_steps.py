@@ -333,6 +333,59 @@ def make_like(b: EntryWriter) -> None:
         b.decref(old)
 
 
+def seen(b: EntryWriter) -> None:
+    """V[dest] = new Tensor on a window of the memory of tensor V[a]. List c: dtype, rank, dims at, strides at (bytes), bytes from
+    its first element on, meta, the same in elements, that as an object (0: None), and what makes it where the tensor has no
+    storage yet, or is part of a family of its own. V[b] holds the array meanwhile."""
+    source = b.v(b.a)
+    descr, rank, dims, steps, moved, meta, count, offset, otherwise = (b.get(b.c, i) for i in range(9))
+    none, owner = b.get(b.api, w.A_NONE), b.load(source, b.get(b.api, w.A_S_STORAGE))
+    first = b.load(source, b.get(b.api, w.A_S_OFFSET))
+    ours, shift, slow, go = b.label("ours"), b.label("shift"), b.label("slow"), b.label("go")
+    own = b.var("0")
+    b.branch(b.let(f"or i1 {b.eq(owner, '0')}, {b.eq(owner, none)}"), slow, ours)
+    b.block(ours)
+    whole, inner = b.label("whole"), b.label("inner")
+    b.branch(b.let(f"or i1 {b.eq(first, '0')}, {b.eq(first, none)}"), whole, inner)
+    b.block(whole)
+    b.incref(offset)
+    b.write(own, offset)
+    b.goto(go)
+    b.block(inner)
+    b.branch(b.eq(b.load(first, at.TYPE), b.get(b.api, w.A_INT)), shift, slow)
+    b.block(shift)
+    number = b.fn(w.A_LONG_FROM, b.add(b.fn(w.A_LONG_AS, first, b.gather), count))
+    b.need(b.ne(number, "0"), "fail")
+    b.write(own, number)
+    b.goto(go)
+    b.block(slow)
+    b.put(b.gather, 0, source)
+    result = b.vectorcall(otherwise, b.gather, "1")
+    b.need(b.ne(result, "0"), "fail")
+    b.set(b.dest, result)
+    b.goto("next")
+    b.block(go)
+    made = b.fn(w.A_TP_ALLOC, b.get(b.api, w.A_TENSOR), "0")
+    b.need(b.ne(made, "0"), "fail")
+    b.set(b.dest, made)
+    b.store(b.read(own), made, b.get(b.api, w.A_S_OFFSET))
+    array = b.load(source, b.get(b.api, w.A_S_ARRAY))
+    flags = b.binary("and", b.load(array, at.FLAGS, "i32"), str(at.WRITEABLE))
+    data = b.add(b.load(array, at.DATA), moved)
+    b.set(b.b, _new_array(b, descr, rank, _address(b, dims), _address(b, steps), data, flags))
+    b.incref(array)  # SetBaseObject takes it over, also where it fails
+    b.need(b.eq(b.fn(w.A_SET_BASE, b.v(b.b), array, ret="i32"), "0"), "fail")
+    b.do(f"call void @incref(i64 {none}, i32 2)")
+    for slot in (w.A_S_GRAD, w.A_S_NODE):
+        b.store(none, made, b.get(b.api, slot))
+    b.incref(owner)
+    b.store(owner, made, b.get(b.api, w.A_S_STORAGE))
+    b.incref(meta)
+    b.store(meta, made, b.get(b.api, w.A_S_META))
+    b.store(b.v(b.b), made, b.get(b.api, w.A_S_ARRAY))
+    b.set(b.b, "0")
+
+
 def long(b: EntryWriter) -> None:
     """V[dest] = new int object of the number V[a]."""
     made = b.fn(w.A_LONG_FROM, b.v(b.a))
@@ -379,6 +432,6 @@ BODIES: dict[str, Callable[[EntryWriter], None]] = {
     "begin": begin, "threads": threads, "hold": hold, "add": add,
     "mul": mul, "floordiv": floordiv, "mod": mod, "min": min_, "max": max_,
     "alloc": alloc, "block": block, "arena": arena, "view": view, "kernel": kernel, "gemm": gemm, "python": python, "save": save,
-    "restore": restore, "bump": bump, "make": make, "make_like": make_like,
+    "restore": restore, "bump": bump, "make": make, "make_like": make_like, "seen": seen,
     "long": long, "call": call, "tuple": tuple_, "tail": tail, "ret": ret,
 }  # fmt: skip

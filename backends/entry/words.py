@@ -82,7 +82,7 @@ OPS: tuple[str, ...] = (
     "take", "launch", "make_device", "make_loan",
     "begin", "threads", "hold", "add", "mul", "floordiv", "mod", "min", "max",
     "alloc", "block", "arena", "view", "kernel", "gemm", "python", "save",
-    "restore", "bump", "make", "make_like", "long", "call", "tuple", "tail", "ret",
+    "restore", "bump", "make", "make_like", "seen", "long", "call", "tuple", "tail", "ret",
 )  # fmt: skip
 OP: dict[str, int] = {name: i for i, name in enumerate(OPS)}
 
