@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 _NONE: dict[str, Any] = {}
+_MOST = (1 << 63) - 1  # one more has no int64
 
 
 @served
@@ -310,8 +311,11 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each of 0, 1, 2, ... occurs in the vector `input`, or the sum of its `weights`; the largest value is read."""
     if weights is None and input.ndim == 1 and input.dtype.kind in "iu" and is_plain(input) and minlength >= 0:
+        array: Any = input._array
+        if array.itemsize == 8 and array.size and array.max() >= _MOST:
+            raise RuntimeError(f"bincount: the largest value, {array.max()}, is no number of bins")  # NumPy writes anywhere
         try:
-            return make(np.bincount(input._array, minlength=minlength))  # type: ignore[arg-type]
+            return make(np.bincount(array, minlength=minlength))
         except (ValueError, TypeError):
             pass  # below by its own error
     size = max(minlength, int(g.amax(input).item()) + 1 if input.numel() else 0)

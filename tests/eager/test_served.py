@@ -125,3 +125,10 @@ def test_nothing_is_served_while_hot_ops_are_off_or_another_default_dtype_is_set
         assert not compiled()
     finally:
         fw.set_default_dtype(fw.float32)
+
+
+def test_a_value_that_is_no_number_of_bins_is_refused() -> None:
+    for dtype in (fw.int64, fw.int32, fw.uint8):
+        assert fw.bincount(fw.tensor([1, 0, 1], dtype=dtype)).tolist() == [1, 2]
+    with pytest.raises(RuntimeError, match="no number of bins"):  # NumPy writes outside of its memory
+        fw.bincount(fw.tensor([(1 << 63) - 1, 1]))
