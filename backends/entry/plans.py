@@ -348,7 +348,7 @@ class PlanRows:
             if out.source is None:
                 self._make(at + n, next(fresh), metas[n], bool(grads[n]), out.type)
             elif out.offset is not None and type(out.offset) is int and metas[n] is not None and not viewed_by(out):
-                self._seen(at + n, out, metas[n], view_of(n))
+                self._seen(at + n, self.objects[out.source], out.offset, metas[n], view_of(n))  # type: ignore[index]
             elif out.offset is not None:
                 names = viewed_by(out)
                 first = self.frame.owned(1 + len(names))
@@ -358,13 +358,13 @@ class PlanRows:
                 self.frame.row("call", at + n, self.frame.object(view_of(n)), first, 1 + len(names))
         return at, count
 
-    def _seen(self, at: int, out: p.PlanOutput, meta: Any, otherwise: Any) -> None:
-        """A row that makes the Tensor of an output that is a window of an input, all of whose sizes are known."""
-        keep, item, offset = self.frame.object, meta.dtype.np.itemsize, out.offset
+    def _seen(self, at: int, source: int, offset: int, meta: Any, otherwise: Any) -> None:
+        """A row that makes the Tensor of an output that is a window of the input in word `source`, all of whose sizes are known."""
+        keep, item = self.frame.object, meta.dtype.np.itemsize
         dims, strides = self.run(meta.shape), self.run([n * item for n in meta.strides])
         place = [offset * item, keep(meta), offset, keep(offset or None), keep(otherwise)]
         desc = self.frame.array([keep(meta.dtype.np), len(meta.shape), dims, strides, *place])
-        self.frame.row("seen", at, self.objects[out.source], self.frame.owned(), desc)
+        self.frame.row("seen", at, source, self.frame.owned(), desc)
 
 
 def _bits(number: int | float) -> int:
