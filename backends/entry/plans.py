@@ -359,7 +359,7 @@ class PlanRows:
         return at, count
 
     def _seen(self, at: int, source: int, offset: int, meta: Any, otherwise: Any) -> None:
-        """A row that makes the Tensor of an output that is a window of the input in word `source`, all of whose sizes are known."""
+        """A row that makes the Tensor of an output that is a window of the input in word `source`, its sizes known."""
         keep, item = self.frame.object, meta.dtype.np.itemsize
         dims, strides = self.run(meta.shape), self.run([n * item for n in meta.strides])
         place = [offset * item, keep(meta), offset, keep(offset or None), keep(otherwise)]
