@@ -118,7 +118,8 @@ def of_call(
     """The pattern of a call with TensorTypes and numbers as `operands`, whose results are of the types `out`. Sizes of at most
     `fixed`, and those `kept`, are part of it; ints are inputs where `ints` is set."""
     names = _Names(fixed, kept)
-    given = [number(op, i, x, ints) for i, x in enumerate(operands)]
+    plain = not any(t.dtype.is_complex for t in out)  # those are made of two reals, by the numbers at hand
+    given = [number(op, i, x, ints) if plain else x for i, x in enumerate(operands)]
     tensors = [t for t in operands if isinstance(t, TensorType)]
     if tensors and len(out) == 1 and not _sized(op) & attrs.keys() and _pointwise(op, operands, attrs):
         found = collapsed(tensors, out[0])

@@ -127,7 +127,7 @@ def runner(op: Op | None, operands: tuple[Any, ...]) -> Any:
     apart = extent_of(meta.shape, meta.strides) >= math.prod(meta.shape)
     if any(type(x) is int and not fits(x) for x in operands):  # the op says what does not fit the target
         return None
-    if not apart or _repeats(meta) or any(m.device != meta.device or m.dtype.is_complex or 0 in m.shape for m in tensors):
+    if not apart or repeats(meta) or any(m.device != meta.device or m.dtype.is_complex or 0 in m.shape for m in tensors):
         return None
     executor = operands[0]._storage.gpu.executor
     try:
@@ -149,7 +149,8 @@ def runner(op: Op | None, operands: tuple[Any, ...]) -> Any:
     return Runner(executor.gpu, executable, pattern.values, inputs, places, [], [], half, False)
 
 
-def _repeats(meta: Meta) -> bool:
+def repeats(meta: Meta) -> bool:
+    """Whether several elements lie in one place."""
     return any(s == 0 and n > 1 for n, s in zip(meta.shape, meta.strides, strict=True))
 
 
