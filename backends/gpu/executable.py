@@ -118,6 +118,10 @@ class DeviceExecutable:
         found = self._programs.get(key)
         return self._made(key, []) if found is None else found
 
+    def forget(self) -> None:
+        """Drop what is kept for sizes and devices at hand."""
+        self._programs.clear()
+
     def watch(self, table: Any) -> None:
         """Tell the table of a program (`native.Table`) of what is recorded; nothing here."""
 
@@ -129,7 +133,7 @@ class DeviceExecutable:
         gpu, values, aligned = key
         named = {s.name: v for (s, _), v in zip(self.symbols, values, strict=True)}
         if len(self._programs) >= MAX_PROGRAMS:
-            self._programs.clear()
+            self.forget()
         powers = [256] * len(self.plan.inputs)
         for i, power in zip(self.tensors, aligned or (), strict=False):
             powers[i] = power

@@ -99,6 +99,13 @@ class GraphedExecutable(DeviceExecutable):
             if there is not None:
                 there.recorded(recording)
 
+    def forget(self) -> None:
+        """Drop the recordings, too: they are those of programs."""
+        super().forget()
+        self.recordings.clear()
+        self._seen.clear()
+        self._count = 0
+
     def watch(self, table: Any) -> None:
         """Let machine code run what is recorded, and will be."""
         place = table.program, table.stream

@@ -12,6 +12,7 @@ import pytest
 
 import fusewire as fw
 from fusewire import knobs, nn
+from fusewire.backends.gpu import executable
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 import fake_cuda
@@ -163,3 +164,15 @@ def test_a_recorded_graph_works_in_memory_of_its_own(fake: fake_cuda.Fake) -> No
         fw.cuda.synchronize()
         fw.testing.assert_close(out.cpu(), wanted)
         assert all((x == 7).all() for x in others)
+
+
+def test_recordings_go_with_the_sizes_they_are_of(fake: fake_cuda.Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ever new sizes: what was recorded for those of long ago makes room."""
+    monkeypatch.setattr(executable, "MAX_PROGRAMS", 12)
+    f = fw.compile(lambda x: x * 2.0, mode="reduce-overhead", fullgraph=True, dynamic=True)
+    with knobs.override(native_entry=False):
+        for size in range(2, 32):
+            x = fw.ones(size, device="cuda")
+            before = fake.calls.get("cuGraphLaunch", 0)
+            assert [f(x).sum().item() for _ in range(3)] == [2.0 * size] * 3
+        assert fake.calls["cuGraphLaunch"] - before == 2 and fake.calls["cuGraphExecDestroy"] > 0
