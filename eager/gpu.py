@@ -246,7 +246,7 @@ class Executor:
             return
         if type(source) not in WEAK and not hasattr(source, "meta"):
             source = make(np.array(source, target.meta.dtype.np))
-        if 0 in target.meta.strides and type(source) not in WEAK and stores.repeats(target.meta):
+        if 0 in target.meta.strides and stores.repeats(target.meta):
             raise RuntimeError(
                 f"cannot write in place to a tensor of shape {list(target.shape)}: more than one of its elements refers to a "
                 "single memory location (an expanded view); clone() it first"
