@@ -113,7 +113,7 @@ def test_templates_agree_with_the_graphs_own_interpreter(request: pytest.Fixture
     done = subprocess.run([sys.executable, str(_PROGRAM), str(every)], capture_output=True, text=True, timeout=1200, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["templates"] >= 48 // every and not found["different"], done.stdout
+    assert found["templates"] >= 48 // every and not found["different"] and not found["raced"], done.stdout
 
 
 @needs_triton

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import interpreted_templates as templates
 import numpy as np
 import random_graphs
+import triton_interpreter
 from interpreted_templates import graph_of, normal
 
 import fusewire
+from fusewire import pipeline
+from fusewire.backends.gpu.claims import CLAIMS
 from fusewire.ir import dtypes, interpret
 from fusewire.ir.op import lookup
 from fusewire.ir.ops import flex
@@ -56,8 +60,42 @@ def wide_flex() -> Iterator[Case]:
     relative, slopes = [normal(4, 300), documents], [normal(4)]
     for heads, batch in ((4, 2), (2, 2), (1, 1)):
         yield from both_ways(f"lists {heads}", heads, batch, lists, relative, score=RELATIVE, mask=BOTH, blocks=(64, 64))
+        yield from both_ways(f"mask only {heads}", heads, batch, lists, [normal(1), documents], mask=BOTH, blocks=(64, 64))
         yield from both_ways(f"no lists {heads}", heads, batch, _NONE, relative, score=RELATIVE, mask=BOTH)
         yield from both_ways(f"scores only {heads}", heads, batch, _NONE, slopes, score=flex.ALIBI)
+
+
+def far_positions() -> bool:
+    """Functions that read outside of their tensors where a mask closes the keys, at numbers and at elements, also negative ones:
+    nothing outside is touched, and what counts is right."""
+    far = (("sub", ("q", "kv"), ()), ("load", ("c0", "h", "0"), ()), ("add", ("score", "1"), ()))  # c0[h, q - kv], of 40
+    near = (("sub", ("q", "kv"), ()), ("lt", ("0", 40), ()), ("ge", ("q", "kv"), ()), ("logical_and", ("1", "2"), ()))
+    ends = (("sub", ("q", "kv"), ()), ("minimum", ("0", 39), ()), ("maximum", ("1", 0), ()), ("load", ("c0", "h", "2"), ()))
+    codes = _RNG.integers(-40, 40, 70).astype(np.int32)
+    by_code = (("load", ("c1", "q"), ()), ("load", ("c2", "0"), ()), ("add", ("score", "1"), ()))
+    right = True
+    for score, twin, captured in (
+        ((far, "2"), ((*ends, ("add", ("score", "3"), ())), "4"), [normal(2, 40)]),
+        ((by_code, "2"), (by_code, "2"), [normal(1), codes, normal(300)]),
+    ):  # fmt: skip
+        arrays = [normal(1, 2, 70, 16), normal(1, 1, 50, 16), normal(1, 1, 50, 16), *captured]
+
+        def call(*xs: Any, score: Any = score) -> Any:
+            return lookup("flex_attention")(*xs[:3], *_NONE, *xs[3:], scale=0.3, score=score, mask=(near, "3"))
+
+        def back(*xs: Any, score: Any = score) -> Any:
+            rest = (*xs[3:6], *_NONE, *xs[6:])
+            return lookup("flex_attention_backward")(*xs[:3], *rest, scale=0.3, wanted=(0,), score=score, mask=(near, "3"))
+
+        wanted = interpret.interpret(graph_of(partial(call, score=twin), arrays), arrays)[0]
+        plan = pipeline.stages(graph_of(call, arrays), CLAIMS).plan
+        got = triton_interpreter.run_plan(plan, arrays)
+        right &= all(np.allclose(g, w, atol=1e-4) for g, w in zip(got, wanted, strict=True))
+        arrays = [normal(1, 2, 70, 16), normal(1, 2, 70), wanted[1], *arrays]
+        expected = interpret.interpret(graph_of(partial(back, score=twin), arrays), arrays)[0]
+        got = triton_interpreter.run_plan(pipeline.stages(graph_of(back, arrays), CLAIMS).plan, arrays)
+        right &= all(np.allclose(g, w, atol=1e-3) for g, w in zip(got, expected, strict=True))
+    return right
 
 
 def both_ways(name: str, heads: int, batch: int, lists: list[Any], captured: list[Any], **attrs: Any) -> Iterator[Case]:
@@ -97,6 +135,14 @@ def few_queries() -> Iterator[Case]:
     yield "few causal", lambda q, k, v: op(q, k, v, None, None, scale=0.3, is_causal=True), [q, k, v]
     yield "heads as rows", lambda q, k, v, m: shared(q, k, v, m, None), [normal(1, 2, 4, 1, 16), k, v, mask]
     yield "heads as rows, dropout", lambda q, k, v, s: shared(q, k, v, None, s), [normal(1, 2, 4, 1, 16), k, v, state]
+    few = create_block_mask(lambda b, h, q, k: q * 400 >= k, None, None, 3, 1100, "cpu", 64)
+    lists = [x.numpy() for x in few.tensors()]
+    steps = ((("mul", ("q", 400), ()), ("ge", ("0", "kv"), ())), "1")
+
+    def listed(q: Any, k: Any, v: Any, *blocks: Any) -> Any:
+        return fx(q, k, v, *blocks, scale=0.3, mask=steps, blocks=(64, 64))
+
+    yield "few of flex, lists", listed, [normal(1, 4, 3, 16), k, v, *lists]
     yield "few of flex", one, [normal(1, 4, 3, 16), k, v, normal(4)]
 
 
@@ -126,7 +172,9 @@ def main(each: int = 1) -> None:
         fine, steps = templates.agrees(name, graph_of(call, arrays), arrays)
         count += steps
         different += [] if fine else [name]
-    print(json.dumps({"templates": count, "different": different}))
+    different += [] if far_positions() else ["far positions"]
+    raced = {name: sorted(kinds) for name, kinds in triton_interpreter.found.items()}
+    print(json.dumps({"templates": count, "different": different, "raced": raced}))
 
 
 if __name__ == "__main__":

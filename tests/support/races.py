@@ -1,12 +1,13 @@
 """What Triton's interpreter cannot show: threads and programs that run at the same time. Watches what addresses a launch touches.
 
 Found are elements that one program stores and another one loads or stores too, and, inside of a program, loads of what was
-stored, and stores to what other lanes have loaded, without a barrier between. Imported by `triton_interpreter`.
+stored, and stores to what other lanes have loaded, without a barrier between; and addresses outside of all arguments. Imported
+by `triton_interpreter`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,10 +18,13 @@ from triton.runtime.interpreter import InterpreterBuilder
 
 @dataclass(slots=True)
 class Watch:
-    """The accesses of one launch. `found`: what is wrong, by kind. `spared`: addresses that any program may store to."""
+    """The accesses of one launch. `found`: what is wrong, by kind. `spared`: addresses that any program may store to;
+    `starts`, `ends`: of the memory that may be touched."""
 
     found: set[str] = field(default_factory=set)
     spared: frozenset[int] = frozenset()
+    starts: Any = ()
+    ends: Any = ()
     program: Any = None
     loaded: dict[int, Any] = field(default_factory=dict)  # address -> program, over the launch
     stored: dict[int, Any] = field(default_factory=dict)
@@ -38,6 +42,12 @@ class Watch:
         """All threads of the program have met."""
         self.fresh.clear()
         self.lanes.clear()
+
+    def inside(self, addresses: Any) -> None:
+        """Whether all of these belong to the launch."""
+        place = np.searchsorted(self.starts, addresses, "right") - 1
+        if np.any((place < 0) | (addresses >= self.ends[place])):
+            self.found.add("an address outside of memory")
 
     def load(self, addresses: list[int], shape: Any) -> None:
         """A load by the lanes of a block."""
@@ -71,19 +81,22 @@ _current: list[Watch | None] = [None]
 
 
 @contextmanager
-def watched(spared: frozenset[int] = frozenset()) -> Iterator[Watch]:
-    """Watch a launch."""
-    _current[0] = made = Watch(spared=spared)
+def watched(memory: Sequence[Any], spared: frozenset[int] = frozenset()) -> Iterator[Watch]:
+    """Watch a launch that may touch these arrays."""
+    spans = sorted((x.ctypes.data, x.ctypes.data + x.nbytes) for x in memory)
+    starts, ends = (np.array(side, np.uint64) for side in zip(*spans, strict=True))
+    _current[0] = made = Watch(spared=spared, starts=starts, ends=np.maximum.accumulate(ends))
     try:
         yield made
     finally:
         _current[0] = None
 
 
-def _addresses(ptrs: Any, mask: Any) -> list[int]:
+def _addresses(watch: Watch, ptrs: Any, mask: Any) -> list[int]:
     data = np.asarray(ptrs.data)
-    keep = np.broadcast_to(np.asarray(mask.data, bool), data.shape)
-    return data[keep].ravel().tolist()  # type: ignore[no-any-return]
+    kept = data[np.broadcast_to(np.asarray(mask.data, bool), data.shape)].ravel()
+    watch.inside(kept)
+    return kept.tolist()  # type: ignore[no-any-return]
 
 
 def _install() -> None:
@@ -96,21 +109,21 @@ def _install() -> None:
         watch = _current[0]
         if watch is not None:
             watch.at(self.grid_idx)
-            watch.load(_addresses(ptrs, mask), np.shape(ptrs.data))
+            watch.load(_addresses(watch, ptrs, mask), np.shape(ptrs.data))
         return load(self, ptrs, mask, *rest, **named)
 
     def storing(self: Any, ptrs: Any, value: Any, mask: Any, *rest: Any, **named: Any) -> Any:
         watch = _current[0]
         if watch is not None:
             watch.at(self.grid_idx)
-            watch.store(_addresses(ptrs, mask), np.shape(ptrs.data), False)
+            watch.store(_addresses(watch, ptrs, mask), np.shape(ptrs.data), False)
         return store(self, ptrs, value, mask, *rest, **named)
 
     def adding(self: Any, op: Any, ptr: Any, value: Any, mask: Any, *rest: Any, **named: Any) -> Any:
         watch = _current[0]
         if watch is not None:
             watch.at(self.grid_idx)
-            watch.store(_addresses(ptr, mask), np.shape(ptr.data), True)
+            watch.store(_addresses(watch, ptr, mask), np.shape(ptr.data), True)
         return atomic(self, op, ptr, value, mask, *rest, **named)
 
     def meeting(self: Any) -> Any:

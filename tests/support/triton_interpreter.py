@@ -131,6 +131,7 @@ def run_way(
     status = np.zeros(1, np.int32)
     areas = [np.full(int(sizes.evaluate(s, known)) + 64, 0xAB, np.uint8) for s in way.scratch]
     memory = {"buffer": buffers, "scratch": areas, "status": [status]}
+    touched = [*(b for b in buffers if b is not None), *areas, status]
     for job in way.jobs:
         kinds = [kind for kind in job.build.signature.values() if kind != "constexpr"]
         args = []
@@ -143,7 +144,7 @@ def run_way(
                 args.append(number((values if p.kind == "size" else scalars)[p.index], kind))
         grid = tuple(int(sizes.evaluate(n, known)) for n in job.grid)
         if all(grid):
-            with np.errstate(all="ignore"), races.watched(frozenset((status.ctypes.data,))) as watch:
+            with np.errstate(all="ignore"), races.watched(touched, frozenset((status.ctypes.data,))) as watch:
                 function(job.build.name, job.build.text)[grid](*args, **job.build.constants)
             if watch.found:
                 found.setdefault(job.build.name, set()).update(watch.found)
@@ -176,7 +177,8 @@ def run_plan(plan: Plan, inputs: Sequence[Any], which: int = -1) -> list[Any]:
     memory = []
     for b in plan.buffers:
         size = b.size if isinstance(b.size, int) else 0
-        memory.append(flat(inputs[b.place.index]) if isinstance(b.place, FromInput) else np.zeros(size + 1, b.dtype.np))
+        own = np.zeros(size + 1, b.dtype.np)[: max(size, 1)]
+        memory.append(flat(inputs[b.place.index]) if isinstance(b.place, FromInput) else own)
     for step in plan.steps:
         if isinstance(step, KernelStep):
             scalars = [inputs[s.index] for s in step.scalars]
