@@ -281,7 +281,7 @@ class Tensor(Methods):
     @pure
     def detach(self) -> Tensor:
         """The same memory outside the tape."""
-        if self._array is not None and not executor.recorders:
+        if not executor.recorders and (self._array is not None or self._storage.on_device):  # type: ignore[union-attr]
             return factory.detached(self)
         made = executor.apply(casts.detach, (self,), {})
         if made._array is not None:

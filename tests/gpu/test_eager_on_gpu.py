@@ -95,3 +95,15 @@ def test_templates_serve_eager_calls_with_as_many_sizes_open_as_they_can(monkeyp
         plans = [key[1][0].name for key, found in x._storage.recorder.generic.items() if found is not None]
     assert names[-1] == "product" and "attention" in names and not any(name.endswith("convolution") for name in names)
     assert plans.count("attention") == plans.count("attention_backward") == 1
+
+
+def test_writes_with_a_history_into_a_detached_tensor_leave_the_others_without() -> None:
+    with fake_cuda.installed():
+        for device in ("cpu", "cuda"):
+            x, w = fw.ones(4, 3, device=device), fw.ones(2, 3, device=device, requires_grad=True)
+            apart = x.detach()
+            part = apart[:2]
+            part.mul_(w * 3)
+            assert [t.requires_grad for t in (x, apart, part)] == [False, True, True] and x._version == 1
+            apart.sum().backward()
+            assert w.grad is not None and w.grad.tolist() == [[3.0] * 3] * 2 and x.tolist()[0] == [3.0] * 3
