@@ -374,7 +374,7 @@ def put(x: Any, index: Any, value: Any) -> None:
     if not isinstance(value, (bool, int, float, complex)) and not hasattr(value, "meta"):
         value = as_tensor(value, device=x.meta.device)
     elif x._storage is not None and getattr(value, "_storage", None) is x._storage:
-        overlaps.refuse(get(x, index), (value,))  # what is gathered lies elsewhere and is refused nothing
+        overlaps.refuse_stored(get(x, index), value)  # what is gathered lies elsewhere and is refused nothing
     if x._array is not None and not x.meta.requires_grad and not executor.is_recording() and type(index) in _PLAIN:
         target = (_row if type(index) is int else _unrecorded_view)(x, index)
         if target is not None and _goes_in(value, target):

@@ -26,10 +26,21 @@ def refuse(target: Any, inputs: Iterable[Any]) -> None:
             raise RuntimeError(_TEXT + "Please clone() the tensor before performing the operation.")
 
 
+def refuse_stored(target: Any, value: Any) -> None:
+    """As `refuse`, for a value that is repeated over `target` first where it has another shape, and then refused nothing."""
+    if _is_fixed(target, value) and target.meta.shape == value.meta.shape:
+        refuse(target, (value,))
+
+
+def _is_fixed(*tensors: Any) -> bool:
+    """Whether all sizes are known; where they are open, a guard on how far windows reach would cost variants."""
+    return all(type(n) in _FIXED for x in tensors for n in (*x.meta.shape, x._offset or 0))
+
+
 def _in_part(a: Any, b: Any) -> bool:
     one, other = a.meta, b.meta
-    if not all(type(n) in _FIXED for n in (*one.shape, *other.shape, a._offset or 0, b._offset or 0)):
-        return False  # open sizes: a guard on how far windows reach would cost variants
+    if not _is_fixed(a, b):
+        return False
     if not (is_dense(one.type) and is_dense(other.type)) or not (a.numel() and b.numel()):
         return False
     start, begin = int(a._offset or 0) * a.dtype.itemsize, int(b._offset or 0) * b.dtype.itemsize

@@ -257,7 +257,7 @@ def masked_fill_(self: Tensor, mask: Tensor, value: Any) -> Tensor:
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Every element `value`."""
     if hasattr(value, "meta"):
-        return copy_(self, value)
+        return _copied(self, value)
     if type(value) is float and is_at_hand(self) and self.meta.dtype.kind == "f" and not self.meta.requires_grad:
         write(self, value)
         return self
@@ -280,6 +280,10 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     if not hasattr(src, "meta"):
         return fill_(self, src)
     overlaps.refuse(self, (src,))
+    return _copied(self, src)
+
+
+def _copied(self: Tensor, src: Tensor) -> Tensor:
     if src.dtype is not self.dtype:
         src = apply(casts.cast, (src,), {"dtype": self.dtype})
     if src.shape != self.shape:

@@ -33,6 +33,11 @@ TAKEN: list[Any] = [
     lambda x: x.copy_(x.flip(0)),
     lambda x: x.__setitem__([0, 1, 2], x[1:4]),
     lambda x: x[:0].add_(x[0:1]),
+    lambda x: x.__setitem__(slice(None), x[2]),
+    lambda x: x.view(2, 4).__setitem__(slice(None), x[4:]),
+    lambda x: x.view(2, 4).__setitem__(slice(0, 1), x[:4]),
+    lambda x: x[:6].__setitem__(slice(1, None), x[3:4]),
+    lambda x: x.fill_(x[5]),
 ]
 
 
