@@ -18,6 +18,7 @@ from .functional import expand, matmul, narrow, permute, reshape, unsqueeze
 from .inplace import store_checked
 from .outputs import into
 from .pure import pure
+from .recall import viewing
 from .served import served
 
 if TYPE_CHECKING:
@@ -180,6 +181,7 @@ def logsumexp(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any
 
 
 @pure
+@viewing
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Dimensions `source` moved to `destination`, the others in order."""
     froms = [wrap_dim(d, input.ndim) for d in (source if isinstance(source, (tuple, list)) else (source,))]

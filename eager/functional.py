@@ -384,6 +384,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 
 
 @pure
+@viewing
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Every position along `dim`, as views."""
     at = wrap_dim(dim, input.ndim)
@@ -391,6 +392,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 @pure
+@viewing
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of pieces along `dim`: of one size (the last may be smaller), or of the given sizes."""
     at = wrap_dim(dim, tensor.ndim)
@@ -410,6 +412,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
 
 
 @pure
+@viewing
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` views of equal size along `dim` (the last may be smaller)."""
     n = input.shape[wrap_dim(dim, input.ndim)]

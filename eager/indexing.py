@@ -23,10 +23,9 @@ from .factory import Detached, alias, blank, make, make_view, meta_of, of_meta, 
 from .functional import expand
 from .generated import where
 from .inplace import check_writable, rebase, store_broadcast, store_checked
+from .recall import ITEMS, viewing
 
-_FULL = slice(None)
-_MOST = 4096
-_FIRST = {"dims": (0,)}
+_FULL, _MOST, _FIRST = slice(None), 4096, {"dims": (0,)}
 _PLAIN = frozenset((int, slice, tuple, list, type(None), type(Ellipsis)))
 
 
@@ -38,7 +37,8 @@ def _is_position(index: Any) -> bool:
 def get(x: Any, index: Any) -> Any:
     """The part of `x` that `index` names; a view of it where the index is basic (ints, slices, None, Ellipsis)."""
     if x._array is not None and not x.meta.requires_grad:
-        found = _row(x, index) if type(index) is int else _unrecorded_view(x, index)
+        plain = type(index) is tuple and ITEMS.issuperset(map(type, index))
+        found = _recalled(x, index) if plain else _row(x, index) if type(index) is int else _unrecorded_view(x, index)
         if found is not None:
             return found
     if x._array is None:
@@ -115,6 +115,9 @@ def _got(x: Any, index: Any) -> Any:
     if out is x or len(shape) != len(out.shape) or insert:
         out = executor.apply(shapes.view, (out,), {"shape": tuple(shape)})
     return out
+
+
+_recalled = viewing(_got)
 
 
 def _brought(x: Any, index: Any) -> Any:

@@ -12,23 +12,29 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from .. import knobs
+from ..errors import CompileError
+from ..ir.plan import Plan, PlanOutput
 from ..runtime import gradmode
 from ..runtime.size import Size
 from ..runtime.storage import address_of
-from . import executor, plans
+from . import executor, hot, plans
 from .factory import view_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: calls remembered of each function
-MOST = 1024
-_INT, _TUPLES = frozenset((int,)), frozenset((tuple, Size))
+#: calls remembered of each function, and calls of a kind before machine code makes its views
+MOST, WAIT = 1024, 300
+#: what is known of the calls of each function
+TABLES: list[dict[Any, Any]] = []
+ITEMS, _TUPLES = frozenset((int, type(None), type(Ellipsis))), frozenset((tuple, Size))
 
 
 def viewing(fn: F) -> F:
-    """`fn(tensor, *numbers)`, pure, whose result is the tensor itself, a view of it, or a copy: known calls give their views at
-    once."""
+    """`fn(tensor, *numbers)`, pure, whose result is the tensor itself, a view of it, a tuple of views, or a copy: known calls
+    give their views at once."""
     known: dict[Any, Any] = {}
+    TABLES.append(known)
 
     @wraps(fn)
     def call(input: Any, *args: Any, **named: Any) -> Any:
@@ -42,15 +48,21 @@ def viewing(fn: F) -> F:
             return fn(input, *args, **named)
         if found is None:
             return _first(fn, input, args, known, key)
-        types, cut, to, out, offset, taken = found
-        if types != _types(args):
+        if found.types != _types(args):
             return fn(input, *args)
-        if out is None:
+        if found.itself:
             return input
-        t = view_of(cut(array, to), out, input, offset)
-        if taken is None or not gradmode.get():
+        if found.taken is None or not gradmode.get():
+            native = found.native
+            made = native(input) if native is not None else _later(found, input)
+            if made is not None:
+                return made
+        if found.cut is None:
+            return fn(input, *args)
+        t = view_of(found.cut(array, found.to), found.metas[0], input, found.offsets[0])
+        if found.taken is None or not gradmode.get():
             return t
-        plan, op, attrs = taken
+        plan, op, attrs = found.taken
         return plans.record(plan, op, (input,), attrs, t)
 
     return call  # type: ignore[return-value]
@@ -65,22 +77,75 @@ def _types(args: tuple[Any, ...]) -> tuple[type, ...]:
 def _first(fn: Any, input: Any, args: tuple[Any, ...], known: dict[Any, Any], key: Any) -> Any:
     """The call itself, and what is to be known of it from then on."""
     made = fn(input, *args)
-    if not all(type(a) is int or a is None or (isinstance(a, tuple) and _INT.issuperset(map(type, a))) for a in args):
+    if not all(type(a) is int or a is None or (isinstance(a, tuple) and ITEMS.issuperset(map(type, a))) for a in args):
         return made
     if len(known) >= MOST:
         known.clear()
-    types = _types(args)
+    found = _Known(_types(args))
     if made is input:
-        known[key] = types, None, None, None, 0, None
-    elif made._storage is input._storage is not None and made._array is not None and made._array.size:
-        offset, taken = (made._offset or 0) - (input._offset or 0), None
+        found.itself = True
+        known[key] = found
+    elif type(made) is tuple:
+        if all(_is_view(t, input) for t in made) and made and not input.meta.requires_grad:
+            found.of(input, made)
+            known[key] = found
+    elif _is_view(made, input):
+        found.of(input, (made,))
+        found.single = True
         cut = _cut(input._array, made._array)
         if input.meta.requires_grad:
-            taken = plans.VIEWS.get((input.meta, made.meta.with_grad(False), offset))
-            cut = cut if taken is not None else None
+            found.taken = plans.VIEWS.get((input.meta, made.meta.with_grad(False), found.offsets[0]))
+            cut = cut if found.taken is not None else None
         if cut is not None:
-            known[key] = types, *cut, made.meta.with_grad(False), offset, taken
+            found.cut, found.to = cut
+            known[key] = found
     return made
+
+
+def _is_view(made: Any, input: Any) -> bool:
+    return made._storage is input._storage is not None and made._array is not None and bool(made._array.size)
+
+
+class _Known:
+    """What is known of a call: `metas` and `offsets` of its views behind the tensor's first element, `cut` and `to` that make the
+    array of a `single` one, what is recorded where it is `taken` into a history, machine code after `wait` calls more."""
+
+    __slots__ = ("cut", "itself", "metas", "native", "offsets", "single", "taken", "to", "types", "wait")
+
+    metas: tuple[Any, ...]
+    offsets: tuple[int, ...]
+
+    def __init__(self, types: tuple[type, ...]) -> None:
+        self.types, self.wait, self.itself, self.single = types, WAIT, False, False
+        self.cut = self.to = self.taken = self.native = None
+
+    def of(self, input: Any, made: tuple[Any, ...]) -> None:
+        """Note the views."""
+        self.metas = tuple([t.meta.with_grad(False) for t in made])
+        self.offsets = tuple([(t._offset or 0) - (input._offset or 0) for t in made])
+
+
+def _later(found: _Known, input: Any) -> None:
+    """Count a call that no machine code serves; make it after so many. None."""
+    if found.wait:
+        found.wait -= 1
+        if not found.wait:
+            found.native = _native(found, input)
+
+
+def _native(found: _Known, input: Any) -> Any:
+    """The views as one native function of the tensor, which gives None where it cannot serve; None where there is none."""
+    if not (knobs.native_entry and knobs.hot_ops) or hot.refused() is not None:
+        return None
+    from ..backends import entry
+
+    outputs = [PlanOutput(m.type, 0, offset) for m, offset in zip(found.metas, found.offsets, strict=True)]
+    plan = Plan("views", (input.meta.type,), (), (), (), tuple(outputs))
+    try:
+        inputs = [(type(input), input.meta)]
+        return entry.routine(plan, {}, inputs, list(found.metas), lambda *_: None, single=found.single)
+    except CompileError:
+        return None
 
 
 def _cut(array: Any, wanted: Any) -> tuple[Any, Any] | None:

@@ -27,6 +27,7 @@ from .factory import make, make_view, storage_of
 from .inplace import store_checked, view_root
 from .outputs import fills, matched
 from .pure import pure
+from .recall import viewing
 from .reducing import index_along
 from .served import served
 
@@ -399,6 +400,7 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
 
 
 @pure
+@viewing
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """A view of the windows of `size` elements, `step` apart, along `dimension`; their elements are the last dimension."""
     x = self if self.ndim else f.reshape(self, 1)

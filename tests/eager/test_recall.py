@@ -9,16 +9,28 @@ import numpy as np
 import pytest
 
 import fusewire as fw
+from fusewire.eager import recall
 
-CALLS = 3
+CALLS = 4
 VIEWS: dict[str, Callable[[Any], Any]] = {
     "view": lambda x: x.view(3, 4), "view of a tuple": lambda x: x.view((2, -1)), "reshape": lambda x: x.reshape(12),
     "permute": lambda x: x.permute(1, 0, 2), "transpose": lambda x: x.transpose(0, -1), "expand": lambda x: x.expand(5, 2, 3, 2),
     "squeeze": lambda x: x.squeeze(), "unsqueeze": lambda x: x.unsqueeze(-1), "flatten": lambda x: x.flatten(1),
     "narrow": lambda x: x.narrow(1, 1, 2), "select": lambda x: x.select(2, 1), "mT": lambda x: x.mT,
     "T of a part": lambda x: x[0].T,
+    "movedim": lambda x: x.movedim(0, 1), "unfold": lambda x: x.unfold(1, 2, 1), "third of unbind": lambda x: x.unbind(1)[2],
+    "new dimensions": lambda x: x[None, ..., 1, None], "an element": lambda x: x[1, 2, 0],
+    "second of split": lambda x: x.split(2, 1)[1], "last of chunk": lambda x: x.chunk(2)[-1],
     "contiguous": lambda x: x.contiguous(), "a row": lambda x: x[1], "the last row": lambda x: x[-1],
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True, params=[300, 1], ids=["", "native"])
+def soon(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 1 the third call is machine code, if tensors of its Meta were not met before."""
+    monkeypatch.setattr(recall, "WAIT", request.param)
+    for known in recall.TABLES:
+        known.clear()
 
 
 @pytest.mark.parametrize("grad", [False, True], ids=["plain", "graded"])
