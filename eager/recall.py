@@ -53,9 +53,9 @@ def viewing(fn: F) -> F:
         if found.itself:
             return input
         if found.taken is None or not gradmode.get():
-            native = found.native
-            made = native(input) if native is not None else _later(found, input)
-            if made is not None:
+            if found.native is None:
+                _later(found, input)
+            elif (made := found.native(input)) is not None:
                 return made
         if found.cut is None:
             return fn(input, *args)
@@ -114,6 +114,10 @@ class _Known:
 
     metas: tuple[Any, ...]
     offsets: tuple[int, ...]
+    cut: Any
+    to: Any
+    taken: Any
+    native: Any
 
     def __init__(self, types: tuple[type, ...]) -> None:
         self.types, self.wait, self.itself, self.single = types, WAIT, False, False
@@ -126,7 +130,7 @@ class _Known:
 
 
 def _later(found: _Known, input: Any) -> None:
-    """Count a call that no machine code serves; make it after so many. None."""
+    """Count a call that no machine code serves; make it after so many."""
     if found.wait:
         found.wait -= 1
         if not found.wait:
