@@ -11,7 +11,7 @@ from ..errors import DTypeError
 from ..ir import dtypes
 from ..ir.ops import casts, creation, pointwise, reductions
 from ..ir.ops import shape as shapes
-from ..ir.ops.compare import ge, where
+from ..ir.ops.compare import ge, lt, where
 from . import direct, notices, overlaps
 from . import generated as g
 from . import return_types as results
@@ -343,21 +343,44 @@ def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Any = None) -> Tensor:
     if end.dtype is not input.dtype or not input.dtype.is_inexact:
         pair = f"{input.dtype.name}{list(input.shape)} and {end.dtype.name}{list(end.shape)}"
         raise DTypeError(f"lerp: input and end must share one floating dtype, got {pair}")
-    return finished(input + (end - input) * weight, out)  # type: ignore[no-any-return]
+    way = end - input
+    if not hasattr(weight, "meta"):
+        made = input + way * weight if abs(weight) < 0.5 else end - way * (1 - weight)  # a weight of 1 gives `end` itself
+    else:
+        made = where(g.lt(g.abs(weight), 0.5), input + way * weight, end - way * (1 - weight))
+    return finished(made, out)  # type: ignore[no-any-return]
 
 
-def _between(x: Any, end: Any, weight: Any) -> Any:
+def _near(x: Any, end: Any, weight: Any) -> Any:
+    """`lerp` by a weight below a half."""
     if end.dtype is not x.dtype or x.dtype.kind != "f":
         raise DTypeError("other dtypes are left to the op")
     return pointwise.add(x, pointwise.mul(pointwise.sub(end, x), weight))
 
 
+def _far(x: Any, end: Any, rest: Any) -> Any:
+    """`lerp` by a weight from a half on, which is 1 without `rest`."""
+    if end.dtype is not x.dtype or x.dtype.kind != "f":
+        raise DTypeError("other dtypes are left to the op")
+    return pointwise.sub(end, pointwise.mul(pointwise.sub(end, x), rest))
+
+
+def _between(x: Any, end: Any, weight: Any) -> Any:
+    """`lerp` by weights of any size."""
+    small = lt(pointwise.abs(weight), 0.5)
+    return where(small, _near(x, end, weight), _far(x, end, pointwise.sub(1, weight)))
+
+
 @pure
 def lerp_(self: Tensor, end: Tensor, weight: Any) -> Tensor:
     """`lerp`, stored in self."""
-    if direct.into(_between, (self, end, weight), _NONE, self):
-        return self
-    return store_checked(self, lerp(self, end, weight))  # type: ignore[no-any-return]
+    if hasattr(weight, "meta"):
+        stored = direct.into(_between, (self, end, weight), _NONE, self)
+    elif abs(weight) < 0.5:
+        stored = direct.into(_near, (self, end, weight), _NONE, self)
+    else:
+        stored = direct.into(_far, (self, end, 1 - weight), _NONE, self)
+    return self if stored else store_checked(self, lerp(self, end, weight))  # type: ignore[no-any-return]
 
 
 def index_along(x: Tensor, dim: int) -> Tensor:
@@ -408,6 +431,9 @@ def triu(input: Tensor, diagonal: int = 0, *, out: Any = None) -> Tensor:
 @pure
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether shapes and all elements agree."""
+    a, b = input.meta, other.meta
+    if a.dtype is b.dtype and a.shape == b.shape and is_plain(input) and is_plain(other) and input._array.size < _SMALL:
+        return bool((input._array == other._array).all())
     return input.shape == other.shape and bool(g.all(g.eq(input, other)))
 
 

@@ -132,3 +132,11 @@ def test_a_value_that_is_no_number_of_bins_is_refused() -> None:
         assert fw.bincount(fw.tensor([1, 0, 1], dtype=dtype)).tolist() == [1, 2]
     with pytest.raises(RuntimeError, match="no number of bins"):  # NumPy writes outside of its memory
         fw.bincount(fw.tensor([(1 << 63) - 1, 1]))
+
+
+def test_lerp_arrives_where_its_weight_is_one() -> None:
+    far, near = fw.tensor([1e8, float("inf"), 0.5]), fw.tensor([0.3, 2.0, 0.7])
+    for _ in range(4):
+        assert fw.lerp(far, near, 1.0).tolist()[::2] == far.clone().lerp_(near, 1).tolist()[::2] == near.tolist()[::2]
+        assert fw.lerp(far, near, 0.0).tolist()[::2] == far.tolist()[::2]
+        assert fw.lerp(far, near, fw.tensor([1.0, 1.0, 0.0])).tolist()[::2] == [near[0].item(), far[2].item()]
