@@ -20,7 +20,7 @@ from ..ir.layout import extent_of, windowed
 from ..ir.op import Extern, Op
 from ..ir.promote import rounded, type_of
 from ..ir.run_op import run_op
-from ..ir.types import ScalarType, TensorType
+from ..ir.types import ScalarType, TensorType, contiguous_strides
 from ..runtime import gradmode
 from ..runtime.chain import Chain, Way
 from ..runtime.gpu import device as devices
@@ -100,15 +100,12 @@ class Executor:
                 self.plans[kind] = plan
         made = plan(operands)
         if kinds and isinstance(plan, (Runner, View)):
-            launches.met(kinds, plan, op, operands, attrs, made, self._unsaved)
+            launches.met(kinds, plan, op, operands, attrs, made, partial(_Unsaved, executor=self))
         if track and op.grad is not None and gradmode.get():
             self._record(op, operands, attrs, made if type(made) is tuple else (made,))
         return made
 
     # -- kinds of calls
-
-    def _unsaved(self, type: TensorType) -> _Unsaved:
-        return _Unsaved(type, self)
 
     def _elsewhere(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """A call with an operand that is no tensor of a GPU: 0-d ones of the CPU come along, traced ones record, others are
@@ -334,6 +331,11 @@ def _dense(meta: Meta) -> bool:
     return meta.plain or (extent_of(meta.shape, meta.strides) == int(np.prod(meta.shape)) and 0 not in steps)
 
 
+def _compact(meta: Meta) -> tuple[int, ...]:
+    """The strides of a copy."""
+    return meta.strides if _dense(meta) else contiguous_strides(meta.shape)  # type: ignore[return-value]
+
+
 def _apart(source: Any, target: Any) -> Any:
     """`source`, or a copy of it where writing to `target` would change it under way."""
     first, other = address_of(source), address_of(target)
@@ -350,15 +352,9 @@ def copied(x: Any) -> Any:
     """The same values in new memory of the same device."""
     gpu = x._storage.gpu
     meta = x.meta.with_grad(False)
-    out = fresh(gpu, meta.shape, meta.strides if _dense(meta) else _plain(meta), meta.dtype)
+    out = fresh(gpu, meta.shape, _compact(meta), meta.dtype)
     gpu.executor.write(out, x)
     return out
-
-
-def _plain(meta: Meta) -> tuple[int, ...]:
-    from ..ir.types import contiguous_strides
-
-    return contiguous_strides(meta.shape)  # type: ignore[return-value]
 
 
 def _writer(gpu: GPU, target: TensorType, source: Any) -> Plan:
@@ -572,7 +568,7 @@ def moved(x: Any, gpu: GPU) -> Any:
     """The values of a tensor as one on `gpu`, without history."""
     if x._array is None:
         source = x if _dense(x.meta) or x._storage.gpu is gpu else copied(x)
-        out = fresh(gpu, x.meta.shape, x.meta.strides if _dense(x.meta) else _plain(x.meta), x.meta.dtype)
+        out = fresh(gpu, x.meta.shape, _compact(x.meta), x.meta.dtype)
         if source._storage.gpu is gpu:
             gpu.executor.write(out, source)
         else:
