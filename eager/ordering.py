@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..ir import dtypes
 from ..ir.ops import ordering
 from ..ir.ops.compare import where
@@ -11,7 +13,8 @@ from . import generated as g
 from . import return_types as results
 from .arguments import wrap_dim
 from .device import beside
-from .executor import apply
+from .executor import apply, is_plain
+from .factory import make
 from .functional import contiguous, narrow, squeeze, to, unsqueeze
 from .outputs import fills
 from .pure import pure
@@ -20,6 +23,9 @@ from .served import served
 
 if TYPE_CHECKING:
     from .tensor import Tensor
+
+#: elements of the largest tensors whose different elements NumPy finds
+_SMALL = 1 << 12
 
 
 @fills
@@ -96,3 +102,17 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     numbers = rand((*input.shape[:-1], wide), generator=generator, dtype=dtypes.float64, device=beside(input))
     attrs = {"count": num_samples, "replacement": bool(replacement)}
     return apply(ordering.choose, (input, numbers), attrs)  # type: ignore[no-any-return]
+
+
+def distinct(x: Tensor) -> Any:
+    """The different elements of a small tensor of NumPy's own numbers at hand; None for others."""
+    dtype = x.meta.dtype
+    if not is_plain(x) or x.meta.requires_grad or dtype.kind not in "biuf" or dtype.compute is not dtype.np:
+        return None
+    array = x._array
+    if not 0 < array.size <= _SMALL:
+        return None
+    ranked = np.sort(array, axis=None, kind="stable")
+    fresh = np.ones(ranked.size, np.bool_)
+    np.not_equal(ranked[1:], ranked[:-1], out=fresh[1:])
+    return make(ranked[fresh])

@@ -19,11 +19,11 @@ from ..errors import DTypeError
 from ..ir import dtypes
 from ..ir.layout import strides_like
 from ..ir.op import Op
-from ..ir.ops import casts, ordering
+from ..ir.ops import casts, ordering, pointwise
 from ..ir.ops import random as draws
 from ..ir.types import tensor as tensor_type
 from . import device as devices
-from . import generators
+from . import direct, generators
 from .arguments import size_of, to_dtype
 from .constraints import within
 from .creation import zeros_like
@@ -191,6 +191,16 @@ def _normal(state: Tensor, shape: Any, dtype: Any, mean: float, std: float) -> A
     return apply(draws.randn, (state,), {"shape": shape, "dtype": dtype}) * std + mean
 
 
+def _uniform_op(state: Any, low: Any, wide: Any, *, shape: Any, dtype: Any) -> Any:
+    """`_uniform` of graph values."""
+    return pointwise.add(pointwise.mul(draws.rand(state, shape=shape, dtype=dtype), wide), low)
+
+
+def _normal_op(state: Any, mean: Any, std: Any, *, shape: Any, dtype: Any) -> Any:
+    """`_normal` of graph values."""
+    return pointwise.add(pointwise.mul(draws.randn(state, shape=shape, dtype=dtype), std), mean)
+
+
 @served
 @rule
 def _whole(state: Tensor, shape: Any, dtype: Any, low: int, count: int) -> Any:
@@ -304,6 +314,8 @@ def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generat
         values = rand(self.shape, dtype=self.dtype, generator=generator, device=devices.beside(self))
         return store_checked(self, values * (b - a) + a)  # type: ignore[no-any-return]
     state = _state(draws.rand, self.shape, self.dtype, generator, devices.beside(self))
+    if direct.into(_uniform_op, (state, a, b - a), {"shape": self.shape, "dtype": self.dtype}, self):
+        return self
     return store_checked(self, _uniform(state, self.shape, self.dtype, a, b - a))  # type: ignore[no-any-return]
 
 
@@ -313,6 +325,8 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
         values = randn(self.shape, dtype=self.dtype, generator=generator, device=devices.beside(self))
         return store_checked(self, values * std + mean)  # type: ignore[no-any-return]
     state = _state(draws.randn, self.shape, self.dtype, generator, devices.beside(self))
+    if direct.into(_normal_op, (state, mean, std), {"shape": self.shape, "dtype": self.dtype}, self):
+        return self
     return store_checked(self, _normal(state, self.shape, self.dtype, mean, std))  # type: ignore[no-any-return]
 
 

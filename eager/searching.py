@@ -19,7 +19,7 @@ from .complexes import complex_of
 from .executor import apply
 from .functional import flatten, narrow, reshape, squeeze, stack, to, transpose, unbind, unsqueeze
 from .mathematics import floating
-from .ordering import argsort, sort
+from .ordering import argsort, distinct, sort
 from .outputs import fills, into
 from .pure import pure
 from .reducing import index_along, norm, std
@@ -374,6 +374,8 @@ def unique(
         ranked = index_select(input, wrap_dim(dim, input.ndim), order)
         values, inverse, counts = _runs(ranked, dim, order)
     else:
+        if not (return_inverse or return_counts) and (few := distinct(input)) is not None:
+            return few
         flat = reshape(input, (-1,))
         ranked, order = sort(flat, 0)
         values, inverse, counts = _runs(ranked, 0, order)

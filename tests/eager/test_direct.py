@@ -166,3 +166,29 @@ def test_what_is_refused_stays_refused():
         with pytest.raises((RuntimeError, ZeroDivisionError)):
             whole.remainder_(fw.tensor([1, 0, 1]))
     assert whole.tolist() == [1, 2, 3]
+
+
+DRAWS = [lambda x: x.uniform_(), lambda x: x.uniform_(-2.0, 3.0), lambda x: x.normal_(), lambda x: x.normal_(2, 0.5)]
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+def test_drawn_numbers_are_those_of_the_first_calls(draw):
+    x, drawn = fw.zeros(5, 7), []
+    for _ in range(5):
+        fw.manual_seed(3)
+        draw(x)
+        drawn.append((x.tolist(), draw(x).tolist()))
+    assert _served() and drawn[0][0] != drawn[0][1]
+    for pair in drawn:
+        np.testing.assert_allclose(pair, drawn[0], rtol=1e-6, atol=1e-6)  # normal ones are within two ulp
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "bool", "bfloat16"])
+def test_unique_and_equal_of_few_elements(dtype):
+    numbers = fw.tensor([3.0, 0.0, -0.0, 1.0, 3.0, 0.0, 1.0]).to(getattr(fw, dtype)).reshape(7, 1)
+    values, counts = fw.unique(numbers, return_counts=True)
+    assert fw.unique(numbers).tolist() == values.tolist() and fw.unique(numbers).dtype is numbers.dtype
+    assert counts.sum() == 7
+    assert fw.equal(numbers, numbers.clone()) and not fw.equal(numbers, numbers[1:]) and not fw.equal(numbers, ~(numbers != 0))
+    strange = fw.tensor([float("nan"), 1.0, float("nan")])
+    assert not fw.equal(strange, strange) and fw.unique(strange).shape == (3,)
