@@ -181,7 +181,7 @@ def _like(
     x: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, executor: Executor | None, memory_format: Any = None
 ) -> Any:
     if device is not None and executor is None:
-        executor = devices.executor(device) or EAGER
+        executor = _maker(None, device)
     elif executor is None and type(value) is int and 0 <= value <= 1 and is_plain(x) and x.meta.plain and memory_format is None:
         wanted: Any = x.meta.dtype if dtype is None else to_dtype(dtype)
         result: Any = make(np.full(x.meta.shape, value, wanted.np) if value else np.zeros(x.meta.shape, wanted.np))
@@ -268,7 +268,7 @@ def eye(
     """Ones on the diagonal, zeros elsewhere."""
     if n < 0 or (m is not None and m < 0):
         raise RuntimeError(f"n and m must be greater or equal to 0, got {n}" + ("" if m is None else f" and {m}"))
-    wanted, executor = _wanted(dtype, out, dtypes.default()), devices.executor(device) or EAGER
+    wanted, executor = _wanted(dtype, out, dtypes.default()), _maker(None, device)
     if out is None and _is_plain((n, n if m is None else m), device):
         return _finish(make(np.eye(n, m, dtype=wanted.np)), requires_grad)  # type: ignore[no-any-return]
     down, across = (executor.apply(made.arange, (), {"start": 0, "step": 1, "length": k, "dtype": dtypes.int64})

@@ -160,3 +160,17 @@ def test_a_graph_whose_sizes_data_decide(fake: fake_cuda.Fake) -> None:
         for a, b in zip(compiled(x[:n].cuda()), f(x[:n]), strict=True):
             assert a.is_cuda and a.stride() == b.stride()
             np.testing.assert_allclose(a.cpu().numpy(), b.numpy(), rtol=1e-6)
+
+
+MADE_INSIDE = {
+    "eye": lambda x: fw.eye(3, device=x.device) * x, "hessian": fw.func.hessian(lambda x: (x * x).sin().sum()),
+    "jacfwd": fw.func.jacfwd(lambda x: x.sin()), "vmap": fw.func.vmap(lambda x: fw.ones_like(x, device=x.device) + x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MADE_INSIDE)
+def test_what_is_made_beside_operands_is_in_the_graph(name: str) -> None:
+    x = fw.linspace(0.0, 1.0, 9).reshape(3, 3)
+    with fake_cuda.installed():
+        found = fw.compile(MADE_INSIDE[name], fullgraph=True)(x.cuda())
+        np.testing.assert_allclose(found.cpu().numpy(), MADE_INSIDE[name](x).numpy(), atol=1e-6)
