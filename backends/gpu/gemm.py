@@ -92,15 +92,28 @@ def claim(node: Node, args: tuple[Any, ...], results: tuple[BufferView, ...]) ->
 
 def step(a: BufferView, b: BufferView, out: BufferView) -> RoutineStep:
     """``out = a @ b``."""
-    one = merged(GemmStep(a, b, out))
-    a, b, out = one.a, one.b, one.out
+    whole = merged(GemmStep(a, b, out))
+    a, b, out = whole.a, whole.b, whole.out
     m, n, k = out.type.shape[-2], out.type.shape[-1], a.type.shape[-1]
-    batch = out.type.shape[:-2]
-    words: list[Size] = [m, n, k, *a.type.strides[-2:], *b.type.strides[-2:], *out.type.strides[-2:], numel(batch)]
-    for size, *strides in zip(batch, a.type.strides, b.type.strides, out.type.strides, strict=False):
-        words += [size, *strides]
+    batch = _even(list(zip(out.type.shape[:-2], a.type.strides, b.type.strides, out.type.strides, strict=False)))
+    words: list[Size] = [m, n, k, *a.type.strides[-2:], *b.type.strides[-2:], *out.type.strides[-2:]]
+    total = numel(out.type.shape[:-2])
+    words += [total, *(word for one in batch for word in one)]
     name = f"product {out.type.dtype.short} {len(batch)}"
-    return RoutineStep(name, (a, b), (out,), tuple(words), work=m * n * k * numel(batch))
+    return RoutineStep(name, (a, b), (out,), tuple(words), work=m * n * k * total)
+
+
+def _even(dims: Sequence[tuple[Size, ...]]) -> list[tuple[Size, ...]]:
+    """Batch dimensions, (size, strides ...) each, outermost first: even ones as one, none of 1."""
+    out: list[tuple[Size, ...]] = []
+    for size, *strides in dims:
+        if is_number(size, 1):
+            continue
+        if out and all(far == size * near for far, near in zip(out[-1][1:], strides, strict=True)):
+            out[-1] = out[-1][0] * size, *strides
+        else:
+            out.append((size, *strides))
+    return out
 
 
 def batch_dims(step: RoutineStep) -> int:

@@ -70,7 +70,7 @@ def test_one_launch_whatever_is_repeated(products: Any, bias: Any) -> None:
         lambda x, y, c: cast(mul(mm(x, y), c), dtype=dtypes.float32),
         ((products, 2, 50, 64), BF16), ((2, 64, 40), BF16), (bias, BF16),
     ))  # fmt: skip
-    assert step.finish is not None and len(step.results) == 1
+    assert step.finish is not None and len(step.results) == 1 and step.routine == "product bf16 2"
 
 
 def test_the_library_has_batches_with_its_own_epilogues() -> None:
@@ -81,6 +81,16 @@ def test_the_library_has_batches_with_its_own_epilogues() -> None:
     assert found is not None and found.epilogue == "bias relu" and found.bias_at == 0
     for other in ((64, 1, 128), (64, 128, 1), (128, 1)):
         assert cublas.finish_of(only(plan_of(lambda x, y, b: add(mm(x, y), b), whole, whole, (other, BF16)))) is None
+
+
+def test_dimensions_that_walk_on_evenly_are_one() -> None:
+    n = sizes.symbol("s0", 1)
+    whole = ((n, 4, 512, 512), BF16)
+    step = only(plan_of(lambda x, y: relu(mm(x, y)), whole, whole))
+    assert step.routine == "product bf16 1" and step.sizes[10:14] == (4 * n, 512 * 512, 512 * 512, 512 * 512)
+    assert routine_ways(step)[0].jobs[0].maps  # the hardware copies boxes of one batch dimension
+    one = only(plan_of(lambda x, y: mm(x, y), ((1, 512, 512), BF16), ((1, 512, 512), BF16)))
+    assert one.routine == "product bf16 0"
 
 
 def experts(rows: int = 16) -> RoutineStep:
