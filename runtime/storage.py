@@ -108,6 +108,10 @@ class Storage:
                 f"cannot write in place to a tensor of shape {list(array.shape)}: more than one of its elements refers to a "
                 "single memory location (an expanded view), or its memory is read-only; clone() it first"
             )
+        if key is None and type(source) in _PLAIN and array.dtype.char in "fd":
+            array.fill(source)
+            self._count(tensor)
+            return
         values = np.asarray(source)
         if values.dtype != array.dtype:
             values = values.astype(array.dtype)  # ml_dtypes converts by astype only
@@ -115,6 +119,9 @@ class Storage:
             np.copyto(array, values)
         else:
             array[window][key] = values
+        self._count(tensor)
+
+    def _count(self, tensor: Held) -> None:
         self.version += 1
         offset = tensor._offset
         if offset is not None and type(offset) is not int and offset.count is not None:
@@ -122,6 +129,7 @@ class Storage:
 
 
 _RUNS = 64
+_PLAIN = frozenset((int, float))
 
 
 def _repeats(array: Array) -> bool:
