@@ -94,8 +94,8 @@ class ExternStep:
 @dataclass(frozen=True, slots=True)
 class Begin:
     """How a routine gets the elements of ``args[operand]``, which is None then: `kernel`, whose last buffer they would be and
-    whose axes are the operand's "row" and "column", computes each where it is read. `args`: which of the step's args its other
-    buffers are; `sizes`, `scalars`: from which of the step's its own begin."""
+    whose axes are the operand's "row" and "column", and "product" of a batch, computes each where it is read. `args`: which of
+    the step's args its other buffers are; `sizes`, `scalars`: from which of the step's its own begin."""
 
     operand: int
     kernel: Kernel
