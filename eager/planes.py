@@ -264,9 +264,10 @@ def _picked(flat: Any, at: list[Any], sizes: list[int], masked: bool) -> Any:
     place: Any = None
     inside: Any = None
     for v, s in zip(at, sizes, strict=True):
-        held = to(v.detach().clamp(0.0, s - 1.0), dtypes.int64)
+        begun = v >= 0  # false for NaN, too
+        held = to(where(begun, v.detach().clamp(max=s - 1.0), 0.0), dtypes.int64)
         place = held if place is None else place * s + held
-        ok = g.logical_and(v >= 0, v <= s - 1)
+        ok = g.logical_and(begun, v <= s - 1)
         inside = ok if inside is None else g.logical_and(inside, ok)
     rows = expand(reshape(place, (place.shape[0], 1, -1)), (place.shape[0], flat.shape[1], math.prod(place.shape[1:])))
     found = reshape(g.gather(flat, 2, rows), (place.shape[0], flat.shape[1], *place.shape[1:]))

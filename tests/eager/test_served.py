@@ -140,3 +140,16 @@ def test_lerp_arrives_where_its_weight_is_one() -> None:
         assert fw.lerp(far, near, 1.0).tolist()[::2] == far.clone().lerp_(near, 1).tolist()[::2] == near.tolist()[::2]
         assert fw.lerp(far, near, 0.0).tolist()[::2] == far.tolist()[::2]
         assert fw.lerp(far, near, fw.tensor([1.0, 1.0, 0.0])).tolist()[::2] == [near[0].item(), far[2].item()]
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+def test_points_that_are_no_numbers_are_read_nowhere(mode: str, padding: str) -> None:
+    points = fw.zeros(1, 2, 2, 2)
+    points[0, 0, 0] = float("nan")
+    points[0, 0, 1] = float("inf")
+    points[0, 1, 0] = -1e30
+    for run in (F.grid_sample, fw.compile(F.grid_sample)):
+        for _ in range(4):
+            found = run(PICTURE[:1], points, mode, padding, False)
+            assert fw.equal(found[..., 1, 1], F.grid_sample(PICTURE[:1], points[:, 1:, 1:], mode, padding, False)[..., 0, 0])
