@@ -185,11 +185,10 @@ class ValueWriter:
             return self._fresh_class(x)
         if type(x) is property and any(id(part) in self.session.fresh_functions for part in (x.fget, x.fset, x.fdel)):
             return self._property(x)
-        if (
-            isinstance(x, (type, *_IMMUTABLE))
-            or type(x) in _CONSTANT
-            or (type(x) is types.FunctionType and id(x) not in self.session.fresh_functions)
-        ):
+        made_before = type(x) is types.FunctionType and id(x) not in self.session.fresh_functions
+        if made_before and id(x) in self.session.made_at:  # by the library's transforms, of functions that hold traced values
+            raise self.session.undo(x, f"{describe(x)}, which the region made")
+        if isinstance(x, (type, *_IMMUTABLE)) or type(x) in _CONSTANT or made_before:
             return self.literal(x)
         known = self.memo.get(id(x))
         if known is not None:

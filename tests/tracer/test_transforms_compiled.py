@@ -213,3 +213,25 @@ def test_a_retained_gradient_is_that_of_what_the_tensor_holds_last() -> None:
 
     x = fw.ones(3, requires_grad=True)
     assert fn(x).tolist() == fw.compile(fn, fullgraph=True)(x).tolist() == [1, 1, 1]
+
+
+@fw.compiler.disable
+def _opaque(x: Any) -> Any:
+    return x * 2
+
+
+AROUND_A_BREAK = {
+    "grad": lambda w, x: fw.func.grad(lambda x: (w @ _opaque(x)).sin().sum())(x),
+    "vmap": lambda w, x: fw.func.vmap(lambda row: _opaque(row) * w[0])(w),
+    "given": lambda w, x: (fw.func.jacrev(lambda x: (w @ x).sin()), x)[0],
+}
+
+
+@pytest.mark.parametrize("name", AROUND_A_BREAK)
+def test_what_a_transform_gave_holds_no_traced_values_behind_a_break(name: str) -> None:
+    compiled = fw.compile(AROUND_A_BREAK[name])
+    for k in range(3):
+        w, x = fw.ones(3, 3) * (k + 1), fw.linspace(0.0, 1.0, 3)
+        found, wanted = compiled(w, x), AROUND_A_BREAK[name](w, x)
+        found, wanted = (f(x) if callable(f) and not hasattr(f, "meta") else f for f in (found, wanted))
+        np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-5)
