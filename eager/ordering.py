@@ -109,7 +109,7 @@ def distinct(x: Tensor) -> Any:
     dtype = x.meta.dtype
     if not is_plain(x) or x.meta.requires_grad or dtype.kind not in "biuf" or dtype.compute is not dtype.np:
         return None
-    array = x._array
+    array: Any = x._array
     if not 0 < array.size <= _SMALL:
         return None
     ranked = np.sort(array, axis=None, kind="stable")

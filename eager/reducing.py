@@ -431,9 +431,10 @@ def triu(input: Tensor, diagonal: int = 0, *, out: Any = None) -> Tensor:
 @pure
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether shapes and all elements agree."""
-    a, b = input.meta, other.meta
-    if a.dtype is b.dtype and a.shape == b.shape and is_plain(input) and is_plain(other) and input._array.size < _SMALL:
-        return bool((input._array == other._array).all())
+    a: Any = input
+    b: Any = other
+    if a.meta.dtype is b.meta.dtype and a.shape == b.shape and is_plain(a) and is_plain(b) and a._array.size < _SMALL:
+        return bool((a._array == b._array).all())
     return input.shape == other.shape and bool(g.all(g.eq(input, other)))
 
 
