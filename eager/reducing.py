@@ -433,7 +433,8 @@ def equal(input: Tensor, other: Tensor) -> bool:
     """Whether shapes and all elements agree."""
     a: Any = input
     b: Any = other
-    if a.meta.dtype is b.meta.dtype and a.shape == b.shape and is_plain(a) and is_plain(b) and a._array.size < _SMALL:
+    plain = hasattr(a, "meta") and hasattr(b, "meta") and is_plain(a) and is_plain(b)
+    if plain and a.meta.dtype is b.meta.dtype and a.shape == b.shape and a._array.size < _SMALL:
         return bool((a._array == b._array).all())
     return input.shape == other.shape and bool(g.all(g.eq(input, other)))
 
