@@ -284,10 +284,16 @@ def randint(
     return _whole(state, shape, to_dtype(dtype) or dtypes.int64, low, high - low)  # type: ignore[no-any-return]
 
 
+#: part of the key, and of the counter above its low 40 bits, from which orders are drawn
+_APART = 0x5A5A5A << 40
+
+
 @makes
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
-    """0 to n - 1 in random order: the order of `n` uniform numbers."""
-    keys = _drawn(draws.rand, (n,), dtypes.float64, generator, device)
+    """0 to n - 1 in random order: the order of `n` uniform numbers, which no other draw gives (of one seed `rand(n)` would be
+    sorted by it)."""
+    state = _state(draws.rand, (n,), dtypes.float64, generator, device)
+    keys = apply(draws.rand, (state ^ _APART,), {"shape": (n,), "dtype": dtypes.float64})
     order = apply(ordering.argsort, (keys,), {"dim": 0, "descending": False})
     return order.to(to_dtype(dtype) or dtypes.int64)  # type: ignore[no-any-return]
 

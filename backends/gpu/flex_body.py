@@ -155,7 +155,7 @@ class Lines:
         xs: list[Any] = []
         for a in node.args:
             if not isinstance(a, Value):
-                xs.append(a)
+                xs.append(None if a is None else s.const(a, dtype))
                 continue
             name = self._fresh(self.text(a))
             xs.append(s.cast(name, dtype) if isinstance(a.type, ScalarType) else name)

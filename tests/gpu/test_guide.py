@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import sys
+from functools import partial
 from pathlib import Path
+
+import pytest
 
 import fusewire as fw
 from fusewire import cli, knobs
+from fusewire.nn.attention.flex_attention import flex_attention
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 import fake_cuda
@@ -33,6 +38,22 @@ def test_its_programs() -> None:
     scores = (q @ k.transpose(-1, -2)) * 0.25 - 0.1 * away
     wanted = fw.where((away >= 0) & (away < 16), scores, float("-inf")).softmax(-1) @ v
     fw.testing.assert_close(out.cpu(), wanted, rtol=1e-4, atol=1e-5)
+
+
+SCORES = {
+    "slopes": lambda s, b, h, q, kv: s + 2 ** (-8 * (h + 1) / 2) * (q - kv), "cap": lambda s, b, h, q, kv: 30.0 * fw.tanh(s / 30.0),
+    "inverse": lambda s, b, h, q, kv: fw.where(3 < q, 2.0 * s, s + 1 / (q + 1)),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="the optional package triton is not installed")
+@pytest.mark.parametrize("name", SCORES)
+def test_numbers_stand_anywhere_in_score_functions(name: str) -> None:
+    with fake_cuda.installed(triton=True, run=False) as fake:
+        given = [fw.empty(1, 2, 64, 16, device="cuda") for _ in range(3)]
+        before = len(fake.launches)
+        fw.compile(partial(flex_attention, score_mod=SCORES[name]), fullgraph=True)(*given)
+        assert len(fake.launches) == before + 1
 
 
 def test_its_commands_and_switches() -> None:
