@@ -41,8 +41,9 @@ def test_its_programs() -> None:
 
 
 SCORES = {
-    "slopes": lambda s, b, h, q, kv: s + 2 ** (-8 * (h + 1) / 2) * (q - kv), "cap": lambda s, b, h, q, kv: 30.0 * fw.tanh(s / 30.0),
-    "inverse": lambda s, b, h, q, kv: fw.where(3 < q, 2.0 * s, s + 1 / (q + 1)),
+    "slopes": lambda s, b, h, q, kv: s + 2 ** (-8 * (h + 1) / 2) * (q - kv),
+    "cap": lambda s, b, h, q, kv: 30.0 * fw.tanh(s / 30.0),
+    "inverse": lambda s, b, h, q, kv: fw.where(q > 3, 2.0 * s, s + 1 / (q + 1)),
 }  # fmt: skip
 
 
