@@ -32,7 +32,7 @@ from .carried import layout_of
 from .executor import WEAK
 from .executor import native_results as native
 from .factory import Detached, blank, make, place, storage_of
-from .patterns import Ints, Pattern, number, of_call
+from .patterns import Ints, Pattern, by_value, number, of_call
 
 #: kinds of calls remembered
 MOST = 8192
@@ -75,11 +75,11 @@ class Executor:
         return self._applied(op, operands, attrs, kinds) if served is None else served
 
     def _applied(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], kinds: tuple[Any, ...]) -> Any:
-        track, ints = False, self.ints.are_inputs(op, operands)
+        track, ints, held = False, self.ints.are_inputs(op, operands), by_value(operands, attrs)
         key: list[Any] = [op, knobs.state]
         for i, x in enumerate(operands):
             if type(x) in WEAK:
-                key.append(type(x) if isinstance(number(op, i, x, ints), ScalarType) else (type(x), repr(x)))
+                key.append(type(x) if isinstance(number(op, i, x, ints), ScalarType) and not held else (type(x), repr(x)))
                 continue
             meta = getattr(x, "meta", None)
             if meta is None or (x._array is not None or not x._storage.on_device):

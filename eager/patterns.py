@@ -164,6 +164,12 @@ def number(op: Op, i: int, x: Any, ints: bool = False) -> Any:
     return ScalarType("float") if type(x) is float else ScalarType("int") if ints and type(x) is int else x
 
 
+def by_value(operands: Sequence[Any], attrs: Mapping[str, Any]) -> bool:
+    """Whether the numbers of a call are part of its graph: beside complex ones, whose results are made of two reals by them."""
+    kinds = [x.meta.dtype for x in operands if hasattr(x, "meta")] + [x for x in attrs.values() if isinstance(x, DType)]
+    return any(type(x) is complex for x in operands) or any(d.is_complex for d in kinds)
+
+
 def may_be_any(x: Any, dtypes_beside: Iterable[DType]) -> bool:
     """Whether a number is an int that a kernel may take as an input beside tensors of these dtypes: it fits all of them."""
     return type(x) is int and fits(x) and all(d in _WIDE for d in dtypes_beside)

@@ -301,3 +301,13 @@ def test_ints_that_are_not_like_those_before(fake: fake_cuda.Fake, number: int) 
             outcome(f, fw.arange(4).cuda(), i)
         wanted = outcome(f, fw.arange(4), number)
         assert [outcome(f, fw.arange(4).cuda(), number) for _ in range(TURNS)] == [wanted] * TURNS
+
+
+def test_floats_beside_complex_numbers_count() -> None:
+    with fake_cuda.installed():
+        x = fw.tensor([1 + 2j, -3j], device="cuda")
+        for number in (0.5, 1.5, 1.5, 1.5, -2.0):
+            wanted = [x.cpu() * number, x.cpu() + number, fw.full((2,), number, dtype=fw.complex64)]
+            found = [x * number, x + number, fw.full((2,), number, dtype=fw.complex64, device="cuda")]
+            assert [t.tolist() for t in found] == [t.tolist() for t in wanted]
+            assert fw.where(x.real > 0, 1j, number).tolist() == fw.where(x.cpu().real > 0, 1j, number).tolist()
