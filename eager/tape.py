@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Union
 from ..errors import AutogradError
 from ..ir.op import Op
 from ..ir.ops.casts import cast
+from ..ir.ops.creation import zeros_like
 from ..ir.ops.reductions import sum_to
 from ..ir.types import TensorType
 from ..runtime import gradmode
@@ -282,10 +283,11 @@ class Unsaved:
     tensor_type = property(lambda self: self.type)
 
     def __apply_op__(self, op: Op, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
-        """A rule makes constants beside an operand without reading it (`ir.ops.creation.made_by`)."""
+        """A rule makes constants beside an operand without reading it (`ir.ops.creation.made_by`), and may compute on one what no
+        gradient follows from: on zeros here."""
         from .executor import apply
 
-        return apply(op, operands, attrs)
+        return apply(op, tuple([zeros_like(x) if isinstance(x, Unsaved) else x for x in operands]), attrs)
 
 
 class OpNode(Node):
