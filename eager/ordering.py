@@ -9,6 +9,7 @@ import numpy as np
 from ..ir import dtypes
 from ..ir.ops import ordering
 from ..ir.ops.compare import where
+from ..ir.ops.creation import filled
 from . import generated as g
 from . import return_types as results
 from .arguments import wrap_dim
@@ -34,7 +35,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     """Positions along `dim` that put the elements in order; equal elements always keep theirs."""
     at = wrap_dim(dim, input.ndim)
     if not input.ndim:
-        return g.argmax(input)
+        return filled(input, (), 0, dtypes.int64)  # type: ignore[no-any-return]
     return apply(ordering.argsort, (input,), {"dim": at, "descending": bool(descending)})  # type: ignore[no-any-return]
 
 
@@ -45,7 +46,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     """(the elements in order along `dim`, where they were); equal elements always keep their order."""
     at = wrap_dim(dim, input.ndim)
     if not input.ndim:
-        return results.sort(input.clone(), g.argmax(input))
+        return results.sort(input.clone(), filled(input, (), 0, dtypes.int64))
     index = argsort(input, at, descending)
     return results.sort(g.gather(input, at, index), index)
 

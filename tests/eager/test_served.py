@@ -153,3 +153,11 @@ def test_points_that_are_no_numbers_are_read_nowhere(mode: str, padding: str) ->
         for _ in range(4):
             found = run(PICTURE[:1], points, mode, padding, False)
             assert fw.equal(found[..., 1, 1], F.grid_sample(PICTURE[:1], points[:, 1:, 1:], mode, padding, False)[..., 0, 0])
+
+
+@pytest.mark.parametrize("value", [True, 3, 2.5])
+def test_one_element_is_in_order(value: Any) -> None:
+    x = fw.tensor(value)
+    for run in (lambda x: x.sort(descending=True), fw.compile(lambda x: x.sort(descending=True))):
+        values, places = run(x)
+        assert values.item() == value and places.item() == 0 == x.argsort().item() and places.dtype is fw.int64
