@@ -67,3 +67,12 @@ def test_doubles_are_rounded_by_way_of_floats() -> None:
     for dtype in ("float16", "bfloat16"):
         want, got = (lib.tensor(a).to(getattr(lib, dtype)) for lib in (torch, fusewire))
         same(got, want)
+
+
+@pytest.mark.parametrize("dtype", [fusewire.float16, fusewire.bfloat16])
+@pytest.mark.parametrize("op", ["add", "sub", "mul", "div"])
+def test_complex_numbers_keep_their_imaginary_part(dtype: Any, op: str) -> None:
+    x = fusewire.arange(1, 4).to(dtype)
+    found = getattr(fusewire, op)(x, 1 + 2j)
+    fusewire.testing.assert_close(found, getattr(fusewire, op)(x.float(), 1 + 2j), rtol=1e-3, atol=1e-3)
+    assert found.dtype is fusewire.complex64
