@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import logs
-from .bench import SUITES
+from .bench import OTHERS, SUITES
 from .errors import FusewireError
 from .runner import UsageError
 
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     dump = _command(commands, "dump", "print one stage of the compilation of a function")
     explain = _command(commands, "explain", "say what a function compiles to, where it breaks, what was not fused and why")
     bench = _command(commands, "bench", "measure fusewire against eager and the peers installed here")
-    suites = f"{', '.join(SUITES)}; default: all. Or: constructs [WORD ...], the rows of tests/constructs with these words"
+    suites = f"{', '.join(SUITES)}; default: these. Or: {', '.join(OTHERS)}; constructs [WORD ...]: rows of tests/constructs"
     bench.add_argument("suites", nargs="*", metavar="SUITE", help=suites)
     bench.add_argument("--no-torch", action="store_true", help="without PyTorch beside fusewire")
     bench.add_argument("--threads", type=_counts, default=(1,), metavar="N[,N...]", help="numbers of threads, e.g. 1,2")

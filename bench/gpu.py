@@ -91,7 +91,7 @@ def main(argv: Sequence[str] = ()) -> int:
             _all(run)
         except KeyboardInterrupt:
             print("interrupted: what there is is written", flush=True)
-    text = page(run.rows)
+    text = page(run.rows, options.fake or options.device == "cpu")
     (options.folder / f"{name}.md").write_text(text, encoding="utf-8")
     print(text)
     print(f"{time.perf_counter() - run.start:.0f} s; {options.folder / name}.md and .jsonl")
@@ -266,8 +266,8 @@ def _stop(process: Any, patience: float) -> None:
         process.wait()
 
 
-def page(rows: Sequence[Row]) -> str:
-    """The verdict, then all rows but those of compiling ahead, as Markdown."""
+def page(rows: Sequence[Row], rehearsal: bool = False) -> str:
+    """The verdict, then all rows but those of compiling ahead, as Markdown; of a `rehearsal` no figure counts."""
     from . import gpu_verdict
     from .table import heading, table
 
@@ -275,7 +275,8 @@ def page(rows: Sequence[Row]) -> str:
     ahead = [row for row in rows if row.name.startswith("ahead: ") and row.facts.get("first_call_s")]
     shown = [row for row in rows if not row.name.startswith(("ahead: ", "machine"))]
     firsts = [f"- {row.name.removeprefix('ahead: ')}: {row.facts['first_call_s']}" for row in ahead]
-    title = f"# GPU, {time.strftime('%Y-%m-%d')}\n\n{heading()}; {machine}"
+    what = "rehearsal without a GPU (no figure and no verdict means anything)" if rehearsal else "GPU"
+    title = f"# {what}, {time.strftime('%Y-%m-%d')}\n\n{heading()}; {machine}"
     parts = {"Verdict": gpu_verdict.table(rows), "Rows": table(shown),
              "Seconds of first calls, nothing on disk, beside other processes": "\n".join(firsts)}  # fmt: skip
     return "\n\n".join([title, *(f"## {name}\n\n{text}" for name, text in parts.items())]) + "\n"

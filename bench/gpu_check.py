@@ -161,6 +161,10 @@ CHECKS: dict[str, Check] = {
 }  # fmt: skip
 
 
+#: those whose kernels only a GPU runs
+ON_A_GPU = ("arguments_arrive",)
+
+
 def checked(check: Check, large: int = LARGE) -> str | None:
     """What is wrong."""
     try:

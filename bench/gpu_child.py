@@ -77,7 +77,8 @@ def items(options: argparse.Namespace, end: float) -> Items:
     from . import gpu_check, gpu_sections
 
     if options.section == "check":
-        return {name: partial(_check, name, check, options.tiny) for name, check in gpu_check.CHECKS.items()}
+        checks = {n: c for n, c in gpu_check.CHECKS.items() if not (options.fake and n in gpu_check.ON_A_GPU)}
+        return {name: partial(_check, name, check, options.tiny) for name, check in checks.items()}
     if options.section == "records":
         return {name: partial(_record, name, 1 if options.tiny else MOST) for name in _names(*options.shard)}
     if options.section == "machine":

@@ -28,7 +28,7 @@ def main(
     suite went through, else 1. ValueError for unknown names."""
     unknown = [n for n in names if n not in (*SUITES, *OTHERS)]
     if unknown:
-        raise ValueError(f"no suite {unknown[0]!r}; there are {', '.join(SUITES)}")
+        raise ValueError(f"no suite {unknown[0]!r}; there are {', '.join((*SUITES, *OTHERS))}")
     if chart is not None and not peers.installed("matplotlib"):
         raise FusewireError('the chart needs matplotlib: pip install "fusewire[bench]"')
     started, rows, failed = time.perf_counter(), list[Row](), 0

@@ -52,7 +52,7 @@ def test_an_unknown_suite_is_one_line(capsys: pytest.CaptureFixture[str]) -> Non
     assert cli.main(["bench", "speed"]) == 2
     assert capsys.readouterr().err == (
         "fusewire: no suite 'speed'; there are overhead, eager, compile_time, tracing, kernels, models, training, loops, "
-        "data, memory\n"
+        "data, memory, calls, gpu, gpu-host\n"
     )
 
 
