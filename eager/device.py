@@ -98,6 +98,8 @@ def gpu(device: object) -> Any:
     found = _chosen.now if device is None else Device(device)  # type: ignore[arg-type]
     if found is None or found.type == "cpu":
         return None
+    if found.type == "meta":
+        check(found)
     from ..runtime.gpu import device as devices
     from . import gpu as _executors  # noqa: F401  (says what runs the ops of tensors there)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import fusewire as fw
+from fusewire.errors import DeviceError
 
 torch: Any = importlib.import_module("torch") if importlib.util.find_spec("torch") else None
 
@@ -232,3 +233,9 @@ def test_rounding_to_decimals() -> None:
     assert x.round(decimals=1).tolist() == pytest.approx([1.2, -0.4, 1234.5])
     assert fw.round(x, decimals=-2).tolist() == [0.0, 0.0, 1200.0]
     assert fw.compile(lambda v: fw.round(v) + v.round(decimals=2))(x).tolist() == (fw.round(x) + x.round(decimals=2)).tolist()
+
+
+@pytest.mark.parametrize("make", ["empty(3, device='meta')", "rand(3, device='meta')", "nn.Linear(3, 3, device='meta')"])
+def test_tensors_without_values_are_refused_by_name(make: str) -> None:
+    with pytest.raises(DeviceError, match="cannot make tensors on meta: they hold values"):
+        eval(f"fw.{make}", {"fw": fw})
