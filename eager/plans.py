@@ -120,6 +120,7 @@ def held(op: Op, operands: tuple[Any, ...]) -> tuple[int, int] | None:
     if dtype.kind not in "ui":
         return None
     low, high = representable(dtype)
+    low = 0 if dtype.kind == "u" else low  # minus its numbers wrap around
     return (low, high) if all(low <= x <= high for x in operands if type(x) is int) else None
 
 

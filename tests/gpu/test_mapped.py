@@ -45,7 +45,7 @@ def boxes(way: Way) -> list[int]:
 def test_matrices_and_batches() -> None:
     assert boxes(ways((4096, 4096), (4096, 4096))[0]) == [2, 2]
     assert boxes(ways((8, 2048, 1024), (8, 1024, 2048))[0]) == [3, 3]
-    assert boxes(ways((8, 2, 2048, 1024), (8, 2, 1024, 2048))[0]) == []  # two dimensions of a batch
+    assert boxes(ways((8, 2, 2048, 1024), (8, 2, 1024, 2048))[0]) == [3, 3]  # dimensions that walk on evenly are one
     assert boxes(ways((4096, 4096), (4096, 4096), dtypes.float32)[0]) == boxes(ways((64, 64), (64, 64))[0]) == []
     assert boxes(ways((4096, 4097), (4097, 4096))[0]) == []  # rows that begin at no multiple of 16 bytes
     assert boxes(ways((4096, 4096), (4096, 4096), target=GFX942)[0]) == []
