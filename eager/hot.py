@@ -32,8 +32,9 @@ LARGE = 1 << 19
 #: calls of one kind, on fewer elements, before it is compiled
 COLD = 2
 #: calls of a kind on small operands before it is compiled: composites, which NumPy runs in a dozen calls; what moves or folds,
-#: and products; of either on more than SMALL elements
-WAIT, WAIT_MOVES, WAIT_MIDDLE = 500, 4000, 20
+#: and products; of either on more than SMALL elements, and on more than LARGE (a shape of its own is compiled, in the time of
+#: about as many calls: programs of ever new lengths never earn it)
+WAIT, WAIT_MOVES, WAIT_MIDDLE, WAIT_LARGE = 500, 4000, 20, 8
 #: calls of a gradient rule on operands of one kind before it is compiled, and kinds of gradients and numbers remembered for it
 WAIT_RULES, MOST_RULES = 1000, 16
 #: kinds remembered
@@ -77,13 +78,13 @@ def wait(op: Any, operands: tuple[Any, ...]) -> int:
         return 0
     many = _elements([x._array for x in operands if hasattr(x, "_array")])
     if composed:
-        return WAIT if many < SMALL else WAIT_MIDDLE if many < LARGE else 1
+        return WAIT if many < SMALL else WAIT_MIDDLE if many < LARGE else WAIT_LARGE
     if op.heavy is True or op.effects.draws is not None:
         return WAIT
     moves = isinstance(op.lowering, (Move, Gather, Reduce, Scan, Gemm)) and op.effects.aliases is None
     if not moves:
         return 0
-    return WAIT_MOVES if many < SMALL or isinstance(op.lowering, Gemm) else WAIT_MIDDLE if many < LARGE else 1
+    return WAIT_MOVES if many < SMALL or isinstance(op.lowering, Gemm) else WAIT_MIDDLE if many < LARGE else WAIT_LARGE
 
 
 def small(plan: plans.Plan, op: Any, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:

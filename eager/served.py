@@ -27,7 +27,7 @@ from .executor import WEAK
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: calls of a kind before it is compiled: on few elements, on more than `hot.SMALL`, on more than `hot.LARGE`
-WAIT, WAIT_MIDDLE, WAIT_LARGE = 500, 20, 2
+WAIT, WAIT_MIDDLE, WAIT_LARGE = 500, 20, 8
 #: kinds remembered of each function
 MOST = 256
 
