@@ -23,7 +23,7 @@ from ..ir.plan import KernelStep
 from ..ir.types import ScalarType
 from ..runtime import gradmode
 from . import executor, hot
-from .served import WAIT, WAIT_LARGE, WAIT_MIDDLE
+from .hot import WAIT, WAIT_LARGE, WAIT_MIDDLE
 
 #: kinds remembered
 MOST = 2048

@@ -217,8 +217,8 @@ def _apply(op: Op, operands: tuple[Any, ...], attrs: dict[str, Any], kinds: tupl
         arrays.append(array)
     rule = op.promote
     common = not half and _errors is not None and (not weak or (uniform and dtype is not None and dtype.kind == "f"))
-    odd = half and weak and rule is not None and (not rule.wide or complex in map(type, operands))
-    if rule is not None and not (uniform and dtype and ((dtype.kind == "f" and not odd) or (not weak and rule.to == "same"))):
+    decides = half and weak and rule is not None and (not rule.wide or complex in map(type, operands))
+    if rule is not None and not (uniform and dtype and ((dtype.kind == "f" and not decides) or (not weak and rule.to == "same"))):
         before, operands = operands, _promoted(op, operands)
         half = half or dtypes.default().is_half
         common = not half and _errors is not None and _unchanged(op, before, operands)

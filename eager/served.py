@@ -23,11 +23,10 @@ from ..runtime.size import Size
 from ..runtime.storage import Storage
 from . import executor, factory, hot
 from .executor import WEAK
+from .hot import WAIT, WAIT_LARGE, WAIT_MIDDLE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: calls of a kind before it is compiled: on few elements, on more than `hot.SMALL`, on more than `hot.LARGE`
-WAIT, WAIT_MIDDLE, WAIT_LARGE = 500, 20, 8
 #: kinds remembered of each function
 MOST = 256
 

@@ -14,6 +14,7 @@ from ..eager.launches import routine
 from ..eager.tensor import Tensor
 from ..errors import FusewireError
 from ..ir.dtypes import DType, float32, float64
+from ..ir.layout import is_dense
 
 _DTYPES = frozenset((float32, float64))
 
@@ -62,7 +63,7 @@ class _Update:
 
 def _kind(gpu: Any, rule: Any, flags: Any, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> _Update | None:
     meta = tensors["p"].meta
-    if meta.dtype not in _DTYPES or not math.prod(meta.shape) or not _is_dense(meta):
+    if meta.dtype not in _DTYPES or not math.prod(meta.shape) or not is_dense(meta.type):
         return None
     kinds = []
     for name, t in tensors.items():
@@ -76,15 +77,6 @@ def _kind(gpu: Any, rule: Any, flags: Any, tensors: Mapping[str, Tensor], number
     if made is gpu:
         made = gpu.executor.plans[key] = _compiled(*key[:-1], gpu.driver.kind)
     return None if made is None else _Update(made[0], gpu, tensors, made[1])
-
-
-def _is_dense(meta: Any) -> bool:
-    step = 1
-    for n, s in sorted(zip(meta.shape, meta.strides, strict=True), key=lambda pair: pair[1]):
-        if n > 1 and s != step:
-            return False
-        step *= n
-    return True
 
 
 def _compiled(
