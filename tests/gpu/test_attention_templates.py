@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +22,9 @@ from fusewire.ir.op import lookup
 from fusewire.ir.ops import flex
 from fusewire.ir.plan import RoutineStep
 from fusewire.ir.types import tensor
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
+from spills import spilled
 
 _PROGRAM = Path(__file__).parent.parent / "support" / "interpreted_attention.py"
 _FOUND = importlib.util.find_spec("triton") is not None
@@ -46,19 +48,6 @@ def flex_step(width: int = 64, backward: bool = False, heads: int = 2, lists: bo
     (step,) = pipeline.stages(b.finish(list(out)), CLAIMS).plan.steps
     assert isinstance(step, RoutineStep)
     return step
-
-
-def spilled(cubin: bytes, folder: Path) -> int:
-    """Bytes of local memory of one thread."""
-    import triton
-
-    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
-    path = folder / "made.cubin"
-    path.write_bytes(cubin)
-    said = subprocess.run([str(tool), "--dump-resource-usage", str(path)], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"STACK:(\d+).*LOCAL:(\d+)", said)
-    assert found, said
-    return int(found[1]) + int(found[2])
 
 
 def test_functions_stand_in_the_inner_loop() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from fusewire.eager import launches
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 import fake_cuda
+from at_once import at_once
 
 TURNS = 4
 
@@ -150,30 +150,15 @@ def test_modes_are_asked_at_every_call(fake: fake_cuda.Fake, served: list[str]) 
 
 
 def test_streams_devices_and_threads(fake: fake_cuda.Fake) -> None:
-    wrong: list[BaseException] = []
-
     def work(seed: int) -> None:
-        try:
-            with fw.cuda.stream(fw.cuda.Stream(seed % 2)):
-                x = fw.full((8, 5), float(seed), device=f"cuda:{seed % 2}")
-                for turn in range(20):
-                    y = (x * 2.0 + turn)[1:].sum(0)
-                    assert y.tolist() == [7 * (2.0 * seed + turn)] * 5
-                    assert y.device == x.device
-        except BaseException as error:
-            wrong.append(error)
+        with fw.cuda.stream(fw.cuda.Stream(seed % 2)):
+            x = fw.full((8, 5), float(seed), device=f"cuda:{seed % 2}")
+            for turn in range(20):
+                y = (x * 2.0 + turn)[1:].sum(0)
+                assert y.tolist() == [7 * (2.0 * seed + turn)] * 5
+                assert y.device == x.device
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(5)]
-    try:
-        for t in threads:
-            t.start()
-    finally:
-        for t in threads:
-            t.join()
-        sys.setswitchinterval(interval)
-    assert not wrong, wrong[0]
+    at_once(work, range(5))
     assert len({stream for *_, stream in fake.launches}) == 5
     x, y = fw.ones(3, device="cuda:0"), fw.ones(3, device="cuda:1")
     with pytest.raises(fw.errors.DeviceError, match="at least two devices, cuda:0 and cuda:1"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from fusewire.backends.gpu import executable
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 import fake_cuda
+from at_once import at_once
 
 
 @pytest.fixture(params=["at once", "late"])
@@ -91,30 +91,18 @@ def test_machine_code_replays(fake: fake_cuda.Fake) -> None:
 
 def test_threads_that_record(fake: fake_cuda.Fake) -> None:
     f = fw.compile(lambda x: (x - x.sum(0)).exp().sum(1), mode="reduce-overhead", fullgraph=True)
-    wrong: list[BaseException] = []
 
     def work(seed: int) -> None:
-        try:
-            with fw.cuda.stream(fw.cuda.Stream()):
-                x = fw.full((4, 8), float(seed), device="cuda")
-                for turn in range(12):
-                    x.fill_(0.01 * seed * turn)
-                    fw.testing.assert_close(f(x).cpu(), (x.cpu() - x.cpu().sum(0)).exp().sum(1))
-        except BaseException as error:
-            wrong.append(error)
+        with fw.cuda.stream(fw.cuda.Stream()):
+            x = fw.full((4, 8), float(seed), device="cuda")
+            for turn in range(12):
+                x.fill_(0.01 * seed * turn)
+                fw.testing.assert_close(f(x).cpu(), (x.cpu() - x.cpu().sum(0)).exp().sum(1))
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(1, 5)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    sys.setswitchinterval(interval)
-    assert not wrong, wrong[0]
+    at_once(work, range(1, 5))
     before = replayed(f)
     work(5)  # alone: what threads have recorded at once is no burden (how often they replay is a matter of time)
-    assert not wrong and replayed(f) - before >= 6
+    assert replayed(f) - before >= 6
 
 
 def test_what_the_driver_does_not_record_runs_plainly(fake: fake_cuda.Fake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,9 @@ from fusewire.ir.op import lookup
 from fusewire.ir.plan import KernelStep, Plan, RoutineStep
 from fusewire.ir.types import tensor
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
+from spills import spilled
+
 _PROGRAM = Path(__file__).parent.parent / "support" / "interpreted_templates.py"
 _FOUND = importlib.util.find_spec("triton") is not None
 needs_triton = pytest.mark.skipif(not _FOUND, reason="the optional package triton is not installed")
@@ -58,19 +61,6 @@ def only(plan: Plan) -> Job:
     assert isinstance(step, (RoutineStep, KernelStep))
     (job,) = (routine_ways(step) if isinstance(step, RoutineStep) else kernel_ways(step.kernel))[0].jobs
     return job
-
-
-def spilled(cubin: bytes, folder: Path) -> int:
-    """Bytes of local memory of one thread."""
-    import triton
-
-    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
-    path = folder / "made.cubin"
-    path.write_bytes(cubin)
-    said = subprocess.run([str(tool), "--dump-resource-usage", str(path)], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"STACK:(\d+).*LOCAL:(\d+)", said)
-    assert found, said
-    return int(found[1]) + int(found[2])
 
 
 def test_a_chain_behind_a_product_is_part_of_it() -> None:

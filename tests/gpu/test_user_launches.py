@@ -319,7 +319,7 @@ def test_what_breaks_the_graph(fake: fake_cuda.Fake) -> None:
         fw.compile(lambda x: k.told[(1,)](x), fullgraph=True)(x)
     with pytest.raises(fw.errors.GraphBreakError, match="one by one"):
         fw.compile(lambda x: k.scale[(1,)](x, 64, 2.0, BLOCK=64), fullgraph=True, mode="strict")(x)
-    with pytest.raises(fw.errors.GraphBreakError, match=r"members of a batch|which the region made"):  # the one or the other
+    with pytest.raises(fw.errors.GraphBreakError, match="which the region made"):  # CPython runs vmap
         fw.compile(fw.vmap(lambda x: k.scale[(1,)](x, 64, 2.0, BLOCK=64)), fullgraph=True)(fw.ones(2, 64, device="cuda"))
     compiled = fw.explain(lambda x: k.scale[(1,)](x, 64, 2.0, BLOCK=64, num_ctas=2))
     assert "with num_ctas=2" in compiled(x).breaks[0].what
